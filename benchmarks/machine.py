@@ -1,0 +1,154 @@
+"""What every benchmark needs: the machine in words, threads held equal, and rounds that take turns.
+
+One machine is never equally fast twice, so nothing is timed alone: `rounds` asks each competitor in turn, round after
+round, and the medians are compared. Thread pools of two libraries in one process disturb each other (an idle pool spins
+on the cores for some milliseconds), so `rounds_apart` gives each competitor a process of its own.
+"""
+
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+Step = Callable[[], object]
+
+PACKAGES = ("minids", "numpy", "scipy", "numba", "torch", "jiwer", "rapidfuzz")
+PAUSE = 0.05  # seconds between turns: longer than an idle OpenMP or OpenBLAS pool spins (about 0.02 s)
+
+
+def machine() -> dict:
+    """CPU, cores, memory, load and versions: what a figure needs beside it to mean anything."""
+    return {
+        "cpu": _field("/proc/cpuinfo", "model name") or platform.processor(),
+        "cores": cores(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "load": round(os.getloadavg()[0], 2),
+        "system": platform.platform(),
+        "date": time.strftime("%Y-%m-%d"),
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES if _version(name)},
+    }
+
+
+def headline(facts: dict) -> str:
+    """`machine()` in one line, for the head of a table."""
+    packages = ", ".join(f"{name} {facts[name]}" for name in ("python", *PACKAGES) if name in facts)
+    return f"{facts['cpu']}, {facts['cores']} cores, load {facts['load']}; {packages}"
+
+
+def cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hold_threads(n: int) -> None:
+    """`n` threads for BLAS, OpenMP, Numba and PyTorch, here and in child processes.
+
+    Call it before numpy, numba or torch are imported: their pools read these variables once.
+    """
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        os.environ[f"{name}_NUM_THREADS"] = str(n)
+
+
+def rounds(functions: dict[str, Step], n: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds of `n` calls of each function, taking turns; `warm` calls of each before are not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for i in range(-warm, n):
+        for name, function in functions.items():
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            function()
+            if i >= 0:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def rounds_apart(
+    makers: dict[str, tuple[Callable[..., Step], tuple]], n: int, warm: int = 1
+) -> tuple[dict[str, list[float]], dict[str, float]]:
+    """As `rounds`, each function in a process of its own; also the peak memory (MB) of each.
+
+    A maker is a function of a module and its arguments; called in the child, it returns the function to be timed.
+    While one child works the others wait on a pipe and use no core.
+    """
+    context = multiprocessing.get_context("spawn")
+    pipes, children = {}, []
+    for name, (make, arguments) in makers.items():
+        pipes[name], theirs = context.Pipe()
+        children.append(context.Process(target=_serve, args=(theirs, make, arguments), daemon=True))
+        children[-1].start()
+        theirs.close()
+    for name, pipe in pipes.items():
+        _answer(name, pipe)  # it is ready
+    seconds: dict[str, list[float]] = {name: [] for name in makers}
+    memory = {}
+    for i in range(-warm, n):
+        for name, pipe in pipes.items():
+            time.sleep(PAUSE)
+            pipe.send(True)
+            took, memory[name] = _answer(name, pipe)
+            if i >= 0:
+                seconds[name].append(took)
+    for pipe in pipes.values():
+        pipe.send(False)
+    for child in children:
+        child.join()
+    return seconds, memory
+
+
+def milliseconds(seconds: list[float]) -> float:
+    """The median, in milliseconds."""
+    return 1e3 * statistics.median(seconds)
+
+
+def save(path: str | None, results: dict) -> None:
+    """The results with the machine beside them, as JSON."""
+    if path:
+        Path(path).write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+
+
+def _serve(pipe, make: Callable[..., Step], arguments: tuple) -> None:
+    try:
+        function = make(*arguments)
+        pipe.send(None)
+        while pipe.recv():
+            start = time.perf_counter()
+            function()
+            pipe.send((time.perf_counter() - start, _peak_memory()))
+    except Exception as error:
+        pipe.send(error)
+
+
+def _answer(name: str, pipe):
+    try:
+        answer = pipe.recv()
+    except EOFError:
+        raise RuntimeError(f"{name}: its process died") from None
+    if isinstance(answer, Exception):
+        raise RuntimeError(f"{name}: {answer}") from answer
+    return answer
+
+
+def _peak_memory() -> float:
+    """MB. Not getrusage: its ru_maxrss begins with the parent's memory, which the child never had."""
+    return int((_field("/proc/self/status", "VmHWM") or "0").split()[0]) / 1024
+
+
+def _field(path: str, name: str) -> str:
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
