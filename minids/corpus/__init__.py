@@ -1,0 +1,1 @@
+"""Corpora: manifests, importers of known layouts, and the doctor that looks for what would hurt."""
