@@ -1,0 +1,5 @@
+"""`python -m minids` is `minids`."""
+
+from minids.cli import main
+
+main()
