@@ -1,0 +1,185 @@
+"""Sound files and samples: read any file as mono at the model's rate, write, resample, superpose, shift.
+
+Samples are float32 in [-1, 1], one channel, shape (N,); rates are in Hz.
+"""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minids.errors import InputError, reason
+from minids.files import atomic_write
+
+BLOCK = 1 << 18  # samples read at a time: a header can promise more than memory holds
+RATES = range(1_000, 768_001)  # Hz; outside of it the header is broken, not the ear
+UNKNOWN_LENGTH = (
+    0x7FFF0000  # programs that write to a pipe put the largest number they have where the length belongs
+)
+CUT_SHORT = (
+    r"^\s*(?:data|Data Size|Data size|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)"  # libsndfile's log
+)
+ZERO_CROSSINGS = 16  # of the resampling filter, on each side
+KAISER = 8.0  # its window: images and aliases 80 dB down
+
+
+class AudioWarning(UserWarning):
+    """A recording that can be used but will not be heard well."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioInfo:
+    """What the header of a sound file says: duration in seconds, rate in Hz, number of channels."""
+
+    duration: float
+    rate: int
+    channels: int
+
+
+def audio_info(path: str | Path) -> AudioInfo:
+    """Duration, rate and channels from the header alone. InputError if the file is missing or not sound."""
+    with _opened(path) as file:
+        return AudioInfo(file.frames / file.samplerate, file.samplerate, file.channels)
+
+
+def load_audio(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, int]:
+    """A sound file as (samples (N,) float32, rate): the mean of its channels, resampled if `rate` is given.
+
+    Reads what libsndfile reads: WAV, FLAC, Ogg, MP3, AIFF, NIST Sphere, ... A file below `rate` lacks the
+    upper part of the spectrum and gives an AudioWarning. Raises InputError for a file that is missing, empty,
+    not sound, shorter than its header says, or that holds no samples or numbers that are not finite.
+    """
+    with _opened(path) as file:
+        own_rate = file.samplerate
+        samples = np.concatenate([np.zeros(0, np.float32), *_mono_blocks(file)])  # (N,)
+        cut_short = len(samples) < file.frames or _header_promises_more(file)
+    if cut_short:
+        raise InputError(f"{path}: truncated at {len(samples) / own_rate:.2f} s; copy or record it again")
+    if not len(samples):
+        raise InputError(f"{path}: the file holds no samples; leave it out")
+    if not math.isfinite(np.dot(samples, samples)):
+        raise InputError(f"{path}: samples are not finite numbers; write the file again as 16-bit WAV")
+    if rate is None or rate == own_rate:
+        return samples, own_rate
+    if own_rate < rate:
+        warnings.warn(
+            f"{path}: {own_rate} Hz is below the model's {rate} Hz: it misses all above {own_rate // 2} Hz",
+            AudioWarning,
+            stacklevel=2,
+        )
+    return resample(samples, own_rate, rate), rate
+
+
+def save_audio(path: str | Path, samples: np.ndarray, rate: int) -> None:
+    """Write samples (N,) in the format of the path's ending (.wav, .flac: 16 bit), whole or not at all.
+
+    Louder than full scale is clipped. Raises InputError for an unknown ending or a path that cannot be
+    written.
+    """
+    import soundfile
+
+    kind = Path(path).suffix[1:].upper()
+    if kind not in soundfile.available_formats() or kind == "RAW":
+        raise InputError(
+            f"cannot write {path}: no sound format is called {kind or 'nothing'!r}; use .wav or .flac"
+        )
+    encoded = io.BytesIO()
+    soundfile.write(encoded, np.asarray(samples, np.float32), rate, format=kind)
+    with atomic_write(path) as file:
+        file.write(encoded.getbuffer())
+
+
+def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
+    """The same sound at another rate, ceil(N to_rate / from_rate) samples, free of images and aliases.
+
+    up / down is the ratio of the rates in lowest terms: up - 1 zeros go between the samples, a windowed sinc
+    smooths them, every down-th is kept; the polyphase form never multiplies the zeros.
+    """
+    from scipy.signal import firwin, resample_poly
+
+    if from_rate == to_rate:
+        return np.asarray(samples, np.float32)
+    common = math.gcd(from_rate, to_rate)
+    up, down = to_rate // common, from_rate // common
+    steepness = max(up, down)
+    lowpass = firwin(2 * ZERO_CROSSINGS * steepness + 1, 0.95 / steepness, window=("kaiser", KAISER))
+    return resample_poly(np.asarray(samples, np.float32), up, down, window=lowpass.astype(np.float32))
+
+
+def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
+    """speech + g noise, g such that 10 log10(power(speech) / power(g noise)) = snr_db (§4.1).
+
+    Power is the mean square about the mean, for a constant offset is not heard. The noise is repeated or cut
+    to the length of the speech; silent noise adds nothing.
+    """
+    noise = np.resize(noise, len(speech)).astype(np.float32)  # (N,)
+    power = float(np.var(noise))
+    if power == 0:
+        return np.array(speech, np.float32)
+    gain = math.sqrt(float(np.var(speech)) / power / 10 ** (snr_db / 10))
+    return (speech + np.float32(gain) * noise).astype(np.float32)
+
+
+def shift(samples: np.ndarray, rate: int, ms: float) -> np.ndarray:
+    """The sound `ms` milliseconds later (earlier if negative), to a whole sample: zeros come in, as many go."""
+    late = max(-len(samples), min(len(samples), round(rate * ms / 1000)))
+    moved = np.zeros_like(samples)  # (N,)
+    if late >= 0:
+        moved[late:] = samples[: len(samples) - late]
+    else:
+        moved[:late] = samples[-late:]
+    return moved
+
+
+@contextmanager
+def _opened(path: str | Path) -> Iterator:
+    """A soundfile.SoundFile; whatever goes wrong while it is open is said as an InputError."""
+    import soundfile
+
+    try:
+        if not Path(path).is_file():
+            problem = "not a file" if Path(path).exists() else "no such file"
+            raise InputError(f"{path}: {problem}; check the path")
+        if not Path(path).stat().st_size:
+            raise InputError(f"{path}: the file is empty; copy or record it again")
+        with soundfile.SoundFile(path) as file:
+            if file.samplerate not in RATES:
+                raise InputError(f"{path}: damaged, its header says {file.samplerate} Hz; copy it again")
+            yield file
+    except InputError:
+        raise
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file has no header
+        why = getattr(error, "error_string", reason(error)).removeprefix("Error : ").rstrip(".")
+        raise InputError(
+            f"{path}: damaged, or no sound file ({why}); copy it again or convert it to WAV"
+        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        raise InputError(f"{str(path)!r}: {reason(error)}; check the path") from error
+
+
+def _mono_blocks(file) -> Iterator[np.ndarray]:
+    size = max(1, BLOCK // file.channels)
+    while len(block := file.read(size, dtype="float32", always_2d=True)):  # (n, channels)
+        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+
+
+def _header_promises_more(file) -> bool:
+    """Whether the file was longer once, where libsndfile quietly gives what is left.
+
+    It notes a data chunk cut short in its log ("data : 32000 (should be 19182)"), an Ogg stream without its
+    end likewise; of a Sphere file it only counts the bytes, so that the header has to be asked again.
+    """
+    if file.format == "NIST":
+        with open(file.name, "rb") as raw:
+            count = re.search(rb"sample_count -i (\d{1,12})\s", raw.read(1024))
+        return count is not None and int(count[1]) > file.frames
+    if file.format == "OGG":
+        return "lacks an end-of-stream" in file.extra_info
+    chunk = re.search(CUT_SHORT, file.extra_info, re.MULTILINE)
+    return chunk is not None and int(chunk[2]) < int(chunk[1]) < UNKNOWN_LENGTH

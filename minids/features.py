@@ -1,0 +1,215 @@
+"""From samples to frames: what the network hears (§2, §5).
+
+    samples ─ level ─▶ (N,) ─ frames ─▶ (T0, n) ─ window, power spectrum ─▶ (T0, n/2+1)
+                                            ─ linear bands ─▶ (T0, F) ─ log ─▶ (T0, F) ─ normalise ─▶ (T0, F)
+
+N samples; n of them in a window (20 ms); T0 whole windows, one every hop (10 ms); F features of a frame.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from minids.errors import InputError
+
+BLOCK = 256  # frames worked on at a time, so that all steps find them in the L2 cache
+FLOOR = 1e-7  # smallest power told from silence: 70 dB below the utterance's mean
+LEAST_DEVIATION = 1e-3  # a bin that never changes is divided by this, not by zero
+
+Statistics = tuple[np.ndarray, np.ndarray]  # mean (F,), standard deviation (F,)
+
+
+def level(samples: np.ndarray) -> np.ndarray:
+    """(x - mean) / sqrt(mean power): no constant offset, power 1, however far the microphone was (§5.2).
+
+    Silence stays silence.
+    """
+    centred = samples - samples.mean(dtype=np.float64).astype(np.float32)  # (N,)
+    power = np.dot(centred, centred) / len(centred)
+    return centred / np.sqrt(power) if power > 0 else centred
+
+
+def frames(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
+    """frames[t] = samples[t hop : t hop + window], every whole window: (T0, window), a view."""
+    return np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
+
+
+def hann(window: int) -> np.ndarray:
+    """w[i] ~ sin²(πi/n) with Σ w² = 1: white noise of power 1 has power 1 in every bin. (n,) float32."""
+    w = np.sin(np.pi * np.arange(window) / window) ** 2
+    return (w / np.sqrt(np.sum(w**2))).astype(np.float32)
+
+
+def power_spectrum(frames: np.ndarray, window: np.ndarray) -> np.ndarray:
+    """|X[p]|², X[p] = Σ_i w[i] x[i] exp(-2πj p i/n), the power at p·rate/n Hz: (T, n) -> (T, n/2+1)."""
+    from scipy.fft import rfft  # NumPy's works in float64 only
+
+    spectrum = rfft(frames * window)  # (T, n/2+1) complex64
+    return spectrum.real**2 + spectrum.imag**2
+
+
+def linear_bands(bands: int, window: int) -> np.ndarray:
+    """Filter bank as a matrix (n/2+1, bands + 1): power spectrum @ matrix = power per band, then the energy.
+
+    Band j is a triangle around (j + 1) / (bands + 1) of the Nyquist frequency that falls to 0 at its
+    neighbours' centres. All are equally wide in Hz (§5.1: "linearly spaced"; mel bands grow), and between the
+    first centre and the last the weights add up to 1. The last column gives the energy of the windowed frame:
+    by Parseval's theorem Σ_i (w[i] x[i])² = 1/n Σ |X[p]|², where an inner bin counts twice, for p and n - p.
+    """
+    bins = np.arange(window // 2 + 1)
+    position = bins[:, None] * (bands + 1) / (window / 2)  # (n/2+1, 1), in centres of bands
+    triangles = np.maximum(0, 1 - abs(position - np.arange(1, bands + 1)))  # (n/2+1, bands)
+    energy = np.where((bins == 0) | (2 * bins == window), 1, 2) / window  # (n/2+1,)
+    return np.column_stack([triangles, energy]).astype(np.float32)
+
+
+class Accumulator:
+    """Mean and standard deviation per bin of any number of frames, in float64 sums: memory does not grow."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.sum: np.ndarray | float = 0.0
+        self.squares: np.ndarray | float = 0.0
+
+    def add(self, frames: np.ndarray) -> None:
+        """Take in frames (T0, F)."""
+        self.count += len(frames)
+        self.sum = self.sum + frames.sum(axis=0, dtype=np.float64)
+        self.squares = self.squares + np.einsum("tf,tf->f", frames, frames, dtype=np.float64)
+
+    def mean_std(self) -> Statistics:
+        """(mean (F,), standard deviation (F,)) float32."""
+        mean = np.asarray(self.sum / self.count)
+        variance = np.asarray(self.squares / self.count) - mean**2
+        std = np.maximum(np.sqrt(np.maximum(variance, 0)), LEAST_DEVIATION)
+        return mean.astype(np.float32), std.astype(np.float32)
+
+
+@dataclass
+class Features:
+    """How samples become frames: the settings, and with a call the frames.
+
+    kind: "filterbank" (`bands` linear log filter banks, then the log energy) or "spectrogram" (all bins).
+    normalise: whose mean and deviation per bin are taken out: those of the training "corpus" (§5.2; set by
+    `fit`), of the "speaker" (§5.1; given with the call) or of the "utterance" itself.
+    Raises InputError for impossible settings.
+    """
+
+    rate: int = 16_000
+    kind: str = "filterbank"
+    bands: int = 80
+    window_ms: float = 20.0
+    hop_ms: float = 10.0
+    normalise: str = "corpus"
+    mean: np.ndarray | None = field(default=None, repr=False, compare=False)
+    std: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, known in (("kind", KINDS), ("normalise", NORMALISATIONS)):
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f"{name} = {getattr(self, name)!r} is unknown; use one of {', '.join(known)}"
+                )
+        for name in ("rate", "bands", "window_ms", "hop_ms"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} = {getattr(self, name)!r} must be above 0")
+        if self.window < 2 or self.hop < 1:
+            raise InputError(
+                f"window_ms = {self.window_ms}, hop_ms = {self.hop_ms}: less than a sample at {self.rate} Hz"
+            )
+        if self.kind == "filterbank" and self.bands > self.window // 2:
+            resolved = f"{self.window_ms} ms at {self.rate} Hz tell {self.window // 2} bands apart"
+            raise InputError(f"bands = {self.bands} is too many: {resolved}")
+
+    @property
+    def window(self) -> int:
+        """n, the samples in a window."""
+        return round(self.rate * self.window_ms / 1000)
+
+    @property
+    def hop(self) -> int:
+        """The samples from one window to the next."""
+        return round(self.rate * self.hop_ms / 1000)
+
+    @property
+    def size(self) -> int:
+        """F, the numbers in a frame."""
+        return self.bands + 1 if self.kind == "filterbank" else self.window // 2 + 1
+
+    def length(self, samples: int) -> int:
+        """T0, the frames that so many samples give: whole windows, at least one."""
+        return 1 + max(0, samples - self.window) // self.hop
+
+    def raw(self, samples: np.ndarray) -> np.ndarray:
+        """Samples (N,) -> log powers (T0, F) float32, before the normalisation per bin.
+
+        Less than a window is padded with zeros.
+        """
+        samples = level(np.asarray(samples, np.float32))
+        if len(samples) < self.window:
+            samples = np.pad(samples, (0, self.window - len(samples)))
+        windows = frames(samples, self.window, self.hop)  # (T0, n)
+        log_power = np.empty((len(windows), self.size), np.float32)
+        for t in range(0, len(windows), BLOCK):
+            power = power_spectrum(windows[t : t + BLOCK], self._hann)
+            if self.kind == "filterbank":
+                power = power @ self._bands
+            np.log(power + np.float32(FLOOR), out=log_power[t : t + BLOCK])
+        return log_power
+
+    def __call__(self, samples: np.ndarray, statistics: Statistics | None = None) -> np.ndarray:
+        """Samples (N,) -> frames (T0, F) float32: (raw - mean) / std.
+
+        `statistics` are the speaker's (mean, std); without them a "speaker" is known by the utterance alone.
+        "corpus" before `fit` leaves the log powers as they are.
+        """
+        x = self.raw(samples)  # (T0, F)
+        if statistics is None and self.normalise == "corpus":
+            statistics = None if self.mean is None or self.std is None else (self.mean, self.std)
+            if statistics is None:
+                return x
+        if statistics is None:
+            alone = Accumulator()
+            alone.add(x)
+            statistics = alone.mean_std()
+        mean, std = statistics
+        x -= mean
+        x /= std
+        return x
+
+    def fit(self, raw_frames: Iterable[np.ndarray]) -> None:
+        """Set mean and std to those of a training set, an iterable of utterances' `raw` frames (T0, F)."""
+        corpus = Accumulator()
+        for x in raw_frames:
+            corpus.add(x)
+        if not corpus.count:
+            raise InputError(
+                "no recording could be read: there is nothing to take the features' mean and std of"
+            )
+        self.mean, self.std = corpus.mean_std()
+
+    def as_dict(self) -> dict:
+        """The settings without mean and std, for JSON."""
+        return {name: value for name, value in asdict(self).items() if name not in ("mean", "std")}
+
+    @classmethod
+    def from_dict(cls, settings: dict) -> "Features":
+        """The other way. Raises InputError for a name that is no setting."""
+        unknown = set(settings) - set(cls().as_dict())
+        if unknown:
+            raise InputError(f"features: unknown setting {min(unknown)!r}")
+        return cls(**settings)
+
+    @cached_property
+    def _hann(self) -> np.ndarray:
+        return hann(self.window)
+
+    @cached_property
+    def _bands(self) -> np.ndarray:
+        return linear_bands(self.bands, self.window)
+
+
+KINDS = ("filterbank", "spectrogram")
+NORMALISATIONS = ("corpus", "speaker", "utterance")
