@@ -2,10 +2,10 @@
 
     rate = (substitutions + deletions + insertions) / words (characters) of the reference
 
-over the whole corpus, so long utterances weigh more; it can pass 100 %. A deletion is a word of the reference that
-the hypothesis lacks, an insertion one of the hypothesis that the reference lacks (sclite's sense).
+over the whole corpus, so long utterances weigh more; it can pass 100 %. A deletion is a word of the reference
+that the hypothesis lacks, an insertion one of the hypothesis that the reference lacks (sclite's sense).
 
-Of all alignments with the fewest errors we count the one with the most words right. So the three counts depend on
+Of all alignments with the fewest errors we count the one with the most words right. So the counts depend on
 the two texts alone: swapping them swaps deletions and insertions, reversing both changes nothing.
 """
 
@@ -21,15 +21,15 @@ import numba
 import numpy as np
 
 CORRECT, SUBSTITUTION, DELETION, INSERTION = "CSDI"
-# One integer holds the errors and below them the substitutions (fewer than 2³²): the least has the fewest errors
-# and, among those, the fewest substitutions, which is the most words right.
+# One integer holds the errors and below them the substitutions: the least has the fewest errors and, among
+# those, the fewest substitutions, which means the most words right.
 _ERROR = 1 << 32
 _DIAGONAL, _DOWN, _RIGHT = range(3)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Errors of a corpus; `rate` is their sum over `reference_length`, inf where only the reference is empty."""
+    """Errors of a corpus; `rate` is their sum over `reference_length`, inf if only the reference is empty."""
 
     rate: float
     substitutions: int
@@ -69,8 +69,9 @@ class Score:
     def __str__(self) -> str:
         low, high = self.interval()
         return (
-            f"{100 * self.rate:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}): {self.substitutions} "
-            f"substituted, {self.deletions} deleted, {self.insertions} inserted of {self.reference_length}"
+            f"{100 * self.rate:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f}): "
+            f"{self.substitutions} substituted, {self.deletions} deleted, {self.insertions} inserted "
+            f"of {self.reference_length}"
         )
 
 
@@ -84,7 +85,7 @@ def wer(references: str | Sequence[str], hypotheses: str | Sequence[str]) -> Sco
 
 
 def cer(references: str | Sequence[str], hypotheses: str | Sequence[str]) -> Score:
-    """Character error rate: as wer, over the code points of the NFC text; a run of white space counts as one."""
+    """Character error rate: as wer, over the code points of the NFC text; white space counts as one each."""
     return Score.of(_counts(references, hypotheses, _characters))
 
 
@@ -121,9 +122,9 @@ class Edit(NamedTuple):
 
 
 def align(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> list[Edit]:
-    """Which word became which: the alignment that wer counts. A string is split into words, a list kept as it is.
+    """Which word became which: the alignment that wer counts. A string is split into words, a list is not.
 
-    Where several are as good, the last difference decides: a pair of words before a deletion before an insertion.
+    Of equals, the one whose last difference is a pair of words rather than a deletion, than an insertion.
     """
     ref = _words(reference) if isinstance(reference, str) else list(reference)
     hyp = _words(hypothesis) if isinstance(hypothesis, str) else list(hypothesis)
@@ -143,7 +144,7 @@ def align(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> li
 
 
 def side_by_side(edits: Iterable[Edit]) -> str:
-    """An alignment as three lines: REF, HYP (*** where that side lacks the word) and the letters of the errors."""
+    """An alignment as three lines: REF, HYP (*** where that side lacks the word) and the errors' letters."""
     rows = [["REF:"], ["HYP:"], ["    "]]
     for op, reference, hypothesis in edits:
         cells = [reference, hypothesis, op if op != CORRECT else ""]
@@ -155,7 +156,7 @@ def side_by_side(edits: Iterable[Edit]) -> str:
 
 
 class Row(NamedTuple):
-    """An utterance recognised: its name (the file), what was said, what was heard, the group it is reported in."""
+    """An utterance recognised: its name (the file), what was said, what was heard, and its group."""
 
     name: str
     reference: str
@@ -184,10 +185,10 @@ class Evaluation:
         }
 
     def worst(self, k: int = 5) -> list[Row]:
-        """The k utterances with most word errors (of equals: more character errors first), none that has none."""
+        """The k utterances with most word errors, of equals those with more character errors."""
         words, characters = self._words[:, :3].sum(axis=1), self._characters[:, :3].sum(axis=1)
         order = np.lexsort((-characters, -words))
-        return [self.rows[i] for i in order[:k] if words[i]]
+        return [self.rows[i] for i in order[:k] if words[i] > 0]
 
     def confusions(self, k: int = 10) -> list[tuple[Edit, int]]:
         """The k most frequent errors and how often each happened."""
