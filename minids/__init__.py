@@ -12,8 +12,8 @@ The letters, the same in every file:
     C   context frames on each side                t b k u s   their indices
 
 Time comes first: activations are (T, B, H) and h[t] is the paper's h_t. `W` is (out, in): y = x Wᵀ + b.
-Weights and activations bear the paper's names: W1 b1 … W6 b6, Wr_f, Wr_b, h1 … h5. The gradient of x is dx, in
-the shape of x.
+Weights and activations bear the paper's names: W1 b1 … W6 b6, Wr_f, Wr_b, h1 … h5. The gradient of x is dx
+and has the shape of x.
 
 The names below are imported when they are first used, so that `import minids` is quick.
 """
