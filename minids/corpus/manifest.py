@@ -61,7 +61,7 @@ def read_manifest(path: str | Path) -> list[Utterance]:
 def scan(path: str | Path) -> Iterator[Utterance | InputError]:
     """The lines of a manifest one by one: each an utterance, or the InputError that says what is wrong."""
     source = Path(path)
-    folder = os.path.realpath(source.parent)
+    folder = source.parent.resolve()
     try:
         with open(source, "rb") as file:
             for number, raw in enumerate(file, start=1):
@@ -81,7 +81,7 @@ class _Broken(Exception):
     """What is wrong with a line, and the remedy."""
 
 
-def _utterance(raw: bytes, number: int, source: Path, folder: str) -> Utterance:
+def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance:
     try:
         fields = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -103,7 +103,8 @@ def _utterance(raw: bytes, number: int, source: Path, folder: str) -> Utterance:
         if not isinstance(speaker, str):
             raise _Broken('"speaker" is not a string; put the speaker\'s name in quotes')
         speaker = sys.intern(speaker)  # one string per speaker, not per line
-    recording = Path(os.path.normpath(os.path.join(folder, name)))
+    # Only `..` needs the slow way; a path is built for each of perhaps 300,000 lines.
+    recording = Path(os.path.normpath(folder / name)) if ".." in name else folder / name
     seconds = fields.pop("duration", None)
     duration = _header_duration(recording) if seconds is None else _seconds(seconds)
     extra = {sys.intern(key): value for key, value in fields.items()}

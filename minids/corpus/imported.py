@@ -1,0 +1,97 @@
+"""What the importers share: find the corpus, look at every recording's header, write the manifests.
+
+No audio is copied or converted: manifests point at the recordings where they lie.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from minids.audio import audio_info
+from minids.corpus.manifest import Utterance, write_manifest
+from minids.errors import InputError, reason
+
+
+@dataclass
+class Imported:
+    """What an import has written, and what it could not find or read."""
+
+    manifests: dict[str, list[Utterance]] = field(default_factory=dict)  # by the path of the manifest
+    missing: list[str] = field(default_factory=list)  # one line each, naming the file
+
+
+Importer = Callable[[Path, Path], Imported]
+
+
+def find(root: str | Path, subfolders: Iterable[str], mark: str) -> Path:
+    """The folder that holds `mark` (a name or pattern): `root`, or one of its subfolders.
+
+    Raises InputError that tells what was looked for.
+    """
+    root = Path(root).absolute()
+    for folder in (root, *(root / name for name in subfolders)):
+        if any(folder.glob(mark)):
+            return folder
+    problem = f"no {mark} in it" if root.is_dir() else "no such folder"
+    raise InputError(f"{root}: {problem}; give the folder that the corpus unpacks to")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that hold anything, stripped. Raises InputError naming the file."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text at byte {error.start}; unpack the corpus again") from error
+    except OSError as error:
+        raise InputError(f"{path}: {reason(error)}; unpack the corpus again") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def write_splits(
+    splits: Mapping[str, list[Utterance]], out: str | Path, missing: list[str], progress: bool = False
+) -> Imported:
+    """Write `out`/NAME.jsonl for every split that has utterances, with the durations of the headers.
+
+    Recordings that cannot be opened are left out and added to `missing`. Raises InputError when none is left.
+    """
+    from tqdm import tqdm
+
+    result = Imported(missing=list(missing))
+    count = sum(map(len, splits.values()))
+    readable: dict[str, list[Utterance]] = {}
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        tqdm(total=count, desc="headers", unit=" files", disable=not progress) as bar,
+    ):
+        for name, utterances in splits.items():
+            readable[name] = []
+            for looked in pool.map(_with_duration, utterances):
+                bar.update()
+                if isinstance(looked, str):
+                    result.missing.append(looked)
+                else:
+                    readable[name].append(looked)
+    if not any(readable.values()):
+        first = f" (the first: {result.missing[0]})" if result.missing else ""
+        raise InputError(f"none of the corpus's recordings can be read{first}; unpack its audio there")
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {out}: {reason(error)}; choose another") from error
+    for name, utterances in readable.items():
+        if utterances:
+            path = Path(out) / f"{name}.jsonl"
+            write_manifest(path, utterances)
+            result.manifests[str(path)] = utterances
+    # The same recording may stand in several splits: name it once.
+    result.missing = list(dict.fromkeys(result.missing))
+    return result
+
+
+def _with_duration(utterance: Utterance) -> Utterance | str:
+    try:
+        return replace(utterance, duration=audio_info(utterance.path).duration)
+    except InputError as error:
+        return str(error)
