@@ -155,6 +155,11 @@ def test_lines_stand_under_each_other():
     assert side_by_side(align("나는 간다", "간다")) == "REF: 나는 간다\nHYP: **** 간다\n     D"
 
 
+def test_ties_are_broken_from_the_end():
+    assert [e.op for e in align("a b", "b a")] == ["I", "C", "D"]
+    assert [e.op for e in align("four six", "for")] == ["D", "S"]
+
+
 def test_characters_align_when_given_as_a_list():
     assert align(list("ab"), list("b")) == [Edit("D", "a", ""), Edit("C", "b", "b")]
 
