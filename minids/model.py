@@ -1,0 +1,183 @@
+"""Deep Speech's network (§2): five clipped layers, the fourth recurrent in both directions, and a softmax.
+
+    x  = context(frames)                       h4 = birnn(W4 h3 + b4; Wr_f, Wr_b)
+    h1 = g(W1 x  + b1)                         h5 = g(W5 h4 + b5)
+    h2 = g(W2 h1 + b2)                         log_probs = log_softmax(W6 h5 + b6)
+    h3 = g(W3 h2 + b3)                         g(z) = min{max{0, z}, 20}
+
+`backward` is `forward` read upwards.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minids import ops
+from minids.ops.common import Dropout, key, strided
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The size of a network. `inputs` F features of a frame, `characters` K with the blank, `hidden` H units a layer,
+    `context` C frames on either side, every `stride`-th frame is kept, `dropout` p of the feed-forward layers (§2.1: 5-10 %).
+    """
+
+    inputs: int
+    characters: int
+    hidden: int = 512
+    context: int = 9
+    stride: int = 1
+    dropout: float = 0.05
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Every parameter's name, as in the paper, and its shape; weights are (out, in)."""
+        D, H, K = (2 * self.context + 1) * self.inputs, self.hidden, self.characters
+        return {
+            **{"W1": (H, D), "b1": (H,), "W2": (H, H), "b2": (H,), "W3": (H, H), "b3": (H,)},
+            **{"W4": (H, H), "b4": (H,), "Wr_f": (H, H), "Wr_b": (H, H)},
+            **{"W5": (H, H), "b5": (H,), "W6": (K, H), "b6": (K,)},
+        }
+
+
+class Workspace:
+    """Memory that is used again: one flat buffer for each name, as large as the largest batch so far needed."""
+
+    def __init__(self, arrays, dtype):
+        self._arrays, self._dtype, self._flat = arrays, dtype, {}
+
+    def __call__(self, name: str, *shape: int):
+        """An array of this shape, a prefix of the buffer. What it held before is gone."""
+        size = int(np.prod(shape))
+        if name not in self._flat or self._flat[name].size < size:
+            self._flat[name] = self._arrays.empty((size,), self._dtype)
+        return self._flat[name][:size].reshape(shape)
+
+
+class DeepSpeech:
+    """A network: its parameters, its gradients, forward and backward.
+
+    `params["W1"]` and `grads["W1"]` are views of the flat buffers `flat_params` and `flat_grads`, so that an update, a norm
+    or an all-reduce is one operation. "cpu" computes in float32; "reference" in float32 or float64.
+    Initial weights: normal, variance 1 / inputs; the recurrent ones half as wide, so that states neither die nor explode
+    over hundreds of frames; the output layer a tenth, so that training starts from even odds. Biases 0.
+    """
+
+    def __init__(self, settings: ModelSettings, seed: int = 0, backend: str = "cpu", dtype: str = "float32"):
+        if dtype != "float32" and backend != "reference":
+            raise ValueError(f"the {backend} backend computes in float32; {dtype} goes with backend='reference'")
+        self.settings, self.ops, self.dtype = settings, ops.load(backend), np.dtype(dtype)
+        shapes = settings.shapes()
+        arrays, size = self.ops.arrays, sum(int(np.prod(shape)) for shape in shapes.values())
+        flat = np.empty(size, self.dtype)
+        initialise(_views(flat, shapes), seed)
+        self.flat_params = arrays.from_host(flat)
+        self.flat_grads = arrays.empty((size,), self.dtype)
+        self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
+        self._room = Workspace(arrays, self.dtype)
+
+    def forward(self, frames: np.ndarray, lengths: np.ndarray, keys: np.ndarray | None = None):
+        """frames (T0, B, F), lengths (B,) -> log_probs (T, B, K), lengths (B,) after the stride.
+
+        Frames past an utterance's length are not read. `keys` (B,) uint32, one per utterance and step of training, turn
+        dropout on. The activations are kept for `backward`, and overwritten by the next `forward`.
+        """
+        log_probs = self._forward(frames, lengths, keys)
+        return self.ops.arrays.to_host(log_probs).copy(), strided(lengths, self.settings.stride)
+
+    def backward(self, dlogits: np.ndarray) -> None:
+        """dlogits (T, B, K), the gradient to W6 h5 + b6 of the last `forward` -> `grads`, overwritten."""
+        self._backward(self.ops.arrays.from_host(np.ascontiguousarray(dlogits, self.dtype)))
+
+    def learn(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+        """Forward, CTC, backward: the losses (B,), and in `grads` the gradient of their sum over the possible texts."""
+        T, B, K = strided(frames.shape[0], self.settings.stride), frames.shape[1], self.settings.characters
+        log_probs = self._forward(frames, lengths, keys)
+        lengths = strided(lengths, self.settings.stride)
+        losses, dlogits = self._room("losses", B), self._room("dlogits", T, B, K)
+        room = self._room("ctc", B, T, 2 * labels.shape[1] + 5)
+        self.ops.ctc(log_probs, lengths, labels, label_lengths, losses, dlogits, room)
+        self._backward(dlogits)
+        return self.ops.arrays.to_host(losses).copy()
+
+    def _forward(self, frames, lengths, keys):
+        s, p, ops, room = self.settings, self.params, self.ops, self._room
+        T0, B, F = frames.shape
+        T, H = strided(T0, s.stride), s.hidden
+        self._lengths = strided(lengths, s.stride)
+        self._drop = [self._dropout(keys, layer) for layer in range(6)]
+        a = self._acts = {name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
+        a["x"] = room("x", T, B, (2 * s.context + 1) * F)
+        a["z6"] = room("z6", T, B, s.characters)
+
+        ops.context_forward(ops.arrays.from_host(frames), lengths, s.context, s.stride, a["x"])
+        ops.affine_forward(a["x"], p["W1"], p["b1"], True, self._drop[1], a["h1"])
+        ops.affine_forward(a["h1"], p["W2"], p["b2"], True, self._drop[2], a["h2"])
+        ops.affine_forward(a["h2"], p["W3"], p["b3"], True, self._drop[3], a["h3"])
+        ops.affine_forward(a["h3"], p["W4"], p["b4"], False, None, a["z4"])
+        ops.birnn_forward(a["z4"], p["Wr_f"], p["Wr_b"], self._lengths, a["h4"], a["hf"], a["hb"])
+        ops.affine_forward(a["h4"], p["W5"], p["b5"], True, self._drop[5], a["h5"])
+        ops.affine_forward(a["h5"], p["W6"], p["b6"], False, None, a["z6"])
+        return ops.log_softmax_forward(a["z6"], room("log_probs", T, B, s.characters))
+
+    def _backward(self, dz6):
+        p, g, a, ops, room = self.params, self.grads, self._acts, self.ops, self._room
+        T, B, H = a["h5"].shape
+        one, two, three = (room(name, T, B, H) for name in ("d1", "d2", "d3"))
+
+        ops.affine_backward(dz6, a["h5"], p["W6"], a["z6"], False, None, True, dz6, one, g["W6"], g["b6"])
+        ops.affine_backward(one, a["h4"], p["W5"], a["h5"], True, self._drop[5], True, one, two, g["W5"], g["b5"])
+        recurrence = (a["hf"], a["hb"], p["Wr_f"], p["Wr_b"], self._lengths)
+        ops.birnn_backward(two, *recurrence, one, three, one, g["Wr_f"], g["Wr_b"])
+        ops.affine_backward(one, a["h3"], p["W4"], a["z4"], False, None, True, one, two, g["W4"], g["b4"])
+        ops.affine_backward(two, a["h2"], p["W3"], a["h3"], True, self._drop[3], True, two, one, g["W3"], g["b3"])
+        ops.affine_backward(one, a["h1"], p["W2"], a["h2"], True, self._drop[2], True, one, two, g["W2"], g["b2"])
+        ops.affine_backward(two, a["x"], p["W1"], a["h1"], True, self._drop[1], False, two, None, g["W1"], g["b1"])
+
+    def _dropout(self, keys, layer):
+        if keys is None or self.settings.dropout == 0:
+            return None
+        return Dropout(self.settings.dropout, np.array([key(int(k), layer) for k in keys], np.uint32))
+
+
+def initialise(params: dict[str, np.ndarray], seed: int) -> None:
+    """Draw the initial weights, in place: see DeepSpeech."""
+    rng = np.random.default_rng(seed)
+    for name, value in params.items():
+        if name.startswith("b"):
+            value[...] = 0
+        else:
+            width = {"Wr_f": 0.5, "Wr_b": 0.5, "W6": 0.1}.get(name, 1.0)
+            value[...] = rng.normal(0, width / np.sqrt(value.shape[1]), value.shape)
+
+
+def _views(flat, shapes):
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        size = int(np.prod(shape))
+        views[name] = flat[start : start + size].reshape(shape)
+        start += size
+    return views
+
+
+def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
+    """CTC of logits (T, B, K) before the softmax -> losses (B,), dlogits (T, B, K), the gradient to them (§2).
+
+    log-probabilities are valid logits. lengths, label_lengths (B,); labels (B, Umax), padded with anything. A text that the frames
+    cannot spell has loss inf and gradient 0. Raises ValueError for shapes that do not fit, labels outside 1 … K-1 and
+    lengths outside the arrays.
+    """
+    grid = ops.load(backend)
+    logits = np.ascontiguousarray(logits, None if backend == "reference" else np.float32)
+    lengths, label_lengths, labels = (np.ascontiguousarray(a, np.int32) for a in (lengths, label_lengths, labels))
+    T, B, K = logits.shape
+    if labels.ndim != 2 or not len(lengths) == len(labels) == len(label_lengths) == B:
+        raise ValueError(f"logits hold {B} utterances, but lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}")
+    if ((lengths < 0) | (lengths > T)).any() or ((label_lengths < 0) | (label_lengths > labels.shape[1])).any():
+        raise ValueError(f"a length is outside the arrays: {T} frames, {labels.shape[1]} labels")
+    used = np.concatenate([labels[b, : label_lengths[b]] for b in range(B)]) if B else labels.ravel()
+    if ((used < 1) | (used >= K)).any():
+        raise ValueError(f"a label is outside 1 … {K - 1} (0 is the blank)")
+    arrays = grid.arrays
+    log_probs = grid.log_softmax_forward(arrays.from_host(logits))
+    losses, dlogits = grid.ctc(log_probs, lengths, labels, label_lengths)
+    return arrays.to_host(losses), arrays.to_host(dlogits)

@@ -1,0 +1,114 @@
+"""A layer of weights, W (out, in): h = g(W x + b), with the clip and the dropout as options (§2, §2.1)."""
+
+import numpy as np
+from numba import get_num_threads, njit, prange
+
+from minids.ops.common import CLIP, mix
+from minids.ops.cpu.blas import product
+
+_ROWS = 256  # of a block: enough for BLAS to work at full speed, few enough to be still in the cache for the clip
+_CLIP = np.float32(CLIP)
+_NO_KEYS = np.zeros(0, np.uint32)
+_mix = njit(mix)
+
+
+def affine_forward(x, W, b, clip=False, dropout=None, out=None):
+    """As the reference: y = x Wᵀ + b, clipped, dropped. Clip and mask are done while a block is in the cache."""
+    T, B, D = x.shape
+    y = np.empty((T, B, len(b)), np.float32) if out is None else out
+    keys, threshold, scale = _parts(dropout)
+    _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, len(b)))
+    return y
+
+
+def affine_backward(dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None):
+    """As the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ."""
+    T, B, D = x.shape
+    H = len(W)
+    dz = np.empty_like(dy) if dz is None else dz
+    dW = np.empty_like(W) if dW is None else dW
+    db = np.empty_like(W[:, 0]) if db is None else db
+    rows = dz.reshape(T * B, H)
+    _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, np.float32(dropout.scale if dropout else 1), rows, db)
+    weight_gradient(rows, x.reshape(T * B, D), dW)
+    if input_gradient:
+        dx = np.empty_like(x) if dx is None else dx
+        _input_gradient(rows, W, dx.reshape(T * B, D))
+    return dx, dW, db
+
+
+def _parts(dropout):
+    if dropout is None:
+        return _NO_KEYS, np.uint32(0), np.float32(1)
+    return dropout.keys, dropout.threshold, np.float32(dropout.scale)
+
+
+@njit(cache=True)
+def _block(rows):
+    threads = get_num_threads()
+    return max(1, min(_ROWS, (rows + threads - 1) // threads))
+
+
+@njit(parallel=True, cache=True)
+def _forward(x, W, b, clip, keys, threshold, scale, y):
+    rows, H = y.shape
+    size = _block(rows)
+    for i in prange((rows + size - 1) // size):
+        block = y[i * size : (i + 1) * size]
+        product(x[i * size : (i + 1) * size], False, W, True, block, 0)
+        for r in range(len(block)):
+            for u in range(H):
+                block[r, u] += b[u]
+            if clip:
+                for u in range(H):
+                    block[r, u] = min(max(block[r, u], np.float32(0)), _CLIP)
+            if len(keys):
+                t, utterance = divmod(i * size + r, len(keys))
+                first = np.uint32(keys[utterance] + np.uint32(t * H))
+                for u in range(H):
+                    kept = _mix(np.uint32(first + np.uint32(u))) >= threshold
+                    block[r, u] *= scale if kept else np.float32(0)
+
+
+@njit(parallel=True, cache=True)
+def _gate(dy, y, clip, scale, dz, db):
+    """dz ← dy ⊙ g'(z) and its sum over the rows. A thread owns columns, so that each sum has one owner and one order."""
+    rows, H = y.shape
+    width = (H + get_num_threads() - 1) // get_num_threads()
+    top = _CLIP * scale
+    for i in prange(get_num_threads()):
+        first, last = i * width, min((i + 1) * width, H)
+        for u in range(first, last):
+            db[u] = 0
+        for r in range(rows):
+            if clip:
+                for u in range(first, last):
+                    open_ = y[r, u] > 0 and y[r, u] < top
+                    dz[r, u] = dy[r, u] * scale if open_ else np.float32(0)
+            else:
+                for u in range(first, last):
+                    dz[r, u] = dy[r, u]
+            for u in range(first, last):
+                db[u] += dz[r, u]
+
+
+@njit(parallel=True, cache=True)
+def weight_gradient(dz, x, dW):
+    """dW ← dzᵀ x, a sum over all rows. Each thread owns a part of the longer side of dW."""
+    H, D = dW.shape
+    threads = get_num_threads()
+    size = (max(H, D) + threads - 1) // threads
+    for i in prange(threads):
+        first, last = i * size, min((i + 1) * size, max(H, D))
+        if first < last:
+            if H >= D:
+                product(dz[:, first:last], True, x, False, dW[first:last], 0)
+            else:
+                product(dz, True, x[:, first:last], False, dW[:, first:last], 0)
+
+
+@njit(parallel=True, cache=True)
+def _input_gradient(dz, W, dx):
+    size = _block(len(dz))
+    for i in prange((len(dz) + size - 1) // size):
+        product(dz[i * size : (i + 1) * size], False, W, False, dx[i * size : (i + 1) * size], 0)

@@ -1,0 +1,28 @@
+"""Context: each output frame sees C input frames on either side (§2), every stride-th one is kept (§3.3)."""
+
+import numpy as np
+from numba import njit, prange
+
+from minids.ops.common import strided
+
+
+def context_forward(frames, lengths, C, stride, out=None):
+    """As the reference: x_t = [frames_{st-C} … frames_{st+C}], zero past the ends."""
+    T0, B, F = frames.shape
+    x = np.empty((strided(T0, stride), B, (2 * C + 1) * F), np.float32) if out is None else out
+    _gather(frames, lengths, C, stride, x)
+    return x
+
+
+@njit(parallel=True, cache=True)
+def _gather(frames, lengths, C, stride, x):
+    T, B, _ = x.shape
+    F = frames.shape[2]
+    for i in prange(T * B):
+        t, b = i // B, i % B
+        centre = t * stride
+        for c in range(2 * C + 1):
+            source = centre - C + c
+            inside = centre < lengths[b] and 0 <= source < lengths[b]
+            for f in range(F):
+                x[t, b, c * F + f] = frames[source, b, f] if inside else np.float32(0)

@@ -1,0 +1,54 @@
+"""The bidirectional recurrence: plain, clipped, both directions fed by the same z = W4 h3 + b4 and summed (§2)."""
+
+import numpy as np
+
+from minids.ops.common import CLIP
+
+
+def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None):
+    """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb.
+
+    z (T, B, H), Wr (H, H), lengths (B,) -> h, hf, hb (T, B, H). States before the first and after the last frame
+    are zero, and so is everything past an utterance's end, whatever z holds there.
+    """
+    T, B, H = z.shape
+    hf = np.empty_like(z) if hf is None else hf
+    hb = np.empty_like(z) if hb is None else hb
+    h = np.empty_like(z) if h is None else h
+    state = np.zeros((B, H), z.dtype)
+    for t in range(T):
+        state = hf[t] = _step(z[t], state, Wr_f, t < lengths)
+    state = np.zeros((B, H), z.dtype)
+    for t in reversed(range(T)):
+        state = hb[t] = _step(z[t], state, Wr_b, t < lengths)
+    np.add(hf, hb, out=h)
+    return h, hf, hb
+
+
+def birnn_backward(dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, dWr_f=None, dWr_b=None):
+    """δf_t = (dh_t + Wr_fᵀ δf_{t+1}) ⊙ g'(zf_t),  t = T … 1;   dWr_f = Σ_{t≥2} δf_t hf_{t-1}ᵀ
+    δb_t = (dh_t + Wr_bᵀ δb_{t-1}) ⊙ g'(zb_t),  t = 1 … T;   dWr_b = Σ_{t<T} δb_t hb_{t+1}ᵀ;   dz = δf + δb.
+
+    All (T, B, H). g' = 1 where 0 < h < 20, so it is zero past an utterance's end, where h is zero.
+    Returns dz, dWr_f, dWr_b; df and db are room for δf and δb.
+    """
+    T, B, H = dh.shape
+    df = np.empty_like(dh) if df is None else df
+    db = np.empty_like(dh) if db is None else db
+    dz = np.empty_like(dh) if dz is None else dz
+    dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
+    dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
+    delta = np.zeros((B, H), dh.dtype)
+    for t in reversed(range(T)):
+        delta = df[t] = np.where((hf[t] > 0) & (hf[t] < CLIP), dh[t] + delta @ Wr_f, 0)
+    delta = np.zeros((B, H), dh.dtype)
+    for t in range(T):
+        delta = db[t] = np.where((hb[t] > 0) & (hb[t] < CLIP), dh[t] + delta @ Wr_b, 0)
+    dWr_f[...] = df[1:].reshape(-1, H).T @ hf[:-1].reshape(-1, H)
+    dWr_b[...] = db[:-1].reshape(-1, H).T @ hb[1:].reshape(-1, H)
+    np.add(df, db, out=dz)
+    return dz, dWr_f, dWr_b
+
+
+def _step(z_t, state, Wr, inside):
+    return np.where(inside[:, None], np.clip(z_t + state @ Wr.T, 0, CLIP), 0)  # (B, H)
