@@ -42,6 +42,15 @@ class Utterance:
         return f"{self.source}:{self.line}"
 
 
+class BrokenLine(InputError):
+    """A line that is no utterance: `manifest:line: problem; remedy`."""
+
+    def __init__(self, source: Path, line: int, problem: str):
+        super().__init__(f"{source}:{line}: {problem}")
+        self.line = line
+        self.problem = problem
+
+
 def read_manifest(path: str | Path) -> list[Utterance]:
     """The utterances of a manifest, in its order. A missing duration is read from the recording's header.
 
@@ -50,7 +59,7 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     """
     utterances = []
     for utterance in scan(path):
-        if isinstance(utterance, InputError):
+        if isinstance(utterance, BrokenLine):
             raise utterance
         utterances.append(utterance)
     if not utterances:
@@ -58,8 +67,11 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     return utterances
 
 
-def scan(path: str | Path) -> Iterator[Utterance | InputError]:
-    """The lines of a manifest one by one: each an utterance, or the InputError that says what is wrong."""
+def scan(path: str | Path) -> Iterator[Utterance | BrokenLine]:
+    """The lines of a manifest one by one: each an utterance, or what is wrong with it.
+
+    Raises InputError when the manifest itself cannot be read.
+    """
     source = Path(path)
     folder = source.parent.resolve()
     try:
@@ -71,13 +83,13 @@ def scan(path: str | Path) -> Iterator[Utterance | InputError]:
                     continue
                 try:
                     yield _utterance(raw, number, source, folder)
-                except _Broken as error:
-                    yield InputError(f"{source}:{number}: {error}")
+                except _Problem as problem:
+                    yield BrokenLine(source, number, str(problem))
     except OSError as error:
         raise InputError(f"cannot read the manifest {path}: {reason(error)}; check the path") from error
 
 
-class _Broken(Exception):
+class _Problem(Exception):
     """What is wrong with a line, and the remedy."""
 
 
@@ -85,23 +97,23 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
     try:
         fields = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise _Broken(f"byte {error.start + 1} is not UTF-8; save the manifest as UTF-8") from None
+        raise _Problem(f"byte {error.start + 1} is not UTF-8; save the manifest as UTF-8") from None
     except json.JSONDecodeError as error:
-        raise _Broken(f"not JSON ({error.msg}, column {error.colno}); write it like {EXAMPLE}") from None
+        raise _Problem(f"not JSON ({error.msg}, column {error.colno}); write it like {EXAMPLE}") from None
     except (ValueError, RecursionError) as error:
-        raise _Broken(f"not JSON ({reason(error)}); write it like {EXAMPLE}") from None
+        raise _Problem(f"not JSON ({reason(error)}); write it like {EXAMPLE}") from None
     if not isinstance(fields, dict):
-        raise _Broken(f"not a JSON object; write it like {EXAMPLE}")
+        raise _Problem(f"not a JSON object; write it like {EXAMPLE}")
     name = _string(fields, "path")
     if not name or "\0" in name:
-        raise _Broken('"path" names no file; give the path of the recording, relative to the manifest')
+        raise _Problem('"path" names no file; give the path of the recording, relative to the manifest')
     text = normalize("NFC", _string(fields, "text"))
     speaker = fields.pop("speaker", None)
     if isinstance(speaker, int) and not isinstance(speaker, bool):
         speaker = str(speaker)
     if speaker is not None:
         if not isinstance(speaker, str):
-            raise _Broken('"speaker" is not a string; put the speaker\'s name in quotes')
+            raise _Problem('"speaker" is not a string; put the speaker\'s name in quotes')
         speaker = sys.intern(speaker)  # one string per speaker, not per line
     # Only `..` needs the slow way; a path is built for each of perhaps 300,000 lines.
     recording = Path(os.path.normpath(folder / name)) if ".." in name else folder / name
@@ -113,15 +125,15 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
 
 def _string(fields: dict[str, Any], key: str) -> str:
     if key not in fields:
-        raise _Broken(f'no "{key}"; write the line like {EXAMPLE}')
+        raise _Problem(f'no "{key}"; write the line like {EXAMPLE}')
     value = fields.pop(key)
     if not isinstance(value, str):
-        raise _Broken(f'"{key}" is not a string; write the line like {EXAMPLE}')
+        raise _Problem(f'"{key}" is not a string; write the line like {EXAMPLE}')
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _Broken(f'"{key}" holds half a character (a lone surrogate); write it as UTF-8') from None
+            raise _Problem(f'"{key}" holds half a character (a lone surrogate); write it as UTF-8') from None
     return value
 
 
@@ -131,7 +143,7 @@ def _seconds(value: object) -> float:
             return float(value)
         except OverflowError:
             pass
-    raise _Broken('"duration" is not a number of seconds; correct it, or leave the field out')
+    raise _Problem('"duration" is not a number of seconds; correct it, or leave the field out')
 
 
 def _header_duration(recording: Path) -> float:

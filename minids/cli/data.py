@@ -1,0 +1,113 @@
+"""`minids data`: import known corpora, examine your own."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+MOST_NAMED = 20  # missing recordings on the terminal; --json names all
+
+
+@click.group()
+def command() -> None:
+    """Import known corpora; examine your own before training on it.
+
+    \b
+    Example:
+      minids data import an4 ~/an4 --out data/an4
+      minids data doctor data/an4/train.jsonl data/an4/dev.jsonl
+    """
+
+
+@command.command("import")
+@click.argument("corpus", type=click.Choice(["an4", "fsdd", "librispeech"]))
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the manifests.")
+@click.option("--json", "as_json", is_flag=True, help="Counts and all missing recordings, for machines.")
+def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
+    """Write manifests for CORPUS, unpacked in ROOT as it is published. No audio is copied.
+
+    Recordings that are missing or damaged are named and left out.
+
+    \b
+    Example:
+      minids data import librispeech ~/LibriSpeech --out data/librispeech
+    """
+    result = _importer(corpus)(root, out, True)
+    counts = {
+        path: {
+            "utterances": len(utterances),
+            "hours": round(sum(u.duration for u in utterances) / 3600, 4),
+            "speakers": len({u.speaker for u in utterances}),
+        }
+        for path, utterances in result.manifests.items()
+    }
+    if as_json:
+        click.echo(json.dumps({"manifests": counts, "missing": result.missing}))
+        return
+    for path, count in counts.items():
+        click.echo(
+            f"{path}: {count['utterances']} utterances, {count['hours']:.2f} h, {count['speakers']} speakers"
+        )
+    if result.missing:
+        click.echo(f"left out: {len(result.missing)}", err=True)
+    for line in result.missing[:MOST_NAMED]:
+        click.echo(f"  {line}", err=True)
+    if len(result.missing) > MOST_NAMED:
+        click.echo(f"  and {len(result.missing) - MOST_NAMED} more; --json names all", err=True)
+
+
+def _importer(corpus: str) -> Callable:
+    from minids.corpus import an4, fsdd, librispeech
+
+    return {
+        "an4": an4.import_an4,
+        "fsdd": fsdd.import_fsdd,
+        "librispeech": librispeech.import_librispeech,
+    }[corpus]
+
+
+@command.command()
+@click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--alphabet", help="The model's characters. [default: space, apostrophe, a to z]")
+@click.option("--rate", default=16_000, show_default=True, type=click.IntRange(min=1), help="Its rate in Hz.")
+@click.option(
+    "--stride", default=2, show_default=True, type=click.IntRange(min=1), help="Its stride in frames."
+)
+@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object, for machines.")
+@click.pass_context
+def doctor(
+    ctx: click.Context,
+    manifests: tuple[Path, ...],
+    alphabet: str | None,
+    rate: int,
+    stride: int,
+    as_json: bool,
+) -> None:
+    """Name every line and recording of MANIFESTS that would stop or spoil training, and the remedy.
+
+    Give the splits of one corpus together: then recordings and speakers in two of them are found too. The
+    exit code is 1 when anything would stop or spoil training.
+
+    \b
+    Example:
+      minids data doctor train.jsonl dev.jsonl test.jsonl
+    """
+    from minids.corpus.doctor import examine
+    from minids.errors import InputError
+    from minids.features import Features
+    from minids.text import Alphabet
+
+    try:
+        letters = Alphabet() if alphabet is None else Alphabet(alphabet)
+    except ValueError as error:
+        raise InputError(f"--alphabet: {error}; name each character once") from error
+    report = examine(manifests, letters, Features(rate=rate), stride, progress=True)
+    if as_json:
+        click.echo(json.dumps(report.as_dict()))
+    else:
+        for finding in report.findings:
+            click.echo(str(finding))
+        click.echo(("\n" if report.findings else "") + report.table())
+    ctx.exit(0 if report.healthy else 1)
