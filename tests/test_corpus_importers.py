@@ -1,0 +1,178 @@
+"""Importers: the official layouts, written here in small, become manifests that point at their recordings."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from minids.corpus.an4 import import_an4
+from minids.corpus.fsdd import import_fsdd
+from minids.corpus.librispeech import import_librispeech
+from minids.corpus.manifest import read_manifest
+from minids.errors import InputError
+
+
+def sound(path, samples=1600, rate=16_000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).normal(0, 0.1, samples)
+    soundfile.write(path, noise, rate, format="NIST" if path.suffix == ".sph" else None, subtype="PCM_16")
+
+
+def texts(path):
+    return {u.path.stem: u.text for u in read_manifest(path)}
+
+
+# AN4 ------------------------------------------------------------------------------------------------------
+
+
+def an4(root, speakers, ending=".sph", folder="wav"):
+    """The official folder: two training recordings per speaker, one test recording of `ftst`."""
+    (root / "etc").mkdir(parents=True)
+    ids = [f"an4_clstk/{s}/an{n}-{s}-b" for s in speakers for n in (251, 253)]
+    lines = [f"<s> YES GO </s> ({i.split('/')[-1]})" for i in ids]
+    (root / "etc" / "an4_train.fileids").write_text("\n".join(ids) + "\n")
+    (root / "etc" / "an4_train.transcription").write_text("\n".join(lines) + "\n")
+    test = "an4test_clstk/ftst/an406-ftst-b"
+    (root / "etc" / "an4_test.fileids").write_text(test + "\n")
+    (root / "etc" / "an4_test.transcription").write_text("RUBOUT G M (an406-ftst-b)\n")  # no <s> </s> here
+    for file_id in [*ids, test]:
+        sound(root / folder / (file_id + ending))
+    return root
+
+
+PEOPLE = [f"f{c}aa" for c in "abcdefgh"] + [f"m{c}aa" for c in "abcdefg"] + ["mdaa2"]
+
+
+@pytest.mark.parametrize(("ending", "folder"), [(".sph", "wav"), (".wav", "wav"), (".flac", "raw")])
+def test_an4_in_each_of_its_usual_formats(tmp_path, ending, folder):
+    an4(tmp_path / "an4", PEOPLE, ending, folder)
+    result = import_an4(tmp_path, tmp_path / "out")  # the parent folder does, too
+    assert not result.missing
+    assert texts(tmp_path / "out" / "test.jsonl") == {"an406-ftst-b": "rubout g m"}
+    train = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert all(u.path.is_file() and u.duration == 0.1 and u.text == "yes go" for u in train)
+    assert {u.extra["gender"] for u in train} == {"f", "m"}
+
+
+def test_an4_holds_out_whole_people_for_dev(tmp_path):
+    an4(tmp_path, PEOPLE)
+    import_an4(tmp_path, tmp_path / "out")
+    train, dev = (read_manifest(tmp_path / "out" / f"{name}.jsonl") for name in ("train", "dev"))
+    speakers = {u.speaker for u in dev}
+    assert speakers == {"fdaa", "mdaa", "mdaa2"}  # mdaa and mdaa2 are one man, 15 people in all
+    assert not speakers & {u.speaker for u in train}
+    assert len(train) + len(dev) == 2 * len(PEOPLE)
+
+
+def test_an4_lost_recordings_are_named_and_do_not_move_the_others(tmp_path):
+    an4(tmp_path, PEOPLE)
+    import_an4(tmp_path, tmp_path / "whole")
+    lost = tmp_path / "wav" / "an4_clstk" / "faaa" / "an251-faaa-b.sph"
+    lost.unlink()
+    torn = tmp_path / "wav" / "an4_clstk" / "fbaa" / "an251-fbaa-b.sph"
+    torn.write_bytes(b"")
+    transcription = tmp_path / "etc" / "an4_train.transcription"
+    transcription.write_text(transcription.read_text().replace("(an251-fcaa-b)", "(an999-fcaa-b)"))
+
+    result = import_an4(tmp_path, tmp_path / "out")
+    assert len(result.missing) == 3
+    for name in (str(lost), str(torn), "an251-fcaa-b"):
+        assert sum(name in line for line in result.missing) == 1
+    assert (tmp_path / "out" / "dev.jsonl").read_text() == (tmp_path / "whole" / "dev.jsonl").read_text()
+    kept = texts(tmp_path / "out" / "train.jsonl")
+    assert set(texts(tmp_path / "whole" / "train.jsonl")) - set(kept) == {
+        *("an251-faaa-b", "an251-fbaa-b"),
+        "an251-fcaa-b",
+    }
+
+
+def test_an4_a_damaged_transcription_is_named(tmp_path):
+    an4(tmp_path, PEOPLE)
+    (tmp_path / "etc" / "an4_test.transcription").write_text("RUBOUT G M\n")
+    with pytest.raises(InputError, match=r"an4_test\.transcription"):
+        import_an4(tmp_path, tmp_path / "out")
+
+
+# FSDD -----------------------------------------------------------------------------------------------------
+
+
+def test_fsdd_official_test_and_unseen_speakers(tmp_path):
+    for speaker in ("george", "jackson", "theo"):
+        for index in (0, 4, 5, 9, 10, 49):
+            sound(tmp_path / "recordings" / f"7_{speaker}_{index}.wav", 800, 8000)
+    sound(tmp_path / "recordings" / "notes.wav", 800, 8000)
+    result = import_fsdd(tmp_path, tmp_path / "out")
+    assert [line for line in result.missing if "notes.wav" in line] == result.missing != []
+
+    splits = {name: read_manifest(tmp_path / "out" / f"{name}.jsonl") for name in ("train", "dev", "test")}
+    assert {name: {u.extra["index"] for u in us} for name, us in splits.items()} == {
+        "train": {10, 49},
+        "dev": {5, 9},
+        "test": {0, 4},
+    }
+    assert {u.text for us in splits.values() for u in us} == {"seven"}
+    by_speaker = {
+        name: {u.speaker for u in read_manifest(tmp_path / "out" / f"speaker_{name}.jsonl")}
+        for name in ("train", "dev", "test")
+    }
+    assert by_speaker == {"train": {"jackson"}, "dev": {"george"}, "test": {"theo"}}
+
+
+# LibriSpeech ----------------------------------------------------------------------------------------------
+
+
+def test_librispeech_merges_its_parts_and_keeps_their_names(tmp_path):
+    root = tmp_path / "LibriSpeech"
+    parts = {"train-clean-100": "19", "train-other-500": "20", "dev-clean": "84", "test-other": "367"}
+    for part, speaker in parts.items():
+        chapter = root / part / speaker / "121"
+        sound(chapter / f"{speaker}-121-0000.flac")
+        sound(chapter / f"{speaker}-121-0001.flac")
+        lines = [f"{speaker}-121-0000 IT'S ME\n", f"{speaker}-121-0001 GO\n", f"{speaker}-121-0002 LOST\n"]
+        (chapter / f"{speaker}-121.trans.txt").write_text("".join(lines))
+    (root / "SPEAKERS.TXT").write_text(
+        ";ID  |SEX| SUBSET           |MINUTES| NAME\n19   | F | train-clean-100  | 25.19 | A. B. | C\n"
+    )
+    result = import_librispeech(tmp_path, tmp_path / "out")
+    assert len(result.missing) == 4
+    assert all("-121-0002.flac" in line for line in result.missing)
+    train = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert [(u.path.name, u.text, u.speaker, u.extra) for u in train][::2] == [
+        ("19-121-0000.flac", "it's me", "19", {"subset": "train-clean-100", "gender": "f"}),
+        ("20-121-0000.flac", "it's me", "20", {"subset": "train-other-500"}),
+    ]
+    assert all(u.path.is_file() for u in train)
+    assert [len(read_manifest(tmp_path / "out" / f"{n}.jsonl")) for n in ("train", "dev", "test")] == [
+        4,
+        2,
+        2,
+    ]
+
+
+# All ------------------------------------------------------------------------------------------------------
+
+IMPORTERS = [import_an4, import_fsdd, import_librispeech]
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_a_wrong_folder_is_named(tmp_path, importer):
+    for root in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError) as error:
+            importer(root, tmp_path / "out")
+        assert str(root) in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_without_its_audio_writes_nothing(tmp_path):
+    an4(tmp_path, PEOPLE)
+    for path in (tmp_path / "wav").rglob("*.sph"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"an251.*\.sph: no such file"):
+        import_an4(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_path_below_a_file_is_named(tmp_path):
+    sound(tmp_path / "recordings" / "7_theo_0.wav")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot make the folder"):
+        import_fsdd(tmp_path, tmp_path / "file" / "out")
