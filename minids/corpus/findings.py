@@ -82,7 +82,7 @@ class Summary:
         self.rates[rate] += 1
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"hours": self.seconds / 3600, "speakers": len(self.speakers)}
+        return vars(self) | {"hours": self.seconds / 3600, "speakers": len(self.speakers)}
 
 
 @dataclass
