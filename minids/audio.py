@@ -127,7 +127,7 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
 
 
 def shift(samples: np.ndarray, rate: int, ms: float) -> np.ndarray:
-    """The sound `ms` milliseconds later (earlier if negative), to a whole sample: zeros come in, as many go."""
+    """The sound `ms` milliseconds later (earlier if negative) in whole samples; as many zeros come in."""
     late = max(-len(samples), min(len(samples), round(rate * ms / 1000)))
     moved = np.zeros_like(samples)  # (N,)
     if late >= 0:
