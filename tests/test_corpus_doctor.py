@@ -12,7 +12,9 @@ from minids.corpus.doctor import examine
 from minids.corpus.findings import KINDS
 from minids.errors import InputError
 from minids.features import Features
+from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
+from minids.weights import Saved, save_weights
 
 RATE = 16_000
 SECONDS = 1.0  # at stride 2: 99 frames of 20 ms, 50 steps
@@ -224,6 +226,21 @@ def test_command_takes_rate_and_stride(corpus, capsys):
     assert minids(capsys, "doctor", path)[0] == 1
     assert minids(capsys, "doctor", path, "--rate", 8000)[0] == 0
     assert minids(capsys, "doctor", path, "--rate", 8000, "--stride", 3)[0] == 1
+
+
+def test_command_asks_a_model_what_it_hears(corpus, capsys, tmp_path):
+    features, alphabet = Features(rate=8000, bands=4, normalise="utterance"), Alphabet("go")
+    network = DeepSpeech(
+        ModelSettings(features.size, len(alphabet), hidden=3, context=1, stride=4), backend="reference"
+    )
+    save_weights(tmp_path / "m.safetensors", Saved(network, features, alphabet, {}, {}))
+    path = corpus("go", "gone", "go" * 12 + "g", "go" * 13)  # 99 frames, 25 steps
+    code, output = minids(capsys, "doctor", path, "--model", tmp_path / "m.safetensors", "--json")
+    report = json.loads(output.out)
+    assert code == 1
+    assert [(f["kind"], f["line"]) for f in report["findings"]] == [("characters", 2), ("too short", 4)]
+    code, output = minids(capsys, "doctor", path, "--model", tmp_path / "m.safetensors", "--rate", 8000)
+    assert code == 2
 
 
 def test_a_wrong_alphabet_is_one_line(corpus, capsys):

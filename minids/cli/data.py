@@ -3,8 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from minids.errors import InputError
+from minids.text import Alphabet
+
+if TYPE_CHECKING:
+    from minids.features import Features
 
 MOST_NAMED = 20  # missing recordings on the terminal; --json names all
 
@@ -70,19 +77,19 @@ def _importer(corpus: str) -> Callable:
 
 @command.command()
 @click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--alphabet", help="The model's characters. [default: space, apostrophe, a to z]")
-@click.option("--rate", default=16_000, show_default=True, type=click.IntRange(min=1), help="Its rate in Hz.")
-@click.option(
-    "--stride", default=2, show_default=True, type=click.IntRange(min=1), help="Its stride in frames."
-)
+@click.option("--model", type=click.Path(path_type=Path), help="A model; it says all three that follow.")
+@click.option("--alphabet", help="Its characters.  [default: space, apostrophe, a to z]")
+@click.option("--rate", type=click.IntRange(min=1), help="Its rate in Hz.  [default: 16000]")
+@click.option("--stride", type=click.IntRange(min=1), help="Its stride in frames.  [default: 2]")
 @click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object, for machines.")
 @click.pass_context
 def doctor(
     ctx: click.Context,
     manifests: tuple[Path, ...],
+    model: Path | None,
     alphabet: str | None,
-    rate: int,
-    stride: int,
+    rate: int | None,
+    stride: int | None,
     as_json: bool,
 ) -> None:
     """Name every line and recording of MANIFESTS that would stop or spoil training, and the remedy.
@@ -95,15 +102,11 @@ def doctor(
       minids data doctor train.jsonl dev.jsonl test.jsonl
     """
     from minids.corpus.doctor import examine
-    from minids.errors import InputError
-    from minids.features import Features
-    from minids.text import Alphabet
 
-    try:
-        letters = Alphabet() if alphabet is None else Alphabet(alphabet)
-    except ValueError as error:
-        raise InputError(f"--alphabet: {error}; name each character once") from error
-    report = examine(manifests, letters, Features(rate=rate), stride, progress=True)
+    if model and any(option is not None for option in (alphabet, rate, stride)):
+        raise click.UsageError("--model says the alphabet, the rate and the stride; give one or the others.")
+    ear = _of_model(model) if model else _of_options(alphabet, rate or 16_000, stride or 2)
+    report = examine(manifests, *ear, progress=True)
     if as_json:
         click.echo(json.dumps(report.as_dict()))
     else:
@@ -111,3 +114,20 @@ def doctor(
             click.echo(str(finding))
         click.echo(("\n" if report.findings else "") + report.table())
     ctx.exit(0 if report.healthy else 1)
+
+
+def _of_model(path: Path) -> "tuple[Alphabet, Features, int]":
+    from minids.weights import load_weights
+
+    saved = load_weights(path, backend="reference")
+    return saved.alphabet, saved.features, saved.model.settings.stride
+
+
+def _of_options(symbols: str | None, rate: int, stride: int) -> "tuple[Alphabet, Features, int]":
+    from minids.features import Features
+
+    features = Features(rate=rate, kind="spectrogram")  # of which only the lengths matter here
+    try:
+        return Alphabet() if symbols is None else Alphabet(symbols), features, stride
+    except ValueError as error:
+        raise InputError(f"--alphabet: {error}; name each character once") from error
