@@ -64,7 +64,9 @@ class DeepSpeech:
 
     def __init__(self, settings: ModelSettings, seed: int = 0, backend: str = "cpu", dtype: str = "float32"):
         if dtype != "float32" and backend != "reference":
-            raise ValueError(f"the {backend} backend computes in float32; {dtype} goes with backend='reference'")
+            raise ValueError(
+                f"the {backend} backend computes in float32; {dtype} goes with backend='reference'"
+            )
         self.settings, self.ops, self.dtype = settings, ops.load(backend), np.dtype(dtype)
         shapes = settings.shapes()
         arrays, size = self.ops.arrays, sum(int(np.prod(shape)) for shape in shapes.values())
@@ -105,7 +107,9 @@ class DeepSpeech:
         T, H = strided(T0, s.stride), s.hidden
         self._lengths = strided(lengths, s.stride)
         self._drop = [self._dropout(keys, layer) for layer in range(6)]
-        a = self._acts = {name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
+        a = self._acts = {
+            name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")
+        }
         a["x"] = room("x", T, B, (2 * s.context + 1) * F)
         a["z6"] = room("z6", T, B, s.characters)
 
@@ -125,13 +129,21 @@ class DeepSpeech:
         one, two, three = (room(name, T, B, H) for name in ("d1", "d2", "d3"))
 
         ops.affine_backward(dz6, a["h5"], p["W6"], a["z6"], False, None, True, dz6, one, g["W6"], g["b6"])
-        ops.affine_backward(one, a["h4"], p["W5"], a["h5"], True, self._drop[5], True, one, two, g["W5"], g["b5"])
+        ops.affine_backward(
+            one, a["h4"], p["W5"], a["h5"], True, self._drop[5], True, one, two, g["W5"], g["b5"]
+        )
         recurrence = (a["hf"], a["hb"], p["Wr_f"], p["Wr_b"], self._lengths)
         ops.birnn_backward(two, *recurrence, one, three, one, g["Wr_f"], g["Wr_b"])
         ops.affine_backward(one, a["h3"], p["W4"], a["z4"], False, None, True, one, two, g["W4"], g["b4"])
-        ops.affine_backward(two, a["h2"], p["W3"], a["h3"], True, self._drop[3], True, two, one, g["W3"], g["b3"])
-        ops.affine_backward(one, a["h1"], p["W2"], a["h2"], True, self._drop[2], True, one, two, g["W2"], g["b2"])
-        ops.affine_backward(two, a["x"], p["W1"], a["h1"], True, self._drop[1], False, two, None, g["W1"], g["b1"])
+        ops.affine_backward(
+            two, a["h2"], p["W3"], a["h3"], True, self._drop[3], True, two, one, g["W3"], g["b3"]
+        )
+        ops.affine_backward(
+            one, a["h1"], p["W2"], a["h2"], True, self._drop[2], True, one, two, g["W2"], g["b2"]
+        )
+        ops.affine_backward(
+            two, a["x"], p["W1"], a["h1"], True, self._drop[1], False, two, None, g["W1"], g["b1"]
+        )
 
     def _dropout(self, keys, layer):
         if keys is None or self.settings.dropout == 0:
@@ -168,11 +180,17 @@ def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
     """
     grid = ops.load(backend)
     logits = np.ascontiguousarray(logits, None if backend == "reference" else np.float32)
-    lengths, label_lengths, labels = (np.ascontiguousarray(a, np.int32) for a in (lengths, label_lengths, labels))
+    lengths, label_lengths, labels = (
+        np.ascontiguousarray(a, np.int32) for a in (lengths, label_lengths, labels)
+    )
     T, B, K = logits.shape
     if labels.ndim != 2 or not len(lengths) == len(labels) == len(label_lengths) == B:
-        raise ValueError(f"logits hold {B} utterances, but lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}")
-    if ((lengths < 0) | (lengths > T)).any() or ((label_lengths < 0) | (label_lengths > labels.shape[1])).any():
+        raise ValueError(
+            f"logits hold {B} utterances, but lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}"
+        )
+    if ((lengths < 0) | (lengths > T)).any() or (
+        (label_lengths < 0) | (label_lengths > labels.shape[1])
+    ).any():
         raise ValueError(f"a length is outside the arrays: {T} frames, {labels.shape[1]} labels")
     used = np.concatenate([labels[b, : label_lengths[b]] for b in range(B)]) if B else labels.ravel()
     if ((used < 1) | (used >= K)).any():

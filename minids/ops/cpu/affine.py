@@ -6,7 +6,9 @@ from numba import get_num_threads, njit, prange
 from minids.ops.common import CLIP, mix
 from minids.ops.cpu.blas import product
 
-_ROWS = 256  # of a block: enough for BLAS to work at full speed, few enough to be still in the cache for the clip
+_ROWS = (
+    256  # of a block: enough for BLAS to work at full speed, few enough to be still in the cache for the clip
+)
 _CLIP = np.float32(CLIP)
 _NO_KEYS = np.zeros(0, np.uint32)
 _mix = njit(mix)
@@ -17,11 +19,13 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
     T, B, D = x.shape
     y = np.empty((T, B, len(b)), np.float32) if out is None else out
     keys, threshold, scale = _parts(dropout)
-    _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, len(b)))
+    _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, len(b)), _block(T * B))
     return y
 
 
-def affine_backward(dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None):
+def affine_backward(
+    dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None
+):
     """As the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ."""
     T, B, D = x.shape
     H = len(W)
@@ -29,11 +33,12 @@ def affine_backward(dy, x, W, y, clip=False, dropout=None, input_gradient=True, 
     dW = np.empty_like(W) if dW is None else dW
     db = np.empty_like(W[:, 0]) if db is None else db
     rows = dz.reshape(T * B, H)
-    _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, np.float32(dropout.scale if dropout else 1), rows, db)
+    scale = np.float32(dropout.scale if dropout else 1)
+    _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, scale, rows, db, get_num_threads())
     weight_gradient(rows, x.reshape(T * B, D), dW)
     if input_gradient:
         dx = np.empty_like(x) if dx is None else dx
-        _input_gradient(rows, W, dx.reshape(T * B, D))
+        _input_gradient(rows, W, dx.reshape(T * B, D), _block(T * B))
     return dx, dW, db
 
 
@@ -43,16 +48,13 @@ def _parts(dropout):
     return dropout.keys, dropout.threshold, np.float32(dropout.scale)
 
 
-@njit(cache=True)
 def _block(rows):
-    threads = get_num_threads()
-    return max(1, min(_ROWS, (rows + threads - 1) // threads))
+    return max(1, min(_ROWS, -(-rows // get_num_threads())))
 
 
-@njit(parallel=True, cache=True)
-def _forward(x, W, b, clip, keys, threshold, scale, y):
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(x, W, b, clip, keys, threshold, scale, y, size):
     rows, H = y.shape
-    size = _block(rows)
     for i in prange((rows + size - 1) // size):
         block = y[i * size : (i + 1) * size]
         product(x[i * size : (i + 1) * size], False, W, True, block, 0)
@@ -70,13 +72,13 @@ def _forward(x, W, b, clip, keys, threshold, scale, y):
                     block[r, u] *= scale if kept else np.float32(0)
 
 
-@njit(parallel=True, cache=True)
-def _gate(dy, y, clip, scale, dz, db):
+@njit(parallel=True, cache=True, nogil=True)
+def _gate(dy, y, clip, scale, dz, db, threads):
     """dz ← dy ⊙ g'(z) and its sum over the rows. A thread owns columns, so that each sum has one owner and one order."""
     rows, H = y.shape
-    width = (H + get_num_threads() - 1) // get_num_threads()
+    width = (H + threads - 1) // threads
     top = _CLIP * scale
-    for i in prange(get_num_threads()):
+    for i in prange(threads):
         first, last = i * width, min((i + 1) * width, H)
         for u in range(first, last):
             db[u] = 0
@@ -92,11 +94,14 @@ def _gate(dy, y, clip, scale, dz, db):
                 db[u] += dz[r, u]
 
 
-@njit(parallel=True, cache=True)
 def weight_gradient(dz, x, dW):
     """dW ← dzᵀ x, a sum over all rows. Each thread owns a part of the longer side of dW."""
+    _weight_gradient(dz, x, dW, get_num_threads())
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _weight_gradient(dz, x, dW, threads):
     H, D = dW.shape
-    threads = get_num_threads()
     size = (max(H, D) + threads - 1) // threads
     for i in prange(threads):
         first, last = i * size, min((i + 1) * size, max(H, D))
@@ -107,8 +112,7 @@ def weight_gradient(dz, x, dW):
                 product(dz, True, x[:, first:last], False, dW[:, first:last], 0)
 
 
-@njit(parallel=True, cache=True)
-def _input_gradient(dz, W, dx):
-    size = _block(len(dz))
+@njit(parallel=True, cache=True, nogil=True)
+def _input_gradient(dz, W, dx, size):
     for i in prange((len(dz) + size - 1) // size):
         product(dz[i * size : (i + 1) * size], False, W, False, dx[i * size : (i + 1) * size], 0)

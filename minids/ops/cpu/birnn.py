@@ -19,7 +19,7 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None):
     hf = np.empty_like(z) if hf is None else hf
     hb = np.empty_like(z) if hb is None else hb
     h = np.empty_like(z) if h is None else h
-    _forward(z, Wr_f, Wr_b, lengths, hf, hb)
+    _forward(z, Wr_f, Wr_b, lengths, hf, hb, _slices(z.shape[1]))
     _add(hf.reshape(-1), hb.reshape(-1), h.reshape(-1))
     return h, hf, hb
 
@@ -32,17 +32,17 @@ def birnn_backward(dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, d
     dz = np.empty_like(dh) if dz is None else dz
     dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
     dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
-    _backward(dh, hf, hb, Wr_f, Wr_b, df, db)
+    _backward(dh, hf, hb, Wr_f, Wr_b, df, db, _slices(dh.shape[1]))
     weight_gradient(df[1:].reshape(-1, H), hf[:-1].reshape(-1, H), dWr_f)
     weight_gradient(db[:-1].reshape(-1, H), hb[1:].reshape(-1, H), dWr_b)
     _add(df.reshape(-1), db.reshape(-1), dz.reshape(-1))
     return dz, dWr_f, dWr_b
 
 
-@njit(parallel=True, cache=True)
-def _forward(z, Wr_f, Wr_b, lengths, hf, hb):
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(z, Wr_f, Wr_b, lengths, hf, hb, slices):
     T, B, _ = z.shape
-    slices, size = _slices(B)
+    size = (B + slices - 1) // slices
     for i in prange(2 * slices):
         first, last = (i // 2) * size, min((i // 2 + 1) * size, B)
         if first < last:
@@ -70,10 +70,10 @@ def _step(z, Wr, lengths, h, t, before, first, last):
             h[t, b] = 0
 
 
-@njit(parallel=True, cache=True)
-def _backward(dh, hf, hb, Wr_f, Wr_b, df, db):
+@njit(parallel=True, cache=True, nogil=True)
+def _backward(dh, hf, hb, Wr_f, Wr_b, df, db, slices):
     T, B, _ = dh.shape
-    slices, size = _slices(B)
+    size = (B + slices - 1) // slices
     for i in prange(2 * slices):
         first, last = (i // 2) * size, min((i // 2 + 1) * size, B)
         if first < last:
@@ -99,14 +99,12 @@ def _step_back(dh, h, Wr, delta, t, after, first, last):
             delta[t, b, u] = delta[t, b, u] + dh[t, b, u] if open_ else np.float32(0)
 
 
-@njit(cache=True)
 def _slices(B):
-    """How many slices of the batch, and utterances in each."""
-    slices = max(1, min(B, get_num_threads() // 2))
-    return slices, (B + slices - 1) // slices
+    """How many slices of the batch each direction is cut into: one for every two threads."""
+    return max(1, min(B, get_num_threads() // 2))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _add(a, b, out):
     for i in prange(len(out)):
         out[i] = a[i] + b[i]

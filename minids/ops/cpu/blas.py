@@ -51,4 +51,6 @@ def product(a, a_transposed, b, b_transposed, c, accumulate):
 
 
 _warm = np.zeros((1, 1), np.float32)
-product(_warm, False, _warm, False, _warm, 0)  # the first call looks BLAS up under Python's lock: never from a thread
+product(
+    _warm, False, _warm, False, _warm, 0
+)  # the first call looks BLAS up under Python's lock: never from a thread

@@ -14,7 +14,7 @@ def context_forward(frames, lengths, C, stride, out=None):
     return x
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _gather(frames, lengths, C, stride, x):
     T, B, _ = x.shape
     F = frames.shape[2]

@@ -26,14 +26,13 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, ro
     losses = np.empty(B, np.float32) if losses is None else losses
     dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
     room = np.empty((B, T, 2 * labels.shape[1] + 5), np.float32) if room is None else room
-    _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, room)
+    _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, room, min(B, get_num_threads()))
     return losses, dlogits
 
 
-@njit(parallel=True, cache=True)
-def _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, room):
-    T, B, _ = log_probs.shape
-    threads = min(B, get_num_threads())
+@njit(parallel=True, cache=True, nogil=True)
+def _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, room, threads):
+    B = log_probs.shape[1]
     for i in prange(threads):
         for b in range(i, B, threads):
             n = lengths[b]
@@ -63,7 +62,9 @@ def _utterance(log_y, label, dlogits, room):
 
     emit, offset = np.empty(S, np.float32), np.empty(T)
     before = np.full(width, _LOG0, np.float32)
-    before[_EDGE] = 0  # before the first frame: "in" the first blank; from there the first letter is one state on
+    before[_EDGE] = (
+        0  # before the first frame: "in" the first blank; from there the first letter is one state on
+    )
     total = 0.0
     for t in range(T):
         if math.isnan(log_y[t, BLANK]):
@@ -79,7 +80,11 @@ def _utterance(log_y, label, dlogits, room):
     if log_p < _LOG0 / 2:
         return math.inf
 
-    gamma, beta, onward = np.empty(S, np.float32), np.full(width, _LOG0, np.float32), np.full(width, _LOG0, np.float32)
+    gamma, beta, onward = (
+        np.empty(S, np.float32),
+        np.full(width, _LOG0, np.float32),
+        np.full(width, _LOG0, np.float32),
+    )
     beta[max(S, _EDGE) : S + _EDGE] = 0  # β_T: the last letter and the last blank are ends
     total = -log_p
     for t in range(T - 1, -1, -1):
@@ -98,7 +103,9 @@ def _highest(row, t):
     return row.max() if t % 8 == 7 else np.float32(0)
 
 
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")  # a check for division by zero would end the vectors
+@njit(
+    cache=True, fastmath={"contract"}, error_model="numpy"
+)  # a check for division by zero would end the vectors
 def _forward(before, emit, skip, highest, now):
     """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed]."""
     now[:_EDGE] = _LOG0

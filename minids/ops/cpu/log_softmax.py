@@ -14,7 +14,7 @@ def log_softmax_forward(z, out=None):
     return log_y
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _rows(z, log_y):
     for r in prange(len(z)):
         z_max = z[r].max()

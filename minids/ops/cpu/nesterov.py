@@ -9,7 +9,7 @@ def nesterov(params, grads, velocity, rate, momentum, scale=1.0):
     _update(params, grads, velocity, np.float32(rate * scale), np.float32(momentum))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _update(params, grads, velocity, rate, momentum):
     for i in prange(len(params)):
         step = rate * grads[i]

@@ -13,7 +13,7 @@ def norm(x) -> float:
     return math.sqrt(_squares(x))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, nogil=True)
 def _squares(x):
     sums = np.zeros(_PARTS)
     size = (len(x) + _PARTS - 1) // _PARTS

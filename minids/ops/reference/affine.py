@@ -21,7 +21,9 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
     return y
 
 
-def affine_backward(dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None):
+def affine_backward(
+    dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None
+):
     """δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ, sums over frames and utterances.
 
     g'(z) = 1 where 0 < z < 20. It is read off the output: 0 < y < 20 / (1 - p), and a dropped unit has y = 0.

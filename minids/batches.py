@@ -1,0 +1,191 @@
+"""Batches of utterances of nearly equal length, made in the background while the network computes (§3.1).
+
+Sorted by duration and cut into batches, little of a batch is padding. The order of the batches is drawn anew each epoch.
+Whatever is drawn depends on (seed, epoch, utterance) alone, so a resumed run sees what an undisturbed one sees.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from minids.audio import load_audio
+from minids.corpus.manifest import Utterance
+from minids.errors import InputError
+from minids.features import Features, Statistics
+from minids.ops.common import least_frames, strided
+from minids.text import Alphabet, normalise
+
+AHEAD = 4  # batches that wait ready; one recording that is slow to read is not noticed
+MeanStd = tuple[np.ndarray, np.ndarray]
+SAMPLE = 2000  # utterances that the features' mean and deviation are taken from; more would not change them
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B utterances: frames (T0, B, F) float32, lengths (B,), labels (B, Umax), label_lengths (B,) int32.
+
+    `indices` tells which of the utterances they are. What lies past a length is zero and is never read.
+    """
+
+    indices: list[int]
+    frames: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+    label_lengths: np.ndarray
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How a recording differs from epoch to epoch: up to `shift_ms` of its start are cut off, so that frames fall elsewhere,
+    and it is played faster or slower by up to the share `speed`, pitch and tempo together. (The paper varies the noise, §4.)
+    """
+
+    shift_ms: float = 0.0
+    speed: float = 0.0
+
+    def __call__(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
+        factor = (1 + self.speed) ** rng.uniform(-1, 1)
+        samples = samples[int(rng.integers(0, int(self.shift_ms * rate / 1000) + 1)) :]
+        if self.speed:
+            at = np.arange(int(len(samples) / factor)) * factor
+            samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+        return samples
+
+
+class Batches:
+    """The utterances of a manifest as batches. `skipped` maps the index of each one left out to the reason.
+
+    Left out are recordings that cannot be read, and those too short for their text: T = ceil(T0 / stride) frames cannot
+    spell U + repeats characters. Raises InputError when a text has a character that the alphabet lacks.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        features: Features,
+        alphabet: Alphabet,
+        batch_size: int = 16,
+        stride: int = 1,
+        seed: int = 0,
+        variation: Variation | None = None,
+    ):
+        self.utterances, self.features, self.alphabet = utterances, features, alphabet
+        self.stride, self.seed, self.variation = stride, seed, variation
+        self.skipped: dict[int, str] = {}
+        for utterance in utterances:
+            missing = alphabet.missing(normalise(utterance.text, alphabet))
+            if missing:
+                raise InputError(
+                    f"{utterance.where}: the alphabet has no {missing[0]!r} (U+{ord(missing[0][0]):04X});"
+                    " add it to the alphabet or mend the text; `minids data doctor` lists all such lines"
+                )
+        order = sorted(range(len(utterances)), key=lambda i: (utterances[i].duration, i))
+        self._groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        self._speakers: dict[str, MeanStd] = {}
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest recording."""
+        return max(u.duration for u in self.utterances)
+
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch | None]:
+        """The batches of an epoch of training, in its own order and with its own variations, from the `first` on.
+
+        None stands for a batch of which nothing could be used.
+        """
+        order = np.random.default_rng([self.seed, number]).permutation(len(self._groups))
+        return self._prefetch([(self._groups[g], number) for g in order[first:]])
+
+    def in_order(self) -> Iterator[Batch]:
+        """All utterances as they are, by length."""
+        return (batch for batch in self._prefetch([(group, None) for group in self._groups]) if batch)
+
+    def fit(self) -> None:
+        """Set the features' mean and deviation to those of these utterances (a sample of at most 2000)."""
+        step = -(-len(self.utterances) // SAMPLE)
+        with ThreadPoolExecutor() as pool:
+            self.features.fit(raw for raw in pool.map(self._raw, self.utterances[::step]) if raw is not None)
+
+    def _prefetch(self, jobs: list) -> Iterator[Batch | None]:
+        if self.features.normalise == "speaker" and not self._speakers:
+            self._speakers = self._fit_speakers()
+        waiting: deque = deque()
+        with ThreadPoolExecutor(2) as pool:
+            try:
+                for job in jobs:
+                    waiting.append(pool.submit(self._make, *job))
+                    if len(waiting) > AHEAD:
+                        yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:
+                for future in waiting:
+                    future.cancel()
+
+    def _make(self, group: list[int], epoch: int | None) -> Batch | None:
+        made = [(i, *example) for i in group if (example := self._example(i, epoch)) is not None]
+        if not made:
+            return None
+        indices, frames, labels = zip(*made, strict=True)
+        lengths = np.array([len(x) for x in frames], np.int32)
+        label_lengths = np.array([len(label) for label in labels], np.int32)
+        x = np.zeros((lengths.max(), len(made), self.features.size), np.float32)  # (T0, B, F)
+        padded = np.zeros((len(made), max(1, label_lengths.max())), np.int32)  # (B, Umax)
+        for b in range(len(made)):
+            x[: lengths[b], b] = frames[b]
+            padded[b, : label_lengths[b]] = labels[b]
+        return Batch(list(indices), x, lengths, padded, label_lengths)
+
+    def _example(self, i: int, epoch: int | None) -> tuple[np.ndarray, np.ndarray] | None:
+        """Frames and label of an utterance, or None and a word in `skipped`."""
+        utterance, rate = self.utterances[i], self.features.rate
+        try:
+            samples, _ = load_audio(utterance.path, rate)
+        except InputError as error:
+            self.skipped[i] = str(error)
+            return None
+        label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
+        if self._frames(samples) < least_frames(label):
+            self.skipped[i] = (
+                f"{utterance.path}: {self._frames(samples)} frames are too few for the {len(label)} characters of its"
+                f" text ({utterance.where}); mend the text or use a smaller stride"
+            )
+            return None
+        if epoch is not None and self.variation is not None:
+            varied = self.variation(samples, rate, np.random.default_rng([self.seed, epoch, i]))
+            if self._frames(varied) >= least_frames(label):
+                samples = varied
+        return self.features(samples, self._speakers.get(utterance.speaker or "")), label
+
+    def _frames(self, samples: np.ndarray) -> int:
+        return strided(self.features.length(len(samples)), self.stride) if len(samples) else 0
+
+    def _raw(self, utterance: Utterance) -> np.ndarray | None:
+        try:
+            return self.features.raw(load_audio(utterance.path, self.features.rate)[0])
+        except InputError:
+            return None  # named when its batch is made
+
+    def _fit_speakers(self) -> dict[str, MeanStd]:
+        """Each speaker's mean and deviation, from up to 50 of their utterances (§5.1)."""
+        of: dict[str, list[Utterance]] = {}
+        for utterance in self.utterances:
+            of.setdefault(utterance.speaker or "", []).append(utterance)
+        of.pop("", None)  # who did not say who they are is known by each utterance alone
+        with ThreadPoolExecutor() as pool:
+            raws = {name: pool.map(self._raw, said[:: -(-len(said) // 50)]) for name, said in of.items()}
+            known = {name: _mean_std(raw for raw in some if raw is not None) for name, some in raws.items()}
+        return {name: mean_std for name, mean_std in known.items() if mean_std is not None}
+
+
+def _mean_std(raws: Iterable[np.ndarray]) -> MeanStd | None:
+    statistics = Statistics()
+    for raw in raws:
+        statistics.add(raw)
+    return statistics.mean_std() if statistics.count else None

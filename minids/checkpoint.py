@@ -1,0 +1,110 @@
+"""A run's folder: `last.safetensors` to go on from, `best.safetensors` to use, `metrics.jsonl` to look at."""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from minids.errors import InputError, reason
+from minids.files import atomic_write
+from minids.settings import Settings
+from minids.weights import Saved, load_weights, save_weights
+
+FREE = ("epochs", "checkpoint_minutes")  # what may change when a run goes on
+
+
+class RunFolder:
+    """The files of one training run. Each is replaced whole, so a kill at any moment leaves the one before."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.last, self.best, self.metrics = (
+            path / "last.safetensors",
+            path / "best.safetensors",
+            path / "metrics.jsonl",
+        )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(
+                f"cannot make the folder {path}: {reason(error)}; choose another --run"
+            ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Raises InputError when another training is writing here. The lock ends with the process, however it ends."""
+        import fcntl
+
+        try:
+            file = open(self.path / "lock", "w")  # noqa: SIM115: held, not read
+        except OSError as error:
+            raise InputError(f"cannot write to {self.path}: {reason(error)}; choose another --run") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(
+                    f"another training is running in {self.path}; choose another --run"
+                ) from None
+            yield
+
+    def resume(self, settings: Settings, backend: str) -> Saved | None:
+        """The checkpoint, or None in a new folder. Raises InputError when it was made with other settings or data."""
+        if not self.last.exists():
+            return None
+        saved = load_weights(self.last, backend)
+        if "velocity" not in saved.state or saved.state["velocity"].shape != saved.model.flat_params.shape:
+            raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
+        before, now = saved.notes["settings"], identity(settings)
+        for section, values in now.items():
+            for key, value in values.items() if isinstance(values, dict) else [("", values)]:
+                old = before[section].get(key) if isinstance(values, dict) else before.get(section)
+                if old != value and key not in FREE:
+                    raise InputError(
+                        f"{self.path} was begun with {section} {key} = {old!r}, {settings.source} says {value!r};"
+                        " change it back to go on, or choose another --run to begin anew"
+                    )
+        return saved
+
+    def rows(self, before: int) -> list[dict[str, Any]]:
+        """The metrics of the epochs before this one; a kill may have left a later row, or half of one."""
+        rows = []
+        if self.metrics.exists():
+            for line in self.metrics.read_text().splitlines():
+                try:
+                    row = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                if row["epoch"] <= before:
+                    rows.append(row)
+        return rows
+
+    def write_rows(self, rows: list[dict[str, Any]]) -> None:
+        with atomic_write(self.metrics) as file:
+            file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+
+    def save(self, path: Path, saved: Saved) -> None:
+        save_weights(path, saved)
+
+
+def identity(settings: Settings) -> dict[str, Any]:
+    """What must not change under a run: its settings, and the manifests' contents."""
+    checksums = {name: zlib.crc32(_read(settings.manifest(name))) for name in ("train", "dev")}
+    return settings.as_dict() | {"checksums": checksums}
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"cannot read the manifest {path}: {reason(error)}; check [data] in the settings"
+        ) from error
+
+
+def folder_for(settings: Settings) -> Path:
+    """Where a run goes when nobody says: runs/NAME for NAME.toml."""
+    return Path("runs") / os.path.splitext(settings.source.name)[0]

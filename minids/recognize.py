@@ -1,0 +1,105 @@
+"""Recognizer: a model and its decoder as one thing that turns sound into text."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minids.audio import load_audio, resample
+from minids.batches import Batch, Batches
+from minids.corpus.manifest import Utterance
+from minids.decode.greedy import Word, greedy, words
+from minids.errors import InputError
+from minids.weights import SHIPPED, Saved, load_weights
+
+LONGEST = 30.0  # seconds in one piece; longer recordings are cut at their quietest moments
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said: the text, its words (text, start and end in seconds, score 0 to 1), the path's log-probability."""
+
+    text: str
+    words: list[Word]
+    log_prob: float
+
+
+class Recognizer:
+    """Turns recordings into text.
+
+    `Recognizer.load()` takes the model that ships, `Recognizer.load("runs/mine/best.safetensors")` yours.
+    """
+
+    def __init__(self, saved: Saved):
+        self.model, self.features, self.alphabet = saved.model, saved.features, saved.alphabet
+
+    @classmethod
+    def load(cls, path: str | Path | None = None, backend: str = "cpu") -> "Recognizer":
+        """Raises InputError naming the file when it is missing, truncated or foreign."""
+        return cls(load_weights(SHIPPED if path is None else path, backend))
+
+    @property
+    def hop(self) -> float:
+        """Seconds from one output frame to the next."""
+        return self.features.hop / self.features.rate * self.model.settings.stride
+
+    def log_probs(self, samples: np.ndarray) -> np.ndarray:
+        """Samples (N,) at the model's rate -> log_probs (T, K)."""
+        frames = self.features(samples)[:, None]  # (T0, 1, F)
+        log_probs, _ = self.model.forward(frames, np.array([len(frames)], np.int32))
+        return log_probs[:, 0]
+
+    def transcribe(self, recording: str | Path | np.ndarray, rate: int | None = None) -> Transcript:
+        """A file, or samples (N,) and their rate (Hz; the model's own when left out) -> Transcript.
+
+        Raises InputError when the file cannot be read, or the samples are no sound.
+        """
+        if isinstance(recording, np.ndarray):
+            samples = np.asarray(recording, np.float32)
+            if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
+                raise InputError(
+                    "the samples must be one row of finite numbers; give mono sound of at least one sample"
+                )
+            samples = resample(samples, rate or self.features.rate, self.features.rate)
+        else:
+            samples, _ = load_audio(recording, self.features.rate)
+        heard: list[Word] = []
+        log_prob = 0.0
+        for first, last in pieces(samples, self.features.rate):
+            path = greedy(self.log_probs(samples[first:last]))
+            begin = first / self.features.rate
+            heard += [
+                word._replace(start=word.start + begin, end=word.end + begin)
+                for word in words(path, self.alphabet, self.hop)
+            ]
+            log_prob += path.log_prob
+        return Transcript(" ".join(word.text for word in heard), heard, log_prob)
+
+    def batches(self, utterances: Sequence[Utterance], batch_size: int = 16) -> Batches:
+        """The utterances as this model wants them."""
+        return Batches(utterances, self.features, self.alphabet, batch_size, self.model.settings.stride)
+
+    def posteriors(self, batches: Batches) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
+        """Each batch with its log_probs (T, B, K) and lengths (B,) after the stride."""
+        for batch in batches.in_order():
+            yield batch, *self.model.forward(batch.frames, batch.lengths)
+
+
+def pieces(samples: np.ndarray, rate: int, longest: float = LONGEST) -> list[tuple[int, int]]:
+    """Cut a recording into pieces [first, last) of at most `longest` seconds, at the quietest moment of each piece's last third.
+
+    The network needs the whole of what it hears before it can say the first word, and memory grows with that.
+    """
+    most, hop = int(longest * rate), max(1, int(0.05 * rate))
+    cuts = [0]
+    while len(samples) - cuts[-1] > most:
+        first = cuts[-1] + most * 2 // 3
+        tail = samples[first : cuts[-1] + most]
+        blocks = tail[: len(tail) // hop * hop].reshape(-1, hop)
+        loudness = np.square(blocks, dtype=np.float64).sum(axis=1)
+        around = np.convolve(
+            loudness, np.ones(5), "same"
+        )  # a quarter of a second: a pause, not a stop consonant
+        cuts.append(first + int(around.argmin()) * hop + hop // 2)
+    return list(zip(cuts, [*cuts[1:], len(samples)], strict=True))

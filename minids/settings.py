@@ -1,0 +1,146 @@
+"""The settings of a training run: a TOML file, checked key by key. `examples/an4.toml` shows them all with comments."""
+
+import difflib
+import os
+import tomllib
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from minids.errors import InputError, reason
+from minids.features import Features
+from minids.text import ENGLISH, Alphabet
+
+
+def setting(
+    default: Any, least: float | None = None, most: float | None = None, above: float | None = None
+) -> Any:
+    """A dataclass field with the range of its values."""
+    return field(default=default, metadata={"least": least, "most": most, "above": above})
+
+
+@dataclass(frozen=True)
+class Data:
+    """[data]: manifests, relative to the settings file; `$NAME` stands for an environment variable."""
+
+    train: str = field(default=MISSING)  # type: ignore[assignment]
+    dev: str = field(default=MISSING)  # type: ignore[assignment]
+    alphabet: str = ENGLISH
+
+
+@dataclass(frozen=True)
+class Network:
+    """[model]: see minids.model.ModelSettings."""
+
+    hidden: int = setting(512, least=1, most=65536)
+    context: int = setting(9, least=0, most=1000)
+    stride: int = setting(2, least=1, most=16)
+    dropout: float = setting(0.1, least=0, most=0.95)
+
+
+@dataclass(frozen=True)
+class Training:
+    """[train]: the loop, see minids.train."""
+
+    epochs: int = setting(60, least=1)
+    batch_size: int = setting(8, least=1)
+    learning_rate: float = setting(0.01, above=0)
+    anneal: float = setting(1.05, least=1)
+    momentum: float = setting(0.99, least=0, most=0.9999)
+    momentum_ramp: int = setting(10, least=0)
+    gradient_limit: float = setting(50.0, above=0)
+    shift_ms: float = setting(10.0, least=0, most=1000)
+    speed: float = setting(0.1, least=0, most=0.5)
+    checkpoint_minutes: float = setting(5.0, least=0)
+    seed: int = setting(0, least=0, most=2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All of a run's settings, and the file they came from."""
+
+    data: Data
+    features: Features
+    model: Network
+    train: Training
+    source: Path
+
+    @property
+    def alphabet(self) -> Alphabet:
+        return Alphabet(self.data.alphabet)
+
+    def manifest(self, name: str) -> Path:
+        """The path of data.train or data.dev, from the folder of the settings file."""
+        value = getattr(self.data, name)
+        expanded = os.path.expanduser(os.path.expandvars(value))
+        if "$" in expanded:
+            raise InputError(f"{self.source}: [data] {name} = {value!r}: set the environment variable in it")
+        return self.source.parent / expanded
+
+    def as_dict(self) -> dict[str, Any]:
+        sections = {"data": self.data, "model": self.model, "train": self.train}
+        return {name: asdict(section) for name, section in sections.items()} | {
+            "features": self.features.as_dict()
+        }
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Raises InputError naming the file, the section and the key: unknown, missing, of a wrong type or out of range."""
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise InputError(f"cannot read the settings {path}: {reason(error)}; check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not TOML: {reason(error)}; see examples/an4.toml") from error
+    sections: dict[str, type] = {"data": Data, "features": Features, "model": Network, "train": Training}
+    _known(path, "the settings", table, sections)
+    made = {name: _section(path, name, kind, table.get(name, {})) for name, kind in sections.items()}
+    settings = Settings(**made, source=path)
+    try:
+        _ = settings.alphabet
+    except ValueError as error:
+        raise InputError(f"{path}: [data] alphabet: {reason(error)}; name each character once") from error
+    return settings
+
+
+def _section(path: Path, name: str, kind: type, table: Any) -> Any:
+    if not isinstance(table, dict):
+        raise InputError(f"{path}: {name} is a section; write [{name}] on a line of its own")
+    known = {f.name: f for f in fields(kind) if f.name not in ("mean", "std")}
+    _known(path, f"[{name}]", table, known)
+    values = {key: _value(f"{path}: [{name}] {key}", known[key], value) for key, value in table.items()}
+    missing = [f.name for f in known.values() if f.default is MISSING and f.name not in values]
+    if missing:
+        raise InputError(f'{path}: [{name}] lacks {missing[0]}; add {missing[0]} = "…"')
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{path}: [{name}] {error}") from None
+
+
+def _known(path: Path, where: str, table: dict, names: Any) -> None:
+    for key in table:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, n=1)
+            advice = f"did you mean {near[0]}?" if near else f"known are {', '.join(names)}"
+            raise InputError(f"{path}: {where} has no {key!r}; {advice}")
+
+
+def _value(where: str, known: Any, value: Any) -> Any:
+    kind = {"int": int, "float": float, "str": str}[getattr(known.type, "__name__", known.type)]
+    if kind is float and type(value) is int:
+        value = float(value) if abs(value) < 2**53 else value
+    if type(value) is not kind:
+        words = {int: "a whole number", float: "a number", str: "text in quotes"}[kind]
+        raise InputError(f"{where} = {value!r} must be {words}")
+    for bound, fails, words in (
+        ("least", lambda limit: not value >= limit, "at least"),
+        ("most", lambda limit: not value <= limit, "at most"),
+        ("above", lambda limit: not limit < value < float("inf"), "above"),
+    ):
+        limit = known.metadata.get(bound)
+        if limit is not None and fails(limit):
+            raise InputError(f"{where} = {value!r} must be {words} {limit}")
+    return value

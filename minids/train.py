@@ -1,0 +1,313 @@
+"""Training: stochastic gradient descent on the CTC loss, epoch by epoch (§2, §5).
+
+    for every batch:   losses, gradients = forward, CTC, backward        model.learn
+                       velocity, weights = Nesterov's step                step
+    after every epoch: the dev set; metrics.jsonl, best.safetensors, last.safetensors
+
+A run that is killed and called again goes on from `last.safetensors`, and ends with the same bits as one that never was.
+"""
+
+import math
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minids import schedule
+from minids.batches import Batch, Batches, Variation
+from minids.checkpoint import RunFolder, identity
+from minids.corpus.manifest import read_manifest
+from minids.decode.greedy import greedy_text
+from minids.errors import InputError
+from minids.estimate import available_memory, estimate
+from minids.model import DeepSpeech, ModelSettings
+from minids.ops.common import key
+from minids.recognize import Recognizer
+from minids.score import Evaluation, Row
+from minids.settings import Settings
+from minids.text import normalise
+from minids.weights import Saved
+
+
+def step(model: DeepSpeech, velocity, batch: Batch, keys, rate: float, momentum: float, limit: float):
+    """One step of training: the losses (B,) and the norm of the gradient of their mean, before the limit.
+
+    The objective is the mean loss of the utterances whose text is possible. A gradient longer than `limit` is
+    shortened to it. When a loss or the gradient is not a number, nothing is changed.
+    """
+    losses = model.learn(batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys)
+    possible = max(1, int(np.isfinite(losses).sum()))
+    norm = model.ops.norm(model.flat_grads) / possible
+    if np.isfinite(norm) and not np.isnan(losses).any():
+        scale = min(1.0, limit / norm if norm else 1.0) / possible
+        model.ops.nesterov(model.flat_params, model.flat_grads, velocity, rate, momentum, scale)
+    return losses, norm
+
+
+@dataclass
+class Progress:
+    """Where a run is, and the sums of the epoch so far; all of it is in the checkpoint."""
+
+    epoch: int = 0  # whole epochs done
+    batch: int = 0  # batches done of the present one
+    best: float | None = None  # the lowest error so far on the dev set
+    best_epoch: int = 0
+    loss: float = 0.0
+    utterances: int = 0
+    frames: int = 0
+    norms: list[float] = field(default_factory=list)
+    seconds: float = 0.0  # of this epoch, kills not counted
+    trained: float = 0.0  # of the whole run
+
+    def next_epoch(self) -> None:
+        self.epoch, self.batch, self.norms = self.epoch + 1, 0, []
+        self.loss, self.utterances, self.frames, self.seconds = 0.0, 0, 0, 0.0
+
+
+class Trainer:
+    """A run: its data, its model, its folder. `run()` begins it or goes on with it."""
+
+    def __init__(self, settings: Settings, folder: Path, backend: str = "cpu"):
+        self.settings, self.folder, self.backend = settings, RunFolder(folder), backend
+        self.train = read_manifest(settings.manifest("train"))
+        self.dev = read_manifest(settings.manifest("dev"))
+
+    def run(self) -> None:
+        """Train to the last epoch. Raises InputError for data and settings that cannot work, and when training fails."""
+        with self.folder.locked():
+            self._begin()
+            last = self.settings.train.epochs
+            while self.progress.epoch < last:
+                self._epoch()
+                self._finish_epoch()
+            self._tell_end()
+
+    def _begin(self) -> None:
+        s = self.settings
+        network = ModelSettings(
+            **{"inputs": s.features.size, "characters": len(s.alphabet), "hidden": s.model.hidden},
+            **{"context": s.model.context, "stride": s.model.stride, "dropout": s.model.dropout},
+        )
+        self._tell_estimate(network)
+        saved = self.folder.resume(s, self.backend)
+        features = saved.features if saved else s.features
+        t = s.train
+        self.batches = Batches(
+            *(self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed),
+            Variation(t.shift_ms, t.speed),
+        )
+        if saved is None:
+            if features.normalise == "corpus":
+                self.batches.fit()
+            model = DeepSpeech(network, t.seed, self.backend)
+            zeros = np.zeros(model.flat_params.shape, np.float32)
+            saved = Saved(
+                model, features, s.alphabet, {"velocity": zeros}, {"settings": identity(s), "progress": {}}
+            )
+        else:
+            say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
+        self.saved, self.model, self.velocity = saved, saved.model, saved.state["velocity"]
+        self.progress = Progress(**saved.notes["progress"])
+        self.rows = self.folder.rows(self.progress.epoch)
+        self.recognizer = Recognizer(saved)
+        self.dev_batches = self.recognizer.batches(self.dev, t.batch_size)
+
+    def _epoch(self) -> None:
+        """Train on the batches of one epoch that are still to do."""
+        t, p = self.settings.train, self.progress
+        rate = schedule.learning_rate(t.learning_rate, t.anneal, p.epoch)
+        momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
+        saved_at = started = time.monotonic()
+        with _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}") as bar:
+            for batch in self.batches.epoch(p.epoch, p.batch):
+                p.batch += 1
+                if batch:
+                    keys = np.array([key(t.seed, p.epoch, i) for i in batch.indices], np.uint32)
+                    losses, norm = step(
+                        self.model, self.velocity, batch, keys, rate, momentum, t.gradient_limit
+                    )
+                    self._count(batch, losses, norm)
+                    bar.set_postfix_str(f"loss {p.loss / max(1, p.utterances):.2f}", refresh=False)
+                bar.update()
+                now = time.monotonic()
+                p.seconds, started = p.seconds + now - started, now
+                if now - saved_at > 60 * t.checkpoint_minutes:
+                    self._save_last()
+                    saved_at = now
+        if not p.utterances:
+            reasons = "; ".join(list(self.batches.skipped.values())[:1])
+            raise InputError(f"{self.settings.manifest('train')}: no utterance could be used ({reasons})")
+
+    def _count(self, batch: Batch, losses: np.ndarray, norm: float) -> None:
+        """Take a step into the epoch's sums. Raises InputError when it failed, or when training diverges."""
+        p, t = self.progress, self.settings.train
+        names = [f"{self.train[i].path} ({self.train[i].where})" for i in batch.indices]
+        if not np.isfinite(norm) or np.isnan(losses).any():
+            bad = [name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)] or names
+            raise InputError(
+                f"epoch {p.epoch + 1}: the loss is not a number any more, first at {bad[0]};"
+                f" look at that recording, or lower learning_rate (now {t.learning_rate});"
+                f" {self.folder.last} still holds the last good weights"
+            )
+        for b, loss in enumerate(losses):
+            if np.isinf(loss):
+                self.batches.skipped[batch.indices[b]] = (
+                    f"{names[b]}: its text has probability 0 in this recording"
+                )
+        possible = np.isfinite(losses)
+        p.loss += float(losses[possible].sum())
+        p.utterances += int(possible.sum())
+        p.frames += int(batch.lengths.sum())
+        p.norms.append(float(norm))
+        chance = p.frames / self.settings.model.stride * math.log(self.model.settings.characters)
+        if len(p.norms) >= 50 and p.loss > 2 * chance:
+            raise InputError(
+                f"epoch {p.epoch + 1}: training diverges, the loss is twice what pure guessing gives;"
+                f" lower learning_rate (now {t.learning_rate}) or gradient_limit (now {t.gradient_limit})"
+                " and begin anew with another --run"
+            )
+
+    def _finish_epoch(self) -> None:
+        """The dev set, the row of metrics, best and last; a kill between any two of them is made good by the next call."""
+        p = self.progress
+        dev_loss, scored = self._evaluate()
+        row = self._row(dev_loss, scored)
+        p.trained += p.seconds
+        error = (
+            scored.wer.rate + scored.cer.rate / 1000
+        )  # the word errors; while all words are wrong, the letters
+        p.next_epoch()
+        self.rows.append(row)
+        better = p.best is None or error < p.best
+        if better:
+            p.best, p.best_epoch = error, p.epoch
+            self.folder.save(self.folder.best, self._for_use(row))
+        self.folder.write_rows(self.rows)
+        self._save_last()
+        self._tell_epoch(row, better)
+
+    def _evaluate(self) -> tuple[float, Evaluation]:
+        """The mean loss and the errors of greedy decoding on the dev set."""
+        said: list[Row] = []
+        total, count = 0.0, 0
+        alphabet = self.settings.alphabet
+        for batch, log_probs, lengths in self.recognizer.posteriors(self.dev_batches):
+            losses, _ = self.model.ops.ctc(log_probs, lengths, batch.labels, batch.label_lengths)
+            total += float(losses[np.isfinite(losses)].sum())
+            count += int(np.isfinite(losses).sum())
+            for b, i in enumerate(batch.indices):
+                text = greedy_text(log_probs[: lengths[b], b], alphabet)
+                said.append(Row(str(self.dev[i].path), normalise(self.dev[i].text, alphabet), text))
+        if not said:
+            reasons = "; ".join(list(self.dev_batches.skipped.values())[:1])
+            raise InputError(f"{self.settings.manifest('dev')}: no utterance could be used ({reasons})")
+        return total / max(1, count), Evaluation(said)
+
+    def _row(self, dev_loss: float, scored: Evaluation) -> dict[str, Any]:
+        p, t = self.progress, self.settings.train
+        return {
+            "epoch": p.epoch + 1,
+            "loss": p.loss / p.utterances,
+            "dev_loss": dev_loss,
+            "wer": scored.wer.rate,
+            "cer": scored.cer.rate,
+            "silent": all(not row.hypothesis for row in scored.rows),
+            "learning_rate": schedule.learning_rate(t.learning_rate, t.anneal, p.epoch),
+            "momentum": schedule.momentum(t.momentum, t.momentum_ramp, p.epoch),
+            "gradient_norm": float(np.median(p.norms)),
+            "limited": float(np.mean(np.array(p.norms) > t.gradient_limit)),
+            "utterances": p.utterances,
+            "skipped": len(self.batches.skipped),
+            "frames_per_second": p.frames / max(p.seconds, 1e-9),
+            "seconds": p.seconds,
+        }
+
+    def _save_last(self) -> None:
+        self.saved.notes["progress"] = dict(vars(self.progress))
+        self.folder.save(self.folder.last, self.saved)
+
+    def _for_use(self, row: dict[str, Any]) -> Saved:
+        """Without velocity and counters: what is needed to recognise, and where it came from."""
+        told = {name: row[name] for name in ("epoch", "wer", "cer")}
+        return Saved(
+            self.model,
+            self.saved.features,
+            self.saved.alphabet,
+            {},
+            {"settings": self.settings.as_dict(), "dev": told},
+        )
+
+    def _tell_estimate(self, network: ModelSettings) -> None:
+        features, t = self.settings.features, self.settings.train
+        hours = sum(u.duration for u in self.train) / 3600
+        longest = max(self.train + self.dev, key=lambda u: u.duration)
+        frames = [
+            features.length(int(seconds * features.rate)) for seconds in (hours * 3600, longest.duration)
+        ]
+        needed = estimate(network, *frames, t.batch_size)
+        say(
+            f"{len(self.train)} utterances, {hours:.2f} h; "
+            f"{sum(math.prod(shape) for shape in network.shapes().values()) / 1e6:.2f} M weights; "
+            f"about {needed.memory / 1e9:.2f} GB of memory, {clock(needed.epoch_seconds)} an epoch, "
+            f"{clock(needed.epoch_seconds * t.epochs)} for {t.epochs}"
+        )
+        free = available_memory()
+        if free is not None and needed.memory > free:
+            raise InputError(
+                f"{longest.path} ({longest.where}, {longest.duration:.0f} s) in a batch of {t.batch_size} needs"
+                f" {needed.memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; cut it, or lower batch_size or hidden"
+            )
+
+    def _tell_epoch(self, row: dict[str, Any], better: bool) -> None:
+        t = self.settings.train
+        left = (t.epochs - row["epoch"]) * self.progress.trained / row["epoch"]
+        say(
+            f"epoch {row['epoch']:3d}/{t.epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}  "
+            f"WER {row['wer']:6.1%}  CER {row['cer']:6.1%}  {row['frames_per_second'] / 1000:5.0f} k frames/s  "
+            f"left {clock(left)}{'  best' if better else ''}"
+        )
+        if row["silent"] and row["epoch"] in (1, 3, 10, 30):
+            say(
+                "   It hears nothing but blanks yet. That is how CTC begins: saying nothing is the first thing that lowers"
+                " the loss. Letters come when the loss falls again, on small sets after 1 to 10 epochs; if it stands still"
+                " for longer, try half or twice the learning_rate."
+            )
+
+    def _tell_end(self) -> None:
+        p = self.progress
+        for where, batches in (("train", self.batches), ("dev", self.dev_batches)):
+            skipped = batches.skipped
+            for reason in list(skipped.values())[:20]:
+                say(f"skipped: {reason}")
+            if skipped:
+                say(
+                    f"{len(skipped)} of {len(batches.utterances)} {where} utterances were skipped; see `minids data doctor`"
+                )
+        best = next(row for row in self.rows if row["epoch"] == p.best_epoch)
+        say(
+            f"done: best after epoch {p.best_epoch} with WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set;"
+            f" {clock(p.trained)} of training; the model is {self.folder.best}"
+        )
+
+
+def say(line: str) -> None:
+    """A line of progress, on stderr, above the bar."""
+    import sys
+
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)
+
+
+def clock(seconds: float) -> str:
+    """90 -> 1:30; 5400 -> 1:30:00."""
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
+
+
+def _bar(total: int, initial: int, name: str):
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=initial, desc=name, leave=False, disable=None, dynamic_ncols=True)
