@@ -1,8 +1,9 @@
 """What every benchmark needs: the machine in words, threads held equal, and rounds that take turns.
 
-One machine is never equally fast twice, so nothing is timed alone: `rounds` asks each competitor in turn, round after
-round, and the medians are compared. Thread pools of two libraries in one process disturb each other (an idle pool spins
-on the cores for some milliseconds), so `rounds_apart` gives each competitor a process of its own.
+One machine is never equally fast twice, so nothing is timed alone: `rounds` asks each competitor in turn,
+round after round, and the medians are compared. Thread pools of two libraries in one process disturb each
+other (an idle pool spins on the cores for some milliseconds), so `rounds_apart` gives each competitor a
+process of its own.
 """
 
 import json
@@ -12,6 +13,7 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -68,13 +70,19 @@ def rounds(functions: dict[str, Step], n: int, warm: int = 1) -> dict[str, list[
     return seconds
 
 
+def apart(function: Callable, *arguments):
+    """What a function of a module returns, called in a process of its own, whose thread pools end with it."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def rounds_apart(
     makers: dict[str, tuple[Callable[..., Step], tuple]], n: int, warm: int = 1
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
     """As `rounds`, each function in a process of its own; also the peak memory (MB) of each.
 
-    A maker is a function of a module and its arguments; called in the child, it returns the function to be timed.
-    While one child works the others wait on a pipe and use no core.
+    A maker is a function of a module and its arguments; called in the child, it returns the function to be
+    timed. While one child works the others wait on a pipe and use no core.
     """
     context = multiprocessing.get_context("spawn")
     pipes, children = {}, []

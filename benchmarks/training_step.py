@@ -1,0 +1,209 @@
+"""A training step (forward, CTC, backward, update) of minids and of the same network in PyTorch, side by side.
+
+    python -m benchmarks.training_step --inputs 3059 --hidden 128 256 512 1024 2048
+
+First the losses and gradients of the PyTorch forms are compared with ours on the same weights; then all take
+turns, each in a process of its own. `sgemm` is NumPy's product of large matrices in the same rounds: what the
+machine can do. Every form starts from the frames (T, B, F) of a batch of equal lengths; dropout is off.
+"""
+
+import argparse
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.linalg import norm
+
+from benchmarks.machine import apart, headline, hold_threads, machine, milliseconds, rounds_apart, save
+
+CONTEXT, CHARACTERS = 9, 29
+FORMS = ("loop", "fn", "rnn")
+SQUARE = 2048
+LOUD = np.float32(40)
+# float32: sums of thousands of terms in different orders, and a unit within rounding of 0 or 20 opens its gate
+# in one form and not in the other.
+LOSS, GRADIENT = 1e-5, 1e-3
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One batch and one network; the same numbers in whatever process it is drawn."""
+
+    inputs: int
+    hidden: int
+    batch: int
+    frames: int
+    labels: int
+
+    @property
+    def features(self) -> int:
+        return self.inputs // (2 * CONTEXT + 1)
+
+    def settings(self):
+        from minids.model import ModelSettings
+
+        return ModelSettings(self.features, CHARACTERS, self.hidden, CONTEXT, dropout=0.0)
+
+    def weights(self) -> dict[str, np.ndarray]:
+        from minids.model import initialise
+
+        weights = {name: np.empty(shape, np.float32) for name, shape in self.settings().shapes().items()}
+        initialise(weights, seed=0)
+        return weights
+
+    def draw(self) -> tuple[np.ndarray, ...]:
+        """frames (T, B, F), lengths (B,), labels (B, U), label_lengths (B,)."""
+        rng = np.random.default_rng(0)
+        frames = rng.normal(size=(self.frames, self.batch, self.features)).astype(np.float32)
+        labels = rng.integers(1, CHARACTERS, (self.batch, self.labels), np.int32)
+        full = np.ones(self.batch, np.int32)
+        return frames, full * self.frames, labels, full * self.labels
+
+    def operations(self) -> float:
+        """Of the products, a multiplication and an addition each: forward, dW, and dx but the first layer's."""
+        D, H, K = self.inputs, self.hidden, CHARACTERS
+        return 2.0 * self.frames * self.batch * (2 * D * H + 3 * (6 * H * H + K * H))
+
+
+class OurStep:
+    """The step that `minids train` takes."""
+
+    def __init__(self, problem: Problem):
+        from minids import DeepSpeech
+
+        self.model = DeepSpeech(problem.settings())
+        for name, value in problem.weights().items():
+            self.model.params[name][...] = value
+        self.velocity = np.zeros_like(self.model.flat_params)
+
+    def learn(self, *batch) -> float:
+        """The sum of the losses; its gradients are in `model.grads`."""
+        return float(self.model.learn(*batch).sum())
+
+    def __call__(self, *batch) -> None:
+        model = self.model
+        self.learn(*batch)
+        scale = min(1.0, 1e9 / model.ops.norm(model.flat_grads))
+        model.ops.nesterov(model.flat_params, model.flat_grads, self.velocity, 1e-9, 0.99, scale)
+
+
+def their_step(problem: Problem, form: str):
+    from benchmarks.torch_forms import TorchStep
+
+    return TorchStep(form, problem.weights(), (problem.frames, problem.batch, problem.features), CONTEXT)
+
+
+def ours(problem: Problem):
+    step, batch = OurStep(problem), problem.draw()
+    return lambda: step(*batch)
+
+
+def theirs(problem: Problem, form: str):
+    from benchmarks.torch_forms import tensors
+
+    step, batch = their_step(problem, form), tensors(*problem.draw())
+    return lambda: step(*batch)
+
+
+def sgemm(rows: int, depth: int, columns: int):
+    """NumPy's product (rows, depth) (depth, columns), the memory for the result given."""
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=shape).astype(np.float32) for shape in ((rows, depth), (depth, columns)))
+    product = np.empty((rows, columns), np.float32)
+    return lambda: np.dot(a, b, out=product)
+
+
+def check(problem: Problem) -> str:
+    """The peers' losses and gradients against ours on the same weights; ends the program where they differ.
+
+    The exact forms are given frames so loud that every layer has units at the clip; nn.RNN, which has no
+    clip, frames that never reach it.
+    """
+    from benchmarks.torch_forms import tensors
+
+    step, words = OurStep(problem), []
+    frames, *rest = problem.draw()
+    for form in FORMS:
+        batch = (frames if form == "rnn" else LOUD * frames, *rest)
+        loss, peer = step.learn(*batch), their_step(problem, form)
+        loss_off = abs(peer.learn(*tensors(*batch)) - loss) / loss
+        a, b = peer.gradients(), step.model.grads
+        worst = max(float(norm(a[name] - b[name]) / norm(b[name])) for name in a.keys() & b.keys())
+        if not (loss_off < LOSS and worst < GRADIENT):
+            raise SystemExit(f"{form} is not our network: loss {loss_off:.1e}, gradients {worst:.1e} apart")
+        words.append(f"{form} {loss_off:.0e}, {worst:.0e}")
+    return "; ".join(words)
+
+
+def measure(problem: Problem, n: int) -> dict:
+    """Milliseconds (medians), GFLOP/s of the products, and peak memory of each form."""
+    p = problem
+    products = {"sgemm, square": (SQUARE,) * 3, "sgemm, layer 1": (p.frames * p.batch, p.inputs, p.hidden)}
+    makers = {"ours": (ours, (p,)), **{form: (theirs, (p, form)) for form in FORMS}}
+    makers |= {name: (sgemm, shape) for name, shape in products.items()}
+    seconds, memory = rounds_apart(makers, n)
+    operations = {name: 2.0 * np.prod(shape) for name, shape in products.items()}
+    ms = {name: milliseconds(values) for name, values in seconds.items()}
+    rate = {name: operations.get(name, p.operations()) / value / 1e6 for name, value in ms.items()}
+    return {**asdict(p), "ms": ms, "gflops": rate, "memory_mb": memory, "seconds": seconds}
+
+
+def show(result: dict) -> None:
+    """One problem, a line for each competitor."""
+    ms, rate = result["ms"], result["gflops"]
+    print(f"\n{result['inputs']} inputs, H {result['hidden']}")
+    print(f"apart from ours, loss and gradients: {result['apart']}")
+    print(f"{'':15}{'ms':>9}{'/ ours':>9}{'GFLOP/s':>9}{'of sgemm':>9}{'peak MB':>9}")
+    for name, value in ms.items():
+        ratio = "" if "sgemm" in name else f"{value / ms['ours']:.2f}"
+        share = f"{100 * rate[name] / rate['sgemm, square']:.0f} %"
+        memory = f"{result['memory_mb'][name]:.0f}"
+        print(f"{name:15}{value:9.1f}{ratio:>9}{rate[name]:9.1f}{share:>9}{memory:>9}", flush=True)
+
+
+def table(results: list[dict]) -> str:
+    """All problems, one line each, in Markdown."""
+    head = "| inputs | H | ours ms | loop | fn | rnn | loop / ours | fn / ours | rnn / ours | ours of sgemm |"
+    lines = [head, "|---" * head.count(" | ") + "|---|"]
+    for result in results:
+        ms, rate = result["ms"], result["gflops"]
+        cells = [
+            str(result["inputs"]),
+            str(result["hidden"]),
+            *(f"{ms[name]:.0f}" for name in ("ours", *FORMS)),
+        ]
+        cells += [f"{ms[form] / ms['ours']:.2f}" for form in FORMS]
+        cells += [f"{100 * rate['ours'] / rate['sgemm, square']:.0f} %"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--inputs", type=int, nargs="+", default=[3059, 494], help="19 x 161 and 19 x 26")
+    parser.add_argument("--hidden", type=int, nargs="+", default=[128, 256, 512, 1024, 2048])
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--frames", type=int, default=200)
+    parser.add_argument(
+        "--labels", type=int, default=30, help="letters of an utterance (speech: 15 a second)"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
+    options = parser.parse_args()
+    hold_threads(options.threads)
+    size = f"{options.threads} threads, B {options.batch}, T {options.frames}, U {options.labels}"
+    print(f"{headline(machine())}; {size}", flush=True)
+    results = []
+    for inputs in options.inputs:
+        for hidden in options.hidden:
+            problem = Problem(inputs, hidden, options.batch, options.frames, options.labels)
+            results.append({"apart": apart(check, problem), **measure(problem, options.rounds)})
+            show(results[-1])
+            save(options.json, {"threads": options.threads, "training_step": results})
+    print(f"\n{table(results)}")
+
+
+if __name__ == "__main__":
+    main()
