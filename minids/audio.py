@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +19,14 @@ from minids.errors import InputError, reason
 from minids.files import atomic_write
 
 BLOCK = 1 << 18  # samples read at a time: a header can promise more than memory holds
-RATES = range(1_000, 768_001)  # Hz; outside of it the header is broken, not the ear
-UNKNOWN_LENGTH = (
-    0x7FFF0000  # programs that write to a pipe put the largest number they have where the length belongs
-)
-CUT_SHORT = (
-    r"^\s*(?:data|Data Size|Data size|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)"  # libsndfile's log
-)
-ZERO_CROSSINGS = 16  # of the resampling filter, on each side
-KAISER = 8.0  # its window: images and aliases 80 dB down
+RATES = range(1_000, 192_001)  # Hz; with any other the header is broken
+LOUDEST = 1e10  # full scale is 1, or 2**31 where integers were written as floats
+UNKNOWN_LENGTH = 0x7FFF0000  # who writes to a pipe puts the largest number he has where the length belongs
+# libsndfile's log about a chunk that ends early: "data : 32000 (should be 19182)"
+CUT_SHORT = r"^\s*(?:data|Data Size|Data size|SSND|Riff size|riff)\s*: (\d+) \(should be (\d+)\)"
+# The resampling filter: a sinc of 32 zero crossings a side under a Kaiser window, flat up to 0.87 of the
+# lower Nyquist frequency and 80 dB down from 1.03 on.
+ZERO_CROSSINGS, KAISER, CUTOFF = 32, 8.0, 0.95
 
 
 class AudioWarning(UserWarning):
@@ -63,8 +63,8 @@ def load_audio(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, i
         raise InputError(f"{path}: truncated at {len(samples) / own_rate:.2f} s; copy or record it again")
     if not len(samples):
         raise InputError(f"{path}: the file holds no samples; leave it out")
-    if not math.isfinite(np.dot(samples, samples)):
-        raise InputError(f"{path}: samples are not finite numbers; write the file again as 16-bit WAV")
+    if not np.abs(samples).max() < LOUDEST:  # so that NaN does not pass
+        raise InputError(f"{path}: samples are NaN, infinite or absurdly loud; write it again as 16-bit WAV")
     if rate is None or rate == own_rate:
         return samples, own_rate
     if own_rate < rate:
@@ -77,20 +77,21 @@ def load_audio(path: str | Path, rate: int | None = None) -> tuple[np.ndarray, i
 
 
 def save_audio(path: str | Path, samples: np.ndarray, rate: int) -> None:
-    """Write samples (N,) in the format of the path's ending (.wav, .flac: 16 bit), whole or not at all.
+    """Write samples (N,) as 16 bit WAV or FLAC, as the path ends; the file is whole or not there.
 
-    Louder than full scale is clipped. Raises InputError for an unknown ending or a path that cannot be
-    written.
+    What is louder than full scale is clipped. Raises InputError for another ending, for a rate that the
+    format cannot have, or if the path cannot be written.
     """
     import soundfile
 
-    kind = Path(path).suffix[1:].upper()
-    if kind not in soundfile.available_formats() or kind == "RAW":
-        raise InputError(
-            f"cannot write {path}: no sound format is called {kind or 'nothing'!r}; use .wav or .flac"
-        )
+    ending = Path(path).suffix.lower()
+    if ending not in (".wav", ".flac"):
+        raise InputError(f"cannot write {path}: the name must end in .wav or .flac")
     encoded = io.BytesIO()
-    soundfile.write(encoded, np.asarray(samples, np.float32), rate, format=kind)
+    try:
+        soundfile.write(encoded, np.asarray(samples, np.float32), rate, format=ending[1:])
+    except soundfile.SoundFileError as error:
+        raise InputError(f"cannot write {path}: {rate} Hz is no rate for {ending}") from error
     with atomic_write(path) as file:
         file.write(encoded.getbuffer())
 
@@ -101,15 +102,22 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     up / down is the ratio of the rates in lowest terms: up - 1 zeros go between the samples, a windowed sinc
     smooths them, every down-th is kept; the polyphase form never multiplies the zeros.
     """
-    from scipy.signal import firwin, resample_poly
+    from scipy.signal import resample_poly
 
     if from_rate == to_rate:
         return np.asarray(samples, np.float32)
     common = math.gcd(from_rate, to_rate)
     up, down = to_rate // common, from_rate // common
-    steepness = max(up, down)
-    lowpass = firwin(2 * ZERO_CROSSINGS * steepness + 1, 0.95 / steepness, window=("kaiser", KAISER))
-    return resample_poly(np.asarray(samples, np.float32), up, down, window=lowpass.astype(np.float32))
+    return resample_poly(np.asarray(samples, np.float32), up, down, window=_lowpass(max(up, down)))
+
+
+@lru_cache(16)
+def _lowpass(steps: int) -> np.ndarray:
+    """Filter (64 steps + 1,) float32 that passes what is below 1 / steps of its Nyquist frequency."""
+    from scipy.signal import firwin
+
+    taps = firwin(2 * ZERO_CROSSINGS * steps + 1, CUTOFF / steps, window=("kaiser", KAISER))
+    return taps.astype(np.float32)
 
 
 def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
@@ -166,14 +174,16 @@ def _opened(path: str | Path) -> Iterator:
 def _mono_blocks(file) -> Iterator[np.ndarray]:
     size = max(1, BLOCK // file.channels)
     while len(block := file.read(size, dtype="float32", always_2d=True)):  # (n, channels)
-        yield block[:, 0] if file.channels == 1 else block.mean(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mono = block.mean(axis=1)
+        yield mono
 
 
 def _header_promises_more(file) -> bool:
     """Whether the file was longer once, where libsndfile quietly gives what is left.
 
-    It notes a data chunk cut short in its log ("data : 32000 (should be 19182)"), an Ogg stream without its
-    end likewise; of a Sphere file it only counts the bytes, so that the header has to be asked again.
+    It notes a chunk cut short in its log, and an Ogg stream without its end; of a Sphere file it only counts
+    the bytes, so that the header has to be asked again.
     """
     if file.format == "NIST":
         with open(file.name, "rb") as raw:

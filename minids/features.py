@@ -30,10 +30,11 @@ def level(samples: np.ndarray) -> np.ndarray:
         raise InputError(
             f"samples have the shape {samples.shape}, not (N,): give one channel that is not empty"
         )
-    if not np.isfinite(np.dot(samples, samples)):
+    with np.errstate(over="ignore", invalid="ignore"):
+        centred = samples - samples.mean()  # (N,)
+        power = np.dot(centred, centred) / len(centred)
+    if not np.isfinite(power):
         raise InputError("samples are not finite numbers")
-    centred = samples - samples.mean()  # (N,)
-    power = np.dot(centred, centred) / len(centred)
     if power > 0:
         centred /= np.sqrt(power)
     return centred
