@@ -93,8 +93,31 @@ def note(message: str) -> None:
     tqdm.write(f"minids: note: {message}", file=sys.stderr)
 
 
+def complain(message: object) -> None:
+    """The line of an error, for a command that goes on with its other files and fails at its end."""
+    click.echo(f"minids: error: {' '.join(str(message).split())}", err=True)
+
+
+def announce_compilation() -> None:
+    """Say it when Numba begins to compile, which the first use on a machine has to wait for."""
+    from numba.core import event
+
+    class Listener(event.Listener):
+        said = False
+
+        def on_start(self, event) -> None:
+            if not self.said:
+                self.said = True
+                note("compiling for this machine; this happens once and takes about half a minute")
+
+        def on_end(self, event) -> None:
+            pass
+
+    event.register("numba:compile", Listener())
+
+
 def _fail(message: str, code: int = 1) -> NoReturn:
-    click.echo(f"minids: error: {' '.join(message.split())}", err=True)
+    complain(message)
     sys.exit(code)
 
 
