@@ -6,3 +6,9 @@ GRADIENT_OPERATION = 1e-7
 GRADIENT_NETWORK = 1e-5
 # float64 log space against the sum over every alignment: rounding of a few hundred additions.
 CTC_ENUMERATION = 1e-12
+# 16 bit: half a step of 2^-15 of rounding, and full scale is 32767 of 32768 steps.
+PCM16 = 1.6 / 32768
+# dB of a tone after resampling: the filter is designed flat to 80 dB below the tone, the rest is the choice of the middle.
+RESAMPLED_LEVEL_DB = 0.02
+# dB of a mixture: the powers are float32 sums.
+SNR_DB = 0.01
