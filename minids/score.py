@@ -236,20 +236,22 @@ def _counts(
     hypotheses = [hypotheses] if isinstance(hypotheses, str) else hypotheses
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
-    pairs = _identify([split(text) for text in references], [split(text) for text in hypotheses])
-    return _count_edits(*pairs[0], *pairs[1])
+    reference, hypothesis = _identify(map(split, references), map(split, hypotheses))
+    return _count_edits(*reference, *hypothesis)
 
 
-def _identify(*sides: list[Sequence[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _identify(*sides: Iterable[Iterable[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Of each side: its words as numbers, one after the other, and where each text begins (n + 1,)."""
     number: defaultdict[str, int] = defaultdict(count().__next__)
-    return [
-        (
-            np.fromiter(map(number.__getitem__, chain.from_iterable(texts)), np.int32),
-            np.cumsum([0, *map(len, texts)], dtype=np.int64),
-        )
-        for texts in sides
-    ]
+    numbered = []
+    for texts in sides:
+        numbers: list[int] = []
+        starts = [0]
+        for text in texts:
+            numbers.extend(map(number.__getitem__, text))
+            starts.append(len(numbers))
+        numbered.append((np.array(numbers, np.int32), np.array(starts)))
+    return numbered
 
 
 @numba.njit(cache=True)
@@ -264,16 +266,16 @@ def _cost(ref, hyp, row, steps):
             steps[0, j] = _RIGHT
     for i in range(1, len(ref) + 1):
         diagonal = row[0]  # the value of (i-1, j-1)
-        row[0] = i * _ERROR
+        row[0] = left = i * _ERROR
         if steps is not None:
             steps[i, 0] = _DOWN
         for j in range(1, len(hyp) + 1):
             both = diagonal + (0 if ref[i - 1] == hyp[j - 1] else _ERROR + 1)
-            diagonal = row[j]
-            one = min(row[j], row[j - 1]) + _ERROR
+            diagonal = up = row[j]
             if steps is not None:
-                steps[i, j] = _DIAGONAL if both <= one else _DOWN if row[j] <= row[j - 1] else _RIGHT
-            row[j] = min(both, one)
+                steps[i, j] = _DIAGONAL if both <= min(up, left) + _ERROR else _DOWN if up <= left else _RIGHT
+            one = min(both, up + _ERROR)  # apart, so that only one sum waits for its left neighbour
+            row[j] = left = min(one, left + _ERROR)
     return row[len(hyp)]
 
 
@@ -286,7 +288,12 @@ def _count_edits(ref, ref_starts, hyp, hyp_starts):
     for i in range(n):
         r = ref[ref_starts[i] : ref_starts[i + 1]]
         h = hyp[hyp_starts[i] : hyp_starts[i + 1]]
-        cost = _cost(r, h, row, None)
+        begin = end = 0  # what is equal there is right in a best alignment, too
+        while begin < min(len(r), len(h)) and r[begin] == h[begin]:
+            begin += 1
+        while end < min(len(r), len(h)) - begin and r[-1 - end] == h[-1 - end]:
+            end += 1
+        cost = _cost(r[begin : len(r) - end], h[begin : len(h) - end], row, None)
         errors, substitutions = cost // _ERROR, cost % _ERROR
         deletions = (errors - substitutions + len(r) - len(h)) // 2
         counts[i, 0] = substitutions

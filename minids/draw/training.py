@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def training(rows: Sequence[Mapping]) -> "Figure":
     """Rows of metrics, one an epoch: {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate"} -> Figure.
 
-    Error rates are fractions (0.2 for 20 %). A field is drawn where a row has it. The epoch of the least WER is
+    Error rates are fractions (0.2 for 20 %). A field is drawn where a row has it. The epoch of least WER is
     marked.
     """
     from matplotlib.figure import Figure

@@ -1,0 +1,94 @@
+"""Word and character errors of minids, jiwer, rapidfuzz and editdistance on the same texts, in turns.
+
+    python -m benchmarks.score --pairs 10000
+
+The texts are random words, 17 a sentence, one in five deleted, replaced or followed by another. The sums of
+errors must agree before anything is timed. minids and jiwer tell substitutions, deletions and insertions;
+rapidfuzz and editdistance are only distances and tell the sum. Competitors not installed are left out.
+"""
+
+import argparse
+import random
+from importlib.util import find_spec
+
+from benchmarks.machine import headline, hold_threads, machine, milliseconds, rounds, save
+
+VOCABULARY, SPOILT = 5000, 0.2
+
+
+def texts(pairs: int, seed: int = 0) -> tuple[list[str], list[str]]:
+    """References and hypotheses."""
+    rng = random.Random(seed)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(VOCABULARY)]
+
+    def heard(word: str) -> list[str]:
+        if rng.random() > SPOILT:
+            return [word]
+        return rng.choice(([], [rng.choice(words)], [word, rng.choice(words)]))
+
+    said = [rng.choices(words, k=rng.randint(5, 30)) for _ in range(pairs)]
+    return [" ".join(s) for s in said], [" ".join(h for word in s for h in heard(word)) for s in said]
+
+
+def competitors(references: list[str], hypotheses: list[str]) -> dict[str, dict]:
+    """Of each measure, functions that return the sum of errors."""
+    from minids.score import _count_edits, _identify, cer, wer  # the kernel alone: words already numbers
+
+    ref, hyp = [r.split() for r in references], [h.split() for h in hypotheses]
+    numbers = [array for side in _identify(ref, hyp) for array in side]
+    words = {"minids": lambda: wer(references, hypotheses).errors}
+    characters = {"minids": lambda: cer(references, hypotheses).errors}
+    ready = {"minids": lambda: _count_edits(*numbers)[:, :3].sum()}
+    if find_spec("jiwer"):
+        from jiwer import process_characters, process_words
+
+        def errors(out):
+            return out.substitutions + out.deletions + out.insertions
+
+        words["jiwer"] = lambda: errors(process_words(references, hypotheses))
+        characters["jiwer"] = lambda: errors(process_characters(references, hypotheses))
+    for name, distance in distances().items():
+        words[name] = lambda d=distance: sum(
+            d(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)
+        )
+        characters[name] = lambda d=distance: sum(map(d, references, hypotheses))
+        ready[name] = lambda d=distance: sum(map(d, ref, hyp))
+    return {"WER": words, "CER": characters, "WER, words split and numbered before": ready}
+
+
+def distances() -> dict:
+    found = {}
+    if find_spec("rapidfuzz"):
+        from rapidfuzz.distance import Levenshtein
+
+        found["rapidfuzz"] = Levenshtein.distance
+    if find_spec("editdistance"):
+        from editdistance import eval as distance
+
+        found["editdistance"] = distance
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--pairs", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", metavar="FILE")
+    arguments = parser.parse_args()
+    hold_threads(1)
+    print(headline(machine()))
+    results = {}
+    for measure, functions in competitors(*texts(arguments.pairs)).items():
+        sums = {name: int(function()) for name, function in functions.items()}
+        assert len(set(sums.values())) == 1, f"{measure}: the errors differ: {sums}"
+        times = {n: milliseconds(s) for n, s in rounds(functions, arguments.rounds).items()}
+        print(f"\n{measure} of {arguments.pairs} pairs, {sums['minids']} errors")
+        for name, time in times.items():
+            print(f"  {name:14}{time:9.1f} ms {time / times['minids']:9.2f} of minids")
+        results[measure] = {"errors": sums["minids"], "milliseconds": times}
+    save(arguments.json, {"pairs": arguments.pairs, "rounds": arguments.rounds, "measures": results})
+
+
+if __name__ == "__main__":
+    main()
