@@ -1,7 +1,9 @@
 """The data doctor: every planted trouble is found once, in its place, and none in healthy data."""
 
 import json
+import os
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,7 +67,7 @@ def test_each_trouble_is_found_once_and_in_its_place(corpus, tmp_path):
     clipped = np.clip(speech(rms=1.0), -1, 1)
     path = corpus(
         "fine",
-        ("go", {"path": "gone.wav"}),
+        ("go", {"path": "gone\n.wav"}),
         ("go", {"path": "text.wav"}),
         ("go", {"samples": np.zeros(RATE)}),
         ("go", {"samples": np.full(RATE, 0.3)}),  # an offset is not sound
@@ -105,6 +107,7 @@ def test_each_trouble_is_found_once_and_in_its_place(corpus, tmp_path):
     ]
     assert not report.healthy
     assert all(str(f).startswith(f"{path}:{f.line}: {f.kind}") and f.remedy for f in report.findings)
+    assert all(str(f).isprintable() for f in report.findings)  # a line each, whatever the name
     assert report.findings[10].message.endswith("m.jsonl:1")
     assert sum(report.counts.values()) == len(report.findings)
 
@@ -187,6 +190,18 @@ def test_of_many_lines_every_one_is_looked_at(corpus):
     """More lines than threads and their queue hold: results keep their lines."""
     rows = [("go", {"samples": np.zeros(RATE)} if i % 7 == 3 else {}) for i in range(60)]
     assert found(examine(corpus(*rows))) == [("silent", i + 1) for i in range(60) if i % 7 == 3]
+
+
+@pytest.mark.parametrize(("corpus", "rate"), [("an4", 16_000), ("fsdd", 8000)])
+def test_real_recordings_are_healthy(corpus, rate):
+    """The limits of silence, clipping, duration and pace: real speech lies within all of them."""
+    data = Path(os.environ.get("MINIDS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    manifest = data / corpus / "test.jsonl"
+    if not manifest.is_file():
+        pytest.skip("no real speech here; set MINIDS_DATA to its folder")
+    report = examine(manifest, features=Features(rate=rate))
+    assert not report.findings
+    assert report.summaries[0].utterances >= 130
 
 
 # The command ----------------------------------------------------------------------------------------------

@@ -127,8 +127,8 @@ def test_librispeech_merges_its_parts_and_keeps_their_names(tmp_path):
         chapter = root / part / speaker / "121"
         sound(chapter / f"{speaker}-121-0000.flac")
         sound(chapter / f"{speaker}-121-0001.flac")
-        lines = [f"{speaker}-121-0000 IT'S ME\n", f"{speaker}-121-0001 GO\n", f"{speaker}-121-0002 LOST\n"]
-        (chapter / f"{speaker}-121.trans.txt").write_text("".join(lines))
+        lines = [f"{speaker}-121-0000 IT'S ME\n", f"{speaker}-121-0001 ÇA VA\n", f"{speaker}-121-0002 LOST\n"]
+        (chapter / f"{speaker}-121.trans.txt").write_text("".join(lines), encoding="utf-8-sig")
     (root / "SPEAKERS.TXT").write_text(
         ";ID  |SEX| SUBSET           |MINUTES| NAME\n19   | F | train-clean-100  | 25.19 | A. B. | C\n"
     )
@@ -141,6 +141,7 @@ def test_librispeech_merges_its_parts_and_keeps_their_names(tmp_path):
         ("20-121-0000.flac", "it's me", "20", {"subset": "train-other-500"}),
     ]
     assert all(u.path.is_file() for u in train)
+    assert train[1].text == "ça va"
     assert [len(read_manifest(tmp_path / "out" / f"{n}.jsonl")) for n in ("train", "dev", "test")] == [
         4,
         2,

@@ -52,6 +52,8 @@ def test_paths_hold_when_the_manifests_folder_is_a_link(tmp_path):
     write_manifest(tmp_path / "link" / "m.jsonl", [Utterance(tmp_path / "a.wav", "go", 1.0)])
     assert json.loads((tmp_path / "link" / "m.jsonl").read_text())["path"] == "../../a.wav"
     assert read_manifest(tmp_path / "link" / "m.jsonl")[0].path.samefile(tmp_path / "a.wav")
+    write_manifest(tmp_path / "link" / "m.jsonl", [Utterance(tmp_path / "link" / "b.wav", "go", 1.0)])
+    assert json.loads((tmp_path / "link" / "m.jsonl").read_text())["path"] == "b.wav"
 
 
 def test_a_corpus_can_move_with_its_manifest(tmp_path):

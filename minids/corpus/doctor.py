@@ -201,8 +201,8 @@ class _Examination:
         steps = math.ceil(frames / self.stride)
         repeats = sum(a == b for a, b in pairwise(units))
         if steps < len(units) + repeats:
-            needs = f"{len(units)} characters" + (f" and {repeats} repeats" if repeats else "")
-            find("too short", f"{sound.duration:.2f} s are {steps} steps, fewer than {needs}")
+            needs = f"{len(units)} characters with {repeats} equal neighbours need {len(units) + repeats}"
+            find("too short", f"{sound.duration:.2f} s are {steps} steps, {needs}")
 
     def whole(self) -> None:
         """What only the whole can tell: empty sets, unusual paces, speakers in two sets."""

@@ -41,6 +41,8 @@ KINDS = {
     "CRLF": Kind(False, "none needed: it is read past; save with LF line ends to be tidy"),
 }
 
+MOST_NAMED = 20  # characters outside the alphabet, in the table
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -134,17 +136,17 @@ class Report:
         for spoils, title in ((True, "would stop or spoil training"), (False, "worth knowing")):
             counts = {kind: n for kind, n in self.counts.items() if KINDS[kind].spoils == spoils}
             if counts:
-                yield f"\n{title:28} found  what to do"
+                yield f"\nfound  {title:27}  what to do"
                 for kind, n in counts.items():
-                    yield f"  {kind:26} {n:5}  {KINDS[kind].remedy}"
+                    yield f"{n:5}  {kind:27}  {KINDS[kind].remedy}"
         if self.outside:
-            yield f"\n{'outside the alphabet':28} texts"
-            for unit, n in self.outside.most_common(20):
-                yield f"  {describe(unit):26} {n:5}"
-            if len(self.outside) > 20:
-                yield f"  and {len(self.outside) - 20} more"
-        if self.healthy:
-            yield "\nNothing found that would stop or spoil training."
+            yield "\ntexts  with a character outside the alphabet"
+            for unit, n in self.outside.most_common(MOST_NAMED):
+                yield f"{n:5}  {describe(unit)}"
+            if len(self.outside) > MOST_NAMED:
+                yield f"       and {len(self.outside) - MOST_NAMED} other characters; --json names all"
+        spoiling = sum(n for kind, n in self.counts.items() if KINDS[kind].spoils)
+        yield f"\n{spoiling or 'Nothing'} found that would stop or spoil training."
 
 
 def describe(unit: str) -> str:
