@@ -12,3 +12,9 @@ PCM16 = 1.6 / 32768
 RESAMPLED_LEVEL_DB = 0.02
 # dB of a mixture: the powers are float32 sums.
 SNR_DB = 0.01
+# Log powers: a float32 transform errs by 1e-7 of the loudest bin, which in the quietest ones is 1e-4 of their own power.
+FLOAT32_LOG = 1e-3
+# Sums of a few hundred float32 products.
+FLOAT32_SUM = 1e-5
+# Log powers of a louder copy: its samples are rounded anew, and the floor is reached by other roundings.
+SCALE_INVARIANCE = 1e-3

@@ -1,0 +1,295 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minids.audio import load_audio
+from minids.errors import InputError
+from minids.features import (
+    BLOCK,
+    FLOOR,
+    LEAST_DEVIATION,
+    Features,
+    Statistics,
+    diagonal_blocks,
+    frames,
+    hann,
+    level,
+    linear_bands,
+    power_spectrum,
+)
+from tests.tolerances import FLOAT32_LOG, FLOAT32_SUM, SCALE_INVARIANCE
+
+RATE = 16_000
+
+
+def noise(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(n).astype(np.float32)
+
+
+def tone(hz: float, seconds: float = 0.5) -> np.ndarray:
+    return np.sin(2 * np.pi * hz * np.arange(round(seconds * RATE)) / RATE).astype(np.float32)
+
+
+def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
+    """Log powers from the formulas alone: float64, loops over frames and bins, sums written out."""
+    x = samples.astype(np.float64) - np.mean(samples, dtype=np.float64)
+    x = x / np.sqrt(np.mean(x**2))
+    n, hop = settings.window, settings.hop
+    x = np.concatenate([x, np.zeros(max(0, n - len(x)))])
+    i = np.arange(n)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * i / n)
+    window /= np.sqrt(np.sum(window**2))
+    rows = []
+    for start in range(0, len(x) - n + 1, hop):
+        frame = window * x[start : start + n]
+        power = np.array(
+            [abs(np.sum(frame * np.exp(-2j * np.pi * p * i / n))) ** 2 for p in range(n // 2 + 1)]
+        )
+        if settings.kind == "filterbank":
+            hz = np.arange(n // 2 + 1) * settings.rate / n
+            centres = np.linspace(0, settings.rate / 2, settings.bands + 2)
+            banks = [np.interp(hz, centres[j : j + 3], [0, 1, 0]) @ power for j in range(settings.bands)]
+            power = np.array([*banks, np.sum(frame**2)])
+        rows.append(np.log(power + FLOOR))
+    return np.array(rows)
+
+
+# --- the steps -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Features(),
+        Features(bands=160),
+        Features(kind="spectrogram"),
+        Features(bands=25, rate=8000),
+        Features(bands=3, window_ms=25, hop_ms=12.5, rate=11_025),
+        Features(kind="spectrogram", window_ms=0.3125),  # five samples: an odd window has no Nyquist bin
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n", [37, 4321])
+def test_the_fast_way_is_the_plain_discrete_fourier_transform(settings, n):
+    samples = 0.1 * noise(n) + tone(440)[:n] + 0.3
+    x = settings.raw(samples)
+    truth = by_definition(samples, settings)
+    assert x.dtype == np.float32
+    assert x.shape == truth.shape == (settings.length(n), settings.size)
+    np.testing.assert_allclose(x, truth, atol=FLOAT32_LOG)
+
+
+def test_blocks_leave_no_seam():
+    samples = level(noise(160 * (2 * BLOCK + 9)))
+    at_once = power_spectrum(frames(samples, 320, 160) * hann(320)) @ linear_bands(80, 320)  # one block
+    np.testing.assert_allclose(Features().raw(samples), np.log(at_once + FLOOR), atol=FLOAT32_LOG)
+
+
+def test_frames_are_every_whole_window():
+    samples = np.arange(10, dtype=np.float32)
+    np.testing.assert_array_equal(frames(samples, 4, 3), [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]])
+
+
+@pytest.mark.parametrize(
+    ("n", "t0"), [(1, 1), (319, 1), (320, 1), (479, 1), (480, 2), (16_000, 99), (16_160, 100)]
+)
+def test_number_of_frames(n, t0):
+    assert Features().length(n) == t0
+    assert Features()(noise(n)).shape == (t0, 81)
+
+
+@pytest.mark.parametrize("window", [320, 321, 160])
+def test_parseval(window):
+    windowed = frames(noise(5000), window, 100) * hann(window)
+    energy = power_spectrum(windowed) @ linear_bands(10, window)[:, -1]
+    np.testing.assert_allclose(energy, np.sum(windowed**2, axis=1), rtol=FLOAT32_SUM)
+
+
+def test_white_noise_of_power_one_has_power_one_in_every_bin():
+    power = power_spectrum(frames(noise(2_000_000), 320, 160) * hann(320)).mean(axis=0)
+    assert abs(power - 1).max() < 0.05  # 12,500 frames, a deviation of 1 each
+
+
+@pytest.mark.parametrize("bands", [1, 4, 40, 80, 160])
+def test_bands_are_linear_in_frequency_and_overlap_to_one(bands):
+    bank = linear_bands(bands, 320)[:, :-1]
+    hz = np.arange(161) * 50.0
+    centres = np.arange(1, bands + 1) * 8000 / (bands + 1)
+    inside = (hz >= centres[0]) & (hz <= centres[-1])
+    np.testing.assert_allclose(bank[inside].sum(axis=1), 1, atol=1e-5)
+    assert (bank.sum(axis=0) > 0).all()
+    assert bank.min() == 0
+    for j in range(bands):  # no weight from a neighbour's centre on
+        assert not bank[abs(hz - centres[j]) > 8000 / (bands + 1) + 1e-3, j].any()
+    # a triangle's first moment is its centre, where bins lie dense enough to tell
+    if 1 < bands <= 80:
+        np.testing.assert_allclose((hz @ bank / bank.sum(axis=0)), centres, atol=10)
+
+
+@pytest.mark.parametrize("bands", [1, 4, 25, 80, 160])
+def test_blocks_are_the_whole_filter_bank(bands):
+    matrix = linear_bands(bands, 320)
+    rebuilt = np.zeros_like(matrix)
+    for bins, columns, weights in diagonal_blocks(matrix):
+        rebuilt[bins, columns] += weights
+    np.testing.assert_array_equal(rebuilt, matrix)
+
+
+@pytest.mark.parametrize("hz", [200, 1000, 3950, 7500])
+def test_a_pure_tone_peaks_in_its_band(hz):
+    x = Features().raw(tone(hz))[:, :-1]  # without the energy
+    centres = np.arange(1, 81) * 8000 / 81
+    assert (x.argmax(axis=1) == np.argmin(abs(centres - hz))).all()
+    s = Features(kind="spectrogram").raw(tone(hz))
+    assert (s.argmax(axis=1) == round(hz / 50)).all()
+    assert (s.max(axis=1) - np.median(s, axis=1) > np.log(1e6)).all()  # and nowhere else
+
+
+# --- what does not matter to it ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "settings", [Features(), Features(kind="spectrogram")], ids=["filterbank", "spectrogram"]
+)
+@pytest.mark.parametrize("gain", [1e-3, 0.5, 32768])
+def test_a_louder_recording_has_the_same_features(settings, gain):
+    speech = noise(8000) * np.hanning(8000).astype(np.float32)
+    np.testing.assert_allclose(settings(gain * speech), settings(speech), atol=SCALE_INVARIANCE)
+
+
+def test_samples_may_be_integers():
+    pcm = (3000 * noise(4000)).astype(np.int16)
+    np.testing.assert_allclose(Features()(pcm), Features()(pcm / 32768), atol=SCALE_INVARIANCE)
+
+
+def test_a_constant_offset_does_not_matter():
+    speech = 0.03 * noise(8000) * np.hanning(8000).astype(np.float32)
+    np.testing.assert_allclose(Features()(speech + 0.01), Features()(speech), atol=SCALE_INVARIANCE)
+
+
+def test_an4s_offset_does_not_matter():
+    data = Path(os.environ.get("MINIDS_DATA", Path(__file__).parents[2] / "shared" / "data")) / "an4"
+    if not data.is_dir():
+        pytest.skip("no real speech here; set MINIDS_DATA to its folder")
+    with open(data / "test.jsonl") as rows:
+        sounds = [load_audio(data / json.loads(row)["path"])[0] for row in list(rows)[:20]]
+    for x in sounds:  # its worst is 1 % of full scale, 10 dB below the speech
+        np.testing.assert_allclose(Features()(x + 0.01), Features()(x), atol=SCALE_INVARIANCE)
+
+
+@pytest.mark.parametrize("normalise", ["corpus", "speaker", "utterance"])
+@pytest.mark.parametrize("kind", ["filterbank", "spectrogram"])
+def test_silence_is_finite(kind, normalise):
+    features = Features(kind=kind, normalise=normalise)
+    features.fit([features.raw(np.zeros(5000))])
+    for silence in (np.zeros(1), np.zeros(5000), np.full(5000, 0.25), np.full(5000, 1e-30)):
+        assert np.isfinite(features(silence)).all()
+
+
+# --- normalisation -------------------------------------------------------------------------------------
+
+
+def test_statistics_in_parts_are_those_of_the_whole():
+    x = 5 * noise(900).reshape(300, 3) + [[-12, 0, 7]]
+    statistics = Statistics()
+    for part in np.split(x.astype(np.float32), [1, 50, 51]):
+        statistics.add(part)
+    mean, std = statistics.mean_std()
+    assert statistics.count == 300
+    assert mean.dtype == std.dtype == np.float32
+    np.testing.assert_allclose(mean, x.mean(axis=0), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(std, x.std(axis=0), rtol=1e-5)
+
+
+def test_corpus_takes_out_the_training_sets_mean_and_deviation():
+    features = Features()
+    sounds = [np.cumsum(noise(9000, seed)) + noise(9000, seed) for seed in range(5)]
+    unfitted = features(sounds[0])
+    np.testing.assert_array_equal(unfitted, features.raw(sounds[0]))
+    features.fit(features.raw(s) for s in sounds)
+    x = np.concatenate([features(s) for s in sounds])
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-4)
+    assert abs(features(sounds[0]).mean(axis=0)).max() > 0.01  # one utterance differs from the corpus
+
+
+def test_speaker_takes_out_the_speakers():
+    features = Features(normalise="speaker")
+    x = features.raw(noise(9000))
+    mean, std = np.linspace(-3, 3, 81, dtype=np.float32), np.linspace(1, 4, 81, dtype=np.float32)
+    np.testing.assert_allclose(features(noise(9000), (mean, std)), (x - mean) / std, atol=1e-5)
+    alone = Features(normalise="utterance")(noise(9000))
+    np.testing.assert_array_equal(features(noise(9000)), alone)
+
+
+def test_utterance_takes_out_its_own():
+    x = Features(normalise="utterance", kind="spectrogram")(noise(9000))
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-4)
+
+
+def test_a_bin_that_never_changes_does_not_explode():
+    statistics = Statistics()
+    statistics.add(np.full((1000, 2), -16.1, np.float32))
+    np.testing.assert_allclose(statistics.mean_std()[1], LEAST_DEVIATION)
+
+
+# --- settings ------------------------------------------------------------------------------------------
+
+
+def test_sizes_are_the_papers():
+    assert Features(bands=80).size == 81  # §5.1
+    assert Features(bands=160).size == 161  # §5.2
+    assert Features(kind="spectrogram").size == 161
+
+
+def test_settings_survive_json():
+    features = Features(
+        rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalise="speaker"
+    )
+    features.fit([features.raw(noise(5000))])
+    copy = Features.from_dict(json.loads(json.dumps(features.as_dict())))
+    assert copy == features
+    assert copy.mean is None  # arrays go beside the settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"kind": "mfcc"}, "'mfcc'.*filterbank, spectrogram"),
+        ({"normalise": "none"}, "'none'.*corpus, speaker, utterance"),
+        ({"bands": 0}, "bands = 0"),
+        ({"rate": -1}, "rate = -1"),
+        ({"hop_ms": float("nan")}, "hop_ms = nan"),
+        ({"window_ms": 0.01}, "too short at 16000 Hz"),
+        ({"hop_ms": 0.01}, "too short at 16000 Hz"),
+        ({"bands": 161}, "bands = 161 is too many"),
+        ({"wnidow_ms": 20}, "'wnidow_ms'"),
+    ],
+)
+def test_impossible_settings(settings, words):
+    with pytest.raises(InputError, match=words):
+        Features.from_dict(settings)
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (np.zeros(0), r"\(0,\)"),
+        (np.zeros((100, 2)), r"\(100, 2\).*one channel"),
+        (np.full(1000, np.nan), "not finite"),
+        (np.array([np.inf, -np.inf] * 500), "not finite"),
+        (np.array([1e30] * 500 + [0]), "not finite"),
+    ],
+)
+def test_impossible_samples(samples, words):
+    with pytest.raises(InputError, match=words):
+        Features()(samples)
+
+
+def test_nothing_to_fit():
+    with pytest.raises(InputError, match="no recording"):
+        Features().fit([])
