@@ -1,7 +1,8 @@
 """Batches of utterances of nearly equal length, made in the background while the network computes (§3.1).
 
-Sorted by duration and cut into batches, little of a batch is padding. The order of the batches is drawn anew each epoch.
-Whatever is drawn depends on (seed, epoch, utterance) alone, so a resumed run sees what an undisturbed one sees.
+Sorted by duration and cut into batches, little of a batch is padding. The order of the batches is drawn anew
+each epoch. Whatever is drawn depends on (seed, epoch, utterance) alone, so a resumed run sees what an
+undisturbed one sees.
 """
 
 from collections import deque
@@ -39,8 +40,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Variation:
-    """How a recording differs from epoch to epoch: up to `shift_ms` of its start are cut off, so that frames fall elsewhere,
-    and it is played faster or slower by up to the share `speed`, pitch and tempo together. (The paper varies the noise, §4.)
+    """How a recording differs from epoch to epoch: up to `shift_ms` of its start are cut off, so that frames
+    fall elsewhere, and it is played faster or slower by up to the share `speed`, pitch and tempo together.
+    (The paper varies the noise, §4.)
     """
 
     shift_ms: float = 0.0
@@ -58,8 +60,9 @@ class Variation:
 class Batches:
     """The utterances of a manifest as batches. `skipped` maps the index of each one left out to the reason.
 
-    Left out are recordings that cannot be read, and those too short for their text: T = ceil(T0 / stride) frames cannot
-    spell U + repeats characters. Raises InputError when a text has a character that the alphabet lacks.
+    Left out are recordings that cannot be read, and those too short for their text: T = ceil(T0 / stride)
+    frames cannot spell U + repeats characters. Raises InputError when a text has a character that the
+    alphabet lacks.
     """
 
     def __init__(
@@ -95,7 +98,8 @@ class Batches:
         return max(u.duration for u in self.utterances)
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch | None]:
-        """The batches of an epoch of training, in its own order and with its own variations, from the `first` on.
+        """The batches of an epoch of training, in its own order and with its own variations, from the `first`
+        on.
 
         None stands for a batch of which nothing could be used.
         """
@@ -153,8 +157,8 @@ class Batches:
         label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
         if self._frames(samples) < least_frames(label):
             self.skipped[i] = (
-                f"{utterance.path}: {self._frames(samples)} frames are too few for the {len(label)} characters of its"
-                f" text ({utterance.where}); mend the text or use a smaller stride"
+                f"{utterance.path}: {self._frames(samples)} frames cannot spell the {len(label)} characters"
+                f" of its text ({utterance.where}); mend the text or use a smaller stride"
             )
             return None
         if epoch is not None and self.variation is not None:

@@ -11,13 +11,16 @@ from typing import Any
 from minids.errors import InputError, reason
 from minids.files import atomic_write
 from minids.settings import Settings
-from minids.weights import Saved, load_weights, save_weights
+from minids.weights import Saved, load_weights
 
 FREE = ("epochs", "checkpoint_minutes")  # what may change when a run goes on
 
 
 class RunFolder:
-    """The files of one training run. Each is replaced whole, so a kill at any moment leaves the one before."""
+    """The files of one training run.
+
+    Each is replaced whole, so a kill at any moment leaves the one before.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -35,11 +38,14 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Raises InputError when another training is writing here. The lock ends with the process, however it ends."""
+        """Raises InputError when another training is writing here.
+
+        The lock ends with the process, however it ends.
+        """
         import fcntl
 
         try:
-            file = open(self.path / "lock", "w")  # noqa: SIM115: held, not read
+            file = open(self.path / "lock", "w")  # noqa: SIM115
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {reason(error)}; choose another --run") from error
         with file:
@@ -52,21 +58,28 @@ class RunFolder:
             yield
 
     def resume(self, settings: Settings, backend: str) -> Saved | None:
-        """The checkpoint, or None in a new folder. Raises InputError when it was made with other settings or data."""
+        """The checkpoint, or None in a new folder.
+
+        Raises InputError when it was made with other settings or data.
+        """
         if not self.last.exists():
             return None
         saved = load_weights(self.last, backend)
         if "velocity" not in saved.state or saved.state["velocity"].shape != saved.model.flat_params.shape:
             raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
-        before, now = saved.notes["settings"], identity(settings)
-        for section, values in now.items():
-            for key, value in values.items() if isinstance(values, dict) else [("", values)]:
-                old = before[section].get(key) if isinstance(values, dict) else before.get(section)
-                if old != value and key not in FREE:
-                    raise InputError(
-                        f"{self.path} was begun with {section} {key} = {old!r}, {settings.source} says {value!r};"
-                        " change it back to go on, or choose another --run to begin anew"
-                    )
+        before = saved.notes["settings"]
+        for section, values in identity(settings).items():
+            for key, value in values.items():
+                old = before[section].get(key)
+                if old == value or key in FREE:
+                    continue
+                change = f"[{section}] {key} = {old!r}, {settings.source} now says {value!r}"
+                if section == "checksums":
+                    change = f"another {settings.manifest(key)}"
+                raise InputError(
+                    f"{self.path} was begun with {change};"
+                    " change it back to go on, or choose another --run to begin anew"
+                )
         return saved
 
     def rows(self, before: int) -> list[dict[str, Any]]:
@@ -78,16 +91,13 @@ class RunFolder:
                     row = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                if row["epoch"] <= before:
+                if row.get("epoch", before + 1) <= before:
                     rows.append(row)
         return rows
 
     def write_rows(self, rows: list[dict[str, Any]]) -> None:
         with atomic_write(self.metrics) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-
-    def save(self, path: Path, saved: Saved) -> None:
-        save_weights(path, saved)
 
 
 def identity(settings: Settings) -> dict[str, Any]:

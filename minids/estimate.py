@@ -21,14 +21,17 @@ class Estimate:
 
 
 def estimate(settings: ModelSettings, frames: int, longest: int, batch_size: int) -> Estimate:
-    """`frames`: those of all the training set, `longest` those of its longest recording, both before the stride."""
+    """`frames`:
+
+    those of all the training set, `longest` those of its longest recording, both before the stride.
+    """
     flops = training_flops(settings) * strided(frames, settings.stride)
     return Estimate(memory(settings, longest, batch_size), flops / (0.6 * product_rate()))
 
 
 def memory(settings: ModelSettings, longest: int, batch_size: int) -> int:
-    """Weights, gradients, velocities, and the copy that a checkpoint writes; the activations of the longest batch: x, eight
-    of (T, B, H) forward and three backward; the frames of the batches that wait.
+    """Weights, gradients, velocities, and the copy that a checkpoint writes; the activations of the longest
+    batch: x, eight of (T, B, H) forward and three backward; the frames of the batches that wait.
     """
     from minids.batches import AHEAD
 
@@ -42,7 +45,10 @@ def memory(settings: ModelSettings, longest: int, batch_size: int) -> int:
 
 
 def training_flops(settings: ModelSettings) -> int:
-    """Of one frame, forward and backward: 2 for every weight forward, 4 backward, W1 only 2 there: frames need no gradient."""
+    """Of one frame, forward and backward:
+
+    2 for every weight forward, 4 backward, W1 only 2 there: frames need no gradient.
+    """
     weights = {name: int(np.prod(shape)) for name, shape in settings.shapes().items() if name.startswith("W")}
     return 6 * sum(weights.values()) - 2 * weights["W1"]
 

@@ -18,8 +18,9 @@ from minids.ops.common import Dropout, key, strided
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The size of a network. `inputs` F features of a frame, `characters` K with the blank, `hidden` H units a layer,
-    `context` C frames on either side, every `stride`-th frame is kept, `dropout` p of the feed-forward layers (§2.1: 5-10 %).
+    """The size of a network. `inputs` F features of a frame, `characters` K with the blank, `hidden` H units
+    a layer, `context` C frames on either side, every `stride`-th frame is kept, `dropout` p of the
+    feed-forward layers (§2.1: 5-10 %).
     """
 
     inputs: int
@@ -40,7 +41,10 @@ class ModelSettings:
 
 
 class Workspace:
-    """Memory that is used again: one flat buffer for each name, as large as the largest batch so far needed."""
+    """Memory that is used again:
+
+    one flat buffer for each name, as large as the largest batch so far needed.
+    """
 
     def __init__(self, arrays, dtype):
         self._arrays, self._dtype, self._flat = arrays, dtype, {}
@@ -56,10 +60,11 @@ class Workspace:
 class DeepSpeech:
     """A network: its parameters, its gradients, forward and backward.
 
-    `params["W1"]` and `grads["W1"]` are views of the flat buffers `flat_params` and `flat_grads`, so that an update, a norm
-    or an all-reduce is one operation. "cpu" computes in float32; "reference" in float32 or float64.
-    Initial weights: normal, variance 1 / inputs; the recurrent ones half as wide, so that states neither die nor explode
-    over hundreds of frames; the output layer a tenth, so that training starts from even odds. Biases 0.
+    `params["W1"]` and `grads["W1"]` are views of the flat buffers `flat_params` and `flat_grads`, so that an
+    update, a norm or an all-reduce is one operation. "cpu" computes in float32; "reference" in float32 or
+    float64. Initial weights: normal, variance 1 / inputs; the recurrent ones half as wide, so that states
+    neither die nor explode over hundreds of frames; the output layer a tenth, so that training starts from
+    even odds. Biases 0.
     """
 
     def __init__(self, settings: ModelSettings, seed: int = 0, backend: str = "cpu", dtype: str = "float32"):
@@ -80,8 +85,9 @@ class DeepSpeech:
     def forward(self, frames: np.ndarray, lengths: np.ndarray, keys: np.ndarray | None = None):
         """frames (T0, B, F), lengths (B,) -> log_probs (T, B, K), lengths (B,) after the stride.
 
-        Frames past an utterance's length are not read. `keys` (B,) uint32, one per utterance and step of training, turn
-        dropout on. The activations are kept for `backward`, and overwritten by the next `forward`.
+        Frames past an utterance's length are not read. `keys` (B,) uint32, one per utterance and step of
+        training, turn dropout on. The activations are kept for `backward`, and overwritten by the next
+        `forward`.
         """
         log_probs = self._forward(frames, lengths, keys)
         return self.ops.arrays.to_host(log_probs).copy(), strided(lengths, self.settings.stride)
@@ -91,7 +97,10 @@ class DeepSpeech:
         self._backward(self.ops.arrays.from_host(np.ascontiguousarray(dlogits, self.dtype)))
 
     def learn(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
-        """Forward, CTC, backward: the losses (B,), and in `grads` the gradient of their sum over the possible texts."""
+        """Forward, CTC, backward:
+
+        the losses (B,), and in `grads` the gradient of their sum over the possible texts.
+        """
         T, B, K = strided(frames.shape[0], self.settings.stride), frames.shape[1], self.settings.characters
         log_probs = self._forward(frames, lengths, keys)
         lengths = strided(lengths, self.settings.stride)
@@ -172,11 +181,12 @@ def _views(flat, shapes):
 
 
 def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
-    """CTC of logits (T, B, K) before the softmax -> losses (B,), dlogits (T, B, K), the gradient to them (§2).
+    """CTC of logits (T, B, K) before the softmax -> losses (B,), dlogits (T, B, K), the gradient to them
+    (§2).
 
-    log-probabilities are valid logits. lengths, label_lengths (B,); labels (B, Umax), padded with anything. A text that the frames
-    cannot spell has loss inf and gradient 0. Raises ValueError for shapes that do not fit, labels outside 1 … K-1 and
-    lengths outside the arrays.
+    log-probabilities are valid logits. lengths, label_lengths (B,); labels (B, Umax), padded with anything. A
+    text that the frames cannot spell has loss inf and gradient 0. Raises ValueError for shapes that do not
+    fit, labels outside 1 … K-1 and lengths outside the arrays.
     """
     grid = ops.load(backend)
     logits = np.ascontiguousarray(logits, None if backend == "reference" else np.float32)
@@ -186,7 +196,7 @@ def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
     T, B, K = logits.shape
     if labels.ndim != 2 or not len(lengths) == len(labels) == len(label_lengths) == B:
         raise ValueError(
-            f"logits hold {B} utterances, but lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}"
+            f"logits hold {B} utterances; lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}"
         )
     if ((lengths < 0) | (lengths > T)).any() or (
         (label_lengths < 0) | (label_lengths > labels.shape[1])

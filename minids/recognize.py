@@ -1,7 +1,7 @@
 """Recognizer: a model and its decoder as one thing that turns sound into text."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +9,10 @@ import numpy as np
 from minids.audio import load_audio, resample
 from minids.batches import Batch, Batches
 from minids.corpus.manifest import Utterance
-from minids.decode.greedy import Word, greedy, words
+from minids.decode.greedy import Word, greedy, greedy_text, words
 from minids.errors import InputError
+from minids.score import Row
+from minids.text import normalise
 from minids.weights import SHIPPED, Saved, load_weights
 
 LONGEST = 30.0  # seconds in one piece; longer recordings are cut at their quietest moments
@@ -18,7 +20,10 @@ LONGEST = 30.0  # seconds in one piece; longer recordings are cut at their quiet
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said: the text, its words (text, start and end in seconds, score 0 to 1), the path's log-probability."""
+    """What was said:
+
+    the text, its words (text, start and end in seconds, score 0 to 1), the path's log-probability.
+    """
 
     text: str
     words: list[Word]
@@ -76,6 +81,30 @@ class Recognizer:
             log_prob += path.log_prob
         return Transcript(" ".join(word.text for word in heard), heard, log_prob)
 
+    def recognise(
+        self, utterances: Sequence[Utterance], by: str | None = None, tick: Callable[[int], object] = bool
+    ) -> tuple[list[Row], list[str]]:
+        """Greedy texts of a manifest beside its own: rows to score, and a word on every utterance left out.
+
+        `by` is the field to group rows by ("speaker" or any other); `tick` is told how many more are done.
+        """
+        short = [u for u in utterances if u.duration <= LONGEST]
+        rows: list[Row] = []
+        batches = self.batches([replace(u, text="") for u in short])  # what was said is for the score alone
+        for batch, log_probs, lengths in self.posteriors(batches):
+            for b, i in enumerate(batch.indices):
+                rows.append(self._row(short[i], greedy_text(log_probs[: lengths[b], b], self.alphabet), by))
+            tick(len(batch.indices))
+        skipped = list(batches.skipped.values())
+        for utterance in utterances:
+            if utterance.duration > LONGEST:
+                try:
+                    rows.append(self._row(utterance, self.transcribe(utterance.path).text, by))
+                except InputError as error:
+                    skipped.append(str(error))
+                tick(1)
+        return rows, skipped
+
     def batches(self, utterances: Sequence[Utterance], batch_size: int = 16) -> Batches:
         """The utterances as this model wants them."""
         return Batches(utterances, self.features, self.alphabet, batch_size, self.model.settings.stride)
@@ -85,9 +114,14 @@ class Recognizer:
         for batch in batches.in_order():
             yield batch, *self.model.forward(batch.frames, batch.lengths)
 
+    def _row(self, utterance: Utterance, heard: str, by: str | None) -> Row:
+        group = "" if by is None else utterance.speaker if by == "speaker" else utterance.extra.get(by)
+        return Row(str(utterance.path), normalise(utterance.text, self.alphabet), heard, str(group))
+
 
 def pieces(samples: np.ndarray, rate: int, longest: float = LONGEST) -> list[tuple[int, int]]:
-    """Cut a recording into pieces [first, last) of at most `longest` seconds, at the quietest moment of each piece's last third.
+    """Cut a recording into pieces [first, last) of at most `longest` seconds, at the quietest moment of each
+    piece's last third.
 
     The network needs the whole of what it hears before it can say the first word, and memory grows with that.
     """

@@ -1,4 +1,7 @@
-"""The settings of a training run: a TOML file, checked key by key. `examples/an4.toml` shows them all with comments."""
+"""The settings of a training run:
+
+a TOML file, checked key by key. `examples/an4.toml` shows them all with comments.
+"""
 
 import difflib
 import os
@@ -12,11 +15,9 @@ from minids.features import Features
 from minids.text import ENGLISH, Alphabet
 
 
-def setting(
-    default: Any, least: float | None = None, most: float | None = None, above: float | None = None
-) -> Any:
-    """A dataclass field with the range of its values."""
-    return field(default=default, metadata={"least": least, "most": most, "above": above})
+def setting(default: Any, **limits: float) -> Any:
+    """A dataclass field and the range of its values: `least`, `most`, `above`."""
+    return field(default=default, metadata=limits)
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,17 @@ class Settings:
         return self.source.parent / expanded
 
     def as_dict(self) -> dict[str, Any]:
-        sections = {"data": self.data, "model": self.model, "train": self.train}
-        return {name: asdict(section) for name, section in sections.items()} | {
-            "features": self.features.as_dict()
+        return {
+            **{"data": asdict(self.data), "features": self.features.as_dict()},
+            **{"model": asdict(self.model), "train": asdict(self.train)},
         }
 
 
 def read_settings(path: str | Path) -> Settings:
-    """Raises InputError naming the file, the section and the key: unknown, missing, of a wrong type or out of range."""
+    """Raises InputError naming the file, the section and the key:
+
+    unknown, missing, of a wrong type or out of range.
+    """
     path = Path(path)
     try:
         with open(path, "rb") as file:
@@ -129,18 +133,17 @@ def _known(path: Path, where: str, table: dict, names: Any) -> None:
 
 
 def _value(where: str, known: Any, value: Any) -> Any:
-    kind = {"int": int, "float": float, "str": str}[getattr(known.type, "__name__", known.type)]
+    kind: Any = {"int": int, "float": float, "str": str}[getattr(known.type, "__name__", known.type)]
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < 2**53 else value
     if type(value) is not kind:
         words = {int: "a whole number", float: "a number", str: "text in quotes"}[kind]
         raise InputError(f"{where} = {value!r} must be {words}")
-    for bound, fails, words in (
-        ("least", lambda limit: not value >= limit, "at least"),
-        ("most", lambda limit: not value <= limit, "at most"),
-        ("above", lambda limit: not limit < value < float("inf"), "above"),
-    ):
-        limit = known.metadata.get(bound)
-        if limit is not None and fails(limit):
-            raise InputError(f"{where} = {value!r} must be {words} {limit}")
+    limits = known.metadata
+    if "least" in limits and not value >= limits["least"]:
+        raise InputError(f"{where} = {value!r} must be at least {limits['least']}")
+    if "most" in limits and not value <= limits["most"]:
+        raise InputError(f"{where} = {value!r} must be at most {limits['most']}")
+    if "above" in limits and not limits["above"] < value < float("inf"):
+        raise InputError(f"{where} = {value!r} must be above {limits['above']}")
     return value

@@ -4,7 +4,8 @@
                        velocity, weights = Nesterov's step                step
     after every epoch: the dev set; metrics.jsonl, best.safetensors, last.safetensors
 
-A run that is killed and called again goes on from `last.safetensors`, and ends with the same bits as one that never was.
+A run that is killed and called again goes on from `last.safetensors`, and ends with the same bits as one that
+never was.
 """
 
 import math
@@ -28,7 +29,7 @@ from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
 from minids.settings import Settings
 from minids.text import normalise
-from minids.weights import Saved
+from minids.weights import Saved, save_weights
 
 
 def step(model: DeepSpeech, velocity, batch: Batch, keys, rate: float, momentum: float, limit: float):
@@ -75,7 +76,10 @@ class Trainer:
         self.dev = read_manifest(settings.manifest("dev"))
 
     def run(self) -> None:
-        """Train to the last epoch. Raises InputError for data and settings that cannot work, and when training fails."""
+        """Train to the last epoch.
+
+        Raises InputError for data and settings that cannot work, and when training fails.
+        """
         with self.folder.locked():
             self._begin()
             last = self.settings.train.epochs
@@ -86,10 +90,8 @@ class Trainer:
 
     def _begin(self) -> None:
         s = self.settings
-        network = ModelSettings(
-            **{"inputs": s.features.size, "characters": len(s.alphabet), "hidden": s.model.hidden},
-            **{"context": s.model.context, "stride": s.model.stride, "dropout": s.model.dropout},
-        )
+        m = s.model
+        network = ModelSettings(s.features.size, len(s.alphabet), m.hidden, m.context, m.stride, m.dropout)
         self._tell_estimate(network)
         saved = self.folder.resume(s, self.backend)
         features = saved.features if saved else s.features
@@ -170,7 +172,9 @@ class Trainer:
             )
 
     def _finish_epoch(self) -> None:
-        """The dev set, the row of metrics, best and last; a kill between any two of them is made good by the next call."""
+        """The dev set, the row of metrics, best and last; a kill between any two of them is made good by the
+        next call.
+        """
         p = self.progress
         dev_loss, scored = self._evaluate()
         row = self._row(dev_loss, scored)
@@ -183,7 +187,7 @@ class Trainer:
         better = p.best is None or error < p.best
         if better:
             p.best, p.best_epoch = error, p.epoch
-            self.folder.save(self.folder.best, self._for_use(row))
+            save_weights(self.folder.best, self._for_use(row))
         self.folder.write_rows(self.rows)
         self._save_last()
         self._tell_epoch(row, better)
@@ -226,7 +230,7 @@ class Trainer:
 
     def _save_last(self) -> None:
         self.saved.notes["progress"] = dict(vars(self.progress))
-        self.folder.save(self.folder.last, self.saved)
+        save_weights(self.folder.last, self.saved)
 
     def _for_use(self, row: dict[str, Any]) -> Saved:
         """Without velocity and counters: what is needed to recognise, and where it came from."""
@@ -243,10 +247,8 @@ class Trainer:
         features, t = self.settings.features, self.settings.train
         hours = sum(u.duration for u in self.train) / 3600
         longest = max(self.train + self.dev, key=lambda u: u.duration)
-        frames = [
-            features.length(int(seconds * features.rate)) for seconds in (hours * 3600, longest.duration)
-        ]
-        needed = estimate(network, *frames, t.batch_size)
+        frames, most = (features.length(int(s * features.rate)) for s in (hours * 3600, longest.duration))
+        needed = estimate(network, frames, most, t.batch_size)
         say(
             f"{len(self.train)} utterances, {hours:.2f} h; "
             f"{sum(math.prod(shape) for shape in network.shapes().values()) / 1e6:.2f} M weights; "
@@ -256,23 +258,24 @@ class Trainer:
         free = available_memory()
         if free is not None and needed.memory > free:
             raise InputError(
-                f"{longest.path} ({longest.where}, {longest.duration:.0f} s) in a batch of {t.batch_size} needs"
-                f" {needed.memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free; cut it, or lower batch_size or hidden"
+                f"{longest.path} ({longest.where}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
+                f" needs {needed.memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
+                " cut it, or lower batch_size or hidden"
             )
 
     def _tell_epoch(self, row: dict[str, Any], better: bool) -> None:
         t = self.settings.train
         left = (t.epochs - row["epoch"]) * self.progress.trained / row["epoch"]
         say(
-            f"epoch {row['epoch']:3d}/{t.epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}  "
-            f"WER {row['wer']:6.1%}  CER {row['cer']:6.1%}  {row['frames_per_second'] / 1000:5.0f} k frames/s  "
-            f"left {clock(left)}{'  best' if better else ''}"
+            f"epoch {row['epoch']:3d}/{t.epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}"
+            f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}  {row['frames_per_second'] / 1000:5.0f} k frames/s"
+            f"  {clock(left)} left{'  best' if better else ''}"
         )
         if row["silent"] and row["epoch"] in (1, 3, 10, 30):
             say(
-                "   It hears nothing but blanks yet. That is how CTC begins: saying nothing is the first thing that lowers"
-                " the loss. Letters come when the loss falls again, on small sets after 1 to 10 epochs; if it stands still"
-                " for longer, try half or twice the learning_rate."
+                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first thing"
+                " that lowers the loss. Letters come when the loss falls again, on small sets after 1 to 10 epochs;"
+                " if it stands still for longer, try half or twice the learning_rate."
             )
 
     def _tell_end(self) -> None:
@@ -282,9 +285,8 @@ class Trainer:
             for reason in list(skipped.values())[:20]:
                 say(f"skipped: {reason}")
             if skipped:
-                say(
-                    f"{len(skipped)} of {len(batches.utterances)} {where} utterances were skipped; see `minids data doctor`"
-                )
+                count = f"{len(skipped)} of {len(batches.utterances)} {where} utterances"
+                say(f"{count} were skipped; `minids data doctor` names the remedy for each")
         best = next(row for row in self.rows if row["epoch"] == p.best_epoch)
         say(
             f"done: best after epoch {p.best_epoch} with WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set;"

@@ -1,4 +1,5 @@
-"""A model in a file: safetensors with the weights, and in its header the alphabet, the features and the settings.
+"""A model in a file: safetensors with the weights, and in its header the alphabet, the features and the
+settings.
 
 Loading one never runs code.
 """
@@ -22,7 +23,10 @@ SHIPPED = Path(__file__).parent / "models" / "an4.safetensors"
 
 @dataclass
 class Saved:
-    """What a weights file holds. `state` are other arrays (a checkpoint's velocity), `notes` other JSON (its counters)."""
+    """What a weights file holds.
+
+    `state` are other arrays (a checkpoint's velocity), `notes` other JSON (its counters).
+    """
 
     model: DeepSpeech
     features: Features
@@ -32,7 +36,10 @@ class Saved:
 
 
 def save_weights(path: str | Path, saved: Saved) -> None:
-    """Write the file whole or not at all. Raises InputError naming it when there is no room, no folder, no permission."""
+    """Write the file whole or not at all.
+
+    Raises InputError naming it when there is no room, no folder, no permission.
+    """
     from safetensors.numpy import save
 
     model, features = saved.model, saved.features
@@ -54,7 +61,10 @@ def save_weights(path: str | Path, saved: Saved) -> None:
 
 
 def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
-    """Read a file that `save_weights` wrote. Raises InputError naming it when it is missing, truncated or foreign."""
+    """Read what `save_weights` wrote.
+
+    Raises InputError naming the file when it is missing, truncated or foreign.
+    """
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -62,7 +72,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
             header = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
             if header.get("format") != FORMAT:
                 raise InputError(f"{path} is not a minids model; give a file that `minids train` wrote")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118: no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         settings = ModelSettings(**header["model"])
         alphabet = Alphabet(header["alphabet"])
         features = Features.from_dict(header["features"])

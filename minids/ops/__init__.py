@@ -1,7 +1,7 @@
 """The grid: one operation per file, one backend per folder, the same names and signatures in all of them.
 
-`load("reference")` is the mathematics in plain NumPy, any float type. `load("cpu")` is float32, Numba and BLAS.
-`diff minids/ops/reference/ctc.py minids/ops/cpu/ctc.py` shows what speed costs.
+`load("reference")` is the mathematics in plain NumPy, any float type. `load("cpu")` is float32, Numba and
+BLAS. `diff minids/ops/reference/ctc.py minids/ops/cpu/ctc.py` shows what speed costs.
 """
 
 from importlib import import_module

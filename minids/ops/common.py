@@ -1,4 +1,5 @@
-"""What every backend shares: the clip, the dropout hash, the length after the stride, which labels are possible.
+"""What every backend shares: the clip, the dropout hash, the length after the stride, which labels are
+possible.
 
 The hash is written so that the same text works on NumPy arrays and on Numba's scalars.
 """
@@ -11,11 +12,12 @@ CLIP = 20.0  # g(z) = min{max{0, z}, 20}  (§2)
 
 
 class Dropout(NamedTuple):
-    """Inverted dropout of a layer: each unit is dropped with probability `rate`, the others are divided by 1 - rate.
+    """Inverted dropout of a layer: each unit is dropped with probability `rate`, the others are divided by 1
+    - rate.
 
-    `keys` (B,) uint32 holds one key per utterance, see `key`. Unit u of frame t of utterance b is dropped when
-    `mix(keys[b] + t H + u)` < rate 2³²: a pure function, so that no mask is stored and every backend, rank and
-    resumed run draws the same.
+    `keys` (B,) uint32 holds one key per utterance, see `key`. Unit u of frame t of utterance b is dropped
+    when `mix(keys[b] + t H + u)` < rate 2³²: a pure function, so that no mask is stored and every backend,
+    rank and resumed run draws the same.
     """
 
     rate: float
@@ -31,7 +33,10 @@ class Dropout(NamedTuple):
 
 
 def mix(x):
-    """An integer hash: a bijection of uint32 in which every input bit turns each output bit half of the time."""
+    """An integer hash:
+
+    a bijection of uint32 in which every input bit turns each output bit half of the time.
+    """
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
     x = np.uint32(x ^ (x >> np.uint32(15)))
@@ -53,6 +58,9 @@ def strided(lengths, stride: int):
 
 
 def least_frames(label) -> int:
-    """The fewest frames that can spell a label: U + the number of adjacent equal pairs, which need a blank between."""
+    """The fewest frames that can spell a label:
+
+    U + the number of adjacent equal pairs, which need a blank between.
+    """
     label = np.asarray(label)
     return len(label) + int(np.count_nonzero(label[1:] == label[:-1]))

@@ -15,7 +15,10 @@ _mix = njit(mix)
 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None):
-    """As the reference: y = x Wᵀ + b, clipped, dropped. Clip and mask are done while a block is in the cache."""
+    """As the reference:
+
+    y = x Wᵀ + b, clipped, dropped. Clip and mask are done while a block is in the cache.
+    """
     T, B, D = x.shape
     y = np.empty((T, B, len(b)), np.float32) if out is None else out
     keys, threshold, scale = _parts(dropout)
@@ -74,7 +77,10 @@ def _forward(x, W, b, clip, keys, threshold, scale, y, size):
 
 @njit(parallel=True, cache=True, nogil=True)
 def _gate(dy, y, clip, scale, dz, db, threads):
-    """dz ← dy ⊙ g'(z) and its sum over the rows. A thread owns columns, so that each sum has one owner and one order."""
+    """dz ← dy ⊙ g'(z) and its sum over the rows.
+
+    A thread owns columns, so that each sum has one owner and one order.
+    """
     rows, H = y.shape
     width = (H + threads - 1) // threads
     top = _CLIP * scale

@@ -1,7 +1,8 @@
-"""The bidirectional recurrence: plain, clipped, both directions fed by the same z = W4 h3 + b4 and summed (§2).
+"""The bidirectional recurrence: plain, clipped, both directions fed by the same z = W4 h3 + b4 and summed
+(§2).
 
-The frames of a direction follow one another, so the threads share what is left: the two directions, and with more than two
-threads also slices of the batch.
+The frames of a direction follow one another, so the threads share what is left: the two directions, and with
+more than two threads also slices of the batch.
 """
 
 import numpy as np
@@ -25,7 +26,10 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None):
 
 
 def birnn_backward(dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, dWr_f=None, dWr_b=None):
-    """As the reference: δf, δb through time, then dWr_f, dWr_b each as one product over all frames, dz = δf + δb."""
+    """As the reference:
+
+    δf, δb through time, then dWr_f, dWr_b each as one product over all frames, dz = δf + δb.
+    """
     H = dh.shape[2]
     df = np.empty_like(dh) if df is None else df
     db = np.empty_like(dh) if db is None else db
@@ -56,7 +60,7 @@ def _forward(z, Wr_f, Wr_b, lengths, hf, hb, slices):
 
 @njit(cache=True)
 def _step(z, Wr, lengths, h, t, before, first, last):
-    """h_t ← g(z_t + Wr h_before) for the utterances first … last; the state before the first frame is zero."""
+    """h_t ← g(z_t + Wr h_before) for the utterances first … last; before the first frame is zero."""
     T, _, H = z.shape
     if 0 <= before < T:
         product(h[before, first:last], False, Wr, True, h[t, first:last], 0)

@@ -1,8 +1,8 @@
 """Matrix products inside Numba's threads: BLAS, one thread to a call.
 
-One pool of threads does everything. Numba splits a product into blocks, and each of its threads calls SciPy's BLAS, which
-is held to one thread here; two pools that wait for each other by spinning would cost up to half of the machine. NumPy's
-own BLAS is another library and keeps its threads.
+One pool of threads does everything. Numba splits a product into blocks, and each of its threads calls SciPy's
+BLAS, which is held to one thread here; two pools that wait for each other by spinning would cost up to half
+of the machine. NumPy's own BLAS is another library and keeps its threads.
 """
 
 import numpy as np
@@ -28,11 +28,14 @@ _NUMBERS = np.array([0, 1], np.float32)
 
 @njit(cache=True, inline="always")
 def product(a, a_transposed, b, b_transposed, c, accumulate):
-    """c ← a b, or c ← c + a b; each of a and b may be transposed. Rows may be strided, columns are contiguous."""
+    """c ← a b, or c ← c + a b; each of a and b may be transposed.
+
+    Rows may be strided, columns are contiguous.
+    """
     s, n, t = ord("s"), ord("N"), ord("T")
     depth = a.shape[0] if a_transposed else a.shape[1]
     # BLAS counts columns first, so it sees cᵀ = bᵀ aᵀ.
-    _gemm(
+    _gemm(  # type: ignore[call-overload]  # a type of Numba's that can be called in compiled code
         s,
         t if b_transposed else n,
         t if a_transposed else n,

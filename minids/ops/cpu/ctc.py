@@ -1,10 +1,12 @@
-"""Connectionist temporal classification: -log of the probability of a text, summed over its alignments (Graves 2006).
+"""Connectionist temporal classification: -log of the probability of a text, summed over its alignments
+(Graves 2006).
 
-The recursions of the reference, with three changes for speed. A frame's states are computed in one loop without
-branches, which the compiler turns into vector instructions: that needs `exp` and `log` written as polynomials, and edges
-and forbidden skips that are numbers (log 0 ≈ -1e30) instead of conditions. Each row of the lattice is stored relative to the
-greatest value of the row before, so that float32 keeps its precision however long the recording; the offsets are summed
-in float64. β needs no lattice: one row at a time, it meets the stored α and becomes γ at once.
+The recursions of the reference, with three changes for speed. A frame's states are computed in one loop
+without branches, which the compiler turns into vector instructions: that needs `exp` and `log` written as
+polynomials, and edges and forbidden skips that are numbers (log 0 ≈ -1e30) instead of conditions. Each row of
+the lattice is stored relative to the greatest value of the row before, so that float32 keeps its precision
+however long the recording; the offsets are summed in float64. β needs no lattice: one row at a time, it meets
+the stored α and becomes γ at once.
 """
 
 import math
@@ -21,7 +23,10 @@ _EDGE = 2  # cells of log 0 on either side of a row, for s-2 and s+2
 
 
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, room=None):
-    """As the reference: losses (B,) and dlogits (T, B, K) = ŷ - Σ γ; an impossible text has loss inf, gradient 0."""
+    """As the reference:
+
+    losses (B,) and dlogits (T, B, K) = ŷ - Σ γ; an impossible text has loss inf, gradient 0.
+    """
     T, B, _ = log_probs.shape
     losses = np.empty(B, np.float32) if losses is None else losses
     dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
@@ -55,7 +60,7 @@ def _utterance(log_y, label, dlogits, room):
             spent += 1
         elif u > 0:
             skip[2 * u + 1] = 0  # into state 2u+1 from 2u-1
-    if T < spent:
+    if spent > T:
         return math.inf
     if T == 0:
         return 0.0
@@ -167,7 +172,10 @@ def _float_of_bits(typing, bits):
 
 @njit(cache=True, inline="always")
 def _exp(x):
-    """e^x for x ≤ 0, relative error 2e-7: 2^n from the exponent's bits, times Taylor's series of 2^f, |f| ≤ 1/2."""
+    """e^x for x ≤ 0, relative error 2e-7:
+
+    2^n from the exponent's bits, times Taylor's series of 2^f, |f| ≤ 1/2.
+    """
     y = max(x, np.float32(-87)) * np.float32(1.44269504)
     n = np.int32(y - np.float32(0.5))
     f = (y - np.float32(n)) * np.float32(0.693147181)
@@ -179,7 +187,7 @@ def _exp(x):
     series = series * f + np.float32(1 / 2)
     series = series * f + np.float32(1)
     series = series * f + np.float32(1)
-    return series * _float_of_bits(np.int32((n + np.int32(127)) << np.int32(23)))
+    return series * _float_of_bits(np.int32((n + np.int32(127)) << np.int32(23)))  # type: ignore[call-arg]
 
 
 @njit(cache=True, inline="always")

@@ -47,6 +47,6 @@ def affine_backward(
 
 
 def _mask(dropout: Dropout, shape: tuple[int, int, int]):
-    T, B, H = shape
+    T, _, H = shape
     units = np.arange(T * H, dtype=np.uint32).reshape(T, 1, H) + dropout.keys[:, None]  # (T, B, H)
     return np.where(mix(units) >= dropout.threshold, dropout.scale, 0.0)

@@ -1,4 +1,7 @@
-"""The bidirectional recurrence: plain, clipped, both directions fed by the same z = W4 h3 + b4 and summed (§2)."""
+"""The bidirectional recurrence:
+
+plain, clipped, both directions fed by the same z = W4 h3 + b4 and summed (§2).
+"""
 
 import numpy as np
 
@@ -8,8 +11,8 @@ from minids.ops.common import CLIP
 def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None):
     """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb.
 
-    z (T, B, H), Wr (H, H), lengths (B,) -> h, hf, hb (T, B, H). States before the first and after the last frame
-    are zero, and so is everything past an utterance's end, whatever z holds there.
+    z (T, B, H), Wr (H, H), lengths (B,) -> h, hf, hb (T, B, H). States before the first and after the last
+    frame are zero, and so is everything past an utterance's end, whatever z holds there.
     """
     T, B, H = z.shape
     hf = np.empty_like(z) if hf is None else hf

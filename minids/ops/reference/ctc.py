@@ -1,7 +1,9 @@
-"""Connectionist temporal classification: -log of the probability of a text, summed over its alignments (Graves 2006).
+"""Connectionist temporal classification: -log of the probability of a text, summed over its alignments
+(Graves 2006).
 
-The text l = l_1 … l_U becomes the lattice l' = (blank, l_1, blank, …, l_U, blank) of S = 2U+1 states. An alignment
-walks through it: in each frame it stays, goes on one state, or skips a blank between two different letters.
+The text l = l_1 … l_U becomes the lattice l' = (blank, l_1, blank, …, l_U, blank) of S = 2U+1 states. An
+alignment walks through it: in each frame it stays, goes on one state, or skips a blank between two different
+letters.
 """
 
 import numpy as np
@@ -12,14 +14,16 @@ from minids.text import BLANK
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, room=None):
     """loss_b = -log p(l|x) and its gradient to the logits (before the softmax).
 
-    log_probs (T, B, K), labels (B, Umax) int32, lengths and label_lengths (B,) -> losses (B,), dlogits (T, B, K):
+    log_probs (T, B, K), labels (B, Umax) int32, lengths and label_lengths (B,) -> losses (B,), dlogits (T, B,
+    K):
 
         γ_t(s) = α_t(s) β_t(s) / p(l|x)        dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s)
 
-    The gradient is zero past an utterance's end. A text that no alignment of this length spells (T < U + adjacent
-    repeats, or T = 0 < U) has loss inf and gradient 0. `room` (B, T, 2 Umax + 5) is for backends that need one.
+    The gradient is zero past an utterance's end. A text that no alignment of this length spells (T < U +
+    adjacent repeats, or T = 0 < U) has loss inf and gradient 0. `room` (B, T, 2 Umax + 5) is for backends
+    that need one.
     """
-    T, B, _ = log_probs.shape
+    B = log_probs.shape[1]
     losses = np.empty(B, log_probs.dtype) if losses is None else losses
     dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
     for b in range(B):
@@ -48,7 +52,8 @@ def lattice(label):
 
 
 def forward_variables(log_y, states):
-    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed].  (T, S)
+    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed].  (T,
+    S)
 
     The probability of all ways to be in state s after frame t. Only the first two states can begin.
     """
@@ -66,9 +71,11 @@ def forward_variables(log_y, states):
 
 
 def backward_variables(log_y, states):
-    """log β_t(s): the probability of all ways to go on from state s after frame t to an end; β_T = 1 in the last two.
+    """log β_t(s): the probability of all ways to go on from state s after frame t to an end; β_T = 1 in the
+    last two.
 
-    Without the emission at t, so that α_t(s) β_t(s) is the probability of all alignments through s at t.  (T, S)
+    Without the emission at t, so that α_t(s) β_t(s) is the probability of all alignments through s at t.  (T,
+    S)
     """
     T, S = len(log_y), len(states)
     beta = np.full((T, S), -np.inf, log_y.dtype)
@@ -84,7 +91,10 @@ def backward_variables(log_y, states):
 
 
 def skips(states):
-    """Where a state can be entered from two states before it: letters that differ from the letter before.  (S,) bool"""
+    """Where a state can be entered from two states before it:
+
+    letters that differ from the letter before.  (S,) bool
+    """
     before = np.concatenate([[BLANK, BLANK], states])[: len(states)]
     return (states != BLANK) & (states != before) & (np.arange(len(states)) > 1)
 

@@ -1,0 +1,43 @@
+"""`minids check`: prove the mathematics on this machine."""
+
+import json
+
+import click
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON a check.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Compare every gradient with central differences, CTC with enumeration, the fast backend with the plain
+    one.
+
+    Exit code 1 when any error is above its tolerance.
+
+    \b
+    Example:
+      minids check
+    """
+    from minids.cli import announce_compilation
+    from minids.gradcheck import all_checks
+
+    announce_compilation()
+    failed = 0
+    for check in all_checks():
+        failed += not check.passed
+        if as_json:
+            row = {
+                "name": check.name,
+                "error": check.error,
+                "tolerance": check.tolerance,
+                "passed": check.passed,
+            }
+            click.echo(json.dumps(row))
+        else:
+            verdict = "ok" if check.passed else "FAILED"
+            click.echo(f"{check.name:<52} {check.error:9.1e}  of {check.tolerance:.0e}  {verdict}")
+    if not as_json:
+        click.echo(
+            "all green" if not failed else f"{failed} failed: please report this with your CPU and versions"
+        )
+    ctx.exit(int(failed > 0))

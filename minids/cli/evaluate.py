@@ -1,0 +1,75 @@
+"""`minids evaluate`: how many words and letters a model gets wrong."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from minids.score import Evaluation
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the one that ships]"
+)
+@click.option(
+    "--by", metavar="FIELD", help="Error rates per speaker, or per any other field of the manifest."
+)
+@click.option(
+    "--worst", default=5, show_default=True, help="How many of the worst utterances to show aligned."
+)
+@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+def command(manifest: Path, model: Path | None, by: str | None, worst: int, as_json: bool) -> None:
+    """Recognise every utterance of MANIFEST and compare with its text.
+
+    Errors are substitutions, deletions and insertions over the words (characters) of the texts, with a 95 %
+    interval.
+
+    \b
+    Example:
+      minids evaluate data/an4/test.jsonl --by speaker
+    """
+    from tqdm import tqdm
+
+    from minids.cli import announce_compilation, note
+    from minids.corpus.manifest import read_manifest
+    from minids.errors import InputError
+    from minids.recognize import Recognizer
+    from minids.score import Evaluation
+
+    utterances = read_manifest(manifest)
+    recognizer = Recognizer.load(model)
+    announce_compilation()
+    with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
+        rows, skipped = recognizer.recognise(utterances, by, bar.update)
+    for reason in skipped[:20]:
+        note(f"skipped: {reason}")
+    if skipped:
+        note(
+            f"{len(skipped)} of {len(utterances)} utterances were skipped; see `minids data doctor {manifest}`"
+        )
+    if not rows:
+        raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
+    evaluation = Evaluation(rows)
+    if as_json:
+        click.echo(json.dumps(evaluation.as_dict(worst) | {"skipped": skipped}, ensure_ascii=False))
+    else:
+        _report(evaluation, by, worst)
+
+
+def _report(evaluation: "Evaluation", by: str | None, worst: int) -> None:
+    from minids.score import align, side_by_side
+
+    click.echo(f"{len(evaluation.rows)} utterances")
+    click.echo(f"WER {evaluation.wer}")
+    click.echo(f"CER {evaluation.cer}")
+    if by is not None:
+        click.echo(f"\n{by:<20} {'words':>7} {'WER':>8} {'CER':>8}")
+        for name, (words, characters) in evaluation.groups().items():
+            click.echo(f"{name:<20} {words.reference_length:7d} {words.rate:8.1%} {characters.rate:8.1%}")
+    for row in evaluation.worst(worst):
+        click.echo(f"\n{row.name}")
+        click.echo(side_by_side(align(row.reference, row.hypothesis)))

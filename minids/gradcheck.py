@@ -1,0 +1,250 @@
+"""The proofs behind `minids check`: every gradient, CTC, and the backends, against an independent truth.
+
+A gradient is compared with central differences of a scalar L in float64,
+
+    dL/dθ_i ≈ [L(θ + h e_i) - L(θ - h e_i)] / 2h,        error = max_i |difference| / max_i |gradient|
+
+for every entry of every parameter. The sizes are small, the activations spread over both kinks of the clip, 0
+and 20.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from minids import ops
+from minids.model import DeepSpeech, ModelSettings
+from minids.ops.common import CLIP, Dropout, key
+from minids.text import collapse
+
+# How far two ways to one number may lie apart, and why. tests/tolerances.py has those that only tests need.
+GRADIENT_OPERATION = 1e-7  # float64: h = 1e-5 leaves h² ~ 1e-10 of truncation, 1e-16 / h ~ 1e-11 of rounding
+GRADIENT_NETWORK = 1e-5  # the same, through eight layers and a recurrence
+CTC_ENUMERATION = (
+    1e-12  # float64 log space against the sum over all alignments: rounding of some hundred additions
+)
+PADDING_REFERENCE = 1e-12  # float64: only the order of additions differs
+CPU_VALUES = 2e-5  # float32 has 6e-8; some hundred additions in another order, through eight layers
+CPU_GRADIENTS = 2e-4  # and back through them, over all frames
+
+STEP = 1e-5
+MARGIN = 1e-3  # no activation of a check lies closer to a kink: a difference across it would mean nothing
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the table."""
+
+    name: str
+    error: float
+    tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.error <= self.tolerance)  # False for NaN
+
+
+def numerical_gradient(loss: Callable[[], float], value: np.ndarray, h: float = STEP) -> np.ndarray:
+    """Central differences of `loss()` to every entry of the array `value`, which is moved in place and put
+    back.
+    """
+    gradient = np.empty_like(value)
+    for i in np.ndindex(value.shape):
+        here = value[i]
+        value[i] = here + h
+        above = loss()
+        value[i] = here - h
+        below = loss()
+        value[i] = here
+        gradient[i] = (above - below) / (2 * h)
+    return gradient
+
+
+def relative_error(a: np.ndarray, b: np.ndarray) -> float:
+    """max |a - b| / max(|a|, |b|), over the whole array: entries near zero are measured by the large ones."""
+    largest = max(np.abs(a).max(), np.abs(b).max())
+    return float(np.abs(a - b).max() / largest) if largest else 0.0
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check, in the order of the table; each is computed when it is asked for."""
+    yield from check_affine()
+    yield from check_birnn()
+    yield from check_ctc()
+    yield from check_network()
+    yield from check_enumeration()
+    yield from check_padding()
+    yield from check_backend("cpu")
+
+
+def check_affine() -> Iterator[Check]:
+    """affine: linear, clipped, clipped with dropout."""
+    reference, rng = ops.load("reference"), np.random.default_rng(1)
+    x, W, b = rng.normal(size=(5, 3, 4)), 6 * rng.normal(size=(6, 4)), 6 * rng.normal(size=6)
+    dy = rng.normal(size=(5, 3, 6))
+    dropout = Dropout(0.3, np.array([key(1, b) for b in range(3)], np.uint32))
+    _away_from_kinks(reference.affine_forward(x, W, b))
+    for name, options in (
+        ("linear", (False, None)),
+        ("clipped", (True, None)),
+        ("clipped, dropout", (True, dropout)),
+    ):
+        y = reference.affine_forward(x, W, b, *options)
+        gradients = reference.affine_backward(dy, x, W, y, *options)
+
+        def loss(options=options):
+            return float((reference.affine_forward(x, W, b, *options) * dy).sum())
+
+        yield from _gradients(f"affine, {name}", loss, zip("xWb", (x, W, b), gradients, strict=True))
+
+
+def check_birnn() -> Iterator[Check]:
+    """birnn: uneven lengths."""
+    reference, rng = ops.load("reference"), np.random.default_rng(2)
+    z, Wr_f, Wr_b = 8 * rng.normal(size=(6, 3, 4)), rng.normal(size=(4, 4)), rng.normal(size=(4, 4))
+    dh, lengths = rng.normal(size=z.shape), np.array([6, 3, 1])
+    _, hf, hb = reference.birnn_forward(z, Wr_f, Wr_b, lengths)
+    gradients = reference.birnn_backward(dh, hf, hb, Wr_f, Wr_b, lengths)
+
+    def loss():
+        return float((reference.birnn_forward(z, Wr_f, Wr_b, lengths)[0] * dh).sum())
+
+    named = zip(("z", "Wr_f", "Wr_b"), (z, Wr_f, Wr_b), gradients, strict=True)
+    yield from _gradients("birnn", loss, named)
+
+
+def check_ctc() -> Iterator[Check]:
+    """ctc through log_softmax, to the logits: repeats, an empty text, uneven lengths."""
+    reference, rng = ops.load("reference"), np.random.default_rng(3)
+    logits = rng.normal(size=(7, 3, 4))
+    labels, label_lengths, lengths = (
+        np.array([[1, 1, 2], [3, 0, 0], [0, 0, 0]]),
+        np.array([3, 1, 0]),
+        np.array([7, 5, 2]),
+    )
+
+    def forward():
+        return reference.ctc(reference.log_softmax_forward(logits), lengths, labels, label_lengths)
+
+    yield from _gradients("ctc", lambda: float(forward()[0].sum()), [("logits", logits, forward()[1])])
+
+
+def check_network() -> Iterator[Check]:
+    """The whole network: context, stride, dropout, every parameter."""
+    model, batch = _small_network("reference", "float64")
+    model.learn(*batch)
+    gradients = {name: value.copy() for name, value in model.grads.items()}
+
+    def loss():
+        return float(model.learn(*batch).sum())
+
+    for name, value in model.params.items():
+        yield Check(
+            f"network, d{name}",
+            relative_error(gradients[name], numerical_gradient(loss, value)),
+            GRADIENT_NETWORK,
+        )
+
+
+def check_enumeration() -> Iterator[Check]:
+    """CTC against the sum over every alignment, for all texts of up to 3 letters in up to 5 frames, and their
+    total.
+    """
+    reference, rng = ops.load("reference"), np.random.default_rng(4)
+    K, worst, worst_total = 3, 0.0, 0.0
+    for T in range(1, 6):
+        log_probs = reference.log_softmax_forward(2 * rng.normal(size=(T, 1, K)))
+        truth: dict[tuple[int, ...], float] = {}
+        for path in product(range(K), repeat=T):
+            text = tuple(collapse(path))
+            truth[text] = truth.get(text, 0.0) + float(
+                np.exp(sum(log_probs[t, 0, k] for t, k in enumerate(path)))
+            )
+        total = 0.0
+        for text, probability in truth.items():
+            labels = np.array([text or (0,)], np.int32)
+            losses, _ = reference.ctc(log_probs, np.array([T]), labels, np.array([len(text)]))
+            worst = max(worst, abs(float(losses[0]) + float(np.log(probability))))
+            total += float(np.exp(-losses[0]))
+        worst_total = max(worst_total, abs(total - 1))
+    yield Check("ctc loss, against all alignments", worst, CTC_ENUMERATION)
+    yield Check("ctc, all texts' probabilities sum to 1", worst_total, CTC_ENUMERATION)
+
+
+def check_padding() -> Iterator[Check]:
+    """A padded batch, with NaN in the padding, against its utterances one by one."""
+    for backend, dtype, tolerance in (
+        ("reference", "float64", PADDING_REFERENCE),
+        ("cpu", "float32", CPU_VALUES),
+    ):
+        model, (frames, lengths, labels, label_lengths, keys) = _small_network(backend, dtype)
+        together = model.learn(frames, lengths, labels, label_lengths, keys)
+        gradient, total = model.flat_grads.copy(), np.zeros_like(model.flat_grads)
+        alone = np.empty_like(together)
+        for b in range(len(lengths)):
+            one = slice(b, b + 1)
+            cut = np.ascontiguousarray(frames[: lengths[b], one])
+            alone[one] = model.learn(cut, lengths[one], labels[one], label_lengths[one], keys[one])
+            total += model.flat_grads
+        yield Check(f"{backend}, padded against single: losses", relative_error(together, alone), tolerance)
+        tolerance = max(tolerance, CPU_GRADIENTS) if backend == "cpu" else tolerance
+        yield Check(
+            f"{backend}, padded against single: gradients", relative_error(gradient, total), tolerance
+        )
+
+
+def check_backend(backend: str) -> Iterator[Check]:
+    """Another backend against the reference: losses, every gradient, and the weights after ten steps."""
+    truth, batch = _small_network("reference", "float64", hidden=33)
+    other, small = _small_network(backend, "float32", hidden=33)
+    losses, expected = other.learn(*small), truth.learn(*batch)
+    yield Check(f"{backend} against reference: losses", relative_error(losses, expected), CPU_VALUES)
+    for name in truth.grads:
+        error = relative_error(other.ops.arrays.to_host(other.grads[name]), truth.grads[name])
+        yield Check(f"{backend} against reference: d{name}", error, CPU_GRADIENTS)
+    for model, data in ((truth, batch), (other, small)):
+        velocity = np.zeros_like(model.flat_params)
+        for _ in range(10):
+            model.learn(*data)
+            scale = min(1.0, 1 / model.ops.norm(model.flat_grads))
+            model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.01, 0.9, scale)
+    error = relative_error(other.ops.arrays.to_host(other.flat_params), truth.flat_params)
+    yield Check(f"{backend} against reference: weights after ten steps", error, CPU_GRADIENTS)
+
+
+def _small_network(backend: str, dtype: str, hidden: int = 7):
+    """A network whose units sit on both sides of both kinks, and a batch of uneven lengths with NaN in its
+    padding.
+    """
+    settings = ModelSettings(inputs=5, characters=4, hidden=hidden, context=2, stride=2, dropout=0.1)
+    model = DeepSpeech(settings, 0, backend, dtype)
+    rng = np.random.default_rng(5)
+    for name, value in model.params.items():
+        value *= 4 if name in ("W1", "W6") else 1
+        if name.startswith("b"):
+            value[...] = rng.normal(size=value.shape)
+    frames, lengths = 4 * rng.normal(size=(11, 3, 5)).astype(dtype), np.array([11, 7, 9], np.int32)
+    for b, length in enumerate(lengths):
+        frames[length:, b] = np.nan
+    labels, label_lengths = (
+        np.array([[1, 2, 2], [3, 1, 0], [1, 1, 0]], np.int32),
+        np.array([3, 2, 2], np.int32),
+    )
+    return model, (frames, lengths, labels, label_lengths, np.array([5, 6, 7], np.uint32))
+
+
+def _gradients(name: str, loss: Callable[[], float], parts) -> Iterator[Check]:
+    for letter, value, gradient in parts:
+        yield Check(
+            f"{name}: d{letter}",
+            relative_error(gradient, numerical_gradient(loss, value)),
+            GRADIENT_OPERATION,
+        )
+
+
+def _away_from_kinks(z: np.ndarray) -> None:
+    distance = float(np.minimum(np.abs(z), np.abs(z - CLIP)).min())
+    if distance < MARGIN:
+        raise AssertionError(f"the inputs of this check lie {distance:.1g} from a kink: draw others")
