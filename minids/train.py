@@ -268,14 +268,14 @@ class Trainer:
         left = (t.epochs - row["epoch"]) * self.progress.trained / row["epoch"]
         say(
             f"epoch {row['epoch']:3d}/{t.epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}"
-            f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}  {row['frames_per_second'] / 1000:5.0f} k frames/s"
-            f"  {clock(left)} left{'  best' if better else ''}"
+            f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}"
+            f"  {row['frames_per_second'] / 1000:4.0f} k frames/s  {clock(left)} left{'  best' if better else ''}"
         )
         if row["silent"] and row["epoch"] in (1, 3, 10, 30):
             say(
-                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first thing"
-                " that lowers the loss. Letters come when the loss falls again, on small sets after 1 to 10 epochs;"
-                " if it stands still for longer, try half or twice the learning_rate."
+                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first thing that"
+                " lowers the loss.\n   Letters come when the loss falls again, on small sets after 1 to 10 epochs;"
+                " if it stands still for\n   longer, try half or twice the learning_rate."
             )
 
     def _tell_end(self) -> None:
@@ -289,7 +289,7 @@ class Trainer:
                 say(f"{count} were skipped; `minids data doctor` names the remedy for each")
         best = next(row for row in self.rows if row["epoch"] == p.best_epoch)
         say(
-            f"done: best after epoch {p.best_epoch} with WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set;"
+            f"done: WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set after epoch {p.best_epoch};"
             f" {clock(p.trained)} of training; the model is {self.folder.best}"
         )
 

@@ -48,9 +48,7 @@ def command(manifest: Path, model: Path | None, by: str | None, worst: int, as_j
     for reason in skipped[:20]:
         note(f"skipped: {reason}")
     if skipped:
-        note(
-            f"{len(skipped)} of {len(utterances)} utterances were skipped; see `minids data doctor {manifest}`"
-        )
+        note(f"{len(skipped)} of {len(utterances)} utterances skipped; see `minids data doctor {manifest}`")
     if not rows:
         raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
     evaluation = Evaluation(rows)
