@@ -273,9 +273,9 @@ class Trainer:
         )
         if row["silent"] and row["epoch"] in (1, 3, 10, 30):
             say(
-                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first thing that"
-                " lowers the loss.\n   Letters come when the loss falls again, on small sets after 1 to 10 epochs;"
-                " if it stands still for\n   longer, try half or twice the learning_rate."
+                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first thing\n"
+                "   that lowers the loss. Letters come when the loss falls again, on small sets after 1 to 10\n"
+                "   epochs; if it stands still for longer, try half or twice the learning_rate."
             )
 
     def _tell_end(self) -> None:
