@@ -114,6 +114,11 @@ def milliseconds(seconds: list[float]) -> float:
     return 1e3 * statistics.median(seconds)
 
 
+def least(seconds: list[float]) -> float:
+    """The smallest, in milliseconds: what the machine can do when nothing else runs on it."""
+    return 1e3 * min(seconds)
+
+
 def save(path: str | None, results: dict) -> None:
     """The results with the machine beside them, as JSON."""
     if path:

@@ -20,7 +20,6 @@ from torch.nn import functional
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 CLIP = 20.0
-RATE, MOMENTUM, LIMIT = 1e-9, 0.99, 1e9  # the same work at any value; these keep the weights where they are
 
 
 def g(z: torch.Tensor) -> torch.Tensor:
@@ -101,8 +100,8 @@ def tensors(frames, lengths, labels, label_lengths) -> tuple:
 class TorchStep:
     """Forward, CTC, backward, gradient-norm limit and Nesterov update, for batches of one shape."""
 
-    def __init__(self, form: str, weights: dict[str, np.ndarray], shape: tuple[int, int, int], context: int):
-        """`shape` (T, B, F) of the frames."""
+    def __init__(self, form, weights: dict[str, np.ndarray], shape, context: int, rate, momentum, limit):
+        """`shape` (T, B, F) of the frames; `limit` of the gradient's norm."""
         w = self.weights = {name: torch.tensor(value).requires_grad_() for name, value in weights.items()}
         if form == "rnn":
             built_in = BuiltIn(*(w.pop(name).detach() for name in ("W4", "b4", "Wr_f", "Wr_b")))
@@ -116,7 +115,8 @@ class TorchStep:
         self.inside = padded[context : context + T]
         around = padded.as_strided((T, B, 2 * context + 1, F), (B * F, F, B * F, 1))  # no copy: rows overlap
         self.context, self.x = around, torch.empty(around.shape)
-        self.optimiser = torch.optim.SGD(w.values(), lr=RATE, momentum=MOMENTUM, nesterov=True, fused=True)
+        self.optimiser = torch.optim.SGD(w.values(), lr=rate, momentum=momentum, nesterov=True, fused=True)
+        self.limit = limit
 
     def log_probs(self, frames: torch.Tensor) -> torch.Tensor:
         """frames (T, B, F) -> (T, B, K)."""
@@ -142,7 +142,7 @@ class TorchStep:
         loss = self.learn(*batch)
         gradients = [value.grad for value in self.weights.values()]
         norm = get_total_norm(gradients)
-        if norm > LIMIT:
-            clip_grads_with_norm_(self.weights.values(), LIMIT, norm)
+        if norm > self.limit:
+            clip_grads_with_norm_(self.weights.values(), self.limit, norm)
         self.optimiser.step()
         return loss

@@ -1,0 +1,94 @@
+"""The CTC loss and its gradient to the logits: minids.ctc_loss beside torch.nn.functional.ctc_loss.
+
+    python -m benchmarks.ctc
+
+Both start from logits (T, B, K) and end at the losses (B,) and dlogits (T, B, K). First both, in float32, are
+compared with PyTorch in float64. PyTorch's loss wants log-probabilities (its backward is right for nothing
+else), so log_softmax belongs to it.
+"""
+
+import argparse
+
+import numpy as np
+
+from benchmarks.machine import apart, headline, hold_threads, least, machine, milliseconds, rounds_apart, save
+
+SHAPES = ((200, 16, 29, 60), (500, 32, 29, 120), (1000, 64, 29, 200))  # T, B, K, U
+LOSS, GRADIENT = 1e-6, 1e-3  # float32: the lattice's errors add up over a thousand frames; |dlogits| <= 1
+
+
+def draw(T: int, B: int, K: int, U: int) -> tuple[np.ndarray, ...]:
+    """logits (T, B, K), lengths (B,), labels (B, U), label_lengths (B,)."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(T, B, K)).astype(np.float32)
+    full = np.ones(B, np.int32)
+    return logits, full * T, rng.integers(1, K, (B, U), np.int32), full * U
+
+
+def ours(*shape: int):
+    import minids
+
+    batch = draw(*shape)
+    return lambda: minids.ctc_loss(*batch)
+
+
+def theirs(*shape: int, dtype: str = "float32"):
+    import torch
+    from torch.nn import functional
+
+    array, lengths, labels, label_lengths = draw(*shape)
+    logits = torch.from_numpy(array.astype(dtype)).requires_grad_()
+    labels = torch.from_numpy(labels)
+    lengths, label_lengths = (
+        tuple(lengths.tolist()),
+        tuple(label_lengths.tolist()),
+    )  # no conversion in the loss
+
+    def step():
+        logits.grad = None
+        losses = functional.ctc_loss(logits.log_softmax(2), labels, lengths, label_lengths, reduction="none")
+        losses.sum().backward()
+        return losses.detach().numpy(), logits.grad.numpy()
+
+    return step
+
+
+def check(*shape: int) -> dict[str, tuple[float, float]]:
+    """Errors of both in the losses (relative) and gradients; ends the program where ours are too large."""
+    losses, dlogits = theirs(*shape, dtype="float64")()
+    errors = {}
+    for name, (a, b) in {"ours": ours(*shape)(), "torch": theirs(*shape)()}.items():
+        errors[name] = float(np.abs(a / losses - 1).max()), float(np.abs(b - dlogits).max())
+    if not (errors["ours"][0] < LOSS and errors["ours"][1] < GRADIENT):
+        raise SystemExit(f"{shape}: losses and gradients are wrong by {errors['ours']}")
+    return errors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
+    options = parser.parse_args()
+    hold_threads(options.threads)
+    print(f"{headline(machine())}; {options.threads} threads")
+    print("errors: of the losses (relative) and of the gradients, against float64\n")
+    print("| T, B, K, U | ours ms (least) | torch ms (least) | torch / ours | our errors | torch's errors |")
+    print("|---|---|---|---|---|---|")
+    results = []
+    for shape in SHAPES:
+        errors = apart(check, *shape)
+        seconds, memory = rounds_apart({"ours": (ours, shape), "torch": (theirs, shape)}, options.rounds)
+        ms = {name: milliseconds(values) for name, values in seconds.items()}
+        cells = [f"{ms[name]:.1f} ({least(seconds[name]):.1f})" for name in ms]
+        cells += [f"{ms['torch'] / ms['ours']:.1f}"]
+        cells += [f"{loss:.0e}, {gradient:.0e}" for loss, gradient in errors.values()]
+        print(f"| {', '.join(map(str, shape))} | {' | '.join(cells)} |", flush=True)
+        results.append({"shape": shape, "errors": errors, "ms": ms, "memory_mb": memory, "seconds": seconds})
+        save(options.json, {"threads": options.threads, "ctc": results})
+
+
+if __name__ == "__main__":
+    main()
