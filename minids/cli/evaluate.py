@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     "--by", metavar="FIELD", help="Error rates per speaker, or per any other field of the manifest."
 )
 @click.option(
-    "--worst", default=5, show_default=True, help="How many of the worst utterances to show aligned."
+    "--worst",
+    default=5,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How many of the worst to show aligned.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def command(manifest: Path, model: Path | None, by: str | None, worst: int, as_json: bool) -> None:
@@ -41,6 +45,11 @@ def command(manifest: Path, model: Path | None, by: str | None, worst: int, as_j
     from minids.score import Evaluation
 
     utterances = read_manifest(manifest)
+    fields = {"speaker", *(name for u in utterances for name in u.extra)}
+    if by is not None and by not in fields:
+        raise InputError(
+            f"{manifest}: no utterance has the field {by!r}; known are {', '.join(sorted(fields))}"
+        )
     recognizer = Recognizer.load(model)
     announce_compilation()
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
@@ -71,3 +80,7 @@ def _report(evaluation: "Evaluation", by: str | None, worst: int) -> None:
     for row in evaluation.worst(worst):
         click.echo(f"\n{row.name}")
         click.echo(side_by_side(align(row.reference, row.hypothesis)))
+    if worst and (confusions := evaluation.confusions()):
+        click.echo("\nmost frequent errors")
+        for edit, count in confusions:
+            click.echo(f"{count:5d}  {edit.reference or '(nothing)'} -> {edit.hypothesis or '(nothing)'}")

@@ -1,20 +1,23 @@
 """`minids train`: learn from recordings."""
 
+import json
 from pathlib import Path
 
 import click
 
+from minids.cli import announce_compilation, note
+
 
 @click.command()
 @click.argument("settings", type=click.Path(path_type=Path), metavar="SETTINGS.toml")
-@click.option(
-    "--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/NAME of NAME.toml]"
-)
-def command(settings: Path, run: Path | None) -> None:
-    """Train a model as SETTINGS.toml says; called again after a kill, go on where it was.
+@click.option("--run", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/SETTINGS]")
+@click.option("--json", "as_json", is_flag=True, help="The best epoch's metrics as JSON, for machines.")
+@click.pass_context
+def command(ctx: click.Context, settings: Path, run: Path | None, as_json: bool) -> None:
+    """Train a model as SETTINGS.toml says (examples/an4.toml explains them); print the path of the best.
 
-    The folder of the run holds best.safetensors (the model to use), last.safetensors (to go on from) and
-    metrics.jsonl (a line an epoch). What the settings mean stands in examples/an4.toml.
+    The run's folder holds best.safetensors to use, last.safetensors to go on from, metrics.jsonl and
+    training.png to look at. A run that was stopped, or killed, goes on when the same command is given again.
 
     \b
     Example:
@@ -22,12 +25,21 @@ def command(settings: Path, run: Path | None) -> None:
       minids transcribe hello.wav --model runs/an4/best.safetensors
     """
     from minids.checkpoint import folder_for
-    from minids.cli import announce_compilation
+    from minids.draw.training import training
+    from minids.files import atomic_write
     from minids.settings import read_settings
     from minids.train import Trainer
 
     read = read_settings(settings)
     trainer = Trainer(read, run or folder_for(read))
+    folder = trainer.folder
     announce_compilation()
-    trainer.run()
-    click.echo(trainer.folder.best)
+    try:
+        trainer.run()
+    except KeyboardInterrupt:
+        note(f"stopped; the same command goes on from the last checkpoint in {folder.path}")
+        ctx.exit(130)
+    with atomic_write(folder.path / "training.png") as file:
+        training(trainer.rows).savefig(file, format="png", dpi=150)
+    best = trainer.rows[trainer.progress.best_epoch - 1]
+    click.echo(json.dumps({"model": str(folder.best), **best}) if as_json else folder.best)
