@@ -46,7 +46,9 @@ class Alphabet:
         try:
             return np.array([self._index[u] for u in _units(unicodedata.normalize("NFC", text))], np.int32)
         except KeyError as error:
-            raise ValueError(f"the alphabet has no {error.args[0]!r} (U+{ord(error.args[0][0]):04X})") from None
+            raise ValueError(
+                f"the alphabet has no {error.args[0]!r} (U+{ord(error.args[0][0]):04X})"
+            ) from None
 
     def decode(self, indices: Iterable[int]) -> str:
         """Indices 1 … K-1 -> text. The blank has no letter: collapse first."""
@@ -67,7 +69,8 @@ def _units(text: str | Sequence[str]) -> list[str]:
 
 
 def normalise(text: str, alphabet: Alphabet) -> str:
-    """A transcript as the model writes it: NFC, runs of white space as one space, lower case where only that is known.
+    """A transcript as the model writes it: NFC, runs of white space as one space, lower case where only that
+    is known.
 
     Characters that the alphabet lacks stay, for the caller to report: silently dropping a letter teaches a
     model to drop it too.

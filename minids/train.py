@@ -269,13 +269,14 @@ class Trainer:
         say(
             f"epoch {row['epoch']:3d}/{t.epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}"
             f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}"
-            f"  {row['frames_per_second'] / 1000:4.0f} k frames/s  {clock(left)} left{'  best' if better else ''}"
+            f"  {row['frames_per_second'] / 1000:4.0f} k frames/s"
+            f"  {clock(left)} left{'  best' if better else ''}"
         )
         if row["silent"] and row["epoch"] in (1, 3, 10, 30):
             say(
-                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first thing\n"
-                "   that lowers the loss. Letters come when the loss falls again, on small sets after 1 to 10\n"
-                "   epochs; if it stands still for longer, try half or twice the learning_rate."
+                "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first\n"
+                "   thing that lowers the loss. Letters come when the loss falls again, on small sets after\n"
+                "   1 to 10 epochs; if it stands still for longer, try half or twice the learning_rate."
             )
 
     def _tell_end(self) -> None:
