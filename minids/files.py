@@ -1,6 +1,8 @@
 """Files that are whole or not there: write beside the target, flush to the disk, then rename."""
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -8,6 +10,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minids.errors import InputError, reason
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """`open(path, "rb")`, for ordinary files alone: to open a pipe would be to wait, perhaps for ever.
+
+    Raises OSError for what is none, and for a name that no file can have.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        return open(path, "rb")
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, str(error), str(path)) from error
 
 
 @contextmanager

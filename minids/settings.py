@@ -12,6 +12,7 @@ from typing import Any
 
 from minids.errors import InputError, reason
 from minids.features import Features
+from minids.files import open_file
 from minids.text import ENGLISH, Alphabet
 
 
@@ -92,11 +93,11 @@ def read_settings(path: str | Path) -> Settings:
     """
     path = Path(path)
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             table = tomllib.load(file)
     except OSError as error:
         raise InputError(f"cannot read the settings {path}: {reason(error)}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
         raise InputError(f"{path} is not TOML: {reason(error)}; see examples/an4.toml") from error
     sections: dict[str, type] = {"data": Data, "features": Features, "model": Network, "train": Training}
     _known(path, "the settings", table, sections)

@@ -21,6 +21,7 @@ from minids.corpus.findings import Finding, Report, Summary, describe
 from minids.corpus.manifest import BrokenLine, Utterance, scan
 from minids.errors import InputError, reason
 from minids.features import Features
+from minids.files import open_file
 from minids.text import Alphabet, normalise
 
 SILENT = -60.0  # dB, root mean square against full scale: the quietest of 5467 good recordings has -53
@@ -81,7 +82,7 @@ def _look_at_file(manifest: Path, report: Report) -> int:
     """The manifest's number of lines; reports a byte-order mark and CRLF line ends."""
     lines = crlf = 0
     try:
-        with open(manifest, "rb") as file:
+        with open_file(manifest) as file:
             for lines, raw in enumerate(file, start=1):
                 crlf += raw.endswith(b"\r\n")
                 if lines == 1 and raw.startswith(b"\xef\xbb\xbf"):

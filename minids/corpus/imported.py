@@ -12,6 +12,7 @@ from pathlib import Path
 from minids.audio import audio_info
 from minids.corpus.manifest import Utterance, write_manifest
 from minids.errors import InputError, reason
+from minids.files import open_file
 
 
 @dataclass
@@ -41,7 +42,8 @@ def find(root: str | Path, subfolders: Iterable[str], mark: str) -> Path:
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that hold anything, stripped. Raises InputError naming the file."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        with open_file(path) as file:
+            lines = file.read().decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text at byte {error.start}; unpack the corpus again") from error
     except OSError as error:

@@ -19,7 +19,7 @@ from typing import Any
 from unicodedata import normalize
 
 from minids.errors import InputError, reason
-from minids.files import atomic_write
+from minids.files import atomic_write, open_file
 
 EXAMPLE = '{"path": "a.wav", "text": "hello"}'
 
@@ -75,7 +75,7 @@ def scan(path: str | Path) -> Iterator[Utterance | BrokenLine]:
     source = Path(path)
     folder = source.parent.resolve()
     try:
-        with open(source, "rb") as file:
+        with open_file(source) as file:
             for number, raw in enumerate(file, start=1):
                 if number == 1:
                     raw = raw.removeprefix(b"\xef\xbb\xbf")

@@ -1,0 +1,67 @@
+"""A language of tones: a letter is 60 ms of its own pitch, so that a tiny network has something to learn.
+
+For tests that need a whole run: recordings, manifests, settings, a model, made in a moment in any folder.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from minids.audio import save_audio
+from minids.features import Features
+from minids.model import DeepSpeech, ModelSettings
+from minids.text import Alphabet
+from minids.weights import Saved, save_weights
+
+RATE = 8000
+LETTERS = "abc"
+PITCHES = {" ": 0, "a": 500, "b": 1200, "c": 2500}  # Hz
+
+
+def speak(text: str, rng: np.random.Generator) -> np.ndarray:
+    """Samples (N,) at RATE."""
+    seconds = np.arange(int(0.06 * RATE)) / RATE
+    letters = [0.3 * np.sin(2 * np.pi * PITCHES[letter] * seconds) for letter in text]
+    sound = np.concatenate(letters or [np.zeros(RATE // 10)])
+    return (sound + 0.01 * rng.standard_normal(len(sound))).astype(np.float32)
+
+
+def corpus(folder: Path, name: str, count: int, seed: int = 0) -> Path:
+    """`count` recordings of one to three words in folder/name, and the manifest folder/name.jsonl."""
+    rng = np.random.default_rng(seed)
+    (folder / name).mkdir(parents=True)
+    lines = []
+    for i in range(count):
+        words = ["".join(rng.choice(list(LETTERS), rng.integers(1, 4))) for _ in range(rng.integers(1, 4))]
+        text = " ".join(words)
+        samples = speak(text, rng)
+        save_audio(folder / name / f"{i}.wav", samples, RATE)
+        duration = len(samples) / RATE
+        lines.append({"path": f"{name}/{i}.wav", "duration": duration, "text": text, "speaker": f"s{i % 2}"})
+    manifest = folder / f"{name}.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return manifest
+
+
+def settings(folder: Path, **values: object) -> Path:
+    """A settings file for folder/train.jsonl and folder/dev.jsonl; `values` replace or add keys of [train]."""
+    train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum_ramp": 2} | values
+    path = folder / "tones.toml"
+    path.write_text(
+        '[data]\ntrain = "train.jsonl"\ndev = "dev.jsonl"\nalphabet = " abc"\n'
+        f"[features]\nrate = {RATE}\nbands = 12\n"
+        "[model]\nhidden = 16\ncontext = 2\nstride = 2\n"
+        "[train]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in train.items())
+    )
+    return path
+
+
+def model(path: Path) -> Path:
+    """An untrained model for these sounds, saved."""
+    features = Features(rate=RATE, bands=12)
+    features.mean, features.std = np.zeros(features.size, np.float32), np.ones(features.size, np.float32)
+    alphabet = Alphabet(" " + LETTERS)
+    network = DeepSpeech(ModelSettings(features.size, len(alphabet), hidden=16, context=2, stride=2))
+    save_weights(path, Saved(network, features, alphabet, {}, {}))
+    return path
