@@ -51,7 +51,7 @@ class Variation:
     def __call__(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         factor = (1 + self.speed) ** rng.uniform(-1, 1)
         samples = samples[int(rng.integers(0, int(self.shift_ms * rate / 1000) + 1)) :]
-        if self.speed:
+        if self.speed and len(samples):
             at = np.arange(int(len(samples) / factor)) * factor
             samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
         return samples
@@ -163,7 +163,7 @@ class Batches:
             return None
         if epoch is not None and self.variation is not None:
             varied = self.variation(samples, rate, np.random.default_rng([self.seed, epoch, i]))
-            if self._frames(varied) >= least_frames(label):
+            if self._frames(varied) >= max(1, least_frames(label)):
                 samples = varied
         return self.features(samples, self._speakers.get(utterance.speaker or "")), label
 

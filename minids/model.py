@@ -20,7 +20,7 @@ from minids.ops.common import Dropout, key, strided
 class ModelSettings:
     """The size of a network. `inputs` F features of a frame, `characters` K with the blank, `hidden` H units
     a layer, `context` C frames on either side, every `stride`-th frame is kept, `dropout` p of the
-    feed-forward layers (§2.1: 5-10 %).
+    feed-forward layers (§2.1: 5-10 %). Raises ValueError for an impossible size.
     """
 
     inputs: int
@@ -29,6 +29,14 @@ class ModelSettings:
     context: int = 9
     stride: int = 1
     dropout: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "characters", "hidden", "context", "stride"):
+            value, least = getattr(self, name), 0 if name == "context" else 1
+            if type(value) is not int or value < least:
+                raise ValueError(f"{name} = {value!r} must be a whole number of at least {least}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout = {self.dropout!r} must be at least 0 and below 1")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter's name, as in the paper, and its shape; weights are (out, in)."""

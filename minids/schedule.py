@@ -3,7 +3,7 @@
 
 def learning_rate(first: float, anneal: float, epoch: int) -> float:
     """ε after `epoch` whole epochs: divided by a constant factor after each (§5)."""
-    return first / anneal**epoch
+    return first * anneal**-epoch
 
 
 def momentum(last: float, ramp: int, epoch: int) -> float:

@@ -1,6 +1,7 @@
 """Letters and numbers: the alphabet, its blank, and the collapse of a path of frames into a text."""
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -22,8 +23,8 @@ class Alphabet:
         if not self.symbols or "" in self._index:
             raise ValueError("the alphabet has no symbols, or an empty one")
         if len(self._index) != len(self.symbols):
-            twice = sorted({s for s in self.symbols if self.symbols.count(s) > 1})
-            raise ValueError(f"the alphabet names {twice[0]!r} twice")
+            (twice, _), *_ = Counter(self.symbols).most_common(1)
+            raise ValueError(f"the alphabet names {twice!r} twice")
 
     def __len__(self) -> int:
         return len(self.symbols) + 1

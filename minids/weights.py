@@ -13,7 +13,7 @@ import numpy as np
 
 from minids.errors import InputError, reason
 from minids.features import Features
-from minids.files import atomic_write
+from minids.files import atomic_write, open_file
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
 
@@ -68,6 +68,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
     from safetensors import SafetensorError, safe_open
 
     try:
+        open_file(path).close()  # safe_open has no words for a folder or a pipe
         with safe_open(path, framework="numpy") as file:
             header = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
             if header.get("format") != FORMAT:
