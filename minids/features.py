@@ -19,6 +19,12 @@ FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance
 LEAST_DEVIATION = 0.05  # a bin that never changes is divided by this; speech's deviation is 3 or 4
 KINDS = ("filterbank", "spectrogram")
 NORMALISATIONS = ("corpus", "speaker", "utterance")
+LIMITS: dict[str, tuple] = {  # the type and the highest value; all are above 0
+    "rate": (int, 192_000),
+    "bands": (int, 10_000),
+    "window_ms": (int | float, 1000),
+    "hop_ms": (int | float, 1000),
+}
 
 
 def level(samples: np.ndarray) -> np.ndarray:
@@ -138,9 +144,10 @@ class Features:
                 raise InputError(
                     f"{name} = {getattr(self, name)!r} is unknown; use one of {', '.join(known)}"
                 )
-        for name in ("rate", "bands", "window_ms", "hop_ms"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} = {getattr(self, name)!r} is impossible; it must be above 0")
+        for name, (kind, most) in LIMITS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or not 0 < value <= most:
+                raise InputError(f"{name} = {value!r} is impossible; it must be above 0, at most {most}")
         if self.window < 2 or self.hop < 1:
             raise InputError(
                 f"window_ms = {self.window_ms}, hop_ms = {self.hop_ms}: too short at {self.rate} Hz"
