@@ -135,7 +135,8 @@ class DeepSpeech:
         ops.affine_forward(a["h1"], p["W2"], p["b2"], True, self._drop[2], a["h2"])
         ops.affine_forward(a["h2"], p["W3"], p["b3"], True, self._drop[3], a["h3"])
         ops.affine_forward(a["h3"], p["W4"], p["b4"], False, None, a["z4"])
-        ops.birnn_forward(a["z4"], p["Wr_f"], p["Wr_b"], self._lengths, a["h4"], a["hf"], a["hb"])
+        recurrent = room("recurrent", 2, H, H + 2 * B)
+        ops.birnn_forward(a["z4"], p["Wr_f"], p["Wr_b"], self._lengths, a["h4"], a["hf"], a["hb"], recurrent)
         ops.affine_forward(a["h4"], p["W5"], p["b5"], True, self._drop[5], a["h5"])
         ops.affine_forward(a["h5"], p["W6"], p["b6"], False, None, a["z6"])
         return ops.log_softmax_forward(a["z6"], room("log_probs", T, B, s.characters))
@@ -150,7 +151,8 @@ class DeepSpeech:
             one, a["h4"], p["W5"], a["h5"], True, self._drop[5], True, one, two, g["W5"], g["b5"]
         )
         recurrence = (a["hf"], a["hb"], p["Wr_f"], p["Wr_b"], self._lengths)
-        ops.birnn_backward(two, *recurrence, one, three, one, g["Wr_f"], g["Wr_b"])
+        recurrent = room("recurrent", 2, H, H + 2 * B)
+        ops.birnn_backward(two, *recurrence, one, three, one, g["Wr_f"], g["Wr_b"], recurrent)
         ops.affine_backward(one, a["h3"], p["W4"], a["z4"], False, None, True, one, two, g["W4"], g["b4"])
         ops.affine_backward(
             two, a["h2"], p["W3"], a["h3"], True, self._drop[3], True, two, one, g["W3"], g["b3"]

@@ -6,19 +6,14 @@ from numba import get_num_threads, njit, prange
 from minids.ops.common import CLIP, mix
 from minids.ops.cpu.blas import product
 
-_ROWS = (
-    256  # of a block: enough for BLAS to work at full speed, few enough to be still in the cache for the clip
-)
+_ROWS = 512  # at most, of a block: BLAS is at full speed from there on
 _CLIP = np.float32(CLIP)
 _NO_KEYS = np.zeros(0, np.uint32)
 _mix = njit(mix)
 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None):
-    """As the reference:
-
-    y = x Wᵀ + b, clipped, dropped. Clip and mask are done while a block is in the cache.
-    """
+    """y = x Wᵀ + b, clipped, dropped, as the reference; clip and mask while a block is in the cache."""
     T, B, D = x.shape
     y = np.empty((T, B, len(b)), np.float32) if out is None else out
     keys, threshold, scale = _parts(dropout)
@@ -52,7 +47,10 @@ def _parts(dropout):
 
 
 def _block(rows):
-    return max(1, min(_ROWS, -(-rows // get_num_threads())))
+    """Rows of a block: the same number of blocks for every thread, and at most 512 rows in each."""
+    threads = get_num_threads()
+    blocks = threads * max(1, -(-rows // (threads * _ROWS)))
+    return max(1, -(-rows // blocks))
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -62,17 +60,28 @@ def _forward(x, W, b, clip, keys, threshold, scale, y, size):
         block = y[i * size : (i + 1) * size]
         product(x[i * size : (i + 1) * size], False, W, True, block, 0)
         for r in range(len(block)):
-            for u in range(H):
-                block[r, u] += b[u]
-            if clip:
-                for u in range(H):
-                    block[r, u] = min(max(block[r, u], np.float32(0)), _CLIP)
+            _activate(block[r], b, clip)
             if len(keys):
                 t, utterance = divmod(i * size + r, len(keys))
-                first = np.uint32(keys[utterance] + np.uint32(t * H))
-                for u in range(H):
-                    kept = _mix(np.uint32(first + np.uint32(u))) >= threshold
-                    block[r, u] *= scale if kept else np.float32(0)
+                _drop(block[r], np.uint32(keys[utterance] + np.uint32(t * H)), threshold, scale)
+
+
+@njit(cache=True)
+def _activate(y, b, clip):
+    """A row of y ← g(y + b), or y + b."""
+    if clip:
+        for u in range(len(y)):
+            y[u] = min(max(y[u] + b[u], np.float32(0)), _CLIP)
+    else:
+        for u in range(len(y)):
+            y[u] += b[u]
+
+
+@njit(cache=True)
+def _drop(y, first, threshold, scale):
+    for u in range(len(y)):
+        kept = _mix(np.uint32(first + np.uint32(u))) >= threshold
+        y[u] *= scale if kept else np.float32(0)
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -83,21 +92,28 @@ def _gate(dy, y, clip, scale, dz, db, threads):
     """
     rows, H = y.shape
     width = (H + threads - 1) // threads
-    top = _CLIP * scale
     for i in prange(threads):
-        first, last = i * width, min((i + 1) * width, H)
-        for u in range(first, last):
-            db[u] = 0
+        own = slice(i * width, min((i + 1) * width, H))
+        db[own] = 0
         for r in range(rows):
-            if clip:
-                for u in range(first, last):
-                    open_ = y[r, u] > 0 and y[r, u] < top
-                    dz[r, u] = dy[r, u] * scale if open_ else np.float32(0)
-            else:
-                for u in range(first, last):
-                    dz[r, u] = dy[r, u]
-            for u in range(first, last):
-                db[u] += dz[r, u]
+            _gate_row(dy[r, own], y[r, own], clip, scale, dz[r, own], db[own])
+
+
+@njit(cache=True)
+def _gate_row(dy, y, clip, scale, dz, db):
+    if clip:
+        top = _CLIP * scale
+        for u in range(len(y)):
+            d = dy[u] * scale  # read first, then chosen: with a branch around it there are no vectors
+            d = d if y[u] > np.float32(0) else np.float32(0)
+            d = d if y[u] < top else np.float32(0)
+            dz[u] = d
+            db[u] += d
+    else:
+        for u in range(len(y)):
+            d = dy[u]
+            dz[u] = d
+            db[u] += d
 
 
 def weight_gradient(dz, x, dW):

@@ -38,7 +38,7 @@ def affine_backward(
     else:
         dz[...] = dy
     rows = dz.reshape(-1, dz.shape[-1])  # (T B, H)
-    np.matmul(rows.T, x.reshape(len(rows), -1), out=dW)
+    np.matmul(rows.T, x.reshape(-1, x.shape[-1]), out=dW)
     np.sum(rows, axis=0, out=db)
     if input_gradient:
         dx = np.empty_like(x) if dx is None else dx

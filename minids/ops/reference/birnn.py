@@ -8,7 +8,7 @@ import numpy as np
 from minids.ops.common import CLIP
 
 
-def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None):
+def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, room=None):
     """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb.
 
     z (T, B, H), Wr (H, H), lengths (B,) -> h, hf, hb (T, B, H). States before the first and after the last
@@ -28,7 +28,9 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None):
     return h, hf, hb
 
 
-def birnn_backward(dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, dWr_f=None, dWr_b=None):
+def birnn_backward(
+    dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, dWr_f=None, dWr_b=None, room=None
+):
     """δf_t = (dh_t + Wr_fᵀ δf_{t+1}) ⊙ g'(zf_t),  t = T … 1;   dWr_f = Σ_{t≥2} δf_t hf_{t-1}ᵀ
     δb_t = (dh_t + Wr_bᵀ δb_{t-1}) ⊙ g'(zb_t),  t = 1 … T;   dWr_b = Σ_{t<T} δb_t hb_{t+1}ᵀ;   dz = δf + δb.
 
