@@ -21,8 +21,8 @@ KINDS = ("filterbank", "spectrogram")
 NORMALISATIONS = ("corpus", "speaker", "utterance")
 LIMITS: dict[str, tuple] = {  # the type and the highest value; all are above 0
     "rate": (int, 192_000),
-    "bands": (int, 10_000),
-    "window_ms": (int | float, 1000),
+    "bands": (int, 1000),
+    "window_ms": (int | float, 200),
     "hop_ms": (int | float, 1000),
 }
 
