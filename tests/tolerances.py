@@ -18,3 +18,11 @@ FLOAT32_LOG = 1e-3
 FLOAT32_SUM = 1e-5
 # Log powers of a louder copy: its samples are rounded anew, and the floor is reached by other roundings.
 SCALE_INVARIANCE = 1e-3
+# Float32 states through a few hundred frames of a recurrence that keeps errors, neither growing nor forgetting them.
+FLOAT32_RECURRENCE = 1e-4
+# CTC in float32: a loss is a sum of T numbers, relative to itself.
+CTC_FLOAT32_LOSS = 1e-5
+# Its gradient's entries lie between -1 and 1; some forty frames of additions.
+CTC_FLOAT32_GRADIENT = 1e-5
+# The same after 3000 frames that contradict their text: posteriors are differences of log-probabilities of up to 1e5.
+CTC_FLOAT32_LONG = 1e-3

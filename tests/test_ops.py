@@ -1,0 +1,381 @@
+"""The grid: the same names in every backend, the fast one against the plain one, over awkward shapes."""
+
+import inspect
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.special import log_softmax
+
+from minids import ops
+from minids.gradcheck import relative_error
+from minids.ops.common import CLIP, Dropout, key, least_frames, strided
+from tests.tolerances import FLOAT32_RECURRENCE, FLOAT32_SUM
+
+BACKENDS = pytest.mark.parametrize("backend", ops.BACKENDS)
+SHAPES = pytest.mark.parametrize(  # T, B, H
+    ("T", "B", "H"), [(1, 1, 1), (1, 33, 7), (13, 1, 33), (9, 33, 5), (0, 2, 3), (300, 2, 17), (30, 4, 64)]
+)
+REFERENCE = ops.load("reference")
+
+
+def normal(rng, *shape, scale=1.0):
+    return (scale * rng.normal(size=shape)).astype(np.float32)
+
+
+def uneven(rng, T, B):
+    """Lengths from 0 to T, both among them where there is room."""
+    lengths = rng.integers(0, T + 1, B).astype(np.int32)
+    lengths[:1], lengths[1:2] = T, 0
+    return lengths
+
+
+def poisoned(x, lengths):
+    """A copy with NaN past every length."""
+    x = x.copy()
+    for b, n in enumerate(lengths):
+        x[n:, b] = np.nan
+    return x
+
+
+def doubles(*arrays):
+    return [
+        a.astype(np.float64) if isinstance(a, np.ndarray) and a.dtype == np.float32 else a for a in arrays
+    ]
+
+
+def assert_near(got, expected, tolerance):
+    for a, b in zip(got, expected, strict=True):
+        assert a.shape == b.shape
+        if a.size:
+            assert relative_error(a, b) <= tolerance
+
+
+def test_every_backend_has_the_same_operations_and_arguments():
+    for backend in ops.BACKENDS:
+        grid = ops.load(backend)
+        assert grid.__all__ == REFERENCE.__all__
+        for name in set(grid.__all__) - {"arrays"}:
+            ours, reference = getattr(grid, name), getattr(REFERENCE, name)
+            assert inspect.signature(ours) == inspect.signature(reference), f"{backend}.{name}"
+            assert ours.__module__.startswith(f"minids.ops.{backend}.")
+
+
+def test_an_unknown_backend_is_named():
+    with pytest.raises(ValueError, match="no backend 'tpu'; choose one of reference, cpu"):
+        ops.load("tpu")
+
+
+def test_the_products_inside_numbas_threads_have_one_thread_each():
+    from threadpoolctl import threadpool_info
+
+    ops.load("cpu")
+    libraries = [lib for lib in threadpool_info() if lib["user_api"] == "blas" and "scipy" in lib["filepath"]]
+    if not libraries:
+        pytest.skip("SciPy has no BLAS of its own here")
+    assert [lib["num_threads"] for lib in libraries] == [1] * len(libraries)
+
+
+# Context
+
+
+@BACKENDS
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("C", [0, 1, 4])
+@pytest.mark.parametrize(("T0", "B", "F"), [(1, 1, 1), (7, 3, 5), (12, 33, 2)])
+def test_context_gathers_the_neighbours(backend, C, stride, T0, B, F):
+    rng = np.random.default_rng(1)
+    frames, lengths = normal(rng, T0, B, F), uneven(rng, T0, B)
+    got = ops.load(backend).context_forward(poisoned(frames, lengths), lengths, C, stride)
+    assert got.shape == (math.ceil(T0 / stride), B, (2 * C + 1) * F)
+    for t in range(len(got)):
+        for b in range(B):
+            for c in range(2 * C + 1):
+                at = stride * t - C + c
+                inside = stride * t < lengths[b] and 0 <= at < lengths[b]
+                expected = frames[at, b] if inside else np.zeros(F)
+                np.testing.assert_array_equal(got[t, b, c * F : (c + 1) * F], expected)
+
+
+# A layer of weights
+
+
+@SHAPES
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_affine_on_the_cpu_is_the_reference(T, B, H, clip, rate):
+    rng = np.random.default_rng(2)
+    D = 2 * H + 1
+    x, W, b, dy = (
+        normal(rng, T, B, D),
+        normal(rng, H, D, scale=8),
+        normal(rng, H, scale=8),
+        normal(rng, T, B, H),
+    )
+    dropout = Dropout(rate, rng.integers(0, 2**32, B, np.uint32)) if rate else None
+    cpu = ops.load("cpu")
+    y = cpu.affine_forward(x, W, b, clip, dropout)
+    x64, W64, b64, dy64, y64 = doubles(x, W, b, dy, y)
+    assert_near([y], [REFERENCE.affine_forward(x64, W64, b64, clip, dropout)], FLOAT32_SUM)
+    got = cpu.affine_backward(dy, x, W, y, clip, dropout)  # of the same y, so that both see the same gates
+    assert_near(got, REFERENCE.affine_backward(dy64, x64, W64, y64, clip, dropout), FLOAT32_SUM)
+
+
+def test_affine_on_the_cpu_whichever_side_of_the_weights_is_longer():
+    rng = np.random.default_rng(3)
+    cpu = ops.load("cpu")
+    for H, D in ((3, 40), (40, 3), (1, 9), (9, 1)):
+        x, W, dy = normal(rng, 50, 3, D), normal(rng, H, D), normal(rng, 50, 3, H)
+        got = cpu.affine_backward(dy, x, W, dy)
+        assert_near(got, REFERENCE.affine_backward(*doubles(dy, x, W, dy)), FLOAT32_SUM)
+
+
+@BACKENDS
+def test_affine_leaves_out_the_gradient_of_data(backend):
+    rng = np.random.default_rng(4)
+    x, W, dy = normal(rng, 5, 2, 3), normal(rng, 4, 3), normal(rng, 5, 2, 4)
+    grid = ops.load(backend)
+    dx, dW, db = grid.affine_backward(dy, x, W, dy, input_gradient=False)
+    assert dx is None
+    assert_near([dW, db], grid.affine_backward(dy, x, W, dy)[1:], 0)
+
+
+@BACKENDS
+def test_the_gate_is_open_between_the_kinks_alone(backend):
+    """z = -1, 0, 1, 20, 21: only 1 lets the gradient through."""
+    grid = ops.load(backend)
+    z = np.array([-1, 0, 1, 20, 21], np.float32)
+    one, W, none = (
+        np.ones((1, 1, 1), np.float32),
+        np.zeros((5, 1), np.float32),
+        Dropout(0.05, np.zeros(1, np.uint32)),
+    )
+    y = grid.affine_forward(one, W, z, True)
+    np.testing.assert_array_equal(y[0, 0], [0, 0, 1, 20, 20])
+    np.testing.assert_array_equal(grid.affine_backward(np.ones_like(y), one, W, y, True)[2], [0, 0, 1, 0, 0])
+    y = grid.affine_forward(one, W, z, True, none)
+    db = grid.affine_backward(np.ones_like(y), one, W, y, True, none)[2]
+    assert db[3] == db[4] == 0, "a clipped unit that dropout has scaled to 20 / (1 - p) is still clipped"
+
+
+# Dropout
+
+
+def masks(backend, rate, keys, T, H):
+    """What dropout makes of ones: (T, B, H)."""
+    x, W = np.ones((T, len(keys), 1), np.float32), np.ones((H, 1), np.float32)
+    dropout = Dropout(rate, np.array(keys, np.uint32))
+    return ops.load(backend).affine_forward(x, W, np.zeros(H, np.float32), True, dropout)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
+def test_dropout_drops_the_same_units_on_every_backend(rate):
+    keys = [0, 1, 2**31, 2**32 - 1, key(3, 1, 4)]
+    reference, cpu = (masks(backend, rate, keys, 301, 7) for backend in ("reference", "cpu"))
+    np.testing.assert_array_equal(reference, cpu)
+    assert set(np.unique(reference)) == {np.float32(0), np.float32(1 / (1 - rate))}
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
+def test_dropout_is_a_fair_coin(rate):
+    """To five deviations: the rate, the expectation, and neighbours that know nothing of each other."""
+    dropped = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128) == 0  # (T, B, H)
+
+    def within(share, expected, count):
+        assert abs(share - expected) < 5 * math.sqrt(expected * (1 - expected) / count)
+
+    within(dropped.mean(), rate, dropped.size)
+    for axis in range(3):
+        pairs = dropped.take(range(1, dropped.shape[axis]), axis) & dropped.take(
+            range(dropped.shape[axis] - 1), axis
+        )
+        within(pairs.mean(), rate**2, pairs.size)
+    kept = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128)
+    assert abs(kept.mean() - 1) < 5 * math.sqrt(rate / (1 - rate) / kept.size)
+
+
+def test_dropout_belongs_to_the_utterance_not_to_its_place_in_the_batch():
+    together, alone = masks("cpu", 0.3, [5, 6, 7], 20, 9), masks("cpu", 0.3, [6], 11, 9)
+    np.testing.assert_array_equal(together[:11, 1:2], alone)
+    assert (together[:, 0] != together[:, 1]).any()
+
+
+def test_keys_tell_every_number_and_their_order():
+    numbers = [(a, b, c) for a in range(12) for b in range(12) for c in range(12)]
+    assert len({key(*n) for n in numbers}) == len(numbers)
+    assert all(0 <= key(*n) < 2**32 for n in numbers)
+    assert key(2**32 + 1) == key(1), "numbers count modulo 2^32"
+    bits = np.array([bin(key(5, n)).count("1") for n in range(2000)])
+    assert abs(bits.mean() - 16) < 5 * math.sqrt(8 / 2000)
+
+
+# The recurrence
+
+
+@SHAPES
+def test_birnn_on_the_cpu_is_the_reference(T, B, H):
+    rng = np.random.default_rng(5)
+    lengths = uneven(rng, T, B)
+    z, dh = normal(rng, T, B, H, scale=9), normal(rng, T, B, H)
+    Wr_f, Wr_b = normal(rng, H, H, scale=0.7 / math.sqrt(H)), normal(rng, H, H, scale=0.7 / math.sqrt(H))
+    cpu = ops.load("cpu")
+    h, hf, hb = cpu.birnn_forward(poisoned(z, lengths), Wr_f, Wr_b, lengths)
+    z64, f64, b64, dh64, hf64, hb64 = doubles(z, Wr_f, Wr_b, dh, hf, hb)
+    assert_near((h, hf, hb), REFERENCE.birnn_forward(z64, f64, b64, lengths), FLOAT32_RECURRENCE)
+    got = cpu.birnn_backward(poisoned(dh, lengths), hf, hb, Wr_f, Wr_b, lengths)
+    expected = REFERENCE.birnn_backward(dh64, hf64, hb64, f64, b64, lengths)
+    assert_near(got, expected, FLOAT32_RECURRENCE)
+
+
+@BACKENDS
+def test_birnn_is_zero_past_the_end_whatever_the_padding_holds(backend):
+    rng = np.random.default_rng(6)
+    grid, lengths = ops.load(backend), np.array([6, 0, 3, 1], np.int32)
+    z, dh, Wr_f, Wr_b = (
+        normal(rng, 6, 4, 5, scale=9),
+        normal(rng, 6, 4, 5),
+        normal(rng, 5, 5),
+        normal(rng, 5, 5),
+    )
+    states = grid.birnn_forward(poisoned(z, lengths), Wr_f, Wr_b, lengths)
+    gradients = grid.birnn_backward(poisoned(dh, lengths), *states[1:], Wr_f, Wr_b, lengths)
+    assert_near(states, grid.birnn_forward(z, Wr_f, Wr_b, lengths), 0)
+    assert_near(gradients, grid.birnn_backward(dh, *states[1:], Wr_f, Wr_b, lengths), 0)
+    for b, n in enumerate(lengths):
+        for x in (*states, gradients[0]):
+            assert not x[n:, b].any()
+            assert x[:n, b].any() or n == 0
+
+
+# Log-probabilities, the step, the norm
+
+
+@BACKENDS
+def test_log_softmax_is_scipys(backend):
+    rng = np.random.default_rng(7)
+    z = normal(rng, 5, 3, 29, scale=30)
+    z[0, 0] = 0
+    z[1, 0, :] = [-3e4] * 28 + [3e4]
+    z[2, 0, 4] = -np.inf
+    got = ops.load(backend).log_softmax_forward(z)
+    np.testing.assert_allclose(
+        got, log_softmax(z.astype(np.float64), axis=-1), rtol=FLOAT32_SUM, atol=FLOAT32_SUM
+    )
+
+
+@BACKENDS
+def test_nesterov_is_the_methods_two_points(backend):
+    """v ← μ v - ε ∇f(θ + μ v), θ ← θ + v, on f = Σ a θ² / 2: ours walks along θ + μ v."""
+    a = np.linspace(0.1, 3, 50)
+    theta, v, rate, momentum = np.linspace(-1, 1, 50), np.zeros(50), 0.1, 0.9
+    params, velocity = theta.astype(np.float32), np.zeros(50, np.float32)
+    nesterov = ops.load(backend).nesterov
+    for _ in range(30):
+        v = momentum * v - rate * a * (theta + momentum * v)
+        theta = theta + v
+        # half the rate, twice the gradient's scale: the same step
+        nesterov(params, (a * params).astype(np.float32), velocity, rate / 2, momentum, scale=2.0)
+        np.testing.assert_allclose(params, theta + momentum * v, atol=FLOAT32_SUM)
+        np.testing.assert_allclose(velocity, v, atol=FLOAT32_SUM)
+
+
+@BACKENDS
+def test_norm_is_summed_in_double_precision(backend):
+    norm = ops.load(backend).norm
+    assert norm(np.array([3, 4], np.float32)) == 5
+    assert norm(np.zeros(0, np.float32)) == 0
+    x = np.full(1_000_001, 1e-3, np.float32)
+    x[0] = 1e25  # its square is beyond float32
+    assert norm(x) == pytest.approx(1e25, rel=1e-7)
+    x[0] = 1e-3
+    assert norm(x) == pytest.approx(float(np.float32(1e-3)) * math.sqrt(len(x)), rel=1e-12)
+    assert math.isnan(norm(np.array([1, np.nan], np.float32)))
+
+
+@BACKENDS
+def test_not_a_number_is_never_swallowed(backend):
+    """A clip must not turn NaN into 0 or 20: training would go on with a broken network."""
+    grid, nan, ones = ops.load(backend), np.full((2, 1, 3), np.nan, np.float32), np.ones((3, 3), np.float32)
+    assert np.isnan(grid.affine_forward(nan, ones, np.zeros(3, np.float32), True)).all()
+    assert np.isnan(grid.birnn_forward(nan, ones, ones, np.array([2], np.int32))[0]).all()
+    z = np.array([[[0, np.nan, 1]], [[0, np.inf, 1]]], np.float32)
+    with np.errstate(invalid="ignore"):
+        log_probs = grid.log_softmax_forward(z)
+        losses, _ = grid.ctc(log_probs, *(np.array(a, np.int32) for a in ([2], [[1]], [1])))
+    assert np.isnan(log_probs).all()
+    assert np.isnan(losses).all()
+
+
+# Where results go
+
+
+def calls(grid):
+    """Every operation that makes arrays: its arguments, and the shapes of its outputs."""
+    rng = np.random.default_rng(8)
+    T, B, H, K, U, C = 6, 3, 4, 5, 2, 1
+    lengths, label_lengths = np.array([6, 2, 4], np.int32), np.array([2, 1, 0], np.int32)
+    x, W, b, dy = normal(rng, T, B, H), normal(rng, H, H, scale=9), normal(rng, H), normal(rng, T, B, H)
+    y, Wr_f, Wr_b = grid.affine_forward(x, W, b, True), normal(rng, H, H), normal(rng, H, H)
+    _, hf, hb = grid.birnn_forward(y, Wr_f, Wr_b, lengths)
+    log_probs = grid.log_softmax_forward(normal(rng, T, B, K))
+    labels, full, square = np.array([[1, 2], [3, 0], [0, 0]], np.int32), (T, B, H), (H, H)
+    return {
+        "context_forward": ((x, lengths, C, 2), [(3, B, 3 * H)]),
+        "affine_forward": ((x, W, b, True, None), [full]),
+        "affine_backward": ((dy, x, W, y, True, None, True), [full, full, square, (H,)]),
+        "birnn_forward": ((y, Wr_f, Wr_b, lengths), [full] * 3),
+        "birnn_backward": ((dy, hf, hb, Wr_f, Wr_b, lengths), [full] * 3 + [square] * 2),
+        "log_softmax_forward": ((log_probs,), [(T, B, K)]),
+        "ctc": ((log_probs, lengths, labels, label_lengths), [(B,), (T, B, K), (B, T, 2 * U + 5)]),
+    }
+
+
+@BACKENDS
+@pytest.mark.parametrize("name", calls(REFERENCE))
+def test_outputs_are_the_last_arguments_and_are_overwritten(backend, name):
+    grid = ops.load(backend)
+    arguments, shapes = calls(grid)[name]
+    before = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
+    fresh, given = getattr(grid, name)(*arguments), [np.full(shape, np.float32(1e9)) for shape in shapes]
+    returned = getattr(grid, name)(*arguments, *given)
+    if not isinstance(fresh, tuple):
+        fresh, returned = (fresh,), (returned,)
+    for one, other in zip(returned, fresh, strict=True):
+        assert any(one is out for out in given), "the returned array is one that was given"
+        np.testing.assert_array_equal(one, other)
+    for was, argument in zip(before, arguments, strict=True):
+        np.testing.assert_array_equal(was, argument)
+
+
+@BACKENDS
+def test_gradients_may_be_written_where_the_incoming_one_was(backend):
+    """As the model does, to need three buffers instead of eight."""
+    grid = ops.load(backend)
+    (dy, x, W, y, *options), _ = calls(grid)["affine_backward"]
+    assert_near(
+        grid.affine_backward(dy.copy(), x, W, y, *options, dy), grid.affine_backward(dy, x, W, y, *options), 0
+    )
+    arguments, (full, *_) = calls(grid)["birnn_backward"]
+    room = np.empty(full, np.float32)
+    assert_near(grid.birnn_backward(*arguments, room, None, room), grid.birnn_backward(*arguments), 0)
+
+
+# Lengths
+
+
+def test_frames_after_the_stride_and_frames_for_a_text():
+    for T0 in range(12):
+        for stride in (1, 2, 3, 4):
+            assert strided(T0, stride) == len(range(0, T0, stride))
+    np.testing.assert_array_equal(strided(np.array([0, 1, 5]), 2), [0, 1, 3])
+    for label, frames in (([], 0), ([1], 1), ([1, 2], 2), ([1, 1], 3), ([1, 1, 1], 5), ([1, 1, 2, 2, 1], 7)):
+        assert least_frames(label) == frames
+    assert CLIP == 20
+
+
+def test_the_reference_needs_no_compiler():
+    """It is to be read and stepped through: plain NumPy."""
+    script = "import sys; from minids import ops; ops.load('reference'); sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0
