@@ -23,7 +23,7 @@ _EDGE = 2  # cells of log 0 on either side of a row, for s-2 and s+2
 
 
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, room=None):
-    """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as the reference; an impossible text: loss inf, gradient 0."""
+    """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as the reference; an impossible text has loss inf."""
     T, B, _ = log_probs.shape
     losses = np.empty(B, np.float32) if losses is None else losses
     dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
@@ -137,7 +137,7 @@ def _posterior(alpha, beta, shift, gamma):
 def _gradient(log_y_t, gamma, states, dlogits_t):
     """dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s).
 
-    A frame's γ sum to 1. After thousands of frames in float32 they may all miss that by the same 1 %, which is
+    A frame's γ sum to 1. After thousands of frames in float32 all may miss that by the same 1 %, which is
     taken out here.
     """
     total, blank = np.float32(0), np.float32(0)
