@@ -14,11 +14,16 @@ import numpy as np
 
 from minids.errors import InputError
 
-BLOCK = 256  # frames that go through all steps together, so that each finds them in the L2 cache
+BLOCK = 256  # frames that go through all steps together, so that each finds them in the L2 cache (1 MB)
 FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance's mean is silence
 LEAST_DEVIATION = 0.05  # a bin that never changes is divided by this; speech's deviation is 3 or 4
 KINDS = ("filterbank", "spectrogram")
 NORMALISATIONS = ("corpus", "speaker", "utterance")
+
+# glibc gives freed memory back to the system until it has seen an array of this size come and go. Without it
+# every block's arrays are mapped and zeroed anew, which can take longer than all the arithmetic.
+np.empty(1 << 24, np.uint8)
+
 LIMITS: dict[str, tuple] = {  # the type and the highest value; all are above 0
     "rate": (int, 192_000),
     "bands": (int, 1000),
@@ -192,8 +197,8 @@ class Features:
                 for bins, bands, weights in self._blocks:
                     np.matmul(power[:, bins], weights, out=block[:, bands])
                 power = block
-            np.add(power, np.float32(FLOOR), out=block)
-            np.log(block, out=block)
+            power += np.float32(FLOOR)
+            np.log(power, out=block)
         return x
 
     def __call__(

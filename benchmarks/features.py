@@ -1,0 +1,127 @@
+"""Features of an hour of speech in clips of 10 s: minids beside torch.stft and a logarithm, side by side.
+
+    python -m benchmarks.features --threads 1 2
+
+Each takes turns in a process of its own. torch.stft is asked in three ways: the power as re² + im² and as
+|X|², with the threads inside torch, and re² + im² with the clips shared out to Python threads of one torch
+thread each (`pool`), which is how minids uses more than one. `bands` are the product with our filter bank
+before the logarithm. Ours takes out the offset and the total power of every clip besides; theirs does not.
+First their frames are compared with ours.
+"""
+
+import argparse
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from benchmarks.machine import apart, headline, hold_threads, least, machine, milliseconds, rounds_apart, save
+from minids.features import FLOOR, Features, hann, level, linear_bands
+
+RATE, WINDOW, HOP, BANDS = 16_000, 320, 160, 80
+CLIP, CLIPS, HOUR = 10, 36, 3600  # seconds, clips of a round, seconds
+LOG_POWER = 1e-2  # float32 transforms differ by 1e-7 of the loudest bin, 1e-3 of the quietest
+
+
+def clips() -> list[np.ndarray]:
+    """The samples of a round, levelled, so that all ways lead to the same frames."""
+    rng = np.random.default_rng(0)
+    return [level(rng.standard_normal(RATE * CLIP).astype(np.float32)) for _ in range(CLIPS)]
+
+
+def ours(kind: str, threads: int):
+    """The way of the batches' prefetch: a clip a thread."""
+    return shared_out(Features(RATE, kind, BANDS).raw, clips(), threads)
+
+
+def theirs(form: str, threads: int):
+    """torch.stft + log of clip after clip."""
+    import torch
+
+    pooled = form in ("pool", "bands")
+    torch.set_num_threads(1 if pooled else threads)
+    window, bank = torch.from_numpy(hann(WINDOW)), torch.from_numpy(linear_bands(BANDS, WINDOW))
+
+    def frames(samples):
+        spectrum = torch.stft(samples, WINDOW, HOP, WINDOW, window, center=False, return_complex=True)
+        power = spectrum.abs() ** 2 if form == "|X|²" else spectrum.real**2 + spectrum.imag**2  # (n/2+1, T0)
+        return torch.log((bank.T @ power if form == "bands" else power) + FLOOR).T
+
+    return shared_out(frames, [torch.from_numpy(x) for x in clips()], threads if pooled else 1)
+
+
+def shared_out(function, sounds: list, threads: int):
+    """A call that works through the sounds, lets go of each one's frames, and returns the last one's."""
+    each = map if threads == 1 else ThreadPoolExecutor(threads).map
+    return lambda: deque(each(function, sounds), maxlen=1).pop()
+
+
+FORMS = {
+    "ours": (ours, "spectrogram"),
+    "torch, re²+im²": (theirs, "re²+im²"),
+    "torch, |X|²": (theirs, "|X|²"),
+    "torch, pool": (theirs, "pool"),
+    "ours, bands": (ours, "filterbank"),
+    "torch, bands": (theirs, "bands"),
+}
+
+
+def check() -> str:
+    """Their frames against ours; ends the program where they differ."""
+    words = []
+    for form in ("re²+im²", "|X|²", "bands"):
+        own = ours("filterbank" if form == "bands" else "spectrogram", 1)()
+        off = float(np.abs(theirs(form, 1)().numpy() - own).max())
+        if not off < LOG_POWER:
+            raise SystemExit(f"torch's {form} gives other frames than ours: {off:.1e} apart")
+        words.append(f"{form} {off:.0e}")
+    return "log powers apart from ours: " + "; ".join(words)
+
+
+def measure(threads: int, n: int) -> dict:
+    """Milliseconds (medians) for an hour of sound."""
+    ways = {name: way for name, way in FORMS.items() if threads > 1 or name != "torch, pool"}
+    makers = {name: (make, (form, threads)) for name, (make, form) in ways.items()}
+    seconds, memory = rounds_apart(makers, n)
+    hour = {name: [HOUR / (CLIP * CLIPS) * s for s in values] for name, values in seconds.items()}
+    ms = {name: milliseconds(values) for name, values in hour.items()}
+    return {"threads": threads, "ms": ms, "memory_mb": memory, "seconds": hour}
+
+
+def show(result: dict) -> None:
+    """A line for each competitor; bands are compared with bands and bins with bins."""
+    ms = result["ms"]
+    print(f"\n{result['threads']} threads{'ms an hour':>15}{'least':>9}{'/ ours':>9}{'peak MB':>9}")
+    for name, value in ms.items():
+        ratio = value / ms["ours, bands" if name.endswith("bands") else "ours"]
+        cells = [f"{value:.0f}", f"{least(result['seconds'][name]):.0f}", f"{ratio:.2f}"]
+        print(f"{name:15}" + "".join(f"{cell:>9}" for cell in [*cells, f"{result['memory_mb'][name]:.0f}"]))
+    best = min(value for name, value in ms.items() if name.startswith("torch") and not name.endswith("bands"))
+    ratios = best / ms["ours"], best / ms["ours, bands"]
+    print(
+        "torch.stft + log at its best / our spectrogram {:.2f}, / our bands {:.2f}".format(*ratios),
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
+    options = parser.parse_args()
+    print(headline(machine()), flush=True)
+    hold_threads(1)
+    print(apart(check))
+    results = []
+    for threads in options.threads:
+        hold_threads(threads)
+        results.append(measure(threads, options.rounds))
+        show(results[-1])
+    save(options.json, {"features": results})
+
+
+if __name__ == "__main__":
+    main()
