@@ -1,0 +1,67 @@
+"""Spoken digits (Free Spoken Digit Dataset, 3000 recordings of 6 speakers): train and score, in a few
+minutes.
+
+    python examples/fsdd.py official      the official split: the test speakers are heard in training
+    python examples/fsdd.py speakers      speakers that were never heard
+
+It reads the manifests in $MINIDS_DATA/fsdd, or those that `minids data import fsdd ROOT --out DIR` wrote,
+named with --data DIR.
+"""
+
+import argparse
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from minids import Recognizer
+from minids.corpus.manifest import read_manifest, write_manifest
+from minids.score import Evaluation
+from minids.settings import read_settings
+from minids.train import Trainer
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("split", choices=["official", "speakers"])
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("MINIDS_DATA", "data")) / "fsdd")
+    parser.add_argument("--run", type=Path, default=Path("runs"), help="where runs are kept")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    folder = arguments.run / f"fsdd-{arguments.split}-{arguments.seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    prefix = "speaker_" if arguments.split == "speakers" else ""
+    train = read_manifest(arguments.data / f"{prefix}train.jsonl")
+    if arguments.split == "official":
+        # Test is index 0 to 4 of every digit and speaker. The best epoch must not be chosen on it: 5 to 9 are
+        # for that.
+        write_manifest(folder / "dev.jsonl", [u for u in train if u.extra["index"] in range(5, 10)])
+        train = [u for u in train if u.extra["index"] >= 10]
+    else:
+        write_manifest(folder / "dev.jsonl", read_manifest(arguments.data / "speaker_dev.jsonl"))
+    write_manifest(folder / "train.jsonl", train)
+
+    settings = read_settings(HERE / "fsdd.toml")
+    settings = replace(
+        settings,
+        data=replace(
+            settings.data,
+            train=str(folder.resolve() / "train.jsonl"),
+            dev=str(folder.resolve() / "dev.jsonl"),
+        ),
+        train=replace(settings.train, seed=arguments.seed),
+    )
+    trainer = Trainer(settings, folder)
+    trainer.run()
+
+    test = read_manifest(arguments.data / f"{prefix}test.jsonl")
+    rows, _ = Recognizer.load(trainer.folder.best).recognise(test)
+    print(f"test, {arguments.split} split: WER {Evaluation(rows).wer}")
+
+
+if __name__ == "__main__":
+    main()
