@@ -4,7 +4,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from minids.weights import Saved, load_weights
 
 FREE = ("epochs", "checkpoint_minutes")  # what may change when a run goes on
 
+FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
+
 
 class RunFolder:
     """The files of one training run.
@@ -24,28 +26,23 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.last, self.best, self.metrics = (
-            path / "last.safetensors",
-            path / "best.safetensors",
-            path / "metrics.jsonl",
-        )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(
-                f"cannot make the folder {path}: {reason(error)}; choose another --run"
-            ) from error
+        self.last, self.best, self.metrics, self.picture = (path / name for name in FILES)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Raises InputError when another training is writing here.
+        """Make the folder, clear it of what a kill left half-written, and hold it; a new one goes again when
+        there is no checkpoint at the end.
 
-        The lock ends with the process, however it ends.
+        Raises InputError when another training is writing here. The lock ends with the process, however it
+        ends.
         """
         import fcntl
 
+        lock = self.path / "lock"
         try:
-            file = open(self.path / "lock", "w")  # noqa: SIM115
+            new = not self.path.exists()
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = open(lock, "w")  # noqa: SIM115
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {reason(error)}; choose another --run") from error
         with file:
@@ -55,7 +52,16 @@ class RunFolder:
                 raise InputError(
                     f"another training is running in {self.path}; choose another --run"
                 ) from None
-            yield
+            for name in FILES:
+                for half in self.path.glob(f".{name}.*.tmp"):
+                    half.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                if new and not self.last.exists():
+                    with suppress(OSError):
+                        lock.unlink()
+                        self.path.rmdir()
 
     def resume(self, settings: Settings, backend: str) -> Saved | None:
         """The checkpoint, or None in a new folder.
@@ -81,19 +87,6 @@ class RunFolder:
                     " change it back to go on, or choose another --run to begin anew"
                 )
         return saved
-
-    def rows(self, before: int) -> list[dict[str, Any]]:
-        """The metrics of the epochs before this one; a kill may have left a later row, or half of one."""
-        rows = []
-        if self.metrics.exists():
-            for line in self.metrics.read_text().splitlines():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    continue
-                if row.get("epoch", before + 1) <= before:
-                    rows.append(row)
-        return rows
 
     def write_rows(self, rows: list[dict[str, Any]]) -> None:
         with atomic_write(self.metrics) as file:

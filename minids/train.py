@@ -61,6 +61,8 @@ class Progress:
     norms: list[float] = field(default_factory=list)
     seconds: float = 0.0  # of this epoch, kills not counted
     trained: float = 0.0  # of the whole run
+    rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of the epochs done
+    skipped: list[tuple[int, str]] = field(default_factory=list)  # utterances of the training set, and why
 
     def next_epoch(self) -> None:
         self.epoch, self.batch, self.norms = self.epoch + 1, 0, []
@@ -112,7 +114,7 @@ class Trainer:
             say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
         self.saved, self.model, self.velocity = saved, saved.model, saved.state["velocity"]
         self.progress = Progress(**saved.notes["progress"])
-        self.rows = self.folder.rows(self.progress.epoch)
+        self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
         self.dev_batches = self.recognizer.batches(self.dev, t.batch_size)
 
@@ -148,10 +150,11 @@ class Trainer:
         names = [f"{self.train[i].path} ({self.train[i].where})" for i in batch.indices]
         if not np.isfinite(norm) or np.isnan(losses).any():
             bad = [name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)] or names
+            good = f"; {self.folder.last} still holds the last good weights"
             raise InputError(
                 f"epoch {p.epoch + 1}: the loss is not a number any more, first at {bad[0]};"
-                f" look at that recording, or lower learning_rate (now {t.learning_rate});"
-                f" {self.folder.last} still holds the last good weights"
+                f" look at that recording, or lower learning_rate (now {t.learning_rate})"
+                f"{good if self.folder.last.exists() else ''}"
             )
         for b, loss in enumerate(losses):
             if np.isinf(loss):
@@ -183,12 +186,12 @@ class Trainer:
             scored.wer.rate + scored.cer.rate / 1000
         )  # the word errors; while all words are wrong, the letters
         p.next_epoch()
-        self.rows.append(row)
+        p.rows.append(row)
         better = p.best is None or error < p.best
         if better:
             p.best, p.best_epoch = error, p.epoch
             save_weights(self.folder.best, self._for_use(row))
-        self.folder.write_rows(self.rows)
+        self.folder.write_rows(p.rows)
         self._save_last()
         self._tell_epoch(row, better)
 
@@ -229,6 +232,7 @@ class Trainer:
         }
 
     def _save_last(self) -> None:
+        self.progress.skipped = list(self.batches.skipped.items())
         self.saved.notes["progress"] = dict(vars(self.progress))
         save_weights(self.folder.last, self.saved)
 
@@ -288,7 +292,7 @@ class Trainer:
             if skipped:
                 count = f"{len(skipped)} of {len(batches.utterances)} {where} utterances"
                 say(f"{count} were skipped; `minids data doctor` names the remedy for each")
-        best = next(row for row in self.rows if row["epoch"] == p.best_epoch)
+        best = p.rows[p.best_epoch - 1]
         say(
             f"done: WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set after epoch {p.best_epoch};"
             f" {clock(p.trained)} of training; the model is {self.folder.best}"

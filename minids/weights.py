@@ -5,6 +5,7 @@ Loading one never runs code.
 """
 
 import json
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def save_weights(path: str | Path, saved: Saved) -> None:
         "alphabet": list(saved.alphabet.symbols),
         "notes": saved.notes,
     }
-    data = save(tensors, {name: json.dumps(value) for name, value in header.items()})
+    metadata = {name: json.dumps(value) for name, value in header.items()}
+    data = save(tensors, metadata | {"checksum": str(_checksum(metadata, tensors))})
     with atomic_write(path) as file:
         file.write(data)
 
@@ -70,40 +72,55 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
     try:
         open_file(path).close()  # safe_open has no words for a folder or a pipe
         with safe_open(path, framework="numpy") as file:
-            header = {name: json.loads(value) for name, value in (file.metadata() or {}).items()}
-            if header.get("format") != FORMAT:
-                raise InputError(f"{path} is not a minids model; give a file that `minids train` wrote")
+            metadata = file.metadata() or {}
+            if metadata.get("format") != json.dumps(FORMAT):
+                raise ValueError("`minids train` did not write it")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        checksum = metadata.pop("checksum", None)
+        if checksum is not None and checksum != str(_checksum(metadata, tensors)):
+            raise ValueError("it is not what was written: its checksum differs")
+        header = {name: json.loads(value) for name, value in metadata.items()}
         settings = ModelSettings(**header["model"])
         alphabet = Alphabet(header["alphabet"])
         features = Features.from_dict(header["features"])
         if settings.inputs != features.size or settings.characters != len(alphabet):
             raise ValueError("its network, features and alphabet do not fit one another")
-        for name in ("mean", "std"):
-            value = tensors.pop(f"features.{name}", None)
-            if value is not None and value.shape != (features.size,):
-                raise ValueError(f"features.{name} has the shape {value.shape}, expected {(features.size,)}")
-            setattr(features, name, value)
-        if features.normalise == "corpus" and features.mean is None:
-            raise ValueError("the features' mean is missing")
-        params = {}
-        for name, shape in settings.shapes().items():
-            params[name] = tensors.pop(name)
-            if params[name].shape != shape or params[name].dtype != np.float32:
-                raise ValueError(
-                    f"{name} is {params[name].dtype} {params[name].shape}, expected float32 {shape}"
-                )
-            if not np.isfinite(params[name]).all():
-                raise ValueError(f"{name} holds a number that is not finite")
+        if features.normalise == "corpus":
+            features.mean = _take(tensors, "features.mean", (features.size,))
+            features.std = _take(tensors, "features.std", (features.size,))
+        params = {name: _take(tensors, name, shape) for name, shape in settings.shapes().items()}
         model = DeepSpeech(settings, backend=backend)
         for name, value in params.items():
             model.params[name][...] = model.ops.arrays.from_host(value)
         return Saved(model, features, alphabet, tensors, header["notes"])
-    except InputError:
-        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a model that `minids train` wrote") from None
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError) as error:
+    except (
+        *(SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError),
+        *(RecursionError, MemoryError),
+    ) as error:
         raise InputError(
             f"{path} cannot be read as a model: {reason(error)}; copy it again or train anew"
         ) from error
+
+
+def _take(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Out of a file's tensors the one of this name. Raises ValueError when it cannot be."""
+    value = tensors.pop(name, None)
+    if value is None:
+        raise ValueError(f"it has no {name}")
+    if value.dtype != np.float32 or value.shape != shape:
+        raise ValueError(f"{name} is {value.dtype} {value.shape}, expected float32 {shape}")
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} holds a number that is not finite")
+    return value
+
+
+def _checksum(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> int:
+    """CRC-32 of all of a file: a disk or a copy that turned a bit is noticed, not learned from."""
+    checksum = zlib.crc32(json.dumps(metadata, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = np.ascontiguousarray(tensors[name])
+        checksum = zlib.crc32(f"{name} {value.dtype} {value.shape}".encode(), checksum)
+        checksum = zlib.crc32(value.data, checksum)
+    return checksum

@@ -37,9 +37,10 @@ def command(ctx: click.Context, settings: Path, run: Path | None, as_json: bool)
     try:
         trainer.run()
     except KeyboardInterrupt:
-        note(f"stopped; the same command goes on from the last checkpoint in {folder.path}")
+        saved = f"goes on from the last checkpoint in {folder.path}"
+        note(f"stopped; the same command {saved if folder.last.exists() else 'begins anew'}")
         ctx.exit(130)
-    with atomic_write(folder.path / "training.png") as file:
-        training(trainer.rows).savefig(file, format="png", dpi=150)
-    best = trainer.rows[trainer.progress.best_epoch - 1]
+    with atomic_write(folder.picture) as file:
+        training(trainer.progress.rows).savefig(file, format="png", dpi=150)
+    best = trainer.progress.rows[trainer.progress.best_epoch - 1]
     click.echo(json.dumps({"model": str(folder.best), **best}) if as_json else folder.best)
