@@ -95,13 +95,18 @@ class DeepSpeech:
 
         Frames past an utterance's length are not read. `keys` (B,) uint32, one per utterance and step of
         training, turn dropout on. The activations are kept for `backward`, and overwritten by the next
-        `forward`.
+        `forward`. Raises ValueError for frames or lengths that do not fit.
         """
         log_probs = self._forward(frames, lengths, keys)
         return self.ops.arrays.to_host(log_probs).copy(), strided(lengths, self.settings.stride)
 
     def backward(self, dlogits: np.ndarray) -> None:
-        """dlogits (T, B, K), the gradient to W6 h5 + b6 of the last `forward` -> `grads`, overwritten."""
+        """dlogits (T, B, K), the gradient to W6 h5 + b6 of the last `forward` -> `grads`, overwritten.
+
+        Raises ValueError for another shape.
+        """
+        if dlogits.shape != self._acts["z6"].shape:
+            raise ValueError(f"dlogits have the shape {dlogits.shape}, not {self._acts['z6'].shape}")
         self._backward(self.ops.arrays.from_host(np.ascontiguousarray(dlogits, self.dtype)))
 
     def learn(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
@@ -120,7 +125,11 @@ class DeepSpeech:
 
     def _forward(self, frames, lengths, keys):
         s, p, ops, room = self.settings, self.params, self.ops, self._room
+        if frames.ndim != 3 or frames.shape[2] != s.inputs:
+            raise ValueError(f"frames have the shape {frames.shape}, not (T0, B, {s.inputs} inputs)")
         T0, B, F = frames.shape
+        if len(lengths) != B or ((lengths < 0) | (lengths > T0)).any():
+            raise ValueError(f"the lengths must be {B} numbers from 0 to {T0}, the frames given")
         T, H = strided(T0, s.stride), s.hidden
         self._lengths = strided(lengths, s.stride)
         self._drop = [self._dropout(keys, layer) for layer in range(6)]

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import os
 import subprocess
 import sys
 
@@ -320,13 +321,14 @@ def calls(grid):
     y, Wr_f, Wr_b = grid.affine_forward(x, W, b, True), normal(rng, H, H), normal(rng, H, H)
     _, hf, hb = grid.birnn_forward(y, Wr_f, Wr_b, lengths)
     log_probs = grid.log_softmax_forward(normal(rng, T, B, K))
-    labels, full, square = np.array([[1, 2], [3, 0], [0, 0]], np.int32), (T, B, H), (H, H)
+    labels, full = np.array([[1, 2], [3, 0], [0, 0]], np.int32), (T, B, H)
+    square, room = (H, H), (2, H, H + 2 * B)
     return {
         "context_forward": ((x, lengths, C, 2), [(3, B, 3 * H)]),
         "affine_forward": ((x, W, b, True, None), [full]),
         "affine_backward": ((dy, x, W, y, True, None, True), [full, full, square, (H,)]),
-        "birnn_forward": ((y, Wr_f, Wr_b, lengths), [full] * 3),
-        "birnn_backward": ((dy, hf, hb, Wr_f, Wr_b, lengths), [full] * 3 + [square] * 2),
+        "birnn_forward": ((y, Wr_f, Wr_b, lengths), [full] * 3 + [room]),
+        "birnn_backward": ((dy, hf, hb, Wr_f, Wr_b, lengths), [full] * 3 + [square] * 2 + [room]),
         "log_softmax_forward": ((log_probs,), [(T, B, K)]),
         "ctc": ((log_probs, lengths, labels, label_lengths), [(B,), (T, B, K), (B, T, 2 * U + 5)]),
     }
@@ -360,6 +362,18 @@ def test_gradients_may_be_written_where_the_incoming_one_was(backend):
     arguments, (full, *_) = calls(grid)["birnn_backward"]
     room = np.empty(full, np.float32)
     assert_near(grid.birnn_backward(*arguments, room, None, room), grid.birnn_backward(*arguments), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["1", "5"])
+def test_any_number_of_threads_gives_the_same(threads):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "is_the_reference"],
+        env=os.environ | {"NUMBA_NUM_THREADS": threads},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
 
 
 # Lengths
