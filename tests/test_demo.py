@@ -2,6 +2,9 @@
 
 import filecmp
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +48,16 @@ def test_speech_is_what_the_manifest_says_and_repeats_itself(speech, tmp_path):
             name = u.path.relative_to(tmp_path / "a")
             assert filecmp.cmp(u.path, tmp_path / "b" / name, shallow=False)
             assert not filecmp.cmp(u.path, tmp_path / "c" / name, shallow=False)
+
+
+@pytest.mark.slow
+def test_make_demo_learns_digits(speech):
+    """The program behind `make demo`; it fails by itself above 10 % of word errors."""
+    environment = os.environ | {"PYTHONPATH": str(DEMO.parent.parent)}
+    command = [sys.executable, DEMO / "demo.py"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "200 recordings of held-out voices, word error rate" in done.stdout
+    for name in ("recognition.png", "run/best.safetensors"):
+        assert str(DEMO.parent.parent / "out" / "demo" / name) in done.stdout
+        assert (DEMO.parent.parent / "out" / "demo" / name).stat().st_size > 10_000
