@@ -50,7 +50,7 @@ class Training:
     anneal: float = setting(1.05, least=1, most=10)
     momentum: float = setting(0.99, least=0, most=0.9999)
     momentum_ramp: int = setting(10, least=0, most=10**6)
-    gradient_limit: float = setting(50.0, above=0)
+    gradient_limit: float = setting(50.0, above=0, most=1e30)
     shift_ms: float = setting(10.0, least=0, most=1000)
     speed: float = setting(0.1, least=0, most=0.5)
     checkpoint_minutes: float = setting(5.0, least=0)
@@ -141,10 +141,10 @@ def _value(where: str, known: Any, value: Any) -> Any:
         words = {int: "a whole number", float: "a number", str: "text in quotes"}[kind]
         raise InputError(f"{where} = {value!r} must be {words}")
     limits = known.metadata
+    if "above" in limits and not value > limits["above"]:
+        raise InputError(f"{where} = {value!r} must be above {limits['above']}")
     if "least" in limits and not value >= limits["least"]:
         raise InputError(f"{where} = {value!r} must be at least {limits['least']}")
     if "most" in limits and not value <= limits["most"]:
         raise InputError(f"{where} = {value!r} must be at most {limits['most']}")
-    if "above" in limits and not limits["above"] < value < float("inf"):
-        raise InputError(f"{where} = {value!r} must be above {limits['above']}")
     return value

@@ -167,7 +167,8 @@ class Trainer:
         p.frames += int(batch.lengths.sum())
         p.norms.append(float(norm))
         chance = p.frames / self.settings.model.stride * math.log(self.model.settings.characters)
-        if len(p.norms) >= 50 and p.loss > 2 * chance:
+        enough = len(p.norms) >= 50 or (p.epoch > 0 and p.batch == len(self.batches))
+        if enough and p.loss > 2 * chance:
             raise InputError(
                 f"epoch {p.epoch + 1}: training diverges, the loss is twice what pure guessing gives;"
                 f" lower learning_rate (now {t.learning_rate}) or gradient_limit (now {t.gradient_limit})"

@@ -66,7 +66,7 @@ def examine(
     alphabet, features = alphabet or Alphabet(), features or Features()
     examination = _Examination(alphabet, features, stride)
     lines = [_look_at_file(Path(manifest), examination.report) for manifest in manifests]
-    with tqdm(total=sum(lines), desc="examined", unit=" lines", disable=not progress) as bar:
+    with tqdm(total=sum(lines), desc="examined", unit=" lines", disable=None if progress else True) as bar:
         for manifest in manifests:
             examination.report.summaries.append(Summary(str(manifest)))
             for line, sound in _in_threads(_listen, scan(manifest)):

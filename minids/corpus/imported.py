@@ -6,6 +6,7 @@ No audio is copied or converted: manifests point at the recordings where they li
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def write_splits(
     readable: dict[str, list[Utterance]] = {}
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=count, desc="headers", unit=" files", disable=not progress) as bar,
+        tqdm(total=count, desc="headers", unit=" files", disable=None if progress else True) as bar,
     ):
         for name, utterances in splits.items():
             readable[name] = []
@@ -82,11 +83,16 @@ def write_splits(
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {out}: {reason(error)}; choose another") from error
-    for name, utterances in readable.items():
-        if utterances:
-            path = Path(out) / f"{name}.jsonl"
-            write_manifest(path, utterances)
-            result.manifests[str(path)] = utterances
+    try:
+        for name, utterances in readable.items():
+            if utterances:
+                path = Path(out) / f"{name}.jsonl"
+                write_manifest(path, utterances)
+                result.manifests[str(path)] = utterances
+    except InputError:
+        with suppress(OSError):
+            Path(out).rmdir()  # when there is nothing in it
+        raise
     # The same recording may stand in several splits: name it once.
     result.missing = list(dict.fromkeys(result.missing))
     return result
