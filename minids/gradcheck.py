@@ -222,7 +222,7 @@ def _small_network(backend: str, dtype: str, hidden: int = 7):
     model = DeepSpeech(settings, 0, backend, dtype)
     rng = np.random.default_rng(5)
     for name, value in model.params.items():
-        value *= 4 if name in ("W1", "W6") else 1
+        value *= 4 if name in ("W1", "W4", "W6") else 1
         if name.startswith("b"):
             value[...] = rng.normal(size=value.shape)
     frames, lengths = 4 * rng.normal(size=(11, 3, 5)).astype(dtype), np.array([11, 7, 9], np.int32)
