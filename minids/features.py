@@ -14,7 +14,7 @@ import numpy as np
 
 from minids.errors import InputError
 
-BLOCK = 256  # frames that go through all steps together, so that each finds them in the L2 cache (1 MB)
+BLOCK = 512  # frames that go through all steps together, so that each finds them in the cache
 FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance's mean is silence
 LEAST_DEVIATION = 0.05  # a bin that never changes is divided by this; speech's deviation is 3 or 4
 KINDS = ("filterbank", "spectrogram")
