@@ -45,7 +45,7 @@ def corpus(folder: Path, name: str, count: int, seed: int = 0) -> Path:
 
 
 def settings(folder: Path, **values: object) -> Path:
-    """A settings file for folder/train.jsonl and folder/dev.jsonl; `values` replace or add keys of [train]."""
+    """A settings file for folder/train.jsonl and folder/dev.jsonl; `values` go to [train]."""
     train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum_ramp": 2} | values
     path = folder / "tones.toml"
     path.write_text(
