@@ -1,0 +1,134 @@
+"""What the commands print and where, on a small model and recordings made here."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minids import cli
+from minids.audio import save_audio
+from minids.corpus.manifest import Utterance, write_manifest
+from minids.features import Features
+from minids.model import DeepSpeech, ModelSettings
+from minids.recognize import Recognizer
+from minids.text import Alphabet
+from minids.weights import Saved, save_weights
+
+pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a model of random weights and six recordings of noise, where the commands run."""
+    rng = np.random.default_rng(0)
+    features = Features(rate=8000, bands=20, normalise="utterance")
+    model = DeepSpeech(ModelSettings(features.size, 5, hidden=8, context=1, stride=2), seed=3)
+    save_weights(tmp_path / "m.safetensors", Saved(model, features, Alphabet(" abc"), {}, {}))
+    utterances = []
+    for i in range(6):
+        path = tmp_path / f"{i}.wav"
+        save_audio(path, rng.normal(0, 0.1, 4000 + 800 * i), 8000)
+        utterances.append(
+            Utterance(path, "abc ab", 0.5 + 0.1 * i, "ann" if i < 2 else "bob", extra={"room": i % 3})
+        )
+    write_manifest(tmp_path / "m.jsonl", utterances)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def minids(capsys):
+    """Call `minids …`: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        return end.value.code or 0, *capsys.readouterr()
+
+    return call
+
+
+def test_transcribe_prints_the_text_or_names_and_texts(place, minids):
+    text = Recognizer.load("m.safetensors").transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", "--model", "m.safetensors") == (0, f"{text}\n", "")
+    code, out, _ = minids("transcribe", "0.wav", "1.wav", "--model", "m.safetensors")
+    assert code == 0
+    assert out.startswith(f"0.wav: {text}\n1.wav: ")
+
+
+def test_transcribe_goes_on_after_a_bad_file_and_fails_at_the_end(place, minids):
+    (place / "bad.wav").write_bytes(b"RIFF")
+    code, out, err = minids(
+        "transcribe", "bad.wav", "1.wav", "none.wav", "--model", "m.safetensors", "--json"
+    )
+    assert code == 1
+    assert [line.split(":")[2].strip() for line in err.splitlines()] == ["bad.wav", "none.wav"]
+    (row,) = map(json.loads, out.splitlines())
+    assert row["path"] == "1.wav"
+    assert " ".join(word["text"] for word in row["words"]) == row["text"]
+    assert all(0 <= word["start"] < word["end"] <= 0.61 for word in row["words"])
+
+
+def test_a_file_below_the_models_rate_is_noted(place, minids):
+    save_audio(place / "low.wav", np.sin(np.arange(4000)), 4000)
+    code, _, err = minids("transcribe", "low.wav", "--model", "m.safetensors")
+    assert code == 0
+    assert err.startswith("minids: note: low.wav: 4000 Hz is below the model's 8000 Hz")
+    assert err.count("\n") == 1
+
+
+def test_evaluate_counts_groups_and_worst(place, minids):
+    code, out, err = minids(
+        "evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "speaker", "--worst", "1"
+    )
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "6 utterances"
+    assert "of 12" in next(line for line in lines if line.startswith("WER"))
+    assert [line.split()[:2] for line in lines if line.startswith(("ann", "bob"))] == [
+        ["ann", "4"],
+        ["bob", "8"],
+    ]
+    assert sum(line.startswith("REF:") for line in lines) == 1
+
+
+def test_evaluate_json_leaves_out_what_cannot_be_read(place, minids):
+    (place / "3.wav").write_bytes(b"")
+    code, out, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "room", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["utterances"] == 5
+    assert told["wer"]["reference_length"] == 10
+    assert {room: group["wer"]["reference_length"] for room, group in told["groups"].items()} == {
+        "0": 2,
+        "1": 4,
+        "2": 4,
+    }
+    assert "3.wav: the file is empty" in err
+
+
+def test_evaluate_names_the_fields_it_knows(place, minids):
+    code, _, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "gender")
+    assert code == 1
+    assert err == "minids: error: m.jsonl: no utterance has the field 'gender'; known are room, speaker\n"
+
+
+def test_train_prints_the_model_and_leaves_its_curves(place, minids):
+    (place / "small.toml").write_text(
+        '[data]\ntrain = "m.jsonl"\ndev = "m.jsonl"\nalphabet = " abc"\n[features]\nrate = 8000\nbands = 20\n'
+        "[model]\nhidden = 8\ncontext = 1\n[train]\nepochs = 2\nbatch_size = 3\n"
+    )
+    code, out, err = minids("train", "small.toml", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["model"] == "runs/small/best.safetensors"
+    rows = [
+        json.loads(line) for line in (place / "runs" / "small" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert told["wer"] == min(row["wer"] for row in rows)
+    assert (place / "runs" / "small" / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert "epoch   2/2" in err
+    assert minids("transcribe", "0.wav", "--model", told["model"])[0] == 0
+    code, out, _ = minids("train", "small.toml")
+    assert (code, out) == (0, "runs/small/best.safetensors\n"), "a finished run is finished"
