@@ -1,0 +1,206 @@
+"""A model in a file: what is written comes back whole; whatever else lies there is named and never run."""
+
+import json
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+from minids import DeepSpeech, Features
+from minids.errors import InputError
+from minids.model import ModelSettings
+from minids.text import Alphabet
+from minids.weights import Saved, load_weights, save_weights
+
+
+@pytest.fixture
+def saved():
+    """A small model with everything that a file can hold; Hangul in its alphabet, a checkpoint's arrays."""
+    alphabet = Alphabet([" ", "가", "é", "x\u0301"])
+    features = Features(rate=8000, bands=6, window_ms=25.0, hop_ms=12.5)
+    rng = np.random.default_rng(0)
+    features.mean = rng.normal(size=features.size).astype(np.float32)
+    features.std = rng.uniform(1, 2, features.size).astype(np.float32)
+    model = DeepSpeech(ModelSettings(features.size, len(alphabet), 5, 1, 2, 0.25), seed=3)
+    state = {"velocity": rng.normal(size=model.flat_params.shape).astype(np.float32)}
+    return Saved(model, features, alphabet, state, {"epoch": 3, "loss": 0.1 + 0.2, "words": ["가", None]})
+
+
+@pytest.fixture
+def file(saved, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_weights(path, saved)
+    return path
+
+
+def test_everything_comes_back(saved, file):
+    got = load_weights(file)
+    assert got.model.settings == saved.model.settings
+    np.testing.assert_array_equal(got.model.flat_params, saved.model.flat_params)
+    assert got.features == saved.features
+    np.testing.assert_array_equal(got.features.mean, saved.features.mean)
+    np.testing.assert_array_equal(got.features.std, saved.features.std)
+    assert got.alphabet == saved.alphabet
+    assert list(got.state) == ["velocity"]
+    np.testing.assert_array_equal(got.state["velocity"], saved.state["velocity"])
+    assert got.notes == saved.notes
+    samples = np.random.default_rng(1).normal(size=8000).astype(np.float32)
+    answers = []
+    for one in (saved, got):
+        frames = one.features(samples)[:, None]
+        answers.append(one.model.forward(frames, np.array([len(frames)], np.int32))[0])
+    np.testing.assert_array_equal(*answers)
+
+
+def test_saving_what_was_loaded_changes_nothing(file, tmp_path):
+    """So that a resumed run can end with the same bits."""
+    save_weights(tmp_path / "again", load_weights(file))
+    first, again = ([*contents(path)] for path in (file, tmp_path / "again"))
+    assert first == again
+
+
+def contents(path):
+    """The header and every tensor's bits. (safetensors shuffles the entries of the header.)"""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        yield file.metadata()
+        yield {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+
+
+def test_features_of_the_utterance_need_no_mean(saved, tmp_path):
+    saved.features = Features(rate=8000, bands=6, normalise="utterance")
+    save_weights(tmp_path / "model", saved)
+    assert load_weights(tmp_path / "model").features.mean is None
+
+
+def test_any_backend_reads_it(saved, file):
+    reference = load_weights(file, "reference").model
+    np.testing.assert_array_equal(reference.params["W4"], saved.model.params["W4"])
+    assert reference.ops.__name__ == "minids.ops.reference"
+
+
+def test_others_can_read_the_tensors(saved, file):
+    """It is an ordinary safetensors file with the paper's names."""
+    from safetensors.numpy import load_file
+
+    tensors = load_file(file)
+    np.testing.assert_array_equal(tensors["Wr_f"], saved.model.params["Wr_f"])
+    assert set(tensors) == {*saved.model.params, "velocity", "features.mean", "features.std"}
+
+
+def refused(path):
+    with pytest.raises(InputError) as error:
+        load_weights(path)
+    message = str(error.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_a_file_cut_off_anywhere_is_refused(file):
+    whole = file.read_bytes()
+    for size in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 1]:
+        file.write_bytes(whole[:size])
+        assert "cannot be read as a model" in refused(file)
+
+
+def test_a_turned_bit_is_noticed_wherever_it_is(saved, file):
+    """Only the word "checksum" itself can be spoiled, which harms nothing."""
+    whole = file.read_bytes()
+    rng = np.random.default_rng(2)
+    for position in [0, 8, 9, len(whole) - 1, *rng.integers(0, len(whole), 200)]:
+        broken = bytearray(whole)
+        broken[position] ^= 1 << int(rng.integers(8))
+        file.write_bytes(broken)
+        if b'"checksum"' in broken:
+            refused(file)
+        else:
+            np.testing.assert_array_equal(load_weights(file).model.flat_params, saved.model.flat_params)
+
+
+def rewritten(file, **changed):
+    """The same tensors under another header, without the checksum; None leaves an entry out."""
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(file, framework="numpy") as opened:
+        header = opened.metadata()
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    del header["checksum"]
+    for name, value in changed.items():
+        if name in ("model", "features") and value is not None:
+            value = json.loads(header[name]) | value
+        if isinstance(value, np.ndarray):
+            tensors[name] = value
+        elif value is None:
+            header.pop(name, None)
+            tensors.pop(name, None)
+        else:
+            header[name] = json.dumps(value)
+    save_file(tensors, file, header)
+    return file
+
+
+def test_a_file_without_a_checksum_is_read_too(saved, file):
+    np.testing.assert_array_equal(load_weights(rewritten(file)).model.flat_params, saved.model.flat_params)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"format": "minids-2"}, "did not write it"),
+        ({"format": None}, "did not write it"),
+        ({"model": {"stride": 0}}, "stride = 0"),
+        ({"model": {"hidden": 6}}, r"W1 is float32 \(5, 21\), expected float32 \(6, 21\)"),
+        ({"model": {"inputs": 8}}, "do not fit one another"),
+        ({"model": {"colour": "red"}}, "colour"),
+        ({"features": {"rate": -8000}}, "rate = -8000"),
+        ({"features": {"hop_ms": float("nan")}}, "hop_ms"),
+        ({"features": {"window_ms": float("inf")}}, "window_ms"),
+        ({"features": {"bands": 7}}, "do not fit one another"),
+        ({"features": {"colour": "red"}}, "colour"),
+        ({"alphabet": [" ", "a", "a", "b"]}, "'a' twice"),
+        ({"alphabet": [" ", "a", "b"]}, "do not fit one another"),
+        ({"alphabet": 5}, ""),
+        ({"notes": None}, "notes"),
+        ({"W3": None}, "W3"),
+        ({"W3": np.zeros((5, 5))}, "W3 is float64"),
+        ({"W3": np.full((5, 5), np.nan, np.float32)}, "not finite"),
+        ({"features.mean": None}, "features.mean"),
+        ({"features.std": np.zeros(3, np.float32)}, "features.std"),
+        ({"features.std": np.full(7, np.inf, np.float32)}, "not finite"),
+    ],
+)
+def test_a_header_that_cannot_be_is_refused(file, changed, message):
+    refused(rewritten(file, **changed))
+    with pytest.raises(InputError, match=message or None):
+        load_weights(file)
+
+
+def test_foreign_files_are_refused_and_not_run(file, tmp_path):
+    from safetensors.numpy import save_file
+
+    class Trap:
+        def __reduce__(self):
+            return open, (str(tmp_path / "sprung"), "w")
+
+    (tmp_path / "model.pkl").write_bytes(pickle.dumps(Trap()))
+    np.savez(tmp_path / "model.npz", W1=np.zeros(3))
+    save_file({"W1": np.zeros(3, np.float32)}, tmp_path / "foreign.safetensors")
+    (tmp_path / "huge").write_bytes(struct.pack("<Q", 2**62) + b"{}")
+    (tmp_path / "deep").write_bytes(struct.pack("<Q", 20000) + b"[" * 10000 + b"]" * 10000)
+    (tmp_path / "text").write_text("hello")
+    (tmp_path / "folder").mkdir()
+    names = ["model.pkl", "model.npz", "foreign.safetensors", "huge", "deep", "text", "folder"]
+    for name in names:
+        refused(tmp_path / name)
+    assert not (tmp_path / "sprung").exists()
+    assert "no such file" in refused(tmp_path / "missing")
+    assert "no such file" not in refused(tmp_path / "text" / "below")
+
+
+def test_saving_where_there_is_no_folder_is_named(saved, tmp_path):
+    with pytest.raises(InputError, match=r"cannot write .*nowhere"):
+        save_weights(tmp_path / "nowhere" / "model", saved)
