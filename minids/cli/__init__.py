@@ -14,6 +14,7 @@ import importlib
 import io
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -121,9 +122,19 @@ def _fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
+_shown: Counter[type[Warning]] = Counter()
+
+
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    """Ours are UserWarnings: words for the user. Others are for us and keep their place in the code."""
+    """Ours are UserWarnings: words for the user, of one kind three times and no more.
+
+    Others are for us and keep their place in the code.
+    """
+    _shown[category] += 1
     if issubclass(category, UserWarning):
-        note(str(message))
+        if _shown[category] <= 3:
+            note(str(message))
+        elif _shown[category] == 4:
+            note("further notes of this kind are left out; `minids data doctor` lists them all")
     else:
         note(f"{category.__name__}: {message} ({filename}:{lineno})")
