@@ -16,6 +16,9 @@ from minids.files import open_file
 from minids.text import ENGLISH, Alphabet
 
 
+LARGEST = 100_000  # bytes of a settings file
+
+
 def setting(default: Any, **limits: float) -> Any:
     """A dataclass field and the range of its values: `least`, `most`, `above`."""
     return field(default=default, metadata=limits)
@@ -46,8 +49,8 @@ class Training:
 
     epochs: int = setting(60, least=1, most=10**6)
     batch_size: int = setting(8, least=1, most=10**6)
-    learning_rate: float = setting(0.01, above=0, most=1000)
-    anneal: float = setting(1.05, least=1, most=10)
+    learning_rate: float = setting(0.0005, above=0, most=1000)
+    anneal: float = setting(1.03, least=1, most=10)
     momentum: float = setting(0.99, least=0, most=0.9999)
     momentum_ramp: int = setting(10, least=0, most=10**6)
     gradient_limit: float = setting(50.0, above=0, most=1e30)
@@ -94,7 +97,10 @@ def read_settings(path: str | Path) -> Settings:
     path = Path(path)
     try:
         with open_file(path) as file:
-            table = tomllib.load(file)
+            content = file.read(LARGEST)
+        if len(content) == LARGEST:
+            raise ValueError(f"it is longer than {LARGEST:,} bytes")
+        table = tomllib.loads(content.decode())
     except OSError as error:
         raise InputError(f"cannot read the settings {path}: {reason(error)}; check the path") from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
