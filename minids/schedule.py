@@ -14,4 +14,4 @@ def momentum(last: float, ramp: int, epoch: int) -> float:
     """
     done = 1.0 if epoch >= ramp else epoch / ramp
     start = min(0.9, last)
-    return 1 - (1 - start) * ((1 - last) / (1 - start)) ** done if start < 1 else last
+    return 1 - (1 - start) * ((1 - last) / (1 - start)) ** done
