@@ -5,6 +5,7 @@ a TOML file, checked key by key. `examples/an4.toml` shows them all with comment
 
 import difflib
 import os
+import re
 import tomllib
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
@@ -14,7 +15,6 @@ from minids.errors import InputError, reason
 from minids.features import Features
 from minids.files import open_file
 from minids.text import ENGLISH, Alphabet
-
 
 LARGEST = 100_000  # bytes of a settings file
 
@@ -78,8 +78,11 @@ class Settings:
         """The path of data.train or data.dev, from the folder of the settings file."""
         value = getattr(self.data, name)
         expanded = os.path.expanduser(os.path.expandvars(value))
-        if "$" in expanded:
-            raise InputError(f"{self.source}: [data] {name} = {value!r}: set the environment variable in it")
+        if unset := re.search(r"\$\{?(\w+)", expanded):
+            raise InputError(
+                f"{self.source}: [data] {name} = {value!r}: the environment variable {unset[1]} is not set;"
+                f" export {unset[1]}=FOLDER, or write the path itself"
+            )
         return self.source.parent / expanded
 
     def as_dict(self) -> dict[str, Any]:
