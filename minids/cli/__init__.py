@@ -109,7 +109,7 @@ def announce_compilation() -> None:
         def on_start(self, event) -> None:
             if not self.said:
                 self.said = True
-                note("compiling for this machine; this happens once and takes about half a minute")
+                note("compiling for this machine, up to half a minute; later runs find it done")
 
         def on_end(self, event) -> None:
             pass
