@@ -18,7 +18,7 @@ import numpy as np
 
 from minids.audio import audio_info, load_audio
 from minids.corpus.findings import Finding, Report, Summary, describe
-from minids.corpus.manifest import BrokenLine, Utterance, scan
+from minids.corpus.manifest import LONGEST_LINE, BrokenLine, Utterance, scan
 from minids.errors import InputError, reason
 from minids.features import Features
 from minids.files import open_file
@@ -83,7 +83,7 @@ def _look_at_file(manifest: Path, report: Report) -> int:
     lines = crlf = 0
     try:
         with open_file(manifest) as file:
-            for lines, raw in enumerate(file, start=1):
+            for lines, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
                 crlf += raw.endswith(b"\r\n")
                 if lines == 1 and raw.startswith(b"\xef\xbb\xbf"):
                     report.findings.append(Finding("byte-order mark", str(manifest), 1, "", "EF BB BF"))

@@ -20,6 +20,7 @@ from unicodedata import normalize
 from minids.errors import InputError, reason
 from minids.files import atomic_write, open_file
 
+LONGEST_LINE = 1_000_000  # bytes; a file without line ends must not fill the memory
 LONGEST = 1e6  # seconds, eleven days; what claims more is no duration
 EXAMPLE = '{"path": "a.wav", "text": "hello"}'
 
@@ -76,7 +77,7 @@ def scan(path: str | Path) -> Iterator[Utterance | BrokenLine]:
     folder = source.parent.resolve()
     try:
         with open_file(source) as file:
-            for number, raw in enumerate(file, start=1):
+            for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
                 if number == 1:
                     raw = raw.removeprefix(b"\xef\xbb\xbf")
                 if raw.isspace() or not raw:
@@ -94,6 +95,8 @@ class _Problem(Exception):
 
 
 def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance:
+    if len(raw) == LONGEST_LINE:
+        raise _Problem(f"longer than {LONGEST_LINE:,} bytes; write one line for each utterance")
     try:
         fields = json.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
