@@ -33,8 +33,8 @@ class ModelSettings:
     def __post_init__(self) -> None:
         for name in ("inputs", "characters", "hidden", "context", "stride"):
             value, least = getattr(self, name), 0 if name == "context" else 1
-            if type(value) is not int or value < least:
-                raise ValueError(f"{name} = {value!r} must be a whole number of at least {least}")
+            if type(value) is not int or not least <= value <= 10**6:
+                raise ValueError(f"{name} = {value!r} must be a whole number from {least} to a million")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout = {self.dropout!r} must be at least 0 and below 1")
 
