@@ -92,11 +92,6 @@ class Batches:
     def __len__(self) -> int:
         return len(self._groups)
 
-    @property
-    def longest(self) -> float:
-        """Seconds of the longest recording."""
-        return max(u.duration for u in self.utterances)
-
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch | None]:
         """The batches of an epoch of training, in its own order and with its own variations, from the `first`
         on.
