@@ -122,6 +122,7 @@ def least(seconds: list[float]) -> float:
 def save(path: str | None, results: dict) -> None:
     """The results with the machine beside them, as JSON."""
     if path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
 
 
