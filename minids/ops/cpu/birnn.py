@@ -1,9 +1,9 @@
 """The bidirectional recurrence: plain, clipped, both directions fed by the same z and summed (§2).
 
-The frames of a direction follow one another, so the threads share what is left: the two directions, and with
-more than two threads also slices of the batch. A step is a product of a large matrix and a narrow one, B columns
-wide. BLAS does that up to twice as fast as the same numbers lying the other way, so the state is kept transposed,
-(H, B), and backward works with a transposed copy of Wr.
+The frames of a direction follow one another, so the threads share what is left: the two directions, and
+with more than two threads also slices of the batch. A step is a product of a large matrix and a narrow one,
+B columns wide. BLAS does that up to twice as fast as the same numbers lying the other way, so the state is
+kept transposed, (H, B), and backward works with a transposed copy of Wr.
 """
 
 import numpy as np

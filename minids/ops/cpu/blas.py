@@ -5,6 +5,13 @@ BLAS, which is held to one thread here; two pools that wait for each other by sp
 of the machine. NumPy's own BLAS is another library and keeps its threads.
 """
 
+import os
+
+# A thread that has nothing to do sleeps. GNU's OpenMP would have it spin, and on a busy machine, where it
+# then holds the core that the last working thread waits for, a step takes ten times as long. Read when Numba
+# starts its threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 import numpy as np
 from numba import njit, types
 from numba.np.linalg import ensure_blas
