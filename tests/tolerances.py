@@ -30,3 +30,5 @@ CTC_FLOAT32_LONG = 1e-3
 FLOAT64_ORDER = 1e-12
 # float32, the same: 6e-8 a product, some dozens of units in each layer.
 FLOAT32_NETWORK = 2e-5
+# Ten steps of training in float32: each step's error is carried on by the next.
+FLOAT32_TEN_STEPS = 1e-4
