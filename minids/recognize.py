@@ -73,9 +73,9 @@ class Recognizer:
         log_prob = 0.0
         for first, last in pieces(samples, self.features.rate):
             path = greedy(self.log_probs(samples[first:last]))
-            begin = first / self.features.rate
-            heard += [
-                word._replace(start=word.start + begin, end=word.end + begin)
+            begin, end = first / self.features.rate, last / self.features.rate
+            heard += [  # the last frame may reach beyond the sound
+                word._replace(start=word.start + begin, end=min(word.end + begin, end))
                 for word in words(path, self.alphabet, self.hop)
             ]
             log_prob += path.log_prob
@@ -132,8 +132,6 @@ def pieces(samples: np.ndarray, rate: int, longest: float = LONGEST) -> list[tup
         tail = samples[first : cuts[-1] + most]
         blocks = tail[: len(tail) // hop * hop].reshape(-1, hop)
         loudness = np.square(blocks, dtype=np.float64).sum(axis=1)
-        around = np.convolve(
-            loudness, np.ones(5), "same"
-        )  # a quarter of a second: a pause, not a stop consonant
-        cuts.append(first + int(around.argmin()) * hop + hop // 2)
+        around = np.convolve(loudness, np.ones(5), "valid")  # 0.25 s: a pause, not a stop consonant
+        cuts.append(first + (int(around.argmin()) + 2) * hop + hop // 2)
     return list(zip(cuts, [*cuts[1:], len(samples)], strict=True))
