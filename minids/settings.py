@@ -49,10 +49,10 @@ class Training:
 
     epochs: int = setting(60, least=1, most=10**6)
     batch_size: int = setting(8, least=1, most=10**6)
-    learning_rate: float = setting(0.0005, above=0, most=1000)
+    learning_rate: float = setting(0.0003, above=0, most=1000)
     anneal: float = setting(1.03, least=1, most=10)
     momentum: float = setting(0.99, least=0, most=0.9999)
-    momentum_ramp: int = setting(10, least=0, most=10**6)
+    momentum_ramp: int = setting(5, least=0, most=10**6)
     gradient_limit: float = setting(50.0, above=0, most=1e30)
     shift_ms: float = setting(10.0, least=0, most=1000)
     speed: float = setting(0.1, least=0, most=0.5)
