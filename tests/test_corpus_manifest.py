@@ -105,6 +105,7 @@ def test_decomposed_hangul_is_read_as_whole_syllables(tmp_path):
         ('{"path": "a.wav", "text": "go", "duration": -1}', '"duration" is not a number'),
         ('{"path": "a.wav", "text": "go", "duration": NaN}', '"duration" is not a number'),
         ('{"path": "a.wav", "text": "go", "duration": 1e999}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": 1e300}', '"duration" is not a number'),
         (f'{{"path": "a.wav", "text": "go", "duration": 1{"0" * 400}}}', '"duration" is not a number'),
         ('{"path": "a.wav", "text": "go", "duration": 1, "speaker": []}', '"speaker" is not a string'),
         (b'{"path": "a.wav", "text": "\xe9t\xe9"}', "byte 28 is not UTF-8"),
