@@ -1,13 +1,6 @@
 """Training: the step against its formula, a run that is killed and goes on, and runs that cannot go well."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -303,50 +296,6 @@ def test_a_bad_recording_is_named_at_the_end_also_after_a_kill(undisturbed, monk
     assert f"skipped: {folder / 'train' / '4.wav'}" in said
     assert "1 of 10 train utterances were skipped" in said
     assert "going on in" in said
-
-
-@pytest.mark.slow
-def test_kill_minus_nine_at_ten_random_moments(tmp_path):
-    tones.corpus(tmp_path, "train", 30)
-    tones.corpus(tmp_path, "dev", 3, seed=1)
-    trainer(tmp_path, "undisturbed", epochs=6, checkpoint_minutes=0).run()
-    dice, last = random.Random(0), tmp_path / "killed" / "last.safetensors"
-    command = [
-        sys.executable,
-        "-m",
-        "minids",
-        "train",
-        str(tmp_path / "tones.toml"),
-        "--run",
-        str(last.parent),
-    ]
-
-    def start():
-        return subprocess.Popen(command, cwd=Path(__file__).parent.parent, stderr=subprocess.PIPE)
-
-    kills = 0
-    while kills < 10:
-        process, seen, saves = start(), None, dice.randint(0, 3)
-        while process.poll() is None:  # a random number of checkpoints, and a random moment after the last
-            now = last.stat().st_mtime_ns if last.exists() else None
-            if now != seen:
-                seen, saves = now, saves - 1
-            if saves < 0:
-                break
-            time.sleep(0.001)
-        time.sleep(dice.uniform(0, 0.05))
-        assert process.poll() is None, "the run ended before it could be killed ten times"
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-        kills += 1
-        if last.exists():
-            load_weights(last)
-    process = start()
-    assert process.communicate() is not None
-    assert process.returncode == 0
-    got, expected = result(last.parent), result(tmp_path / "undisturbed")
-    assert [got[0], got[2], got[4]] == [expected[0], expected[2], expected[4]]
-    assert not list(last.parent.glob(".*"))
 
 
 # Runs that cannot go well
