@@ -133,7 +133,7 @@ def _serve(pipe, make: Callable[..., Step], arguments: tuple) -> None:
         while pipe.recv():
             start = time.perf_counter()
             function()
-            pipe.send((time.perf_counter() - start, _peak_memory()))
+            pipe.send((time.perf_counter() - start, peak_memory()))
     except Exception as error:
         pipe.send(error)
 
@@ -148,7 +148,7 @@ def _answer(name: str, pipe):
     return answer
 
 
-def _peak_memory() -> float:
+def peak_memory() -> float:
     """MB. Not getrusage: its ru_maxrss begins with the parent's memory, which the child never had."""
     return int((_field("/proc/self/status", "VmHWM") or "0").split()[0]) / 1024
 
