@@ -1,12 +1,13 @@
 """Connectionist temporal classification: -log of the probability of a text, summed over its alignments
 (Graves 2006).
 
-The recursions of the reference, with three changes for speed. A frame's states are computed in one loop
+The recursions of the reference, with four changes for speed. A frame's states are computed in one loop
 without branches, which the compiler turns into vector instructions: that needs `exp` and `log` written as
-polynomials, and edges and forbidden skips that are numbers (log 0 ≈ -1e30) instead of conditions. Each row of
-the lattice is stored relative to the greatest value of the row before, so that float32 keeps its precision
-however long the recording; the offsets are summed in float64. β needs no lattice: one row at a time, it meets
-the stored α and becomes γ at once.
+polynomials, and edges and forbidden skips that are numbers (log 0 ≈ -1e30) instead of conditions. States that
+a frame cannot be in yet, or could not end from any more, are left out. Every eighth row of the lattice is
+counted anew, from the greatest value of the row before, so that float32 keeps its precision however long the
+recording; the offsets are summed in float64. β needs no lattice: one row at a time, it meets the stored α and
+becomes γ at once.
 """
 
 import math
@@ -41,7 +42,7 @@ def _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, room, thr
             label = labels[b, : label_lengths[b]]
             dlogits[n:, b] = 0
             losses[b] = _utterance(log_probs[:n, b], label, dlogits[:n, b], room[i])
-            if losses[b] == math.inf:
+            if not math.isfinite(losses[b]):
                 dlogits[:n, b] = 0
 
 
@@ -64,93 +65,60 @@ def _utterance(log_y, label, dlogits, room):
 
     emit, offset = np.empty(S, np.float32), np.empty(T)
     before = np.full(width, _LOG0, np.float32)
-    before[_EDGE] = (
-        0  # before the first frame: "in" the first blank; from there the first letter is one state on
-    )
+    before[_EDGE] = 0  # "in" the first blank before the first frame; the first letter is one state on
     total = 0.0
     for t in range(T):
         if math.isnan(log_y[t, BLANK]):
             return math.nan
-        highest = _highest(before, t)
+        highest = _highest(before, t - 1, T, S)
         total += highest
         offset[t] = total
-        _emissions(log_y[t], states, emit)
+        low, high = _reach(t, T, S)
+        _emissions(log_y[t], states[low:high], emit)
         now = room[t, :width]
-        _forward(before, emit, skip, highest, now)
+        now[:_EDGE] = _LOG0
+        now[high + _EDGE : high + 2 * _EDGE] = _LOG0  # the next frame reaches two states further
+        _forward(before[low:], emit, skip[low:], highest, now[low + _EDGE : high + _EDGE])
         before = now
     log_p = total + _log_sum(before[S + 1], before[S], _LOG0)
     if log_p < _LOG0 / 2:
         return math.inf
 
-    gamma, beta, onward = (
-        np.empty(S, np.float32),
-        np.full(width, _LOG0, np.float32),
-        np.full(width, _LOG0, np.float32),
-    )
+    gamma, rows = np.empty(S, np.float32), np.full((2, width), _LOG0, np.float32)
+    beta, onward = rows[0], rows[1]
     beta[max(S, _EDGE) : S + _EDGE] = 0  # β_T: the last letter and the last blank are ends
     total = -log_p
     for t in range(T - 1, -1, -1):
-        _posterior(room[t, :width], beta, np.float32(offset[t] + total), gamma)
-        _gradient(log_y[t], gamma, states, dlogits[t])
-        highest = _highest(beta, t)
-        total += highest
-        _emissions(log_y[t], states, emit)
-        _backward(beta, emit, skip, highest, onward)
+        low, high = _reach(t, T, S)
+        own = slice(low + _EDGE, high + _EDGE)
+        _posterior(room[t, own], beta[own], np.float32(offset[t] + total), gamma)
+        _gradient(log_y[t], gamma, states[low:high], low % 2, dlogits[t])
+        if t > 0:
+            highest = _highest(beta, t, T, S)
+            total += highest
+            _emissions(log_y[t], states[low:high], emit)
+            _onward(beta[own], emit, highest, onward[own])
+            low, high = _reach(t - 1, T, S)
+            _backward(onward[low + _EDGE :], skip[low + _EDGE :], beta[low + _EDGE : high + _EDGE])
     return -log_p
 
 
 @njit(cache=True)
-def _highest(row, t):
-    """What to count a row from: every eighth time its greatest value. Any number near would do."""
-    return row.max() if t % 8 == 7 else np.float32(0)
+def _reach(t, T, S):
+    """The states low … high - 1 that frame t can be in:
 
-
-@njit(
-    cache=True, fastmath={"contract"}, error_model="numpy"
-)  # a check for division by zero would end the vectors
-def _forward(before, emit, skip, highest, now):
-    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed]."""
-    now[:_EDGE] = _LOG0
-    now[-_EDGE:] = _LOG0
-    for s in range(len(emit)):
-        ways = _log_sum(before[s + 2], before[s + 1], before[s] + skip[s])
-        now[s + 2] = max(emit[s] + ways - highest, _LOG0)
-
-
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _backward(beta, emit, skip, highest, onward):
-    """log β_{t-1}(s) from log β_t, in place; `onward` is room."""
-    for s in range(len(emit)):
-        onward[s + 2] = max(beta[s + 2] + emit[s] - highest, _LOG0)
-    for s in range(len(emit)):
-        beta[s + 2] = _log_sum(onward[s + 2], onward[s + 3], onward[s + 4] + skip[s + 2])
-
-
-@njit(cache=True, fastmath={"contract"})
-def _posterior(alpha, beta, shift, gamma):
-    """γ_t(s) = α_t(s) β_t(s) / p(l|x)."""
-    for s in range(len(gamma)):
-        gamma[s] = _exp(min(alpha[s + 2] + beta[s + 2] + shift, np.float32(0)))
-
-
-@njit(cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
-def _gradient(log_y_t, gamma, states, dlogits_t):
-    """dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s).
-
-    A frame's γ sum to 1. After thousands of frames in float32 all may miss that by the same 1 %, which is
-    taken out here.
+    two a frame from the first, and two a frame to the last.
     """
-    total, blank = np.float32(0), np.float32(0)
-    for s in range(len(gamma)):
-        total += gamma[s]
-    scale = np.float32(1) / total
-    for k in range(len(log_y_t)):
-        dlogits_t[k] = _exp(log_y_t[k])
-    for s in range(0, len(gamma), 2):
-        blank += gamma[s]
-    for s in range(1, len(gamma), 2):
-        dlogits_t[states[s]] -= gamma[s] * scale
-    dlogits_t[BLANK] -= blank * scale
+    return max(0, S - 2 * (T - t)), min(S, 2 * t + 2)
+
+
+@njit(cache=True)
+def _highest(row, t, T, S):
+    """What to count a row from: every eighth time its greatest value. Any number near would do."""
+    if t < 0 or t % 8 != 7:
+        return np.float32(0)
+    low, high = _reach(t, T, S)
+    return row[low + _EDGE : high + _EDGE].max()
 
 
 @njit(cache=True)
@@ -159,11 +127,63 @@ def _emissions(log_y_t, states, emit):
         emit[s] = max(log_y_t[states[s]], _LOG0)
 
 
+# The loops below count from 0 over slices: an index that might be negative would keep the compiler from using
+# vectors, and so would a check for division by zero (error_model).
+@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+def _forward(before, emit, skip, highest, now):
+    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed]."""
+    for s in range(len(now)):
+        ways = _log_sum(before[s + 2], before[s + 1], before[s] + skip[s])
+        now[s] = max(emit[s] + ways - highest, _LOG0)
+
+
+@njit(cache=True)
+def _onward(beta, emit, highest, onward):
+    """log [y_t(l'_s) β_t(s)]."""
+    for s in range(len(onward)):
+        onward[s] = max(beta[s] + emit[s] - highest, _LOG0)
+
+
+@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+def _backward(onward, skip, beta):
+    """log β_{t-1}(s) = log[onward(s) + onward(s+1) + onward(s+2) if the skip is allowed]."""
+    for s in range(len(beta)):
+        beta[s] = _log_sum(onward[s], onward[s + 1], onward[s + 2] + skip[s])
+
+
+@njit(cache=True, fastmath={"contract"})
+def _posterior(alpha, beta, shift, gamma):
+    """γ_t(s) = α_t(s) β_t(s) / p(l|x)."""
+    for s in range(len(alpha)):
+        gamma[s] = _exp(min(alpha[s] + beta[s] + shift, np.float32(0)))
+
+
+@njit(cache=True, fastmath={"contract", "reassoc"}, error_model="numpy")
+def _gradient(log_y_t, gamma, states, blank_first, dlogits_t):
+    """dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s); blanks are every second state.
+
+    A frame's γ sum to 1. After thousands of frames in float32 all may miss that by the same 1 %, which is
+    taken out here.
+    """
+    letters, blanks = np.float32(0), np.float32(0)
+    for s in range(1 - blank_first, len(states), 2):
+        letters += gamma[s]
+    for s in range(blank_first, len(states), 2):
+        blanks += gamma[s]
+    scale = np.float32(1) / (letters + blanks)
+    for k in range(len(log_y_t)):
+        dlogits_t[k] = _exp(log_y_t[k])
+    for s in range(1 - blank_first, len(states), 2):
+        dlogits_t[states[s]] -= gamma[s] * scale
+    dlogits_t[BLANK] -= blanks * scale
+
+
 @njit(cache=True, inline="always")
 def _log_sum(a, b, c):
-    """log(exp a + exp b + exp c)."""
-    highest = max(max(a, b), c)
-    return highest + _log(_exp(a - highest) + _exp(b - highest) + _exp(c - highest))
+    """log(exp a + exp b + exp c); of the greatest the exponential is known."""
+    lower, upper = min(a, b), max(a, b)
+    middle, highest = min(upper, c), max(upper, c)
+    return highest + _log(np.float32(1) + _exp(lower - highest) + _exp(middle - highest))
 
 
 @intrinsic
