@@ -63,9 +63,9 @@ def _timed(ops: ModuleType, seconds: dict[str, float]) -> SimpleNamespace:
     """The backend with a stopwatch on every operation."""
 
     def timed(name, function):
-        def call(*arguments):
+        def call(*arguments, **named):
             start = time.perf_counter()
-            result = function(*arguments)
+            result = function(*arguments, **named)
             ops.arrays.synchronize()
             seconds[name] += time.perf_counter() - start
             return result

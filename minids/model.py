@@ -41,18 +41,17 @@ class ModelSettings:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Every parameter's name, as in the paper, and its shape; weights are (out, in)."""
         D, H, K = (2 * self.context + 1) * self.inputs, self.hidden, self.characters
+        # fmt: off
         return {
-            **{"W1": (H, D), "b1": (H,), "W2": (H, H), "b2": (H,), "W3": (H, H), "b3": (H,)},
-            **{"W4": (H, H), "b4": (H,), "Wr_f": (H, H), "Wr_b": (H, H)},
-            **{"W5": (H, H), "b5": (H,), "W6": (K, H), "b6": (K,)},
+            "W1": (H, D), "b1": (H,), "W2": (H, H), "b2": (H,), "W3": (H, H), "b3": (H,),
+            "W4": (H, H), "b4": (H,), "Wr_f": (H, H), "Wr_b": (H, H),
+            "W5": (H, H), "b5": (H,), "W6": (K, H), "b6": (K,),
         }
+        # fmt: on
 
 
 class Workspace:
-    """Memory that is used again:
-
-    one flat buffer for each name, as large as the largest batch so far needed.
-    """
+    """One flat buffer for each name, used again, as large as the largest batch so far needed."""
 
     def __init__(self, arrays, dtype):
         self._arrays, self._dtype, self._flat = arrays, dtype, {}
@@ -69,13 +68,13 @@ class DeepSpeech:
     """A network: its parameters, its gradients, forward and backward.
 
     `params["W1"]` and `grads["W1"]` are views of the flat buffers `flat_params` and `flat_grads`, so that an
-    update, a norm or an all-reduce is one operation. "cpu" computes in float32; "reference" in float32 or
-    float64. Initial weights: normal, variance 1 / inputs; the recurrent ones half as wide, so that states
-    neither die nor explode over hundreds of frames; the output layer a tenth, so that training starts from
-    even odds. Biases 0.
+    update or a norm is one operation. "cpu" computes in float32; "reference" in float32 or float64.
+    The initial weights are drawn with `seed`; with None they are left for the caller to fill.
     """
 
-    def __init__(self, settings: ModelSettings, seed: int = 0, backend: str = "cpu", dtype: str = "float32"):
+    def __init__(
+        self, settings: ModelSettings, seed: int | None = 0, backend: str = "cpu", dtype: str = "float32"
+    ):
         if dtype != "float32" and backend != "reference":
             raise ValueError(
                 f"the {backend} backend computes in float32; {dtype} goes with backend='reference'"
@@ -84,7 +83,8 @@ class DeepSpeech:
         shapes = settings.shapes()
         arrays, size = self.ops.arrays, sum(int(np.prod(shape)) for shape in shapes.values())
         flat = np.empty(size, self.dtype)
-        initialise(_views(flat, shapes), seed)
+        if seed is not None:
+            initialise(_views(flat, shapes), seed)
         self.flat_params = arrays.from_host(flat)
         self.flat_grads = arrays.empty((size,), self.dtype)
         self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
@@ -110,13 +110,15 @@ class DeepSpeech:
         self._backward(self.ops.arrays.from_host(np.ascontiguousarray(dlogits, self.dtype)))
 
     def learn(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
-        """Forward, CTC, backward:
+        """Forward, CTC, backward: the losses (B,); `grads` holds the gradient of their sum.
 
-        the losses (B,), and in `grads` the gradient of their sum over the possible texts.
+        Arguments as those of `forward` and `ctc_loss`. A text that is impossible has loss inf and no part in
+        the gradient. Raises ValueError for what does not fit.
         """
-        T, B, K = strided(frames.shape[0], self.settings.stride), frames.shape[1], self.settings.characters
         log_probs = self._forward(frames, lengths, keys)
         lengths = strided(lengths, self.settings.stride)
+        T, B, K = log_probs.shape
+        _check_labels(T, B, K, lengths, labels, label_lengths)
         losses, dlogits = self._room("losses", B), self._room("dlogits", T, B, K)
         room = self._room("ctc", B, T, 2 * labels.shape[1] + 5)
         self.ops.ctc(log_probs, lengths, labels, label_lengths, losses, dlogits, room)
@@ -130,57 +132,56 @@ class DeepSpeech:
         T0, B, F = frames.shape
         if len(lengths) != B or ((lengths < 0) | (lengths > T0)).any():
             raise ValueError(f"the lengths must be {B} numbers from 0 to {T0}, the frames given")
-        T, H = strided(T0, s.stride), s.hidden
+        if keys is not None and len(keys) != B:
+            raise ValueError(f"{len(keys)} keys for {B} utterances")
+        T, H, K = strided(T0, s.stride), s.hidden, s.characters
         self._lengths = strided(lengths, s.stride)
-        self._drop = [self._dropout(keys, layer) for layer in range(6)]
-        a = self._acts = {
-            name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")
-        }
-        a["x"] = room("x", T, B, (2 * s.context + 1) * F)
-        a["z6"] = room("z6", T, B, s.characters)
+        self._drop = {}
+        if keys is not None and s.dropout > 0:
+            self._drop = {n: Dropout(s.dropout, key(keys, n)) for n in (1, 2, 3, 5)}
+        a = {name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
+        a |= {"x": room("x", T, B, (2 * s.context + 1) * F), "z6": room("z6", T, B, K)}
+        self._acts, recurrent = a, room("recurrent", 2, H, H + 2 * B)
+
+        def layer(n, x, y, clip=True):
+            ops.affine_forward(a[x], p[f"W{n}"], p[f"b{n}"], clip, self._drop.get(n), a[y])
 
         ops.context_forward(ops.arrays.from_host(frames), lengths, s.context, s.stride, a["x"])
-        ops.affine_forward(a["x"], p["W1"], p["b1"], True, self._drop[1], a["h1"])
-        ops.affine_forward(a["h1"], p["W2"], p["b2"], True, self._drop[2], a["h2"])
-        ops.affine_forward(a["h2"], p["W3"], p["b3"], True, self._drop[3], a["h3"])
-        ops.affine_forward(a["h3"], p["W4"], p["b4"], False, None, a["z4"])
-        recurrent = room("recurrent", 2, H, H + 2 * B)
+        layer(1, "x", "h1")
+        layer(2, "h1", "h2")
+        layer(3, "h2", "h3")
+        layer(4, "h3", "z4", clip=False)
         ops.birnn_forward(a["z4"], p["Wr_f"], p["Wr_b"], self._lengths, a["h4"], a["hf"], a["hb"], recurrent)
-        ops.affine_forward(a["h4"], p["W5"], p["b5"], True, self._drop[5], a["h5"])
-        ops.affine_forward(a["h5"], p["W6"], p["b6"], False, None, a["z6"])
-        return ops.log_softmax_forward(a["z6"], room("log_probs", T, B, s.characters))
+        layer(5, "h4", "h5")
+        layer(6, "h5", "z6", clip=False)
+        return ops.log_softmax_forward(a["z6"], room("log_probs", T, B, K))
 
     def _backward(self, dz6):
         p, g, a, ops, room = self.params, self.grads, self._acts, self.ops, self._room
         T, B, H = a["h5"].shape
-        one, two, three = (room(name, T, B, H) for name in ("d1", "d2", "d3"))
-
-        ops.affine_backward(dz6, a["h5"], p["W6"], a["z6"], False, None, True, dz6, one, g["W6"], g["b6"])
-        ops.affine_backward(
-            one, a["h4"], p["W5"], a["h5"], True, self._drop[5], True, one, two, g["W5"], g["b5"]
-        )
-        recurrence = (a["hf"], a["hb"], p["Wr_f"], p["Wr_b"], self._lengths)
+        one, two, three = (room(name, T, B, H) for name in ("d1", "d2", "d3"))  # gradients, taking turns
         recurrent = room("recurrent", 2, H, H + 2 * B)
-        ops.birnn_backward(two, *recurrence, one, three, one, g["Wr_f"], g["Wr_b"], recurrent)
-        ops.affine_backward(one, a["h3"], p["W4"], a["z4"], False, None, True, one, two, g["W4"], g["b4"])
-        ops.affine_backward(
-            two, a["h2"], p["W3"], a["h3"], True, self._drop[3], True, two, one, g["W3"], g["b3"]
-        )
-        ops.affine_backward(
-            one, a["h1"], p["W2"], a["h2"], True, self._drop[2], True, one, two, g["W2"], g["b2"]
-        )
-        ops.affine_backward(
-            two, a["x"], p["W1"], a["h1"], True, self._drop[1], False, two, None, g["W1"], g["b1"]
-        )
 
-    def _dropout(self, keys, layer):
-        if keys is None or self.settings.dropout == 0:
-            return None
-        return Dropout(self.settings.dropout, np.array([key(int(k), layer) for k in keys], np.uint32))
+        def layer(n, x, y, dy, dx, clip=True):
+            W, options = f"W{n}", (clip, self._drop.get(n), dx is not None)
+            ops.affine_backward(dy, a[x], p[W], a[y], *options, dy, dx, g[W], g[f"b{n}"])
+
+        layer(6, "h5", "z6", dz6, one, clip=False)
+        layer(5, "h4", "h5", one, two)
+        states = (a["hf"], a["hb"], p["Wr_f"], p["Wr_b"], self._lengths)
+        ops.birnn_backward(two, *states, one, three, one, g["Wr_f"], g["Wr_b"], recurrent)
+        layer(4, "h3", "z4", one, two, clip=False)
+        layer(3, "h2", "h3", two, one)
+        layer(2, "h1", "h2", one, two)
+        layer(1, "x", "h1", two, None)
 
 
 def initialise(params: dict[str, np.ndarray], seed: int) -> None:
-    """Draw the initial weights, in place: see DeepSpeech."""
+    """Draw the initial weights, in place: normal, of variance 1 / inputs, and biases 0.
+
+    The recurrent ones are half as wide, so that states neither die nor explode over hundreds of frames; the
+    output layer's a tenth, so that training starts from even odds.
+    """
     rng = np.random.default_rng(seed)
     for name, value in params.items():
         if name.startswith("b"):
@@ -200,31 +201,33 @@ def _views(flat, shapes):
 
 
 def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
-    """CTC of logits (T, B, K) before the softmax -> losses (B,), dlogits (T, B, K), the gradient to them
-    (§2).
+    """CTC of logits (T, B, K) -> losses (B,) and their gradient dlogits (T, B, K)  (§2).
 
-    log-probabilities are valid logits. lengths, label_lengths (B,); labels (B, Umax), padded with anything. A
-    text that the frames cannot spell has loss inf and gradient 0. Raises ValueError for shapes that do not
-    fit, labels outside 1 … K-1 and lengths outside the arrays.
+    Logits are before the softmax; log-probabilities are valid ones. lengths, label_lengths (B,); labels
+    (B, Umax), padded with anything. A text that the frames cannot spell has loss inf and gradient 0. Raises
+    ValueError for shapes that do not fit, labels outside 1 … K-1 and lengths outside the arrays.
     """
     grid = ops.load(backend)
     logits = np.ascontiguousarray(logits, None if backend == "reference" else np.float32)
-    lengths, label_lengths, labels = (
-        np.ascontiguousarray(a, np.int32) for a in (lengths, label_lengths, labels)
+    lengths = np.ascontiguousarray(lengths, np.int32)
+    labels, label_lengths = (
+        np.ascontiguousarray(labels, np.int32),
+        np.ascontiguousarray(label_lengths, np.int32),
     )
-    T, B, K = logits.shape
+    _check_labels(*logits.shape, lengths, labels, label_lengths)
+    log_probs = grid.log_softmax_forward(grid.arrays.from_host(logits))
+    losses, dlogits = grid.ctc(log_probs, lengths, labels, label_lengths)
+    return grid.arrays.to_host(losses), grid.arrays.to_host(dlogits)
+
+
+def _check_labels(T, B, K, lengths, labels, label_lengths):
     if labels.ndim != 2 or not len(lengths) == len(labels) == len(label_lengths) == B:
         raise ValueError(
             f"logits hold {B} utterances; lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}"
         )
-    if ((lengths < 0) | (lengths > T)).any() or (
-        (label_lengths < 0) | (label_lengths > labels.shape[1])
-    ).any():
-        raise ValueError(f"a length is outside the arrays: {T} frames, {labels.shape[1]} labels")
-    used = np.concatenate([labels[b, : label_lengths[b]] for b in range(B)]) if B else labels.ravel()
+    Umax = labels.shape[1]
+    if ((lengths < 0) | (lengths > T)).any() or ((label_lengths < 0) | (label_lengths > Umax)).any():
+        raise ValueError(f"a length is outside the arrays: {T} frames, {Umax} labels")
+    used = labels[np.arange(Umax) < label_lengths[:, None]]
     if ((used < 1) | (used >= K)).any():
         raise ValueError(f"a label is outside 1 … {K - 1} (0 is the blank)")
-    arrays = grid.arrays
-    log_probs = grid.log_softmax_forward(arrays.from_host(logits))
-    losses, dlogits = grid.ctc(log_probs, lengths, labels, label_lengths)
-    return arrays.to_host(losses), arrays.to_host(dlogits)

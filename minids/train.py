@@ -128,7 +128,7 @@ class Trainer:
             for batch in self.batches.epoch(p.epoch, p.batch):
                 p.batch += 1
                 if batch:
-                    keys = np.array([key(t.seed, p.epoch, i) for i in batch.indices], np.uint32)
+                    keys = key(t.seed, p.epoch, np.array(batch.indices))
                     losses, norm = step(
                         self.model, self.velocity, batch, keys, rate, momentum, t.gradient_limit
                     )

@@ -89,7 +89,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
             features.mean = _take(tensors, "features.mean", (features.size,))
             features.std = _take(tensors, "features.std", (features.size,))
         params = {name: _take(tensors, name, shape) for name, shape in settings.shapes().items()}
-        model = DeepSpeech(settings, backend=backend)
+        model = DeepSpeech(settings, None, backend)
         for name, value in params.items():
             model.params[name][...] = model.ops.arrays.from_host(value)
         return Saved(model, features, alphabet, tensors, header["notes"])

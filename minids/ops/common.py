@@ -1,5 +1,4 @@
-"""What every backend shares: the clip, the dropout hash, the length after the stride, which labels are
-possible.
+"""What the backends share: the clip, dropout's hash, the length after the stride, the frames a label needs.
 
 The hash is written so that the same text works on NumPy arrays and on Numba's scalars.
 """
@@ -12,12 +11,11 @@ CLIP = 20.0  # g(z) = min{max{0, z}, 20}  (§2)
 
 
 class Dropout(NamedTuple):
-    """Inverted dropout of a layer: each unit is dropped with probability `rate`, the others are divided by 1
-    - rate.
+    """Inverted dropout: each unit is 0 with probability `rate`, the others are divided by 1 - rate.
 
-    `keys` (B,) uint32 holds one key per utterance, see `key`. Unit u of frame t of utterance b is dropped
-    when `mix(keys[b] + t H + u)` < rate 2³²: a pure function, so that no mask is stored and every backend,
-    rank and resumed run draws the same.
+    `keys` (B,) uint32 holds one key per utterance, see `key`. Unit u of frame t of utterance b is dropped if
+    mix(keys[b] + t H + u) < rate 2³²: a pure function, so that no mask is stored, and every backend and
+    every resumed run draws the same.
     """
 
     rate: float
@@ -33,10 +31,7 @@ class Dropout(NamedTuple):
 
 
 def mix(x):
-    """An integer hash:
-
-    a bijection of uint32 in which every input bit turns each output bit half of the time.
-    """
+    """A bijection of uint32 that turns every output bit half of the time, whichever input bit changes."""
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
     x = np.uint32(x ^ (x >> np.uint32(15)))
@@ -44,12 +39,13 @@ def mix(x):
     return np.uint32(x ^ (x >> np.uint32(16)))
 
 
-def key(*numbers: int) -> int:
-    """One 32-bit key from several integers, such as (seed, epoch, utterance, layer)."""
-    state = np.array([0x9E3779B9], np.uint32)
+def key(*numbers):
+    """One 32-bit key from several integers, such as (seed, epoch, utterance); of arrays, an array of keys."""
+    state = np.full(1, 0x9E3779B9, np.uint32)
     for number in numbers:
-        state = mix(state ^ mix(np.array([number & 0xFFFFFFFF], np.uint32) + np.uint32(0x9E3779B9)))
-    return int(state[0])
+        bits = (np.asarray(number) & 0xFFFFFFFF).astype(np.uint32)
+        state = mix(state ^ mix(np.atleast_1d(bits) + np.uint32(0x9E3779B9)))
+    return state if any(np.ndim(number) for number in numbers) else int(state[0])
 
 
 def strided(lengths, stride: int):
@@ -58,9 +54,6 @@ def strided(lengths, stride: int):
 
 
 def least_frames(label) -> int:
-    """The fewest frames that can spell a label:
-
-    U + the number of adjacent equal pairs, which need a blank between.
-    """
+    """U + adjacent equal pairs: the fewest frames that can spell a label; each pair needs a blank between."""
     label = np.asarray(label)
     return len(label) + int(np.count_nonzero(label[1:] == label[:-1]))

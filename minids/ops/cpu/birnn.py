@@ -29,21 +29,21 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, room=None):
 
 
 def birnn_backward(
-    dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, dWr_f=None, dWr_b=None, room=None
+    dh, hf, hb, Wr_f, Wr_b, lengths, delta_f=None, delta_b=None, dz=None, dWr_f=None, dWr_b=None, room=None
 ):
     """δf, δb back through time, then dWr_f, dWr_b each as one product over all frames, dz = δf + δb."""
     _, B, H = dh.shape
-    df = np.empty_like(dh) if df is None else df
-    db = np.empty_like(dh) if db is None else db
+    delta_f = np.empty_like(dh) if delta_f is None else delta_f
+    delta_b = np.empty_like(dh) if delta_b is None else delta_b
     dz = np.empty_like(dh) if dz is None else dz
     dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
     dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
     room = np.empty((2, H, H + 2 * B), np.float32) if room is None else room
     room[0, :, :H], room[1, :, :H] = Wr_f.T, Wr_b.T
-    _backward(dh, hf, hb, df, db, room[:, :, :H], room[:, :, H:], _slices(B))
-    weight_gradient(df[1:].reshape(-1, H), hf[:-1].reshape(-1, H), dWr_f)
-    weight_gradient(db[:-1].reshape(-1, H), hb[1:].reshape(-1, H), dWr_b)
-    _add(df.reshape(-1), db.reshape(-1), dz.reshape(-1))
+    _backward(dh, hf, hb, delta_f, delta_b, room[:, :, :H], room[:, :, H:], _slices(B))
+    weight_gradient(delta_f[1:].reshape(-1, H), hf[:-1].reshape(-1, H), dWr_f)
+    weight_gradient(delta_b[:-1].reshape(-1, H), hb[1:].reshape(-1, H), dWr_b)
+    _add(delta_f.reshape(-1), delta_b.reshape(-1), dz.reshape(-1))
     return dz, dWr_f, dWr_b
 
 
@@ -87,7 +87,7 @@ def _step(z, new, t, lengths, h, state):
 
 
 @njit(parallel=True, cache=True, nogil=True)
-def _backward(dh, hf, hb, df, db, transposed, room, slices):
+def _backward(dh, hf, hb, delta_f, delta_b, transposed, room, slices):
     T, B, _ = dh.shape
     size = (B + slices - 1) // slices
     for i in prange(2 * slices):
@@ -97,11 +97,11 @@ def _backward(dh, hf, hb, df, db, transposed, room, slices):
         if i % 2 == 0:
             for t in range(T - 1, -1, -1):
                 product(transposed[0], False, state[:, own], False, new[:, own], 0)
-                _step_back(dh[t, own], new[:, own], hf[t, own], df[t, own], state[:, own])
+                _step_back(dh[t, own], new[:, own], hf[t, own], delta_f[t, own], state[:, own])
         else:
             for t in range(T):
                 product(transposed[1], False, state[:, own], False, new[:, own], 0)
-                _step_back(dh[t, own], new[:, own], hb[t, own], db[t, own], state[:, own])
+                _step_back(dh[t, own], new[:, own], hb[t, own], delta_b[t, own], state[:, own])
 
 
 @njit(cache=True)

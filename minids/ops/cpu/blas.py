@@ -2,7 +2,8 @@
 
 One pool of threads does everything. Numba splits a product into blocks, and each of its threads calls SciPy's
 BLAS, which is held to one thread here; two pools that wait for each other by spinning would cost up to half
-of the machine. NumPy's own BLAS is another library and keeps its threads.
+of the machine. NumPy's own BLAS, where it is another library, keeps its threads; SciPy's has one in the whole
+process.
 """
 
 import os
@@ -18,9 +19,9 @@ from numba.np.linalg import ensure_blas
 from threadpoolctl import ThreadpoolController
 
 ensure_blas()
-for library in ThreadpoolController().select(user_api="blas").lib_controllers:
-    if "scipy" in library.filepath:
-        library.set_num_threads(1)
+_blas = ThreadpoolController().select(user_api="blas").lib_controllers
+for library in [each for each in _blas if "scipy" in each.filepath] or _blas:  # or one that both share
+    library.set_num_threads(1)
 
 _pointer = types.CPointer(types.float32)
 _gemm = types.ExternalFunction(  # Numba's own door to BLAS; the symbol keeps compiled code cacheable

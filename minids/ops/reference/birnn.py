@@ -29,29 +29,29 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, room=None):
 
 
 def birnn_backward(
-    dh, hf, hb, Wr_f, Wr_b, lengths, df=None, db=None, dz=None, dWr_f=None, dWr_b=None, room=None
+    dh, hf, hb, Wr_f, Wr_b, lengths, delta_f=None, delta_b=None, dz=None, dWr_f=None, dWr_b=None, room=None
 ):
     """δf_t = (dh_t + Wr_fᵀ δf_{t+1}) ⊙ g'(zf_t),  t = T … 1;   dWr_f = Σ_{t≥2} δf_t hf_{t-1}ᵀ
     δb_t = (dh_t + Wr_bᵀ δb_{t-1}) ⊙ g'(zb_t),  t = 1 … T;   dWr_b = Σ_{t<T} δb_t hb_{t+1}ᵀ;   dz = δf + δb.
 
     All (T, B, H). g' = 1 where 0 < h < 20, so it is zero past an utterance's end, where h is zero.
-    Returns dz, dWr_f, dWr_b; df and db are room for δf and δb.
+    Returns dz, dWr_f, dWr_b; delta_f and delta_b are room for δf and δb.
     """
     T, B, H = dh.shape
-    df = np.empty_like(dh) if df is None else df
-    db = np.empty_like(dh) if db is None else db
+    delta_f = np.empty_like(dh) if delta_f is None else delta_f
+    delta_b = np.empty_like(dh) if delta_b is None else delta_b
     dz = np.empty_like(dh) if dz is None else dz
     dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
     dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
     delta = np.zeros((B, H), dh.dtype)
     for t in reversed(range(T)):
-        delta = df[t] = np.where((hf[t] > 0) & (hf[t] < CLIP), dh[t] + delta @ Wr_f, 0)
+        delta = delta_f[t] = np.where((hf[t] > 0) & (hf[t] < CLIP), dh[t] + delta @ Wr_f, 0)
     delta = np.zeros((B, H), dh.dtype)
     for t in range(T):
-        delta = db[t] = np.where((hb[t] > 0) & (hb[t] < CLIP), dh[t] + delta @ Wr_b, 0)
-    dWr_f[...] = df[1:].reshape(-1, H).T @ hf[:-1].reshape(-1, H)
-    dWr_b[...] = db[:-1].reshape(-1, H).T @ hb[1:].reshape(-1, H)
-    np.add(df, db, out=dz)
+        delta = delta_b[t] = np.where((hb[t] > 0) & (hb[t] < CLIP), dh[t] + delta @ Wr_b, 0)
+    dWr_f[...] = delta_f[1:].reshape(-1, H).T @ hf[:-1].reshape(-1, H)
+    dWr_b[...] = delta_b[:-1].reshape(-1, H).T @ hb[1:].reshape(-1, H)
+    np.add(delta_f, delta_b, out=dz)
     return dz, dWr_f, dWr_b
 
 
