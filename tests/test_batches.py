@@ -330,6 +330,24 @@ def test_a_consumer_may_stop_early(utterances, counted):
     assert len(list(one.epoch(9))) == 23
 
 
+def test_what_is_not_begun_when_the_consumer_stops_is_never_begun(utterances, monkeypatch):
+    loaded, stopped = [], threading.Event()
+
+    def load(path, rate=None):
+        loaded.append(path)
+        if len(loaded) > 1:
+            assert stopped.wait(timeout=20)
+            time.sleep(0.3)
+        return load_audio(path, rate)
+
+    monkeypatch.setattr(batches, "load_audio", load)
+    epoch = Batches(utterances, features(), ALPHABET, batch_size=1).epoch(0)
+    next(epoch)
+    stopped.set()
+    epoch.close()
+    assert len(loaded) == 3, "one was taken, two were in work"
+
+
 def test_two_epochs_at_once_do_not_wait_for_each_other(utterances):
     one, other = (Batches(utterances, features(), ALPHABET, 4, seed=s).epoch(0) for s in (1, 2))
     assert sum(a is not None and b is not None for a, b in zip(one, other, strict=True)) == 6

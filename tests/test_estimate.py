@@ -18,7 +18,8 @@ from minids.weights import Saved, save_weights
 @pytest.mark.parametrize(
     ("settings", "frames", "batch_size"),
     [
-        (ModelSettings(81, 29, hidden=256, context=9, stride=2, dropout=0.1), 400, 8),  # mostly activations
+        (ModelSettings(21, 29, hidden=256, context=2, stride=2, dropout=0.1), 1000, 8),  # mostly activations
+        (ModelSettings(81, 29, hidden=64, context=9, stride=2, dropout=0.1), 400, 8),  # mostly inputs
         (ModelSettings(21, 29, hidden=512, context=3, stride=2, dropout=0.1), 100, 2),  # mostly weights
         (ModelSettings(161, 29, hidden=64, context=1, stride=1), 600, 8),  # mostly frames
     ],
