@@ -5,6 +5,7 @@ Samples are float32 in [-1, 1], one channel, shape (N,); rates are in Hz.
 
 import io
 import math
+import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -156,7 +157,7 @@ def _opened(path: str | Path) -> Iterator:
             raise InputError(f"{path}: {problem}; check the path")
         if not Path(path).stat().st_size:
             raise InputError(f"{path}: the file is empty; copy or record it again")
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:  # soundfile's own way takes UTF-8 alone
             if file.samplerate not in RATES:
                 raise InputError(f"{path}: damaged, its header says {file.samplerate} Hz; copy it again")
             yield file

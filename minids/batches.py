@@ -60,9 +60,9 @@ class Variation:
 class Batches:
     """The utterances of a manifest as batches. `skipped` maps the index of each one left out to the reason.
 
-    Left out are recordings that cannot be read, and those too short for their text: T = ceil(T0 / stride)
-    frames cannot spell U + repeats characters. Raises InputError when a text has a character that the
-    alphabet lacks.
+    Left out are recordings that cannot be read, those far longer than their manifest says, for memory is
+    planned with that, and those too short for their text: T = ceil(T0 / stride) frames cannot spell U +
+    repeats characters. Raises InputError when a text has a character that the alphabet lacks.
     """
 
     def __init__(
@@ -148,6 +148,13 @@ class Batches:
             samples, _ = load_audio(utterance.path, rate)
         except InputError as error:
             self.skipped[i] = str(error)
+            return None
+        seconds = len(samples) / rate
+        if seconds > 2 * utterance.duration + 1:  # a batch of such would be no batch of equal lengths
+            self.skipped[i] = (
+                f"{utterance.path}: lasts {seconds:.1f} s, not {utterance.duration:.1f}"
+                f" ({utterance.where}); correct the duration, or leave it out"
+            )
             return None
         label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
         if self._frames(samples) < least_frames(label):

@@ -164,25 +164,37 @@ def test_transcribe_goes_on_with_the_other_files(here, minids):
     assert err.count("\n") == 1
 
 
+def longer_than_said(path: Path) -> None:
+    """A recording of a minute, of which the manifest says 0.3 s: a batch with it takes far more memory."""
+    soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(60 * tones.RATE), tones.RATE)
+
+
 def test_a_few_bad_recordings_among_many_are_skipped_counted_and_named(here, minids):
     rows = read_rows(here / "train.jsonl")
-    for bad in RECORDINGS:
+    recordings = [*RECORDINGS, longer_than_said]
+    for bad in recordings:
         bad(here / "train" / f"{bad.__name__}.wav")
         rows.append({"path": f"train/{bad.__name__}.wav", "text": "abc", "duration": 0.3})
     write_rows(here / "train.jsonl", rows)
-    skipped = [f"skipped: {here}/train/{bad.__name__}.wav: " for bad in RECORDINGS]
+    skipped = [f"skipped: {here}/train/{bad.__name__}.wav: " for bad in recordings]
     code, _, err = minids("train tones.toml --run new")
     assert code == 0
     assert all(words in err for words in skipped)
-    assert "8 of 17 train utterances" in err
+    assert "9 of 18 train utterances" in err
     (row,) = read_rows(here / "new" / "metrics.jsonl")
-    assert (row["skipped"], row["utterances"]) == (8, 9)
+    assert (row["skipped"], row["utterances"]) == (9, 9)
 
     code, out, err = minids("evaluate train.jsonl --model new/best.safetensors --json")
     assert code == 0
     assert all(words in err for words in skipped)
-    assert "8 of 17 utterances" in err
-    assert (json.loads(out)["utterances"], len(json.loads(out)["skipped"])) == (9, 8)
+    assert "9 of 18 utterances" in err
+    assert (json.loads(out)["utterances"], len(json.loads(out)["skipped"])) == (9, 9)
+
+
+def test_a_name_that_is_not_utf_8(here, minids):
+    shutil.copy(here / "dev" / "0.wav", os.fsencode(here / "dev") + b"/\xff.wav")
+    code, out, _ = minids("transcribe dev/\udcff.wav --model model.safetensors")
+    assert (code, out) == (0, minids("transcribe dev/0.wav --model model.safetensors")[1])
 
 
 def test_nothing_but_bad_recordings(here, minids):
@@ -306,7 +318,7 @@ def test_a_checkpoint_is_a_model_too(minids):
         ("rate = 8000", 'rate = 8000\nkind = "mel"', "use one of"),
         ("bands = 12", "bands = 100", "too many"),
         ('dev = "dev.jsonl"', "", "[data] lacks dev"),
-        ('"dev.jsonl"', '"$NO_SUCH_NAME/dev.jsonl"', "set the environment variable"),
+        ('"dev.jsonl"', '"$NO_SUCH_NAME/dev.jsonl"', "the environment variable NO_SUCH_NAME is not set"),
         ('"dev.jsonl"', r'"d\u0000"', "cannot read the manifest"),
         ('"dev.jsonl"', f'"{"d" * 5000}"', "cannot read the manifest"),
         ('" abc"', '" abca"', "names 'a' twice"),
