@@ -5,9 +5,8 @@ each epoch. Whatever is drawn depends on (seed, epoch, utterance) alone, so a re
 undisturbed one sees.
 """
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +17,7 @@ from minids.errors import InputError
 from minids.features import Features, Statistics
 from minids.ops.common import least_frames, strided
 from minids.text import Alphabet, normalise
+from minids.threads import in_order
 
 AHEAD = 4  # batches that wait ready; one recording that is slow to read is not noticed
 MeanStd = tuple[np.ndarray, np.ndarray]
@@ -92,40 +92,30 @@ class Batches:
     def __len__(self) -> int:
         return len(self._groups)
 
-    def epoch(self, number: int, first: int = 0) -> Iterator[Batch | None]:
+    def epoch(self, number: int, first: int = 0) -> Generator[Batch | None, None, None]:
         """The batches of an epoch of training, in its own order and with its own variations, from the `first`
         on.
 
         None stands for a batch of which nothing could be used.
         """
         order = np.random.default_rng([self.seed, number]).permutation(len(self._groups))
-        return self._prefetch([(self._groups[g], number) for g in order[first:]])
+        return self._prefetch([self._groups[g] for g in order[first:]], number)
 
     def in_order(self) -> Iterator[Batch]:
         """All utterances as they are, by length."""
-        return (batch for batch in self._prefetch([(group, None) for group in self._groups]) if batch)
+        return (batch for batch in self._prefetch(self._groups, None) if batch)
 
     def fit(self) -> None:
         """Set the features' mean and deviation to those of these utterances (a sample of at most 2000)."""
-        step = -(-len(self.utterances) // SAMPLE)
-        with ThreadPoolExecutor() as pool:
-            self.features.fit(raw for raw in pool.map(self._raw, self.utterances[::step]) if raw is not None)
+        sample = self.utterances[:: -(-len(self.utterances) // SAMPLE)]
+        self.features.fit(raw for _, raw in in_order(self._raw, sample) if raw is not None)
 
-    def _prefetch(self, jobs: list) -> Iterator[Batch | None]:
+    def _prefetch(self, groups: list[list[int]], epoch: int | None) -> Generator[Batch | None, None, None]:
         if self.features.normalise == "speaker" and not self._speakers:
             self._speakers = self._fit_speakers()
-        waiting: deque = deque()
-        with ThreadPoolExecutor(2) as pool:
-            try:
-                for job in jobs:
-                    waiting.append(pool.submit(self._make, *job))
-                    if len(waiting) > AHEAD:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        with closing(in_order(lambda group: self._make(group, epoch), groups, AHEAD)) as made:
+            for _, batch in made:
+                yield batch
 
     def _make(self, group: list[int], epoch: int | None) -> Batch | None:
         made = [(i, *example) for i in group if (example := self._example(i, epoch)) is not None]
@@ -182,16 +172,11 @@ class Batches:
         """Each speaker's mean and deviation, from up to 50 of their utterances (§5.1)."""
         of: dict[str, list[Utterance]] = {}
         for utterance in self.utterances:
-            of.setdefault(utterance.speaker or "", []).append(utterance)
-        of.pop("", None)  # who did not say who they are is known by each utterance alone
-        with ThreadPoolExecutor() as pool:
-            raws = {name: pool.map(self._raw, said[:: -(-len(said) // 50)]) for name, said in of.items()}
-            known = {name: _mean_std(raw for raw in some if raw is not None) for name, some in raws.items()}
-        return {name: mean_std for name, mean_std in known.items() if mean_std is not None}
-
-
-def _mean_std(raws: Iterable[np.ndarray]) -> MeanStd | None:
-    statistics = Statistics()
-    for raw in raws:
-        statistics.add(raw)
-    return statistics.mean_std() if statistics.count else None
+            if utterance.speaker:  # who did not say who they are is known by each utterance alone
+                of.setdefault(utterance.speaker, []).append(utterance)
+        sample = [u for said in of.values() for u in said[:: -(-len(said) // 50)]]
+        known = {speaker: Statistics() for speaker in of}
+        for utterance, raw in in_order(self._raw, sample):
+            if raw is not None:
+                known[str(utterance.speaker)].add(raw)
+        return {speaker: statistics.mean_std() for speaker, statistics in known.items() if statistics.count}

@@ -73,10 +73,10 @@ class RunFolder:
         saved = load_weights(self.last, backend)
         if "velocity" not in saved.state or saved.state["velocity"].shape != saved.model.flat_params.shape:
             raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
-        before = saved.notes["settings"]
+        before = saved.notes.get("settings", {})
         for section, values in identity(settings).items():
             for key, value in values.items():
-                old = before[section].get(key)
+                old = before.get(section, {}).get(key)
                 if old == value or key in FREE:
                     continue
                 change = f"[{section}] {key} = {old!r}, {settings.source} now says {value!r}"

@@ -10,6 +10,7 @@ from minids.model import ModelSettings
 from minids.ops.common import strided
 
 FLOAT = 4  # bytes
+SHARE = 0.6  # of the rate of a matrix product alone, which training reaches on small batches
 
 
 @dataclass(frozen=True)
@@ -21,27 +22,26 @@ class Estimate:
 
 
 def estimate(settings: ModelSettings, frames: int, longest: int, batch_size: int) -> Estimate:
-    """`frames`:
-
-    those of all the training set, `longest` those of its longest recording, both before the stride.
-    """
+    """`frames` of the whole training set, `longest` of its longest recording, both before the stride."""
     flops = training_flops(settings) * strided(frames, settings.stride)
-    return Estimate(memory(settings, longest, batch_size), flops / (0.6 * product_rate()))
+    return Estimate(memory(settings, longest, batch_size), flops / (SHARE * product_rate()))
 
 
 def memory(settings: ModelSettings, longest: int, batch_size: int) -> int:
-    """Weights, gradients, velocities, and the copy that a checkpoint writes; the activations of the longest
-    batch: x, eight of (T, B, H) forward and three backward; the frames of the batches that wait.
+    """Of the weights: themselves, gradients, velocities, and the copies that a checkpoint writes.
+
+    Of the longest batch: x, eight of (T, B, H) forward and three backward, three of (T, B, K), CTC's lattice
+    with at most a letter in three frames, the recurrence's room; and the frames of the batches that wait.
     """
     from minids.batches import AHEAD
 
+    H, T = settings.hidden, strided(longest, settings.stride)
     parameters = sum(int(np.prod(shape)) for shape in settings.shapes().values())
-    rows = strided(longest, settings.stride) * batch_size
     inputs = (2 * settings.context + 1) * settings.inputs
+    activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
+    recurrence = 2 * H * (H + 2 * batch_size)
     waiting = (AHEAD + 2) * longest * batch_size * settings.inputs
-    return FLOAT * (
-        5 * parameters + rows * (inputs + 11 * settings.hidden + 3 * settings.characters) + waiting
-    )
+    return FLOAT * (5 * parameters + activations + recurrence + waiting)
 
 
 def training_flops(settings: ModelSettings) -> int:

@@ -214,7 +214,8 @@ def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
         np.ascontiguousarray(labels, np.int32),
         np.ascontiguousarray(label_lengths, np.int32),
     )
-    _check_labels(*logits.shape, lengths, labels, label_lengths)
+    T, B, K = logits.shape
+    _check_labels(T, B, K, lengths, labels, label_lengths)
     log_probs = grid.log_softmax_forward(grid.arrays.from_host(logits))
     losses, dlogits = grid.ctc(log_probs, lengths, labels, label_lengths)
     return grid.arrays.to_host(losses), grid.arrays.to_host(dlogits)

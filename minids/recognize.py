@@ -116,7 +116,12 @@ class Recognizer:
 
     def _row(self, utterance: Utterance, heard: str, by: str | None) -> Row:
         group = "" if by is None else utterance.speaker if by == "speaker" else utterance.extra.get(by)
-        return Row(str(utterance.path), normalise(utterance.text, self.alphabet), heard, str(group))
+        return Row(
+            str(utterance.path),
+            normalise(utterance.text, self.alphabet),
+            heard,
+            "(none)" if group is None else str(group),
+        )
 
 
 def pieces(samples: np.ndarray, rate: int, longest: float = LONGEST) -> list[tuple[int, int]]:

@@ -38,6 +38,9 @@ class Alphabet:
     def __repr__(self) -> str:
         return f"Alphabet({''.join(self.symbols)!r})"
 
+    def __contains__(self, unit: str) -> bool:
+        return unit in self._index
+
     def missing(self, text: str) -> list[str]:
         """The characters of a text that the alphabet lacks, each once, in order of appearance."""
         return [u for u in dict.fromkeys(_units(unicodedata.normalize("NFC", text))) if u not in self._index]
@@ -77,12 +80,12 @@ def normalise(text: str, alphabet: Alphabet) -> str:
     model to drop it too.
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(u if not alphabet.missing(u) else _lower(u, alphabet) for u in _units(text))
+    return "".join(u if u in alphabet else _lower(u, alphabet) for u in _units(text))
 
 
 def _lower(unit: str, alphabet: Alphabet) -> str:
     lower = unicodedata.normalize("NFC", unit.lower())
-    return lower if not alphabet.missing(lower) else unit
+    return lower if lower in alphabet else unit
 
 
 def collapse(path: Iterable[int]) -> list[int]:

@@ -10,7 +10,8 @@ never was.
 
 import math
 import time
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ class Trainer:
         network = ModelSettings(s.features.size, len(s.alphabet), m.hidden, m.context, m.stride, m.dropout)
         self._tell_estimate(network)
         saved = self.folder.resume(s, self.backend)
-        features = saved.features if saved else s.features
+        features = saved.features if saved else replace(s.features)  # its own: `fit` will change it
         t = s.train
         self.batches = Batches(
             *(self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed),
@@ -124,8 +125,9 @@ class Trainer:
         rate = schedule.learning_rate(t.learning_rate, t.anneal, p.epoch)
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
-        with _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}") as bar:
-            for batch in self.batches.epoch(p.epoch, p.batch):
+        bar = _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}")
+        with bar, closing(self.batches.epoch(p.epoch, p.batch)) as batches:
+            for batch in batches:
                 p.batch += 1
                 if batch:
                     keys = key(t.seed, p.epoch, np.array(batch.indices))
@@ -149,12 +151,15 @@ class Trainer:
         p, t = self.progress, self.settings.train
         names = [f"{self.train[i].path} ({self.train[i].where})" for i in batch.indices]
         if not np.isfinite(norm) or np.isnan(losses).any():
-            bad = [name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)] or names
-            good = f"; {self.folder.last} still holds the last good weights"
+            bad = [name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)]
+            what, where = "gradient", ""
+            if bad:
+                what, where = "loss", f", first at {bad[0]}; look at that recording"
+            kept = f"; {self.folder.last} still holds the last good weights"
             raise InputError(
-                f"epoch {p.epoch + 1}: the loss is not a number any more, first at {bad[0]};"
-                f" look at that recording, or lower learning_rate (now {t.learning_rate})"
-                f"{good if self.folder.last.exists() else ''}"
+                f"epoch {p.epoch + 1}: the {what} is not a number any more{where};"
+                f" lower learning_rate (now {t.learning_rate})"
+                f"{kept if self.folder.last.exists() else ''}"
             )
         for b, loss in enumerate(losses):
             if np.isinf(loss):

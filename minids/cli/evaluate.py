@@ -50,8 +50,8 @@ def command(manifest: Path, model: Path | None, by: str | None, worst: int, as_j
         raise InputError(
             f"{manifest}: no utterance has the field {by!r}; known are {', '.join(sorted(fields))}"
         )
-    recognizer = Recognizer.load(model)
     announce_compilation()
+    recognizer = Recognizer.load(model)
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
         rows, skipped = recognizer.recognise(utterances, by, bar.update)
     for reason in skipped[:20]:

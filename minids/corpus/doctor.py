@@ -4,14 +4,11 @@ Recordings are decoded in threads, a few at a time: memory holds a line's few nu
 """
 
 import math
-import os
 from array import array
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 from unicodedata import category
 
 import numpy as np
@@ -23,6 +20,7 @@ from minids.errors import InputError, reason
 from minids.features import Features
 from minids.files import open_file
 from minids.text import Alphabet, normalise
+from minids.threads import in_order
 
 SILENT = -60.0  # dB, root mean square against full scale: the quietest of 5467 good recordings has -53
 CLIPPED = 0.002  # share of samples in flat tops: the worst of the good recordings has 0.0014
@@ -32,9 +30,6 @@ DURATION_SLACK = 0.05  # seconds, or 1 % of the duration: manifests round
 PACE = 5.0  # robust standard deviations of log(seconds per character)
 LEAST_PACE_SPREAD = 0.1  # of a corpus spoken by a machine
 PACE_NEEDS = 20  # utterances, to know what is usual
-
-In = TypeVar("In")
-Out = TypeVar("Out")
 
 
 class Sound(NamedTuple):
@@ -69,7 +64,7 @@ def examine(
     with tqdm(total=sum(lines), desc="examined", unit=" lines", disable=None if progress else True) as bar:
         for manifest in manifests:
             examination.report.summaries.append(Summary(str(manifest)))
-            for line, sound in _in_threads(_listen, scan(manifest)):
+            for line, sound in in_order(_listen, scan(manifest)):
                 examination.take(line, sound)
                 bar.update()
     examination.whole()
@@ -92,20 +87,6 @@ def _look_at_file(manifest: Path, report: Report) -> int:
     if crlf:
         report.findings.append(Finding("CRLF", str(manifest), 0, "", f"{crlf} of {lines} lines"))
     return lines
-
-
-def _in_threads(function: Callable[[In], Out], items: Iterable[In]) -> Iterator[tuple[In, Out]]:
-    """(item, function(item)) in order; like the pool's map, but takes items only as results are fetched."""
-    threads = os.cpu_count() or 1
-    waiting: deque[tuple[In, Future[Out]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append((item, pool.submit(function, item)))
-            if len(waiting) > 4 * threads:
-                done, result = waiting.popleft()
-                yield done, result.result()
-        for done, result in waiting:
-            yield done, result.result()
 
 
 def _listen(line: Utterance | BrokenLine) -> Sound:

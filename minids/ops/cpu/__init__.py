@@ -1,5 +1,10 @@
 """The same operations in float32, on all cores: Numba for the loops, BLAS for the products."""
 
+from pathlib import Path
+
+from minids import text
+from minids.ops import common
+from minids.ops.cpu import blas
 from minids.ops.cpu.affine import affine_backward, affine_forward
 from minids.ops.cpu.birnn import birnn_backward, birnn_forward
 from minids.ops.cpu.context import context_forward
@@ -21,3 +26,15 @@ __all__ = [
     "nesterov",
     "norm",
 ]
+
+
+def _forget_stale() -> None:
+    """Numba's cache notices a change of a function's own file, not of what these three lend to the others."""
+    lenders = (common.__file__, text.__file__, blas.__file__)
+    changed = max(Path(lender).stat().st_mtime for lender in lenders)
+    for index in Path(__file__).parent.glob("__pycache__/*.nbi"):
+        if index.stat().st_mtime < changed:
+            index.unlink(missing_ok=True)
+
+
+_forget_stale()

@@ -91,9 +91,9 @@ def _gate(dy, y, clip, scale, dz, db, threads):
     A thread owns columns, so that each sum has one owner and one order.
     """
     rows, H = y.shape
-    width = (H + threads - 1) // threads
+    width = max(16, (H + threads - 1) // threads)  # a line of the cache: two threads never write to one
     for i in prange(threads):
-        own = slice(i * width, min((i + 1) * width, H))
+        own = slice(min(i * width, H), min((i + 1) * width, H))
         db[own] = 0
         for r in range(rows):
             _gate_row(dy[r, own], y[r, own], clip, scale, dz[r, own], db[own])

@@ -18,7 +18,7 @@ def log_softmax_forward(z, out=None):
 def _rows(z, log_y):
     for r in prange(len(z)):
         z_max = z[r].max()
-        total = np.float32(0)
+        total = 0.0
         for k in range(z.shape[1]):
             total += math.exp(z[r, k] - z_max)
         log_total = z_max + math.log(total)
