@@ -40,9 +40,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Variation:
-    """How a recording differs from epoch to epoch: up to `shift_ms` of its start are cut off, so that frames
-    fall elsewhere, and it is played faster or slower by up to the share `speed`, pitch and tempo together.
-    (The paper varies the noise, §4.)
+    """How a recording differs from epoch to epoch. (The paper varies the noise, §4.)
+
+    Up to `shift_ms` of its start are cut off, so that frames fall elsewhere, and it is played faster or
+    slower by up to the share `speed`, pitch and tempo together.
     """
 
     shift_ms: float = 0.0
@@ -93,8 +94,7 @@ class Batches:
         return len(self._groups)
 
     def epoch(self, number: int, first: int = 0) -> Generator[Batch | None, None, None]:
-        """The batches of an epoch of training, in its own order and with its own variations, from the `first`
-        on.
+        """The batches of an epoch, in its own order and with its own variations, from the `first` on.
 
         None stands for a batch of which nothing could be used.
         """

@@ -17,8 +17,8 @@ FEATURES, CHARACTERS = 81, 29  # 80 bands and the energy; the paper's alphabet
 
 
 class Bench(NamedTuple):
-    """A training step: seconds, its flop/s, those of the machine's own matrix product in the same run, input
-    frames/s, and the seconds of each operation. All are medians over the steps.
+    """A training step: seconds, flop/s, those of the machine's own matrix product beside it, input frames/s,
+    and the seconds of each operation; medians over the steps.
     """
 
     seconds: float
@@ -29,9 +29,7 @@ class Bench(NamedTuple):
 
 
 def bench(backend: str, hidden: int, batch: int, frames: int, steps: int = 7) -> Bench:
-    """Time training steps of `batch` utterances of `frames` frames each, 19 of 81 features as input; the
-    first is not counted.
-    """
+    """Time training steps of `batch` utterances of `frames` frames each, 19 of 81 features as input."""
     settings = ModelSettings(FEATURES, CHARACTERS, hidden, context=9, dropout=0.1)
     model = DeepSpeech(settings, backend=backend)
     seconds: dict[str, float] = defaultdict(float)

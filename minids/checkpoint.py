@@ -30,8 +30,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder, clear it of what a kill left half-written, and hold it; a new one goes again when
-        there is no checkpoint at the end.
+        """Make the folder, clear it of what a kill left half-written, and hold it.
+
+        A new folder goes again when there is no checkpoint in it at the end.
 
         Raises InputError when another training is writing here. The lock ends with the process, however it
         ends.

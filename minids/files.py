@@ -27,8 +27,7 @@ def open_file(path: str | Path) -> BinaryIO:
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary file that replaces `path` when the block ends well, and leaves `path` untouched when it does
-    not.
+    """A binary file that replaces `path` when the block ends well, and leaves it untouched when it does not.
 
     A kill at any moment leaves the old file or the new one, never a half. Errors of the file system
     (no such folder, no room) become an InputError that names `path`.

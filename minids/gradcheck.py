@@ -19,7 +19,7 @@ from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import CLIP, Dropout, key
 from minids.text import collapse
 
-# How far two ways to one number may lie apart, and why. tests/tolerances.py has those that only tests need.
+# How far two ways to one number may lie apart, and why. tests/tolerances.py adds those that only tests need.
 GRADIENT_OPERATION = 1e-7  # float64: h = 1e-5 leaves h² ~ 1e-10 of truncation, 1e-16 / h ~ 1e-11 of rounding
 GRADIENT_NETWORK = 1e-5  # the same, through eight layers and a recurrence
 CTC_ENUMERATION = (
@@ -30,7 +30,7 @@ CPU_VALUES = 2e-5  # float32 has 6e-8; some hundred additions in another order, 
 CPU_GRADIENTS = 2e-4  # and back through them, over all frames
 
 STEP = 1e-5
-MARGIN = 1e-3  # no activation of a check lies closer to a kink: a difference across it would mean nothing
+MARGIN = 1e-3  # a difference across a kink means nothing: the inputs of `affine` lie further from one
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class Check:
 
 
 def numerical_gradient(loss: Callable[[], float], value: np.ndarray, h: float = STEP) -> np.ndarray:
-    """Central differences of `loss()` to every entry of the array `value`, which is moved in place and put
-    back.
-    """
+    """Central differences of `loss()` to every entry of the array `value`, moved in place and put back."""
     gradient = np.empty_like(value)
     for i in np.ndindex(value.shape):
         here = value[i]
@@ -149,9 +147,7 @@ def check_network() -> Iterator[Check]:
 
 
 def check_enumeration() -> Iterator[Check]:
-    """CTC against the sum over every alignment, for all texts of up to 3 letters in up to 5 frames, and their
-    total.
-    """
+    """CTC against the sum over every alignment, for all texts of up to 5 frames; their total."""
     reference, rng = ops.load("reference"), np.random.default_rng(4)
     K, worst, worst_total = 3, 0.0, 0.0
     for T in range(1, 6):
@@ -215,9 +211,7 @@ def check_backend(backend: str) -> Iterator[Check]:
 
 
 def _small_network(backend: str, dtype: str, hidden: int = 7):
-    """A network whose units sit on both sides of both kinks, and a batch of uneven lengths with NaN in its
-    padding.
-    """
+    """A network with units on both sides of both kinks; a batch of uneven lengths with NaN in its padding."""
     settings = ModelSettings(inputs=5, characters=4, hidden=hidden, context=2, stride=2, dropout=0.1)
     model = DeepSpeech(settings, 0, backend, dtype)
     rng = np.random.default_rng(5)

@@ -125,8 +125,7 @@ class Recognizer:
 
 
 def pieces(samples: np.ndarray, rate: int, longest: float = LONGEST) -> list[tuple[int, int]]:
-    """Cut a recording into pieces [first, last) of at most `longest` seconds, at the quietest moment of each
-    piece's last third.
+    """Pieces [first, last) of at most `longest` seconds, cut at the quietest moment of each one's last third.
 
     The network needs the whole of what it hears before it can say the first word, and memory grows with that.
     """

@@ -73,8 +73,7 @@ def _units(text: str | Sequence[str]) -> list[str]:
 
 
 def normalise(text: str, alphabet: Alphabet) -> str:
-    """A transcript as the model writes it: NFC, runs of white space as one space, lower case where only that
-    is known.
+    """A transcript as the model writes it: NFC, single spaces, lower case where only that is known.
 
     Characters that the alphabet lacks stay, for the caller to report: silently dropping a letter teaches a
     model to drop it too.

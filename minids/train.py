@@ -181,9 +181,7 @@ class Trainer:
             )
 
     def _finish_epoch(self) -> None:
-        """The dev set, the row of metrics, best and last; a kill between any two of them is made good by the
-        next call.
-        """
+        """The dev set, the row of metrics, best and last; the next call makes good a kill between them."""
         p = self.progress
         dev_loss, scored = self._evaluate()
         row = self._row(dev_loss, scored)

@@ -1,5 +1,4 @@
-"""A model in a file: safetensors with the weights, and in its header the alphabet, the features and the
-settings.
+"""A model in a safetensors file: its weights, and in the header its alphabet, features and settings.
 
 Loading one never runs code.
 """

@@ -1,30 +1,36 @@
-"""The one table of tolerances: how far two ways to the same number may lie apart, and why."""
+"""The one table of tolerances: how far two ways to the same number may lie apart, and why.
 
-# float64, one operation against central differences: h = 1e-5 leaves h² ~ 1e-10 of truncation and 1e-16 / h ~ 1e-11 of rounding.
-GRADIENT_OPERATION = 1e-7
-# float64, the whole network: the same errors, passed through eight layers.
-GRADIENT_NETWORK = 1e-5
-# float64 log space against the sum over every alignment: rounding of a few hundred additions.
-CTC_ENUMERATION = 1e-12
+Those that `minids check` prints stand in minids/gradcheck.py, each with its reason, because it runs without
+tests.
+"""
+
+from minids.gradcheck import CTC_ENUMERATION, GRADIENT_NETWORK, GRADIENT_OPERATION
+
+__all__ = ["CTC_ENUMERATION", "GRADIENT_NETWORK", "GRADIENT_OPERATION"]
+
 # 16 bit: half a step of 2^-15 of rounding, and full scale is 32767 of 32768 steps.
 PCM16 = 1.6 / 32768
-# dB of a tone after resampling: the filter is designed flat to 80 dB below the tone, the rest is the choice of the middle.
+# dB of a tone after resampling: the filter is designed flat to 80 dB below the tone, the rest is the choice
+# of the middle.
 RESAMPLED_LEVEL_DB = 0.02
 # dB of a mixture: the powers are float32 sums.
 SNR_DB = 0.01
-# Log powers: a float32 transform errs by 1e-7 of the loudest bin, which in the quietest ones is 1e-4 of their own power.
+# Log powers: a float32 transform errs by 1e-7 of the loudest bin, which in the quietest ones is 1e-4 of their
+# own power.
 FLOAT32_LOG = 1e-3
 # Sums of a few hundred float32 products.
 FLOAT32_SUM = 1e-5
 # Log powers of a louder copy: its samples are rounded anew, and the floor is reached by other roundings.
 SCALE_INVARIANCE = 1e-3
-# Float32 states through a few hundred frames of a recurrence that keeps errors, neither growing nor forgetting them.
+# Float32 states through a few hundred frames of a recurrence that keeps errors, neither growing nor
+# forgetting them.
 FLOAT32_RECURRENCE = 1e-4
 # CTC in float32: a loss is a sum of T numbers, relative to itself.
 CTC_FLOAT32_LOSS = 1e-5
 # Its gradient's entries lie between -1 and 1; some forty frames of additions.
 CTC_FLOAT32_GRADIENT = 1e-5
-# The same after 3000 frames that contradict their text: posteriors are differences of log-probabilities of up to 1e5.
+# The same after 3000 frames that contradict their text: posteriors are differences of log-probabilities of up
+# to 1e5.
 CTC_FLOAT32_LONG = 1e-3
 # float64, eight layers and a recurrence of a dozen frames: only the order of additions differs.
 FLOAT64_ORDER = 1e-12

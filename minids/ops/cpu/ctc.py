@@ -1,5 +1,4 @@
-"""Connectionist temporal classification: -log of the probability of a text, summed over its alignments
-(Graves 2006).
+"""Connectionist temporal classification (Graves 2006): -log of a text's probability over all its alignments.
 
 The recursions of the reference, with four changes for speed. A frame's states are computed in one loop
 without branches, which the compiler turns into vector instructions: that needs `exp` and `log` written as

@@ -6,8 +6,7 @@ from minids.ops.common import strided
 
 
 def context_forward(frames, lengths, C, stride, out=None):
-    """x_t = [frames_{st-C} … frames_{st} … frames_{st+C}], t < ceil(length / s); frames beyond either end are
-    zero.
+    """x_t = [frames_{st-C} … frames_{st} … frames_{st+C}], t < ceil(length / s); zero beyond either end.
 
     frames (T0, B, F), lengths (B,) before the stride -> x (T, B, D), D = (2C+1) F, T = ceil(T0 / s).
     Zero in x past each utterance's end. There is no backward: frames are data.

@@ -1,5 +1,4 @@
-"""Connectionist temporal classification: -log of the probability of a text, summed over its alignments
-(Graves 2006).
+"""Connectionist temporal classification (Graves 2006): -log of a text's probability over all its alignments.
 
 The text l = l_1 … l_U becomes the lattice l' = (blank, l_1, blank, …, l_U, blank) of S = 2U+1 states. An
 alignment walks through it: in each frame it stays, goes on one state, or skips a blank between two different
@@ -52,10 +51,9 @@ def lattice(label):
 
 
 def forward_variables(log_y, states):
-    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed].  (T,
-    S)
+    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed].
 
-    The probability of all ways to be in state s after frame t. Only the first two states can begin.
+    The probability of all ways to be in state s after frame t. Only the first two states can begin. (T, S)
     """
     T, S = len(log_y), len(states)
     alpha = np.full((T, S), -np.inf, log_y.dtype)
@@ -71,8 +69,7 @@ def forward_variables(log_y, states):
 
 
 def backward_variables(log_y, states):
-    """log β_t(s): the probability of all ways to go on from state s after frame t to an end; β_T = 1 in the
-    last two.
+    """log β_t(s): all ways to go on from state s after frame t to an end, the last two states; β_T = 1 there.
 
     Without the emission at t, so that α_t(s) β_t(s) is the probability of all alignments through s at t.  (T,
     S)
