@@ -176,6 +176,20 @@ def test_the_cpu_is_the_reference():
     assert expected.dtype == gradient.dtype == np.float64
 
 
+def test_the_cpu_is_the_reference_for_any_number_of_frames_and_letters():
+    """Each number of frames up to 14 with each number of letters up to 9, of two letters, so with repeats."""
+    rng = np.random.default_rng(9)
+    lengths, label_lengths = (n.ravel().astype(np.int32) for n in np.meshgrid(range(15), range(10)))
+    labels = rng.integers(1, 3, (150, 9)).astype(np.int32)
+    logits = rng.normal(scale=3, size=(14, 150, 3))
+    (losses, dlogits), (expected, gradient) = (
+        ctc_loss(logits, lengths, labels, label_lengths, backend) for backend in ("cpu", "reference")
+    )
+    np.testing.assert_allclose(losses, expected, rtol=CTC_FLOAT32_LOSS, atol=CTC_FLOAT32_LOSS)
+    np.testing.assert_allclose(dlogits, gradient, atol=CTC_FLOAT32_GRADIENT)
+    assert 50 < np.isfinite(losses).sum() < 140
+
+
 @BACKENDS
 def test_every_row_of_the_gradient_sums_to_0(backend):
     """ŷ sums to 1, and so do the posteriors of the states: in each frame one of them is visited."""
