@@ -46,7 +46,7 @@ def corpus(folder: Path, name: str, count: int, seed: int = 0) -> Path:
 
 def settings(folder: Path, **values: object) -> Path:
     """A settings file for folder/train.jsonl and folder/dev.jsonl; `values` go to [train]."""
-    train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum_ramp": 2} | values
+    train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum": 0.9} | values
     path = folder / "tones.toml"
     path.write_text(
         '[data]\ntrain = "train.jsonl"\ndev = "dev.jsonl"\nalphabet = " abc"\n'
