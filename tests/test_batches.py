@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -231,6 +232,16 @@ def test_bad_recordings_are_skipped_and_named(utterances, say, tmp_path):
     for i, reason in one.skipped.items():
         assert str(bad[i].path) in reason
         assert "\n" not in reason
+
+
+def test_a_recording_far_longer_than_its_manifest_says_is_skipped(say):
+    """Batches are cut, and memory is planned, by what the manifest says; a little off is no harm."""
+    spoken = [say("a", 1.9), say("a", 2.5), say("a", 9.0)]
+    spoken = [replace(u, duration=d) for u, d in zip(spoken, (0.5, 0.5, 5.0), strict=True)]
+    one = Batches(spoken, features(), ALPHABET)
+    assert [b.indices for b in one.in_order()] == [[0, 2]]
+    assert list(one.skipped) == [1]
+    assert one.skipped[1].startswith(f"{spoken[1].path}: lasts 2.5 s, not 0.5 ({spoken[1].where})")
 
 
 def test_a_batch_of_nothing_is_none_in_an_epoch_and_absent_in_order(say):
