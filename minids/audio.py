@@ -21,6 +21,7 @@ from minids.files import atomic_write
 
 BLOCK = 1 << 18  # samples read at a time: a header can promise more than memory holds
 RATES = range(1_000, 192_001)  # Hz; with any other the header is broken
+MOST_A_BYTE = 10_000  # samples; FLAC packs 5000 of silence in one
 LOUDEST = 1e10  # full scale is 1, or 2**31 where integers were written as floats
 UNKNOWN_LENGTH = 0x7FFF0000  # who writes to a pipe puts the largest number he has where the length belongs
 # libsndfile's log about a chunk that ends early: "data : 32000 (should be 19182)"
@@ -155,11 +156,14 @@ def _opened(path: str | Path) -> Iterator:
         if not Path(path).is_file():
             problem = "not a file" if Path(path).exists() else "no such file"
             raise InputError(f"{path}: {problem}; check the path")
-        if not Path(path).stat().st_size:
+        size = Path(path).stat().st_size
+        if not size:
             raise InputError(f"{path}: the file is empty; copy or record it again")
         with soundfile.SoundFile(os.fsencode(path)) as file:  # soundfile's own way takes UTF-8 alone
             if file.samplerate not in RATES:
                 raise InputError(f"{path}: damaged, its header says {file.samplerate} Hz; copy it again")
+            if file.frames > MOST_A_BYTE * size:  # or all there is, of FLAC written to a pipe
+                raise InputError(f"{path}: damaged, its header says {file.frames} samples; convert it to WAV")
             yield file
     except InputError:
         raise

@@ -5,6 +5,7 @@ an4/etc/an4_train.transcription      <s> YES </s> (an251-fash-b)
 an4/wav/an4_clstk/fash/an251-fash-b.sph      NIST Sphere; .wav or .flac where they have been converted
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -67,4 +68,4 @@ def _read(folder: Path, split: str, missing: list[str]) -> list[Utterance]:
 def _audio(folder: Path, file_id: str) -> Path:
     """The recording in whichever of the usual places it is; the official place where it is in none."""
     places = [folder / sub / (file_id + ending) for sub in FOLDERS for ending in ENDINGS]
-    return next((place for place in places if place.is_file()), places[0])
+    return next((place for place in places if os.path.isfile(place)), places[0])

@@ -4,6 +4,7 @@ Recordings are decoded in threads, a few at a time: memory holds a line's few nu
 """
 
 import math
+import os
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import combinations, pairwise
@@ -94,7 +95,7 @@ def _listen(line: Utterance | BrokenLine) -> Sound:
         return Sound(0.0, 0, 0, ("broken line", line.problem))
     path = line.path
     try:
-        if not path.exists():
+        if not os.path.exists(path):  # the method raises for names too long
             return Sound(0.0, 0, 0, ("missing", ""))
         info = audio_info(path)
         if info.duration > UNDECODED:
