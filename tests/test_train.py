@@ -130,7 +130,7 @@ def test_one_recording_can_be_learned_by_heart(tmp_path, capsys):
 
 
 def test_the_rows_of_metrics_tell_what_happened(place):
-    run = trainer(place, epochs=3, anneal=2.0, learning_rate=0.02, momentum=0.95)
+    run = trainer(place, epochs=3, anneal=2.0, learning_rate=0.02, momentum=0.95, momentum_ramp=2)
     run.run()
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     assert rows == run.progress.rows
