@@ -20,8 +20,7 @@ pytestmark = pytest.mark.slow
 EPOCHS, UTTERANCES, BATCH = 8, 33, 4
 STEPS = EPOCHS * -(-UTTERANCES // BATCH)
 TIMES = ("seconds", "frames_per_second")  # in the metrics
-# An idle OpenMP thread that spins longer takes the core of whoever else works on this machine.
-ENVIRONMENT = os.environ | {"GOMP_SPINCOUNT": "1000", "PYTHONPATH": str(Path(__file__).parents[1])}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 # `minids train` that kills itself over its n-th file: before it is on the disk, has its name, or just after.
 SUICIDE = """
 import os, signal, sys
