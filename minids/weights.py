@@ -48,15 +48,17 @@ def save_weights(path: str | Path, saved: Saved) -> None:
     for name in ("mean", "std"):
         if getattr(features, name) is not None:
             tensors[f"features.{name}"] = getattr(features, name)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "model": asdict(model.settings),
         "features": features.as_dict(),
         "alphabet": list(saved.alphabet.symbols),
         "notes": saved.notes,
     }
-    metadata = {name: json.dumps(value) for name, value in header.items()}
-    data = save(tensors, metadata | {"checksum": str(_checksum(metadata, tensors))})
+    header["checksum"] = _checksum(header, tensors)
+    data = save(
+        tensors, {"minids": json.dumps(header)}
+    )  # one entry: of several the library shuffles the order
     with atomic_write(path) as file:
         file.write(data)
 
@@ -71,14 +73,13 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
     try:
         open_file(path).close()  # safe_open has no words for a folder or a pipe
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != json.dumps(FORMAT):
+            header = json.loads((file.metadata() or {}).get("minids", "{}"))
+            if header.get("format") != FORMAT:
                 raise ValueError("`minids train` did not write it")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        checksum = metadata.pop("checksum", None)
-        if checksum is not None and checksum != str(_checksum(metadata, tensors)):
+        checksum = header.pop("checksum", None)
+        if checksum is not None and checksum != _checksum(header, tensors):
             raise ValueError("it is not what was written: its checksum differs")
-        header = {name: json.loads(value) for name, value in metadata.items()}
         settings = ModelSettings(**header["model"])
         alphabet = Alphabet(header["alphabet"])
         features = Features.from_dict(header["features"])
@@ -115,9 +116,9 @@ def _take(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> 
     return value
 
 
-def _checksum(metadata: dict[str, str], tensors: dict[str, np.ndarray]) -> int:
+def _checksum(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> int:
     """CRC-32 of all of a file: a disk or a copy that turned a bit is noticed, not learned from."""
-    checksum = zlib.crc32(json.dumps(metadata, sort_keys=True).encode())
+    checksum = zlib.crc32(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         value = np.ascontiguousarray(tensors[name])
         checksum = zlib.crc32(f"{name} {value.dtype} {value.shape}".encode(), checksum)

@@ -305,11 +305,9 @@ def altered_header(header: dict, rng: np.random.Generator, tensors: bool) -> dic
     if tensors:
         name = rng.choice([name for name in header if name != "__metadata__"])
         return header | {name: altered(header[name], rng)}
-    ours = {name: json.loads(value) for name, value in header["__metadata__"].items() if name != "checksum"}
-    changed = altered(ours, rng)
-    if not isinstance(changed, dict):
-        return header | {"__metadata__": changed}
-    return header | {"__metadata__": {name: json.dumps(value) for name, value in changed.items()}}
+    ours = json.loads(header["__metadata__"]["minids"])
+    del ours["checksum"]
+    return header | {"__metadata__": {"minids": json.dumps(altered(ours, rng))}}
 
 
 def with_header(header: dict, body: bytes) -> bytes:

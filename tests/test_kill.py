@@ -74,7 +74,7 @@ def progress(run: Path) -> dict:
     """Where the checkpoint of a run stands, which may be replaced while we look."""
     try:
         with safe_open(run / "last.safetensors", framework="numpy") as file:
-            return json.loads(file.metadata()["notes"])["progress"]
+            return json.loads(file.metadata()["minids"])["notes"]["progress"]
     except FileNotFoundError:
         return {"epoch": 0, "batch": 0}
 

@@ -57,17 +57,7 @@ def test_everything_comes_back(saved, file):
 def test_saving_what_was_loaded_changes_nothing(file, tmp_path):
     """So that a resumed run can end with the same bits."""
     save_weights(tmp_path / "again", load_weights(file))
-    first, again = ([*contents(path)] for path in (file, tmp_path / "again"))
-    assert first == again
-
-
-def contents(path):
-    """The header and every tensor's bits. (safetensors shuffles the entries of the header.)"""
-    from safetensors import safe_open
-
-    with safe_open(path, framework="numpy") as file:
-        yield file.metadata()
-        yield {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+    assert file.read_bytes() == (tmp_path / "again").read_bytes()
 
 
 def test_features_of_the_utterance_need_no_mean(saved, tmp_path):
@@ -115,7 +105,7 @@ def test_a_turned_bit_is_noticed_wherever_it_is(saved, file):
         broken = bytearray(whole)
         broken[position] ^= 1 << int(rng.integers(8))
         file.write_bytes(broken)
-        if b'"checksum"' in broken:
+        if rb"\"checksum\"" in broken:
             refused(file)
             continue
         with suppress(InputError):  # the bit may also have spoiled the header as JSON
@@ -128,20 +118,20 @@ def rewritten(file, **changed):
     from safetensors.numpy import save_file
 
     with safe_open(file, framework="numpy") as opened:
-        header = opened.metadata()
+        header = json.loads(opened.metadata()["minids"])
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     del header["checksum"]
     for name, value in changed.items():
         if name in ("model", "features") and value is not None:
-            value = json.loads(header[name]) | value
+            value = header[name] | value
         if isinstance(value, np.ndarray):
             tensors[name] = value
         elif value is None:
             header.pop(name, None)
             tensors.pop(name, None)
         else:
-            header[name] = json.dumps(value)
-    save_file(tensors, file, header)
+            header[name] = value
+    save_file(tensors, file, {"minids": json.dumps(header)})
     return file
 
 
