@@ -113,7 +113,7 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     return resample_poly(np.asarray(samples, np.float32), up, down, window=_lowpass(max(up, down)))
 
 
-@lru_cache(16)
+@lru_cache(4)
 def _lowpass(steps: int) -> np.ndarray:
     """Filter (64 steps + 1,) float32 that passes what is below 1 / steps of its Nyquist frequency."""
     from scipy.signal import firwin

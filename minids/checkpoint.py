@@ -5,6 +5,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,29 @@ from minids.settings import Settings
 from minids.weights import Saved, load_weights
 
 FREE = ("epochs", "checkpoint_minutes")  # what may change when a run goes on
-
 FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
+
+
+@dataclass
+class Progress:
+    """Where a run is, and the sums of the epoch so far; all of it is in the checkpoint."""
+
+    epoch: int = 0  # whole epochs done
+    batch: int = 0  # batches done of the present one
+    best: float | None = None  # the lowest error so far on the dev set
+    best_epoch: int = 0
+    loss: float = 0.0
+    utterances: int = 0
+    frames: int = 0
+    norms: list[float] = field(default_factory=list)
+    seconds: float = 0.0  # of this epoch, kills not counted
+    trained: float = 0.0  # of the whole run
+    rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of the epochs done
+    skipped: list[tuple[int, str]] = field(default_factory=list)  # utterances of the training set, and why
+
+    def next_epoch(self) -> None:
+        self.epoch, self.batch, self.norms = self.epoch + 1, 0, []
+        self.loss, self.utterances, self.frames, self.seconds = 0.0, 0, 0, 0.0
 
 
 class RunFolder:

@@ -11,7 +11,7 @@ never was.
 import math
 import time
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from minids import schedule
 from minids.batches import Batch, Batches, Variation
-from minids.checkpoint import RunFolder, identity
+from minids.checkpoint import Progress, RunFolder, identity
 from minids.corpus.manifest import read_manifest
 from minids.decode.greedy import greedy_text
 from minids.errors import InputError
@@ -46,28 +46,6 @@ def step(model: DeepSpeech, velocity, batch: Batch, keys, rate: float, momentum:
         scale = min(1.0, limit / norm if norm else 1.0) / possible
         model.ops.nesterov(model.flat_params, model.flat_grads, velocity, rate, momentum, scale)
     return losses, norm
-
-
-@dataclass
-class Progress:
-    """Where a run is, and the sums of the epoch so far; all of it is in the checkpoint."""
-
-    epoch: int = 0  # whole epochs done
-    batch: int = 0  # batches done of the present one
-    best: float | None = None  # the lowest error so far on the dev set
-    best_epoch: int = 0
-    loss: float = 0.0
-    utterances: int = 0
-    frames: int = 0
-    norms: list[float] = field(default_factory=list)
-    seconds: float = 0.0  # of this epoch, kills not counted
-    trained: float = 0.0  # of the whole run
-    rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of the epochs done
-    skipped: list[tuple[int, str]] = field(default_factory=list)  # utterances of the training set, and why
-
-    def next_epoch(self) -> None:
-        self.epoch, self.batch, self.norms = self.epoch + 1, 0, []
-        self.loss, self.utterances, self.frames, self.seconds = 0.0, 0, 0, 0.0
 
 
 class Trainer:
@@ -99,9 +77,9 @@ class Trainer:
         saved = self.folder.resume(s, self.backend)
         features = saved.features if saved else replace(s.features)  # its own: `fit` will change it
         t = s.train
+        variation = Variation(t.shift_ms, t.speed)
         self.batches = Batches(
-            *(self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed),
-            Variation(t.shift_ms, t.speed),
+            self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
         )
         if saved is None:
             if features.normalise == "corpus":
@@ -186,9 +164,8 @@ class Trainer:
         dev_loss, scored = self._evaluate()
         row = self._row(dev_loss, scored)
         p.trained += p.seconds
-        error = (
-            scored.wer.rate + scored.cer.rate / 1000
-        )  # the word errors; while all words are wrong, the letters
+        # The word errors; while all words are wrong, the letters.
+        error = scored.wer.rate + scored.cer.rate / 1000
         p.next_epoch()
         p.rows.append(row)
         better = p.best is None or error < p.best
