@@ -1,0 +1,36 @@
+"""The model that ships is what its card says."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from minids.corpus.manifest import read_manifest
+from minids.recognize import Recognizer
+from minids.score import Evaluation
+from minids.text import Alphabet
+from minids.weights import SHIPPED
+
+DATA = Path(os.environ.get("MINIDS_DATA", Path(__file__).parents[2] / "shared" / "data"))
+CARD = (SHIPPED.parent / "README.md").read_text()
+
+
+def test_the_card_tells_the_size():
+    recognizer = Recognizer.load()
+    assert recognizer.alphabet == Alphabet()
+    assert f"{recognizer.model.flat_params.size / 1e6:.2f} M weights" in CARD
+    assert f"{recognizer.model.settings.hidden} units" in CARD
+    assert SHIPPED.stat().st_size < 3_000_000
+
+
+def test_the_card_tells_the_word_error_rate():
+    test = DATA / "an4" / "test.jsonl"
+    if not test.exists():
+        pytest.skip("no real speech here; set MINIDS_DATA to its folder")
+    rows, skipped = Recognizer.load().recognise(read_manifest(test))
+    told = re.search(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)
+    assert not skipped
+    assert 100 * Evaluation(rows).wer.rate == pytest.approx(
+        float(told[1]), abs=0.5
+    )  # other CPUs, other roundings
