@@ -8,10 +8,11 @@ process.
 
 import os
 
-# A thread that has nothing to do sleeps. GNU's OpenMP would have it spin, and on a busy machine, where it
-# then holds the core that the last working thread waits for, a step takes ten times as long. Read when Numba
-# starts its threads.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# A thread that has nothing to do spins for some tens of microseconds, from one operation to the next, and
+# then sleeps. GNU's OpenMP would have it spin for long: on a busy machine it then holds the core that the
+# last working thread waits for, and a step takes ten times as long. Asleep at once, it may wake on the core
+# that is busy already, and a small step takes twice as long. Read when Numba starts its threads.
+os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 import numpy as np
 from numba import njit, types
