@@ -55,6 +55,9 @@ def hold_threads(n: int) -> None:
     """
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = str(n)
+    # After a product OpenBLAS's threads spin for longer than PAUSE, into the turn of whoever is next.
+    # 2^20 ticks of the clock are half a millisecond, and cost `sgemm` nothing.
+    os.environ["OPENBLAS_THREAD_TIMEOUT"] = "20"
 
 
 def rounds(functions: dict[str, Step], n: int, warm: int = 1) -> dict[str, list[float]]:
