@@ -24,7 +24,7 @@ class Progress:
 
     epoch: int = 0  # whole epochs done
     batch: int = 0  # batches done of the present one
-    best: float | None = None  # the lowest error so far on the dev set
+    best: list[float] | None = None  # the fewest errors so far on the dev set: words, letters, loss
     best_epoch: int = 0
     loss: float = 0.0
     utterances: int = 0

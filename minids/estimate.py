@@ -61,11 +61,12 @@ def product_rate() -> float:
     y = np.empty((512, 1, 512), np.float32)
     affine = ops.load("cpu").affine_forward
     affine(x, W, b, out=y)
-    start, times = time.perf_counter(), 0
-    while time.perf_counter() - start < 0.1:
+    seconds = []
+    for _ in range(40):  # the least: other programs only ever add
+        start = time.perf_counter()
         affine(x, W, b, out=y)
-        times += 1
-    return times * 2 * 512**3 / (time.perf_counter() - start)
+        seconds.append(time.perf_counter() - start)
+    return 2 * 512**3 / min(seconds)
 
 
 def available_memory() -> int | None:

@@ -164,13 +164,13 @@ class Trainer:
         dev_loss, scored = self._evaluate()
         row = self._row(dev_loss, scored)
         p.trained += p.seconds
-        # The word errors; while all words are wrong, the letters.
-        error = scored.wer.rate + scored.cer.rate / 1000
+        # The words decide; while all of them are wrong, the letters, and while nothing is heard, the loss.
+        errors = [row["wer"], row["cer"], row["dev_loss"]]
         p.next_epoch()
         p.rows.append(row)
-        better = p.best is None or error < p.best
+        better = p.best is None or errors < p.best
         if better:
-            p.best, p.best_epoch = error, p.epoch
+            p.best, p.best_epoch = errors, p.epoch
             save_weights(self.folder.best, self._for_use(row))
         self.folder.write_rows(p.rows)
         self._save_last()
@@ -237,8 +237,8 @@ class Trainer:
         say(
             f"{len(self.train)} utterances, {hours:.2f} h; "
             f"{sum(math.prod(shape) for shape in network.shapes().values()) / 1e6:.2f} M weights; "
-            f"about {needed.memory / 1e9:.2f} GB of memory, {clock(needed.epoch_seconds)} an epoch, "
-            f"{clock(needed.epoch_seconds * t.epochs)} for {t.epochs}"
+            f"about {needed.memory / 1e9:.2f} GB of memory, at least {clock(max(1, needed.epoch_seconds))} "
+            f"an epoch, {clock(max(1, needed.epoch_seconds * t.epochs))} for {t.epochs}"
         )
         free = available_memory()
         if free is not None and needed.memory > free:
@@ -273,6 +273,8 @@ class Trainer:
             if skipped:
                 count = f"{len(skipped)} of {len(batches.utterances)} {where} utterances"
                 say(f"{count} were skipped; `minids data doctor` names the remedy for each")
+        if p.rows[-1]["silent"]:
+            say("It is silent still: raise epochs and give the same command, it goes on from here.")
         best = p.rows[p.best_epoch - 1]
         say(
             f"done: WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set after epoch {p.best_epoch};"

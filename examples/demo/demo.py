@@ -17,6 +17,7 @@ from minids.audio import load_audio
 from minids.cli import announce_compilation
 from minids.corpus.manifest import Utterance, read_manifest
 from minids.draw.recognition import recognition
+from minids.draw.training import training
 from minids.recognize import Recognizer
 from minids.score import wer
 from minids.settings import read_settings
@@ -40,6 +41,7 @@ def main() -> None:
     say(f"2. Training from random weights. WER, CER: words, letters wrong on {dev} of the other voices.")
     trainer = Trainer(read_settings(HERE / "demo.toml"), OUT / "run")
     trainer.run()
+    training(trainer.progress.rows).savefig(OUT / "training.png", dpi=120)
 
     say(f"3. The last {test} voices, which played no part in training:")
     recognizer = Recognizer.load(trainer.folder.best)
@@ -53,7 +55,7 @@ def main() -> None:
 
     picture = OUT / "recognition.png"
     draw(recognizer, max(utterances, key=lambda u: len(u.text)), picture)
-    say(f"4. One of them, from the sound to the text: {picture}")
+    say(f"4. One of them, from the sound to the text: {picture}; how it learned: {OUT / 'training.png'}")
     print(f"   The model, for `minids transcribe FILE --model ...`: {trainer.folder.best}")
     print(f"   {clock(time.monotonic() - start)} in all")
     if score.rate > MOST_ERRORS:

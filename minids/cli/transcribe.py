@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from minids.cli import announce_compilation, complain
+from minids.cli import announce_compilation, complain, note
 from minids.errors import InputError
 
 
@@ -39,6 +39,8 @@ def command(ctx: click.Context, files: tuple[Path, ...], model: Path | None, as_
             complain(error)
             failed = True
             continue
+        if not transcript.text:
+            note(f"{path}: nothing was heard; the model gave blanks alone")
         if as_json:
             words = [word._asdict() for word in transcript.words]
             row = {

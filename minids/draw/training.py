@@ -58,7 +58,7 @@ def _best(axes: "Axes", rows: Sequence[Mapping]) -> None:
     scored = [row for row in rows if row.get("wer") is not None]
     if not scored:
         return
-    best = min(scored, key=lambda row: (row["wer"], row.get("cer") or 0))
+    best = min(scored, key=lambda row: (row["wer"], row.get("cer") or 0, row.get("dev_loss") or 0))
     words = f"best: {100 * best['wer']:.3g} % in epoch {best['epoch']}"
     late = best["epoch"] > (scored[0]["epoch"] + scored[-1]["epoch"]) / 2  # write on the side that has room
     axes.axvline(best["epoch"], color=GREY, linewidth=0.8, linestyle=":")
