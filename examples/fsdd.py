@@ -35,14 +35,13 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
     prefix = "speaker_" if arguments.split == "speakers" else ""
-    train = read_manifest(arguments.data / f"{prefix}train.jsonl")
-    if arguments.split == "official":
-        # Test is index 0 to 4 of every digit and speaker. The best epoch must not be chosen on it: 5 to 9 are
-        # for that.
-        write_manifest(folder / "dev.jsonl", [u for u in train if u.extra["index"] in range(5, 10)])
+    train, dev = read_manifest(arguments.data / f"{prefix}train.jsonl"), arguments.data / f"{prefix}dev.jsonl"
+    if dev.exists():
+        held_out = read_manifest(dev)
+    else:  # the official test set is index 0 to 4; the best epoch must not be chosen on it: 5 to 9 are for that
+        held_out = [u for u in train if u.extra["index"] < 10]
         train = [u for u in train if u.extra["index"] >= 10]
-    else:
-        write_manifest(folder / "dev.jsonl", read_manifest(arguments.data / "speaker_dev.jsonl"))
+    write_manifest(folder / "dev.jsonl", held_out)
     write_manifest(folder / "train.jsonl", train)
 
     settings = read_settings(HERE / "fsdd.toml")
