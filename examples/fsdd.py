@@ -1,5 +1,4 @@
-"""Spoken digits (Free Spoken Digit Dataset, 3000 recordings of 6 speakers): train and score, in a few
-minutes.
+"""Spoken digits (Free Spoken Digit Dataset, 3000 recordings, 6 speakers): train and score, in minutes.
 
     python examples/fsdd.py official      the official split: the test speakers are heard in training
     python examples/fsdd.py speakers      speakers that were never heard
@@ -38,7 +37,7 @@ def main() -> None:
     train, dev = read_manifest(arguments.data / f"{prefix}train.jsonl"), arguments.data / f"{prefix}dev.jsonl"
     if dev.exists():
         held_out = read_manifest(dev)
-    else:  # the official test set is index 0 to 4; the best epoch must not be chosen on it: 5 to 9 are for that
+    else:  # test is index 0 to 4, and the best epoch must not be chosen on it: 5 to 9 are for that
         held_out = [u for u in train if u.extra["index"] < 10]
         train = [u for u in train if u.extra["index"] >= 10]
     write_manifest(folder / "dev.jsonl", held_out)

@@ -45,10 +45,7 @@ def memory(settings: ModelSettings, longest: int, batch_size: int) -> int:
 
 
 def training_flops(settings: ModelSettings) -> int:
-    """Of one frame, forward and backward:
-
-    2 for every weight forward, 4 backward, W1 only 2 there: frames need no gradient.
-    """
+    """Of one frame: 2 a weight forward, 4 backward, of W1 only 2 there: frames need no gradient."""
     weights = {name: int(np.prod(shape)) for name, shape in settings.shapes().items() if name.startswith("W")}
     return 6 * sum(weights.values()) - 2 * weights["W1"]
 

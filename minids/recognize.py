@@ -20,10 +20,7 @@ LONGEST = 30.0  # seconds in one piece; longer recordings are cut at their quiet
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said:
-
-    the text, its words (text, start and end in seconds, score 0 to 1), the path's log-probability.
-    """
+    """The text, its words (text, start and end in seconds, score 0 to 1), the path's log-probability."""
 
     text: str
     words: list[Word]

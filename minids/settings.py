@@ -1,7 +1,4 @@
-"""The settings of a training run:
-
-a TOML file, checked key by key. `examples/an4.toml` shows them all with comments.
-"""
+"""The settings of a run: a TOML file, checked key by key; `examples/an4.toml` explains each."""
 
 import difflib
 import os
@@ -93,9 +90,9 @@ class Settings:
 
 
 def read_settings(path: str | Path) -> Settings:
-    """Raises InputError naming the file, the section and the key:
+    """Settings from a TOML file.
 
-    unknown, missing, of a wrong type or out of range.
+    Raises InputError naming file, section and key: unknown, missing, of a wrong type, out of range.
     """
     path = Path(path)
     try:

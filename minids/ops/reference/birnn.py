@@ -1,7 +1,4 @@
-"""The bidirectional recurrence:
-
-plain, clipped, both directions fed by the same z = W4 h3 + b4 and summed (§2).
-"""
+"""The recurrence in both directions: plain, clipped, fed by the same z = W4 h3 + b4, summed (§2)."""
 
 import numpy as np
 

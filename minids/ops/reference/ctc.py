@@ -13,8 +13,8 @@ from minids.text import BLANK
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, room=None):
     """loss_b = -log p(l|x) and its gradient to the logits (before the softmax).
 
-    log_probs (T, B, K), labels (B, Umax) int32, lengths and label_lengths (B,) -> losses (B,), dlogits (T, B,
-    K):
+    log_probs (T, B, K), labels (B, Umax) int32, lengths and label_lengths (B,)
+    -> losses (B,), dlogits (T, B, K):
 
         γ_t(s) = α_t(s) β_t(s) / p(l|x)        dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s)
 
@@ -88,10 +88,7 @@ def backward_variables(log_y, states):
 
 
 def skips(states):
-    """Where a state can be entered from two states before it:
-
-    letters that differ from the letter before.  (S,) bool
-    """
+    """(S,) bool: letters that differ from the letter before can be entered from two states before."""
     before = np.concatenate([[BLANK, BLANK], states])[: len(states)]
     return (states != BLANK) & (states != before) & (np.arange(len(states)) > 1)
 
