@@ -150,7 +150,13 @@ def test_kills_while_a_file_is_written(data, undisturbed, moment, times):
 def test_ctrl_c(data, undisturbed):
     """Exit code 130, words on how to go on, and then the same bits."""
     run = data.parent / "interrupted"
-    process = subprocess.Popen(command(data, "interrupted"), env=ENVIRONMENT, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command(data, "interrupted"),
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        # Who runs us may ignore the signal, as a shell's background does, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while steps(run) < STEPS // 2:
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
