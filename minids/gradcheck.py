@@ -22,9 +22,7 @@ from minids.text import collapse
 # How far two ways to one number may lie apart, and why. tests/tolerances.py adds those that only tests need.
 GRADIENT_OPERATION = 1e-7  # float64: h = 1e-5 leaves h² ~ 1e-10 of truncation, 1e-16 / h ~ 1e-11 of rounding
 GRADIENT_NETWORK = 1e-5  # the same, through eight layers and a recurrence
-CTC_ENUMERATION = (
-    1e-12  # float64 log space against the sum over all alignments: rounding of some hundred additions
-)
+CTC_ENUMERATION = 1e-12  # float64, log space against the sum over all alignments: some hundred additions
 PADDING_REFERENCE = 1e-12  # float64: only the order of additions differs
 CPU_VALUES = 2e-5  # float32 has 6e-8; some hundred additions in another order, through eight layers
 CPU_GRADIENTS = 2e-4  # and back through them, over all frames

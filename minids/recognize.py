@@ -90,13 +90,13 @@ class Recognizer:
         batches = self.batches([replace(u, text="") for u in short])  # what was said is for the score alone
         for batch, log_probs, lengths in self.posteriors(batches):
             for b, i in enumerate(batch.indices):
-                rows.append(self._row(short[i], greedy_text(log_probs[: lengths[b], b], self.alphabet), by))
+                rows.append(self.row(short[i], greedy_text(log_probs[: lengths[b], b], self.alphabet), by))
             tick(len(batch.indices))
         skipped = list(batches.skipped.values())
         for utterance in utterances:
             if utterance.duration > LONGEST:
                 try:
-                    rows.append(self._row(utterance, self.transcribe(utterance.path).text, by))
+                    rows.append(self.row(utterance, self.transcribe(utterance.path).text, by))
                 except InputError as error:
                     skipped.append(str(error))
                 tick(1)
@@ -111,7 +111,8 @@ class Recognizer:
         for batch in batches.in_order():
             yield batch, *self.model.forward(batch.frames, batch.lengths)
 
-    def _row(self, utterance: Utterance, heard: str, by: str | None) -> Row:
+    def row(self, utterance: Utterance, heard: str, by: str | None = None) -> Row:
+        """What was said beside what was heard, to be scored; grouped by the field `by`."""
         group = "" if by is None else utterance.speaker if by == "speaker" else utterance.extra.get(by)
         return Row(
             str(utterance.path),

@@ -9,8 +9,8 @@ def learning_rate(first: float, anneal: float, epoch: int) -> float:
 def momentum(last: float, ramp: int, epoch: int) -> float:
     """μ: from 0.9 to `last`, 1 - μ falling by a constant factor over the first `ramp` epochs.
 
-    The paper uses 0.99 (§5). From the first step that carries a fresh network past where it should go; 1 / (1
-    - μ) steps are remembered, so it is that number which grows evenly.
+    The paper uses 0.99 (§5). From the first step that carries a fresh network past where it should go. What
+    grows evenly is 1 / (1 - μ), the steps that are remembered.
     """
     done = 1.0 if epoch >= ramp else epoch / ramp
     start = min(0.9, last)

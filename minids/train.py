@@ -29,7 +29,6 @@ from minids.ops.common import key
 from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
 from minids.settings import Settings
-from minids.text import normalise
 from minids.weights import Saved, save_weights
 
 
@@ -121,8 +120,7 @@ class Trainer:
                     self._save_last()
                     saved_at = now
         if not p.utterances:
-            reasons = "; ".join(list(self.batches.skipped.values())[:1])
-            raise InputError(f"{self.settings.manifest('train')}: no utterance could be used ({reasons})")
+            raise self._nothing_usable("train", self.batches)
 
     def _count(self, batch: Batch, losses: np.ndarray, norm: float) -> None:
         """Take a step into the epoch's sums. Raises InputError when it failed, or when training diverges."""
@@ -187,11 +185,14 @@ class Trainer:
             count += int(np.isfinite(losses).sum())
             for b, i in enumerate(batch.indices):
                 text = greedy_text(log_probs[: lengths[b], b], alphabet)
-                said.append(Row(str(self.dev[i].path), normalise(self.dev[i].text, alphabet), text))
+                said.append(self.recognizer.row(self.dev[i], text))
         if not said:
-            reasons = "; ".join(list(self.dev_batches.skipped.values())[:1])
-            raise InputError(f"{self.settings.manifest('dev')}: no utterance could be used ({reasons})")
+            raise self._nothing_usable("dev", self.dev_batches)
         return total / max(1, count), Evaluation(said)
+
+    def _nothing_usable(self, name: str, batches: Batches) -> InputError:
+        first = next(iter(batches.skipped.values()), "")
+        return InputError(f"{self.settings.manifest(name)}: no utterance could be used ({first})")
 
     def _row(self, dev_loss: float, scored: Evaluation) -> dict[str, Any]:
         p, t = self.progress, self.settings.train
