@@ -18,9 +18,9 @@ from minids.ops.reference.ctc import lattice, skips
 
 
 def align(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray) -> Path:
-    """log_probs (T, K), natural logarithms, blank first; labels (U,) of 1 … K-1 -> the best Path of that text.
+    """log_probs (T, K), natural logarithms, blank first; labels (U,) of 1 … K-1 -> that text's best Path.
 
-    Time and memory grow with T times U (30 s, 450 letters: 20 MB). Raises ValueError for labels that are none,
+    Time and memory grow with T times U (30 s, 450 letters: 20 MB). Raises ValueError for what is no label,
     and InputError for a text that no path spells: the frames are too few, or a probability it needs is 0.
     """
     labels = np.asarray(labels, np.int64)
