@@ -29,6 +29,7 @@ _HOMES = {  # in the order of the pipeline
     "Alphabet": "text",
     "DeepSpeech": "model",
     "ctc_loss": "model",
+    "BeamSearch": "decode.beam",
     "Recognizer": "recognize",
     "wer": "score",
     "cer": "score",

@@ -1,0 +1,164 @@
+"""Words, spelled in a model's alphabet: which letters begin one, which end one, and what a text is worth.
+
+A word that the language model does not know is spelled: P_lm(word) = P(<unk>) / (K-1)^letters, every one of the K-1
+symbols being equally likely. The search charges that from the first letter on which no known word continues, not
+only when the word ends. So an unknown word that swallows the space after it ("arthern tickets" as one word) pays
+for every letter it swallows, and words are not glued together, a common complaint about other decoders.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from minids.errors import InputError
+from minids.lm.query import score
+from minids.text import BLANK, Alphabet, normalise
+
+if TYPE_CHECKING:
+    from minids.lm.ngram import NGram
+
+UNKNOWN, END = 0, 2  # <unk> and </s> in every NGram; its words begin behind them
+
+
+class Trie(NamedTuple):
+    """Words letter by letter. Nodes are numbered level by level, so that a node's children follow one another.
+
+    The children of node n are first[n] … first[n+1] - 1, in the order of their symbols; the root is 0.
+    """
+
+    first: np.ndarray  # (nodes + 1,) int32
+    symbol: np.ndarray  # (nodes,) int32, on the way into the node
+    word: np.ndarray  # (nodes,) int32, the word that ends here, or -1
+
+
+def build_trie(spellings: dict[tuple[int, ...], int], characters: int) -> Trie:
+    """{labels of a word: its number} -> Trie. `characters` is K."""
+    numbers = np.fromiter(spellings.values(), np.int32, len(spellings))
+    lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
+    letters = np.fromiter((c for labels in spellings for c in labels), np.int64, lengths.sum())
+    starts = np.cumsum(lengths) - lengths
+    node = np.zeros(len(lengths), np.int64)  # where each word has got to
+    symbol, counts, word = [np.array([-1])], [], np.full(1 + letters.size, -1, np.int32)
+    nodes, level = 1, 1  # in all; in the level before
+    for depth in range(lengths.max(initial=0)):
+        on = np.flatnonzero(lengths > depth)
+        ways, child = np.unique(node[on] * characters + letters[starts[on] + depth], return_inverse=True)
+        counts.append(np.bincount(ways // characters - (nodes - level), minlength=level))
+        symbol.append(ways % characters)
+        node[on] = nodes + child
+        nodes, level = nodes + len(ways), len(ways)
+        done = on[lengths[on] == depth + 1]
+        word[node[done]] = numbers[done]
+    children = np.concatenate([*counts, np.zeros(level, np.int64)])
+    first = np.concatenate([[1], 1 + np.cumsum(children)])
+    return Trie(first.astype(np.int32), np.concatenate(symbol).astype(np.int32), word[:nodes].copy())
+
+
+class Language:
+    """Which texts are allowed, and what their words are worth: α log P_lm + β words.
+
+    With a language model or a lexicon a space ends a word, so no text begins with one and none follows another;
+    a lexicon allows its own words alone. With neither every text is allowed.
+    """
+
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        lm: "NGram | None" = None,
+        alpha: float = 0.0,
+        beta: float = 0.0,
+        lexicon: Iterable[str] | None = None,
+    ):
+        self.lm, self.alpha, self.beta = lm, float(alpha), float(beta)
+        self.closed = lexicon is not None
+        self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # none: a text is one word
+        self.letter_cost = math.log(len(alphabet.symbols))
+        self.words: dict[tuple[int, ...], int] = {}
+        if lm is not None:
+            likeliest = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
+            self.words = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
+        if lexicon is not None:
+            self.words = {w: self.words.get(w, UNKNOWN) for w in spell(((w, 0) for w in lexicon), alphabet)}
+        if self.by_words and not self.words:
+            example = lm.words[-1] if lm is not None else next(iter(lexicon or ()), "")
+            raise InputError(
+                f"no word of the {'lexicon' if self.closed else 'language model'} (such as {example!r}) can be written"
+                f" with the model's symbols {''.join(alphabet.symbols)!r}; take one made from text in these"
+            )
+
+    @property
+    def by_words(self) -> bool:
+        """Whether the words of a text matter, beside their number."""
+        return self.lm is not None or self.closed
+
+    @cached_property
+    def beginnings(self) -> set[tuple[int, ...]]:
+        """Everything that a known word begins with, itself included."""
+        return {word[:n] for word in self.words for n in range(len(word) + 1)}
+
+    def split(self, labels: Sequence[int]) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+        """The words that a space has ended, and the letters after the last space."""
+        runs = [()]
+        for c in labels:
+            if c == self.space:
+                runs.append(())
+            else:
+                runs[-1] = (*runs[-1], c)
+        return [word for word in runs[:-1] if word], runs[-1]
+
+    def allows(self, labels: Sequence[int], c: int) -> bool:
+        """Whether a text may go on with symbol c."""
+        if not self.by_words:
+            return True
+        _, part = self.split(labels)
+        if c == self.space:
+            return part in self.words or (bool(part) and not self.closed)
+        return not self.closed or (*part, c) in self.beginnings
+
+    def worth(self, labels: Sequence[int]) -> float:
+        """α log P_lm + β words of an unfinished text: its whole words, and a part that is no known word's."""
+        words, part = self.split(labels)
+        total, state = self._log_prob(words)
+        if self.lm is not None and part not in self.beginnings:
+            total += self._word(state, part)[0]
+        return self.alpha * total + self.beta * len(words)
+
+    def finished(self, labels: Sequence[int]) -> tuple[float, int]:
+        """log P_lm(text </s>), 0 without a language model, and the number of words."""
+        words, part = self.split(labels)
+        words += [part] if part else []
+        total, state = self._log_prob(words)
+        if self.lm is not None:
+            total += score(self.lm.tables, state, END)[0]
+        return total, len(words)
+
+    def _log_prob(self, words: Iterable[tuple[int, ...]]) -> tuple[float, int]:
+        """Σ log p(word|history) from the beginning of a sentence, and the state behind."""
+        if self.lm is None:
+            return 0.0, 0
+        total, state = 0.0, self.lm.tables.begin
+        for word in words:
+            log_prob, state = self._word(state, word)
+            total += log_prob
+        return total, state
+
+    def _word(self, state: int, word: tuple[int, ...]) -> tuple[float, int]:
+        number = self.words.get(word, UNKNOWN)
+        log_prob, state = score(self.lm.tables, state, number)
+        return log_prob - self.letter_cost * len(word) * (number == UNKNOWN), state
+
+
+def spell(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> dict[tuple[int, ...], int]:
+    """(word, number) -> {its labels: number} of those the alphabet can write, in lower case where only that is known.
+
+    Of several words with one spelling ("The", "the") the last counts.
+    """
+    spelled = {}
+    for word, number in words:
+        with suppress(ValueError):
+            spelled[tuple(alphabet.encode(normalise(word, alphabet)).tolist())] = number
+    return spelled
