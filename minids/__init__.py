@@ -30,6 +30,7 @@ _HOMES = {  # in the order of the pipeline
     "DeepSpeech": "model",
     "ctc_loss": "model",
     "BeamSearch": "decode.beam",
+    "NGram": "lm.ngram",
     "Recognizer": "recognize",
     "wer": "score",
     "cer": "score",

@@ -1,0 +1,266 @@
+"""ARPA files, the common form of n-gram models: log10 in the file, natural logarithms in memory.
+
+    \\data\\
+    ngram 1=4                        how many n-grams of each order
+    ngram 2=2
+
+    \\1-grams:
+    -1.2 <TAB> hello <TAB> -0.3      log10 p(w | h), the words hw, log10 of the back-off weight of hw
+    ...
+    \\end\\
+"""
+
+import gzip
+import re
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from minids.errors import InputError, reason
+from minids.files import open_file
+from minids.lm import parse
+from minids.lm.ngram import NGram
+from minids.lm.parse import Grams, Vocabulary
+from minids.lm.query import empty_slots
+
+BLOCK = 1 << 22  # bytes read at once
+LONGEST = 1 << 20  # bytes of a line
+SPECIAL = (b"<unk>", b"<s>", b"</s>")
+ABSENT = -100.0  # log10 p(<unk>) where a model has none, as KenLM takes it
+FIRST = 1000  # lines that may stand before \\data\\
+ROOM = 1 << 16  # n-grams there is room for at first: a header may promise anything
+GZIP = b"\x1f\x8b"
+
+_REMEDY = "make the file anew, with `minids lm train` or what wrote it"
+_WRONG = {
+    parse.NUMBER: "does not begin with a finite logarithm",
+    parse.POSITIVE: "has a probability greater than 1",
+    parse.FIELDS: "is not a logarithm, {order} words and at most a back-off weight",
+    parse.BACKOFF: "has a back-off weight, which those of the highest order cannot have",
+    parse.TWICE: "holds a word for the second time",
+    parse.WORD: "has a word that is not among the 1-grams",
+    parse.CONTEXT: "has a context (all words but the last) that is not among the shorter n-grams",
+}
+
+
+class ArpaWarning(UserWarning):
+    """A model that can be used but is not whole."""
+
+
+class Lines:
+    """A file as buffers of whole lines: `buffer[at:end]` is at hand, `number` lines lie before it."""
+
+    def __init__(self, path: str | Path, file):
+        self.path, self.file = path, file
+        self.bytes = bytearray(LONGEST + BLOCK + 1)
+        self.buffer = np.frombuffer(self.bytes, np.uint8)
+        self.at = self.end = self.filled = self.number = 0
+
+    def fill(self) -> bool:
+        """The next buffer; False at the end of the file."""
+        rest = self.filled - self.at
+        self.bytes[:rest] = self.bytes[self.at : self.filled]
+        self.at, self.end, self.filled = 0, 0, rest
+        while not self.end:
+            begin = self.filled
+            self.filled += self.file.readinto(memoryview(self.bytes)[begin : begin + BLOCK])
+            if self.filled == begin:
+                if begin and self.bytes[begin - 1] != ord("\n"):  # the last line of a file need not end
+                    self.bytes[begin] = ord("\n")
+                    self.filled += 1
+                self.end = self.filled
+                return self.end > 0
+            self.end = self.bytes.rfind(b"\n", begin, self.filled) + 1
+            if not self.end and self.filled > LONGEST:
+                raise self.wrong("is longer than a megabyte: this is no ARPA file")
+        return True
+
+    def next(self) -> str:
+        """The next line that is not blank, without the space around it; "" at the end of the file."""
+        while self.at < self.end or self.fill():
+            line = self.here()
+            self.at = self.bytes.index(b"\n", self.at) + 1
+            self.number += 1
+            if line:
+                return line
+        return ""
+
+    def here(self) -> str:
+        line = self.bytes[self.at : self.bytes.index(b"\n", self.at)]
+        return line.decode("utf-8", "replace").strip("\0\t\r ")
+
+    def wrong(self, what: str, number: int | None = None) -> InputError:
+        return InputError(f"{self.path}, line {number or self.number + 1} {what}; {_REMEDY}")
+
+
+def read_arpa(path: str | Path) -> NGram:
+    """Read what lmplz, KenLM, SRILM, IRSTLM or `write_arpa` wrote, plain or gzip.
+
+    -inf is taken as SRILM's -99, and a model without <unk> gets one of probability 10^-100, with a warning.
+    Raises InputError naming the file and line of what is wrong.
+    """
+    try:
+        with open_file(path) as file:
+            packed = file.read(2) == GZIP
+            file.seek(0)
+            if packed:
+                with gzip.open(file) as unpacked:
+                    return _read(Lines(path, unpacked))
+            return _read(Lines(path, file))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give a language model") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {reason(error)}; copy it again or {_REMEDY}") from error
+
+
+def _read(lines: Lines) -> NGram:
+    counts, line = _header(lines)
+    sections: list[Grams] = []
+    slots = empty_slots(0)
+    for order, count in enumerate(counts, start=1):
+        if line != f"\\{order}-grams:":
+            raise lines.wrong(f"should be \\{order}-grams:, not {_short(line)}", lines.number)
+        highest = order == len(counts)
+        if order == 1:
+            vocabulary, grams = _words(lines, count, highest)
+            words = _decoded(lines, vocabulary, grams)
+        else:
+            grams = _grams(lines, order, count, highest, vocabulary, slots)
+            shorter = [] if highest else sections[1:]
+            slots = _index(lines, shorter, grams, 1 + sum(len(g.word) for g in sections))
+        sections.append(grams._replace(line=grams.line[:0]))
+        line = lines.next()
+    if line != "\\end\\":
+        raise lines.wrong(f"should be \\end\\, not {_short(line)}", lines.number)
+    if lines.next():
+        raise lines.wrong("stands after \\end\\", lines.number)
+    root = Grams(*(np.zeros(1, column.dtype) for column in sections[0]))
+    root.word[0] = -1
+    context, word, log_probs, backoff = (
+        np.concatenate([column[name] for column in [root, *sections]]) for name in range(4)
+    )
+    starts = np.cumsum([0, 1, *(len(grams.word) for grams in sections)])
+    return NGram(words, starts, context, word, log_probs, backoff)
+
+
+def _header(lines: Lines) -> tuple[list[int], str]:
+    """How many n-grams of each order, and the first line after that."""
+    while lines.next() != "\\data\\":
+        if lines.number > FIRST or lines.at == lines.filled:
+            raise InputError(f"{lines.path}: no line \\data\\; this is no ARPA file; {_REMEDY}")
+    counts: list[int] = []
+    while match := re.fullmatch(r"ngram\s+([0-9]{1,3})\s*=\s*([0-9]{1,18})", line := lines.next()):
+        if int(match[1]) != len(counts) + 1:
+            raise lines.wrong(f"should be the number of {len(counts) + 1}-grams", lines.number)
+        counts.append(int(match[2]))
+    if not counts:
+        raise lines.wrong("should be `ngram 1=` and the number of words", lines.number)
+    return counts, line
+
+
+def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Grams]:
+    """The section of the 1-grams."""
+    room = min(declared, ROOM) + len(SPECIAL)
+    vocabulary, grams = _vocabulary(room, 8 * room), _empty(room)
+    for number, name in enumerate(SPECIAL):
+        parse.add_word(vocabulary, number, np.frombuffer(bytearray(name + b"\n"), np.uint8), 0, len(name))
+    known, end = len(SPECIAL), parse.MORE
+    while end in (parse.MORE, parse.FULL):
+        if end == parse.FULL:
+            room = 2 * known
+            grams, vocabulary = _grown(grams, room), _larger(vocabulary, known, room)
+        elif lines.at == lines.end and not lines.fill():
+            break
+        end, lines.at, lines.number, known = parse.read_words(
+            lines.buffer, lines.at, lines.end, lines.number, known, highest, vocabulary, grams
+        )
+    seen = int(np.count_nonzero(grams.line[:known]))
+    _check(lines, end, 1, declared, seen)
+    for name, line in zip(SPECIAL[1:], grams.line[1:], strict=False):
+        if line == 0:
+            raise InputError(f"{lines.path}: no {name.decode()} among the 1-grams; {_REMEDY}")
+    if grams.line[0] == 0:
+        warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 4)
+        grams.log_prob[0] = ABSENT * parse.LN10
+    return vocabulary, Grams(*(column[:known] for column in grams))
+
+
+def _grams(lines, order: int, declared: int, highest: bool, vocabulary: Vocabulary, slots) -> Grams:
+    """The section of the n-grams of an order from 2."""
+    grams = _empty(min(declared, ROOM))
+    made, end = 0, parse.MORE
+    while end in (parse.MORE, parse.FULL):
+        if end == parse.FULL:
+            if made >= declared:
+                break
+            grams = _grown(grams, min(declared, 2 * made))
+        elif lines.at == lines.end and not lines.fill():
+            break
+        end, lines.at, lines.number, made = parse.read_grams(
+            lines.buffer, lines.at, lines.end, lines.number, made, order, highest, vocabulary, slots, grams
+        )
+    _check(lines, end, order, declared, made)
+    return grams
+
+
+def _check(lines: Lines, end: int, order: int, declared: int, made: int) -> None:
+    if end in _WRONG:
+        raise lines.wrong(f"({_short(lines.here())}) {_WRONG[end].format(order=order)}")
+    if end == parse.MORE:
+        raise lines.wrong(f"is missing: the file is cut off among its {order}-grams")
+    if end == parse.FULL or made != declared:
+        number = "more than" if made == declared else f"{made} and not"
+        raise lines.wrong(f"ends {number} the {declared} {order}-grams that the header promised")
+
+
+def _index(lines: Lines, shorter: list[Grams], grams: Grams, first: int) -> np.ndarray:
+    """The table of all n-grams of two words or more, the new ones, whose ids begin at `first`, included."""
+    slots = empty_slots(sum(len(g.word) for g in shorter) + len(grams.word))
+    begin = first - sum(len(g.word) for g in shorter)
+    for g in [*shorter, grams]:
+        twice = parse.insert(slots, begin, g.context, g.word)
+        if twice >= 0:
+            raise lines.wrong("holds an n-gram for the second time", int(grams.line[twice]))
+        begin += len(g.word)
+    return slots
+
+
+def _decoded(lines: Lines, vocabulary: Vocabulary, grams: Grams) -> list[str]:
+    count = len(grams.word)
+    pool = vocabulary.pool[: vocabulary.begins[count]].tobytes()
+    try:
+        return pool.decode().split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        word = np.searchsorted(vocabulary.begins[: count + 1], error.start, "right") - 1
+        raise lines.wrong("has a word that is not UTF-8; convert it", int(grams.line[word])) from None
+
+
+def _vocabulary(words: int, size: int) -> Vocabulary:
+    """With room for so many words of altogether so many bytes."""
+    slots = np.zeros(1 << (3 * words // 2).bit_length(), parse.WORD_SLOT)
+    return Vocabulary(slots, np.zeros(size, np.uint8), np.zeros(words + 1, np.int64))
+
+
+def _larger(vocabulary: Vocabulary, known: int, words: int) -> Vocabulary:
+    pool, begins = vocabulary.pool, vocabulary.begins
+    larger = _vocabulary(words, 2 * len(pool) + LONGEST)
+    parse.add_words(larger, pool, begins, known)
+    return larger
+
+
+def _empty(count: int) -> Grams:
+    dtypes = np.int32, np.int32, np.float32, np.float32, np.int64
+    return Grams(*(np.zeros(count, dtype) for dtype in dtypes))
+
+
+def _grown(grams: Grams, count: int) -> Grams:
+    larger = _empty(count)
+    for old, new in zip(grams, larger, strict=True):
+        new[: len(old)] = old
+    return larger
+
+
+def _short(line: str) -> str:
+    return repr(line if len(line) <= 60 else f"{line[:60]}…") if line else "the end of the file"

@@ -1,0 +1,308 @@
+"""The n-gram lines of an ARPA file, parsed in Numba: bytes in, arrays out. minids/lm/arpa.py directs it.
+
+A line is a logarithm, the words, and perhaps a back-off weight; bytes up to the space separate them. The
+buffers hold whole lines only, so that every scan ends at a newline.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from minids.lm.query import find
+
+WORD_SLOT = np.dtype([("hash", np.int64), ("follower", np.int64)])  # follower: the word's number, plus one
+# How a parse ends: the buffer is read, a line begins with a backslash, there is no room for this line, or:
+# what is wrong with it.
+MORE, SECTION, FULL, NUMBER, POSITIVE, FIELDS, BACKOFF, TWICE, WORD, CONTEXT = range(10)
+
+ROUNDING = 1e-5  # a logarithm of 1 as others write it
+ZERO = -99.0  # log10 of a probability of 0, by SRILM's convention
+HUGE = 1e6  # no logarithm that anybody meant
+LN10 = np.log(10.0)
+_POWERS = 10.0 ** np.arange(23)
+_NEWLINE, _SPACE, _BACKSLASH = 10, 32, 92
+
+
+class Vocabulary(NamedTuple):
+    """The words: their bytes one after the other, each with a newline behind it."""
+
+    slots: np.ndarray  # WORD_SLOT: a hash table, at most two thirds full, size a power of two
+    pool: np.ndarray  # uint8
+    begins: np.ndarray  # int64: where word w begins in the pool; begins[words] is where the next will
+
+
+class Grams(NamedTuple):
+    """N-grams of one order, by their place in the section (words: by their number), in natural logarithms."""
+
+    context: np.ndarray
+    word: np.ndarray
+    log_prob: np.ndarray
+    backoff: np.ndarray
+    line: np.ndarray  # int64: where each stands; 0 of a word not yet seen
+
+
+@njit(cache=True, nogil=True)
+def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
+    """The 1-gram lines of buffer[at:end], `line` lines and `count` words being known before.
+
+    Returns how it ended, where, the lines and the words then known.
+    """
+    _, pool, begins = vocabulary
+    while at < end:
+        at = _skip(buffer, at)
+        start = at
+        if buffer[at] == _NEWLINE:
+            at += 1
+            line += 1
+            continue
+        if buffer[at] == _BACKSLASH:
+            return SECTION, start, line, count
+        value, at = _number(buffer, at)
+        if not abs(value) < HUGE:
+            return NUMBER, start, line, count
+        if value > ROUNDING:
+            return POSITIVE, start, line, count
+        first = _skip(buffer, at)
+        mixed, at = _word(buffer, first)
+        if at == first:
+            return FIELDS, start, line, count
+        weight, after = _backoff(buffer, at)
+        if after < 0:
+            return FIELDS, start, line, count
+        if highest and weight != 0:
+            return BACKOFF, start, line, count
+        slot = _find_word(vocabulary, buffer, first, at, mixed)
+        if slot >= 0:
+            word = vocabulary.slots[slot].follower - 1
+            if grams.line[word] != 0:
+                return TWICE, start, line, count
+        else:
+            if count == len(grams.word) or begins[count] + at - first >= len(pool):
+                return FULL, start, line, count
+            word = add_word(vocabulary, count, buffer, first, at)
+            count += 1
+        line += 1
+        grams.word[word] = word
+        grams.log_prob[word] = min(value, 0.0) * LN10
+        grams.backoff[word] = weight * LN10
+        grams.line[word] = line
+        at = after
+    return MORE, at, line, count
+
+
+@njit(cache=True, nogil=True)
+def read_grams(buffer, at, end, line, count, order, highest, vocabulary, slots, grams):
+    """The same for n-grams of `order` ≥ 2; `slots` finds the shorter ones."""
+    while at < end:
+        at = _skip(buffer, at)
+        start = at
+        if buffer[at] == _NEWLINE:
+            at += 1
+            line += 1
+            continue
+        if buffer[at] == _BACKSLASH:
+            return SECTION, start, line, count
+        if count == len(grams.word):
+            return FULL, start, line, count
+        value, at = _number(buffer, at)
+        if not abs(value) < HUGE:
+            return NUMBER, start, line, count
+        if value > ROUNDING:
+            return POSITIVE, start, line, count
+        context = word = 0
+        for n in range(order):
+            first = _skip(buffer, at)
+            mixed, at = _word(buffer, first)
+            if at == first:
+                return FIELDS, start, line, count
+            slot = _find_word(vocabulary, buffer, first, at, mixed)
+            if slot < 0:
+                return WORD, first, line, count
+            if n == 1:
+                context = 1 + word
+            elif n > 1:
+                slot_of_context = find(slots, context, word)
+                if slot_of_context < 0:
+                    return CONTEXT, start, line, count
+                context = slots[slot_of_context].next
+            word = vocabulary.slots[slot].follower - 1
+        weight, at = _backoff(buffer, at)
+        if at < 0:
+            return FIELDS, start, line, count
+        if highest and weight != 0:
+            return BACKOFF, start, line, count
+        line += 1
+        grams.context[count] = context
+        grams.word[count] = word
+        grams.log_prob[count] = min(value, 0.0) * LN10
+        grams.backoff[count] = weight * LN10
+        grams.line[count] = line
+        count += 1
+    return MORE, at, line, count
+
+
+@njit(cache=True, nogil=True)
+def insert(slots, first, context, word):
+    """Enters n-grams whose ids begin at `first` into a table with room. Returns the place of the first that
+    is in it already, or -1.
+    """
+    for i in range(len(word)):
+        slot = -1 - find(slots, context[i], word[i])
+        if slot < 0:
+            return i
+        slots[slot].key = np.int64(context[i]) << 32 | np.int64(word[i])
+        slots[slot].next = first + i
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def add_word(vocabulary, number, buffer, first, last):
+    """Enters buffer[first:last], which is not there yet, as the word `number`, the next."""
+    slots, pool, begins = vocabulary
+    mixed, _ = _word(buffer, first)
+    slot = -1 - _find_word(vocabulary, buffer, first, last, mixed)
+    slots[slot].hash = mixed
+    slots[slot].follower = number + 1
+    put = begins[number]
+    for i in range(first, last):
+        pool[put] = buffer[i]
+        put += 1
+    pool[put] = _NEWLINE
+    begins[number + 1] = put + 1
+    return number
+
+
+@njit(cache=True, nogil=True)
+def add_words(vocabulary, pool, begins, count):
+    """Enters the words of another pool."""
+    for number in range(count):
+        add_word(vocabulary, number, pool, begins[number], begins[number + 1] - 1)
+
+
+@njit(cache=True, nogil=True)
+def _find_word(vocabulary, buffer, first, last, mixed):
+    """The slot of the word buffer[first:last], or -1 - the slot where it would be put."""
+    slots, pool, begins = vocabulary
+    mask = len(slots) - 1
+    at = (mixed ^ (mixed >> 32)) & mask
+    while slots[at].follower != 0:
+        if slots[at].hash == mixed:
+            begin = begins[slots[at].follower - 1]
+            i = first
+            while i < last and pool[begin] == buffer[i]:
+                begin += 1
+                i += 1
+            if i == last and pool[begin] == _NEWLINE:
+                return at
+        at = (at + 1) & mask
+    return -1 - at
+
+
+@njit(cache=True, nogil=True)
+def _skip(buffer, at):
+    """Past what separates."""
+    while buffer[at] <= _SPACE and buffer[at] != _NEWLINE:
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _word(buffer, at):
+    """FNV-1a of the word that begins here, and where it ends. <UNK>, <S>, </S> become lower-case."""
+    if buffer[at] == 60:
+        _lower_special(buffer, at)
+    mixed = -3750763034362895579
+    while buffer[at] > _SPACE:
+        mixed = (mixed ^ buffer[at]) * 1099511628211
+        at += 1
+    return mixed, at
+
+
+@njit(cache=True, nogil=True)
+def _lower_special(buffer, at):
+    last = at + 1
+    while buffer[last] > _SPACE:
+        last += 1
+    name = buffer[at + 1 : last - 1]
+    if buffer[last - 1] != 62:
+        return
+    if len(name) and name[0] == 47:
+        name = name[1:]
+        if len(name) != 1:
+            return
+    if (len(name) == 1 and name[0] == 83) or (
+        len(name) == 3 and name[0] == 85 and name[1] == 78 and name[2] == 75
+    ):
+        for i in range(len(name)):
+            name[i] += 32
+
+
+@njit(cache=True, nogil=True)
+def _backoff(buffer, at):
+    """The back-off weight that may stand here, and where the next line begins; -1 if anything else stands
+    here.
+    """
+    at = _skip(buffer, at)
+    value = 0.0
+    if buffer[at] != _NEWLINE:
+        value, at = _number(buffer, at)
+        at = _skip(buffer, at)
+    if buffer[at] != _NEWLINE or not abs(value) < HUGE:
+        return value, -1
+    return value, at + 1
+
+
+@njit(cache=True, nogil=True)
+def _number(buffer, at):
+    """The decimal number here and where it ends; NaN for anything else, ZERO for -inf."""
+    sign = 1.0
+    if buffer[at] == 45 or buffer[at] == 43:
+        sign = 44.0 - buffer[at]
+        at += 1
+    if sign < 0 and buffer[at] | 32 == 105 and buffer[at + 1] | 32 == 110 and buffer[at + 2] | 32 == 102:
+        if buffer[at + 3] <= _SPACE:
+            return ZERO, at + 3
+        return np.nan, at
+    digits = 0  # their value; the first eighteen count
+    scale = 0
+    seen = False
+    point = False
+    while True:
+        c = buffer[at]
+        if 48 <= c <= 57:
+            seen = True
+            if digits < 10**17:
+                digits = 10 * digits + (c - 48)
+                scale -= point
+            else:
+                scale += not point
+        elif c == 46 and not point:
+            point = True
+        else:
+            break
+        at += 1
+    if not seen:
+        return np.nan, at
+    if buffer[at] | 32 == 101:
+        at += 1
+        negative = buffer[at] == 45
+        if negative or buffer[at] == 43:
+            at += 1
+        exponent = 0
+        if not 48 <= buffer[at] <= 57:
+            return np.nan, at
+        while 48 <= buffer[at] <= 57:
+            exponent = min(10 * exponent + (buffer[at] - 48), 10000)
+            at += 1
+        scale += -exponent if negative else exponent
+    if buffer[at] > _SPACE:
+        return np.nan, at
+    value = float(digits)
+    while scale > 0 and value != 0 and value < HUGE:
+        value *= _POWERS[min(scale, 22)]
+        scale -= min(scale, 22)
+    while scale < 0 and value != 0:
+        value /= _POWERS[min(-scale, 22)]
+        scale += min(-scale, 22)
+    return sign * value, at

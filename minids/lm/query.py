@@ -1,0 +1,111 @@
+"""The probability of a word after a history, by the million: an n-gram model as tables that Numba queries.
+
+    p(w | h) = p'(w | h)                      where the n-gram hw is in the model
+             = backoff(h) p(w | suffix(h))    where it is not; suffix(h) is h without its first word
+
+in natural logarithms. A history is a *state*: the id of the longest suffix of it that can still matter, that
+is, that is the context of some n-gram or has a back-off weight. The empty state 0 always answers, with the
+unigrams. Longer histories with the same state have the same future, so a decoder may merge them.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+# Four slots are a cache line. The key is (context id << 32 | word), exact; 0 is no key: no n-gram of two
+# words has the empty context.
+SLOT = np.dtype([("key", np.int64), ("log_prob", np.float32), ("next", np.int32)])
+UNIGRAM = np.dtype([("log_prob", np.float32), ("next", np.int32)])
+STATE = np.dtype([("backoff", np.float32), ("suffix", np.int32)])
+
+
+class Tables(NamedTuple):
+    """What `score` reads: 24 bytes an n-gram of two words or more, 8 a word, 8 an n-gram below the highest
+    order.
+    """
+
+    slots: np.ndarray  # SLOT: a hash table, two thirds full, of (context, word) -> log_prob, next state
+    unigrams: np.ndarray  # UNIGRAM (V,)
+    states: np.ndarray  # STATE (starts[N],)
+    begin: int  # the state after <s>
+
+
+@njit(cache=True, nogil=True)
+def score(tables, state, word):
+    """log p(word | state) and the next state. Unknown words are word 0, <unk>."""
+    total = 0.0
+    while state != 0:
+        at = find(tables.slots, state, word)
+        if at >= 0:
+            return total + tables.slots[at].log_prob, tables.slots[at].next
+        total += tables.states[state].backoff
+        state = tables.states[state].suffix
+    return total + tables.unigrams[word].log_prob, tables.unigrams[word].next
+
+
+def make_tables(starts: np.ndarray, context, word, log_prob, backoff) -> Tables:
+    """Tables of the arrays of an `NGram`."""
+    longer, words = int(starts[2]), int(starts[2] - starts[1])
+    tables = Tables(
+        empty_slots(len(context) - longer),
+        np.zeros(words, UNIGRAM),
+        np.zeros(int(starts[-2]), STATE),
+        0,
+    )
+    _fill(tables, longer, context, word, log_prob, backoff)
+    return tables._replace(begin=int(tables.unigrams[1]["next"]))
+
+
+def empty_slots(count: int) -> np.ndarray:
+    """A hash table for `count` n-grams: half as many slots again, in whole cache lines."""
+    size = 4 * (count * 3 // 8 + 1)
+    slots = np.zeros(size + 3, SLOT)
+    ahead = -slots.ctypes.data % 64 // SLOT.itemsize  # malloc aligns to 16 bytes
+    return slots[ahead : ahead + size]
+
+
+@njit(cache=True, nogil=True)
+def find(slots, context, word):
+    """The slot of an n-gram, or -1 - the slot where it would be put."""
+    key = np.int64(context) << 32 | np.int64(word)
+    at = _home(key, len(slots))
+    while slots[at].key != key:
+        if slots[at].key == 0:
+            return -1 - at
+        at += 1
+        if at == len(slots):
+            at = 0
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _home(key, size):
+    """The first slot of the cache line where the search for a key begins."""
+    mixed = key * 0x2545F4914F6CDD1D
+    mixed = (mixed ^ (mixed >> 32)) * 0x5851F42D4C957F2D
+    return ((mixed >> 32 & 0xFFFFFFFF) * (size >> 2) >> 32) << 2
+
+
+@njit(cache=True, nogil=True)
+def _fill(tables, longer, context, word, log_prob, backoff):
+    """Ids ascend with the order: the suffix of hw is what the tables, half full, say follows suffix(h), w."""
+    slots, unigrams, states, _ = tables
+    below = len(states)  # the n-grams of the highest order are never states
+    matters = np.zeros(below, np.bool_)
+    for i in range(1, below):
+        matters[i] = backoff[i] != 0
+        states[i].backoff = backoff[i]
+    for i in range(longer, len(context)):
+        matters[context[i]] = True
+    for i in range(1, longer):
+        unigrams[i - 1].log_prob = log_prob[i]
+        unigrams[i - 1].next = i if i < below and matters[i] else 0
+    for i in range(longer, len(context)):
+        _, suffix = score(tables, states[context[i]].suffix, word[i])
+        if i < below:
+            states[i].suffix = suffix
+        at = -1 - find(slots, context[i], word[i])
+        slots[at].key = np.int64(context[i]) << 32 | np.int64(word[i])
+        slots[at].log_prob = log_prob[i]
+        slots[at].next = i if i < below and matters[i] else suffix
