@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minids.lm.query import Tables, make_tables, score
+
+if TYPE_CHECKING:
+    from minids.lm.words import Progress, Source
 
 
 class NGram:
@@ -39,6 +43,24 @@ class NGram:
         self.word = word
         self.log_probs = log_prob
         self.backoff = backoff
+
+    @classmethod
+    def train(
+        cls,
+        source: "Source",
+        order: int = 5,
+        prune: Sequence[int] = (),
+        vocabulary: "int | Source | None" = None,
+        progress: "Progress | None" = None,
+    ) -> "NGram":
+        """A model of a text, with interpolated modified Kneser-Ney smoothing: `minids.lm.kneser_ney.train`.
+
+        source: lines, or the path of a file, or several paths. vocabulary: the words to know, or how many of
+        the most frequent; others are <unk>. prune = (0, 0, 1) leaves out trigrams that occur once.
+        """
+        from minids.lm.kneser_ney import train
+
+        return cls(*train(source, order, prune, vocabulary, progress))
 
     @staticmethod
     def load(path: str | Path) -> "NGram":
