@@ -1,45 +1,90 @@
 """Recognizer: a model and its decoder as one thing that turns sound into text."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minids.align import align
 from minids.audio import load_audio, resample
 from minids.batches import Batch, Batches
 from minids.corpus.manifest import Utterance
-from minids.decode.greedy import Word, greedy, greedy_text, words
+from minids.decode.beam import BeamSearch, Hypothesis
+from minids.decode.greedy import Word, greedy, words
+from minids.decode.kept import beam_search
 from minids.errors import InputError
+from minids.lm.ngram import NGram
 from minids.score import Row
 from minids.text import normalise
+from minids.threads import in_order
 from minids.weights import SHIPPED, Saved, load_weights
 
+if TYPE_CHECKING:
+    from minids.decode.examine import SearchReport
+
 LONGEST = 30.0  # seconds in one piece; longer recordings are cut at their quietest moments
+
+Heard = tuple[Utterance, list[np.ndarray]]  # and the log_probs (T, K) of its pieces
 
 
 @dataclass(frozen=True)
 class Transcript:
-    """The text, its words (text, start and end in seconds, score 0 to 1), the path's log-probability."""
+    """The text, its words (text, start and end in seconds, score 0 to 1), and its log-probability.
+
+    `log_prob` is log P(text|x) of a beam search, and of greedy decoding that of the best path.
+    """
 
     text: str
     words: list[Word]
     log_prob: float
 
 
+class Piece(NamedTuple):
+    """What was heard from `start` to `end` (seconds) of a recording, the best first."""
+
+    start: float
+    end: float
+    hypotheses: list[Hypothesis]
+
+
 class Recognizer:
     """Turns recordings into text.
 
     `Recognizer.load()` takes the model that ships, `Recognizer.load("runs/mine/best.safetensors")` yours.
+    Without `search`, texts are decoded greedily.
     """
 
-    def __init__(self, saved: Saved):
+    def __init__(self, saved: Saved, search: BeamSearch | None = None):
         self.model, self.features, self.alphabet = saved.model, saved.features, saved.alphabet
+        self.search = search
 
     @classmethod
-    def load(cls, path: str | Path | None = None, backend: str = "cpu") -> "Recognizer":
-        """Raises InputError naming the file when it is missing, truncated or foreign."""
-        return cls(load_weights(SHIPPED if path is None else path, backend))
+    def load(
+        cls,
+        path: str | Path | None = None,
+        lm: str | Path | NGram | None = None,
+        alpha: float | None = None,
+        beta: float | None = None,
+        beam_width: int | None = None,
+        backend: str = "cpu",
+    ) -> "Recognizer":
+        """A model (None: the one that ships) and its beam search.
+
+        `lm`: a file or an NGram; None: what was tuned and kept with the model; "none": no language model.
+        alpha, beta and beam_width: None for those that were tuned with this language model,
+        else those of `minids.decode.kept.Weighing`.
+        Without a language model, beta and beam_width, decoding is greedy.
+
+        Raises InputError naming the file when one is missing, truncated or foreign, and when the language
+        model that was tuned with is gone or changed.
+        """
+        path = SHIPPED if path is None else Path(path)
+        saved = load_weights(path, backend)
+        return cls(saved, beam_search(saved, path, lm, alpha, beta, beam_width))
 
     @property
     def hop(self) -> float:
@@ -57,6 +102,40 @@ class Recognizer:
 
         Raises InputError when the file cannot be read, or the samples are no sound.
         """
+        heard: list[Word] = []
+        log_prob = 0.0
+        for begin, end, log_probs in self._pieces(recording, rate):
+            if self.search is None:
+                path = greedy(log_probs)
+                log_prob += path.log_prob
+            else:
+                (best,) = self.search.decode(log_probs, n_best=1)
+                path = align(log_probs, self.alphabet.encode(best.text))
+                log_prob += best.log_prob
+            heard += [  # the last frame may reach beyond the sound
+                word._replace(start=word.start + begin, end=min(word.end + begin, end))
+                for word in words(path, self.alphabet, self.hop)
+            ]
+        return Transcript(" ".join(word.text for word in heard), heard, log_prob)
+
+    def alternatives(
+        self, recording: str | Path | np.ndarray, n_best: int, rate: int | None = None
+    ) -> list[Piece]:
+        """As `transcribe`, but of each piece (a short recording is one) the `n_best` texts with their scores.
+
+        Raises InputError also when decoding is greedy, which knows one text alone.
+        """
+        if self.search is None:
+            raise InputError("greedy decoding has no alternatives; give a language model or a beam width")
+        return [
+            Piece(begin, end, self.search.decode(log_probs, n_best))
+            for begin, end, log_probs in self._pieces(recording, rate)
+        ]
+
+    def _pieces(
+        self, recording: str | Path | np.ndarray, rate: int | None
+    ) -> Iterator[tuple[float, float, np.ndarray]]:
+        """From when to when (seconds) each piece of a recording lasts, and its log_probs (T, K)."""
         if isinstance(recording, np.ndarray):
             samples = np.asarray(recording, np.float32)
             if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
@@ -66,41 +145,63 @@ class Recognizer:
             samples = resample(samples, rate or self.features.rate, self.features.rate)
         else:
             samples, _ = load_audio(recording, self.features.rate)
-        heard: list[Word] = []
-        log_prob = 0.0
         for first, last in pieces(samples, self.features.rate):
-            path = greedy(self.log_probs(samples[first:last]))
-            begin, end = first / self.features.rate, last / self.features.rate
-            heard += [  # the last frame may reach beyond the sound
-                word._replace(start=word.start + begin, end=min(word.end + begin, end))
-                for word in words(path, self.alphabet, self.hop)
-            ]
-            log_prob += path.log_prob
-        return Transcript(" ".join(word.text for word in heard), heard, log_prob)
+            log_probs = self.log_probs(samples[first:last])
+            yield first / self.features.rate, last / self.features.rate, log_probs
 
     def recognise(
-        self, utterances: Sequence[Utterance], by: str | None = None, tick: Callable[[int], object] = bool
+        self,
+        utterances: Sequence[Utterance],
+        by: str | None = None,
+        tick: Callable[[int], object] = bool,
+        report: "SearchReport | None" = None,
     ) -> tuple[list[Row], list[str]]:
-        """Greedy texts of a manifest beside its own: rows to score, and a word on every utterance left out.
+        """Texts of a manifest beside its own: rows to score, and a word on every utterance left out.
 
-        `by` is the field to group rows by ("speaker" or any other); `tick` is told how many more are done.
+        `by` is the field to group rows by ("speaker" or any other); `tick` is told how many more are done;
+        `report` examines each row that a beam search made. One batch is decoded while the next is computed.
+        """
+        rows: list[Row] = []
+        skipped: list[str] = []
+        n_best = report.n_best if report else 1
+        decoded = in_order(lambda heard: self._decode(heard, n_best), self.hear(utterances, skipped), ahead=1)
+        with closing(decoded):
+            for heard, found in decoded:
+                for (utterance, log_probs), hypotheses in zip(heard, found, strict=True):
+                    text = " ".join(" ".join(best.text for best, *_ in hypotheses).split())
+                    rows.append(self.row(utterance, text, by))
+                    if report:
+                        report.add(rows[-1], log_probs, hypotheses)
+                tick(len(heard))
+        return rows, skipped
+
+    def hear(self, utterances: Sequence[Utterance], skipped: list[str]) -> Iterator[list[Heard]]:
+        """Utterances, some at a time, each with the log_probs (T, K) of its pieces; the long ones come last.
+
+        Why one is left out is added to `skipped`.
         """
         short = [u for u in utterances if u.duration <= LONGEST]
-        rows: list[Row] = []
         batches = self.batches([replace(u, text="") for u in short])  # what was said is for the score alone
         for batch, log_probs, lengths in self.posteriors(batches):
-            for b, i in enumerate(batch.indices):
-                rows.append(self.row(short[i], greedy_text(log_probs[: lengths[b], b], self.alphabet), by))
-            tick(len(batch.indices))
-        skipped = list(batches.skipped.values())
+            yield [(short[i], [log_probs[: lengths[b], b]]) for b, i in enumerate(batch.indices)]
+        skipped += batches.skipped.values()
         for utterance in utterances:
             if utterance.duration > LONGEST:
                 try:
-                    rows.append(self.row(utterance, self.transcribe(utterance.path).text, by))
+                    yield [(utterance, [log_probs for *_, log_probs in self._pieces(utterance.path, None)])]
                 except InputError as error:
                     skipped.append(str(error))
-                tick(1)
-        return rows, skipped
+
+    def _decode(self, heard: list[Heard], n_best: int) -> list[list[list[Hypothesis]]]:
+        """Of each utterance, of each of its pieces, the `n_best` hypotheses; of greedy decoding the one."""
+        log_probs = [piece for _, pieces in heard for piece in pieces]
+        if self.search is not None:
+            found = self.search.decode_batch(log_probs, n_best)
+        else:
+            paths = map(greedy, log_probs)
+            found = [[Hypothesis(self.alphabet.decode(p.labels), p.log_prob, p.log_prob, 0.0)] for p in paths]
+        each = iter(found)
+        return [list(islice(each, len(pieces))) for _, pieces in heard]
 
     def batches(self, utterances: Sequence[Utterance], batch_size: int = 16) -> Batches:
         """The utterances as this model wants them."""

@@ -2,54 +2,86 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from minids.cli import announce_compilation, complain, note
+from minids.cli import announce_compilation, complain, note, options
 from minids.errors import InputError
+
+if TYPE_CHECKING:
+    from minids.recognize import Piece, Transcript
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@options.MODEL
+@options.search
 @click.option(
-    "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the one that ships]"
+    "--nbest",
+    type=click.IntRange(1),
+    metavar="N",
+    help="The N best texts, their scores and the parts of these.",
 )
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON a file, with the words' times.")
 @click.pass_context
-def command(ctx: click.Context, files: tuple[Path, ...], model: Path | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context,
+    files: tuple[Path, ...],
+    model: Path | None,
+    nbest: int | None,
+    as_json: bool,
+    **search: Any,
+) -> None:
     """Write down what recordings say: WAV, FLAC, Ogg, MP3 and more, at any rate, of any length.
 
     Of one file the text alone is printed, of several each text behind its file's name. A file that cannot be
     read is named, the others are transcribed, and the exit code is 1.
 
+    With a language model, or a beam width, a beam search finds the text of greatest log P(text|sound) + alpha
+    log P_lm(text) + beta words; --lm none decodes greedily.
+
     \b
     Example:
       minids transcribe hello.wav
       minids transcribe *.flac --model runs/mine/best.safetensors --json
+      minids transcribe hello.wav --lm english.arpa --nbest 5
     """
     from minids.recognize import Recognizer
 
     announce_compilation()
-    recognizer = Recognizer.load(model)
+    recognizer = Recognizer.load(model, **search)
     failed = False
     for path in files:
         try:
-            transcript = recognizer.transcribe(path)
+            if nbest:
+                _alternatives(path, recognizer.alternatives(path, nbest), as_json)
+            else:
+                _transcript(path, recognizer.transcribe(path), as_json, len(files) > 1)
         except InputError as error:
             complain(error)
             failed = True
-            continue
-        if not transcript.text:
-            note(f"{path}: nothing was heard; the model gave blanks alone")
-        if as_json:
-            words = [word._asdict() for word in transcript.words]
-            row = {
-                "path": str(path),
-                "text": transcript.text,
-                "log_prob": transcript.log_prob,
-                "words": words,
-            }
-            click.echo(json.dumps(row, ensure_ascii=False))
-        else:
-            click.echo(transcript.text if len(files) == 1 else f"{path}: {transcript.text}")
     ctx.exit(int(failed))
+
+
+def _transcript(path: Path, transcript: "Transcript", as_json: bool, named: bool) -> None:
+    if not transcript.text:
+        note(f"{path}: nothing was heard; the model gave blanks alone")
+    if as_json:
+        words = [word._asdict() for word in transcript.words]
+        row = {"path": str(path), "text": transcript.text, "log_prob": transcript.log_prob, "words": words}
+        click.echo(json.dumps(row, ensure_ascii=False))
+    else:
+        click.echo(f"{path}: {transcript.text}" if named else transcript.text)
+
+
+def _alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
+    if as_json:
+        told = [piece._asdict() | {"hypotheses": [h._asdict() for h in piece.hypotheses]} for piece in pieces]
+        click.echo(json.dumps({"path": str(path), "pieces": told}, ensure_ascii=False))
+        return
+    for piece in pieces:
+        click.echo(f"{path} {piece.start:.2f} to {piece.end:.2f} s")
+        click.echo("   score  acoustic  language model")
+        for text, score, log_prob, lm_log_prob in piece.hypotheses:
+            click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {text}")

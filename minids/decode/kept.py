@@ -1,7 +1,7 @@
-"""What was tuned is kept in the model's own file: where its language model lies, alpha, beta, the beam's width.
+"""What was tuned is kept in the model's own file: which language model, alpha, beta, the beam's width.
 
-The path to the language model is relative to the model, so that a folder with both can be moved. Its checksum tells
-whether it is still the one that was tuned with: weights for another would be wrong, and nothing would show it.
+The way to the language model is told from the model's folder, so that a folder with both can be moved. A
+checksum tells whether it is still the same: weights tuned for another are wrong, and nothing would show it.
 """
 
 import os
@@ -11,11 +11,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minids.decode.beam import BeamSearch
 from minids.errors import InputError, reason
 from minids.files import open_file
+from minids.lm.ngram import NGram
 from minids.weights import Saved, load_weights, save_weights
 
-REMEDY = "give --lm FILE, or --lm none"
+
+class Weighing(NamedTuple):
+    """How a beam search weighs, and how many it follows. As it stands: of a language model nobody tuned."""
+
+    alpha: float = 1.0
+    beta: float = 1.0
+    beam_width: int = 500
 
 
 class Kept(NamedTuple):
@@ -28,48 +36,59 @@ class Kept(NamedTuple):
     beam_width: int
 
 
-def keep(
-    saved: Saved, model: Path, out: Path, lm: Path, values: tuple[float, float, int], checksum: int
-) -> None:
-    """Write the tuned model `saved`, read from the file `model`, to the file `out` with (alpha, beta, beam_width).
+def keep(tuned: Saved, model: Path, out: Path, lm: Path, checksum: int, values: Weighing) -> None:
+    """Write the model that was read from the file `model` as `tuned` to `out`, with what was tuned.
 
-    Nothing else of the file changes. Raises InputError when `model` holds other weights by now (a training may have
-    gone on meanwhile), and when `out` cannot be written.
+    Raises InputError when `model` holds other weights by now (its training may have gone on), and when `out`
+    cannot be written.
     """
-    now = load_weights(model)
-    if not np.array_equal(now.model.flat_params, saved.model.flat_params):
+    saved = load_weights(model)
+    if not np.array_equal(saved.model.flat_params, tuned.model.flat_params):
         raise InputError(f"{model} has changed while it was tuned; tune again when its training has ended")
     out = out.resolve()
-    now.notes["decoder"] = Kept(os.path.relpath(lm.resolve(), out.parent), checksum, *values)._asdict()
-    save_weights(out, now)
+    saved.notes["decoder"] = Kept(os.path.relpath(lm.resolve(), out.parent), checksum, *values)._asdict()
+    save_weights(out, saved)
 
 
-def read_kept(notes: dict[str, Any], model: Path) -> Kept | None:
-    """What `keep` wrote into a model's notes. Raises InputError naming the model when it cannot be read."""
-    if "decoder" not in notes:
-        return None
-    try:
-        kept = Kept(**notes["decoder"])
-        return Kept(
-            str(kept.lm), int(kept.checksum), float(kept.alpha), float(kept.beta), int(kept.beam_width)
-        )
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{model}: what was tuned cannot be read; tune again, {REMEDY}") from None
+def beam_search(
+    saved: Saved,
+    model: Path,
+    lm: str | Path | NGram | None = None,
+    alpha: float | None = None,
+    beta: float | None = None,
+    beam_width: int | None = None,
+) -> BeamSearch | None:
+    """The search that goes with the model in the file `model`; None for greedy decoding.
+
+    See `minids.Recognizer.load` for the arguments.
+    """
+    values = Weighing()
+    if not isinstance(lm, NGram) and lm != "none" and (kept := _read(saved.notes, model)):
+        path = Path(os.path.relpath(model.resolve().parent / kept.lm))
+        remedy = "give --lm FILE, or --lm none"
+        if lm is None and not path.exists():
+            raise InputError(f"{model} was tuned with {path}, which is gone; put it back, {remedy}")
+        same = checksum(lm or path) == kept.checksum
+        if lm is None and not same:
+            raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")
+        if same:
+            values = Weighing(kept.alpha, kept.beta, kept.beam_width)
+        lm = lm or path
+    if lm is None or lm == "none":
+        if alpha is not None:
+            raise InputError("alpha weighs a language model, and there is none; give --lm FILE as well")
+        if beta is None and beam_width is None:
+            return None
+        lm, values = None, values._replace(alpha=0.0, beta=0.0)
+    values = Weighing(
+        values.alpha if alpha is None else alpha,
+        values.beta if beta is None else beta,
+        values.beam_width if beam_width is None else beam_width,
+    )
+    return BeamSearch(saved.alphabet, lm if lm is None or isinstance(lm, NGram) else NGram.load(lm), *values)
 
 
-def find(kept: Kept, model: Path) -> Path:
-    """The language model that this model was tuned with. Raises InputError when it is gone, or another by now."""
-    path = Path(os.path.normpath(model.resolve().parent / kept.lm))
-    try:
-        same = checksum(path) == kept.checksum
-    except InputError as error:
-        raise InputError(f"{model} was tuned with a language model that is gone: {error}") from None
-    if not same:
-        raise InputError(f"{model} was tuned with another {path} than is there now; tune again, {REMEDY}")
-    return path
-
-
-def checksum(path: Path) -> int:
+def checksum(path: str | Path) -> int:
     """CRC-32 of a file of any size. Raises InputError naming it."""
     found = 0
     try:
@@ -77,5 +96,16 @@ def checksum(path: Path) -> int:
             while part := file.read(1 << 20):
                 found = zlib.crc32(part, found)
     except OSError as error:
-        raise InputError(f"{path}: {reason(error)}; {REMEDY}") from None
+        raise InputError(f"{path}: {reason(error)}; give the file of a language model") from error
     return found
+
+
+def _read(notes: dict[str, Any], model: Path) -> Kept | None:
+    if "decoder" not in notes:
+        return None
+    try:
+        kept = Kept(**notes["decoder"])
+        kinds = (str, int, float, float, int)
+        return Kept(*(kind(value) for kind, value in zip(kinds, kept, strict=True)))
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{model}: what was tuned cannot be read; tune again, or give --lm none") from None

@@ -1,0 +1,27 @@
+"""The options of the commands that recognise: which model, and how its answers become text."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+MODEL = click.option(
+    "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the one that ships]"
+)
+_SEARCH = (
+    click.option(
+        "--lm",
+        metavar="FILE|none",
+        help="A language model for the beam search.  [default: what the model was tuned with]",
+    ),
+    click.option("--alpha", type=float, help="The language model's weight.  [default: as tuned, or 1]"),
+    click.option("--beta", type=float, help="What a word is worth.  [default: as tuned, or 1]"),
+    click.option("--beam-width", type=int, help="How many prefixes to follow.  [default: as tuned, or 500]"),
+)
+
+
+def search(command: Callable) -> Callable:
+    """Adds --lm, --alpha, --beta and --beam-width."""
+    for option in reversed(_SEARCH):
+        command = option(command)
+    return command

@@ -1,0 +1,117 @@
+"""`minids tune`: how much the language model and a word should weigh."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from minids.cli import announce_compilation, note, options
+from minids.errors import InputError
+
+if TYPE_CHECKING:
+    from minids.score import Score
+    from minids.tune import Tuning
+
+PICTURES = ("pdf", "png", "svg")
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path))
+@options.MODEL
+@click.option("--lm", required=True, type=click.Path(path_type=Path), help="The language model.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Write the tuned model there.  [default: over --model]"
+)
+@click.option("--beam-width", default=500, show_default=True, help="How many prefixes to follow.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Draw the error rates over alpha and beta.")
+@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+def command(
+    manifest: Path,
+    model: Path | None,
+    lm: Path,
+    out: Path | None,
+    beam_width: int,
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Find the alpha and beta with which a beam search gets the fewest words of MANIFEST wrong.
+
+    MANIFEST should be a development set: recordings from which neither the model nor the language model has
+    learned. The network hears them once, then many alpha and beta are tried. What is found is kept in the
+    model's file, with the way to the language model, and from then on used to transcribe and evaluate. To go
+    on training gives other weights, which want to be tuned anew.
+
+    \b
+    Example:
+      minids tune data/an4/dev.jsonl --model runs/an4/best.safetensors --lm an4.arpa --picture tuning.png
+    """
+    import numpy as np
+    from tqdm import tqdm
+
+    from minids.corpus.manifest import read_manifest
+    from minids.decode.greedy import greedy_text
+    from minids.decode.kept import Weighing, checksum, keep
+    from minids.draw.tuning import tuning as draw
+    from minids.files import atomic_write
+    from minids.lm.ngram import NGram
+    from minids.recognize import Recognizer
+    from minids.score import wer
+    from minids.text import normalise
+    from minids.tune import tune
+    from minids.weights import SHIPPED, load_weights
+
+    if model is None and out is None:
+        raise InputError("the model that ships is left as it is; give --out FILE, or your own --model")
+    model = model or SHIPPED
+    if picture and picture.suffix[1:] not in PICTURES:
+        raise InputError(f"{picture}: a picture is one of {', '.join(f'.{kind}' for kind in PICTURES)}")
+    utterances = read_manifest(manifest)
+    announce_compilation()
+    saved = load_weights(model)
+    recognizer = Recognizer(saved)
+    crc, ngram = checksum(lm), NGram.load(lm)
+    skipped: list[str] = []
+    log_probs, references = [], []
+    with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
+        for heard in recognizer.hear(utterances, skipped):
+            for utterance, pieces in heard:
+                log_probs.append(np.concatenate(pieces))  # a long one as a whole: near enough to weigh words
+                references.append(normalise(utterance.text, saved.alphabet))
+            bar.update(len(heard))
+    if skipped:
+        note(f"{len(skipped)} of {len(utterances)} utterances skipped; see `minids data doctor {manifest}`")
+    if not log_probs:
+        raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
+    with tqdm(unit="point", leave=False, disable=None) as bar:
+        tuning = tune(log_probs, references, ngram, saved.alphabet, beam_width, bar.update)
+    greedy = wer(references, [greedy_text(y, saved.alphabet) for y in log_probs])
+    if picture:
+        with atomic_write(picture) as file:
+            draw(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
+    keep(saved, model, out or model, lm, crc, Weighing(tuning.alpha, tuning.beta, beam_width))
+    if as_json:
+        told = {"utterances": len(references), "skipped": skipped, "model": str(out or model)}
+        click.echo(json.dumps(told | {"greedy": greedy.as_dict()} | tuning.as_dict()))
+    else:
+        _report(tuning, greedy)
+        click.echo(
+            f"kept in {out or model}: {lm}, alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
+        )
+
+
+def _report(tuning: "Tuning", greedy: "Score") -> None:
+    from minids.decode.kept import Weighing
+    from minids.tune import ALPHAS, BETAS
+
+    click.echo("WER %, alpha down, beta across")
+    click.echo("      " + "".join(f"{beta:7g}" for beta in BETAS))
+    for alpha in ALPHAS:
+        rates = (tuning.table[alpha, beta][0].rate for beta in BETAS)
+        click.echo(f"{alpha:6g}" + "".join(f"{100 * rate:7.1f}" for rate in rates))
+    untuned, _ = tuning.table[Weighing().alpha, Weighing().beta]
+    click.echo(f"\ngreedy   WER {greedy}")
+    click.echo(f"untuned  WER {untuned}")
+    click.echo(f"tuned    WER {tuning.wer}")
+    if tuning.expected:
+        click.echo(f"expected WER {tuning.expected}, chosen and scored on different utterances")
