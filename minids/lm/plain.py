@@ -1,0 +1,94 @@
+"""An n-gram language model with interpolated modified Kneser-Ney smoothing, as a text to read.
+
+Chen & Goodman, "An empirical study of smoothing techniques for language modeling" (1998). How likely is the
+word w after the history h, the few words before it? Counting alone says never to all that was not seen. So
+every count is *discounted* a little, and what that sets free goes to all words, in the proportions that the
+shorter history h' (h without its first word) tells:
+
+    p(w | h) = (c(hw) - D(c(hw))) / Σ_v c(hv)  +  γ(h) p(w | h')
+
+minids/lm/count.py and minids/lm/kneser_ney.py do the same, a hundred times faster.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+Words = tuple[str, ...]
+BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
+FALLBACK = [0.0, 0.5, 1.0, 1.5]
+
+
+def adjusted_counts(sentences: Iterable[Words], order: int) -> dict[Words, int]:
+    """c(g) of every n-gram g of 1 to `order` words.
+
+    An n-gram of the highest order counts as often as it occurs. A shorter one is asked only when the word
+    before it made a history that was never seen; what matters then is not how often it occurs but after how
+    many different words: "francisco" is frequent, but only after "san". An n-gram that begins with <s> has
+    no word before it and keeps its number of occurrences.
+    """
+    occurrences = Counter(
+        sentence[i : i + n]
+        for sentence in sentences
+        for n in range(1, order + 1)
+        for i in range(len(sentence) - n + 1)
+    )
+    del occurrences[(BEGIN,)]  # every sentence has it: nothing to predict
+    words_before = Counter(g[1:] for g in occurrences)  # each different n-gram once: v g[1:] for a new v
+    return {
+        g: times if len(g) == order or g[0] == BEGIN else words_before[g] for g, times in occurrences.items()
+    }
+
+
+def discounts(counts: Iterable[int]) -> list[float]:
+    """D(0), D(1), D(2) and D(3 and more), from the adjusted counts of all n-grams of one order:
+
+        t_k = how many of them have the count k,    Y = t1 / (t1 + 2 t2)
+        D(k) = k - (k+1) Y t_{k+1} / t_k
+
+    the estimate that leaving out one occurrence at a time leads to. A text that has none of some count, or
+    gives D(k) < 0 or D(k) > k, says nothing about them; then usual values stand in.
+    """
+    t = Counter(counts)
+    if not (t[1] and t[2] and t[3]):
+        return FALLBACK
+    Y = t[1] / (t[1] + 2 * t[2])
+    D = [0.0] + [k - (k + 1) * Y * t[k + 1] / t[k] for k in (1, 2, 3)]
+    return D if all(0 <= D[k] <= k for k in (1, 2, 3)) else FALLBACK
+
+
+class PlainNGram:
+    """A model of lines of text; every line is the sentence <s> w1 … wm </s>."""
+
+    def __init__(self, lines: Iterable[str], order: int = 3):
+        sentences = [(BEGIN, *line.split(), END) for line in lines if line.split()]
+        self.order = order
+        self.vocabulary = {UNKNOWN, END}.union(*sentences) - {BEGIN}  # all that can be predicted
+        self.after: dict[Words, dict[str, int]] = defaultdict(dict)  # after[h][w] = c(hw)
+        by_order: dict[int, list[int]] = defaultdict(list)
+        for gram, count in adjusted_counts(sentences, order).items():
+            self.after[gram[:-1]][gram[-1]] = count
+            by_order[len(gram)].append(count)
+        self.D = {n: discounts(counts) for n, counts in by_order.items()}
+
+    def discount(self, history: Words, count: int) -> float:
+        return self.D[len(history) + 1][min(count, 3)]
+
+    def gamma(self, history: Words) -> float:
+        """γ(h) = Σ_v D(c(hv)) / Σ_v c(hv): the share of h that its words give up.
+
+        With it the probabilities after h sum to 1 if those after h' do. It is also the back-off weight, for a
+        word that h never had has p(w | h) = γ(h) p(w | h').
+        """
+        if history not in self.after:
+            return 1.0
+        counts = self.after[history].values()
+        return sum(self.discount(history, c) for c in counts) / sum(counts)
+
+    def probability(self, word: str, history: Sequence[str] = ()) -> float:
+        """p(w | h). Below the empty history all words are equally likely: <unk>, never seen, has γ() / V."""
+        h = tuple(history)[max(0, len(history) - self.order + 1) :]
+        shorter = self.probability(word, h[1:]) if h else 1 / len(self.vocabulary)
+        if h not in self.after:
+            return shorter
+        c = self.after[h].get(word, 0)
+        return (c - self.discount(h, c)) / sum(self.after[h].values()) + self.gamma(h) * shorter
