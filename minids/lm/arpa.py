@@ -41,7 +41,6 @@ _WRONG = {
     parse.BACKOFF: "has a back-off weight, which those of the highest order cannot have",
     parse.TWICE: "holds a word for the second time",
     parse.WORD: "has a word that is not among the 1-grams",
-    parse.CONTEXT: "has a context (all words but the last) that is not among the shorter n-grams",
 }
 
 
@@ -117,8 +116,10 @@ def read_arpa(path: str | Path) -> NGram:
 
 def _read(lines: Lines) -> NGram:
     counts, line = _header(lines)
-    sections: list[Grams] = []
-    slots = empty_slots(0)
+    starts = np.cumsum([0, 1])
+    context, word = [np.zeros(1, np.int32)], [np.full(1, -1, np.int32)]  # a list of the orders, from 0
+    log_probs, backoff = [np.zeros(1, np.float32)], [np.zeros(1, np.float32)]
+    tables: list[np.ndarray] = []  # of each order from 2
     for order, count in enumerate(counts, start=1):
         if line != f"\\{order}-grams:":
             raise lines.wrong(f"should be \\{order}-grams:, not {_short(line)}", lines.number)
@@ -126,23 +127,21 @@ def _read(lines: Lines) -> NGram:
         if order == 1:
             vocabulary, grams = _words(lines, count, highest)
             words = _decoded(lines, vocabulary, grams)
+            context.append(np.zeros(len(words), np.int32))
         else:
-            grams = _grams(lines, order, count, highest, vocabulary, slots)
-            shorter = [] if highest else sections[1:]
-            slots = _index(lines, shorter, grams, 1 + sum(len(g.word) for g in sections))
-        sections.append(grams._replace(line=grams.line[:0]))
+            grams = _grams(lines, order, count, highest, vocabulary)
+            context.append(_contexts(lines, tables, grams))
+            tables.append(_table(lines, int(starts[-1]), context[-1], grams))
+        word.append(grams.words[:, -1].copy())
+        log_probs.append(grams.log_prob)
+        backoff.append(grams.backoff)
+        starts = np.append(starts, starts[-1] + len(word[-1]))
         line = lines.next()
     if line != "\\end\\":
         raise lines.wrong(f"should be \\end\\, not {_short(line)}", lines.number)
     if lines.next():
         raise lines.wrong("stands after \\end\\", lines.number)
-    root = Grams(*(np.zeros(1, column.dtype) for column in sections[0]))
-    root.word[0] = -1
-    context, word, log_probs, backoff = (
-        np.concatenate([column[name] for column in [root, *sections]]) for name in range(4)
-    )
-    starts = np.cumsum([0, 1, *(len(grams.word) for grams in sections)])
-    return NGram(words, starts, context, word, log_probs, backoff)
+    return NGram(words, starts, *(np.concatenate(column) for column in (context, word, log_probs, backoff)))
 
 
 def _header(lines: Lines) -> tuple[list[int], str]:
@@ -163,9 +162,9 @@ def _header(lines: Lines) -> tuple[list[int], str]:
 def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Grams]:
     """The section of the 1-grams."""
     room = min(declared, ROOM) + len(SPECIAL)
-    vocabulary, grams = _vocabulary(room, 8 * room), _empty(room)
+    vocabulary, grams = _vocabulary(room, 8 * room), _empty(room, 1)
     for number, name in enumerate(SPECIAL):
-        parse.add_word(vocabulary, number, np.frombuffer(bytearray(name + b"\n"), np.uint8), 0, len(name))
+        parse.add_word(vocabulary, number, np.frombuffer(bytearray(name + b"\n"), np.uint8), 0)
     known, end = len(SPECIAL), parse.MORE
     while end in (parse.MORE, parse.FULL):
         if end == parse.FULL:
@@ -187,9 +186,9 @@ def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Gram
     return vocabulary, Grams(*(column[:known] for column in grams))
 
 
-def _grams(lines, order: int, declared: int, highest: bool, vocabulary: Vocabulary, slots) -> Grams:
+def _grams(lines: Lines, order: int, declared: int, highest: bool, vocabulary: Vocabulary) -> Grams:
     """The section of the n-grams of an order from 2."""
-    grams = _empty(min(declared, ROOM))
+    grams = _empty(min(declared, ROOM), order)
     made, end = 0, parse.MORE
     while end in (parse.MORE, parse.FULL):
         if end == parse.FULL:
@@ -199,10 +198,10 @@ def _grams(lines, order: int, declared: int, highest: bool, vocabulary: Vocabula
         elif lines.at == lines.end and not lines.fill():
             break
         end, lines.at, lines.number, made = parse.read_grams(
-            lines.buffer, lines.at, lines.end, lines.number, made, order, highest, vocabulary, slots, grams
+            lines.buffer, lines.at, lines.end, lines.number, made, highest, vocabulary, grams
         )
     _check(lines, end, order, declared, made)
-    return grams
+    return Grams(*(column[:made] for column in grams))
 
 
 def _check(lines: Lines, end: int, order: int, declared: int, made: int) -> None:
@@ -215,20 +214,28 @@ def _check(lines: Lines, end: int, order: int, declared: int, made: int) -> None
         raise lines.wrong(f"ends {number} the {declared} {order}-grams that the header promised")
 
 
-def _index(lines: Lines, shorter: list[Grams], grams: Grams, first: int) -> np.ndarray:
-    """The table of all n-grams of two words or more, the new ones, whose ids begin at `first`, included."""
-    slots = empty_slots(sum(len(g.word) for g in shorter) + len(grams.word))
-    begin = first - sum(len(g.word) for g in shorter)
-    for g in [*shorter, grams]:
-        twice = parse.insert(slots, begin, g.context, g.word)
-        if twice >= 0:
-            raise lines.wrong("holds an n-gram for the second time", int(grams.line[twice]))
-        begin += len(g.word)
+def _contexts(lines: Lines, tables: list[np.ndarray], grams: Grams) -> np.ndarray:
+    """The ids of the n-grams without their last words."""
+    context = grams.words[:, 0] + np.int32(1)
+    for slots, word in zip(tables, grams.words.T[1:-1], strict=True):
+        place = parse.follow(slots, context, word)
+        if place >= 0:
+            what = "has a context (all its words but the last) that is not among the shorter n-grams"
+            raise lines.wrong(what, int(grams.line[place]))
+    return context
+
+
+def _table(lines: Lines, first: int, context: np.ndarray, grams: Grams) -> np.ndarray:
+    """(context, word) -> id, for n-grams whose ids begin at `first`."""
+    slots = empty_slots(len(context))
+    place = parse.insert(slots, first, context, grams.words[:, -1])
+    if place >= 0:
+        raise lines.wrong("holds an n-gram for the second time", int(grams.line[place]))
     return slots
 
 
 def _decoded(lines: Lines, vocabulary: Vocabulary, grams: Grams) -> list[str]:
-    count = len(grams.word)
+    count = len(grams.line)
     pool = vocabulary.pool[: vocabulary.begins[count]].tobytes()
     try:
         return pool.decode().split("\n")[:-1]
@@ -246,17 +253,23 @@ def _vocabulary(words: int, size: int) -> Vocabulary:
 def _larger(vocabulary: Vocabulary, known: int, words: int) -> Vocabulary:
     pool, begins = vocabulary.pool, vocabulary.begins
     larger = _vocabulary(words, 2 * len(pool) + LONGEST)
-    parse.add_words(larger, pool, begins, known)
+    parse.copy_words(vocabulary.slots, larger.slots)
+    larger.pool[: len(pool)] = pool
+    larger.begins[: known + 1] = begins[: known + 1]
     return larger
 
 
-def _empty(count: int) -> Grams:
-    dtypes = np.int32, np.int32, np.float32, np.float32, np.int64
-    return Grams(*(np.zeros(count, dtype) for dtype in dtypes))
+def _empty(count: int, order: int) -> Grams:
+    return Grams(
+        np.zeros((count, order), np.int32),
+        np.zeros(count, np.float32),
+        np.zeros(count, np.float32),
+        np.zeros(count, np.int64),
+    )
 
 
 def _grown(grams: Grams, count: int) -> Grams:
-    larger = _empty(count)
+    larger = _empty(count, grams.words.shape[1])
     for old, new in zip(grams, larger, strict=True):
         new[: len(old)] = old
     return larger

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.lm.query import find
+from minids.lm.query import find, home
+from minids.lm.table import prefetch
 
-WORD_SLOT = np.dtype([("hash", np.int64), ("follower", np.int64)])  # follower: the word's number, plus one
+WORD_SLOT = np.dtype([("hash", np.uint64), ("number", np.int64)])  # 0 is nobody's hash
 # How a parse ends: the buffer is read, a line begins with a backslash, there is no room for this line, or:
 # what is wrong with it.
-MORE, SECTION, FULL, NUMBER, POSITIVE, FIELDS, BACKOFF, TWICE, WORD, CONTEXT = range(10)
+MORE, SECTION, FULL, NUMBER, POSITIVE, FIELDS, BACKOFF, TWICE, WORD = range(9)
 
 ROUNDING = 1e-5  # a logarithm of 1 as others write it
 ZERO = -99.0  # log10 of a probability of 0, by SRILM's convention
@@ -22,10 +23,14 @@ HUGE = 1e6  # no logarithm that anybody meant
 LN10 = np.log(10.0)
 _POWERS = 10.0 ** np.arange(23)
 _NEWLINE, _SPACE, _BACKSLASH = 10, 32, 92
+_BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
+AHEAD = 16  # n-grams between asking memory for a slot and looking at it
 
 
 class Vocabulary(NamedTuple):
-    """The words: their bytes one after the other, each with a newline behind it."""
+    """The words: their numbers by 64 bits of hash, which is taken for the word; their bytes one after the
+    other, each with a newline behind it.
+    """
 
     slots: np.ndarray  # WORD_SLOT: a hash table, at most two thirds full, size a power of two
     pool: np.ndarray  # uint8
@@ -35,10 +40,9 @@ class Vocabulary(NamedTuple):
 class Grams(NamedTuple):
     """N-grams of one order, by their place in the section (words: by their number), in natural logarithms."""
 
-    context: np.ndarray
-    word: np.ndarray
-    log_prob: np.ndarray
-    backoff: np.ndarray
+    words: np.ndarray  # int32 (count, order)
+    log_prob: np.ndarray  # float32
+    backoff: np.ndarray  # float32
     line: np.ndarray  # int64: where each stands; 0 of a word not yet seen
 
 
@@ -72,18 +76,18 @@ def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
             return FIELDS, start, line, count
         if highest and weight != 0:
             return BACKOFF, start, line, count
-        slot = _find_word(vocabulary, buffer, first, at, mixed)
+        slot = _find_word(vocabulary.slots, mixed)
         if slot >= 0:
-            word = vocabulary.slots[slot].follower - 1
+            word = vocabulary.slots[slot].number
             if grams.line[word] != 0:
                 return TWICE, start, line, count
         else:
-            if count == len(grams.word) or begins[count] + at - first >= len(pool):
+            if count == len(grams.line) or begins[count] + at - first >= len(pool):
                 return FULL, start, line, count
-            word = add_word(vocabulary, count, buffer, first, at)
+            word = add_word(vocabulary, count, buffer, first)
             count += 1
         line += 1
-        grams.word[word] = word
+        grams.words[word] = word
         grams.log_prob[word] = min(value, 0.0) * LN10
         grams.backoff[word] = weight * LN10
         grams.line[word] = line
@@ -92,8 +96,9 @@ def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
 
 
 @njit(cache=True, nogil=True)
-def read_grams(buffer, at, end, line, count, order, highest, vocabulary, slots, grams):
-    """The same for n-grams of `order` ≥ 2; `slots` finds the shorter ones."""
+def read_grams(buffer, at, end, line, count, highest, vocabulary, grams):
+    """The same for n-grams of two words or more."""
+    room, order = grams.words.shape
     while at < end:
         at = _skip(buffer, at)
         start = at
@@ -103,38 +108,28 @@ def read_grams(buffer, at, end, line, count, order, highest, vocabulary, slots, 
             continue
         if buffer[at] == _BACKSLASH:
             return SECTION, start, line, count
-        if count == len(grams.word):
+        if count == room:
             return FULL, start, line, count
         value, at = _number(buffer, at)
         if not abs(value) < HUGE:
             return NUMBER, start, line, count
         if value > ROUNDING:
             return POSITIVE, start, line, count
-        context = word = 0
         for n in range(order):
             first = _skip(buffer, at)
             mixed, at = _word(buffer, first)
             if at == first:
                 return FIELDS, start, line, count
-            slot = _find_word(vocabulary, buffer, first, at, mixed)
+            slot = _find_word(vocabulary.slots, mixed)
             if slot < 0:
-                return WORD, first, line, count
-            if n == 1:
-                context = 1 + word
-            elif n > 1:
-                slot_of_context = find(slots, context, word)
-                if slot_of_context < 0:
-                    return CONTEXT, start, line, count
-                context = slots[slot_of_context].next
-            word = vocabulary.slots[slot].follower - 1
+                return WORD, start, line, count
+            grams.words[count, n] = vocabulary.slots[slot].number
         weight, at = _backoff(buffer, at)
         if at < 0:
             return FIELDS, start, line, count
         if highest and weight != 0:
             return BACKOFF, start, line, count
         line += 1
-        grams.context[count] = context
-        grams.word[count] = word
         grams.log_prob[count] = min(value, 0.0) * LN10
         grams.backoff[count] = weight * LN10
         grams.line[count] = line
@@ -143,11 +138,30 @@ def read_grams(buffer, at, end, line, count, order, highest, vocabulary, slots, 
 
 
 @njit(cache=True, nogil=True)
-def insert(slots, first, context, word):
-    """Enters n-grams whose ids begin at `first` into a table with room. Returns the place of the first that
-    is in it already, or -1.
+def follow(slots, context, word):
+    """Replaces contexts by the ids of the n-grams (context, word). Returns the place of the first that is not
+    in the table, or -1.
     """
-    for i in range(len(word)):
+    count = len(context)
+    for i in range(count):
+        ahead = min(i + AHEAD, count - 1)
+        prefetch(slots, home(context[ahead], word[ahead], len(slots)))
+        slot = find(slots, context[i], word[i])
+        if slot < 0:
+            return i
+        context[i] = slots[slot].next
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def insert(slots, first, context, word):
+    """Enters n-grams (context, word), whose ids begin at `first`, into an empty table with room for them.
+    Returns the place of the first that is there already, or -1.
+    """
+    count = len(word)
+    for i in range(count):
+        ahead = min(i + AHEAD, count - 1)
+        prefetch(slots, home(context[ahead], word[ahead], len(slots)))
         slot = -1 - find(slots, context[i], word[i])
         if slot < 0:
             return i
@@ -157,13 +171,13 @@ def insert(slots, first, context, word):
 
 
 @njit(cache=True, nogil=True)
-def add_word(vocabulary, number, buffer, first, last):
-    """Enters buffer[first:last], which is not there yet, as the word `number`, the next."""
+def add_word(vocabulary, number, buffer, first):
+    """Enters the word at buffer[first], which is not there yet, as `number`, the next."""
     slots, pool, begins = vocabulary
-    mixed, _ = _word(buffer, first)
-    slot = -1 - _find_word(vocabulary, buffer, first, last, mixed)
+    mixed, last = _word(buffer, first)
+    slot = -1 - _find_word(slots, mixed)
     slots[slot].hash = mixed
-    slots[slot].follower = number + 1
+    slots[slot].number = number
     put = begins[number]
     for i in range(first, last):
         pool[put] = buffer[i]
@@ -174,29 +188,22 @@ def add_word(vocabulary, number, buffer, first, last):
 
 
 @njit(cache=True, nogil=True)
-def add_words(vocabulary, pool, begins, count):
-    """Enters the words of another pool."""
-    for number in range(count):
-        add_word(vocabulary, number, pool, begins[number], begins[number + 1] - 1)
+def copy_words(slots, larger):
+    for i in range(len(slots)):
+        if slots[i].hash != 0:
+            larger[-1 - _find_word(larger, slots[i].hash)] = slots[i]
 
 
 @njit(cache=True, nogil=True)
-def _find_word(vocabulary, buffer, first, last, mixed):
-    """The slot of the word buffer[first:last], or -1 - the slot where it would be put."""
-    slots, pool, begins = vocabulary
+def _find_word(slots, mixed):
+    """The slot of a word, or -1 - the slot where it would be put."""
     mask = len(slots) - 1
-    at = (mixed ^ (mixed >> 32)) & mask
-    while slots[at].follower != 0:
-        if slots[at].hash == mixed:
-            begin = begins[slots[at].follower - 1]
-            i = first
-            while i < last and pool[begin] == buffer[i]:
-                begin += 1
-                i += 1
-            if i == last and pool[begin] == _NEWLINE:
-                return at
+    at = np.int64(mixed >> np.uint64(32)) & mask
+    while slots[at].hash != mixed:
+        if slots[at].hash == 0:
+            return -1 - at
         at = (at + 1) & mask
-    return -1 - at
+    return at
 
 
 @njit(cache=True, nogil=True)
@@ -212,11 +219,11 @@ def _word(buffer, at):
     """FNV-1a of the word that begins here, and where it ends. <UNK>, <S>, </S> become lower-case."""
     if buffer[at] == 60:
         _lower_special(buffer, at)
-    mixed = -3750763034362895579
+    mixed = _BASIS
     while buffer[at] > _SPACE:
-        mixed = (mixed ^ buffer[at]) * 1099511628211
+        mixed = (mixed ^ np.uint64(buffer[at])) * _PRIME
         at += 1
-    return mixed, at
+    return mixed | np.uint64(1), at
 
 
 @njit(cache=True, nogil=True)

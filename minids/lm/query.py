@@ -13,19 +13,26 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from minids.lm.table import prefetch
+
 # Four slots are a cache line. The key is (context id << 32 | word), exact; 0 is no key: no n-gram of two
 # words has the empty context.
 SLOT = np.dtype([("key", np.int64), ("log_prob", np.float32), ("next", np.int32)])
 UNIGRAM = np.dtype([("log_prob", np.float32), ("next", np.int32)])
-STATE = np.dtype([("backoff", np.float32), ("suffix", np.int32)])
+STATE = np.dtype([("backoff", np.float32), ("suffix", np.int32), ("followers", np.uint64)])
+
+_FACTOR_1 = np.uint64(0x2545F4914F6CDD1D)  # unsigned: signed products must not overflow
+_FACTOR_2 = np.uint64(0x5851F42D4C957F2D)
+_HALF = np.uint64(32)
+_AHEAD = 16  # n-grams between asking memory for a slot and looking at it
 
 
 class Tables(NamedTuple):
-    """What `score` reads: 24 bytes an n-gram of two words or more, 8 a word, 8 an n-gram below the highest
-    order.
+    """What `score` reads: 21 bytes for each n-gram of two words or more, 16 for each below the highest order,
+    8 for each word.
     """
 
-    slots: np.ndarray  # SLOT: a hash table, two thirds full, of (context, word) -> log_prob, next state
+    slots: np.ndarray  # SLOT: a hash table, three quarters full, of (context, word) -> log_prob, next state
     unigrams: np.ndarray  # UNIGRAM (V,)
     states: np.ndarray  # STATE (starts[N],)
     begin: int  # the state after <s>
@@ -35,10 +42,12 @@ class Tables(NamedTuple):
 def score(tables, state, word):
     """log p(word | state) and the next state. Unknown words are word 0, <unk>."""
     total = 0.0
+    bit = _bit(word)
     while state != 0:
-        at = find(tables.slots, state, word)
-        if at >= 0:
-            return total + tables.slots[at].log_prob, tables.slots[at].next
+        if tables.states[state].followers & bit != 0:
+            at = find(tables.slots, state, word)
+            if at >= 0:
+                return total + tables.slots[at].log_prob, tables.slots[at].next
         total += tables.states[state].backoff
         state = tables.states[state].suffix
     return total + tables.unigrams[word].log_prob, tables.unigrams[word].next
@@ -58,8 +67,8 @@ def make_tables(starts: np.ndarray, context, word, log_prob, backoff) -> Tables:
 
 
 def empty_slots(count: int) -> np.ndarray:
-    """A hash table for `count` n-grams: half as many slots again, in whole cache lines."""
-    size = 4 * (count * 3 // 8 + 1)
+    """A hash table for `count` n-grams: a third more slots, in whole cache lines."""
+    size = 4 * (count // 3 + 1)
     slots = np.zeros(size + 3, SLOT)
     ahead = -slots.ctypes.data % 64 // SLOT.itemsize  # malloc aligns to 16 bytes
     return slots[ahead : ahead + size]
@@ -69,7 +78,7 @@ def empty_slots(count: int) -> np.ndarray:
 def find(slots, context, word):
     """The slot of an n-gram, or -1 - the slot where it would be put."""
     key = np.int64(context) << 32 | np.int64(word)
-    at = _home(key, len(slots))
+    at = home(context, word, len(slots))
     while slots[at].key != key:
         if slots[at].key == 0:
             return -1 - at
@@ -80,11 +89,19 @@ def find(slots, context, word):
 
 
 @njit(cache=True, nogil=True)
-def _home(key, size):
-    """The first slot of the cache line where the search for a key begins."""
-    mixed = key * 0x2545F4914F6CDD1D
-    mixed = (mixed ^ (mixed >> 32)) * 0x5851F42D4C957F2D
-    return ((mixed >> 32 & 0xFFFFFFFF) * (size >> 2) >> 32) << 2
+def home(context, word, size):
+    """The first slot of the cache line where the search for an n-gram begins."""
+    mixed = np.uint64(np.int64(context) << 32 | np.int64(word)) * _FACTOR_1
+    mixed = (mixed ^ mixed >> _HALF) * _FACTOR_2
+    return np.int64((mixed >> _HALF) * np.uint64(size >> 2) >> _HALF) << 2
+
+
+@njit(cache=True, nogil=True)
+def _bit(word):
+    """The bit of `followers` that a word shares with a 64th of all words. Most contexts have few followers:
+    most words that never follow one are known without a look at the slots.
+    """
+    return np.uint64(1) << (np.uint64(word) * _FACTOR_1 >> np.uint64(58))
 
 
 @njit(cache=True, nogil=True)
@@ -98,10 +115,16 @@ def _fill(tables, longer, context, word, log_prob, backoff):
         states[i].backoff = backoff[i]
     for i in range(longer, len(context)):
         matters[context[i]] = True
+        states[context[i]].followers |= _bit(word[i])
     for i in range(1, longer):
         unigrams[i - 1].log_prob = log_prob[i]
         unigrams[i - 1].next = i if i < below and matters[i] else 0
     for i in range(longer, len(context)):
+        ahead = min(i + 2 * _AHEAD, len(context) - 1)
+        prefetch(states, np.int64(context[ahead]))
+        ahead = min(i + _AHEAD, len(context) - 1)
+        prefetch(slots, home(context[ahead], word[ahead], len(slots)))
+        prefetch(slots, home(states[context[ahead]].suffix, word[ahead], len(slots)))
         _, suffix = score(tables, states[context[i]].suffix, word[i])
         if i < below:
             states[i].suffix = suffix
