@@ -65,3 +65,13 @@ def model(path: Path) -> Path:
     network = DeepSpeech(ModelSettings(features.size, len(alphabet), hidden=16, context=2, stride=2))
     save_weights(path, Saved(network, features, alphabet, {}, {}))
     return path
+
+
+def language(path: Path, words: tuple[str, ...] = ("a", "ab", "abc", "b", "ba", "c", "ca", "cab")) -> Path:
+    """A language model of these words, an ARPA file: each twice as likely as the next, in any order."""
+    share = 2.0 ** -np.arange(1, len(words) + 1)
+    unigrams = dict(zip(words, share, strict=True)) | {"</s>": share[-1], "<unk>": 1e-6}
+    lines = ["\\data\\", f"ngram 1={len(unigrams) + 1}", "", "\\1-grams:", "-99\t<s>"]
+    lines += [f"{np.log10(p):.6f}\t{word}" for word, p in unigrams.items()]
+    path.write_text("\n".join([*lines, "", "\\end\\", ""]))
+    return path
