@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from minids.draw import GREY
+from minids.draw import ACCENT, GREY
 from minids.draw.recognition import recognition
 from minids.draw.training import training
+from minids.draw.tuning import tuning
+from minids.score import Score
 from minids.text import Alphabet
+from minids.tune import Tuning
 
 RATE, HOP, STRIDE = 8000, 0.02, 2
 ALPHABET = Alphabet(" ab")
@@ -116,3 +119,33 @@ def test_a_training_without_a_dev_set_shows_what_it_has():
     assert [line.get_ydata().tolist() for line in loss.lines] == [[90, 50]]
     assert words_of(errors) == []
     png(training([]))
+
+
+def test_a_tuning_has_its_rate_in_every_cell_and_frames_the_best():
+    rates = {
+        (0.0, 0.0): 30,
+        (0.5, 0.0): 20,
+        (0.5, 1.0): 25,
+        (0.25, 0.5): 10,
+        (0.25, 0.0): 15,
+        (0.375, 0.25): 12,
+    }
+    table = {point: (Score.of(np.array([[rate, 0, 0, 200]])),) * 2 for point, rate in rates.items()}
+    figure = tuning(Tuning(0.25, 0.5, table, None))
+    (axes,) = figure.axes
+    written = {text.get_position(): text.get_text() for text in axes.texts}
+    assert written == {point: f"{rate / 2:.1f}" for point, rate in rates.items()}
+    *cells, frame = axes.patches
+    middles = [(cell.get_x() + cell.get_width() / 2, cell.get_y() + cell.get_height() / 2) for cell in cells]
+    assert sorted(middles) == sorted(rates)
+    width = dict(zip(middles, (cell.get_width() for cell in cells), strict=True))
+    assert [width[point] for point in rates] == [0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert (frame.get_x() + frame.get_width() / 2, frame.get_y() + frame.get_height() / 2) == (0.25, 0.5)
+    assert to_rgb(frame.get_edgecolor()) == to_rgb(ACCENT)
+    assert "5.0 %" in figure.get_suptitle()
+    png(figure)
+
+
+def test_a_tuning_where_nothing_matters_can_be_drawn():
+    perfect = Score.of(np.array([[0, 0, 0, 5]]))
+    png(tuning(Tuning(0.0, 0.0, {(0.0, 0.0): (perfect, perfect), (0.5, 0.0): (perfect, perfect)}, None)))

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from minids import Recognizer, recognize
+from minids.align import align
 from minids.audio import load_audio, save_audio
 from minids.corpus.manifest import read_manifest
-from minids.decode.greedy import greedy_text
+from minids.decode.beam import BeamSearch
+from minids.decode.examine import SearchReport
+from minids.decode.greedy import greedy_text, words
 from minids.errors import InputError
 from minids.features import Features
+from minids.lm.ngram import NGram
 from minids.model import DeepSpeech, ModelSettings
 from minids.recognize import LONGEST, pieces
 from minids.text import Alphabet
@@ -118,6 +122,62 @@ def test_words_lie_within_the_recording(stride, seconds):
         assert word.end == pytest.approx((3 * n + 2) * hop)
 
 
+# With a beam search
+
+
+@pytest.fixture
+def searching(tmp_path):
+    """The babbling recognizer, its beam search with a language model."""
+    recognizer = untrained()
+    lm = NGram.load(tones.language(tmp_path / "lm.arpa"))
+    recognizer.search = BeamSearch(recognizer.alphabet, lm, alpha=2.0, beta=1.0, beam_width=50)
+    return recognizer
+
+
+def test_the_transcript_is_the_best_of_the_search(searching):
+    samples = noise(1)
+    log_probs = searching.log_probs(samples)
+    best, second, *_ = searching.search.decode(log_probs)
+    transcript = searching.transcribe(samples)
+    assert transcript.text == best.text != greedy_text(log_probs, searching.alphabet)
+    assert transcript.log_prob == best.log_prob
+    path = align(log_probs, searching.alphabet.encode(best.text))
+    expected = words(path, searching.alphabet, searching.hop)
+    assert [word.text for word in transcript.words] == best.text.split()
+    np.testing.assert_allclose([w[1:] for w in transcript.words], [w[1:] for w in expected])
+    (piece,) = searching.alternatives(samples, 2)
+    assert piece == (0, 1, [best, second])
+
+
+def test_a_long_recording_is_searched_piece_by_piece(searching):
+    samples = noise(40)
+    cuts = pieces(samples, RATE)
+    found = [searching.search.decode(searching.log_probs(samples[a:b]), 3) for a, b in cuts]
+    assert [tuple(p) for p in searching.alternatives(samples, 3)] == [
+        (a / RATE, b / RATE, hypotheses) for (a, b), hypotheses in zip(cuts, found, strict=True)
+    ]
+    transcript = searching.transcribe(samples)
+    assert transcript.text == " ".join(best.text for best, *_ in found)
+    assert transcript.log_prob == sum(best.log_prob for best, *_ in found)
+    assert [w.start for w in transcript.words] == sorted(w.start for w in transcript.words)
+
+
+def test_greedy_decoding_has_no_alternatives():
+    with pytest.raises(InputError, match="greedy"):
+        untrained().alternatives(noise(1), 5)
+
+
+def test_load_makes_the_search(tmp_path):
+    model, lm = tones.model(tmp_path / "m.safetensors"), tones.language(tmp_path / "lm.arpa")
+    assert Recognizer.load(model).search is None
+    assert Recognizer.load(model, lm="none").search is None
+    for given in (lm, str(lm), NGram.load(lm)):
+        search = Recognizer.load(model, lm=given, alpha=0.5, beta=-1.0, beam_width=7).search
+        assert (search.alpha, search.beta, search.beam_width) == (0.5, -1.0, 7)
+        assert "cab" in search.lm.words
+    assert Recognizer.load(model, beam_width=7).search.lm is None
+
+
 # Long recordings
 
 
@@ -182,6 +242,20 @@ def test_many_recordings_are_heard_as_one_by_one(said):
     alone = {str(u.path): (u.text, recognizer.transcribe(u.path).text) for u in said}
     assert {row.name: (row.reference, row.hypothesis) for row in rows} == alone
     assert len({row.hypothesis for row in rows}) > 1
+
+
+def test_many_recordings_are_searched_as_one_by_one(said, searching, monkeypatch):
+    middle = sorted(u.duration for u in said)[3]
+    monkeypatch.setattr(recognize, "LONGEST", middle)
+    report = SearchReport(searching.search)
+    rows, skipped = searching.recognise(said, report=report)
+    assert skipped == []
+    alone = {str(u.path): searching.transcribe(u.path).text for u in said}
+    assert {row.name: row.hypothesis for row in rows} == alone
+    assert {w.name: w.found.text for w in report.wrong} == {w.name: alone[w.name] for w in report.wrong}
+    wrong = [row for row in rows if row.reference != row.hypothesis]
+    assert len(report.wrong) + report.in_pieces == len(wrong) > 3
+    assert report.oracle.counts.shape == (7, 4)
 
 
 def test_long_and_short_ones_in_one_manifest(said, monkeypatch):

@@ -1,4 +1,4 @@
-"""tune.py: the search over alpha and beta on surfaces that are known, and on texts that a language model mends."""
+"""tune.py: the search over alpha and beta on known surfaces, and texts that a language model mends."""
 
 import numpy as np
 import pytest
@@ -50,7 +50,7 @@ def test_around_a_point_alpha_is_never_negative():
 
 
 class Oracle:
-    """Instead of BeamSearch: utterance n is right where right(n, alpha, beta), else one word or a letter is not."""
+    """Instead of BeamSearch: utterance n has its first text where right(n, alpha, beta), else its second."""
 
     def __init__(self, monkeypatch, right, texts):
         self.calls = []
@@ -90,8 +90,8 @@ def test_of_equal_word_errors_the_letters_decide(monkeypatch):
 
 
 def test_the_expected_rate_is_that_of_points_chosen_by_others(monkeypatch):
-    """Each utterance is right at its own alpha alone. So the best point has one right, but of those it was not
-    chosen by, none.
+    """Each utterance is right at its own alpha alone. So the best point has one right, but of those that had
+    no part in choosing it, none.
     """
     n = FOLDS
     oracle = Oracle(monkeypatch, lambda i, a, b: a == ALPHAS[i], [("ab", "b")] * n)
