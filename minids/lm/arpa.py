@@ -1,4 +1,4 @@
-"""ARPA files, the common form of n-gram models: log10 in the file, natural logarithms in memory.
+"""ARPA files read: the common form of n-gram models, log10 in the file, natural logarithms in memory.
 
     \\data\\
     ngram 1=4                        how many n-grams of each order
@@ -24,10 +24,10 @@ from minids.lm import parse
 from minids.lm.ngram import NGram
 from minids.lm.parse import Grams, Vocabulary
 from minids.lm.query import empty_slots
+from minids.lm.words import SPECIAL
 
 BLOCK = 1 << 22  # bytes read at once
 LONGEST = 1 << 20  # bytes of a line
-SPECIAL = (b"<unk>", b"<s>", b"</s>")
 ABSENT = -100.0  # log10 p(<unk>) where a model has none, as KenLM takes it
 FIRST = 1000  # lines that may stand before \\data\\
 ROOM = 1 << 16  # n-grams there is room for at first: a header may promise anything
@@ -164,7 +164,7 @@ def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Gram
     room = min(declared, ROOM) + len(SPECIAL)
     vocabulary, grams = _vocabulary(room, 8 * room), _empty(room, 1)
     for number, name in enumerate(SPECIAL):
-        parse.add_word(vocabulary, number, np.frombuffer(bytearray(name + b"\n"), np.uint8), 0)
+        parse.add_word(vocabulary, number, np.frombuffer(bytearray(f"{name}\n".encode()), np.uint8), 0)
     known, end = len(SPECIAL), parse.MORE
     while end in (parse.MORE, parse.FULL):
         if end == parse.FULL:
@@ -179,7 +179,7 @@ def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Gram
     _check(lines, end, 1, declared, seen)
     for name, line in zip(SPECIAL[1:], grams.line[1:], strict=False):
         if line == 0:
-            raise InputError(f"{lines.path}: no {name.decode()} among the 1-grams; {_REMEDY}")
+            raise InputError(f"{lines.path}: no {name} among the 1-grams; {_REMEDY}")
     if grams.line[0] == 0:
         warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 4)
         grams.log_prob[0] = ABSENT * parse.LN10

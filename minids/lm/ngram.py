@@ -1,16 +1,43 @@
 """An n-gram language model in memory."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+from unicodedata import normalize
 
 import numpy as np
+from numba import njit
 
+from minids.errors import InputError
 from minids.lm.query import Tables, make_tables, score
+from minids.lm.words import BEGIN, END, SPECIAL, UNKNOWN, Block, Progress, Source, Words, blocks
 
-if TYPE_CHECKING:
-    from minids.lm.words import Progress, Source
+
+class Perplexity(NamedTuple):
+    """How well a model foretells a text.
+
+    perplexity = exp(-log_prob / n) over the n words and sentence ends, log_prob being the natural logarithm
+    of the probability of all; without_oov leaves out the words that the model does not know.
+    """
+
+    perplexity: float
+    without_oov: float
+    words: int
+    oov: int
+    sentences: int
+    log_prob: float
+
+
+class Sums(NamedTuple):
+    """Over a text so far; the tokens are its words and sentence ends."""
+
+    log_prob: float = 0.0
+    oov_log_prob: float = 0.0
+    tokens: int = 0
+    oov: int = 0
+    sentences: int = 0
 
 
 class NGram:
@@ -47,11 +74,11 @@ class NGram:
     @classmethod
     def train(
         cls,
-        source: "Source",
+        source: Source,
         order: int = 5,
         prune: Sequence[int] = (),
-        vocabulary: "int | Source | None" = None,
-        progress: "Progress | None" = None,
+        vocabulary: int | Source | None = None,
+        progress: Progress | None = None,
     ) -> "NGram":
         """A model of a text, with interpolated modified Kneser-Ney smoothing: `minids.lm.kneser_ney.train`.
 
@@ -64,21 +91,63 @@ class NGram:
 
     @staticmethod
     def load(path: str | Path) -> "NGram":
-        """Read a model: an ARPA file, plain or gzip."""
-        from minids.lm.arpa import read_arpa
+        """Read a model: an ARPA file, plain or gzip (see `minids.lm.arpa.read_arpa`), or our quick form.
 
-        return read_arpa(path)
+        Their content tells them apart. Raises InputError naming the file, and of an ARPA file the line.
+        """
+        from minids.lm import arpa, quick
+
+        return quick.read_quick(path) if quick.is_quick(path) else arpa.read_arpa(path)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model whole or not at all. A name that ends in `.arpa` or `.arpa.gz` gives the form that
+        all programs know, any other (`.ngram` by custom) our quick form.
+        """
+        from minids.lm.quick import write_quick
+        from minids.lm.write import write_arpa
+
+        write = write_arpa if str(path).endswith((".arpa", ".arpa.gz")) else write_quick
+        write(path, self)
 
     def log_prob(self, words: str | Sequence[str], bos: bool = True, eos: bool = True) -> float:
-        """The natural logarithm of the probability of a sentence, a string or its words;
-        with `bos` after <s>, with `eos` up to </s>. Unknown words count as <unk>.
+        """Σ log p(word | the words before it) of a sentence: natural logarithm.
+
+        `words` is a string or its words; unknown ones count as <unk>. With `bos` the sentence begins (after
+        <s>), with `eos` it ends (</s> is one more word).
         """
-        numbers = [self.index.get(word, 0) for word in (words.split() if isinstance(words, str) else words)]
-        state, total = self.tables.begin if bos else 0, 0.0
-        for number in [*numbers, 2] if eos else numbers:
-            log_prob, state = score(self.tables, state, number)
-            total += log_prob
-        return total
+        names = normalize("NFC", words).split() if isinstance(words, str) else words
+        numbers = np.array([*(self.index.get(name, UNKNOWN) for name in names), END], np.int32)
+        state = self.tables.begin if bos else 0
+        return _text(self.tables, numbers if eos else numbers[:-1], state, Sums())[1].log_prob
+
+    def perplexity(self, source: Source, progress: Progress | None = None) -> "Perplexity":
+        """How well the model foretells a text, whose lines are its sentences.
+
+        `source` is a path, or lines and paths, as in training; a line without words is no sentence, and
+        progress(bytes) is called as the text is read. Raises InputError for a text that cannot be read or has
+        no words.
+        """
+        reader = Words()
+        # A text has no DEL; a word with one, out of a foreign model, becomes one that no text can have.
+        names = " ".join(self.words[len(SPECIAL) :]).encode().replace(b"\x7f", b"\xff") + b"\n"
+        reader.numbers(Block(names, "", 0, 0))
+        reader.closed = True
+        state, sums = 0, Sums()
+        for block in blocks(source):
+            state, sums = _text(self.tables, reader.numbers(block), state, sums)
+            if progress:
+                progress(block.size)
+        if not sums.sentences:
+            raise InputError("the text has no words; give one with a sentence on each line")
+        words = sums.tokens - sums.sentences
+        return Perplexity(
+            _exp(-sums.log_prob / sums.tokens),
+            _exp(-(sums.log_prob - sums.oov_log_prob) / (sums.tokens - sums.oov)),
+            words,
+            sums.oov,
+            sums.sentences,
+            sums.log_prob,
+        )
 
     @property
     def order(self) -> int:
@@ -93,3 +162,26 @@ class NGram:
     def tables(self) -> Tables:
         """What `minids.lm.query.score` reads."""
         return make_tables(self.starts, self.context, self.word, self.log_probs, self.backoff)
+
+
+@njit(cache=True, nogil=True)
+def _text(tables, numbers, state, sums):
+    """The sums of a text that goes on with these words, and the state behind them."""
+    log_prob, oov_log_prob, tokens, oov, sentences = sums
+    for word in numbers:
+        if word == BEGIN:
+            state = tables.begin
+            continue
+        p, following = score(tables, state, word)
+        state = np.int64(following)
+        log_prob += p
+        tokens += 1
+        if word == UNKNOWN:
+            oov_log_prob += p
+            oov += 1
+        sentences += word == END
+    return state, Sums(log_prob, oov_log_prob, tokens, oov, sentences)
+
+
+def _exp(x: float) -> float:
+    return math.exp(x) if x < 700 else math.inf

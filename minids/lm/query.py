@@ -128,7 +128,9 @@ def _fill(tables, longer, context, word, log_prob, backoff):
         _, suffix = score(tables, states[context[i]].suffix, word[i])
         if i < below:
             states[i].suffix = suffix
-        at = -1 - find(slots, context[i], word[i])
+        at = find(slots, context[i], word[i])
+        if at < 0:
+            at = -1 - at
         slots[at].key = np.int64(context[i]) << 32 | np.int64(word[i])
         slots[at].log_prob = log_prob[i]
         slots[at].next = i if i < below and matters[i] else suffix
