@@ -291,6 +291,86 @@ def test_a_checkpoint_is_a_model_too(minids):
     assert checkpoint[0] == 0
 
 
+# --- language models -----------------------------------------------------------------------------------
+
+RECOGNISE = ("transcribe dev/0.wav --model model.safetensors", "evaluate dev.jsonl --model model.safetensors")
+TUNE = "tune dev.jsonl --model model.safetensors"
+
+
+@pytest.mark.parametrize("bad", [no_such_file, empty, text_named_wav, folder, pipe])
+def test_no_language_model(here, refused, bad):
+    bad(here / "bad.arpa")
+    for line in (*RECOGNISE, TUNE):
+        refused(f"{line} --lm bad.arpa", "bad.arpa")
+
+
+def test_a_language_model_of_another_alphabet(here, refused):
+    tones.language(here / "lm.arpa", ("привет", "мир"))
+    for line in (*RECOGNISE, TUNE):
+        refused(f"{line} --lm lm.arpa", "no word of the language model", "' abc'")
+
+
+@pytest.mark.parametrize("bad", [no_such_file, empty, folder])
+def test_a_language_model_gone_after_tuning(here, minids, refused, bad):
+    tones.language(here / "lm.arpa")
+    assert minids(f"{TUNE} --lm lm.arpa --beam-width 5")[0] == 0
+    (here / "lm.arpa").unlink()
+    bad(here / "lm.arpa")
+    for line in RECOGNISE:
+        refused(line, "lm.arpa")
+        refused(f"{line} --beam-width 5", "lm.arpa")
+        assert minids(f"{line} --lm none")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--lm lm.arpa --beam-width 0", "a beam of 0 finds nothing"),
+        ("--lm lm.arpa --beam-width -5", "a beam of -5 finds nothing"),
+        ("--lm lm.arpa --alpha -1", "alpha at least 0"),
+        ("--lm lm.arpa --alpha nan", "finite"),
+        ("--lm lm.arpa --beta inf", "finite"),
+        ("--lm none --alpha 1", "alpha weighs a language model"),
+        ("--beam-width 0", "a beam of 0 finds nothing"),
+    ],
+)
+def test_impossible_searches(here, refused, options, words):
+    tones.language(here / "lm.arpa")
+    for line in RECOGNISE:
+        refused(f"{line} {options}", words)
+
+
+def test_alternatives_of_greedy_decoding(here, refused):
+    refused("transcribe dev/0.wav --model model.safetensors --nbest 3", "greedy decoding has no alternatives")
+
+
+def test_nothing_to_tune(here, refused):
+    tones.language(here / "lm.arpa")
+    (here / "empty.jsonl").touch()
+    refused("tune empty.jsonl --model model.safetensors --lm lm.arpa", "empty.jsonl")
+    rows = read_rows(here / "dev.jsonl")
+    write_rows(here / "dev.jsonl", [row | {"text": ""} for row in rows])
+    refused(f"{TUNE} --lm lm.arpa", "no words to tune on")
+
+
+def test_what_cannot_be_written_is_said_before_tuning(here, refused):
+    tones.language(here / "lm.arpa")
+    refused("tune dev.jsonl --lm lm.arpa", "the model that ships is left as it is", "--out FILE")
+    refused(f"{TUNE} --lm lm.arpa --picture tuning.gif", "tuning.gif", ".png")
+    refused(f"{TUNE} --lm lm.arpa --beam-width 0", "a beam of 0")
+
+
+def test_a_tuned_model_that_cannot_be_written(here, minids):
+    tones.language(here / "lm.arpa")
+    before = contents(here)
+    for out in ("nowhere/out.safetensors", "dev"):
+        code, out, err = minids(f"{TUNE} --lm lm.arpa --beam-width 5 --out {out}")
+        assert code == 1
+        assert "tuned    WER" in out, "the numbers are not lost"
+        assert err.splitlines()[-1].startswith("minids: error: cannot write ")
+    assert contents(here) == before
+
+
 # --- settings ------------------------------------------------------------------------------------------
 
 

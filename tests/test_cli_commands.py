@@ -7,12 +7,14 @@ import pytest
 
 from minids import cli
 from minids.audio import save_audio
-from minids.corpus.manifest import Utterance, write_manifest
+from minids.corpus.manifest import Utterance, read_manifest, write_manifest
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.recognize import Recognizer
+from minids.score import Evaluation
 from minids.text import Alphabet
 from minids.weights import Saved, save_weights
+from tests import tones
 
 pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
 
@@ -132,3 +134,106 @@ def test_train_prints_the_model_and_leaves_its_curves(place, minids):
     assert minids("transcribe", "0.wav", "--model", told["model"])[0] == 0
     code, out, _ = minids("train", "small.toml")
     assert (code, out) == (0, "runs/small/best.safetensors\n"), "a finished run is finished"
+
+
+def test_transcribe_with_a_language_model(place, minids):
+    tones.language(place / "lm.arpa")
+    given = [
+        "--model",
+        "m.safetensors",
+        "--lm",
+        "lm.arpa",
+        "--alpha",
+        "2",
+        "--beta",
+        "1",
+        "--beam-width",
+        "40",
+    ]
+    recognizer = Recognizer.load("m.safetensors", "lm.arpa", 2.0, 1.0, 40)
+    text = recognizer.transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", *given)[:2] == (0, f"{text}\n")
+    (piece,) = recognizer.alternatives("0.wav", 3)
+    code, out, _ = minids("transcribe", "0.wav", *given, "--nbest", "3")
+    head, names, *lines = out.splitlines()
+    assert (code, head) == (0, "0.wav 0.00 to 0.50 s")
+    assert names.split() == ["score", "acoustic", "language", "model"]
+    assert [line.split(None, 3)[3] for line in lines] == [h.text for h in piece.hypotheses]
+    numbers = [[float(n) for n in line.split()[:3]] for line in lines]
+    np.testing.assert_allclose(numbers, [h[1:] for h in piece.hypotheses], atol=0.005)
+    code, out, _ = minids("transcribe", "0.wav", "1.wav", *given, "--nbest", "3", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert (code, first["path"], second["path"]) == (0, "0.wav", "1.wav")
+    assert first["pieces"] == [
+        {"start": 0.0, "end": 0.5, "hypotheses": [h._asdict() for h in piece.hypotheses]}
+    ]
+
+
+def test_evaluate_tells_whose_errors_they_are(place, minids):
+    tones.language(place / "lm.arpa")
+    given = ("evaluate", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "1")
+    code, out, _ = minids(*given)
+    assert code == 0
+    lines = out.splitlines()
+    assert "beam 1, alpha 1, beta 1" in lines
+    errors = {
+        name: int(line.split()[2]) for line in lines for name in ("search", "model") if line.startswith(name)
+    }
+    assert sum(errors.values()) == 6
+    assert any(line.startswith("oracle WER, the best of 100 texts each: ") for line in lines)
+    told = json.loads(minids(*given, "--json")[1])["search"]
+    assert {"search": told["search_errors"], "model": told["model_errors"]} == errors
+    assert (told["alpha"], told["beta"], told["beam_width"]) == (1, 1, 1)
+    assert [w["search_error"] for w in told["wrong"]] == [
+        w["truth"]["score"] > w["found"]["score"] for w in told["wrong"]
+    ]
+    assert json.loads(minids(*given[:4], "--json")[1])["search"] is None
+
+
+def test_tune_keeps_what_it_found_with_the_model(place, minids):
+    tones.language(place / "lm.arpa")
+    code, out, _ = minids(
+        "tune", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "9"
+    )
+    assert code == 0
+    lines = out.splitlines()
+    rates = {
+        name: line
+        for line in lines
+        for name in ("greedy", "untuned", "tuned", "expected")
+        if line.startswith(name)
+    }
+    assert len(rates) == 4
+    alone = Recognizer.load("m.safetensors", lm="none").recognise(read_manifest("m.jsonl"))[0]
+    assert rates["greedy"] == f"greedy   WER {Evaluation(alone).wer}"
+    assert lines[-1].startswith("kept in m.safetensors: lm.arpa, alpha ")
+    tuned = Recognizer.load("m.safetensors").search
+    assert f"alpha {tuned.alpha:g}, beta {tuned.beta:g}, beam 9" in lines[-1]
+    told = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
+    assert f"WER {100 * told['wer']['rate']:.1f} %" in rates["tuned"]
+    assert told["search"]["alpha"] == tuned.alpha
+
+
+def test_tune_writes_elsewhere_and_draws(place, minids):
+    tones.language(place / "lm.arpa")
+    before = (place / "m.safetensors").read_bytes()
+    given = (
+        "--lm",
+        "lm.arpa",
+        "--beam-width",
+        "9",
+        "--out",
+        "out.safetensors",
+        "--picture",
+        "tuning.png",
+        "--json",
+    )
+    code, out, _ = minids("tune", "m.jsonl", "--model", "m.safetensors", *given)
+    told = json.loads(out)
+    assert (code, told["model"], told["utterances"]) == (0, "out.safetensors", 6)
+    search = Recognizer.load("out.safetensors").search
+    assert (told["alpha"], told["beta"], told["beam_width"]) == (search.alpha, search.beta, search.beam_width)
+    best = min(told["table"], key=lambda row: row["wer"])
+    assert told["wer"]["rate"] == best["wer"]
+    assert (place / "m.safetensors").read_bytes() == before
+    assert (place / "tuning.png").read_bytes().startswith(b"\x89PNG")

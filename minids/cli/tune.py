@@ -86,18 +86,19 @@ def command(
     with tqdm(unit="point", leave=False, disable=None) as bar:
         tuning = tune(log_probs, references, ngram, saved.alphabet, beam_width, bar.update)
     greedy = wer(references, [greedy_text(y, saved.alphabet) for y in log_probs])
+    if not as_json:
+        _report(tuning, greedy)
+    keep(saved, model, out or model, lm, crc, Weighing(tuning.alpha, tuning.beta, beam_width))
     if picture:
         with atomic_write(picture) as file:
             draw(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
-    keep(saved, model, out or model, lm, crc, Weighing(tuning.alpha, tuning.beta, beam_width))
     if as_json:
-        told = {"utterances": len(references), "skipped": skipped, "model": str(out or model)}
-        click.echo(json.dumps(told | {"greedy": greedy.as_dict()} | tuning.as_dict()))
+        told = {"model": str(out or model), "beam_width": beam_width, "greedy": greedy.as_dict()}
+        told |= tuning.as_dict() | {"utterances": len(references), "skipped": skipped}
+        click.echo(json.dumps(told, ensure_ascii=False))
     else:
-        _report(tuning, greedy)
-        click.echo(
-            f"kept in {out or model}: {lm}, alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
-        )
+        values = f"alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
+        click.echo(f"kept in {out or model}: {lm}, {values}")
 
 
 def _report(tuning: "Tuning", greedy: "Score") -> None:

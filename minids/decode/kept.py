@@ -68,12 +68,12 @@ def beam_search(
         remedy = "give --lm FILE, or --lm none"
         if lm is None and not path.exists():
             raise InputError(f"{model} was tuned with {path}, which is gone; put it back, {remedy}")
-        same = checksum(lm or path) == kept.checksum
+        same = checksum(path if lm is None else lm) == kept.checksum
         if lm is None and not same:
             raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")
         if same:
             values = Weighing(kept.alpha, kept.beta, kept.beam_width)
-        lm = lm or path
+        lm = path if lm is None else lm
     if lm is None or lm == "none":
         if alpha is not None:
             raise InputError("alpha weighs a language model, and there is none; give --lm FILE as well")
