@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of a first day with minids
     "transcribe": "Write down what recordings say.",
     "train": "Train a model on your own recordings.",
     "evaluate": "Word and character error rates on a manifest.",
+    "lm": "Make a language model of plain text.",
     "tune": "Weigh a language model for a model.",
     "data": "Import known corpora, examine your own.",
     "check": "Prove the mathematics on this machine.",

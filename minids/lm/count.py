@@ -13,6 +13,7 @@ What is counted is what Kneser-Ney smoothing asks for, the *adjusted* count of a
 so that "francisco", frequent but only ever after "san", is no likely word after others.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,8 @@ def count(
 
 def _known(source: Source, vocabulary: int | Source, progress: Progress | None) -> Words:
     """The words that shall be known, and no others."""
+    if isinstance(vocabulary, int) and isinstance(source, Iterator):
+        raise InputError("to find the most frequent words the text is read twice; give a list or a file")
     every = Words()
     counts = np.zeros(0, np.int64)
     for block in blocks(source if isinstance(vocabulary, int) else vocabulary):

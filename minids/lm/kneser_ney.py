@@ -81,9 +81,14 @@ def smooth(
     p = (c - D[0][np.minimum(c, 3)]) / total + gamma / (len(c) - 1)
     p[BEGIN] = 1.0  # of no meaning: the models of other programs have it so
 
-    starts, number = [0, 1], np.arange(len(c))  # number[i]: which of its order n-gram i is among those kept
-    columns = [(np.zeros(1), np.full(1, -1), np.zeros(1)), (np.zeros(len(c)), np.arange(len(c)), np.log(p))]
-    backoff = [np.zeros(1)]
+    i, f = np.int32, np.float32
+    starts, number = (
+        [0, 1],
+        np.arange(len(c), dtype=i),
+    )  # number[g]: of its order, the how manieth kept one is g
+    columns = [(np.zeros(1, i), np.full(1, -1, i), np.zeros(1, f))]
+    columns += [(np.zeros(len(c), i), number, np.log(p).astype(f))]
+    backoff = [np.zeros(1, f)]
     for n, grams in enumerate(orders[1:], start=1):
         keep, c = kept[n], grams.adjusted
         shortened = D[n][np.minimum(c, 3)]
@@ -93,21 +98,15 @@ def smooth(
         )  # pruned n-grams free all of c
         gamma = np.divide(freed, total, out=np.ones(len(p)), where=total > 0)
         p = (c - shortened) / total[grams.context] + gamma[grams.context] * p[grams.suffix]
-        backoff.append(np.log(gamma)[kept[n - 1]])
+        backoff.append(np.log(gamma[kept[n - 1]]).astype(f))
         starts.append(starts[-1] + len(backoff[-1]))
-        columns.append((starts[n] + number[grams.context[keep]], grams.word[keep], np.log(p[keep])))
-        number = np.cumsum(keep) - 1
-    backoff.append(np.zeros(kept[-1].sum()))
+        context = i(starts[n]) + number[grams.context[keep]]
+        columns.append((context, grams.word[keep], np.log(p[keep]).astype(f)))
+        number = np.cumsum(keep, dtype=i) - i(1)
+    backoff.append(np.zeros(kept[-1].sum(), f))
     starts.append(starts[-1] + len(backoff[-1]))
     context, word, log_prob = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return (
-        counts.words,
-        np.array(starts),
-        context.astype(np.int32),
-        word.astype(np.int32),
-        log_prob.astype(np.float32),
-        np.concatenate(backoff).astype(np.float32),
-    )
+    return counts.words, np.array(starts), context, word, log_prob, np.concatenate(backoff)
 
 
 def _raw(orders: Sequence[Grams]) -> list[np.ndarray]:

@@ -1,0 +1,239 @@
+"""`minids lm`: make, weigh and shrink a language model."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from minids.cli import announce_compilation, note
+from minids.errors import InputError
+
+if TYPE_CHECKING:
+    from minids.lm.ngram import NGram
+    from minids.lm.spelling import Spelt
+
+_TEXTS = click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TEXT...")
+_OUT = click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The file to write: .arpa or .arpa.gz for all programs; any other, as .ngram, loads quicker.",
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object, for machines.")
+_SPELLING = (
+    click.option("--model", type=click.Path(path_type=Path), help="A recogniser, whose alphabet is meant."),
+    click.option(
+        "--alphabet",
+        help="Spell TEXT in these characters: small letters where only they are known; lines with others are"
+        " left out.",
+    ),
+)
+
+
+@click.group()
+def command() -> None:
+    """A language model: which words follow which, learnt from plain text.
+
+    TEXT is UTF-8, plain or .gz, a sentence a line, words between white space; of a manifest (.jsonl) the
+    texts are taken. Words stay as they are written; --model or --alphabet spells them as a recogniser does.
+
+    \b
+    Example:
+      minids lm train books.txt --model m.safetensors --out books.arpa
+      minids lm perplexity books.arpa other.txt
+    """
+
+
+def _spelling(command: Callable) -> Callable:
+    for option in reversed(_SPELLING):
+        command = option(command)
+    return command
+
+
+class _ManyThresholds(click.Command):
+    """Of click an option takes a fixed number of values; --prune takes the numbers that follow it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        joined: list[str] = []
+        for i, word in enumerate(args):
+            if word.isdigit() and i >= 2 and args[i - 1].isdigit() and joined[-2] == "--prune":
+                joined[-1] += " " + word
+            else:
+                joined.append(word)
+        return super().parse_args(ctx, joined)
+
+
+@command.command(cls=_ManyThresholds)
+@_TEXTS
+@_OUT
+@click.option("--order", default=5, show_default=True, help="How many words the longest n-grams have.")
+@click.option(
+    "--prune",
+    default="0",
+    metavar="N...",
+    help="Leave out n-grams that occur so rarely: one number an order, the last for all higher ones.",
+)
+@click.option(
+    "--vocabulary",
+    metavar="N|FILE",
+    help="Know the N most frequent words, or those in FILE; others are <unk>.  [default: all]",
+)
+@_spelling
+@_JSON
+def train(
+    texts: tuple[Path, ...],
+    out: Path,
+    order: int,
+    prune: str,
+    vocabulary: str | None,
+    model: Path | None,
+    alphabet: str | None,
+    as_json: bool,
+) -> None:
+    """Learn a model from TEXT, with interpolated modified Kneser-Ney smoothing.
+
+    \b
+    Example:
+      minids lm train books.txt.gz more.txt --out books.arpa --prune 0 0 1
+      minids lm train data/an4/train.jsonl --order 3 --out an4.arpa
+    """
+    from minids.lm.ngram import NGram
+
+    try:
+        thresholds = [int(number) for number in prune.split()]
+    except ValueError:
+        raise click.UsageError(f"--prune takes numbers such as 0 0 1, not {prune!r}.") from None
+    words = (
+        int(vocabulary) if vocabulary and vocabulary.isdigit() else Path(vocabulary) if vocabulary else None
+    )
+    announce_compilation()
+    source = _source(texts, model, alphabet)
+    with _progress() as update:
+        learnt = NGram.train(source, order, thresholds, words, update)
+    _tell_of(source)
+    if source is texts:
+        _warn_of_spelling(learnt.words)
+    learnt.save(out)
+    _report(out, learnt, as_json)
+
+
+@command.command()
+@click.argument("lm", type=click.Path(path_type=Path))
+@_TEXTS
+@_spelling
+@_JSON
+def perplexity(
+    lm: Path, texts: tuple[Path, ...], model: Path | None, alphabet: str | None, as_json: bool
+) -> None:
+    """How well the model LM foretells TEXT: among how many words, as it were, it has to choose.
+
+    Words that LM does not know (OOV) count as <unk>, which is unlikely; the second figure is without them.
+
+    \b
+    Example:
+      minids lm perplexity books.arpa heldout.txt
+    """
+    from minids.lm.ngram import NGram
+
+    announce_compilation()
+    source = _source(texts, model, alphabet)
+    with _progress() as update:
+        found = NGram.load(lm).perplexity(source, update)
+    _tell_of(source)
+    if as_json:
+        click.echo(json.dumps(found._asdict()))
+        return
+    click.echo(f"perplexity {found.perplexity:.2f}; without OOV words {found.without_oov:.2f}")
+    oov = f"{found.oov:,} not known to the model (OOV rate {found.oov / found.words:.2%})"
+    click.echo(f"{found.words:,} words in {found.sentences:,} sentences, {oov}")
+
+
+@command.command()
+@click.argument("lm", type=click.Path(path_type=Path))
+@_OUT
+@click.option(
+    "--threshold",
+    type=float,
+    default=1e-8,
+    show_default=True,
+    help="Leave out what changes the perplexity by less, relatively.",
+)
+@_JSON
+def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
+    """Make the model LM smaller: leave out n-grams that say hardly more than shorter ones (Stolcke 1998).
+
+    \b
+    Example:
+      minids lm prune books.arpa --threshold 1e-7 --out small.arpa
+    """
+    from minids.lm.ngram import NGram
+    from minids.lm.prune import prune
+
+    announce_compilation()
+    small = prune(NGram.load(lm), threshold)
+    small.save(out)
+    _report(out, small, as_json)
+
+
+def _source(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
+    """The texts as they are, or as an alphabet spells them."""
+    from minids.lm.spelling import Spelt
+    from minids.text import Alphabet
+
+    if model and symbols is not None:
+        raise click.UsageError("--model says the alphabet; give one of the two.")
+    if model:
+        from minids.weights import load_weights
+
+        return Spelt(texts, load_weights(model, backend="reference").alphabet)
+    if symbols is None:
+        return texts
+    try:
+        return Spelt(texts, Alphabet(symbols))
+    except ValueError as error:
+        raise InputError(f"--alphabet: {error}; name each character once") from error
+
+
+def _tell_of(source: "tuple[Path, ...] | Spelt") -> None:
+    """The lines that an alphabet could not spell."""
+    if not isinstance(source, tuple) and source.skipped:
+        reasons = ", ".join(f"{c!r} in {n:,}" for c, n in source.missing.most_common(5))
+        note(f"{source.skipped:,} lines left out, whose characters the alphabet lacks: {reasons}")
+
+
+def _warn_of_spelling(words: Sequence[str]) -> None:
+    """Of words that few recognisers can write."""
+    ordinary = [word for word in words if not word.startswith("<")]
+    upper = next((word for word in ordinary if word != word.lower()), None)
+    glued = next((word for word in ordinary if _is_mark(word[0]) or _is_mark(word[-1])), None)
+    examples = " and ".join(repr(word) for word in (upper, glued) if word)
+    if examples:
+        note(
+            f"words such as {examples} are kept as written; --model or --alphabet spells as a recogniser does"
+        )
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character)[0] == "P" and character != "'"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], object]]:
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, leave=False, disable=None, desc="reading") as bar:
+        yield bar.update
+
+
+def _report(path: Path, model: "NGram", as_json: bool) -> None:
+    counts = [int(b - a) for a, b in pairwise(model.starts[1:])]
+    if as_json:
+        click.echo(json.dumps({"path": str(path), "order": model.order, "ngrams": counts}))
+    else:
+        listed = ", ".join(f"{count:,} {n}-grams" for n, count in enumerate(counts[1:], start=2))
+        click.echo(f"{path}: {counts[0]:,} words" + (f", {listed}" if listed else ""))
