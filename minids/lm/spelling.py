@@ -37,7 +37,7 @@ class Spelt:
             if missing:
                 self.skipped += 1
                 self.missing.update(missing)
-            else:
+            elif spelt:
                 yield " ".join(spelt)
 
 
