@@ -1,0 +1,109 @@
+"""`minids lm`: what the commands print, write and refuse."""
+
+import json
+import warnings
+from pathlib import Path
+
+import pytest
+
+from minids import cli
+from minids.lm.ngram import NGram
+
+TEXT = Path(__file__).parent / "data" / "lm" / "sentences.txt"
+
+pytestmark = pytest.mark.filterwarnings("default::minids.lm.kneser_ney.DiscountWarning")
+
+
+@pytest.fixture
+def minids(capsys, tmp_path, monkeypatch):
+    """Runs a command in an empty folder -> exit code, stdout, stderr without the note on compiling."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() puts in its own
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["lm", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return end.value.code or 0, out, "\n".join(e for e in err.splitlines() if "compiling" not in e)
+
+    return run
+
+
+def test_from_a_text_to_its_perplexity(minids):
+    code, out, err = minids("train", TEXT, "--order", 3, "--prune", 0, 0, 1, "--out", "m.arpa")
+    assert (code, err) == (0, "")
+    assert out == "m.arpa: 28 words, 146 2-grams, 85 3-grams\n"
+    Path("held.txt").write_text("the house sees zebras\n\nthe bird\n")
+    found = json.loads(minids("perplexity", "m.arpa", "held.txt", "--json")[1])
+    assert (found["words"], found["oov"], found["sentences"]) == (6, 1, 2)
+    assert found["perplexity"] > found["without_oov"] > 1
+    out = minids("perplexity", "m.arpa", "held.txt")[1]
+    assert out.startswith(
+        f"perplexity {found['perplexity']:.2f}; without OOV words {found['without_oov']:.2f}\n"
+    )
+    assert "6 words in 2 sentences, 1 not known to the model (OOV rate 16.67%)" in out
+
+
+def test_a_model_made_smaller(minids):
+    assert minids("train", TEXT, "--out", "m.arpa", "--json")[0] == 0
+    code, out, _ = minids("prune", "m.arpa", "--threshold", "1e-3", "--out", "small.ngram", "--json")
+    assert code == 0
+    told = json.loads(out)
+    small = NGram.load("small.ngram")
+    assert told == {
+        "path": "small.ngram",
+        "order": 5,
+        "ngrams": (small.starts[2:] - small.starts[1:-1]).tolist(),
+    }
+    assert len(small.word) < len(NGram.load("m.arpa").word) / 2
+
+
+@pytest.mark.parametrize("given", ["3", "words.txt"])
+def test_a_limited_vocabulary(minids, given):
+    Path("words.txt").write_text("the house zebra")
+    assert minids("train", TEXT, "--vocabulary", given, "--out", "m.arpa")[0] == 0
+    words = NGram.load("m.arpa").words
+    assert len(words) == 6
+    assert "the" in words
+    assert ("zebra" in words) == (given == "words.txt")
+
+
+def test_a_text_as_the_alphabet_has_it(minids):
+    Path("t.txt").write_text("The House.\nThe house\nA house\n")
+    code, _, err = minids("train", "t.txt", "--order", 1, "--out", "m.arpa")
+    assert code == 0
+    assert "words such as 'The' and 'House.' are kept as written; --model or --alphabet spells" in err
+    code, _, err = minids(
+        "train", "t.txt", "--order", 1, "--out", "m.arpa", "--alphabet", " abcdefghijklmnopqrstuvwxyz"
+    )
+    assert code == 0
+    assert "1 lines left out, whose characters the alphabet lacks: '.' in 1" in err
+    assert "as written" not in err
+    assert list(NGram.load("m.arpa").words[3:]) == ["the", "house", "a"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "none.txt", "--out", "m.arpa"], 1, "cannot read none.txt: No such file or directory"),
+        (["train", TEXT, "--out", "none/m.arpa"], 1, "cannot write none/m.arpa: No such file"),
+        (["train", TEXT, "--out", "m.arpa", "--prune", "1"], 1, "prune 1: give at most 5 numbers"),
+        (["train", TEXT, "--out", "m.arpa", "--prune=a"], 2, "--prune takes numbers such as 0 0 1, not 'a'"),
+        (["train", TEXT, "--out", "m.arpa", "--order", "0"], 1, "a model of order 0"),
+        (
+            ["train", TEXT, "--out", "m.arpa", "--alphabet", "aa"],
+            1,
+            "--alphabet: the alphabet names 'a' twice",
+        ),
+        (["train", TEXT, "--out", "m", "--alphabet", "a", "--model", "m"], 2, "give one of the two"),
+        (["perplexity", "none.arpa", TEXT], 1, "none.arpa"),
+        (["prune", TEXT, "--out", "m.arpa"], 1, "sentences.txt"),
+    ],
+)
+def test_what_is_wrong_is_one_line(minids, arguments, code, message):
+    found = minids(*arguments)
+    assert found[0] == code
+    assert found[1] == ""
+    assert message in found[2]
+    assert found[2].startswith("minids: error: ")
+    assert found[2].count("\n") == 0
