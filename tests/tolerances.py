@@ -38,3 +38,11 @@ FLOAT64_ORDER = 1e-12
 FLOAT32_NETWORK = 2e-5
 # Ten steps of training in float32: each step's error is carried on by the next.
 FLOAT32_TEN_STEPS = 1e-4
+# Logarithms of n-grams: float32, the sum of a few numbers of up to ten.
+LM_FLOAT32 = 1e-5
+# log10 read back from an ARPA file: float32 both ways, seven decimals between.
+LM_ARPA = 1e-6
+# Probabilities after a history: some dozens of float32 logarithms, and lmplz's own rounding.
+LM_SUM = 1e-5
+# log10 of a word against KenLM's: float32 sums there, six decimals in our copy of them.
+LM_KENLM = 1e-5

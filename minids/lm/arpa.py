@@ -26,7 +26,7 @@ from minids.lm.parse import Grams, Vocabulary
 from minids.lm.query import empty_slots
 from minids.lm.words import SPECIAL
 
-BLOCK = 1 << 22  # bytes read at once
+BLOCK = 1 << 20  # bytes read at once
 LONGEST = 1 << 20  # bytes of a line
 ABSENT = -100.0  # log10 p(<unk>) where a model has none, as KenLM takes it
 FIRST = 1000  # lines that may stand before \\data\\
@@ -37,7 +37,7 @@ _REMEDY = "make the file anew, with `minids lm train` or what wrote it"
 _WRONG = {
     parse.NUMBER: "does not begin with a finite logarithm",
     parse.POSITIVE: "has a probability greater than 1",
-    parse.FIELDS: "is not a logarithm, {order} words and at most a back-off weight",
+    parse.FIELDS: "is not a logarithm, {order} word(s) and at most a back-off weight",
     parse.BACKOFF: "has a back-off weight, which those of the highest order cannot have",
     parse.TWICE: "holds a word for the second time",
     parse.WORD: "has a word that is not among the 1-grams",
@@ -146,9 +146,11 @@ def _read(lines: Lines) -> NGram:
 
 def _header(lines: Lines) -> tuple[list[int], str]:
     """How many n-grams of each order, and the first line after that."""
-    while lines.next() != "\\data\\":
-        if lines.number > FIRST or lines.at == lines.filled:
-            raise InputError(f"{lines.path}: no line \\data\\; this is no ARPA file; {_REMEDY}")
+    while (line := lines.next()) != "\\data\\":
+        if line.startswith("mmap lm"):
+            raise InputError(f"{lines.path} is KenLM's binary form; give the ARPA file it was made from")
+        if not line or lines.number > FIRST:
+            raise InputError(f"{lines.path}: no line \\data\\, so this is no language model; {_REMEDY}")
     counts: list[int] = []
     while match := re.fullmatch(r"ngram\s+([0-9]{1,3})\s*=\s*([0-9]{1,18})", line := lines.next()):
         if int(match[1]) != len(counts) + 1:
@@ -168,7 +170,7 @@ def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Gram
     known, end = len(SPECIAL), parse.MORE
     while end in (parse.MORE, parse.FULL):
         if end == parse.FULL:
-            room = 2 * known
+            room *= 2
             grams, vocabulary = _grown(grams, room), _larger(vocabulary, known, room)
         elif lines.at == lines.end and not lines.fill():
             break
@@ -181,7 +183,7 @@ def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Gram
         if line == 0:
             raise InputError(f"{lines.path}: no {name} among the 1-grams; {_REMEDY}")
     if grams.line[0] == 0:
-        warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 4)
+        warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 5)
         grams.log_prob[0] = ABSENT * parse.LN10
     return vocabulary, Grams(*(column[:known] for column in grams))
 
@@ -207,11 +209,12 @@ def _grams(lines: Lines, order: int, declared: int, highest: bool, vocabulary: V
 def _check(lines: Lines, end: int, order: int, declared: int, made: int) -> None:
     if end in _WRONG:
         raise lines.wrong(f"({_short(lines.here())}) {_WRONG[end].format(order=order)}")
-    if end == parse.MORE:
+    if end == parse.MORE and made < declared:
         raise lines.wrong(f"is missing: the file is cut off among its {order}-grams")
-    if end == parse.FULL or made != declared:
-        number = "more than" if made == declared else f"{made} and not"
-        raise lines.wrong(f"ends {number} the {declared} {order}-grams that the header promised")
+    if end == parse.FULL:
+        raise lines.wrong(f"is one {order}-gram more than the {declared} that the header promised")
+    if made != declared:
+        raise lines.wrong(f"ends the {order}-grams after {made}, but the header promised {declared}")
 
 
 def _contexts(lines: Lines, tables: list[np.ndarray], grams: Grams) -> np.ndarray:
@@ -276,4 +279,7 @@ def _grown(grams: Grams, count: int) -> Grams:
 
 
 def _short(line: str) -> str:
-    return repr(line if len(line) <= 60 else f"{line[:60]}…") if line else "the end of the file"
+    if not line:
+        return "the end of the file"
+    line = line if len(line) <= 60 else f"{line[:60]}…"
+    return f"'{line}'" if line.replace("\t", "").isprintable() else ascii(line)

@@ -13,6 +13,8 @@ from minids.lm.parse import HUGE, LN10
 from minids.lm.words import SPECIAL
 
 FORMAT = "minids-ngram-1"
+# What a damaged or foreign file can make of our own lines below.
+BROKEN = (OSError, ValueError, TypeError, AttributeError, RecursionError, MemoryError)
 DTYPES = {
     **{"words": np.uint8, "starts": np.int64, "context": np.int32, "word": np.int32},
     **{"log_probs": np.float32, "backoff": np.float32},
@@ -64,7 +66,7 @@ def read_quick(path: str | Path) -> NGram:
             raise ValueError("it is not what was written: its checksum differs")
         words = tensors["words"].tobytes().decode().split("\n")
         _check(words, tensors)
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (SafetensorError, *BROKEN) as error:
         raise InputError(
             f"{path} cannot be read as a language model: {reason(error)}; copy it again or train anew"
         ) from error

@@ -38,7 +38,7 @@ def _write(file: BinaryIO | gzip.GzipFile, ngram: NGram) -> None:
     longest = int(np.diff(ends, prepend=-1).max())
     counts = "".join(f"ngram {n}={starts[n + 1] - starts[n]}\n" for n in range(1, ngram.order + 1))
     file.write(f"\\data\\\n{counts}".encode())
-    buffer = np.empty(BLOCK + ngram.order * longest, np.uint8)
+    buffer = np.empty(BLOCK + LINE + ngram.order * longest, np.uint8)
     words = np.zeros((1, 0), np.int32)
     for n in range(1, ngram.order + 1):
         those = slice(starts[n], starts[n + 1])
@@ -47,20 +47,20 @@ def _write(file: BinaryIO | gzip.GzipFile, ngram: NGram) -> None:
         file.write(f"\n\\{n}-grams:\n".encode())
         made = 0
         while made < len(words):
-            size, made = _lines(buffer, made, words, log_probs, backoff, n < ngram.order, pool, ends)
+            size, made = _lines(buffer, BLOCK, made, words, log_probs, backoff, n < ngram.order, pool, ends)
             file.write(buffer[:size].data)
     file.write(b"\n\\end\\\n")
 
 
 @njit(cache=True, nogil=True)
-def _lines(buffer, made, words, log_prob, backoff, weights, pool, ends):
-    """Lines of the n-grams from `made` on, until the buffer is all but full or none is left.
+def _lines(buffer, full, made, words, log_prob, backoff, weights, pool, ends):
+    """Lines of the n-grams from `made` on, until `full` bytes of the buffer are used or none is left.
 
     Returns the bytes used, the n-grams made.
     """
     count, order = words.shape
     put = 0
-    while made < count and put < BLOCK - LINE:
+    while made < count and put < full:
         put = _put_number(buffer, put, log_prob[made] / LN10)
         for n in range(order):
             buffer[put] = _TAB if n == 0 else _SPACE
@@ -86,21 +86,22 @@ def _put_number(buffer, put, value):
         buffer[put] = _MINUS
         put += 1
     whole, part = units // 10000000, units % 10000000
-    digits = 1
-    while whole >= 10**digits:
-        digits += 1
-    for i in range(digits):
-        buffer[put + digits - 1 - i] = _ZERO + whole % 10
-        whole //= 10
-    put += digits
+    size = 1
+    while whole >= 10 * size:
+        size *= 10
+    while size > 1:
+        buffer[put] = _ZERO + whole // size
+        put += 1
+        whole %= size
+        size //= 10
+    buffer[put] = _ZERO + whole
     if part == 0:
-        return put
-    buffer[put] = _POINT
-    last = put
+        return put + 1
+    buffer[put + 1] = _POINT
+    put += 8
     for i in range(7):
-        digit = part % 10
+        buffer[put - i] = _ZERO + part % 10
         part //= 10
-        buffer[put + 7 - i] = _ZERO + digit
-        if digit != 0 and last == put:
-            last = put + 7 - i
-    return last + 1
+    while buffer[put] == _ZERO:
+        put -= 1
+    return put + 1
