@@ -175,7 +175,7 @@ def test_evaluate_tells_whose_errors_they_are(place, minids):
     code, out, _ = minids(*given)
     assert code == 0
     lines = out.splitlines()
-    assert "beam 1, alpha 1, beta 1" in lines
+    assert "beam 1, alpha 0.5, beta 1" in lines
     errors = {
         name: int(line.split()[2]) for line in lines for name in ("search", "model") if line.startswith(name)
     }
@@ -183,7 +183,7 @@ def test_evaluate_tells_whose_errors_they_are(place, minids):
     assert any(line.startswith("oracle WER, the best of 100 texts each: ") for line in lines)
     told = json.loads(minids(*given, "--json")[1])["search"]
     assert {"search": told["search_errors"], "model": told["model_errors"]} == errors
-    assert (told["alpha"], told["beta"], told["beam_width"]) == (1, 1, 1)
+    assert (told["alpha"], told["beta"], told["beam_width"]) == (0.5, 1, 1)
     assert [w["search_error"] for w in told["wrong"]] == [
         w["truth"]["score"] > w["found"]["score"] for w in told["wrong"]
     ]

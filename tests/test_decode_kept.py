@@ -147,3 +147,12 @@ def test_notes_that_make_no_sense(place, note):
     with pytest.raises(InputError, match=r"^runs/model\.safetensors: what was tuned cannot be read"):
         search()
     assert search(lm="none") is None
+
+
+@pytest.mark.parametrize("lm", ["\0", "x" * 5000, ".", "/dev/null"])
+def test_notes_of_a_language_model_that_can_be_no_file(place, lm):
+    saved = load_weights("runs/model.safetensors")
+    saved.notes["decoder"]["lm"] = lm
+    save_weights("runs/model.safetensors", saved)
+    with pytest.raises(InputError, match="which is gone"):
+        search()

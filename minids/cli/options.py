@@ -14,7 +14,7 @@ _SEARCH = (
         metavar="FILE|none",
         help="A language model for the beam search.  [default: what the model was tuned with]",
     ),
-    click.option("--alpha", type=float, help="The language model's weight.  [default: as tuned, or 1]"),
+    click.option("--alpha", type=float, help="The language model's weight.  [default: as tuned, or 0.5]"),
     click.option("--beta", type=float, help="What a word is worth.  [default: as tuned, or 1]"),
     click.option("--beam-width", type=int, help="How many prefixes to follow.  [default: as tuned, or 500]"),
 )

@@ -21,7 +21,7 @@ from minids.weights import Saved, load_weights, save_weights
 class Weighing(NamedTuple):
     """How a beam search weighs, and how many it follows. As it stands: of a language model nobody tuned."""
 
-    alpha: float = 1.0
+    alpha: float = 0.5
     beta: float = 1.0
     beam_width: int = 500
 
@@ -66,7 +66,7 @@ def beam_search(
     if not isinstance(lm, NGram) and lm != "none" and (kept := _read(saved.notes, model)):
         path = Path(os.path.relpath(model.resolve().parent / kept.lm))
         remedy = "give --lm FILE, or --lm none"
-        if lm is None and not path.exists():
+        if lm is None and not os.path.isfile(path):
             raise InputError(f"{model} was tuned with {path}, which is gone; put it back, {remedy}")
         same = checksum(path if lm is None else lm) == kept.checksum
         if lm is None and not same:
