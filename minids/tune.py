@@ -10,7 +10,7 @@ the utterances, and that part decoded with what the others chose: all parts toge
 to expect elsewhere.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -27,6 +27,7 @@ Point = tuple[float, float]  # alpha, beta
 
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 BETAS = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
+GRID = tuple(product(ALPHAS, BETAS))
 STEPS = ((0.5, 1.0), (0.25, 0.5), (0.125, 0.25))  # of alpha and beta: the grid's, and two finer
 FOLDS = 5
 
@@ -90,28 +91,28 @@ def tune(
             tick(1)
         return table[point]
 
-    def best(of: np.ndarray) -> Point:
+    def best(of: np.ndarray, start: Iterable[Point]) -> Point:
         """The point that is best for these utterances."""
 
         def order(point: Point) -> tuple:
             words, letters = (int(score.counts[of, :3].sum()) for score in decoded(point))
             return words, letters, point[0], abs(point[1]), point[1]
 
-        return lowest(order)
+        return lowest(order, start)
 
     everything = np.arange(len(references))
-    chosen = best(everything)
     unseen = []
     for fold in range(min(FOLDS, len(references))):
         apart = everything % FOLDS == fold
         if not apart.all():
-            unseen.append(decoded(best(everything[~apart]))[0].counts[apart])
+            unseen.append(decoded(best(everything[~apart], GRID))[0].counts[apart])
+    chosen = best(everything, {*GRID, *table})  # the parts may have come upon a better one
     return Tuning(*chosen, table, Score.of(np.concatenate(unseen)) if unseen else None)
 
 
-def lowest(order: Callable[[Point], tuple]) -> Point:
-    """The point of least order: of the grid, then of its neighbours as long as one is lower, ever nearer."""
-    point = min(product(ALPHAS, BETAS), key=order)
+def lowest(order: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> Point:
+    """The point of least order: of those, then of its neighbours as long as one is lower, ever nearer."""
+    point = min(start, key=order)
     for a, b in STEPS:
         while (better := min(around(point, a, b), key=order)) != point:
             point = better
