@@ -41,16 +41,18 @@ class Tables(NamedTuple):
 @njit(cache=True, nogil=True)
 def score(tables, state, word):
     """log p(word | state) and the next state. Unknown words are word 0, <unk>."""
-    total = 0.0
+    slots, unigrams, states, _ = tables
     bit = _bit(word)
+    total = 0.0
     while state != 0:
-        if tables.states[state].followers & bit != 0:
-            at = find(tables.slots, state, word)
+        here = states[state]
+        if here.followers & bit != 0:
+            at = find(slots, state, word)
             if at >= 0:
-                return total + tables.slots[at].log_prob, tables.slots[at].next
-        total += tables.states[state].backoff
-        state = tables.states[state].suffix
-    return total + tables.unigrams[word].log_prob, tables.unigrams[word].next
+                return total + slots[at].log_prob, slots[at].next
+        total += here.backoff
+        state = here.suffix
+    return total + unigrams[word].log_prob, unigrams[word].next
 
 
 def make_tables(starts: np.ndarray, context, word, log_prob, backoff) -> Tables:
