@@ -1,15 +1,17 @@
-"""BeamSearch: the texts of greatest log P(c|x) + α log P_lm(c) + β words(c), found by prefix beam search (§2.2)."""
+"""BeamSearch: the texts of greatest log P(c|x) + α log P_lm(c) + β words(c), by prefix beam search (§2.2)."""
 
 import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from minids.decode.entry import CLOSED, OPEN, WORDS, Rules
 from minids.decode.lexicon import Language, Trie, build_trie
-from minids.decode.search import CLOSED, OPEN, WORDS, Rules, ranked, search
+from minids.decode.ranked import ranked
+from minids.decode.search import search
 from minids.errors import InputError
 from minids.lm.ngram import NGram
 from minids.ops.reference.ctc import ctc
@@ -37,12 +39,12 @@ class BeamSearch:
     alphabet          the K - 1 symbols after the blank: an Alphabet, a string or a list
     lm, alpha, beta   an NGram and its weight (at least 0); what each word is worth
     beam_width        how many prefixes are followed; the paper takes 1000 to 8000
-    lexicon           the only words that a text may have. Without: any; those that the model does not know are
+    lexicon           the only words that a text may have. None: any word; one that the model does not know is
                       spelled, at 1/(K-1) a letter
     symbol_threshold  a frame's symbols under exp(-this) of its likeliest are passed over; math.inf: none is
     beam_threshold    prefixes under exp(-this) of the likeliest are dropped; math.inf: none is
 
-    With a model or lexicon the alphabet's space ends a word, so texts have single spaces and none at their ends.
+    With a model or a lexicon the alphabet's space ends a word: texts have single spaces, none at their ends.
     Raises InputError when the values make no sense, or the words cannot be written with the symbols.
     """
 
@@ -54,34 +56,41 @@ class BeamSearch:
         beta: float = 0.0,
         beam_width: int = 500,
         lexicon: Iterable[str] | None = None,
-        symbol_threshold: float = 7.0,
-        beam_threshold: float = 15.0,
+        symbol_threshold: float = 6.0,
+        beam_threshold: float = 12.0,
     ):
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
         if beam_width < 1:
             raise InputError(f"a beam of {beam_width} finds nothing; give 1 or more")
-        if not (alpha >= 0 and math.isfinite(alpha) and math.isfinite(beta)):
-            raise InputError(f"alpha {alpha} and beta {beta} must be finite numbers, alpha at least 0")
         if not (symbol_threshold >= 0 and beam_threshold >= 0):
             raise InputError("thresholds are 0 or more; math.inf switches one off")
-        self.lm, self.alpha, self.beta, self.beam_width = lm, alpha, beta, beam_width
-        self.language = Language(self.alphabet, lm, alpha, beta, lexicon)
-        by_words = self.language.by_words
-        self._rules = Rules(
-            (CLOSED if self.language.closed else WORDS) if by_words else OPEN,
-            self.language.space,
-            float(alpha),
-            float(beta),
-            self.language.letter_cost if lm is not None else 0.0,
-            float(symbol_threshold),
-            float(beam_threshold),
-        )
+        self.language = Language(self.alphabet, lm, lexicon)
+        self.lm, self.beam_width = lm, beam_width
+        self.symbol_threshold, self.beam_threshold = float(symbol_threshold), float(beam_threshold)
+        self.weigh(alpha, beta)
         self._tables = (lm or _INDIFFERENT).tables
         self._trie: Trie = build_trie(self.language.words, len(self.alphabet))
+
+    def weigh(self, alpha: float, beta: float) -> None:
+        """Search with another alpha and beta from now on."""
+        if not (alpha >= 0 and math.isfinite(alpha) and math.isfinite(beta)):
+            raise InputError(f"alpha {alpha} and beta {beta} must be finite numbers, alpha at least 0")
+        self.alpha, self.beta = float(alpha), float(beta)
+        language = self.language
+        self._rules = Rules(
+            (CLOSED if language.closed else WORDS) if language.by_words else OPEN,
+            language.space,
+            self.alpha,
+            self.beta,
+            language.letter_cost,
+            self.symbol_threshold,
+            self.beam_threshold,
+        )
 
     def decode(self, log_probs: np.ndarray, n_best: int = 10) -> list[Hypothesis]:
         """log_probs (T, K), natural logarithms, blank first -> at most `n_best` hypotheses, best first.
 
+        Where a lexicon leaves nothing possible: the empty text, its score -inf.
         Raises InputError for another K, NaN, and rows whose probabilities do not sum to 1.
         """
         y = self._probabilities(log_probs)
@@ -91,7 +100,8 @@ class BeamSearch:
             beam, nodes, self._rules, self._tables, self._trie, n_best
         )
         texts = [self.alphabet.decode(row[:n]) for row, n in zip(labels, lengths, strict=True)]
-        return list(map(Hypothesis, texts, scores.tolist(), log_prob.tolist(), lm.tolist()))
+        found = list(map(Hypothesis, texts, scores.tolist(), log_prob.tolist(), lm.tolist()))
+        return found or [Hypothesis("", -math.inf, -math.inf, 0.0)]
 
     def decode_batch(
         self, log_probs: Sequence[np.ndarray], n_best: int = 10, workers: int | None = None
@@ -121,7 +131,7 @@ class BeamSearch:
             np.array([len(labels)], np.int32),
         )
         log_prob = -float(losses[0])
-        lm, words = self.language.finished(labels.tolist())
+        lm, words = self.language.worth(labels.tolist(), finished=True)
         return Hypothesis(text, log_prob + self.alpha * lm + self.beta * words, log_prob, lm)
 
     def _probabilities(self, log_probs: np.ndarray) -> np.ndarray:

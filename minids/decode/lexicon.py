@@ -1,9 +1,9 @@
 """Words, spelled in a model's alphabet: which letters begin one, which end one, and what a text is worth.
 
-A word that the language model does not know is spelled: P_lm(word) = P(<unk>) / (K-1)^letters, every one of the K-1
-symbols being equally likely. The search charges that from the first letter on which no known word continues, not
-only when the word ends. So an unknown word that swallows the space after it ("arthern tickets" as one word) pays
-for every letter it swallows, and words are not glued together, a common complaint about other decoders.
+A word that the language model does not know is spelled: P_lm(word) = P(<unk>) / (K-1)^letters, all K-1 symbols
+being equally likely. The search charges that from the first letter on with which no known word begins, not only
+when the word ends. So an unknown word that swallows its neighbour pays for every letter it swallows, and words
+are not glued together, a common complaint about other decoders.
 """
 
 import math
@@ -25,7 +25,7 @@ UNKNOWN, END = 0, 2  # <unk> and </s> in every NGram; its words begin behind the
 
 
 class Trie(NamedTuple):
-    """Words letter by letter. Nodes are numbered level by level, so that a node's children follow one another.
+    """Words letter by letter. Nodes are numbered level by level, so a node's children follow one another.
 
     The children of node n are first[n] … first[n+1] - 1, in the order of their symbols; the root is 0.
     """
@@ -59,35 +59,30 @@ def build_trie(spellings: dict[tuple[int, ...], int], characters: int) -> Trie:
 
 
 class Language:
-    """Which texts are allowed, and what their words are worth: α log P_lm + β words.
+    """Which texts are allowed, and how likely their words are.
 
-    With a language model or a lexicon a space ends a word, so no text begins with one and none follows another;
-    a lexicon allows its own words alone. With neither every text is allowed.
+    With a language model or a lexicon a space ends a word, so no text begins with one and none follows
+    another; a lexicon allows its own words alone. With neither every text is allowed.
     """
 
-    def __init__(
-        self,
-        alphabet: Alphabet,
-        lm: "NGram | None" = None,
-        alpha: float = 0.0,
-        beta: float = 0.0,
-        lexicon: Iterable[str] | None = None,
-    ):
-        self.lm, self.alpha, self.beta = lm, float(alpha), float(beta)
-        self.closed = lexicon is not None
+    def __init__(self, alphabet: Alphabet, lm: "NGram | None" = None, lexicon: Iterable[str] | None = None):
+        self.lm, self.closed = lm, lexicon is not None
         self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # none: a text is one word
-        self.letter_cost = math.log(len(alphabet.symbols))
+        self.letter_cost = math.log(len(alphabet.symbols)) if lm is not None else 0.0
         self.words: dict[tuple[int, ...], int] = {}
+        example = ""
         if lm is not None:
             likeliest = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
             self.words = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
+            example = lm.words[-1]
         if lexicon is not None:
+            lexicon = list(lexicon)
             self.words = {w: self.words.get(w, UNKNOWN) for w in spell(((w, 0) for w in lexicon), alphabet)}
+            example = lexicon[0] if lexicon else ""
         if self.by_words and not self.words:
-            example = lm.words[-1] if lm is not None else next(iter(lexicon or ()), "")
             raise InputError(
-                f"no word of the {'lexicon' if self.closed else 'language model'} (such as {example!r}) can be written"
-                f" with the model's symbols {''.join(alphabet.symbols)!r}; take one made from text in these"
+                f"no word of the {'lexicon' if self.closed else 'language model'} (such as {example!r}) can"
+                f" be written with the symbols {''.join(alphabet.symbols)!r}; take one made from text in these"
             )
 
     @property
@@ -102,7 +97,7 @@ class Language:
 
     def split(self, labels: Sequence[int]) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
         """The words that a space has ended, and the letters after the last space."""
-        runs = [()]
+        runs: list[tuple[int, ...]] = [()]
         for c in labels:
             if c == self.space:
                 runs.append(())
@@ -119,43 +114,44 @@ class Language:
             return part in self.words or (bool(part) and not self.closed)
         return not self.closed or (*part, c) in self.beginnings
 
-    def worth(self, labels: Sequence[int]) -> float:
-        """α log P_lm + β words of an unfinished text: its whole words, and a part that is no known word's."""
-        words, part = self.split(labels)
-        total, state = self._log_prob(words)
-        if self.lm is not None and part not in self.beginnings:
-            total += self._word(state, part)[0]
-        return self.alpha * total + self.beta * len(words)
+    def may_end(self, labels: Sequence[int]) -> bool:
+        """Whether a text may end here: a lexicon wants whole words."""
+        _, part = self.split(labels)
+        return not self.closed or not part or part in self.words
 
-    def finished(self, labels: Sequence[int]) -> tuple[float, int]:
-        """log P_lm(text </s>), 0 without a language model, and the number of words."""
-        words, part = self.split(labels)
-        words += [part] if part else []
-        total, state = self._log_prob(words)
-        if self.lm is not None:
-            total += score(self.lm.tables, state, END)[0]
-        return total, len(words)
+    def worth(self, labels: Sequence[int], finished: bool = False) -> tuple[float, int]:
+        """log P_lm and the number of words of a text, whole words alone; 0 without a language model.
 
-    def _log_prob(self, words: Iterable[tuple[int, ...]]) -> tuple[float, int]:
-        """Σ log p(word|history) from the beginning of a sentence, and the state behind."""
+        Of a part of a word nothing is known yet, unless no known word begins so: that will be an unknown one.
+        `finished`: the text is at its end, its last letters are a word, and </s> follows.
+        """
+        words, part = self.split(labels)
+        if finished and part:
+            words, part = [*words, part], ()
         if self.lm is None:
-            return 0.0, 0
-        total, state = 0.0, self.lm.tables.begin
+            return 0.0, len(words)
+        log_prob, state = 0.0, self.lm.tables.begin
         for word in words:
-            log_prob, state = self._word(state, word)
-            total += log_prob
-        return total, state
+            more, state = self._word(state, word)
+            log_prob += more
+        if part not in self.beginnings:
+            log_prob += self._word(state, part)[0]
+        if finished:
+            log_prob += score(self.lm.tables, state, END)[0]
+        return log_prob, len(words)
 
     def _word(self, state: int, word: tuple[int, ...]) -> tuple[float, int]:
+        """log p(word|state) and the state behind it."""
+        assert self.lm is not None
         number = self.words.get(word, UNKNOWN)
         log_prob, state = score(self.lm.tables, state, number)
         return log_prob - self.letter_cost * len(word) * (number == UNKNOWN), state
 
 
 def spell(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> dict[tuple[int, ...], int]:
-    """(word, number) -> {its labels: number} of those the alphabet can write, in lower case where only that is known.
+    """(word, number) -> {its labels: number}, of those that the alphabet can write.
 
-    Of several words with one spelling ("The", "the") the last counts.
+    In lower case where the alphabet knows only that; of those with one spelling ("The", "the") the last counts.
     """
     spelled = {}
     for word, number in words:

@@ -2,13 +2,13 @@
 
 What makes it fast, while the sums stay those of the plain one:
 
-- A prefix is a node of a tree that only grows; an entry of the beam is a record that knows its node. A longer
-  prefix is reached from its parent alone, so to merge equal texts is to look whether that node is in the beam.
-- A prefix's mass is kept as its logarithm, the masses of its children that are not in the beam (`ghosts`: what
-  the plain search calls discarded) as multiples of their parent's. So a frame costs a multiplication and an
-  addition for each child, and a logarithm only for each prefix that stays.
-- Whether a child is likely enough for the beam is asked before what its words cost: the language model is asked
-  once for each prefix that a space might follow, and only when one might.
+- A prefix is a node of a tree that only grows, an entry of the beam a record that knows its node. A prefix is
+  reached from its parent alone, so to merge equal texts is to look whether that node is in the beam.
+- A prefix's mass is kept as its logarithm, the masses of its children that are not in the beam (`Children`;
+  the plain search calls them discarded) as multiples of their parent's. So a frame costs a multiplication and
+  an addition for each child, and a logarithm only for each prefix that stays.
+- Words make no prefix likelier, but for β. So a child is first asked whether it is likely enough for the beam
+  as it is; the trie and the language model are asked for the few that are.
 """
 
 import math
@@ -17,47 +17,20 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.decode.lexicon import END, UNKNOWN, Trie
-from minids.lm.query import Tables, score
+from minids.decode.entry import ENTRY, OPEN, WORDS, begin, extend, find_child, hold, space_gain, unknown
+from minids.decode.tree import PLACE, find_node, more_nodes, place_of_parent
 from minids.text import BLANK
 
 
-OPEN, WORDS, CLOSED = 0, 1, 2  # all texts; known and unknown words; a lexicon's words alone
-PARENT, SYMBOL, CHILD, SIBLING, PLACE = range(5)  # of a node; its place in the beam, or -1
+class Children(NamedTuple):
+    """p_b and p_nb of the beam's children, one row a prefix, in what their parent had before the frame.
 
-ENTRY = np.dtype(
-    [
-        ("log_prob", "f8"),  # log (p_b + p_nb)
-        ("blank", "f8"),  # p_b's share of it
-        ("letter", "f8"),  # p_nb's share
-        ("worth", "f8"),  # α lm + β words
-        ("lm", "f8"),  # log P_lm of what is finished, or is no known word's beginning
-        ("scale", "f8"),  # from what it had a frame ago, in which its ghosts are counted, to what it has now
-        ("unknown", "f8"),  # log P(<unk>|state), NaN until somebody asks
-        ("ending", "f8"),  # what the word would add to lm if it ended here, NaN until somebody asks
-        ("node", "i4"),
-        ("last", "i4"),  # its last symbol; the blank, of the empty prefix
-        ("row", "i4"),  # of its ghosts; -1 when it has none
-        ("state", "i4"),  # of the language model before the word that is being spelled
-        ("after", "i4"),  # and behind it, once `ending` is known
-        ("trie", "i4"),  # where that word is in the trie; -1 when no known word begins so
-        ("letters", "i4"),  # of that word
-        ("words", "i4"),  # before it
-    ],
-    align=True,
-)
+    A column for every symbol that the frame may add, and a last one of zeros for all others.
+    """
 
-
-class Rules(NamedTuple):
-    """What a search goes by. `space` ends words; it is the blank in an alphabet without one."""
-
-    mode: int
-    space: int
-    alpha: float
-    beta: float
-    letter_cost: float
-    symbol_threshold: float
-    beam_threshold: float
+    blank: np.ndarray  # (width, K + 1)
+    letter: np.ndarray  # (width, K + 1)
+    column: np.ndarray  # (K,) of a symbol
 
 
 @njit(cache=True, nogil=True)
@@ -66,21 +39,25 @@ def search(y, rules, tables, trie, width):
     T, K = y.shape
     beam, following = np.empty(width, ENTRY), np.empty(width, ENTRY)
     dropped, dropouts = np.empty(width, ENTRY), 0
-    ghosts, older = np.empty((width, K, 2)), np.empty((width, K, 2))  # p_b and p_nb
-    symbols, column, older_column = np.empty(K, np.int32), np.full(K, -1, np.int32), np.full(K, -1, np.int32)
+    now, before = _no_children(width, K), _no_children(width, K)
+    mass, most, stays = np.empty((width, K)), np.empty(width), np.empty((width, 2))
     keys, scratch, child = np.empty(width * K), np.empty(width * K), np.empty(width * K, np.int32)
-    stays = np.empty((width, 2))
-    nodes = np.full((1024, 5), -1, np.int32)
+    symbols = np.empty(K, np.int32)
+    nodes = more_nodes(np.full((1, 5), -1, np.int32), width)
     n, node_count = 1, 1
-    _begin(beam[0], tables)
+    begin(beam[0], tables)
     nodes[0, PLACE] = 0
     for t in range(T):
-        m = _worth_looking_at(y[t], rules.symbol_threshold, symbols, column)
-        _stay(y[t], beam[:n], nodes, column, stays)
-        _haunt(y[t], beam[:n], symbols[:m], older_column, older, ghosts)
-        _haunt_dropped(y[t], beam[:n], dropped[:dropouts], nodes, column, ghosts)
-        _lay_members(beam[:n], nodes, column, ghosts)
-        count = _candidates(beam[:n], stays, symbols[:m], ghosts, rules, tables, trie, width, keys, child)
+        if n == 0:  # a lexicon has no word for what is sure to have been said
+            break
+        m = _worth_looking_at(y[t], rules.symbol_threshold, symbols, now.column)
+        _stay(y[t], beam[:n], nodes, now.column, stays)
+        _grow(y[t], beam[:n], symbols[:m], before, now, mass, most)
+        _take_dropped(y[t], beam[:n], dropped[:dropouts], nodes, now, mass, most)
+        _leave_members(beam[:n], nodes, now, mass)
+        count = _candidates(
+            beam[:n], stays, symbols[:m], now.column, mass, most, rules, tables, trie, width, keys, child
+        )
         cut = keys[:count].max() * math.exp(-rules.beam_threshold)
         if count > width:
             scratch[:count] = keys[:count]
@@ -88,127 +65,57 @@ def search(y, rules, tables, trie, width):
         ties = width  # how many of those at the cut still fit in
         for i in range(count):
             ties -= keys[i] > cut
+
         if node_count + width > len(nodes):
-            grown = np.full((2 * (node_count + width), 5), -1, np.int32)
-            grown[:node_count] = nodes[:node_count]
-            nodes = grown
+            nodes = more_nodes(nodes[:node_count], width)
         for i in range(n):
             nodes[beam[i].node, PLACE] = -1
         size, dropouts = 0, 0
         for i in range(count):
-            if keys[i] < cut or (keys[i] == cut and ties <= 0) or keys[i] == 0:
+            stays_in = keys[i] > cut or (keys[i] == cut and ties > 0 and keys[i] > 0)
+            if stays_in:
+                ties -= keys[i] == cut
                 if i < n:
-                    dropped[dropouts] = beam[i]
-                    _hold(dropped[dropouts], stays[i], i)
-                    dropouts += 1
-                continue
-            ties -= keys[i] == cut
-            if i < n:
-                following[size] = beam[i]
-                _hold(following[size], stays[i], i)
-            else:
-                parent, k = child[i] // m, child[i] % m
-                following[size] = beam[parent]
-                _extend(following[size], symbols[k], ghosts[parent, k], rules, tables, trie)
-                node_count = _find_node(nodes, node_count, following[size])
-            nodes[following[size].node, PLACE] = size
-            size += 1
+                    following[size] = beam[i]
+                    hold(following[size], stays[i, 0], stays[i, 1], i)
+                else:
+                    row, k = child[i] // m, child[i] % m
+                    following[size] = beam[row]
+                    extend(
+                        following[size],
+                        symbols[k],
+                        now.blank[row, k],
+                        now.letter[row, k],
+                        rules,
+                        tables,
+                        trie,
+                    )
+                    node_count = find_node(nodes, node_count, following[size])
+                nodes[following[size].node, PLACE] = size
+                size += 1
+            elif i < n:
+                dropped[dropouts] = beam[i]
+                hold(dropped[dropouts], stays[i, 0], stays[i, 1], i)
+                dropouts += 1
         beam, following, n = following, beam, size
-        ghosts, older = older, ghosts
-        column, older_column = older_column, column
+        now, before = before, now
     return beam[:n].copy(), nodes[:node_count].copy()
 
 
-@njit(cache=True, nogil=True)
-def ranked(beam, nodes, rules, tables, trie, n_best):
-    """The last beam as texts, best first: scores, log_prob, lm (n,), labels (n, longest), lengths (n,).
-
-    By words a text with a space at its end is the same text as without; a lexicon's last word must be whole, and
-    is cut off where no prefix of the beam has a whole one.
-    """
-    n = len(beam)
-    lm, worth, cut = np.empty(n), np.full(n, -math.inf), np.zeros(n, np.int32)
-    for i in range(n):
-        nodes[beam[i].node, PLACE] = i
-    for i in range(n):
-        if rules.mode != OPEN and beam[i].last == rules.space and beam[i].words > 0:
-            cut[i] = 1
-            place = nodes[nodes[beam[i].node, PARENT], PLACE]
-            if place >= 0:
-                beam[place].log_prob = _add(beam[place].log_prob, beam[i].log_prob)
-                beam[i].log_prob = -math.inf
-    for i in range(n):
-        lm[i], worth[i] = _end(beam[i], beam[i].letters > 0, rules, tables, trie)
-    if worth.max() == -math.inf:
-        n_best = 1
-        for i in range(n):
-            cut[i] = beam[i].letters + (beam[i].words > 0)
-            lm[i], worth[i] = _end(beam[i], False, rules, tables, trie)
-    order = np.argsort(-worth)[:n_best]
-    order = order[worth[order] > -math.inf]
-    log_prob, lengths = np.empty(len(order)), np.empty(len(order), np.int32)
-    for j in range(len(order)):
-        log_prob[j] = beam[order[j]].log_prob
-        lengths[j] = _depth(nodes, beam[order[j]].node) - cut[order[j]]
-    labels = np.zeros((len(order), lengths.max() if len(order) else 0), np.int32)
-    for j in range(len(order)):
-        node = beam[order[j]].node
-        for _ in range(cut[order[j]]):
-            node = nodes[node, PARENT]
-        for u in range(lengths[j] - 1, -1, -1):
-            labels[j, u] = nodes[node, SYMBOL]
-            node = nodes[node, PARENT]
-    return worth[order], log_prob, lm[order], labels, lengths
-
-
 @njit(cache=True)
-def _end(entry, word, rules, tables, trie):
-    """log P_lm of an entry's text with its end, and its score; `word`: whether its last letters are one."""
-    ending = _ending(entry, rules, tables, trie) if word else 0.0
-    if ending == -math.inf:
-        return ending, ending
-    lm = entry.lm + ending + score(tables, entry.after if word else entry.state, END)[0]
-    return lm, entry.log_prob + rules.alpha * lm + rules.beta * (entry.words + word)
-
-
-@njit(cache=True)
-def _add(a, b):
-    """log(exp a + exp b)."""
-    highest = max(a, b)
-    return (
-        highest + math.log(math.exp(a - highest) + math.exp(b - highest)) if highest > -math.inf else highest
-    )
-
-
-@njit(cache=True)
-def _depth(nodes, node):
-    depth = 0
-    while nodes[node, PARENT] >= 0:
-        node, depth = nodes[node, PARENT], depth + 1
-    return depth
-
-
-@njit(cache=True)
-def _begin(entry, tables):
-    """The empty prefix: all mass on it, before the first word of a sentence."""
-    entry.log_prob, entry.blank, entry.letter, entry.worth, entry.lm, entry.scale = 0, 1, 0, 0, 0, 1
-    entry.node, entry.last, entry.row, entry.words = 0, BLANK, -1, 0
-    _new_word(entry, tables.begin)
-
-
-@njit(cache=True)
-def _new_word(entry, state):
-    entry.state, entry.trie, entry.letters = state, 0, 0
-    entry.unknown = entry.ending = math.nan
+def _no_children(width, K):
+    blank, letter = np.empty((width, K + 1)), np.empty((width, K + 1))
+    return Children(blank, letter, np.full(K, K, np.int32))
 
 
 @njit(cache=True)
 def _worth_looking_at(y_t, threshold, symbols, column):
-    """The symbols, but for the blank, that this frame may add to a prefix, and of each its place among them."""
+    """The symbols, but for the blank, that this frame may add to a prefix; of each its column."""
+    K = len(y_t)
     least = y_t.max() * math.exp(-threshold)
     m = 0
-    for c in range(len(y_t)):
-        column[c] = -1
+    for c in range(K):
+        column[c] = K
         if c != BLANK and y_t[c] > 0 and y_t[c] >= least:
             symbols[m], column[c] = c, m
             m += 1
@@ -217,7 +124,7 @@ def _worth_looking_at(y_t, threshold, symbols, column):
 
 @njit(cache=True)
 def _stay(y_t, beam, nodes, column, stays):
-    """p_b and p_nb of the prefixes of the beam after this frame, in what each had before it.
+    """p_b and p_nb of the beam's prefixes after this frame, in what each had before it.
 
     p_b = y(blank) (p_b + p_nb);  p_nb = y(last) p_nb, and what the parent brings when it is in the beam, too.
     """
@@ -225,191 +132,148 @@ def _stay(y_t, beam, nodes, column, stays):
         entry = beam[i]
         stays[i, 0] = y_t[BLANK]
         stays[i, 1] = y_t[entry.last] * entry.letter
-        parent = nodes[entry.node, PARENT]
-        place = nodes[parent, PLACE] if parent >= 0 else -1
-        if place >= 0 and column[entry.last] >= 0:
-            mass = beam[place].blank if beam[place].last == entry.last else 1.0
-            stays[i, 1] += y_t[entry.last] * mass * math.exp(beam[place].log_prob - entry.log_prob)
+        parent = place_of_parent(entry, nodes)
+        if parent >= 0 and column[entry.last] < len(y_t):
+            mass = beam[parent].blank if beam[parent].last == entry.last else 1.0
+            stays[i, 1] += y_t[entry.last] * mass * math.exp(beam[parent].log_prob - entry.log_prob)
 
 
 @njit(cache=True)
-def _haunt(y_t, beam, symbols, older_column, older, ghosts):
-    """p_b and p_nb of every child of the beam's prefixes after this frame, in what its parent had before it.
+def _grow(y_t, beam, symbols, before, now, mass, most):
+    """p_b and p_nb of all children of the beam's prefixes after this frame.
 
     p_b = y(blank) (p_b + p_nb);  p_nb = y(c) p_nb + y(c) (1, or p_b of the parent when c repeats its last).
     """
-    blank = y_t[BLANK]
+    K, m = len(y_t), len(symbols)
+    likely, past = np.empty(m), np.empty(m, np.uint32)
+    for k in range(m):
+        likely[k], past[k] = y_t[symbols[k]], before.column[symbols[k]]
     for i in range(len(beam)):
-        row, scale = beam[i].row, beam[i].scale
-        for k in range(len(symbols)):
-            y_c, old = y_t[symbols[k]], older_column[symbols[k]]
-            fresh = y_c * beam[i].blank if symbols[k] == beam[i].last else y_c
-            if row >= 0 and old >= 0:
-                ghosts[i, k, 0] = blank * scale * (older[row, old, 0] + older[row, old, 1])
-                ghosts[i, k, 1] = y_c * scale * older[row, old, 1] + fresh
-            else:
-                ghosts[i, k, 0], ghosts[i, k, 1] = 0, fresh
+        entry = beam[i]
+        blank, letter = now.blank[i], now.letter[i]
+        blank[K] = letter[K] = 0
+        if entry.row < 0:
+            for k in range(m):
+                blank[k], letter[k] = 0, likely[k]
+        else:
+            _age(
+                before.blank[entry.row],
+                before.letter[entry.row],
+                past,
+                likely,
+                y_t[BLANK],
+                entry.scale,
+                blank,
+                letter,
+            )
+        k = now.column[entry.last]
+        if k < K:
+            old = before.letter[entry.row, past[k]] * entry.scale if entry.row >= 0 else 0.0
+            letter[k] = likely[k] * (old + entry.blank)
+        most[i] = _sum(blank, letter, mass[i, :m])
+
+
+@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+def _age(blank_before, letter_before, past, likely, y_blank, scale, blank, letter):
+    for k in range(len(past)):
+        old = letter_before[past[k]] * scale
+        blank[k] = y_blank * (blank_before[past[k]] * scale + old)
+        letter[k] = likely[k] * (old + 1.0)
+
+
+@njit(cache=True, fastmath=True, error_model="numpy")
+def _sum(blank, letter, mass):
+    """p_b + p_nb of a row, and the greatest of it."""
+    most = 0.0
+    for k in range(len(mass)):
+        mass[k] = blank[k] + letter[k]
+        most = max(most, mass[k])
+    return most
 
 
 @njit(cache=True)
-def _haunt_dropped(y_t, beam, dropped, nodes, column, ghosts):
-    """A prefix that the frame before dropped, and whose parent stayed, is from now on a ghost of that."""
+def _take_dropped(y_t, beam, dropped, nodes, now, mass, most):
+    """A prefix that the frame before has dropped is one of its parent's children again, if that stayed."""
     for i in range(len(dropped)):
-        ghost = dropped[i]
-        parent = nodes[ghost.node, PARENT]
-        place, k = nodes[parent, PLACE] if parent >= 0 else -1, column[ghost.last]
-        if place >= 0 and k >= 0:
-            ratio = math.exp(ghost.log_prob - beam[place].log_prob)
-            ghosts[place, k, 0] += y_t[BLANK] * ratio
-            ghosts[place, k, 1] += y_t[ghost.last] * ghost.letter * ratio
+        entry = dropped[i]
+        parent, k = place_of_parent(entry, nodes), now.column[entry.last]
+        if parent >= 0 and k < len(y_t):
+            ratio = math.exp(entry.log_prob - beam[parent].log_prob)
+            now.blank[parent, k] += y_t[BLANK] * ratio
+            now.letter[parent, k] += y_t[entry.last] * entry.letter * ratio
+            mass[parent, k] = now.blank[parent, k] + now.letter[parent, k]
+            most[parent] = max(most[parent], mass[parent, k])
 
 
 @njit(cache=True)
-def _lay_members(beam, nodes, column, ghosts):
-    """A child that is in the beam is no ghost: `_stay` has counted it."""
+def _leave_members(beam, nodes, now, mass):
+    """A child that is in the beam itself is counted there."""
     for i in range(len(beam)):
-        parent = nodes[beam[i].node, PARENT]
-        place, k = nodes[parent, PLACE] if parent >= 0 else -1, column[beam[i].last]
-        if place >= 0 and k >= 0:
-            ghosts[place, k] = 0
+        parent, k = place_of_parent(beam[i], nodes), now.column[beam[i].last]
+        if parent >= 0 and k < len(now.column):
+            now.blank[parent, k] = now.letter[parent, k] = mass[parent, k] = 0
 
 
 @njit(cache=True)
-def _candidates(beam, stays, symbols, ghosts, rules, tables, trie, width, keys, child):
+def _candidates(beam, stays, symbols, column, mass, most, rules, tables, trie, width, keys, child):
     """How good, relative to the best before, each prefix of the beam is now (the first keys), and each child.
 
-    Of the children only those that might get into the next beam; child holds row × symbols + column of each.
+    Of the children only those that might get into the next beam: child holds row × symbols + column of each.
     """
-    n, m = len(beam), len(symbols)
+    n, m, K = len(beam), len(symbols), len(column)
     top = -math.inf
     for i in range(n):
         top = max(top, beam[i].log_prob + beam[i].worth)
+    units = np.empty(n)
     best, least = 0.0, math.inf
     for i in range(n):
-        keys[i] = math.exp(beam[i].log_prob + beam[i].worth - top) * (stays[i, 0] + stays[i, 1])
+        units[i] = math.exp(beam[i].log_prob + beam[i].worth - top)
+        keys[i] = units[i] * (stays[i, 0] + stays[i, 1])
         best, least = max(best, keys[i]), min(least, keys[i])
     cut = best * math.exp(-rules.beam_threshold)
     if n == width:  # as many are better already
         cut = max(cut, least)
-    bonus = math.exp(max(rules.beta, 0.0))
-    count = n
+
+    count, bonus, letter = n, math.exp(max(rules.beta, 0.0)), math.exp(-rules.alpha * rules.letter_cost)
+    space = column[rules.space]
     for i in range(n):
-        entry = beam[i]
-        unit = math.exp(entry.log_prob + entry.worth - top)
-        for k in range(m):
-            key = unit * (ghosts[i, k, 0] + ghosts[i, k, 1])
-            if key * bonus <= cut:
-                continue
-            key *= _gain(entry, symbols[k], rules, tables, trie)
-            if key > cut:
-                keys[count], child[count] = key, i * m + k
-                count += 1
+        entry, unit, row = beam[i], units[i], mass[i]
+        if unit * most[i] * bonus <= cut:
+            continue
+        if space < K:
+            key = unit * row[space]
+            bound = bonus
+            if rules.mode == WORDS and entry.trie >= 0 and trie.word[entry.trie] < 0:
+                bound *= letter**entry.letters  # it would end as an unknown word
+            if key * bound > cut:
+                key *= space_gain(entry, rules, tables, trie)
+                count = _add(keys, child, count, key, cut, i * m + space)
+            row[space] = 0
+        if rules.mode == OPEN or entry.trie < 0:
+            if rules.mode != OPEN:
+                unit *= letter
+            for k in range(m):
+                count = _add(keys, child, count, unit * row[k], cut, i * m + k)
+            continue
+        for node in range(trie.first[entry.trie], trie.first[entry.trie + 1]):
+            k = column[trie.symbol[node]]
+            if k < K:
+                count = _add(keys, child, count, unit * row[k], cut, i * m + k)
+        if rules.mode == WORDS and unit * most[i] * letter > cut:
+            unknown(entry, rules, tables)
+            unit *= entry.unknown_gain * letter ** (entry.letters + 1)
+            if unit * most[i] > cut:
+                for k in range(m):
+                    if unit * row[k] > cut and find_child(trie, entry.trie, symbols[k]) < 0:
+                        count = _add(keys, child, count, unit * row[k], cut, i * m + k)
     return count
 
 
-@njit(cache=True)
-def _gain(entry, symbol, rules, tables, trie):
-    """exp(α lm + β words) that a symbol adds to a prefix; 0 where it is not allowed."""
-    if symbol == rules.space:
-        if entry.letters == 0:
-            return 1.0 if rules.mode == OPEN else 0.0
-        ending = _ending(entry, rules, tables, trie)
-        return math.exp(rules.alpha * ending + rules.beta) if ending > -math.inf else 0.0
-    if rules.mode == OPEN:
-        return 1.0
-    if entry.trie < 0:
-        return math.exp(-rules.alpha * rules.letter_cost)
-    if find_child(trie, entry.trie, symbol) >= 0:
-        return 1.0
-    if rules.mode == CLOSED:
-        return 0.0
-    return math.exp(rules.alpha * (_unknown(entry, tables) - rules.letter_cost * (entry.letters + 1)))
-
-
-@njit(cache=True)
-def _unknown(entry, tables):
-    if math.isnan(entry.unknown):
-        entry.unknown = score(tables, entry.state, UNKNOWN)[0]
-    return entry.unknown
-
-
-@njit(cache=True)
-def _ending(entry, rules, tables, trie):
-    """log p of the word that ends here, as far as it is not charged yet; -inf where none may."""
-    if math.isnan(entry.ending):
-        number = trie.word[entry.trie] if entry.trie >= 0 else -1
-        entry.ending, entry.after = score(tables, entry.state, max(number, UNKNOWN))
-        if entry.trie < 0:
-            entry.ending = 0
-        elif number < 0 and rules.mode == CLOSED:
-            entry.ending = -math.inf
-        elif number <= UNKNOWN:
-            entry.ending -= rules.letter_cost * entry.letters
-    return entry.ending
-
-
-@njit(cache=True)
-def _hold(entry, stay, row):
-    """An entry after a frame in which it did not grow."""
-    mass = stay[0] + stay[1]
-    entry.log_prob += math.log(mass) if mass > 0 else -math.inf
-    entry.scale = 1 / mass if mass > 0 else 0
-    entry.blank, entry.letter = stay[0] * entry.scale, stay[1] * entry.scale
-    entry.row = row
-
-
-@njit(cache=True)
-def _extend(entry, symbol, ghost, rules, tables, trie):
-    """An entry turned into its child, of which `ghost` is p_b and p_nb."""
-    mass = ghost[0] + ghost[1]
-    entry.log_prob += math.log(mass)
-    entry.blank, entry.letter, entry.row = ghost[0] / mass, ghost[1] / mass, -1
-    lm, words = 0.0, 0
-    if symbol == rules.space:
-        if entry.letters > 0:
-            lm, words = _ending(entry, rules, tables, trie), 1
-        _new_word(entry, entry.after if entry.letters > 0 else entry.state)
-    else:
-        if entry.trie >= 0 and rules.mode != OPEN:
-            entry.trie = find_child(trie, entry.trie, symbol)
-            if entry.trie < 0:
-                lm = _unknown(entry, tables) - rules.letter_cost * (entry.letters + 1)
-        elif rules.mode != OPEN:
-            lm = -rules.letter_cost
-        entry.letters += 1
-        entry.ending = math.nan
-    entry.lm += lm
-    entry.words += words
-    entry.worth += rules.alpha * lm + rules.beta * words
-    entry.last = symbol
-
-
-@njit(cache=True)
-def _find_node(nodes, count, entry):
-    """Move an entry to its node's child of its last symbol, which is made if there is none; the number of nodes."""
-    parent = entry.node
-    node = nodes[parent, CHILD]
-    while node >= 0 and nodes[node, SYMBOL] != entry.last:
-        node = nodes[node, SIBLING]
-    if node < 0:
-        node, count = count, count + 1
-        nodes[node, PARENT], nodes[node, SYMBOL] = parent, entry.last
-        nodes[node, SIBLING], nodes[parent, CHILD] = nodes[parent, CHILD], node
-    entry.node = node
-    return count
-
-
-@njit(cache=True)
-def find_child(trie, node, symbol):
-    """The node behind a symbol, or -1."""
-    low, high = trie.first[node], trie.first[node + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if trie.symbol[middle] < symbol:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < trie.first[node + 1] and trie.symbol[low] == symbol else -1
+@njit(cache=True, inline="always")
+def _add(keys, child, count, key, cut, number):
+    """Without a branch, which would be guessed wrong every other time."""
+    keys[count], child[count] = key, number
+    return count + (key > cut)
 
 
 @njit(cache=True)
