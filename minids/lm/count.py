@@ -2,8 +2,8 @@
 
 One pass. A sentence is <s> w1 … wm </s>. At each of its words the n-gram that ends there is found, order by
 order, from the n-gram one shorter that ends at the word before: (its number, this word) is a key of a hash
-table. Of a text of which only a block is ever in memory, what grows is a table of distinct n-grams for each
-order, 34 to 50 bytes for each.
+table. Only a block of the text is ever in memory; what grows with it are the tables of distinct n-grams,
+some 30 to 50 bytes for each.
 
 What is counted is what Kneser-Ney smoothing asks for, the *adjusted* count of an n-gram g:
 

@@ -13,6 +13,10 @@ after h, γ hands to all words by way of the shorter history, and the shortest t
 the words with <unk>, <s> and </s>, of which <s> is never predicted.
 
 A word that was never seen after h has the second term alone: γ(h) is the back-off weight of the model.
+
+KenLM's lmplz gives the same numbers, with two exceptions. It takes an empty line for a sentence, here it is
+none. And of the very last n-gram of each order its t_k count the occurrences instead of c, which in a text of
+a few hundred words can be seen in the discounts.
 """
 
 import warnings
