@@ -40,7 +40,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def minids(capsys):
-    """Call `minids …`: exit code, stdout, stderr (but for the note of compiling, which other tests decide)."""
+    """Call `minids …`: exit code, stdout, stderr, without the note of compiling, which other tests decide."""
 
     def call(*arguments):
         with pytest.raises(SystemExit) as end:
