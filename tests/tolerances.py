@@ -46,3 +46,7 @@ LM_ARPA = 1e-6
 LM_SUM = 1e-5
 # log10 of a word against KenLM's: float32 sums there, six decimals in our copy of them.
 LM_KENLM = 1e-5
+# Probabilities of texts in float64, sums of some thousand terms.
+PROBABILITY = 1e-12
+# Their logarithms, summed in another order by two algorithms.
+BEAM_SCORE = 1e-9

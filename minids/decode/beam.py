@@ -143,7 +143,8 @@ class BeamSearch:
                 f"log_probs of shape {log_probs.shape} do not fit an alphabet of {K - 1} symbols;"
                 f" give (T, {K}), the blank first"
             )
-        y = np.exp(log_probs)
+        with np.errstate(over="ignore"):  # inf is no probability either
+            y = np.exp(log_probs)
         wrong = np.flatnonzero(~(np.abs(y.sum(axis=1) - 1) <= _SURE))
         if len(wrong):
             t = wrong[0]

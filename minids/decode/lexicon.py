@@ -1,9 +1,9 @@
 """Words, spelled in a model's alphabet: which letters begin one, which end one, and what a text is worth.
 
-A word that the language model does not know is spelled: P_lm(word) = P(<unk>) / (K-1)^letters, all K-1 symbols
-being equally likely. The search charges that from the first letter on with which no known word begins, not only
-when the word ends. So an unknown word that swallows its neighbour pays for every letter it swallows, and words
-are not glued together, a common complaint about other decoders.
+A word that the language model does not know is spelled, P_lm(word) = P(<unk>) / (K-1)^letters: all symbols are
+equally likely. The search charges that from the first letter on with which no known word begins, not only when
+the word ends. So an unknown word that swallows its neighbour pays for every letter it swallows, and words are not
+glued together, a common complaint about other decoders.
 """
 
 import math
@@ -82,7 +82,7 @@ class Language:
         if self.by_words and not self.words:
             raise InputError(
                 f"no word of the {'lexicon' if self.closed else 'language model'} (such as {example!r}) can"
-                f" be written with the symbols {''.join(alphabet.symbols)!r}; take one made from text in these"
+                f" be written with the symbols {''.join(alphabet.symbols)!r}; make one of text in these"
             )
 
     @property
@@ -151,7 +151,7 @@ class Language:
 def spell(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> dict[tuple[int, ...], int]:
     """(word, number) -> {its labels: number}, of those that the alphabet can write.
 
-    In lower case where the alphabet knows only that; of those with one spelling ("The", "the") the last counts.
+    In lower case where the alphabet knows only that; of one spelling's words ("The", "the") the last counts.
     """
     spelled = {}
     for word, number in words:

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from minids.decode.entry import OPEN, end
-from minids.decode.tree import PLACE, depth, place_of_parent, write_labels
+from minids.decode.tree import depth, place_of_parent, write_labels
 from minids.text import BLANK
 
 

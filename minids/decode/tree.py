@@ -23,7 +23,7 @@ def place_of_parent(entry, nodes):
 
 @njit(cache=True)
 def find_node(nodes, count, entry):
-    """Move an entry to the child of its node by its last symbol, made if need be; the number of nodes then."""
+    """Move an entry to its node's child by its last symbol, made if need be; the number of nodes then."""
     parent = entry.node
     node = nodes[parent, CHILD]
     while node >= 0 and nodes[node, SYMBOL] != entry.last:
