@@ -125,6 +125,11 @@ def test_a_model_without_unk_gets_one(write):
     assert model.log_prob("nobody", bos=False, eos=False) == pytest.approx(-100 * LN10)
 
 
+def test_a_rounding_above_1_is_1(write):
+    model = read_arpa(write(GOOD.replace("-0.0625\t<s>", "1e-6\t<s>").replace("-0.5\ta", "1e-6\ta")))
+    assert model.log_probs[[4, -1]].tolist() == [0, 0]
+
+
 def test_an_order_may_be_empty(write):
     text = GOOD.replace("3=1", "3=0").replace("-0.0625\t<s> a b\n", "").replace("<s> a\t-0.5", "<s> a")
     assert read_arpa(write(text)).order == 3
@@ -157,6 +162,7 @@ BROKEN = {
     "no number": (lambda text: text.replace("-0.125\ta b", "a b"), "line 15 .*finite"),
     "half a number": (lambda text: text.replace("-0.125\ta b", "-0.1.2\ta b"), "line 15 .*finite"),
     "positive": (lambda text: text.replace("-0.125\ta b", "0.125\ta b"), "line 15 .*greater than 1"),
+    "a positive 1-gram": (lambda text: text.replace("-0.5\ta", "0.5\ta"), "line 10 .*greater than 1"),
     "a weight that is NaN": (lambda text: text.replace("a b\n", "a b\tnan\n", 1), "line 15 .*2 word"),
     "a word too many": (lambda text: text.replace("a b\n", "a b a\n", 1), "line 15 .*2 word"),
     "a word too few": (lambda text: text.replace("a b\n", "a\n", 1), "line 15 .*2 word"),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.lm.query import find, home
+from minids.lm.query import AHEAD, find, home
 from minids.lm.table import prefetch
 
 WORD_SLOT = np.dtype([("hash", np.uint64), ("number", np.int64)])  # 0 is nobody's hash
@@ -24,7 +24,6 @@ LN10 = np.log(10.0)
 _POWERS = 10.0 ** np.arange(23)
 _NEWLINE, _SPACE, _BACKSLASH = 10, 32, 92
 _BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
-AHEAD = 16  # n-grams between asking memory for a slot and looking at it
 
 
 class Vocabulary(NamedTuple):
@@ -54,28 +53,21 @@ def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
     """
     _, pool, begins = vocabulary
     while at < end:
-        at = _skip(buffer, at)
-        start = at
+        start = at = _skip(buffer, at)
         if buffer[at] == _NEWLINE:
             at += 1
             line += 1
             continue
-        if buffer[at] == _BACKSLASH:
-            return SECTION, start, line, count
-        value, at = _number(buffer, at)
-        if not abs(value) < HUGE:
-            return NUMBER, start, line, count
-        if value > ROUNDING:
-            return POSITIVE, start, line, count
+        how, value, at = _log_prob(buffer, at)
+        if how != MORE:
+            return how, start, line, count
         first = _skip(buffer, at)
         mixed, at = _word(buffer, first)
         if at == first:
             return FIELDS, start, line, count
-        weight, after = _backoff(buffer, at)
-        if after < 0:
-            return FIELDS, start, line, count
-        if highest and weight != 0:
-            return BACKOFF, start, line, count
+        how, weight, after = _backoff(buffer, at, highest)
+        if how != MORE:
+            return how, start, line, count
         slot = _find_word(vocabulary.slots, mixed)
         if slot >= 0:
             word = vocabulary.slots[slot].number
@@ -88,7 +80,7 @@ def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
             count += 1
         line += 1
         grams.words[word] = word
-        grams.log_prob[word] = min(value, 0.0) * LN10
+        grams.log_prob[word] = value * LN10
         grams.backoff[word] = weight * LN10
         grams.line[word] = line
         at = after
@@ -100,21 +92,16 @@ def read_grams(buffer, at, end, line, count, highest, vocabulary, grams):
     """The same for n-grams of two words or more."""
     room, order = grams.words.shape
     while at < end:
-        at = _skip(buffer, at)
-        start = at
+        start = at = _skip(buffer, at)
         if buffer[at] == _NEWLINE:
             at += 1
             line += 1
             continue
-        if buffer[at] == _BACKSLASH:
-            return SECTION, start, line, count
+        how, value, at = _log_prob(buffer, at)
+        if how != MORE:
+            return how, start, line, count
         if count == room:
             return FULL, start, line, count
-        value, at = _number(buffer, at)
-        if not abs(value) < HUGE:
-            return NUMBER, start, line, count
-        if value > ROUNDING:
-            return POSITIVE, start, line, count
         for n in range(order):
             first = _skip(buffer, at)
             mixed, at = _word(buffer, first)
@@ -124,13 +111,11 @@ def read_grams(buffer, at, end, line, count, highest, vocabulary, grams):
             if slot < 0:
                 return WORD, start, line, count
             grams.words[count, n] = vocabulary.slots[slot].number
-        weight, at = _backoff(buffer, at)
-        if at < 0:
-            return FIELDS, start, line, count
-        if highest and weight != 0:
-            return BACKOFF, start, line, count
+        how, weight, at = _backoff(buffer, at, highest)
+        if how != MORE:
+            return how, start, line, count
         line += 1
-        grams.log_prob[count] = min(value, 0.0) * LN10
+        grams.log_prob[count] = value * LN10
         grams.backoff[count] = weight * LN10
         grams.line[count] = line
         count += 1
@@ -145,7 +130,7 @@ def follow(slots, context, word):
     count = len(context)
     for i in range(count):
         ahead = min(i + AHEAD, count - 1)
-        prefetch(slots, home(context[ahead], word[ahead], len(slots)))
+        prefetch(slots, home(context[ahead], word[ahead], len(slots)))  # type: ignore[call-arg]
         slot = find(slots, context[i], word[i])
         if slot < 0:
             return i
@@ -161,7 +146,7 @@ def insert(slots, first, context, word):
     count = len(word)
     for i in range(count):
         ahead = min(i + AHEAD, count - 1)
-        prefetch(slots, home(context[ahead], word[ahead], len(slots)))
+        prefetch(slots, home(context[ahead], word[ahead], len(slots)))  # type: ignore[call-arg]
         slot = -1 - find(slots, context[i], word[i])
         if slot < 0:
             return i
@@ -246,18 +231,27 @@ def _lower_special(buffer, at):
 
 
 @njit(cache=True, nogil=True)
-def _backoff(buffer, at):
-    """The back-off weight that may stand here, and where the next line begins; -1 if anything else stands
-    here.
-    """
-    at = _skip(buffer, at)
+def _log_prob(buffer, at):
+    """MORE and the logarithm that a line begins with, or what is there instead; and where it ends."""
+    if buffer[at] == _BACKSLASH:
+        return SECTION, 0.0, at
+    value, at = _number(buffer, at)
+    if not abs(value) < HUGE:
+        return NUMBER, value, at
+    return POSITIVE if value > ROUNDING else MORE, min(value, 0.0), at
+
+
+@njit(cache=True, nogil=True)
+def _backoff(buffer, at, highest):
+    """MORE and the back-off weight that may end a line, or what is wrong; and where the next line begins."""
     value = 0.0
+    at = _skip(buffer, at)
     if buffer[at] != _NEWLINE:
         value, at = _number(buffer, at)
         at = _skip(buffer, at)
     if buffer[at] != _NEWLINE or not abs(value) < HUGE:
-        return value, -1
-    return value, at + 1
+        return FIELDS, value, at
+    return BACKOFF if highest and value != 0 else MORE, value, at + 1
 
 
 @njit(cache=True, nogil=True)

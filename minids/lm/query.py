@@ -24,7 +24,7 @@ STATE = np.dtype([("backoff", np.float32), ("suffix", np.int32), ("followers", n
 _FACTOR_1 = np.uint64(0x2545F4914F6CDD1D)  # unsigned: signed products must not overflow
 _FACTOR_2 = np.uint64(0x5851F42D4C957F2D)
 _HALF = np.uint64(32)
-_AHEAD = 16  # n-grams between asking memory for a slot and looking at it
+AHEAD = 16  # n-grams between asking memory for a slot and looking at it
 
 
 class Tables(NamedTuple):
@@ -122,11 +122,11 @@ def _fill(tables, longer, context, word, log_prob, backoff):
         unigrams[i - 1].log_prob = log_prob[i]
         unigrams[i - 1].next = i if i < below and matters[i] else 0
     for i in range(longer, len(context)):
-        ahead = min(i + 2 * _AHEAD, len(context) - 1)
-        prefetch(states, np.int64(context[ahead]))
-        ahead = min(i + _AHEAD, len(context) - 1)
-        prefetch(slots, home(context[ahead], word[ahead], len(slots)))
-        prefetch(slots, home(states[context[ahead]].suffix, word[ahead], len(slots)))
+        ahead = min(i + 2 * AHEAD, len(context) - 1)
+        prefetch(states, np.int64(context[ahead]))  # type: ignore[call-arg]
+        ahead = min(i + AHEAD, len(context) - 1)
+        prefetch(slots, home(context[ahead], word[ahead], len(slots)))  # type: ignore[call-arg]
+        prefetch(slots, home(states[context[ahead]].suffix, word[ahead], len(slots)))  # type: ignore[call-arg]
         _, suffix = score(tables, states[context[i]].suffix, word[i])
         if i < below:
             states[i].suffix = suffix

@@ -9,11 +9,11 @@ from numba import njit
 
 from minids.files import atomic_write
 from minids.lm.ngram import NGram
+from minids.lm.parse import LN10
 
 BLOCK = 1 << 22  # bytes written at once
 LEVEL = 6  # of gzip
 LINE = 64  # more than a line has besides its words
-LN10 = np.log(10.0)
 _TAB, _NEWLINE, _SPACE, _MINUS, _POINT, _ZERO = b"\t\n -.0"
 
 
