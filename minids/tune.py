@@ -81,11 +81,12 @@ def tune(
     """
     if not any(text.split() for text in references):
         raise InputError("there are no words to tune on; give a manifest with texts")
+    search = BeamSearch(alphabet, lm, beam_width=beam_width)
     table: dict[Point, tuple[Score, Score]] = {}
 
     def decoded(point: Point) -> tuple[Score, Score]:
         if point not in table:
-            search = BeamSearch(alphabet, lm, *point, beam_width)
+            search.weigh(*point)
             texts = [best.text for best, *_ in search.decode_batch(log_probs, n_best=1)]
             table[point] = wer(references, texts), cer(references, texts)
             tick(1)

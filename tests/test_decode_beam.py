@@ -162,11 +162,11 @@ def test_a_language_model_mends_what_sounds_alike():
 
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 1.5])
 def test_a_name_that_no_model_knows_does_not_swallow_its_neighbour(alpha):
-    """Between "kvothe" and "said" the space is there, if weak; a rare word costs less than four letters more."""
+    """The space between them is there, if weak; a rare word costs less than four letters more."""
     alphabet = Alphabet(ENGLISH)
     log_probs = sure_of([*alphabet.encode("kvothe"), 0, *alphabet.encode("said")], len(alphabet), 0.97)
     log_probs[6] = np.log([0.6, 0.3] + [0.1 / 27] * 27)
-    lm = unigrams({"said": 0.001, "the": 0.5})
+    lm = unigrams({"said": 0.001, "umbrella": 0.5})
     assert BeamSearch(alphabet).decode(log_probs)[0].text == "kvothesaid"
     assert BeamSearch(alphabet, lm, alpha, beta=0.0).decode(log_probs)[0].text == "kvothe said"
 
@@ -281,6 +281,7 @@ def test_kth_largest_is_that_of_a_sorted_list():
     ("settings", "said"),
     [
         ({"beam_width": 0}, "a beam of 0"),
+        ({"beam_width": 10**30}, "a beam of 10+ "),
         ({"alpha": -1.0}, "alpha -1.0"),
         ({"alpha": math.nan}, "alpha nan"),
         ({"beta": INF}, "beta inf"),

@@ -53,15 +53,16 @@ class Oracle:
     """Instead of BeamSearch: utterance n has its first text where right(n, alpha, beta), else its second."""
 
     def __init__(self, monkeypatch, right, texts):
-        self.calls = []
+        self.calls, self.right, self.texts = [], right, texts
+        monkeypatch.setattr(tune_module, "BeamSearch", lambda *_, **__: self)
 
-        def search(alphabet, lm, alpha, beta, beam_width):
-            self.calls.append((alpha, beta))
-            found = [text if right(n, alpha, beta) else wrong for n, (text, wrong) in enumerate(texts)]
-            self.decode_batch = lambda log_probs, n_best: [[Hypothesis(t, 0.0, 0.0, 0.0)] for t in found]
-            return self
+    def weigh(self, alpha, beta):
+        self.calls.append((alpha, beta))
 
-        monkeypatch.setattr(tune_module, "BeamSearch", search)
+    def decode_batch(self, log_probs, n_best):
+        point = self.calls[-1]
+        found = [text if self.right(n, *point) else wrong for n, (text, wrong) in enumerate(self.texts)]
+        return [[Hypothesis(text, 0.0, 0.0, 0.0)] for text in found]
 
     def tune(self, references):
         return tune([np.zeros((1, 5))] * len(references), references, None, LETTERS)

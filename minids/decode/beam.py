@@ -17,6 +17,7 @@ from minids.lm.ngram import NGram
 from minids.ops.reference.ctc import ctc
 from minids.text import Alphabet
 
+_WIDEST = 10**7
 _SURE = 1e-3  # how far the probabilities of a frame may sum from 1
 
 
@@ -60,8 +61,8 @@ class BeamSearch:
         beam_threshold: float = 12.0,
     ):
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
-        if beam_width < 1:
-            raise InputError(f"a beam of {beam_width} finds nothing; give 1 or more")
+        if not 1 <= beam_width <= _WIDEST:
+            raise InputError(f"a beam of {beam_width} cannot be; give 1 to {_WIDEST}")
         if not (symbol_threshold >= 0 and beam_threshold >= 0):
             raise InputError("thresholds are 0 or more; math.inf switches one off")
         self.language = Language(self.alphabet, lm, lexicon)

@@ -85,7 +85,13 @@ def beam_search(
         values.beta if beta is None else beta,
         values.beam_width if beam_width is None else beam_width,
     )
-    return BeamSearch(saved.alphabet, lm if lm is None or isinstance(lm, NGram) else NGram.load(lm), *values)
+    if lm is None or isinstance(lm, NGram):
+        return BeamSearch(saved.alphabet, lm, *values)
+    loaded = NGram.load(lm)
+    try:
+        return BeamSearch(saved.alphabet, loaded, *values)
+    except InputError as error:
+        raise InputError(f"{lm}: {error}") from None
 
 
 def checksum(path: str | Path) -> int:

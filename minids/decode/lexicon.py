@@ -1,9 +1,9 @@
 """Words, spelled in a model's alphabet: which letters begin one, which end one, and what a text is worth.
 
-A word that the language model does not know is spelled, P_lm(word) = P(<unk>) / (K-1)^letters: all symbols are
-equally likely. The search charges that from the first letter on with which no known word begins, not only when
-the word ends. So an unknown word that swallows its neighbour pays for every letter it swallows, and words are not
-glued together, a common complaint about other decoders.
+A word that the language model does not know is spelled, P_lm(word) = P(<unk>) / (K-1)^letters: all symbols
+are equally likely. The search charges that from the first letter on with which no known word begins, not only
+when the word ends. So an unknown word that swallows its neighbour pays for every letter of it, and words are
+not glued together, a common complaint about other decoders.
 """
 
 import math

@@ -16,3 +16,10 @@ The rooms, in the order of the way:
     quick.py       our file, which loads in no time
     table.py       a hash table, and asking memory for things early
 """
+
+from pathlib import Path
+
+from minids.compiled import forget_stale
+
+_HERE = Path(__file__).parent
+forget_stale(_HERE, _HERE.glob("*.py"))

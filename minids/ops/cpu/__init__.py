@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from minids import text
+from minids.compiled import forget_stale
 from minids.ops import common
 from minids.ops.cpu import blas
 from minids.ops.cpu.affine import affine_backward, affine_forward
@@ -27,14 +28,4 @@ __all__ = [
     "norm",
 ]
 
-
-def _forget_stale() -> None:
-    """Numba's cache notices a change of a function's own file, not of what these three lend to the others."""
-    lenders = (common.__file__, text.__file__, blas.__file__)
-    changed = max(Path(lender).stat().st_mtime for lender in lenders)
-    for index in Path(__file__).parent.glob("__pycache__/*.nbi"):
-        if index.stat().st_mtime < changed:
-            index.unlink(missing_ok=True)
-
-
-_forget_stale()
+forget_stale(Path(__file__).parent, [Path(lender.__file__) for lender in (common, text, blas)])
