@@ -5,7 +5,6 @@ from pathlib import Path
 from minids import text
 from minids.compiled import forget_stale
 from minids.ops import common
-from minids.ops.cpu import blas
 from minids.ops.cpu.affine import affine_backward, affine_forward
 from minids.ops.cpu.birnn import birnn_backward, birnn_forward
 from minids.ops.cpu.context import context_forward
@@ -28,4 +27,5 @@ __all__ = [
     "norm",
 ]
 
-forget_stale(Path(__file__).parent, [Path(lender.__file__) for lender in (common, text, blas)])
+_HERE = Path(__file__).parent
+forget_stale(_HERE, [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)])
