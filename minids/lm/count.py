@@ -20,10 +20,8 @@ import numpy as np
 from numba import njit
 
 from minids.errors import InputError
-from minids.lm.table import grown, home, prefetch, roomy
+from minids.lm.table import AHEAD, grown, home, prefetch, roomy
 from minids.lm.words import BEGIN, END, Progress, Source, Words, blocks
-
-AHEAD = 16  # words; by then the slot of an n-gram has come from memory
 
 
 class Grams(NamedTuple):

@@ -128,7 +128,7 @@ def _all_discounts(orders: Sequence[Grams]) -> list[np.ndarray]:
     if without:
         names = ", ".join(map(str, without))
         warnings.warn(
-            f"too few n-grams of order {names} to estimate discounts; 0.5, 1 and 1.5 stand in",
+            f"too few or too even n-grams of order {names} to estimate discounts; 0.5, 1 and 1.5 stand in",
             DiscountWarning,
             2,
         )

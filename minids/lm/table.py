@@ -13,6 +13,26 @@ from numba.extending import intrinsic
 # Unsigned, as all of the hash must be: the compiler takes it that signed products never overflow.
 _FACTOR_1 = np.uint64(0x2545F4914F6CDD1D)
 _FACTOR_2 = np.uint64(0x5851F42D4C957F2D)
+AHEAD = 16  # keys; by then the slot of one has come from memory
+
+
+@intrinsic
+def prefetch(typing, array, index):
+    """Have array[index] brought from memory while the processor does something else."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        call = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
+            "llvm.prefetch.p0i8",
+        )
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(call, [place, *(number(n) for n in (1, 3, 1))])  # to write, to keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), generate
 
 
 def grown(array: np.ndarray, size: int) -> np.ndarray:
@@ -39,6 +59,8 @@ def roomy(table: np.ndarray, keys: np.ndarray, used: int, most: int) -> np.ndarr
 @njit(cache=True, nogil=True)
 def _fill(table, keys):
     for number in range(len(keys)):
+        if number + AHEAD < len(keys):
+            prefetch(table, home(keys[number + AHEAD], table)[0])  # type: ignore[call-arg]
         slot, tag = home(keys[number], table)
         while table[slot] != 0:
             slot = (slot + 1) & (len(table) - 1)
@@ -51,22 +73,3 @@ def home(key, table):
     mixed = np.uint64(key) * _FACTOR_1
     mixed = (mixed ^ (mixed >> np.uint64(32))) * _FACTOR_2
     return np.int64(mixed & np.uint64(len(table) - 1)), np.int64(mixed >> np.uint64(33))
-
-
-@intrinsic
-def prefetch(typing, array, index):
-    """Have array[index] brought from memory while the processor does something else."""
-
-    def generate(context, builder, signature, arguments):
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        call = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
-            "llvm.prefetch.p0i8",
-        )
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(call, [place, *(number(n) for n in (1, 3, 1))])  # to write, to keep, data
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64), generate
