@@ -1,10 +1,10 @@
-"""One decoder with one setting, in the interpreter that has it; `benchmarks.decoding` runs several and lets them
-take turns.
+"""One decoder with one setting, in the interpreter that has it; `benchmarks.decoding` lets several take turns.
 
     python decoders.py NAME POSTERIORS.npz LM.arpa '{"beam_width": 100, ...}'
 
-It prints a line when it is ready, and for every line it reads decodes all utterances once and prints
-{"seconds", "memory_mb", "texts"}. Peers need none of our packages here, and no newer NumPy than they allow.
+It prints a line when it is ready, and for every line it reads decodes all utterances once and prints {"seconds",
+"memory_mb", "texts"}. "utterances" in the settings takes the first so many, "copies" makes each so many times as
+long. Peers need none of our packages here, and no newer NumPy than they allow.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def minids(symbols, arpa, beam_width, pruned, alpha, beta, closed=False):
-    """Ours, with its usual thresholds or none. `closed`: the language model's words alone, as flashlight has it."""
+    """Ours, with its usual thresholds or none. `closed`: the model's words alone, as flashlight has it."""
     from math import inf
 
     from minids import BeamSearch, NGram
@@ -37,7 +37,11 @@ def pyctcdecode(symbols, arpa, beam_width, pruned, alpha, beta):
 
 
 def flashlight(symbols, arpa, beam_width, pruned, alpha, beta):
-    """Its lexicon decoder, 8 symbols a frame and a threshold of 25, or all and none. Its LM counts in log10."""
+    """Its lexicon decoder, 8 symbols a frame and a threshold of 25, or all and none.
+
+    Its words end in a space, so each utterance gets a frame more, in which the space is certain. Its language
+    model counts in log10.
+    """
     from flashlight.lib.text import decoder as fl
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
@@ -70,7 +74,11 @@ def flashlight(symbols, arpa, beam_width, pruned, alpha, beta):
         options, trie, lm, number[" "], 0, dictionary.get_index("<unk>"), transitions, False
     )
 
+    ending = np.full((1, len(symbols) + 1), -30, np.float32)
+    ending[0, number[" "]] = 0
+
     def decode(log_probs):
+        log_probs = np.concatenate([log_probs, ending])
         best = decoder.decode(log_probs.ctypes.data, *log_probs.shape)[0]
         return " ".join(dictionary.get_entry(word) for word in best.words if word >= 0)
 
@@ -102,7 +110,8 @@ def main():
         symbols = [str(symbol) for symbol in file["alphabet"]][1:]
         log_probs = [np.ascontiguousarray(file[key]) for key in sorted(file) if key.startswith("lp")]
     settings = json.loads(settings)
-    log_probs = log_probs[: settings.pop("utterances", None)]
+    copies = settings.pop("copies", 1)
+    log_probs = [np.tile(each, (copies, 1)) for each in log_probs[: settings.pop("utterances", None)]]
     decode = globals()[name](symbols, arpa, **settings)
     decode(log_probs[0])
     print("ready", flush=True)

@@ -1,4 +1,4 @@
-"""The proofs behind `minids check`: every gradient, CTC, and the backends, against an independent truth.
+"""The proofs behind `minids check`: gradients, CTC, backends, search and words, each against another truth.
 
 A gradient is compared with central differences of a scalar L in float64,
 
@@ -8,6 +8,7 @@ for every entry of every parameter. The sizes are small, the activations spread 
 and 20.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -24,6 +25,8 @@ GRADIENT_OPERATION = 1e-7  # float64: h = 1e-5 leaves h² ~ 1e-10 of truncation,
 GRADIENT_NETWORK = 1e-5  # the same, through eight layers and a recurrence
 CTC_ENUMERATION = 1e-12  # float64, log space against the sum over all alignments: some hundred additions
 PADDING_REFERENCE = 1e-12  # float64: only the order of additions differs
+SEARCH = 1e-9  # float64: sums of some hundred terms, in another order and as logarithms
+LANGUAGE = 1e-5  # a model's logarithms are float32; a probability is a handful of them
 CPU_VALUES = 2e-5  # float32 has 6e-8; some hundred additions in another order, through eight layers
 CPU_GRADIENTS = 2e-4  # and back through them, over all frames
 
@@ -73,6 +76,8 @@ def all_checks() -> Iterator[Check]:
     yield from check_enumeration()
     yield from check_padding()
     yield from check_backend("cpu")
+    yield from check_search()
+    yield from check_language_model()
 
 
 def check_affine() -> Iterator[Check]:
@@ -206,6 +211,46 @@ def check_backend(backend: str) -> Iterator[Check]:
             model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.01, 0.9, scale)
     error = relative_error(other.ops.arrays.to_host(other.flat_params), truth.flat_params)
     yield Check(f"{backend} against reference: weights after ten steps", error, CPU_GRADIENTS)
+
+
+def check_search() -> Iterator[Check]:
+    """Beam search with room for everything against CTC: each text's probability, and that all sum to 1."""
+    from minids.decode.beam import BeamSearch
+
+    rng, worst, worst_total = np.random.default_rng(6), 0.0, 0.0
+    search = BeamSearch("ab ", beam_width=10**6, symbol_threshold=np.inf, beam_threshold=np.inf)
+    for T in range(1, 7):
+        log_probs = ops.load("reference").log_softmax_forward(2 * rng.normal(size=(T, 1, 4)))[:, 0]
+        found = search.decode(log_probs, n_best=10**6)
+        for text, _, log_prob, _ in found:
+            worst = max(worst, abs(log_prob - search.score(log_probs, text).log_prob))
+        worst_total = max(worst_total, abs(sum(np.exp(each.log_prob) for each in found) - 1))
+    yield Check("beam search, every text against ctc", worst, SEARCH)
+    yield Check("beam search, all texts' probabilities sum to 1", worst_total, SEARCH)
+
+
+def check_language_model() -> Iterator[Check]:
+    """Kneser-Ney smoothing against its plain text, for every word after every history; their total."""
+    from minids.lm.kneser_ney import DiscountWarning
+    from minids.lm.ngram import NGram
+    from minids.lm.plain import PlainNGram
+
+    lines = ["a b a c", "b a", "c a b a", "a c c", "b", "a b b a", "c b a a"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DiscountWarning)  # so few words have no discounts of their own
+        model, plain = NGram.train(lines, order=3), PlainNGram(lines, order=3)
+    worst, worst_total = 0.0, 0.0
+    for history in product("abc", repeat=2):
+        before = model.log_prob(history, bos=False, eos=False)
+        total = 0.0
+        for word in ["a", "b", "c", "<unk>", "</s>"]:
+            log_prob = model.log_prob([*history, word] if word != "</s>" else history, False, word == "</s>")
+            probability = np.exp(log_prob - before)
+            worst = max(worst, abs(probability - plain.probability(word, history)))
+            total += probability
+        worst_total = max(worst_total, abs(total - 1))
+    yield Check("language model, fast against plain", worst, LANGUAGE)
+    yield Check("language model, the words after a history sum to 1", worst_total, LANGUAGE)
 
 
 def _small_network(backend: str, dtype: str, hidden: int = 7):

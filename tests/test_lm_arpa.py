@@ -283,5 +283,5 @@ def test_kenlm_reads_what_is_written(tmp_path):
     write_arpa(tmp_path / "ours.arpa", read_arpa(DATA / "lmplz_pruned.arpa"))
     theirs = kenlm.Model(str(DATA / "lmplz_pruned.arpa"))
     ours = kenlm.Model(str(tmp_path / "ours.arpa"))
-    for line in (DATA / "text.txt").read_text().splitlines():
+    for line in (DATA / "heldout.txt").read_text().splitlines():
         assert ours.score(line) == pytest.approx(theirs.score(line), abs=1e-5)
