@@ -1,10 +1,10 @@
-"""One decoder with one setting, in the interpreter that has it; `benchmarks.decoding` lets several take turns.
+"""One decoder with one setting, in the interpreter that has it; `benchmarks.decoding` has several take turns.
 
     python decoders.py NAME POSTERIORS.npz LM.arpa '{"beam_width": 100, ...}'
 
-It prints a line when it is ready, and for every line it reads decodes all utterances once and prints {"seconds",
-"memory_mb", "texts"}. "utterances" in the settings takes the first so many, "copies" makes each so many times as
-long. Peers need none of our packages here, and no newer NumPy than they allow.
+It prints a line when it is ready, and for every line it reads decodes all utterances once and prints their
+{"seconds", "memory_mb", "texts"}. In the settings "utterances" takes the first so many, "copies" makes each
+so many times as long. Peers need none of our packages here, and no newer NumPy than they allow.
 """
 
 import json

@@ -2,10 +2,10 @@
 
     python -m benchmarks.decoding posteriors.npz lm.arpa --peers peers/bin/python
 
-`lm.arpa`: `minids lm train english.txt --order 3 --out lm.arpa` (plain ARPA, which all read). The peers have an
-interpreter of their own (`--peers`; pyctcdecode wants numpy < 2), without it minids is timed alone. All get the
-same posteriors, ARPA file, alpha and beta (pyctcdecode's defaults), and give the best text of each utterance.
-`decoders.py` says how each is called.
+`lm.arpa`: `minids lm train english.txt --order 3 --out lm.arpa` (plain ARPA, which all read). The peers have
+an interpreter of their own (`--peers`; pyctcdecode wants numpy < 2); without it minids runs alone. All get
+the same posteriors, ARPA file, alpha and beta (pyctcdecode's defaults), and give the best text of each
+utterance. `decoders.py` says how each is called.
 """
 
 import argparse
@@ -99,8 +99,9 @@ def duel(title: str, pruned: bool, group: list, arguments, frames: list[int], re
         }
         error = "" if row["wer"] is None else f"{row['wer']:.2%}"
         print(
-            f"{title:14} {decoder.label:14} {decoder.beam:5} {n:4} x {copies:2}"
-            f" {row['frames_per_second']:9.0f} frames/s  WER {error:>6} {decoder.memory_mb:6.0f} MB  minids x {row['minids_times_as_fast']:.1f}",
+            f"{title:14} {decoder.label:14} {decoder.beam:5} {n:4} x {copies:2}",
+            f"{row['frames_per_second']:9.0f} frames/s  WER {error:>6} {decoder.memory_mb:6.0f} MB",
+            f" minids x {row['minids_times_as_fast']:.1f}",
             flush=True,
         )
         rows.append(row)

@@ -1,5 +1,6 @@
 """The model that ships is what its card says."""
 
+import gzip
 import os
 import re
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from minids.corpus.manifest import read_manifest
+from minids.lm.kneser_ney import DiscountWarning
+from minids.lm.ngram import NGram
 from minids.recognize import Recognizer
 from minids.score import Evaluation
 from minids.text import Alphabet
@@ -24,13 +27,25 @@ def test_the_card_tells_the_size():
     assert SHIPPED.stat().st_size < 3_000_000
 
 
-def test_the_card_tells_the_word_error_rate():
+@pytest.mark.parametrize(("nth", "lm"), [(0, None), (1, "none")])
+def test_the_card_tells_the_word_error_rate(nth, lm):
     test = DATA / "an4" / "test.jsonl"
     if not test.exists():
         pytest.skip("no real speech here; set MINIDS_DATA to its folder")
-    rows, skipped = Recognizer.load().recognise(read_manifest(test))
-    told = re.search(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)
+    rows, skipped = Recognizer.load(lm=lm).recognise(read_manifest(test))
+    told = re.findall(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)[nth]
     assert not skipped
     assert 100 * Evaluation(rows).wer.rate == pytest.approx(
-        float(told[1]), abs=0.5
+        float(told), abs=0.5
     )  # other CPUs, other roundings
+
+
+def test_the_language_model_is_that_of_the_training_texts(tmp_path):
+    train = DATA / "an4" / "train.jsonl"
+    if not train.exists():
+        pytest.skip("no real speech here; set MINIDS_DATA to its folder")
+    with pytest.warns(DiscountWarning):
+        NGram.train(train, order=3).save(tmp_path / "an4.arpa")
+    assert (tmp_path / "an4.arpa").read_bytes() == gzip.decompress(
+        (SHIPPED.parent / "an4.arpa.gz").read_bytes()
+    )
