@@ -70,6 +70,7 @@ class Recognizer:
         alpha: float | None = None,
         beta: float | None = None,
         beam_width: int | None = None,
+        pruning: bool = True,
         backend: str = "cpu",
     ) -> "Recognizer":
         """A model (None: the one that ships) and its beam search.
@@ -77,14 +78,15 @@ class Recognizer:
         `lm`: a file or an NGram; None: what was tuned and kept with the model; "none": no language model.
         alpha, beta and beam_width: None for those that were tuned with this language model,
         else those of `minids.decode.kept.Weighing`.
-        Without a language model, beta and beam_width, decoding is greedy.
+        Without a language model, beta and beam_width, decoding is greedy. `pruning`: whether the search
+        passes over symbols and prefixes that are unlikely.
 
         Raises InputError naming the file when one is missing, truncated or foreign, and when the language
         model that was tuned with is gone or changed.
         """
         path = SHIPPED if path is None else Path(path)
         saved = load_weights(path, backend)
-        return cls(saved, beam_search(saved, path, lm, alpha, beta, beam_width))
+        return cls(saved, beam_search(saved, path, lm, alpha, beta, beam_width, pruning))
 
     @property
     def hop(self) -> float:

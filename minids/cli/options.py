@@ -17,11 +17,18 @@ _SEARCH = (
     click.option("--alpha", type=float, help="The language model's weight.  [default: as tuned, or 0.5]"),
     click.option("--beta", type=float, help="What a word is worth.  [default: as tuned, or 1]"),
     click.option("--beam-width", type=int, help="How many prefixes to follow.  [default: as tuned, or 500]"),
+    click.option(
+        "--no-pruning",
+        "pruning",
+        flag_value=False,
+        default=True,
+        help="Follow unlikely symbols and prefixes, too: slower, finds a little more.",
+    ),
 )
 
 
 def search(command: Callable) -> Callable:
-    """Adds --lm, --alpha, --beta and --beam-width."""
+    """Adds --lm, --alpha, --beta, --beam-width and --no-pruning."""
     for option in reversed(_SEARCH):
         command = option(command)
     return command

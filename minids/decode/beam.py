@@ -77,8 +77,10 @@ class BeamSearch:
         if not (alpha >= 0 and math.isfinite(alpha) and math.isfinite(beta)):
             raise InputError(f"alpha {alpha} and beta {beta} must be finite numbers, alpha at least 0")
         self.alpha, self.beta = float(alpha), float(beta)
+
+    def _rules(self) -> Rules:
         language = self.language
-        self._rules = Rules(
+        return Rules(
             (CLOSED if language.closed else WORDS) if language.by_words else OPEN,
             language.space,
             self.alpha,
@@ -96,9 +98,9 @@ class BeamSearch:
         """
         y = self._probabilities(log_probs)
         width = min(self.beam_width, _most_texts(len(y), len(self.alphabet), self.beam_width))
-        beam, nodes = search(y, self._rules, self._tables, self._trie, width)
+        beam, nodes = search(y, self._rules(), self._tables, self._trie, width)
         scores, log_prob, lm, labels, lengths = ranked(
-            beam, nodes, self._rules, self._tables, self._trie, n_best
+            beam, nodes, self._rules(), self._tables, self._trie, n_best
         )
         texts = [self.alphabet.decode(row[:n]) for row, n in zip(labels, lengths, strict=True)]
         found = list(map(Hypothesis, texts, scores.tolist(), log_prob.tolist(), lm.tolist()))

@@ -80,7 +80,7 @@ class SearchReport:
         cut = f"; {self.in_pieces} in several pieces, not examined" if self.in_pieces else ""
         return (
             f"beam {search.beam_width}, alpha {search.alpha:g}, beta {search.beta:g}\n"
-            f"search errors: {self.search_errors} (a wider beam would help)\n"
+            f"search errors: {self.search_errors} (no pruning, or a wider beam, would help)\n"
             f"model errors: {self.model_errors} (the wrong text is worth more than the right one){cut}\n"
             f"oracle WER, the best of {self.n_best} texts each: {self.oracle}"
         )

@@ -4,6 +4,7 @@ The way to the language model is told from the model's folder, so that a folder 
 checksum tells whether it is still the same: weights tuned for another are wrong, and nothing would show it.
 """
 
+import math
 import os
 import zlib
 from pathlib import Path
@@ -57,6 +58,7 @@ def beam_search(
     alpha: float | None = None,
     beta: float | None = None,
     beam_width: int | None = None,
+    pruning: bool = True,
 ) -> BeamSearch | None:
     """The search that goes with the model in the file `model`; None for greedy decoding.
 
@@ -85,13 +87,12 @@ def beam_search(
         values.beta if beta is None else beta,
         values.beam_width if beam_width is None else beam_width,
     )
-    if lm is None or isinstance(lm, NGram):
-        return BeamSearch(saved.alphabet, lm, *values)
-    loaded = NGram.load(lm)
-    try:
-        return BeamSearch(saved.alphabet, loaded, *values)
-    except InputError as error:
-        raise InputError(f"{lm}: {error}") from None
+    search = BeamSearch(
+        saved.alphabet, lm if lm is None or isinstance(lm, NGram) else NGram.load(lm), *values
+    )
+    if not pruning:
+        search.symbol_threshold = search.beam_threshold = math.inf
+    return search
 
 
 def checksum(path: str | Path) -> int:

@@ -70,18 +70,18 @@ class Language:
         self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # none: a text is one word
         self.letter_cost = math.log(len(alphabet.symbols)) if lm is not None else 0.0
         self.words: dict[tuple[int, ...], int] = {}
-        example = ""
+        name, example = "", ""
         if lm is not None:
             likeliest = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
             self.words = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
-            example = lm.words[-1]
+            name, example = lm.name, lm.words[-1]
         if lexicon is not None:
             lexicon = list(lexicon)
             self.words = {w: self.words.get(w, UNKNOWN) for w in spell(((w, 0) for w in lexicon), alphabet)}
-            example = lexicon[0] if lexicon else ""
+            name, example = "the lexicon", lexicon[0] if lexicon else ""
         if self.by_words and not self.words:
             raise InputError(
-                f"no word of the {'lexicon' if self.closed else 'language model'} (such as {example!r}) can"
+                f"no word of {name} (such as {example!r}) can"
                 f" be written with the symbols {''.join(alphabet.symbols)!r}; make one of text in these"
             )
 

@@ -70,6 +70,7 @@ class NGram:
         self.word = word
         self.log_probs = log_prob
         self.backoff = backoff
+        self.name = "the language model"  # in messages; its file once it was loaded from one
 
     @classmethod
     def train(
@@ -97,7 +98,9 @@ class NGram:
         """
         from minids.lm import arpa, quick
 
-        return quick.read_quick(path) if quick.is_quick(path) else arpa.read_arpa(path)
+        model = quick.read_quick(path) if quick.is_quick(path) else arpa.read_arpa(path)
+        model.name = str(path)
+        return model
 
     def save(self, path: str | Path) -> None:
         """Write the model whole or not at all. A name that ends in `.arpa` or `.arpa.gz` gives the form that
