@@ -18,7 +18,7 @@ class Alphabet:
     """
 
     def __init__(self, symbols: str | Sequence[str] = ENGLISH):
-        self.symbols = tuple(unicodedata.normalize("NFC", s) for s in _units(symbols))
+        self.symbols = tuple(unicodedata.normalize("NFC", s) for s in units(symbols))
         self._index = {s: k for k, s in enumerate(self.symbols, start=1)}
         if not self.symbols or "" in self._index:
             raise ValueError("the alphabet has no symbols, or an empty one")
@@ -43,12 +43,12 @@ class Alphabet:
 
     def missing(self, text: str) -> list[str]:
         """The characters of a text that the alphabet lacks, each once, in order of appearance."""
-        return [u for u in dict.fromkeys(_units(unicodedata.normalize("NFC", text))) if u not in self._index]
+        return [u for u in dict.fromkeys(units(unicodedata.normalize("NFC", text))) if u not in self._index]
 
     def encode(self, text: str) -> np.ndarray:
         """Text -> indices (U,) int32. Raises ValueError naming a character that the alphabet lacks."""
         try:
-            return np.array([self._index[u] for u in _units(unicodedata.normalize("NFC", text))], np.int32)
+            return np.array([self._index[u] for u in units(unicodedata.normalize("NFC", text))], np.int32)
         except KeyError as error:
             raise ValueError(
                 f"the alphabet has no {error.args[0]!r} (U+{ord(error.args[0][0]):04X})"
@@ -59,7 +59,7 @@ class Alphabet:
         return "".join(self.symbols[k - 1] for k in indices)
 
 
-def _units(text: str | Sequence[str]) -> list[str]:
+def units(text: str | Sequence[str]) -> list[str]:
     """A string as its characters, each with the combining marks that NFC could not fold into it."""
     if not isinstance(text, str):
         return list(text)
@@ -79,7 +79,7 @@ def normalise(text: str, alphabet: Alphabet) -> str:
     model to drop it too.
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(u if u in alphabet else _lower(u, alphabet) for u in _units(text))
+    return "".join(u if u in alphabet else _lower(u, alphabet) for u in units(text))
 
 
 def _lower(unit: str, alphabet: Alphabet) -> str:

@@ -68,6 +68,18 @@ def test_a_limited_vocabulary(minids, given):
     assert ("zebra" in words) == (given == "words.txt")
 
 
+def test_a_text_letter_by_letter(minids):
+    Path("t.txt").write_text("Ab é\nab ?\n\nba\n", encoding="utf-8")
+    arguments = ("t.txt", "--characters", "--alphabet", "abé ")
+    code, _, err = minids("train", *arguments, "--order", 2, "--out", "m.arpa")
+    assert code == 0
+    assert "1 lines left out" in err
+    model = NGram.load("m.arpa")
+    assert model.words[3:] == ["a", "b", "|", "é"]
+    found = json.loads(minids("perplexity", "m.arpa", *arguments, "--json")[1])
+    assert (found["words"], found["oov"], found["sentences"]) == (6, 0, 2)
+
+
 def test_a_text_as_the_alphabet_has_it(minids):
     Path("t.txt").write_text("The House.\nThe house\nA house\n")
     code, _, err = minids("train", "t.txt", "--order", 1, "--out", "m.arpa")

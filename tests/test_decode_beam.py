@@ -121,7 +121,14 @@ def test_the_plain_search_agrees(seed):
     """Every text of the last beam and its three numbers: any model, lexicon, width and thresholds."""
     rng = np.random.default_rng(seed)
     log_probs = random_log_probs(rng, int(rng.integers(0, 14)), 4)
-    lm = random_lm(rng) if rng.random() < 0.7 else None
+    kinds = [
+        None,
+        random_lm(rng),
+        random_lm(rng),
+        random_lm(rng, ["a", "|", "b"]),
+        random_lm(rng, ["|", "b"]),
+    ]
+    lm = kinds[rng.integers(len(kinds))]
     lexicon = [None, ["a", "ab", "ba"], ["ab", "b", "bbb"]][rng.integers(3)]
     alpha, beta = float(rng.choice([0, 0.5, 1.7])), float(rng.choice([0, 1.5, -1]))
     width = int(rng.integers(1, 30))
@@ -194,6 +201,17 @@ def test_a_lexicon_without_a_way_out_gives_its_whole_words():
         impossible = np.log(np.eye(4)[[2, 3, 1, 2]])
     assert BeamSearch(LETTERS, lexicon=["a", "abb"]).decode(log_probs)[0].text == "a"
     assert BeamSearch(LETTERS, lexicon=["a", "abb"]).decode(impossible) == [("", -INF, -INF, 0.0)]
+
+
+def test_a_model_of_characters_judges_every_symbol():
+    rng = np.random.default_rng(9)
+    lm = random_lm(rng, ["a", "b", "|"])
+    for hypothesis in BeamSearch(LETTERS, lm, alpha=0.7, beta=0.4).decode(random_log_probs(rng, 30, 4)):
+        expected = lm.log_prob(" ".join(hypothesis.text.replace(" ", "|")))
+        assert hypothesis.lm_log_prob == pytest.approx(expected, abs=BEAM_SCORE)
+        words = len(hypothesis.text.split())
+        parts = hypothesis.log_prob + 0.7 * expected + 0.4 * words
+        assert hypothesis.score == pytest.approx(parts, abs=BEAM_SCORE)
 
 
 def test_an_upper_case_model_serves_a_lower_case_alphabet():

@@ -15,7 +15,7 @@ from minids.errors import InputError
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
-    from minids.lm.spelling import Spelt
+    from minids.lm.spelling import Characters, Spelt
 
 _TEXTS = click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TEXT...")
 _OUT = click.option(
@@ -32,6 +32,7 @@ _SPELLING = (
         help="Spell TEXT in these characters: small letters where only they are known; lines with others are"
         " left out.",
     ),
+    click.option("--characters", is_flag=True, help="Characters instead of words; the space becomes |."),
 )
 
 
@@ -93,6 +94,7 @@ def train(
     vocabulary: str | None,
     model: Path | None,
     alphabet: str | None,
+    characters: bool,
     as_json: bool,
 ) -> None:
     """Learn a model from TEXT, with interpolated modified Kneser-Ney smoothing.
@@ -112,7 +114,7 @@ def train(
         int(vocabulary) if vocabulary and vocabulary.isdigit() else Path(vocabulary) if vocabulary else None
     )
     announce_compilation()
-    source = _source(texts, model, alphabet)
+    source = _source(texts, model, alphabet, characters)
     with _progress() as update:
         learnt = NGram.train(source, order, thresholds, words, update)
     _tell_of(source)
@@ -128,7 +130,12 @@ def train(
 @_spelling
 @_JSON
 def perplexity(
-    lm: Path, texts: tuple[Path, ...], model: Path | None, alphabet: str | None, as_json: bool
+    lm: Path,
+    texts: tuple[Path, ...],
+    model: Path | None,
+    alphabet: str | None,
+    characters: bool,
+    as_json: bool,
 ) -> None:
     """How well the model LM foretells TEXT: among how many words, as it were, it has to choose.
 
@@ -141,7 +148,7 @@ def perplexity(
     from minids.lm.ngram import NGram
 
     announce_compilation()
-    source = _source(texts, model, alphabet)
+    source = _source(texts, model, alphabet, characters)
     with _progress() as update:
         found = NGram.load(lm).perplexity(source, update)
     _tell_of(source)
@@ -180,8 +187,17 @@ def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
     _report(out, small, as_json)
 
 
-def _source(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
-    """The texts as they are, or as an alphabet spells them."""
+def _source(
+    texts: tuple[Path, ...], model: Path | None, symbols: str | None, characters: bool
+) -> "tuple[Path, ...] | Spelt | Characters":
+    """The texts as they are, or as an alphabet spells them; by words or by characters."""
+    from minids.lm.spelling import Characters
+
+    source = _spelt(texts, model, symbols)
+    return Characters(source) if characters else source
+
+
+def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
     from minids.lm.spelling import Spelt
     from minids.text import Alphabet
 
@@ -199,9 +215,12 @@ def _source(texts: tuple[Path, ...], model: Path | None, symbols: str | None) ->
         raise InputError(f"--alphabet: {error}; name each character once") from error
 
 
-def _tell_of(source: "tuple[Path, ...] | Spelt") -> None:
+def _tell_of(source: "tuple[Path, ...] | Spelt | Characters") -> None:
     """The lines that an alphabet could not spell."""
-    if not isinstance(source, tuple) and source.skipped:
+    from minids.lm.spelling import Spelt
+
+    source = getattr(source, "source", source)
+    if isinstance(source, Spelt) and source.skipped:
         reasons = ", ".join(f"{c!r} in {n:,}" for c, n in source.missing.most_common(5))
         note(f"{source.skipped:,} lines left out, whose characters the alphabet lacks: {reasons}")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minids.decode.entry import CLOSED, OPEN, WORDS, Rules
+from minids.decode.entry import CHARACTERS, CLOSED, OPEN, WORDS, Rules
 from minids.decode.lexicon import Language, Trie, build_trie
 from minids.decode.ranked import ranked
 from minids.decode.search import search
@@ -45,7 +45,8 @@ class BeamSearch:
     symbol_threshold  a frame's symbols under exp(-this) of its likeliest are passed over; math.inf: none is
     beam_threshold    prefixes under exp(-this) of the likeliest are dropped; math.inf: none is
 
-    With a model or a lexicon the alphabet's space ends a word: texts have single spaces, none at their ends.
+    With a model of words or a lexicon the alphabet's space ends a word: texts have single spaces, none at
+    their ends. A model of characters (`minids lm train --characters`) knows no words and judges every symbol.
     Raises InputError when the values make no sense, or the words cannot be written with the symbols.
     """
 
@@ -80,8 +81,9 @@ class BeamSearch:
 
     def _rules(self) -> Rules:
         language = self.language
+        mode = CLOSED if language.closed else WORDS if language.by_words else OPEN
         return Rules(
-            (CLOSED if language.closed else WORDS) if language.by_words else OPEN,
+            CHARACTERS if language.by_characters else mode,
             language.space,
             self.alpha,
             self.beta,

@@ -10,7 +10,7 @@ from minids.decode.lexicon import END, UNKNOWN
 from minids.lm.query import score
 from minids.text import BLANK
 
-OPEN, WORDS, CLOSED = 0, 1, 2  # all texts; known and unknown words; a lexicon's words alone
+OPEN, CHARACTERS, WORDS, CLOSED = range(4)  # all texts; all, by a model of characters; of words; a lexicon's
 
 ENTRY = np.dtype(
     [
@@ -80,7 +80,11 @@ def extend(entry, symbol, blank, letter, rules, tables, trie):
     entry.log_prob += math.log(mass)
     entry.blank, entry.letter, entry.row = blank / mass, letter / mass, -1
     lm, words = 0.0, 0
-    if symbol == rules.space:
+    if rules.mode == CHARACTERS:
+        lm, entry.state = character(entry, symbol, rules, tables, trie)
+        words = int(symbol == rules.space and entry.letters > 0)
+        entry.letters = 0 if symbol == rules.space else entry.letters + 1
+    elif symbol == rules.space:
         state = entry.state
         if entry.letters > 0:
             lm, words, state = ending(entry, rules, tables, trie), 1, entry.after
@@ -98,6 +102,21 @@ def extend(entry, symbol, blank, letter, rules, tables, trie):
     entry.words += words
     entry.worth += rules.alpha * lm + rules.beta * words
     entry.last = symbol
+
+
+@njit(cache=True)
+def character(entry, symbol, rules, tables, trie):
+    """log p(symbol|state), and the state behind it."""
+    child = find_child(trie, 0, symbol)
+    log_prob, state = score(tables, entry.state, trie.word[child] if child >= 0 else UNKNOWN)
+    return log_prob - (rules.letter_cost if child < 0 else 0.0), state
+
+
+@njit(cache=True)
+def character_gain(entry, symbol, rules, tables, trie):
+    """exp(α lm + β words) that a symbol adds."""
+    gain = rules.alpha * character(entry, symbol, rules, tables, trie)[0]
+    return math.exp(gain + rules.beta if symbol == rules.space and entry.letters > 0 else gain)
 
 
 @njit(cache=True)
@@ -141,7 +160,7 @@ def space_gain(entry, rules, tables, trie):
 def end(entry, in_word, rules, tables, trie):
     """log P_lm of an entry's text with its end, and its score; `in_word`: its last letters are a word."""
     last, state = 0.0, entry.state
-    if in_word:
+    if in_word and rules.mode != CHARACTERS:
         last, state = ending(entry, rules, tables, trie), entry.after
     if last == -math.inf:
         return last, last

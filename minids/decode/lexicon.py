@@ -16,6 +16,7 @@ import numpy as np
 
 from minids.errors import InputError
 from minids.lm.query import score
+from minids.lm.spelling import SPACE
 from minids.text import BLANK, Alphabet, normalise
 
 if TYPE_CHECKING:
@@ -61,8 +62,10 @@ def build_trie(spellings: dict[tuple[int, ...], int], characters: int) -> Trie:
 class Language:
     """Which texts are allowed, and how likely their words are.
 
-    With a language model or a lexicon a space ends a word, so no text begins with one and none follows
-    another; a lexicon allows its own words alone. With neither every text is allowed.
+    With a model of words or a lexicon a space ends a word, so no text begins with one and none follows
+    another; a lexicon allows its own words alone. With neither every text is allowed. A model whose words are
+    single symbols, one of them `SPACE` if the alphabet has a space, is one of characters: it judges every
+    symbol at once, and allows every text.
     """
 
     def __init__(self, alphabet: Alphabet, lm: "NGram | None" = None, lexicon: Iterable[str] | None = None):
@@ -70,16 +73,21 @@ class Language:
         self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # none: a text is one word
         self.letter_cost = math.log(len(alphabet.symbols)) if lm is not None else 0.0
         self.words: dict[tuple[int, ...], int] = {}
-        name, example = "", ""
+        self.by_characters, name, example = False, "", ""
         if lm is not None:
             likeliest = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
             self.words = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
+            single = all(len(word) == 1 for word in self.words)
+            if single and lexicon is None and (SPACE in lm.words or self.space == BLANK):
+                self.by_characters = True
+                if SPACE in lm.words and self.space != BLANK:
+                    self.words[self.space,] = lm.words.index(SPACE)
             name, example = lm.name, lm.words[-1]
         if lexicon is not None:
             lexicon = list(lexicon)
             self.words = {w: self.words.get(w, UNKNOWN) for w in spell(((w, 0) for w in lexicon), alphabet)}
             name, example = "the lexicon", lexicon[0] if lexicon else ""
-        if self.by_words and not self.words:
+        if (lm is not None or self.closed) and not self.words:
             raise InputError(
                 f"no word of {name} (such as {example!r}) can"
                 f" be written with the symbols {''.join(alphabet.symbols)!r}; make one of text in these"
@@ -87,8 +95,8 @@ class Language:
 
     @property
     def by_words(self) -> bool:
-        """Whether the words of a text matter, beside their number."""
-        return self.lm is not None or self.closed
+        """Whether the words of a text matter, beside their number and characters."""
+        return self.closed or (self.lm is not None and not self.by_characters)
 
     @cached_property
     def beginnings(self) -> set[tuple[int, ...]]:
@@ -120,7 +128,7 @@ class Language:
         return not self.closed or not part or part in self.words
 
     def worth(self, labels: Sequence[int], finished: bool = False) -> tuple[float, int]:
-        """log P_lm and the number of words of a text, whole words alone; 0 without a language model.
+        """log P_lm (0 without a model) of a text's whole words, or characters, and the number of its words.
 
         Of a part of a word nothing is known yet, unless no known word begins so: that will be an unknown one.
         `finished`: the text is at its end, its last letters are a word, and </s> follows.
@@ -131,10 +139,10 @@ class Language:
         if self.lm is None:
             return 0.0, len(words)
         log_prob, state = 0.0, self.lm.tables.begin
-        for word in words:
+        for word in [(c,) for c in labels] if self.by_characters else words:
             more, state = self._word(state, word)
             log_prob += more
-        if part not in self.beginnings:
+        if self.by_words and part not in self.beginnings:
             log_prob += self._word(state, part)[0]
         if finished:
             log_prob += score(self.lm.tables, state, END)[0]

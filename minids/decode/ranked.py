@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numba import njit
 
-from minids.decode.entry import OPEN, end
+from minids.decode.entry import WORDS, end
 from minids.decode.tree import depth, place_of_parent, write_labels
 from minids.text import BLANK
 
@@ -20,7 +20,7 @@ def ranked(beam, nodes, rules, tables, trie, n_best):
     n = len(beam)
     lm, scores, cut = np.empty(n), np.empty(n), np.zeros(n, np.int32)
     for i in range(n):
-        if rules.mode != OPEN and rules.space != BLANK and beam[i].last == rules.space:
+        if rules.mode >= WORDS and rules.space != BLANK and beam[i].last == rules.space:
             cut[i] = 1
             parent = place_of_parent(beam[i], nodes)
             if parent >= 0:

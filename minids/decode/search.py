@@ -17,7 +17,19 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.decode.entry import ENTRY, OPEN, WORDS, begin, extend, find_child, hold, space_gain, unknown
+from minids.decode.entry import (
+    CHARACTERS,
+    ENTRY,
+    OPEN,
+    WORDS,
+    begin,
+    character_gain,
+    extend,
+    find_child,
+    hold,
+    space_gain,
+    unknown,
+)
 from minids.decode.tree import PLACE, find_node, more_nodes, place_of_parent
 from minids.text import BLANK
 
@@ -239,6 +251,13 @@ def _candidates(beam, stays, symbols, column, mass, most, rules, tables, trie, w
     for i in range(n):
         entry, unit, row = beam[i], units[i], mass[i]
         if unit * most[i] * bonus <= cut:
+            continue
+        if rules.mode == CHARACTERS:
+            for k in range(m):
+                key = unit * row[k]
+                if key * bonus > cut:
+                    key *= character_gain(entry, symbols[k], rules, tables, trie)
+                    count = _add(keys, child, count, key, cut, i * m + k)
             continue
         if space < K:
             key = unit * row[space]

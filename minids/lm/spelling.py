@@ -1,11 +1,16 @@
-"""A text in the letters of a recogniser: what it cannot write, its language model need not know."""
+"""A text in the letters of a recogniser: what it cannot write, its language model need not know.
+
+And a text letter by letter, of which the same counting and smoothing make a model of characters.
+"""
 
 from collections import Counter
 from collections.abc import Iterator
 
 from minids.errors import InputError
 from minids.lm.words import BLOCK, Source, blocks
-from minids.text import Alphabet, normalise
+from minids.text import Alphabet, normalise, units
+
+SPACE = "|"  # the space as a word among words
 
 
 class Spelt:
@@ -39,6 +44,17 @@ class Spelt:
                 self.missing.update(missing)
             elif spelt:
                 yield " ".join(spelt)
+
+
+class Characters:
+    """The lines of a source with each character as a word, and the space as `SPACE`."""
+
+    def __init__(self, source: Source | Spelt):
+        self.source = source
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.source if isinstance(self.source, Spelt) else _lines(self.source):
+            yield " ".join(SPACE if unit == " " else unit for unit in units(" ".join(line.split())))
 
 
 def _lines(source: Source) -> Iterator[str]:
