@@ -15,7 +15,7 @@ from minids.errors import InputError
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
-    from minids.lm.spelling import Characters, Spelt
+    from minids.lm.spelling import Spelt
 
 _TEXTS = click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TEXT...")
 _OUT = click.option(
@@ -105,6 +105,7 @@ def train(
       minids lm train data/an4/train.jsonl --order 3 --out an4.arpa
     """
     from minids.lm.ngram import NGram
+    from minids.lm.spelling import Characters
 
     try:
         thresholds = [int(number) for number in prune.split()]
@@ -114,9 +115,9 @@ def train(
         int(vocabulary) if vocabulary and vocabulary.isdigit() else Path(vocabulary) if vocabulary else None
     )
     announce_compilation()
-    source = _source(texts, model, alphabet, characters)
+    source = _spelt(texts, model, alphabet)
     with _progress() as update:
-        learnt = NGram.train(source, order, thresholds, words, update)
+        learnt = NGram.train(Characters(source) if characters else source, order, thresholds, words, update)
     _tell_of(source)
     if source is texts:
         _warn_of_spelling(learnt.words)
@@ -146,11 +147,12 @@ def perplexity(
       minids lm perplexity books.arpa heldout.txt
     """
     from minids.lm.ngram import NGram
+    from minids.lm.spelling import Characters
 
     announce_compilation()
-    source = _source(texts, model, alphabet, characters)
+    source = _spelt(texts, model, alphabet)
     with _progress() as update:
-        found = NGram.load(lm).perplexity(source, update)
+        found = NGram.load(lm).perplexity(Characters(source) if characters else source, update)
     _tell_of(source)
     if as_json:
         click.echo(json.dumps(found._asdict()))
@@ -187,17 +189,8 @@ def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
     _report(out, small, as_json)
 
 
-def _source(
-    texts: tuple[Path, ...], model: Path | None, symbols: str | None, characters: bool
-) -> "tuple[Path, ...] | Spelt | Characters":
-    """The texts as they are, or as an alphabet spells them; by words or by characters."""
-    from minids.lm.spelling import Characters
-
-    source = _spelt(texts, model, symbols)
-    return Characters(source) if characters else source
-
-
 def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
+    """The texts as they are, or as an alphabet spells them."""
     from minids.lm.spelling import Spelt
     from minids.text import Alphabet
 
@@ -215,12 +208,9 @@ def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> 
         raise InputError(f"--alphabet: {error}; name each character once") from error
 
 
-def _tell_of(source: "tuple[Path, ...] | Spelt | Characters") -> None:
+def _tell_of(source: "tuple[Path, ...] | Spelt") -> None:
     """The lines that an alphabet could not spell."""
-    from minids.lm.spelling import Spelt
-
-    source = getattr(source, "source", source)
-    if isinstance(source, Spelt) and source.skipped:
+    if not isinstance(source, tuple) and source.skipped:
         reasons = ", ".join(f"{c!r} in {n:,}" for c, n in source.missing.most_common(5))
         note(f"{source.skipped:,} lines left out, whose characters the alphabet lacks: {reasons}")
 
