@@ -25,6 +25,15 @@ def open_file(path: str | Path) -> BinaryIO:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
 
 
+def check_writable(path: str | Path) -> None:
+    """To be asked before long work: raises InputError where `atomic_write` could put no file at its end."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot write {path}: no folder {path.parent}; make it first")
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that replaces `path` when the block ends well, and leaves it untouched when it does not.

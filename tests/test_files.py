@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from minids.errors import InputError
-from minids.files import atomic_write, open_file
+from minids.files import atomic_write, check_writable, open_file
 
 
 def names(folder):
@@ -144,3 +144,17 @@ def test_only_ordinary_files_are_opened(tmp_path):
     ):
         with pytest.raises(OSError, match=error):
             open_file(tmp_path / name)
+
+
+def test_what_cannot_be_written_is_known_before_the_work(tmp_path):
+    check_writable(tmp_path / "new")
+    check_writable(str(tmp_path / "new"))
+    (tmp_path / "old").write_bytes(b"old")
+    check_writable(tmp_path / "old")
+    with pytest.raises(InputError, match="it is a folder; name a file"):
+        check_writable(tmp_path)
+    with pytest.raises(InputError, match=r"no folder .*none; make it first"):
+        check_writable(tmp_path / "none" / "a")
+    with pytest.raises(InputError, match="no folder"):
+        check_writable(tmp_path / "old" / "a")
+    assert names(tmp_path) == {"old"}
