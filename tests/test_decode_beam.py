@@ -1,6 +1,8 @@
 """decode/beam.py against CTC's own sums, against plain.py, and against the examples of other projects."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -196,11 +198,17 @@ def test_a_lexicon_holds_the_search_to_its_words():
 
 
 def test_a_lexicon_without_a_way_out_gives_its_whole_words():
+    """And their own probability, not that of what was cut off."""
+    log_probs = sure_of([1, 3, 1, 2], 4)  # "a ab"
+    search = BeamSearch(LETTERS, lexicon=["a", "abb"], beam_width=1, beam_threshold=INF)
+    assert search.decode(log_probs) == [search.score(log_probs, "a")]
+
+
+def test_a_lexicon_that_has_no_word_for_it_gives_nothing():
     with np.errstate(divide="ignore"):
-        log_probs = np.log(np.eye(4)[[1, 3, 1, 2]])  # certainly "a ab"
-        impossible = np.log(np.eye(4)[[2, 3, 1, 2]])
-    assert BeamSearch(LETTERS, lexicon=["a", "abb"]).decode(log_probs)[0].text == "a"
-    assert BeamSearch(LETTERS, lexicon=["a", "abb"]).decode(impossible) == [("", -INF, -INF, 0.0)]
+        log_probs = np.log(np.eye(4)[[2, 3, 1, 2]])  # certainly "b ab"
+    assert BeamSearch(LETTERS, lexicon=["a", "abb"]).decode(log_probs) == [("", -INF, -INF, 0.0)]
+    assert not prefix_beam_search(log_probs, Language(LETTERS, None, ["a"]), 0, 0, 5)
 
 
 def test_a_model_of_characters_judges_every_symbol():
@@ -248,6 +256,38 @@ def test_hours_of_sound_do_not_underflow():
     best = BeamSearch("ab", beam_width=3, **ALL).decode(log_probs)[0]
     assert best.text == "a"
     assert best.log_prob == pytest.approx(0.0, abs=BEAM_SCORE)
+
+
+def test_what_grows_ever_less_likely_does_no_harm():
+    """Prefixes e^700 behind their parent, with the beam's threshold off."""
+    log_probs = np.log(np.tile([[math.exp(-7.3), 0.5, 0.5 - math.exp(-7.3)]], (120, 1)))
+    settings = {"beam_width": 20, "symbol_threshold": 6.0, "beam_threshold": INF}
+    best = BeamSearch("ab", **settings).decode(log_probs)[0]
+    expected = prefix_beam_search(log_probs, Language(Alphabet("ab")), 0, 0, 20, 6.0, INF)
+    assert best.log_prob == pytest.approx(max(found.log_prob for found in expected.values()), abs=1e-6)
+
+
+def test_ctrl_c_is_a_keyboard_interrupt():
+    """Not a crash of the compiled code that it found at work."""
+    code = """
+import os, signal, threading
+import numpy as np
+from minids.decode.beam import BeamSearch
+rng = np.random.default_rng(0)
+y = rng.normal(size=(200, 28))
+y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
+search = BeamSearch("abcdefghijklmnopqrstuvwxyz ", beam_width=1000, beam_threshold=np.inf)
+search.decode(y[:2])
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    while True:
+        search.decode(y)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "stopped\n"), done.stderr
 
 
 def test_a_thousand_symbols():
@@ -300,12 +340,14 @@ def test_kth_largest_is_that_of_a_sorted_list():
     [
         ({"beam_width": 0}, "a beam of 0"),
         ({"beam_width": 10**30}, "a beam of 10+ "),
+        ({"beam_width": 2.5}, "a beam of 2.5 "),
         ({"alpha": -1.0}, "alpha -1.0"),
         ({"alpha": math.nan}, "alpha nan"),
         ({"beta": INF}, "beta inf"),
         ({"symbol_threshold": -1.0}, "thresholds"),
         ({"beam_threshold": math.nan}, "thresholds"),
         ({"lexicon": []}, "no word of the lexicon"),
+        ({"lexicon": ["", "a b"]}, "no word of the lexicon"),
         ({"lexicon": ["привет"]}, "no word of the lexicon .such as 'привет'."),
         ({"lm": unigrams({"привет": 0.5})}, "no word of the language model .such as 'привет'."),
     ],
@@ -331,6 +373,11 @@ def test_log_probs_that_are_none(log_probs, said):
         BeamSearch(LETTERS).decode(log_probs)
     with pytest.raises(InputError, match=said):
         BeamSearch(LETTERS).score(log_probs, "a")
+
+
+def test_no_texts_are_none():
+    with pytest.raises(InputError, match="the 0 best texts"):
+        BeamSearch(LETTERS).decode(np.log([[0.25] * 4]), n_best=0)
 
 
 def test_a_text_of_other_letters_has_no_score():

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +12,12 @@ import numpy as np
 from minids.decode.entry import CHARACTERS, CLOSED, OPEN, WORDS, Rules
 from minids.decode.lexicon import Language, Trie, build_trie
 from minids.decode.ranked import ranked
-from minids.decode.search import search
 from minids.errors import InputError
 from minids.lm.ngram import NGram
-from minids.ops.reference.ctc import ctc
+from minids.ops.reference.ctc import forward_variables, lattice
 from minids.text import Alphabet
 
-_WIDEST = 10**7
+_WIDEST = 10**6
 _SURE = 1e-3  # how far the probabilities of a frame may sum from 1
 
 
@@ -38,7 +38,7 @@ class BeamSearch:
     """Prefix beam search (`minids.decode.plain` is its text) with an n-gram model, on all cores.
 
     alphabet          the K - 1 symbols after the blank: an Alphabet, a string or a list
-    lm, alpha, beta   an NGram and its weight (at least 0); what each word is worth
+    lm, alpha, beta   an NGram or its file; its weight (at least 0: try 0.5 first); what each word is worth
     beam_width        how many prefixes are followed; the paper takes 1000 to 8000
     lexicon           the only words that a text may have. None: any word; one that the model does not know is
                       spelled, at 1/(K-1) a letter
@@ -53,7 +53,7 @@ class BeamSearch:
     def __init__(
         self,
         alphabet: Alphabet | str | Sequence[str],
-        lm: NGram | None = None,
+        lm: NGram | str | Path | None = None,
         alpha: float = 0.0,
         beta: float = 0.0,
         beam_width: int = 500,
@@ -62,12 +62,13 @@ class BeamSearch:
         beam_threshold: float = 12.0,
     ):
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
-        if not 1 <= beam_width <= _WIDEST:
+        if beam_width != int(beam_width) or not 1 <= beam_width <= _WIDEST:
             raise InputError(f"a beam of {beam_width} cannot be; give 1 to {_WIDEST}")
         if not (symbol_threshold >= 0 and beam_threshold >= 0):
             raise InputError("thresholds are 0 or more; math.inf switches one off")
+        lm = NGram.load(lm) if isinstance(lm, str | Path) else lm
         self.language = Language(self.alphabet, lm, lexicon)
-        self.lm, self.beam_width = lm, beam_width
+        self.lm, self.beam_width = lm, int(beam_width)
         self.symbol_threshold, self.beam_threshold = float(symbol_threshold), float(beam_threshold)
         self.weigh(alpha, beta)
         self._tables = (lm or _INDIFFERENT).tables
@@ -98,15 +99,22 @@ class BeamSearch:
         Where a lexicon leaves nothing possible: the empty text, its score -inf.
         Raises InputError for another K, NaN, and rows whose probabilities do not sum to 1.
         """
+        if n_best < 1:
+            raise InputError(f"the {n_best} best texts are none; give 1 or more")
         y = self._probabilities(log_probs)
         width = min(self.beam_width, _most_texts(len(y), len(self.alphabet), self.beam_width))
-        beam, nodes = search(y, self._rules(), self._tables, self._trie, width)
-        scores, log_prob, lm, labels, lengths = ranked(
-            beam, nodes, self._rules(), self._tables, self._trie, n_best
-        )
-        texts = [self.alphabet.decode(row[:n]) for row, n in zip(labels, lengths, strict=True)]
-        found = list(map(Hypothesis, texts, scores.tolist(), log_prob.tolist(), lm.tolist()))
-        return found or [Hypothesis("", -math.inf, -math.inf, 0.0)]
+        n = min(n_best, width)
+        numbers, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
+        try:
+            found = ranked(y, self._rules(), self._tables, self._trie, width, numbers, labels, lengths)
+        except MemoryError:
+            raise InputError(f"out of memory: a beam of {width} is too wide for this machine") from None
+        texts = [self.alphabet.decode(labels[i, : lengths[i]]) for i in range(abs(found))]
+        if found < 0:
+            return [self.score(log_probs, texts[0])]
+        if found == 0:
+            return [Hypothesis("", -math.inf, -math.inf, 0.0)]
+        return [Hypothesis(text, *row) for text, row in zip(texts, numbers.tolist(), strict=False)]
 
     def decode_batch(
         self, log_probs: Sequence[np.ndarray], n_best: int = 10, workers: int | None = None
@@ -129,13 +137,10 @@ class BeamSearch:
             labels = self.alphabet.encode(text)
         except ValueError as error:
             raise InputError(f"{text!r} cannot be scored: {error}") from None
-        losses, _ = ctc(
-            np.asarray(log_probs, np.float64)[:, None],
-            np.array([len(log_probs)], np.int32),
-            labels[None],
-            np.array([len(labels)], np.int32),
-        )
-        log_prob = -float(losses[0])
+        alpha = forward_variables(np.asarray(log_probs, np.float64), lattice(labels))  # (T, S)
+        log_prob = -math.inf if len(labels) else 0.0  # of no frames
+        if len(alpha):
+            log_prob = float(np.logaddexp.reduce(alpha[-1, -2:]))
         lm, words = self.language.worth(labels.tolist(), finished=True)
         return Hypothesis(text, log_prob + self.alpha * lm + self.beta * words, log_prob, lm)
 

@@ -17,12 +17,11 @@ import numpy as np
 from minids.errors import InputError
 from minids.lm.query import score
 from minids.lm.spelling import SPACE
+from minids.lm.words import END, SPECIAL, UNKNOWN
 from minids.text import BLANK, Alphabet, normalise
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
-
-UNKNOWN, END = 0, 2  # <unk> and </s> in every NGram; its words begin behind them
 
 
 class Trie(NamedTuple):
@@ -82,9 +81,9 @@ class Language:
                 self.by_characters = True
                 if SPACE in lm.words and self.space != BLANK:
                     self.words[self.space,] = lm.words.index(SPACE)
-            name, example = lm.name, lm.words[-1]
+            name, example = lm.name, next(iter(lm.words[len(SPECIAL) :]), "")
         if lexicon is not None:
-            lexicon = list(lexicon)
+            lexicon = [word for word in lexicon if word.split() == [word]]
             self.words = {w: self.words.get(w, UNKNOWN) for w in spell(((w, 0) for w in lexicon), alphabet)}
             name, example = "the lexicon", lexicon[0] if lexicon else ""
         if (lm is not None or self.closed) and not self.words:
@@ -142,7 +141,7 @@ class Language:
         for word in [(c,) for c in labels] if self.by_characters else words:
             more, state = self._word(state, word)
             log_prob += more
-        if self.by_words and part not in self.beginnings:
+        if self.by_words and part and part not in self.beginnings:
             log_prob += self._word(state, part)[0]
         if finished:
             log_prob += score(self.lm.tables, state, END)[0]

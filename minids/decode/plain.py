@@ -95,6 +95,8 @@ def prefix_beam_search(
                     grow(following, longer, stay(discarded[longer], longer, y))
         scores = {prefix: weigh(prefix, mass.total).score for prefix, mass in following.items()}
         best = sorted(scores, key=scores.__getitem__, reverse=True)[:beam_width]
+        if not best:  # a lexicon has no word for what is sure to have been said
+            return {}
         least = max(scores[best[0]] - beam_threshold, LEAST)
         beam = {prefix: following[prefix] for prefix in best if scores[prefix] >= least}
         discarded = {prefix: mass for prefix, mass in following.items() if prefix not in beam}

@@ -9,6 +9,8 @@ What makes it fast, while the sums stay those of the plain one:
   an addition for each child, and a logarithm only for each prefix that stays.
 - Words make no prefix likelier, but for β. So a child is first asked whether it is likely enough for the beam
   as it is; the trie and the language model are asked for the few that are.
+
+Within a frame masses are plain numbers, so one of less than 1e-300 of its prefix's is none.
 """
 
 import math
@@ -33,6 +35,8 @@ from minids.decode.entry import (
 from minids.decode.tree import PLACE, find_node, more_nodes, place_of_parent
 from minids.text import BLANK
 
+FURTHEST = 600.0  # nats under the best prefix, where any is dropped: exp of more is no float64
+
 
 class Children(NamedTuple):
     """p_b and p_nb of the beam's children, one row a prefix, in what their parent had before the frame.
@@ -53,7 +57,8 @@ def search(y, rules, tables, trie, width):
     dropped, dropouts = np.empty(width, ENTRY), 0
     now, before = _no_children(width, K), _no_children(width, K)
     mass, most, stays = np.empty((width, K)), np.empty(width), np.empty((width, 2))
-    keys, scratch, child = np.empty(width * K), np.empty(width * K), np.empty(width * K, np.int32)
+    most_keys = width * K + 1  # `_add` writes one more than there are
+    keys, scratch, child = np.empty(most_keys), np.empty(most_keys), np.empty(most_keys, np.int32)
     symbols = np.empty(K, np.int32)
     nodes = more_nodes(np.full((1, 5), -1, np.int32), width)
     n, node_count = 1, 1
@@ -70,7 +75,7 @@ def search(y, rules, tables, trie, width):
         count = _candidates(
             beam[:n], stays, symbols[:m], now.column, mass, most, rules, tables, trie, width, keys, child
         )
-        cut = keys[:count].max() * math.exp(-rules.beam_threshold)
+        cut = keys[:count].max() * math.exp(-min(rules.beam_threshold, FURTHEST))
         if count > width:
             scratch[:count] = keys[:count]
             cut = max(cut, kth_largest(scratch[:count], width))
@@ -135,6 +140,12 @@ def _worth_looking_at(y_t, threshold, symbols, column):
 
 
 @njit(cache=True)
+def _ratio(entry, other):
+    """What an entry has in what another has; finite also where one of them is next to nothing."""
+    return math.exp(min(entry.log_prob - other.log_prob, FURTHEST))
+
+
+@njit(cache=True)
 def _stay(y_t, beam, nodes, column, stays):
     """p_b and p_nb of the beam's prefixes after this frame, in what each had before it.
 
@@ -147,7 +158,7 @@ def _stay(y_t, beam, nodes, column, stays):
         parent = place_of_parent(entry, nodes)
         if parent >= 0 and column[entry.last] < len(y_t):
             mass = beam[parent].blank if beam[parent].last == entry.last else 1.0
-            stays[i, 1] += y_t[entry.last] * mass * math.exp(beam[parent].log_prob - entry.log_prob)
+            stays[i, 1] += y_t[entry.last] * mass * _ratio(beam[parent], entry)
 
 
 @njit(cache=True)
@@ -210,7 +221,7 @@ def _take_dropped(y_t, beam, dropped, nodes, now, mass, most):
         entry = dropped[i]
         parent, k = place_of_parent(entry, nodes), now.column[entry.last]
         if parent >= 0 and k < len(y_t):
-            ratio = math.exp(entry.log_prob - beam[parent].log_prob)
+            ratio = _ratio(entry, beam[parent])
             now.blank[parent, k] += y_t[BLANK] * ratio
             now.letter[parent, k] += y_t[entry.last] * entry.letter * ratio
             mass[parent, k] = now.blank[parent, k] + now.letter[parent, k]
