@@ -54,6 +54,16 @@ def test_counts_are_those_of_dictionaries(order, block, monkeypatch):
     assert all(suffix == gram[1:] for gram, suffix in suffixes.items())
 
 
+@pytest.mark.parametrize("lines", [["a"] * 1000, list("123456789"), ["a", *["b"] * 7, "a b"] * 99])
+@pytest.mark.parametrize("block", [1, 2, 1 << 20])
+def test_lines_of_one_letter(lines, block, monkeypatch):
+    """Two bytes, three numbers: <s> a </s>."""
+    monkeypatch.setattr(words, "BLOCK", block)
+    found, _ = spelt(count(lines, 2))
+    assert found.pop(("<unk>",)) == found.pop(("<s>",)) == 0
+    assert found == expected(lines, 2)
+
+
 def test_a_path_a_gzip_and_lines_are_the_same_text(tmp_path):
     lines = random_lines(0, 50)
     text = "\n".join(lines)

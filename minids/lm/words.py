@@ -157,7 +157,7 @@ class Words:
 
     def numbers(self, block: Block) -> np.ndarray:
         """The next block as numbers (n,) int32: <s>, w1 … wm, </s> of each line that has words."""
-        numbers = np.empty(len(block.data) + 3, np.int32)
+        numbers = np.empty(len(block.data) * 3 // 2 + 3, np.int32)  # "a\n" is two bytes, and three numbers
         self._make_room(len(block.data))
         n, self.size, self._begun, bad = _numbers(
             np.frombuffer(block.data, np.uint8), self._store, self.size, self.closed, self._begun, numbers
