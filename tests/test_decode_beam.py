@@ -259,12 +259,13 @@ def test_hours_of_sound_do_not_underflow():
 
 
 def test_what_grows_ever_less_likely_does_no_harm():
-    """Prefixes e^700 behind their parent, with the beam's threshold off."""
-    log_probs = np.log(np.tile([[math.exp(-7.3), 0.5, 0.5 - math.exp(-7.3)]], (120, 1)))
-    settings = {"beam_width": 20, "symbol_threshold": 6.0, "beam_threshold": INF}
+    """ "ab" lives on blanks alone while "a" is held: e^-7.3 a frame. Then "b" is likely again."""
+    held = [[math.exp(-7.3), 1 - math.exp(-7.3) - 1e-9, 1e-9]]
+    log_probs = np.log([[0.2, 0.4, 0.4]] * 2 + held * 110 + [[0.1, 0.45, 0.45]] * 2)
+    settings = {"beam_width": 40, "symbol_threshold": 6.0, "beam_threshold": INF}
     best = BeamSearch("ab", **settings).decode(log_probs)[0]
-    expected = prefix_beam_search(log_probs, Language(Alphabet("ab")), 0, 0, 20, 6.0, INF)
-    assert best.log_prob == pytest.approx(max(found.log_prob for found in expected.values()), abs=1e-6)
+    expected = prefix_beam_search(log_probs, Language(Alphabet("ab")), 0, 0, 40, 6.0, INF)
+    assert best.log_prob == pytest.approx(max(found.log_prob for found in expected.values()), abs=BEAM_SCORE)
 
 
 def test_ctrl_c_is_a_keyboard_interrupt():

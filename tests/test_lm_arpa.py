@@ -259,15 +259,15 @@ def test_the_same_model_gives_the_same_bytes(tmp_path, name):
 
 
 def test_numbers_as_they_are_written(tmp_path):
-    values = [0, -0.5, -1e-9, -2e-7, -9.99999996, -12.3456789, -99, -345678.125, 0.25]
-    words = ["<unk>", "<s>", "</s>", *(f"w{i}" for i in range(6))]
+    values = [0, -0.5, -1e-9, -2e-7, -9.99999996, -12.3456789, -99, -345678.125, 0.25, -np.inf, -1e38]
+    words = ["<unk>", "<s>", "</s>", *(f"w{i}" for i in range(8))]
     log_probs = np.array([0, *values], np.float64) * LN10
-    zeros = np.zeros(10, np.int32)
-    model = NGram(words, [0, 1, 10], zeros, np.arange(-1, 9), log_probs, zeros.astype(np.float32))
+    zeros = np.zeros(12, np.int32)
+    model = NGram(words, [0, 1, 12], zeros, np.arange(-1, 11), log_probs, zeros.astype(np.float32))
     write_arpa(tmp_path / "numbers.arpa", model)
     lines = (tmp_path / "numbers.arpa").read_text().split("\\1-grams:\n")[1].splitlines()
-    expected = ["0", "-0.5", "0", "-0.0000002", "-10", "-12.3456789", "-99", "-345678.125", "0.25"]
-    assert [line.split("\t")[0] for line in lines[:9]] == expected
+    expected = ["0", "-0.5", "0", "-0.0000002", "-10", "-12.3456789", "-99", "-345678.125", "0.25", "-99", "-99"]
+    assert [line.split("\t")[0] for line in lines[:11]] == expected
 
 
 def test_small_buffers_write_the_same(tmp_path, monkeypatch):

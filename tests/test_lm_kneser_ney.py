@@ -100,7 +100,16 @@ def test_a_text_too_small_for_discounts_warns_of_the_orders():
         NGram.train(["a b a", "b"], 2)
     assert discounts(np.array([1, 1, 1, 1, 2, 2, 3, 4, 9])) == (0, 0.5, 1.25, 1.0)
     assert discounts(np.array([1, 1, 1, 1, 2, 3, 3])) is None
+    assert discounts(np.array([1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4])) is None  # D(3) = 0
     assert FALLBACK == (0, 0.5, 1, 1.5)
+
+
+def test_something_is_left_for_words_never_seen():
+    """D(3) = 0 would leave "ddd", seen three times and with one word alone behind it, no back-off at all."""
+    lines = ["ddd aaa", "ccc ccc ddd", "ddd ccc bbb", "ddd ddd eee", "ddd ccc eee ccc bbb", "bbb"]
+    model = learn(lines, 2)
+    assert np.isfinite(model.backoff).all()
+    assert_sums_to_1(model)
 
 
 @pytest.mark.parametrize("thresholds", [(1,), (0, 2, 1), (0, 0, 0, 0), (0, -1)])

@@ -36,8 +36,8 @@ def test_discounts_by_hand():
 
 @pytest.mark.parametrize(
     "counts",
-    [[1, 1, 2], [2, 2, 3, 3, 4], [1, 1, 1, 1, 2, 3, 3]],
-    ids=["no 3", "no 1", "D(2) is negative"],
+    [[1, 1, 2], [2, 2, 3, 3, 4], [1, 1, 1, 1, 2, 3, 3], [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4]],
+    ids=["no 3", "no 1", "D(2) is negative", "D(3) is 0"],
 )
 def test_discounts_that_a_text_cannot_tell(counts):
     assert discounts(counts) is FALLBACK

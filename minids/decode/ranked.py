@@ -16,9 +16,9 @@ def ranked(y, rules, tables, trie, width, numbers, labels, lengths):
     """Probabilities (T, K) -> how many texts were found, best first, as many as `lengths` has room for.
 
     numbers (n, 3) receives score, log_prob and lm of each, labels (n, T) and lengths (n,) its text. By words
-    a text with a space at its end is the same as the one without, and their masses are added. A lexicon's last
-    word must be whole; where it is so of no prefix, the best one comes without its last letters and the count
-    is -1, for its numbers are not that text's.
+    a text with a space at its end is the same as the one without, and their masses are added. A lexicon's
+    last word must be whole; where it is so of no prefix, the best one comes without its last letters and the
+    count is -1, for its numbers are not that text's.
 
     What is found is written, not returned: to make arrays Numba calls Python, which a Ctrl-C would interrupt.
     """

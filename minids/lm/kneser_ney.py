@@ -142,4 +142,4 @@ def discounts(counts: np.ndarray) -> tuple[float, ...] | None:
         return None
     Y = t[1] / (t[1] + 2 * t[2])
     D = (0.0, *(k - (k + 1) * Y * t[k + 1] / t[k] for k in (1, 2, 3)))
-    return D if all(0 <= D[k] <= k for k in range(4)) else None
+    return D if all(0 < D[k] <= k for k in (1, 2, 3)) else None

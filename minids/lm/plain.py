@@ -46,14 +46,15 @@ def discounts(counts: Iterable[int]) -> list[float]:
         D(k) = k - (k+1) Y t_{k+1} / t_k
 
     the estimate that leaving out one occurrence at a time leads to. A text that has none of some count, or
-    gives D(k) < 0 or D(k) > k, says nothing about them; then usual values stand in.
+    does not give 0 < D(k) ≤ k, says nothing about them; then usual values stand in. (D(k) = 0 could leave
+    nothing for the words never seen after a history.)
     """
     t = Counter(counts)
     if not (t[1] and t[2] and t[3]):
         return FALLBACK
     Y = t[1] / (t[1] + 2 * t[2])
     D = [0.0] + [k - (k + 1) * Y * t[k + 1] / t[k] for k in (1, 2, 3)]
-    return D if all(0 <= D[k] <= k for k in (1, 2, 3)) else FALLBACK
+    return D if all(0 < D[k] <= k for k in (1, 2, 3)) else FALLBACK
 
 
 class PlainNGram:

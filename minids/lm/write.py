@@ -9,7 +9,7 @@ from numba import njit
 
 from minids.files import atomic_write
 from minids.lm.ngram import NGram
-from minids.lm.parse import LN10
+from minids.lm.parse import HUGE, LN10, ZERO
 
 BLOCK = 1 << 22  # bytes written at once
 LEVEL = 6  # of gzip
@@ -80,7 +80,9 @@ def _lines(buffer, full, made, words, log_prob, backoff, weights, pool, ends):
 
 @njit(cache=True, nogil=True)
 def _put_number(buffer, put, value):
-    """A number with up to seven decimals. Returns where it ends."""
+    """A number with up to seven decimals, ZERO for what no reader takes (-inf). Returns where it ends."""
+    if not abs(value) < HUGE:
+        value = ZERO
     units = np.int64(abs(value) * 1e7 + 0.5)
     if value < 0 and units > 0:
         buffer[put] = _MINUS
