@@ -259,13 +259,16 @@ def test_hours_of_sound_do_not_underflow():
 
 
 def test_what_grows_ever_less_likely_does_no_harm():
-    """ "ab" lives on blanks alone while "a" is held: e^-7.3 a frame. Then "b" is likely again."""
-    held = [[math.exp(-7.3), 1 - math.exp(-7.3) - 1e-9, 1e-9]]
-    log_probs = np.log([[0.2, 0.4, 0.4]] * 2 + held * 110 + [[0.1, 0.45, 0.45]] * 2)
-    settings = {"beam_width": 40, "symbol_threshold": 6.0, "beam_threshold": INF}
-    best = BeamSearch("ab", **settings).decode(log_probs)[0]
-    expected = prefix_beam_search(log_probs, Language(Alphabet("ab")), 0, 0, 40, 6.0, INF)
-    assert best.log_prob == pytest.approx(max(found.log_prob for found in expected.values()), abs=BEAM_SCORE)
+    """ "ab" lives on blanks alone while "a" is held, e^-7.3 a frame; then "b" is likely again."""
+    blank = math.exp(-7.3)
+    held = [[blank, 1 - blank - 1e-9, 1e-9]] * 100
+    log_probs = np.log([[1e-12, 1 - 2e-12, 1e-12], [0.3, 0.4, 0.3], *held, [0.1, 0.1, 0.8]])
+    language = Language(Alphabet("ab"), lexicon=["a", "ab"])  # two texts alone: none is pushed out
+    expected = prefix_beam_search(log_probs, language, 0, 0, 10, 6.0, INF)
+    search = BeamSearch("ab", None, 0, 0, 10, ["a", "ab"], symbol_threshold=6.0, beam_threshold=INF)
+    best = search.decode(log_probs)[0]
+    assert best.text == "ab"
+    assert best.log_prob == pytest.approx(expected[1, 2].log_prob, abs=BEAM_SCORE)
 
 
 def test_ctrl_c_is_a_keyboard_interrupt():

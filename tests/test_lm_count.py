@@ -168,12 +168,50 @@ def test_progress_is_told_the_bytes(tmp_path):
     assert sum(told) == 6000
 
 
+LETTERS = " abcdefghijklmnopqrstuvwxyz"
+
+
 def test_lines_in_an_alphabet():
-    lines = Spelt(["The  End", "the end.", "a 3", "a"], Alphabet(" abcdefghijklmnopqrstuvwxyz"))
+    lines = Spelt(["The  End", "the ênd.", "a 3", "", "a 3 33 ê", "— ¡…!", "a"], Alphabet(LETTERS))
     for _ in range(2):
         assert list(lines) == ["the end", "a"]
-        assert lines.skipped == 2
-        assert lines.missing == {".": 1, "3": 1}
+        assert (lines.lines, lines.skipped) == (6, 3)
+        assert lines.missing == {"3": 2, "ê": 2}
+        assert lines.reasons() == "'3' in 2, 'ê' in 2"
+    assert list(Spelt([], Alphabet(LETTERS))) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "symbols", "expected"),
+    [
+        ("“Well-known,” he said—“isn\u2019t it?”", LETTERS + "'", "well known he said isn't it"),
+        ("“Well-known,” he said—“isn\u2019t it?”", LETTERS, "well known he said isn t it"),
+        ("‘No’ isn\u2019t isn't", LETTERS + "\u2019", "no\u2019 isn\u2019t isn t"),
+        ("Ask: a+b=c, $ ~ * * *", LETTERS + ":", "ask: a b c"),
+        ("a_b\u00adc", LETTERS + "\u00ad", "a b\u00adc"),
+    ],
+)
+def test_punctuation_separates_words(line, symbols, expected):
+    assert list(Spelt([line], Alphabet(symbols))) == [expected]
+
+
+def test_a_text_of_which_no_line_is_left(tmp_path):
+    (tmp_path / "t.txt").write_text("1\n2 1\n\n3 4 5 6 7 8\n")
+    lines = Spelt([tmp_path / "t.txt"], Alphabet(" abc"))
+    message = (
+        r"none of the 3 lines of .*t\.txt can be spelled in ' abc': '1' in 2, '2' in 1, .*'5' in 1, …; give"
+    )
+    with pytest.raises(InputError, match=message) as error:
+        count(lines, 2)
+    assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="none of the 1 lines of the text"):
+        list(Spelt(["1"], Alphabet("abc")))
+
+
+def test_a_text_of_no_lines():
+    for vocabulary in (None, 5, ["a"]):
+        with pytest.raises(InputError, match="the text has no words"):
+            count([], 2, vocabulary)
 
 
 def test_a_table_keeps_its_keys_while_it_grows():

@@ -21,7 +21,7 @@ from numba import njit
 
 from minids.errors import InputError
 from minids.lm.table import AHEAD, grown, home, prefetch, roomy
-from minids.lm.words import BEGIN, END, Progress, Source, Words, blocks
+from minids.lm.words import BEGIN, END, SPECIAL, Progress, Source, Words, blocks
 
 
 class Grams(NamedTuple):
@@ -50,7 +50,7 @@ def count(
     called as the text is read. Raises InputError for a text that cannot be read, or has no words.
     """
     words = Words() if vocabulary is None else _known(source, vocabulary, progress)
-    unigrams = np.zeros(0, np.int32)
+    unigrams = np.zeros(len(SPECIAL), np.int32)
     longer = [_Order(n == order) for n in range(2, order + 1)]
     last = np.full(order, -1, np.int32)  # of each order, the n-gram that ended with the block before
     for block in blocks(source):
