@@ -266,7 +266,8 @@ def test_numbers_as_they_are_written(tmp_path):
     model = NGram(words, [0, 1, 12], zeros, np.arange(-1, 11), log_probs, zeros.astype(np.float32))
     write_arpa(tmp_path / "numbers.arpa", model)
     lines = (tmp_path / "numbers.arpa").read_text().split("\\1-grams:\n")[1].splitlines()
-    expected = ["0", "-0.5", "0", "-0.0000002", "-10", "-12.3456789", "-99", "-345678.125", "0.25", "-99", "-99"]
+    expected = ["0", "-0.5", "0", "-0.0000002", "-10", "-12.3456789", "-99", "-345678.125", "0.25"]
+    expected += ["-99", "-99"]  # -inf, and what is as good as that
     assert [line.split("\t")[0] for line in lines[:11]] == expected
 
 

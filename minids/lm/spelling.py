@@ -55,8 +55,8 @@ class Spelt:
         if self.skipped and not some:
             raise InputError(
                 f"none of the {self.lines:,} lines of {_name(self.source)} can be spelled in"
-                f" {_short(''.join(self.alphabet.symbols))!r}: {self.reasons()}; give other text, or an alphabet"
-                " that has these"
+                f" {_short(''.join(self.alphabet.symbols))!r}: {self.reasons()}; give other text, or an"
+                " alphabet that has these"
             )
 
     def reasons(self) -> str:
