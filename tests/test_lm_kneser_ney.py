@@ -96,8 +96,10 @@ def test_pruned_are_those_that_occur_rarely():
 
 
 def test_a_text_too_small_for_discounts_warns_of_the_orders():
-    with pytest.warns(DiscountWarning, match=r"order 1, 2 to estimate discounts; 0\.5, 1 and 1\.5"):
+    message = r"order 1, 2 to estimate discounts; 0\.5, 1 and 1\.5 stand in: usual for a small .* harmless"
+    with pytest.warns(DiscountWarning, match=message) as warned:
         NGram.train(["a b a", "b"], 2)
+    assert warned[0].filename == __file__
     assert discounts(np.array([1, 1, 1, 1, 2, 2, 3, 4, 9])) == (0, 0.5, 1.25, 1.0)
     assert discounts(np.array([1, 1, 1, 1, 2, 3, 3])) is None
     assert discounts(np.array([1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4])) is None  # D(3) = 0
@@ -113,11 +115,21 @@ def test_something_is_left_for_words_never_seen():
 
 
 @pytest.mark.parametrize("thresholds", [(1,), (0, 2, 1), (0, 0, 0, 0), (0, -1)])
-def test_wrong_thresholds_and_orders(thresholds):
+def test_wrong_thresholds(thresholds):
     with pytest.raises(InputError, match="give at most 3 numbers"):
         train(["a"], 3, thresholds)
-    with pytest.raises(InputError, match="order 0"):
-        train(["a"], 0)
+
+
+@pytest.mark.parametrize("order", [-1, 0, 17, 10**9])
+def test_orders_that_nobody_means(order):
+    with pytest.raises(InputError, match=f"order {order}; 1 .*to 16"):
+        NGram.train(["a"], order)
+
+
+@pytest.mark.parametrize("vocabulary", [0, -3])
+def test_a_vocabulary_of_no_words(vocabulary):
+    with pytest.raises(InputError, match=f"vocabulary of {vocabulary} words"):
+        NGram.train(["a"], 2, vocabulary=vocabulary)
 
 
 def test_entropy_pruning_leaves_out_what_changes_least():

@@ -10,7 +10,7 @@ import pytest
 import minids
 from minids.errors import InputError
 from minids.lm.ngram import NGram
-from tests.slow_lm import DATA, LN10, SlowModel
+from tests.slow_lm import DATA, LN10
 from tests.tolerances import LM_FLOAT32, LM_KENLM
 
 KENLM = json.loads((DATA / "kenlm.json").read_text())
@@ -70,6 +70,32 @@ def test_letters_in_either_normal_form_are_the_same():
     assert model.perplexity([decomposed]) == model.perplexity([composed])
 
 
+def test_a_model_in_the_other_normal_form(tmp_path):
+    """Words that are the same in NFC are one: the first of them."""
+    arpa = "\\data\\\nngram 1=6\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\n-1\t</s>\n"
+    arpa += "-0.5\tcafe\u0301\n-0.75\tcaf\u00e9\n-0.25\ttea\n\n\\end\\\n"
+    (tmp_path / "m.arpa").write_text(arpa, encoding="utf-8")
+    model = NGram.load(tmp_path / "m.arpa")
+    assert model.index == {"<unk>": 0, "<s>": 1, "</s>": 2, "caf\u00e9": 3, "tea": 5}
+    for text in ("cafe\u0301 tea", "caf\u00e9 tea"):
+        found = model.perplexity([text])
+        assert found.oov == 0
+        assert found.log_prob == pytest.approx(-1.75 * LN10, abs=LM_FLOAT32)
+        assert model.log_prob(text) == model.log_prob(text.split()) == pytest.approx(found.log_prob)
+
+
+def test_what_is_shown_of_a_model():
+    model = NGram.load(DATA / "lmplz.arpa")
+    counts = [line.split("=")[1] for line in (DATA / "lmplz.arpa").read_text().splitlines() if "=" in line]
+    assert all(int(count) < 1000 for count in counts)
+    expected = f"{counts[0]} words, " + ", ".join(f"{c} {n}-grams" for n, c in enumerate(counts[1:], 2))
+    assert repr(model) == f"NGram(order {len(counts)}, {expected})"
+    zeros = np.zeros(30_634, np.int32)
+    assert repr(NGram([], [0, 1, 30_631, 30_634], zeros, zeros, zeros, zeros)) == (
+        "NGram(order 2, 30,630 words, 3 2-grams)"
+    )
+
+
 def test_a_text_without_words_is_refused():
     with pytest.raises(InputError, match="no words"):
         NGram.load(DATA / "lmplz.arpa").perplexity(["", " "])
@@ -109,14 +135,13 @@ def test_saved_and_loaded(tmp_path, ending):
     assert again.log_prob("the ship left") == pytest.approx(model.log_prob("the ship left"), abs=LM_FLOAT32)
 
 
-def test_only_arpa_files_are_text(tmp_path):
-    model = NGram.load(DATA / "lmplz.arpa")
-    model.save(tmp_path / "model.arpa")
-    assert SlowModel((tmp_path / "model.arpa").read_text()).grams.keys() == SlowModel(
-        (DATA / "lmplz.arpa").read_text()
-    ).grams.keys()  # fmt: skip
-    model.save(tmp_path / "model")
-    assert b"\\data\\" not in (tmp_path / "model").read_bytes()
+@pytest.mark.parametrize("name", ["model", "model.gz", "model.txt", "model.arpa.bz2", "arpa"])
+def test_other_endings_are_refused(tmp_path, name):
+    """Before they replace a file that was something else."""
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(InputError, match=r"ends in \.arpa or \.arpa\.gz or \.ngram"):
+        NGram.load(DATA / "lmplz.arpa").save(tmp_path / name)
+    assert (tmp_path / name).read_text() == "precious"
 
 
 def test_a_file_that_cannot_be_written(tmp_path):
@@ -157,6 +182,8 @@ def test_the_quick_form_of_other_arrays_is_refused(tmp_path):
     refuse("logarithm", backoff=changed(good.backoff, 9, np.inf))
     refuse("int64", context=good.context.astype(np.int64))
     refuse("different", words=[*good.words[:-1], good.words[5]])
+    refuse("white space", words=[*good.words[:-1], "a b"])
+    refuse("white space", words=[*good.words[:-1], ""])
     refuse("<s>", words=["<unk>", "</s>", "<s>", *good.words[3:]])
 
 

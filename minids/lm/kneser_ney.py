@@ -28,6 +28,7 @@ from minids.errors import InputError
 from minids.lm.count import Counts, Grams, count
 from minids.lm.words import BEGIN, Progress, Source
 
+LONGEST = 16  # words of an n-gram
 FALLBACK = (0.0, 0.5, 1.0, 1.5)  # D(0) … D(3) where a text is too small, or too regular, to tell them
 
 
@@ -47,10 +48,15 @@ def train(
     source, vocabulary and progress are those of `minids.lm.count.count`. prune = (0, 0, 1): an n-gram that
     occurs prune[n-1] times or fewer is left out, and what it had goes to γ; the last number stands for the
     higher orders too, unigrams stay. Warns of discounts that the text cannot tell (DiscountWarning). Raises
-    InputError for thresholds that fall or do not begin with 0.
+    InputError for an order beyond 1 to 16, a vocabulary of no words, thresholds that fall or do not begin
+    with 0.
     """
-    if order < 1:
-        raise InputError(f"a model of order {order}; 1 is of single words, 3 to 5 are usual")
+    if not 1 <= order <= LONGEST:
+        raise InputError(
+            f"a model of order {order}; 1 (single words) to {LONGEST} can be made, 3 to 5 are usual"
+        )
+    if isinstance(vocabulary, int) and vocabulary < 1:
+        raise InputError(f"a vocabulary of {vocabulary} words; give how many to know, 1 or more")
     thresholds = _thresholds(prune, order)
     return smooth(count(source, order, vocabulary, progress), thresholds)
 
@@ -58,10 +64,10 @@ def train(
 def _thresholds(prune: Sequence[int], order: int) -> list[int]:
     given = [*prune] or [0]
     if given[0] != 0 or given != sorted(given) or len(given) > order:
-        text = " ".join(map(str, given))
+        text = ", ".join(map(str, given))
         raise InputError(
             f"prune {text}: give at most {order} numbers (one an order), the first 0, none less than the one"
-            " before, such as 0 0 1"
+            " before, such as 0, 0, 1"
         )
     return given + given[-1:] * (order - len(given))
 
@@ -86,10 +92,8 @@ def smooth(
     p[BEGIN] = 1.0  # of no meaning: the models of other programs have it so
 
     i, f = np.int32, np.float32
-    starts, number = (
-        [0, 1],
-        np.arange(len(c), dtype=i),
-    )  # number[g]: of its order, the how manieth kept one is g
+    starts = [0, 1]
+    number = np.arange(len(c), dtype=i)  # number[g]: of its order, the how manieth kept one is g
     columns = [(np.zeros(1, i), np.full(1, -1, i), np.zeros(1, f))]
     columns += [(np.zeros(len(c), i), number, np.log(p).astype(f))]
     backoff = [np.zeros(1, f)]
@@ -128,9 +132,10 @@ def _all_discounts(orders: Sequence[Grams]) -> list[np.ndarray]:
     if without:
         names = ", ".join(map(str, without))
         warnings.warn(
-            f"too few or too even n-grams of order {names} to estimate discounts; 0.5, 1 and 1.5 stand in",
+            f"too few or too even n-grams of order {names} to estimate discounts; 0.5, 1 and 1.5 stand in:"
+            " usual for a small or very regular text, and harmless",
             DiscountWarning,
-            2,
+            5,  # whoever calls NGram.train
         )
     return [np.array(FALLBACK if D is None else D) for D in found]
 

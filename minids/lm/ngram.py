@@ -11,8 +11,11 @@ import numpy as np
 from numba import njit
 
 from minids.errors import InputError
+from minids.files import check_writable
 from minids.lm.query import Tables, make_tables, score
-from minids.lm.words import BEGIN, END, SPECIAL, UNKNOWN, Block, Progress, Source, Words, blocks
+from minids.lm.words import BEGIN, END, UNKNOWN, Block, Progress, Source, Words, blocks
+
+ENDINGS = (".arpa", ".arpa.gz", ".ngram")
 
 
 class Perplexity(NamedTuple):
@@ -104,12 +107,13 @@ class NGram:
 
     def save(self, path: str | Path) -> None:
         """Write the model whole or not at all. A name that ends in `.arpa` or `.arpa.gz` gives the form that
-        all programs know, any other (`.ngram` by custom) our quick form.
+        all programs know, `.ngram` our quick form; any other is an InputError.
         """
         from minids.lm.quick import write_quick
         from minids.lm.write import write_arpa
 
-        write = write_arpa if str(path).endswith((".arpa", ".arpa.gz")) else write_quick
+        check_output(path)
+        write = write_quick if str(path).endswith(".ngram") else write_arpa
         write(path, self)
 
     def log_prob(self, words: str | Sequence[str], bos: bool = True, eos: bool = True) -> float:
@@ -118,10 +122,10 @@ class NGram:
         `words` is a string or its words; unknown ones count as <unk>. With `bos` the sentence begins (after
         <s>), with `eos` it ends (</s> is one more word).
         """
-        names = normalize("NFC", words).split() if isinstance(words, str) else words
-        numbers = np.array([*(self.index.get(name, UNKNOWN) for name in names), END], np.int32)
+        names = words.split() if isinstance(words, str) else words
+        numbers = [self.index.get(normalize("NFC", name), UNKNOWN) for name in names] + [END] * eos
         state = self.tables.begin if bos else 0
-        return _text(self.tables, numbers if eos else numbers[:-1], state, Sums())[1].log_prob
+        return _text(self.tables, np.array(numbers, np.int32), state, Sums())[1].log_prob
 
     def perplexity(self, source: Source, progress: Progress | None = None) -> "Perplexity":
         """How well the model foretells a text, whose lines are its sentences.
@@ -131,13 +135,14 @@ class NGram:
         no words.
         """
         reader = Words()
+        names = [name for name, number in self.index.items() if number > END]
         # A text has no DEL; a word with one, out of a foreign model, becomes one that no text can have.
-        names = " ".join(self.words[len(SPECIAL) :]).encode().replace(b"\x7f", b"\xff") + b"\n"
-        reader.numbers(Block(names, "", 0, 0))
+        reader.numbers(Block(" ".join(names).encode().replace(b"\x7f", b"\xff") + b"\n", "", 0, 0))
         reader.closed = True
+        ours = np.array([UNKNOWN, BEGIN, END, *(self.index[name] for name in names)], np.int32)
         state, sums = 0, Sums()
         for block in blocks(source):
-            state, sums = _text(self.tables, reader.numbers(block), state, sums)
+            state, sums = _text(self.tables, ours[reader.numbers(block)], state, sums)
             if progress:
                 progress(block.size)
         if not sums.sentences:
@@ -152,19 +157,35 @@ class NGram:
             sums.log_prob,
         )
 
+    def __repr__(self) -> str:
+        return f"NGram(order {self.order}, {self.sizes})"
+
     @property
     def order(self) -> int:
         return len(self.starts) - 2
 
+    @property
+    def sizes(self) -> str:
+        """How much it knows, in words: `28 words, 146 2-grams`."""
+        words, *longer = np.diff(self.starts[1:]).tolist()
+        return ", ".join([f"{words:,} words", *(f"{size:,} {n}-grams" for n, size in enumerate(longer, 2))])
+
     @cached_property
     def index(self) -> dict[str, int]:
-        """Word -> its number."""
-        return {word: i for i, word in enumerate(self.words)}
+        """Word, in NFC -> its number; the first where a model has it in several forms."""
+        return {normalize("NFC", word): i for i, word in reversed([*enumerate(self.words)])}
 
     @cached_property
     def tables(self) -> Tables:
         """What `minids.lm.query.score` reads."""
         return make_tables(self.starts, self.context, self.word, self.log_probs, self.backoff)
+
+
+def check_output(path: str | Path) -> None:
+    """To be asked before long work: raises InputError for a path where `NGram.save` could write nothing."""
+    if not str(path).endswith(ENDINGS):
+        raise InputError(f"cannot write {path}: a language model's name ends in {' or '.join(ENDINGS)}")
+    check_writable(path)
 
 
 @njit(cache=True, nogil=True)

@@ -108,7 +108,9 @@ def _bit(word):
 
 @njit(cache=True, nogil=True)
 def _fill(tables, longer, context, word, log_prob, backoff):
-    """Ids ascend with the order: the suffix of hw is what the tables, half full, say follows suffix(h), w."""
+    """Ids ascend with the order: the suffix of hw is what the tables, as far as they are filled, say follows
+    suffix(h), w.
+    """
     slots, unigrams, states, _ = tables
     below = len(states)  # the n-grams of the highest order are never states
     matters = np.zeros(below, np.bool_)

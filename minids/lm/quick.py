@@ -99,6 +99,9 @@ def _check(words: list[str], tensors: dict[str, np.ndarray]) -> None:
         raise ValueError("its arrays have other lengths than its orders")
     if tuple(words[: len(SPECIAL)]) != SPECIAL or len(set(words)) != len(words):
         raise ValueError("its words are not all different, or do not begin with <unk>, <s> and </s>")
+    spaces = np.count_nonzero(tensors["words"] <= ord(" ")) - np.count_nonzero(tensors["words"] == ord("\n"))
+    if spaces or not all(words):
+        raise ValueError("a word is empty or has white space in it")
     for n in range(1, len(starts) - 1):
         those = slice(starts[n], starts[n + 1])
         if not (_within(context[those], starts[n - 1], starts[n]) and _within(word[those], 0, len(words))):
