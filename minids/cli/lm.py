@@ -22,15 +22,19 @@ _OUT = click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file to write: .arpa or .arpa.gz for all programs; any other, as .ngram, loads quicker.",
+    help="The file to write: .arpa or .arpa.gz for all programs; .ngram loads quicker.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object, for machines.")
 _SPELLING = (
-    click.option("--model", type=click.Path(path_type=Path), help="A recogniser, whose alphabet is meant."),
+    click.option(
+        "--model",
+        type=click.Path(path_type=Path),
+        help="Spell TEXT in the characters of this recogniser, as --alphabet says.",
+    ),
     click.option(
         "--alphabet",
-        help="Spell TEXT in these characters: small letters where only they are known; lines with others are"
-        " left out.",
+        help="Spell TEXT in these characters: capitals become small where only those are among them, other"
+        " punctuation separates words, and a line with anything else, such as a digit, is left out.",
     ),
     click.option("--characters", is_flag=True, help="Characters instead of words; the space becomes |."),
 )
@@ -56,27 +60,14 @@ def _spelling(command: Callable) -> Callable:
     return command
 
 
-class _ManyThresholds(click.Command):
-    """Of click an option takes a fixed number of values; --prune takes the numbers that follow it."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        joined: list[str] = []
-        for i, word in enumerate(args):
-            if word.isdigit() and i >= 2 and args[i - 1].isdigit() and joined[-2] == "--prune":
-                joined[-1] += " " + word
-            else:
-                joined.append(word)
-        return super().parse_args(ctx, joined)
-
-
-@command.command(cls=_ManyThresholds)
+@command.command()
 @_TEXTS
 @_OUT
 @click.option("--order", default=5, show_default=True, help="How many words the longest n-grams have.")
 @click.option(
     "--prune",
     default="0",
-    metavar="N...",
+    metavar="N,N...",
     help="Leave out n-grams that occur so rarely: one number an order, the last for all higher ones.",
 )
 @click.option(
@@ -101,28 +92,27 @@ def train(
 
     \b
     Example:
-      minids lm train books.txt.gz more.txt --out books.arpa --prune 0 0 1
+      minids lm train books.txt.gz more.txt --out books.arpa --prune 0,0,1
       minids lm train data/an4/train.jsonl --order 3 --out an4.arpa
     """
     from minids.lm.ngram import NGram
     from minids.lm.spelling import Characters
 
     try:
-        thresholds = [int(number) for number in prune.split()]
+        thresholds = [int(number) for number in prune.replace(",", " ").split()]
     except ValueError:
-        raise click.UsageError(f"--prune takes numbers such as 0 0 1, not {prune!r}.") from None
-    words = (
-        int(vocabulary) if vocabulary and vocabulary.isdigit() else Path(vocabulary) if vocabulary else None
-    )
+        raise click.UsageError(f"--prune takes numbers such as 0,0,1, not {prune!r}.") from None
+    known = _known(vocabulary)
+    _check_output(out, *texts, model, known)
     announce_compilation()
     source = _spelt(texts, model, alphabet)
     with _progress() as update:
-        learnt = NGram.train(Characters(source) if characters else source, order, thresholds, words, update)
-    _tell_of(source)
+        learnt = NGram.train(Characters(source) if characters else source, order, thresholds, known, update)
+    left_out = _tell_of(source)
     if source is texts:
         _warn_of_spelling(learnt.words)
     learnt.save(out)
-    _report(out, learnt, as_json)
+    _report(out, learnt, as_json, left_out)
 
 
 @command.command()
@@ -153,9 +143,9 @@ def perplexity(
     source = _spelt(texts, model, alphabet)
     with _progress() as update:
         found = NGram.load(lm).perplexity(Characters(source) if characters else source, update)
-    _tell_of(source)
+    left_out = _tell_of(source)
     if as_json:
-        click.echo(json.dumps(found._asdict()))
+        click.echo(json.dumps(found._asdict() | left_out))
         return
     click.echo(f"perplexity {found.perplexity:.2f}; without OOV words {found.without_oov:.2f}")
     oov = f"{found.oov:,} not known to the model (OOV rate {found.oov / found.words:.2%})"
@@ -183,10 +173,29 @@ def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
     from minids.lm.ngram import NGram
     from minids.lm.prune import prune
 
+    _check_output(out, lm)
     announce_compilation()
     small = prune(NGram.load(lm), threshold)
     small.save(out)
     _report(out, small, as_json)
+
+
+def _known(vocabulary: str | None) -> int | Path | None:
+    """How many words, or the file that names them."""
+    try:
+        return int(vocabulary) if vocabulary else None
+    except ValueError:
+        return Path(vocabulary or "")
+
+
+def _check_output(out: Path, *inputs: object) -> None:
+    """Before the work: whether a model can be written there, and not over what it is made of."""
+    from minids.lm.ngram import check_output
+
+    check_output(out)
+    for path in inputs:
+        if isinstance(path, Path) and path.exists() and out.exists() and out.samefile(path):
+            raise InputError(f"cannot write {out}: it is what is read; give --out another name")
 
 
 def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
@@ -208,11 +217,14 @@ def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> 
         raise InputError(f"--alphabet: {error}; name each character once") from error
 
 
-def _tell_of(source: "tuple[Path, ...] | Spelt") -> None:
-    """The lines that an alphabet could not spell."""
-    if not isinstance(source, tuple) and source.skipped:
-        reasons = ", ".join(f"{c!r} in {n:,}" for c, n in source.missing.most_common(5))
-        note(f"{source.skipped:,} lines left out, whose characters the alphabet lacks: {reasons}")
+def _tell_of(source: "tuple[Path, ...] | Spelt") -> dict[str, int]:
+    """The lines that an alphabet could not spell: noted, and as numbers for --json."""
+    if isinstance(source, tuple):
+        return {}
+    if source.skipped:
+        share = f"{source.skipped:,} of {source.lines:,} lines"
+        note(f"{share} left out, for characters that the alphabet lacks: {source.reasons()}")
+    return {"lines": source.lines, "lines_left_out": source.skipped}
 
 
 def _warn_of_spelling(words: Sequence[str]) -> None:
@@ -239,10 +251,9 @@ def _progress() -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _report(path: Path, model: "NGram", as_json: bool) -> None:
-    counts = [int(b - a) for a, b in pairwise(model.starts[1:])]
+def _report(path: Path, model: "NGram", as_json: bool, more: dict[str, int] | None = None) -> None:
     if as_json:
-        click.echo(json.dumps({"path": str(path), "order": model.order, "ngrams": counts}))
+        counts = [int(b - a) for a, b in pairwise(model.starts[1:])]
+        click.echo(json.dumps({"path": str(path), "order": model.order, "ngrams": counts} | (more or {})))
     else:
-        listed = ", ".join(f"{count:,} {n}-grams" for n, count in enumerate(counts[1:], start=2))
-        click.echo(f"{path}: {counts[0]:,} words" + (f", {listed}" if listed else ""))
+        click.echo(f"{path}: {model.sizes}")
