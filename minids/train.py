@@ -29,7 +29,7 @@ from minids.ops.common import key
 from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
 from minids.settings import Settings
-from minids.weights import Saved, save_weights
+from minids.weights import Saved, load_weights, save_weights
 
 
 def step(model: DeepSpeech, velocity, batch: Batch, keys, rate: float, momentum: float, limit: float):
@@ -54,6 +54,7 @@ class Trainer:
         self.settings, self.folder, self.backend = settings, RunFolder(folder), backend
         self.train = read_manifest(settings.manifest("train"))
         self.dev = read_manifest(settings.manifest("dev"))
+        self.tuned: dict[str, Any] = {}
 
     def run(self) -> None:
         """Train to the last epoch.
@@ -90,6 +91,9 @@ class Trainer:
             )
         else:
             say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
+            if self.folder.best.exists():  # what `minids tune` kept there is not ours to drop
+                notes = load_weights(self.folder.best).notes
+                self.tuned = {name: notes[name] for name in ("decoder",) if name in notes}
         self.saved, self.model, self.velocity = saved, saved.model, saved.state["velocity"]
         self.progress = Progress(**saved.notes["progress"])
         self.batches.skipped.update(self.progress.skipped)
@@ -226,7 +230,7 @@ class Trainer:
             self.saved.features,
             self.saved.alphabet,
             {},
-            {"settings": self.settings.as_dict(), "dev": told},
+            {"settings": self.settings.as_dict(), "dev": told} | self.tuned,
         )
 
     def _tell_estimate(self, network: ModelSettings) -> None:
@@ -276,6 +280,8 @@ class Trainer:
                 say(f"{count} were skipped; `minids data doctor` names the remedy for each")
         if p.rows[-1]["silent"]:
             say("It is silent still: raise epochs and give the same command, it goes on from here.")
+        if self.tuned:
+            say("alpha and beta were tuned for earlier weights; run `minids tune` again")
         best = p.rows[p.best_epoch - 1]
         say(
             f"done: WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set after epoch {p.best_epoch};"

@@ -11,7 +11,7 @@ from minids import InputError
 from minids.decode.beam import BeamSearch
 from minids.decode.entry import find_child
 from minids.decode.greedy import greedy_text
-from minids.decode.lexicon import Language, build_trie
+from minids.decode.lexicon import Language, LanguageWarning, build_trie
 from minids.decode.plain import prefix_beam_search
 from minids.decode.search import kth_largest
 from minids.lm.ngram import NGram
@@ -118,6 +118,7 @@ def test_discarded_prefixes_are_not_forgotten():
         assert np.mean(missed) < most
 
 
+@pytest.mark.filterwarnings("ignore::minids.decode.lexicon.LanguageWarning")  # a lexicon, and characters
 @pytest.mark.parametrize("seed", range(300))
 def test_the_plain_search_agrees(seed):
     """Every text of the last beam and its three numbers: any model, lexicon, width and thresholds."""
@@ -220,6 +221,11 @@ def test_a_model_of_characters_judges_every_symbol():
         words = len(hypothesis.text.split())
         parts = hypothesis.log_prob + 0.7 * expected + 0.4 * words
         assert hypothesis.score == pytest.approx(parts, abs=BEAM_SCORE)
+
+
+def test_a_model_of_words_that_nobody_can_write_is_named():
+    with pytest.warns(LanguageWarning, match="1 of 5 words of the language model .such as 'c.'. cannot"):
+        BeamSearch(LETTERS, unigrams({"a": 0.4, "c.": 0.3}))
 
 
 def test_an_upper_case_model_serves_a_lower_case_alphabet():

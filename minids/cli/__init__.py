@@ -75,6 +75,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(str(error))
     except MemoryError as error:
         _fail(f"out of memory ({reason(error)}); make the batch, the model or the recording smaller")
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(error.exit_code)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "minids"
         _fail(f"{error.format_message()} See `{where} --help`.", error.exit_code)

@@ -76,12 +76,16 @@ def _transcript(path: Path, transcript: "Transcript", as_json: bool, named: bool
 
 
 def _alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
+    from minids.decode.examine import told
+
     if as_json:
-        told = [piece._asdict() | {"hypotheses": [h._asdict() for h in piece.hypotheses]} for piece in pieces]
-        click.echo(json.dumps({"path": str(path), "pieces": told}, ensure_ascii=False))
+        rows = [piece._asdict() | {"hypotheses": [told(h) for h in piece.hypotheses]} for piece in pieces]
+        click.echo(json.dumps({"path": str(path), "pieces": rows}, ensure_ascii=False))
         return
     for piece in pieces:
         click.echo(f"{path} {piece.start:.2f} to {piece.end:.2f} s")
-        click.echo("   score  acoustic  language model")
+        click.echo(
+            "   score  acoustic  language model  (score = acoustic + alpha language model + beta words)"
+        )
         for text, score, log_prob, lm_log_prob in piece.hypotheses:
             click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {text}")

@@ -14,12 +14,18 @@ if TYPE_CHECKING:
     from minids.tune import Tuning
 
 PICTURES = ("pdf", "png", "svg")
+FEW = 300  # words
 
 
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
 @options.MODEL
-@click.option("--lm", required=True, type=click.Path(path_type=Path), help="The language model.")
+@click.option(
+    "--lm",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The language model, as `minids lm train` wrote it.",
+)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Write the tuned model there.  [default: over --model]"
 )
@@ -39,8 +45,8 @@ def command(
 
     MANIFEST should be a development set: recordings from which neither the model nor the language model has
     learned. The network hears them once, then many alpha and beta are tried. What is found is kept in the
-    model's file, with the way to the language model, and from then on used to transcribe and evaluate. To go
-    on training gives other weights, which want to be tuned anew.
+    model's file, with the path of the language model (seen from there: move both together), and from then on
+    used to transcribe and evaluate. To go on training gives other weights, which want to be tuned anew.
 
     \b
     Example:
@@ -53,7 +59,7 @@ def command(
     from minids.decode.greedy import greedy_text
     from minids.decode.kept import Weighing, checksum, keep
     from minids.draw.tuning import tuning as draw
-    from minids.files import atomic_write
+    from minids.files import atomic_write, check_writable
     from minids.lm.ngram import NGram
     from minids.recognize import Recognizer
     from minids.score import wer
@@ -66,6 +72,9 @@ def command(
     model = model or SHIPPED
     if picture and picture.suffix[1:] not in PICTURES:
         raise InputError(f"{picture}: a picture is one of {', '.join(f'.{kind}' for kind in PICTURES)}")
+    for path in (out or model, picture):
+        if path:
+            check_writable(path)
     utterances = read_manifest(manifest)
     announce_compilation()
     saved = load_weights(model)
@@ -85,6 +94,10 @@ def command(
         raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
     with tqdm(unit="point", leave=False, disable=None) as bar:
         tuning = tune(log_probs, references, ngram, saved.alphabet, beam_width, bar.update)
+    if tuning.alpha == 0:
+        note(f"{lm} does not help with these utterances: alpha 0 takes no notice of it")
+    if tuning.wer.reference_length < FEW:
+        note(f"{tuning.wer.reference_length} words are few to choose by: what is best for them may be chance")
     greedy = wer(references, [greedy_text(y, saved.alphabet) for y in log_probs])
     if not as_json:
         _report(tuning, greedy)

@@ -76,13 +76,15 @@ class SearchReport:
         return len(self.wrong) - self.search_errors
 
     def __str__(self) -> str:
-        search = self.search
+        search, errors, models = self.search, self.search_errors, self.model_errors
+        name = search.lm.name if search.lm else "no language model"
         cut = f"; {self.in_pieces} in several pieces, not examined" if self.in_pieces else ""
         return (
-            f"beam {search.beam_width}, alpha {search.alpha:g}, beta {search.beta:g}\n"
-            f"search errors: {self.search_errors} (no pruning, or a wider beam, would help)\n"
-            f"model errors: {self.model_errors} (the wrong text is worth more than the right one){cut}\n"
-            f"oracle WER, the best of {self.n_best} texts each: {self.oracle}"
+            f"beam {search.beam_width}, {name}, alpha {search.alpha:g}, beta {search.beta:g}\n"
+            f"search errors: {errors}{' (no pruning, or a wider beam, would help)' if errors else ''}\n"
+            f"model errors: {models}{' (the wrong text is worth more than the right one)' if models else ''}"
+            f"{cut}\n"
+            f"oracle WER, the best of at most {self.n_best} texts each: {self.oracle}"
         )
 
     def as_dict(self) -> dict[str, Any]:

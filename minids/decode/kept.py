@@ -79,7 +79,7 @@ def beam_search(
     if lm is None or lm == "none":
         if alpha is not None:
             raise InputError("alpha weighs a language model, and there is none; give --lm FILE as well")
-        if beta is None and beam_width is None:
+        if beta is None and beam_width is None and pruning:
             return None
         lm, values = None, values._replace(alpha=0.0, beta=0.0)
     values = Weighing(

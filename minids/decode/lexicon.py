@@ -7,8 +7,8 @@ not glued together, a common complaint about other decoders.
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -58,6 +58,10 @@ def build_trie(spellings: dict[tuple[int, ...], int], characters: int) -> Trie:
     return Trie(first.astype(np.int32), np.concatenate(symbol).astype(np.int32), word[:nodes].copy())
 
 
+class LanguageWarning(UserWarning):
+    """A language model many of whose words a recogniser cannot write."""
+
+
 class Language:
     """Which texts are allowed, and how likely their words are.
 
@@ -75,16 +79,24 @@ class Language:
         self.by_characters, name, example = False, "", ""
         if lm is not None:
             likeliest = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
-            self.words = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
+            self.words, unspelt = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
             single = all(len(word) == 1 for word in self.words)
             if single and lexicon is None and (SPACE in lm.words or self.space == BLANK):
                 self.by_characters = True
                 if SPACE in lm.words and self.space != BLANK:
                     self.words[self.space,] = lm.words.index(SPACE)
+            elif self.words and len(unspelt) > len(lm.words) / 10:
+                warnings.warn(
+                    f"{len(unspelt)} of {len(lm.words)} words of {lm.name} (such as {unspelt[-1]!r}) cannot"
+                    " be written with the model's symbols and will not be heard; make it of text in these",
+                    LanguageWarning,
+                    3,
+                )
             name, example = lm.name, next(iter(lm.words[len(SPECIAL) :]), "")
         if lexicon is not None:
             lexicon = [word for word in lexicon if word.split() == [word]]
-            self.words = {w: self.words.get(w, UNKNOWN) for w in spell(((w, 0) for w in lexicon), alphabet)}
+            allowed, _ = spell(((w, UNKNOWN) for w in lexicon), alphabet)
+            self.words = {word: self.words.get(word, UNKNOWN) for word in allowed}
             name, example = "the lexicon", lexicon[0] if lexicon else ""
         if (lm is not None or self.closed) and not self.words:
             raise InputError(
@@ -155,13 +167,17 @@ class Language:
         return log_prob - self.letter_cost * len(word) * (number == UNKNOWN), state
 
 
-def spell(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> dict[tuple[int, ...], int]:
-    """(word, number) -> {its labels: number}, of those that the alphabet can write.
+def spell(
+    words: Iterable[tuple[str, int]], alphabet: Alphabet
+) -> tuple[dict[tuple[int, ...], int], list[str]]:
+    """(word, number) -> {its labels: number} of those that the alphabet can write, and the others.
 
     In lower case where the alphabet knows only that; of one spelling's words ("The", "the") the last counts.
     """
-    spelled = {}
+    spelt, others = {}, []
     for word, number in words:
-        with suppress(ValueError):
-            spelled[tuple(alphabet.encode(normalise(word, alphabet)).tolist())] = number
-    return spelled
+        try:
+            spelt[tuple(alphabet.encode(normalise(word, alphabet)).tolist())] = number
+        except ValueError:
+            others.append(word)
+    return spelt, others
