@@ -182,7 +182,7 @@ def test_evaluate_tells_whose_errors_they_are(place, minids):
         name: int(line.split()[2]) for line in lines for name in ("search", "model") if line.startswith(name)
     }
     assert sum(errors.values()) == 6
-    assert any(line.startswith("oracle WER, the best of 100 texts each: ") for line in lines)
+    assert any(line.startswith("oracle WER, the best of at most 100 texts each: ") for line in lines)
     told = json.loads(minids(*given, "--json")[1])["search"]
     assert {"search": told["search_errors"], "model": told["model_errors"]} == errors
     assert (told["alpha"], told["beta"], told["beam_width"]) == (0.5, 1, 1)

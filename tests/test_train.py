@@ -15,7 +15,7 @@ from minids.model import ModelSettings
 from minids.ops.common import key
 from minids.settings import read_settings
 from minids.train import Trainer, clock, step
-from minids.weights import load_weights
+from minids.weights import load_weights, save_weights
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
 
@@ -283,6 +283,19 @@ def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_first(undisturbed):
     finished.run()  # nothing to do, and no harm
     assert result(folder / "longer") == got
     assert finished.progress.epoch == 3
+
+
+def test_what_was_tuned_outlives_more_training(place, capsys):
+    trainer(place, "tuned", epochs=1).run()
+    best = place / "tuned" / "best.safetensors"
+    saved = load_weights(best)
+    saved.notes["decoder"] = {"lm": "words.arpa", "checksum": 1, "alpha": 1.0, "beta": 2.0, "beam_width": 9}
+    save_weights(best, saved)
+    capsys.readouterr()
+    trainer(place, "tuned", epochs=4).run()
+    assert load_weights(best).notes["dev"]["epoch"] > 1
+    assert load_weights(best).notes["decoder"] == saved.notes["decoder"]
+    assert "tuned for earlier weights; run `minids tune` again" in capsys.readouterr().err
 
 
 def test_a_bad_recording_is_named_at_the_end_also_after_a_kill(undisturbed, monkeypatch, capsys):
