@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.lm.query import AHEAD, find, home
-from minids.lm.table import prefetch
+from minids.lm.query import find, home
+from minids.lm.table import AHEAD, BASIS, fnv, prefetch
 
 WORD_SLOT = np.dtype([("hash", np.uint64), ("number", np.int64)])  # 0 is nobody's hash
 # How a parse ends: the buffer is read, a line begins with a backslash, there is no room for this line, or:
@@ -23,7 +23,6 @@ HUGE = 1e6  # no logarithm that anybody meant
 LN10 = np.log(10.0)
 _POWERS = 10.0 ** np.arange(23)
 _NEWLINE, _SPACE, _BACKSLASH = 10, 32, 92
-_BASIS, _PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 
 
 class Vocabulary(NamedTuple):
@@ -204,9 +203,9 @@ def _word(buffer, at):
     """FNV-1a of the word that begins here, and where it ends. <UNK>, <S>, </S> become lower-case."""
     if buffer[at] == 60:
         _lower_special(buffer, at)
-    mixed = _BASIS
+    mixed = BASIS
     while buffer[at] > _SPACE:
-        mixed = (mixed ^ np.uint64(buffer[at])) * _PRIME
+        mixed = fnv(mixed, buffer[at])
         at += 1
     return mixed | np.uint64(1), at
 

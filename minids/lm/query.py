@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.lm.table import prefetch
+from minids.lm.table import AHEAD, FACTOR, mix, prefetch
 
 # Four slots are a cache line. The key is (context id << 32 | word), exact; 0 is no key: no n-gram of two
 # words has the empty context.
@@ -21,10 +21,7 @@ SLOT = np.dtype([("key", np.int64), ("log_prob", np.float32), ("next", np.int32)
 UNIGRAM = np.dtype([("log_prob", np.float32), ("next", np.int32)])
 STATE = np.dtype([("backoff", np.float32), ("suffix", np.int32), ("followers", np.uint64)])
 
-_FACTOR_1 = np.uint64(0x2545F4914F6CDD1D)  # unsigned: signed products must not overflow
-_FACTOR_2 = np.uint64(0x5851F42D4C957F2D)
 _HALF = np.uint64(32)
-AHEAD = 16  # n-grams between asking memory for a slot and looking at it
 
 
 class Tables(NamedTuple):
@@ -93,8 +90,7 @@ def find(slots, context, word):
 @njit(cache=True, nogil=True)
 def home(context, word, size):
     """The first slot of the cache line where the search for an n-gram begins."""
-    mixed = np.uint64(np.int64(context) << 32 | np.int64(word)) * _FACTOR_1
-    mixed = (mixed ^ mixed >> _HALF) * _FACTOR_2
+    mixed = mix(np.int64(context) << 32 | np.int64(word))
     return np.int64((mixed >> _HALF) * np.uint64(size >> 2) >> _HALF) << 2
 
 
@@ -103,7 +99,7 @@ def _bit(word):
     """The bit of `followers` that a word shares with a 64th of all words. Most contexts have few followers:
     most words that never follow one are known without a look at the slots.
     """
-    return np.uint64(1) << (np.uint64(word) * _FACTOR_1 >> np.uint64(58))
+    return np.uint64(1) << (np.uint64(word) * FACTOR >> np.uint64(58))
 
 
 @njit(cache=True, nogil=True)

@@ -10,10 +10,25 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Unsigned, as all of the hash must be: the compiler takes it that signed products never overflow.
-_FACTOR_1 = np.uint64(0x2545F4914F6CDD1D)
+# Unsigned, as all of a hash must be: the compiler takes it that signed products never overflow.
+FACTOR = np.uint64(0x2545F4914F6CDD1D)
 _FACTOR_2 = np.uint64(0x5851F42D4C957F2D)
+_PRIME = np.uint64(0x100000001B3)
+BASIS = np.uint64(0xCBF29CE484222325)  # the hash of no bytes
 AHEAD = 16  # keys; by then the slot of one has come from memory
+
+
+@njit(cache=True, nogil=True)
+def mix(key):
+    """A hash of a key of 64 bits: each bit of it depends on both halves of the key."""
+    mixed = np.uint64(key) * FACTOR
+    return (mixed ^ mixed >> np.uint64(32)) * _FACTOR_2
+
+
+@njit(cache=True, nogil=True)
+def fnv(mixed, byte):
+    """FNV-1a, a hash of bytes: that of one more, from that of those before it, of none `BASIS`."""
+    return (mixed ^ np.uint64(byte)) * _PRIME
 
 
 @intrinsic
@@ -70,6 +85,5 @@ def _fill(table, keys):
 @njit(cache=True, nogil=True)
 def home(key, table):
     """The slot where the search for a key begins, and the key's tag."""
-    mixed = np.uint64(key) * _FACTOR_1
-    mixed = (mixed ^ (mixed >> np.uint64(32))) * _FACTOR_2
+    mixed = mix(key)
     return np.int64(mixed & np.uint64(len(table) - 1)), np.int64(mixed >> np.uint64(33))

@@ -18,7 +18,7 @@ from numba import njit
 
 from minids.errors import InputError, reason
 from minids.files import open_file
-from minids.lm.table import grown, home, roomy
+from minids.lm.table import BASIS, fnv, grown, home, roomy
 
 UNKNOWN, BEGIN, END = range(3)
 SPECIAL = ("<unk>", "<s>", "</s>")
@@ -227,9 +227,9 @@ def _numbers(data, store, size, closed, begun, numbers):
 def _number(data, start, end, store, size, closed):
     """-> the number of the word data[start:end], how many words are known now."""
     letters, ends, hashes, table = store
-    code = np.uint64(0)
+    code = BASIS
     for i in range(start, end):
-        code = (code ^ np.uint64(data[i])) * np.uint64(0x100000001B3)
+        code = fnv(code, data[i])
     slot, tag = home(code, table)
     while table[slot] != 0:
         if table[slot] >> 32 == tag:
