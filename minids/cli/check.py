@@ -9,7 +9,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON a check.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Compare gradients with central differences, CTC with enumeration, beam search with CTC, fast with plain.
+    """Compare gradients with differences, CTC with enumeration, beam search with CTC, fast with plain.
 
     Exit code 1 when any error is above its tolerance.
 
