@@ -1,0 +1,27 @@
+"""Is there a GPU to compute on? Asked without importing any CUDA package."""
+
+import ctypes
+import os
+
+from minids.errors import InputError
+
+
+def found() -> bool:
+    """True where an NVIDIA driver answers and sees at least one GPU."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def simulated() -> bool:
+    """True where kernels run in the simulator: MINIDS_SIM=1."""
+    return os.environ.get("MINIDS_SIM") == "1"
+
+
+def require() -> None:
+    """Raises InputError where there is neither a GPU nor the simulator."""
+    if not simulated() and not found():
+        raise InputError("no NVIDIA driver answers on this machine; use --backend cpu")
