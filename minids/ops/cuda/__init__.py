@@ -8,5 +8,15 @@ if driver.simulated():
     simulator.install()
 
 from minids.ops.cuda import arrays
+from minids.ops.cuda.context import context_forward
+from minids.ops.cuda.log_softmax import log_softmax_forward
+from minids.ops.cuda.nesterov import nesterov
+from minids.ops.cuda.norm import norm
 
-__all__ = ["arrays"]
+__all__ = [
+    "arrays",
+    "context_forward",
+    "log_softmax_forward",
+    "nesterov",
+    "norm",
+]
