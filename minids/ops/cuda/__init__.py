@@ -9,6 +9,7 @@ if driver.simulated():
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.context import context_forward
+from minids.ops.cuda.ctc import ctc
 from minids.ops.cuda.log_softmax import log_softmax_forward
 from minids.ops.cuda.nesterov import nesterov
 from minids.ops.cuda.norm import norm
@@ -16,6 +17,7 @@ from minids.ops.cuda.norm import norm
 __all__ = [
     "arrays",
     "context_forward",
+    "ctc",
     "log_softmax_forward",
     "nesterov",
     "norm",
