@@ -52,7 +52,7 @@ print(offline.report("bad", entry, 80).float64)
 
 
 @pytest.mark.parametrize(
-    ("body", "clean"), [("x[0] = math.exp(x[0] * np.float32(0.5))", True), ("x[0] = x[0] * 0.5", False)]
+    ("body", "clean"), [("x[0] = math.exp(x[0] * np.float32(0.5))", True), ("x[0] = x[0] * 0.1", False)]
 )
 def test_a_float64_constant_is_seen(body, clean):
     done = run("-c", BAD.format(body=body))
