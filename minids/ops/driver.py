@@ -1,6 +1,7 @@
 """Is there a GPU to compute on? Asked without importing any CUDA package."""
 
 import ctypes
+import importlib.util
 import os
 
 from minids.errors import InputError
@@ -22,6 +23,15 @@ def simulated() -> bool:
 
 
 def require() -> None:
-    """Raises InputError where there is neither a GPU nor the simulator."""
-    if not simulated() and not found():
+    """Raises InputError where there is neither a GPU nor the simulator, or a package is missing."""
+    if simulated():
+        _require("greenlet", "the simulator of a GPU", "greenlet")
+        return
+    if not found():
         raise InputError("no NVIDIA driver answers on this machine; use --backend cpu")
+    _require("numba_cuda", "the backend cuda", "'minids[cuda]'")
+
+
+def _require(module: str, purpose: str, package: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise InputError(f"{purpose} needs a package: pip install {package}")

@@ -3,17 +3,36 @@
 import numpy as np
 from numba import cuda
 
+from minids.ops import driver
+
+on_host = False
+
 _KINDS = {"f": np.float32, "i": np.int32, "u": np.uint32}
 
 
 def empty(shape: tuple[int, ...], dtype):
-    """A new device array. What it holds is left over from others; in the simulator it is NaN."""
-    return cuda.device_array(shape, dtype)
+    """A new device array. What it holds is left over from others; in the simulator it is NaN.
+
+    Raises MemoryError when the GPU has no room for it.
+    """
+    try:
+        return cuda.device_array(shape, dtype)
+    except Exception as error:
+        if "OUT_OF_MEMORY" not in str(error):
+            raise
+        size = np.dtype(dtype).itemsize * int(np.prod(shape))
+        raise MemoryError(f"the GPU has no {size / 1e9:.2f} GB left") from error
 
 
 def from_host(array: np.ndarray):
     """A copy on the device: contiguous, float32, int32 or uint32."""
-    return cuda.to_device(np.ascontiguousarray(array, _KINDS[array.dtype.kind]))
+    return copy(array, empty(array.shape, _KINDS[array.dtype.kind]))
+
+
+def copy(array: np.ndarray, out):
+    """A host's array into a device array of its shape; returns the latter."""
+    out.copy_to_device(np.ascontiguousarray(array, out.dtype))
+    return out
 
 
 def to_host(array) -> np.ndarray:
@@ -24,3 +43,8 @@ def to_host(array) -> np.ndarray:
 def synchronize() -> None:
     """Wait until the GPU has done all that it was given."""
     cuda.synchronize()
+
+
+def available() -> int | None:
+    """Bytes of the GPU's memory that are free; None in the simulator."""
+    return None if driver.simulated() else cuda.current_context().get_memory_info().free

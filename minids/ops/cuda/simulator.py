@@ -216,6 +216,7 @@ class DeviceArray:
         self._array = array
         self.shape, self.dtype, self.ndim, self.size = array.shape, array.dtype, array.ndim, array.size
         self.nbytes, self.strides = array.nbytes, array.strides
+        self.__cuda_array_interface__ = array.__array_interface__
 
     def __len__(self) -> int:
         return len(self._array)
