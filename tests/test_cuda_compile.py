@@ -35,6 +35,11 @@ def test_every_kernel_keeps_to_its_budget(reports):
         assert report["shared"] <= 48 * 1024, report
 
 
+def test_what_only_a_gpu_can_run_can_at_least_be_imported():
+    done = run("-c", "from minids.ops.cuda import launch, native")
+    assert done.returncode == 0, done.stderr
+
+
 BAD = """
 import math
 import numpy as np

@@ -133,6 +133,21 @@ def test_dynamic_shared_memory_has_the_size_asked_for():
         launch(fill, 1, 1, y, 10, shared=40)
 
 
+def test_more_shared_memory_is_asked_for_but_not_more_than_there_is():
+    @cuda.jit
+    def touch(y):
+        s = cuda.shared.array(0, float32)
+        s[s.size - 1] = y[0] = np.float32(s.size)
+
+    y = room()
+    launch(touch, 1, 1, y, shared=200_000)
+    assert arrays.to_host(y)[0] == 50_000
+    with pytest.raises(ValueError, match="at most 232448"):
+        launch(touch, 1, 1, y, shared=300_000)
+    with pytest.raises(ValueError, match="allowed"):
+        cuda.jit(touch.py_func)[1, 1, 0, 200_000](y)
+
+
 def test_places_in_three_dimensions():
     @cuda.jit
     def place(y):

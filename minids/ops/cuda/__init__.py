@@ -1,7 +1,10 @@
 """The same operations on the GPU, in float32: Numba CUDA kernels."""
 
+import os
+
 from minids.ops import driver
 
+os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small launches are no mistake of a user's
 if driver.simulated():
     from minids.ops.cuda import simulator
 

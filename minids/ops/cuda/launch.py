@@ -1,8 +1,18 @@
 """How a kernel is started: on the current stream. Nothing else in the operations knows of streams."""
 
+from typing import Any
+
 from minids.ops import driver
 
-_stream = 0  # 0 is CUDA's default stream
+if driver.simulated():
+    from minids.ops.cuda import simulator as machine
+else:
+    from minids.ops.cuda import native as machine  # type: ignore[no-redef]
+
+UNASKED = 48 * 1024  # bytes of shared memory that any block may have
+
+_stream: Any = 0  # 0 is CUDA's default stream
+_allowed: dict = {}  # kernel: bytes
 
 
 def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
@@ -10,7 +20,14 @@ def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
     bytes of dynamic shared memory. Returns at once; launches run one after another. No blocks, no launch.
     """
     if 0 not in (blocks if isinstance(blocks, tuple) else (blocks,)):
+        _allow(kernel, arguments, shared)
         kernel[blocks, threads, _stream, shared](*arguments)
+
+
+def resident(kernel, threads: int, *arguments, shared: int = 0) -> int:
+    """How many blocks of a kernel the GPU holds at once: no more may wait for each other."""
+    _allow(kernel, arguments, shared)
+    return machine.resident(kernel, threads, arguments, shared)
 
 
 def capture(body):
@@ -21,7 +38,7 @@ def capture(body):
     """
     global _stream
     body()
-    recorder = _recorder()
+    recorder = machine.Recorder()
     _stream = recorder.stream
     try:
         body()
@@ -30,11 +47,7 @@ def capture(body):
     return recorder.end()
 
 
-def _recorder():
-    if driver.simulated():
-        from minids.ops.cuda import simulator
-
-        return simulator.Recorder()
-    from minids.ops.cuda import graph
-
-    return graph.Recorder()
+def _allow(kernel, arguments, shared):
+    if shared > _allowed.get(kernel, UNASKED):
+        machine.allow_shared(kernel, arguments, shared)
+        _allowed[kernel] = shared

@@ -38,6 +38,7 @@ from numba.np.numpy_support import as_dtype
 
 WARP = 32
 MOST_THREADS = 1024  # of a block
+MOST_SHARED = 227 * 1024  # bytes of a block, as on Hopper
 RESIDENT = 8  # blocks that the simulated GPU can hold at once: as many may synchronise as a grid
 
 
@@ -391,6 +392,7 @@ class Kernel:
 
     def __init__(self, py_func: Callable):
         self.py_func, self.__name__ = py_func, py_func.__name__
+        self.shared_allowed = 48 * 1024
 
     def __getitem__(self, configuration: tuple) -> Callable:
         grid, block, stream, shared = (*configuration, 0, 0)[:4]
@@ -402,6 +404,10 @@ class Kernel:
             return
         if block.x * block.y * block.z > MOST_THREADS or 0 in (*grid, *block):
             raise ValueError(f"{self.__name__}: a GPU cannot launch {grid} blocks of {block} threads")
+        if shared > self.shared_allowed:
+            raise ValueError(
+                f"{self.__name__}: {shared} bytes of shared memory, {self.shared_allowed} allowed"
+            )
         launch = Launch(lambda: self._thread(seen), grid, block, shared)
         names = self.py_func.__code__.co_varnames
         seen = [_argument(value, name, launch) for name, value in zip(names, arguments, strict=False)]
@@ -565,8 +571,16 @@ def install() -> None:
         sys.modules["numba.cuda"] = numba.cuda = Cuda()
 
 
-def installed() -> bool:
-    return isinstance(sys.modules.get("numba.cuda"), Cuda)
+def allow_shared(kernel: Kernel, arguments: tuple, size: int) -> None:
+    """The double of native.allow_shared."""
+    if size > MOST_SHARED:
+        raise ValueError(f"{kernel.__name__}: a block has at most {MOST_SHARED} bytes of shared memory")
+    kernel.shared_allowed = size
+
+
+def resident(kernel: Kernel, threads: int, arguments: tuple, shared: int) -> int:
+    """The double of native.resident."""
+    return RESIDENT
 
 
 def cuda_module() -> Cuda:
