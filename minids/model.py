@@ -64,7 +64,7 @@ class Workspace:
         return self._flat[name][:size].reshape(shape)
 
     def holding(self, name: str, array: np.ndarray):
-        """A host's array where the backend computes: on the GPU a copy in the buffer, else the array itself."""
+        """A host's array where the backend computes: on the GPU a copy in the buffer, else itself."""
         if self._arrays.on_host:
             return array
         kind = {"f": self._dtype, "i": np.int32, "u": np.uint32}[array.dtype.kind]

@@ -92,8 +92,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
             features.std = _take(tensors, "features.std", (features.size,))
         params = {name: _take(tensors, name, shape) for name, shape in settings.shapes().items()}
         model = DeepSpeech(settings, None, backend)
-        for name, value in params.items():
-            model.params[name][...] = model.ops.arrays.from_host(value)
+        model.fill(params)
         return Saved(model, features, alphabet, tensors, header["notes"])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a model that `minids train` wrote") from None
