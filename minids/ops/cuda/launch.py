@@ -24,12 +24,6 @@ def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
         kernel[blocks, threads, _stream, shared](*arguments)
 
 
-def resident(kernel, threads: int, *arguments, shared: int = 0) -> int:
-    """How many blocks of a kernel the GPU holds at once: no more may wait for each other."""
-    _allow(kernel, arguments, shared)
-    return machine.resident(kernel, threads, arguments, shared)
-
-
 def capture(body):
     """Run body(), and keep its launches as a CUDA graph: `.launch()` starts them all again, same arguments.
 

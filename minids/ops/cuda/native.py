@@ -42,11 +42,6 @@ def allow_shared(kernel, arguments: tuple, size: int) -> None:
     _check(cu.cuKernelSetAttribute(attribute, size, cu.CUkernel(int(function.handle)), device))
 
 
-def resident(kernel, threads: int, arguments: tuple, shared: int) -> int:
-    """How many blocks of a kernel the GPU holds at once."""
-    return _compiled(kernel, arguments).max_cooperative_grid_blocks(threads, shared)
-
-
 def _compiled(kernel, arguments: tuple):
     """A kernel's machine code for arguments of these types."""
     return kernel.compile(tuple(kernel.typeof_pyval(argument) for argument in arguments))

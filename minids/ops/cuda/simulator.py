@@ -578,11 +578,6 @@ def allow_shared(kernel: Kernel, arguments: tuple, size: int) -> None:
     kernel.shared_allowed = size
 
 
-def resident(kernel: Kernel, threads: int, arguments: tuple, shared: int) -> int:
-    """The double of native.resident."""
-    return RESIDENT
-
-
 def cuda_module() -> Cuda:
     return sys.modules["numba.cuda"]  # type: ignore[return-value]
 
