@@ -11,6 +11,7 @@ if driver.simulated():
     simulator.install()
 
 from minids.ops.cuda import arrays
+from minids.ops.cuda.affine import affine_backward, affine_forward
 from minids.ops.cuda.context import context_forward
 from minids.ops.cuda.ctc import ctc
 from minids.ops.cuda.log_softmax import log_softmax_forward
@@ -18,6 +19,8 @@ from minids.ops.cuda.nesterov import nesterov
 from minids.ops.cuda.norm import norm
 
 __all__ = [
+    "affine_backward",
+    "affine_forward",
     "arrays",
     "context_forward",
     "ctc",
