@@ -5,6 +5,7 @@ Used only where asked for, `matmul.use("cublas")`; it needs `pip install nvidia-
 
 import ctypes
 from functools import cache
+from typing import Any
 
 from minids.errors import InputError, reason
 from minids.ops import driver
@@ -28,7 +29,7 @@ def load():
             f"cuBLAS was not found ({reason(error)}); pip install nvidia-cublas, or take gemm = fp32 or tf32"
         ) from error
     # handle, two transpositions, three sizes, alpha, A and its pitch, B and its pitch, beta, C and its pitch
-    kinds = {"n": ctypes.c_int, "p": ctypes.c_void_p}
+    kinds: dict[str, Any] = {"n": ctypes.c_int, "p": ctypes.c_void_p}
     library.cublasSgemm_v2.argtypes = [kinds[kind] for kind in "p nn nnn p pn pn p pn".replace(" ", "")]
     handle = ctypes.c_void_p()
     _check(library.cublasCreate_v2(ctypes.byref(handle)))

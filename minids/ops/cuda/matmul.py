@@ -21,6 +21,7 @@ from minids.errors import InputError
 from minids.ops import common, driver
 from minids.ops.cuda import arrays, cublas
 from minids.ops.cuda.launch import launch
+from minids.ops.cuda.limits import limits
 from minids.ops.cuda.tiles import Shape, tile
 from minids.ops.cuda.vec import aligned
 
@@ -99,12 +100,7 @@ def _no_keys():
 def _shape(M, N):
     large, small = TILES[_gemm]
     across, down = _grid(large, M, N)
-    return large if across * down >= _multiprocessors() else small
-
-
-@cache
-def _multiprocessors():
-    return 1 if driver.simulated() else cuda.get_current_device().MULTIPROCESSOR_COUNT
+    return large if across * down >= limits().multiprocessors else small
 
 
 def _grid(shape, M, N):

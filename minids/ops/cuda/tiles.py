@@ -6,8 +6,8 @@
       ├─────┼─────┤       2. meanwhile they multiply the slice that already lies in shared memory,
       │     │     │       3. store the registers into the other half of shared memory, a barrier, and again.
       └─────┴─────┘
-A number in shared memory is used by a whole row or column of threads, and each thread keeps its 8 x 8 part of C
-in registers: 16 numbers read from shared memory serve 64 multiplications.
+A number in shared memory is used by a whole row or column of threads, and each thread keeps its 8 x 8 part of
+C in registers: 16 numbers read from shared memory serve 64 multiplications.
 
 In shared memory both slices lie with k first, [k, row] and [k, column], some padding behind each k so that
 threads that write at once write to different banks. In global memory an operand may have k first or
@@ -21,7 +21,7 @@ import numpy as np
 from numba import cuda, float32
 
 from minids.ops.cuda.tensor import multiply_add, tf32
-from minids.ops.cuda.vec import load4, store4
+from minids.ops.cuda.vec import four_at_once, four_singly, load4, store4
 
 _ZERO = np.float32(0)
 
@@ -57,24 +57,6 @@ def _as_it_is(x):
     return x
 
 
-@cuda.jit(device=True)
-def _four(source, start, inside):
-    """Four neighbours from a multiple of 4 on, the first `inside` of them in the matrix: all or none."""
-    if inside > 0:
-        return load4(source, start)
-    return _ZERO, _ZERO, _ZERO, _ZERO
-
-
-@cuda.jit(device=True)
-def _four_singly(source, start, inside):
-    """The same from anywhere; what lies outside the matrix is zero."""
-    a = source[start] if inside > 0 else _ZERO
-    b = source[start + 1] if inside > 1 else _ZERO
-    c = source[start + 2] if inside > 2 else _ZERO
-    d = source[start + 3] if inside > 3 else _ZERO
-    return a, b, c, d
-
-
 def _staging(side, depth, threads, pitch, k_last, wide, number):
     """fetch and put: a slice (side, depth) of an operand, from global memory to registers to shared memory.
 
@@ -85,7 +67,7 @@ def _staging(side, depth, threads, pitch, k_last, wide, number):
     QUADS = side * depth // (4 * threads)
     PER_LINE = (depth if k_last else side) // 4
     assert QUADS * 4 * threads == side * depth
-    four = _four if wide else _four_singly
+    four = four_at_once if wide else four_singly
 
     @cuda.jit(device=True)
     def fetch(source, first, k0, sides, K, quads):

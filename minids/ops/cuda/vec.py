@@ -5,7 +5,12 @@ instruction that moves four numbers instead of one is the difference between a k
 and one that computes. The address must be a multiple of 16 bytes: see `aligned`.
 """
 
+import numpy as np
+from numba import cuda
+
 from minids.ops import driver
+
+_ZERO = np.float32(0)
 
 if driver.simulated():
 
@@ -43,7 +48,9 @@ else:
     @intrinsic
     def load4(typing_context, a, i):
         def generate(context, builder, sig, args):
-            four = builder.load(_pointer(context, builder, sig.args[0], *args, sig.args[1]), align=16)
+            four = builder.load(
+                _pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1]), align=16
+            )
             return cgutils.pack_array(builder, [builder.extract_element(four, _INT(j)) for j in range(4)])
 
         return signature(types.UniTuple(types.float32, 4), a, i), generate
@@ -64,6 +71,24 @@ else:
 
     def address(a) -> int:
         return a.__cuda_array_interface__["data"][0]
+
+
+@cuda.jit(device=True)
+def four_at_once(source, start, inside):
+    """Four neighbours from a multiple of 4 on, of which `inside` lie in the matrix: all, or none."""
+    if inside > 0:
+        return load4(source, start)
+    return _ZERO, _ZERO, _ZERO, _ZERO
+
+
+@cuda.jit(device=True)
+def four_singly(source, start, inside):
+    """The same from anywhere; what lies outside the matrix is zero."""
+    a = source[start] if inside > 0 else _ZERO
+    b = source[start + 1] if inside > 1 else _ZERO
+    c = source[start + 2] if inside > 2 else _ZERO
+    d = source[start + 3] if inside > 3 else _ZERO
+    return a, b, c, d
 
 
 def aligned(*arrays) -> bool:
