@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from minids import ops
+from minids.ops import driver
 from tests.tolerances import FLOAT32_SUM
 
-pytest.importorskip("greenlet", reason="the simulator runs on greenlets")
+pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
 CUDA, REFERENCE = ops.load("cuda"), ops.load("reference")
 
 

@@ -13,7 +13,8 @@ class Recorder:
     def __init__(self) -> None:
         self.stream = cuda.stream()
         self._handle = cu.CUstream(int(self.stream.handle))
-        mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+        # relaxed: Python may free an array meanwhile, which a stricter recording would not survive
+        mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         _check(cu.cuStreamBeginCapture(self._handle, mode))
 
     def end(self) -> "Graph":

@@ -1,10 +1,10 @@
 """A CUDA you can step through: kernels run as plain Python, every thread of every block, one at a time.
 
-`install()` puts an object of the class `Cuda` in the place of the module `numba.cuda`, so that the kernels'
-own source runs here, unchanged, without a GPU and without a compiler: set a breakpoint in a kernel, print in
-it. A thread is a greenlet. It runs until it waits for others (`syncthreads`, `shfl_sync`, the sync of a
-grid); once all have come, they go on. The order in which threads run is yours to choose (`order`): a correct
-kernel gives the same in any.
+With MINIDS_SIM=1 an object of the class `Cuda` takes the place of the module `numba.cuda`, so that the
+kernels' own source runs here, unchanged, without a GPU and without a compiler: set a breakpoint in a kernel,
+print in it. A thread is a greenlet. It runs until it waits for others (`syncthreads`, `shfl_xor_sync`, the
+sync of a grid); once all have come, they go on. The order in which threads run is yours to choose (`order`):
+a correct kernel gives the same in any.
 
 What a GPU does in silence is an error here, a `KernelError` with the array, the element, and the threads:
 
@@ -132,7 +132,7 @@ def barriers():
 
 
 class Stamp(NamedTuple):
-    """Who, and after how many barriers of the grid, of the block, of the warp."""
+    """Who, and after how many barriers of the grid, of the block, and of the warp since then."""
 
     thread: "Thread"
     grid: int
@@ -267,7 +267,7 @@ class Thread:
     def __init__(self, index: Dim3, number: int, block: Block, run: Callable):
         self.index, self.block, self.greenlet = tuple(index), block, greenlet(run)
         self.threadIdx, self.blockIdx = index, Dim3(*block.index)
-        self.lane, self.warp, self.warp_epoch = number % WARP, number // WARP, 0
+        self.lane, self.warp = number % WARP, number // WARP
         self.waits: Any = None  # for whom, where, and with which lanes
         self.gives: Any = None
         self.stamp = Stamp(self, 0, 0, 0)
@@ -340,7 +340,7 @@ class Launch:
         block.epoch += 1
         for thread in threads:
             thread.waits = None
-            thread.stamp = Stamp(thread, self.grid_epoch, block.epoch, thread.warp_epoch)
+            thread.stamp = Stamp(thread, self.grid_epoch, block.epoch, 0)
         return [(thread, received) for thread in self.ordered(threads)]
 
     def complete_warps(self, block: Block, alive: list[Thread]) -> list:
@@ -351,15 +351,15 @@ class Launch:
                 groups.setdefault((thread.warp, thread.waits), []).append(thread)
         ready = []
         for (warp, (kind, _, mask)), group in groups.items():
-            needed = [t for t in block.threads if t.warp == warp and mask >> t.lane & 1]
-            if len(group) == len(needed):
-                gifts = {thread.lane: thread.gives for thread in group}
-                for thread in self.ordered(group):
-                    if kind == "warp" and len(group) == len([t for t in block.threads if t.warp == warp]):
-                        thread.warp_epoch += 1
-                        thread.stamp = thread.stamp._replace(warp=thread.warp_epoch)
-                    thread.waits = None
-                    ready.append((thread, gifts))
+            lanes = [thread for thread in block.threads if thread.warp == warp]
+            if len(group) < sum(mask >> thread.lane & 1 for thread in lanes):
+                continue
+            gifts = {thread.lane: thread.gives for thread in group}
+            for thread in self.ordered(group):
+                thread.waits = None
+                if kind == "warp" and len(group) == len(lanes):  # a part of a warp orders nothing
+                    thread.stamp = thread.stamp._replace(warp=thread.stamp.warp + 1)
+                ready.append((thread, gifts))
         return ready
 
     def check_together(self, block: Block, alive: list[Thread]) -> None:
@@ -515,12 +515,6 @@ class Cuda(ModuleType):
     def syncthreads(self) -> None:
         self.launch.wait("block")
 
-    def syncthreads_or(self, value) -> bool:
-        return any(self.launch.wait("block", value))
-
-    def syncthreads_and(self, value) -> bool:
-        return all(self.launch.wait("block", value))
-
     def syncwarp(self, mask: int = 0xFFFFFFFF) -> None:
         self.launch.wait("warp", None, mask)
 
@@ -547,9 +541,6 @@ class Cuda(ModuleType):
             raise DivergentBarrier(f"{self.launch.thread} asks lane {lane}, which takes no part")
         return values[lane]
 
-    def threadfence(self) -> None:
-        pass
-
     # The host's side
 
     def device_array(self, shape, dtype=np.float32) -> DeviceArray:
@@ -557,9 +548,6 @@ class Cuda(ModuleType):
 
     def to_device(self, array: np.ndarray, stream: Any = 0) -> DeviceArray:
         return DeviceArray(np.array(array, order="C"))
-
-    def pinned_array(self, shape, dtype=np.float32) -> np.ndarray:
-        return np.empty(shape, dtype)
 
     def synchronize(self) -> None:
         pass
