@@ -12,6 +12,7 @@ if driver.simulated():
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.affine import affine_backward, affine_forward
+from minids.ops.cuda.birnn import birnn_backward, birnn_forward
 from minids.ops.cuda.context import context_forward
 from minids.ops.cuda.ctc import ctc
 from minids.ops.cuda.log_softmax import log_softmax_forward
@@ -22,6 +23,8 @@ __all__ = [
     "affine_backward",
     "affine_forward",
     "arrays",
+    "birnn_backward",
+    "birnn_forward",
     "context_forward",
     "ctc",
     "log_softmax_forward",
