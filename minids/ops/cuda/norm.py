@@ -13,7 +13,7 @@ from minids.ops.cuda.registry import Registered
 
 THREADS = 256  # of a block
 WARPS = THREADS // WARP
-BLOCKS = 512  # at most: fixed, so that the order of the additions does not depend on the GPU
+BLOCKS = 1024  # at most: fixed, so that the order of the additions does not depend on the GPU
 
 
 def norm(x) -> float:
