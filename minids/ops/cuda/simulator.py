@@ -87,13 +87,14 @@ class Dim3(NamedTuple):
 
 
 class Settings:
-    """What a launch looks up: see `order`, `without`, `traced`, `barriers`."""
+    """What a launch looks up: see `order`, `without`, `traced`, `barriers`, `launches`."""
 
     order: str = "forward"
     seed: int = 0
     without: Site | None = None
     trace: list[Access] | None = None
     barriers: set[Site] | None = None
+    launches: set[tuple] | None = None
 
 
 @contextmanager
@@ -126,6 +127,11 @@ def traced():
 def barriers():
     """`with barriers() as sites:` the set of all barriers of threads, warps and grids that are passed."""
     return _setting("barriers", set())
+
+
+def launches():
+    """`with launches() as kernels:` the set of all kernels that are launched, (name, Numba's types)."""
+    return _setting("launches", set())
 
 
 # Memory
@@ -409,6 +415,9 @@ class Kernel:
                 f"{self.__name__}: {shared} bytes of shared memory, {self.shared_allowed} allowed"
             )
         launch = Launch(lambda: self._thread(seen), grid, block, shared)
+        if Settings.launches is not None:
+            hosts = (a._array if isinstance(a, DeviceArray) else a for a in arguments)
+            Settings.launches.add((self.__name__, tuple(numba.typeof(value) for value in hosts)))
         names = self.py_func.__code__.co_varnames
         seen = [_argument(value, name, launch) for name, value in zip(names, arguments, strict=False)]
         running, cuda = cuda_module().launch, cuda_module()
