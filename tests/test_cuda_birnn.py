@@ -16,8 +16,9 @@ pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
 from minids.ops.cuda import arrays, birnn
 
 REFERENCE = ops.load("reference")
-# T, B, H: one of each, no frames, ragged units, more utterances than a block has at a time, several chunks along k
-SHAPES = [(1, 1, 1), (0, 2, 3), (3, 1, 5), (5, 2, 8), (3, 9, 12), (4, 3, 17)]
+# T, B, H: one of each, no frames, ragged units, more utterances than a block has at a time, several
+# chunks along k, and so many blocks that the directions take turns
+SHAPES = [(1, 1, 1), (0, 2, 3), (3, 1, 5), (5, 2, 8), (3, 9, 12), (4, 3, 17), (2, 2, 40)]
 if not driver.simulated():
     SHAPES += [(20, 32, 2048), (30, 5, 1023), (50, 64, 512)]
 
@@ -92,7 +93,7 @@ def test_the_three_ways_give_the_same():
 
 
 def test_a_graph_is_kept_for_its_arrays():
-    """The second call with the same arrays starts the recorded launches, and sees what the arrays now hold."""
+    """The second call with the same arrays starts the recorded launches on what the arrays now hold."""
     rng = np.random.default_rng(4)
     z, _, Wr_f, Wr_b, lengths = inputs(rng, 3, 2, 4)
     z_, f_, b_, lengths_ = on_device(z, Wr_f, Wr_b, lengths)

@@ -1,17 +1,18 @@
 """A layer of weights, W (out, in): h = g(W x + b), with the clip and the dropout as options (§2, §2.1)."""
 
 import numpy as np
-from numba import cuda, float32
+from numba import cuda, float32, int64
 
 from minids.ops import driver
 from minids.ops.common import CLIP
 from minids.ops.cuda import arrays, matmul
 from minids.ops.cuda.launch import launch
+from minids.ops.cuda.registry import Registered
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
 _ACROSS, _DOWN = (
     (8, 4) if driver.simulated() else (32, 32)
-)  # units and rows that a block of `_gate` sees at once
+)  # units and rows that a block of `gate` sees at once
 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None):
@@ -32,7 +33,7 @@ def affine_backward(
     db = arrays.empty((H,), np.float32) if db is None else db
     scale = np.float32(dropout.scale if dropout else 1)
     flat = dy.reshape(-1), y.reshape(-1), dz.reshape(-1)
-    launch(_gate, -(-H // _ACROSS), (_ACROSS, _DOWN), *flat, db, T * B, H, int(clip), scale)
+    launch(gate, -(-H // _ACROSS), (_ACROSS, _DOWN), *flat, db, T * B, H, int(clip), scale)
     matmul.weight_gradient(dz, x, dW, T * B)
     if input_gradient:
         dx = arrays.empty(x.shape, np.float32) if dx is None else dx
@@ -41,7 +42,7 @@ def affine_backward(
 
 
 @cuda.jit
-def _gate(dy, y, dz, db, rows, H, clip, scale):
+def gate(dy, y, dz, db, rows, H, clip, scale):
     """dz ← dy ⊙ g'(z), and its sum over the rows. A block owns 32 units, so that each sum has one order.
 
     The threads of a warp have neighbouring units: they read one line of memory. Each thread sums every 32nd
@@ -65,3 +66,6 @@ def _gate(dy, y, dz, db, rows, H, clip, scale):
         for other in range(1, _DOWN):
             total += partial[other, across]
         db[unit] = total
+
+
+KERNELS = {"gate": Registered(gate, (*(float32[::1],) * 4, int64, int64, int64, float32), registers=40)}

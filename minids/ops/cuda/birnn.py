@@ -12,7 +12,7 @@ persistent grid must be on the GPU at once, a block to a multiprocessor, its wei
 from functools import cache
 
 import numpy as np
-from numba import cuda, float32
+from numba import cuda, float32, int32, int64
 
 from minids.errors import InputError
 from minids.ops import driver
@@ -20,6 +20,7 @@ from minids.ops.cuda import arrays, matmul
 from minids.ops.cuda.launch import capture, launch
 from minids.ops.cuda.limits import limits
 from minids.ops.cuda.recurrence import Shape, kernels
+from minids.ops.cuda.registry import Registered
 from minids.ops.cuda.vec import address, aligned
 
 _THREADS = 256
@@ -33,14 +34,14 @@ FRAME = Shape(units=16, utterances=32, threads=128, depth=64, down=4, across=4)
 # All frames: few units to a block if there are blocks enough, so that each multiprocessor has its share.
 ALL_FRAMES = tuple(Shape(units, 32, 256, 256, 4, across) for units, across in ((8, 2), (16, 2), (32, 4)))
 if driver.simulated():
-    FRAME, ALL_FRAMES = Shape(4, 4, 8, 8, 2, 2), (Shape(4, 4, 8, 8, 2, 2), Shape(8, 4, 8, 8, 2, 2))
+    FRAME, ALL_FRAMES = Shape(8, 4, 8, 16, 2, 2), (Shape(8, 4, 8, 16, 2, 2),)
 
 _way: str | None = None
 _graphs: dict = {}
 
 
 def use(way: str | None) -> None:
-    """ "launches", "graph", "persistent", or None: the fastest that fits."""
+    """The way from now on: "launches", "graph", "persistent", or None, the fastest that fits."""
     global _way
     if way not in (None, "launches", "graph", "persistent"):
         raise InputError(f"recurrence = {way!r}: choose one of launches, graph, persistent")
@@ -163,3 +164,20 @@ def transpose(W, out):
     for i in range(y, _TILE, _BELOW):
         if column + i < W.shape[1] and row + x < W.shape[0]:
             out[column + i, row + x] = tile[x, i]
+
+
+def _registered():
+    flat, square = float32[::1], float32[:, ::1]
+    yield "add", Registered(add, (flat, flat, flat), 24)
+    yield "transpose", Registered(transpose, (square, square), 40)
+    arguments = (flat, flat, flat, int32[::1], *(flat,) * 4, *(int64,) * 4)
+    for backward, which in ((False, "forward"), (True, "backward")):
+        for wide in (True, False):
+            name = f"{'wide' if wide else 'narrow'} {which}"
+            yield f"frame {name}", Registered(kernels(FRAME, backward, wide)[0], arguments, 224)
+        for shape in ALL_FRAMES:  # more shared memory than Turing has
+            kernel = kernels(shape, backward, True)[1]
+            yield f"all_frames {shape.units} {which}", Registered(kernel, arguments, 255, least=80)
+
+
+KERNELS = dict(_registered())

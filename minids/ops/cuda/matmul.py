@@ -15,13 +15,14 @@ mantissa; "cublas", NVIDIA's library, which is here to be compared with.
 from functools import cache
 
 import numpy as np
-from numba import cuda, float32, uint32
+from numba import cuda, float32, int64, uint32
 
 from minids.errors import InputError
 from minids.ops import common, driver
 from minids.ops.cuda import arrays, cublas
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.limits import limits
+from minids.ops.cuda.registry import Registered
 from minids.ops.cuda.tiles import Shape, tile
 from minids.ops.cuda.vec import aligned
 
@@ -181,3 +182,22 @@ def finish(y, rows, H, b, low, high, keys, threshold, scale):
     if i < rows * H:
         first = _first_unit(i // H, H, keys)
         y[i] = _finished(y[i] + b[i % H], first, i % H, low, high, threshold, scale)
+
+
+def _registered():
+    """Every tile where rows are read in fours, and for the large one in float32 also where they are not."""
+    matrices, sizes, ending = (float32[::1],) * 3, (int64,) * 3, (float32[::1], float32, float32)
+    drop = (uint32[::1], uint32, float32)
+    for gemm, budgets, least in (("fp32", (128, 168), 75), ("tf32", (224, 168), 80)):
+        for shape, budget, wides in zip(TILES[gemm], budgets, ((True, False), (True,)), strict=True):
+            for wide in wides[: 1 if gemm == "tf32" else 2]:
+                name = f"{gemm} {shape.rows} {'wide' if wide else 'narrow'}"
+                kernel = layer_kernel(shape, wide)
+                yield f"{name} layer", Registered(kernel, matrices + sizes + ending + drop, budget, least)
+                for a_k_last, which in ((True, "input_gradient"), (False, "weight_gradient")):
+                    kernel = product_kernel(shape, a_k_last, wide)
+                    yield f"{name} {which}", Registered(kernel, matrices + sizes, budget, least)
+    yield "finish", Registered(finish, (float32[::1], int64, int64, *ending, *drop), 40)
+
+
+KERNELS = dict(_registered())

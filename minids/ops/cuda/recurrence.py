@@ -3,8 +3,8 @@
     forward     h_t = g(z_t + Wr h_{t∓1})               backward     δ_t = (dh_t + Wrᵀ δ_{t±1}) ⊙ g'(h_t)
 
 Both are out_t = end(given_t + W out_before), W being Wr or its transposed copy. A block owns some units, rows
-of W, and computes them for all utterances; it needs the whole state before, (B, H), from all other blocks. That
-is why a frame is a launch, or ends in a barrier of the whole grid.
+of W, and computes them for all utterances; it needs the whole state before, (B, H), from all other blocks. So
+a frame is a launch, or ends in a barrier of the whole grid.
 
 A block's threads share the sums. A few of them cover units x utterances, a few of each to a thread; others do
 the same further along k, and at the end they add up what they have. States come through shared memory in
@@ -20,7 +20,14 @@ import numpy as np
 from numba import cuda, float32
 
 from minids.ops.common import CLIP
-from minids.ops.cuda.vec import four_at_once, four_singly, load4, store4
+from minids.ops.cuda.vec import (
+    four_at_once,
+    four_singly,
+    load4,
+    store4,
+    store_four_at_once,
+    store_four_singly,
+)
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
 PAD = 4  # numbers behind each row in shared memory: rows that are read together lie in different banks
@@ -48,7 +55,7 @@ class Shape(NamedTuple):
         """Bytes of shared memory of a block."""
         pitch = self.depth + PAD
         weights = self.units * (self.resident_pitch(H) if resident else 2 * pitch)
-        sums = self.groups * (self.utterances * (self.units + PAD) + 16)
+        sums = self.groups * self.utterances * (self.units + PAD)
         return 4 * (weights + max(2 * self.utterances * pitch, sums))
 
     def resident_pitch(self, H: int) -> int:
@@ -64,9 +71,8 @@ def kernels(shape: Shape, backward: bool, wide: bool):
 
 def _one_frame(shape, backward, wide):
     frame, _, UNITS = _frame(shape, backward, wide, resident=False)
-    BLOCKS = 1
 
-    @cuda.jit(launch_bounds=(shape.threads, BLOCKS))
+    @cuda.jit(launch_bounds=(shape.threads, 1))
     def one_frame(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
         """Step 0 … T-1 of both directions: blocks (x, direction)."""
         s = cuda.shared.array(0, float32)
@@ -81,9 +87,8 @@ def _one_frame(shape, backward, wide):
 
 def _all_frames(shape, backward, wide):
     frame, keep, UNITS = _frame(shape, backward, wide, resident=True)
-    BLOCKS = 1
 
-    @cuda.jit(launch_bounds=(shape.threads, BLOCKS))
+    @cuda.jit(launch_bounds=(shape.threads, 1))
     def all_frames(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first, T, B, H):
         """All steps of the directions `first`, `first` + 1 …, as many as there are blocks (x, direction)."""
         s = cuda.shared.array(0, float32)
@@ -102,41 +107,44 @@ def _all_frames(shape, backward, wide):
 
 
 def _frame(shape, backward, wide, resident):
-    """frame(…) computes out_t for the units of a block; keep(…) brings their weights to stay."""
+    """frame(…) computes out_t for the units of a block; keep(…) brings their weights to stay.
+
+    Everything moves in fours: also because Numba asks of each single index whether it is negative.
+    """
     UNITS, UTTERANCES, THREADS, DEPTH, DOWN, ACROSS = shape
     GROUPS, COVER = shape.groups, DOWN * ACROSS
     PITCH = DEPTH + PAD
     ROWS, COLUMNS = UTTERANCES // DOWN, UNITS // ACROSS  # of a thread
-    OURS = UTTERANCES * UNITS // THREADS  # sums that a thread finishes
-    STATE_QUADS = UTTERANCES * DEPTH // (4 * THREADS)
-    WEIGHT_QUADS = UNITS * DEPTH // (4 * THREADS)
+    FOURS = COLUMNS // 4
     QUADS_A_LINE = DEPTH // 4
-    QUADS_A_GROUP = QUADS_A_LINE // GROUPS
+    LINES = THREADS // QUADS_A_LINE  # that all threads fetch at once
+    STATE_QUADS, WEIGHT_QUADS = UTTERANCES // LINES, UNITS // LINES  # of a thread, in a chunk
+    GROUP_QUADS = QUADS_A_LINE // GROUPS
     SUM_PITCH = UNITS + PAD
-    SUMS = UTTERANCES * SUM_PITCH + 16  # 16: two groups of one warp write to different banks
-    SPACE = max(
-        2 * UTTERANCES * PITCH, GROUPS * SUMS
-    )  # of the states' chunks, and of the sums when these are done
-    FEW = min(COLUMNS, 4)
-    four = four_at_once if wide else four_singly
+    SUMS = UTTERANCES * SUM_PITCH
+    SPACE = max(2 * UTTERANCES * PITCH, GROUPS * SUMS)  # of the states' chunks, and then of the sums
+    UNIT_QUADS = UNITS // 4
+    ENDING = UTTERANCES * UNIT_QUADS  # threads that end a quad of sums each
+    four, store_four = (four_at_once, store_four_at_once) if wide else (four_singly, store_four_singly)
+    assert ENDING <= THREADS
 
-    @cuda.jit(device=True, forceinline=True)
+    @cuda.jit(device=True)
     def fetch(source, row, rows, k0, H, quads, count):
         """A chunk of lines of H numbers, from line `row` on, into registers; zeros beyond `rows` lines."""
+        k = k0 + cuda.threadIdx.x % QUADS_A_LINE * 4
+        first = cuda.threadIdx.x // QUADS_A_LINE
         for q in range(count):
-            e = cuda.threadIdx.x + q * THREADS
-            line, k = e // QUADS_A_LINE, k0 + e % QUADS_A_LINE * 4
+            line = first + q * LINES
             values = four(source, (row + line) * H + k, H - k if line < rows else 0)
             quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3] = values
 
-    @cuda.jit(device=True, forceinline=True)
+    @cuda.jit(device=True)
     def put(quads, s, start, count):
+        place = start + cuda.threadIdx.x // QUADS_A_LINE * PITCH + cuda.threadIdx.x % QUADS_A_LINE * 4
         for q in range(count):
-            e = cuda.threadIdx.x + q * THREADS
-            place = start + e // QUADS_A_LINE * PITCH + e % QUADS_A_LINE * 4
-            store4(s, place, (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]))
+            store4(s, place + q * LINES * PITCH, (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]))
 
-    @cuda.jit(device=True, forceinline=True)
+    @cuda.jit(device=True)
     def keep(s, W, H, unit):
         quads_a_row = (H + DEPTH - 1) // DEPTH * QUADS_A_LINE
         for e in range(cuda.threadIdx.x, UNITS * quads_a_row, THREADS):
@@ -144,48 +152,45 @@ def _frame(shape, backward, wide, resident):
             values = four(W, (unit + line) * H + k, H - k if unit + line < H else 0)
             store4(s, SPACE + line * (quads_a_row * 4 + PAD) + k, values)
 
-    @cuda.jit(device=True, forceinline=True)
-    def columns(s, state, weights, pitch, part, first):
-        for j in range(first, first + FEW):
-            w0, w1, w2, w3 = load4(s, weights + j * ACROSS * pitch)
-            for i in range(ROWS):
-                part[i, j] += state[i, 0] * w0
-                part[i, j] += state[i, 1] * w1
-                part[i, j] += state[i, 2] * w2
-                part[i, j] += state[i, 3] * w3
-
-    @cuda.jit(device=True, forceinline=True)
+    @cuda.jit(device=True)
     def multiply(s, states, weights, pitch, part):
-        """part[i, j] += Σ_k state[b, k] W[u, k] over this group's k, four at a time."""
+        """part[j, i] += Σ_k W[u + j, k] state[b + i DOWN, k] over this group's k, four at a time."""
         state = cuda.local.array((ROWS, 4), float32)
         lane = cuda.threadIdx.x % COVER
-        k0 = cuda.threadIdx.x // COVER * QUADS_A_GROUP * 4
-        b, u = lane % DOWN, lane // DOWN
-        for q in range(QUADS_A_GROUP):
-            k = k0 + q * 4
+        k0 = cuda.threadIdx.x // COVER * GROUP_QUADS * 4
+        states += lane % DOWN * PITCH + k0
+        weights += lane // DOWN * COLUMNS * pitch + k0
+        for q in range(GROUP_QUADS):
             for i in range(ROWS):
-                values = load4(s, states + (b + i * DOWN) * PITCH + k)
+                values = load4(s, states + i * DOWN * PITCH + q * 4)
                 state[i, 0], state[i, 1], state[i, 2], state[i, 3] = values
-            columns(s, state, weights + u * pitch + k, pitch, part, 0)
-            if COLUMNS > 4:
-                columns(s, state, weights + u * pitch + k, pitch, part, 4)
-
-    @cuda.jit(device=True, forceinline=True)
-    def spread(s, part):
-        lane, group = cuda.threadIdx.x % COVER, cuda.threadIdx.x // COVER
-        for i in range(ROWS):
             for j in range(COLUMNS):
-                b, u = lane % DOWN + i * DOWN, lane // DOWN + j * ACROSS
-                s[group * SUMS + b * SUM_PITCH + u] = part[i, j]
+                w0, w1, w2, w3 = load4(s, weights + j * pitch + q * 4)
+                for i in range(ROWS):
+                    part[j, i] += state[i, 0] * w0
+                    part[j, i] += state[i, 1] * w1
+                    part[j, i] += state[i, 2] * w2
+                    part[j, i] += state[i, 3] * w3
 
-    @cuda.jit(device=True, forceinline=True)
-    def sum_over_k(s, W, out, row, rows, H, unit, part):
+    @cuda.jit(device=True)
+    def spread(s, part):
+        """Each group's sums into shared memory, [group, utterance, unit]."""
+        lane, group = cuda.threadIdx.x % COVER, cuda.threadIdx.x // COVER
+        place = group * SUMS + lane % DOWN * SUM_PITCH + lane // DOWN * COLUMNS
+        for i in range(ROWS):
+            for f in range(FOURS):
+                values = (part[4 * f, i], part[4 * f + 1, i], part[4 * f + 2, i], part[4 * f + 3, i])
+                store4(s, place + i * DOWN * SUM_PITCH + 4 * f, values)
+
+    @cuda.jit(device=True)
+    def sum_over_k(s, W, out, row, rows, H, unit):
         """Leaves in shared memory, for each group, Σ_k out[row + b, k] W[unit + u, k]."""
+        part = cuda.local.array((COLUMNS, ROWS), float32)
         state_quads = cuda.local.array((STATE_QUADS, 4), float32)
         weight_quads = cuda.local.array((WEIGHT_QUADS, 4), float32)
-        for i in range(ROWS):
-            for j in range(COLUMNS):
-                part[i, j] = _ZERO
+        for j in range(COLUMNS):
+            for i in range(ROWS):
+                part[j, i] = _ZERO
         fetch(out, row, rows, 0, H, state_quads, STATE_QUADS)
         put(state_quads, s, 0, STATE_QUADS)
         pitch = PITCH
@@ -213,33 +218,33 @@ def _frame(shape, backward, wide, resident):
         spread(s, part)
         cuda.syncthreads()
 
-    @cuda.jit(device=True, forceinline=True)
+    @cuda.jit(device=True)
+    def end(z, h, t, length):
+        if backward:
+            return z if h > _ZERO and h < _CLIP else _ZERO
+        z = _ZERO if z < _ZERO else z
+        z = _CLIP if z > _CLIP else z
+        return z if t < length else _ZERO
+
+    @cuda.jit(device=True)
     def frame(s, given, W, lengths, h, out, t, before, T, B, H, unit):
-        part = cuda.local.array((ROWS, COLUMNS), float32)
-        ours = cuda.local.array(OURS, float32)
+        b, u = cuda.threadIdx.x // UNIT_QUADS, cuda.threadIdx.x % UNIT_QUADS * 4  # of this thread's quad
         for b0 in range(0, B, UTTERANCES):
-            for o in range(OURS):  # asked for early: it arrives while the sums are made
-                e = cuda.threadIdx.x + o * THREADS
-                b, u = b0 + e // UNITS, unit + e % UNITS
-                ours[o] = given[(t * B + b) * H + u] if b < B and u < H else _ZERO
+            inside = H - unit - u if cuda.threadIdx.x < ENDING and b0 + b < B else 0
+            place = (t * B + b0 + b) * H + unit + u
+            z0, z1, z2, z3 = four(given, place, inside)  # asked for early, to be here when the sums are
+            h0, h1, h2, h3 = four(h, place, inside if backward else 0)
             if 0 <= before < T:
-                sum_over_k(s, W, out, before * B + b0, B - b0, H, unit, part)
-                for o in range(OURS):
-                    e = cuda.threadIdx.x + o * THREADS
+                sum_over_k(s, W, out, before * B + b0, B - b0, H, unit)
+                if inside > 0:
                     for group in range(GROUPS):
-                        ours[o] += s[group * SUMS + e // UNITS * SUM_PITCH + e % UNITS]
+                        s0, s1, s2, s3 = load4(s, group * SUMS + b * SUM_PITCH + u)
+                        z0, z1, z2, z3 = z0 + s0, z1 + s1, z2 + s2, z3 + s3
                 if b0 + UTTERANCES < B:
                     cuda.syncthreads()  # before the next utterances' states go where the sums are
-            for o in range(OURS):
-                e = cuda.threadIdx.x + o * THREADS
-                b, u = b0 + e // UNITS, unit + e % UNITS
-                if b < B and u < H:
-                    i = (t * B + b) * H + u
-                    if backward:
-                        out[i] = ours[o] if h[i] > _ZERO and h[i] < _CLIP else _ZERO
-                    else:
-                        value = _ZERO if ours[o] < _ZERO else ours[o]
-                        value = _CLIP if value > _CLIP else value
-                        out[i] = value if t < lengths[b] else _ZERO
+            if inside > 0:
+                n = lengths[b0 + b]
+                ended = (end(z0, h0, t, n), end(z1, h1, t, n), end(z2, h2, t, n), end(z3, h3, t, n))
+                store_four(out, place, inside, ended)
 
     return frame, keep, UNITS

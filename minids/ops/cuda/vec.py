@@ -91,6 +91,26 @@ def four_singly(source, start, inside):
     return a, b, c, d
 
 
+@cuda.jit(device=True)
+def store_four_at_once(target, start, inside, values):
+    """Where four_at_once reads."""
+    if inside > 0:
+        store4(target, start, values)
+
+
+@cuda.jit(device=True)
+def store_four_singly(target, start, inside, values):
+    """Where four_singly reads: what lies outside the matrix is left out."""
+    if inside > 0:
+        target[start] = values[0]
+    if inside > 1:
+        target[start + 1] = values[1]
+    if inside > 2:
+        target[start + 2] = values[2]
+    if inside > 3:
+        target[start + 3] = values[3]
+
+
 def aligned(*arrays) -> bool:
     """Whether all rows of these device arrays start at multiples of 16 bytes: each may be read in fours."""
     return all(a.shape[-1] % 4 == 0 and address(a) % 16 == 0 for a in arrays)
