@@ -1,12 +1,17 @@
 """Every kernel compiles to machine code for every GPU it is made for, within its budget, without a GPU."""
 
+import ast
 import json
 import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pytest
+
+from minids.ops import driver
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,6 +38,43 @@ def test_every_kernel_keeps_to_its_budget(reports):
         assert report["spills"] == report["float64"] == 0, report
         assert report["registers"] <= report["budget"], report
         assert report["shared"] <= 48 * 1024, report
+
+
+def test_every_kernel_of_the_source_is_among_them():
+    pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
+    from minids.ops.cuda.registry import registered
+
+    written = set()
+    for path in Path(driver.__file__).with_name("cuda").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef):
+                ways = [ast.unparse(way) for way in node.decorator_list]
+                if any(way.startswith("cuda.jit") and "device=True" not in way for way in ways):
+                    written.add(node.name)
+    assert {entry.kernel.py_func.__name__ for _, entry in registered()} == written
+
+
+@pytest.mark.skipif(not driver.simulated(), reason="the simulator sees what is launched")
+def test_they_are_compiled_for_the_types_that_they_are_launched_with():
+    pytest.importorskip("greenlet")
+    from minids import DeepSpeech
+    from minids.model import ModelSettings
+    from minids.ops.cuda import birnn, simulator
+    from minids.ops.cuda.registry import registered
+
+    model = DeepSpeech(ModelSettings(3, 4, hidden=6, context=1, dropout=0.1), backend="cuda")
+    frames, lengths = np.ones((5, 2, 3), np.float32), np.array([5, 3], np.int32)
+    labels, label_lengths = np.array([[1, 2], [3, 0]], np.int32), np.array([2, 1], np.int32)
+    with simulator.launches() as launched:
+        for way in ("launches", "persistent"):
+            birnn.use(way)
+            model.learn(frames, lengths, labels, label_lengths, np.array([5, 6], np.uint32))
+        birnn.use(None)
+        model.ops.norm(model.flat_grads)
+        model.ops.nesterov(*[model.flat_params] * 2, model.flat_grads, 0.1, 0.9)
+    compiled = {(entry.kernel.py_func.__name__, entry.arguments) for _, entry in registered()}
+    assert launched <= compiled
+    assert {name for name, _ in compiled} - {name for name, _ in launched} == {"finish"}  # cuBLAS alone
 
 
 def test_what_only_a_gpu_can_run_can_at_least_be_imported():
