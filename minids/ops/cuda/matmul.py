@@ -34,7 +34,9 @@ TILES = {
     "fp32": (Shape(128, 128, 8), Shape(64, 64, 8)),
     "tf32": (Shape(128, 128, 16, 64, 32), Shape(64, 64, 16, 32, 32)),
 }
+_LEAST_PART = 512  # of k, that is worth a block of its own
 if driver.simulated():  # four threads, or two warps
+    _LEAST_PART = 16
     TILES = {"fp32": (Shape(16, 16, 8),) * 2, "tf32": (Shape(32, 16, 16, 16, 16),) * 2}
 
 _gemm = "fp32"
@@ -59,7 +61,7 @@ def layer(x, W, b, y, rows, clip, dropout):
         cublas.product(x, False, W, True, y, *sizes)
         launch(finish, -(-rows * H // 256), 256, y.reshape(-1), rows, H, *ending)
     elif rows:
-        shape = _shape(rows, H)
+        shape, _ = _plan(rows, H, 0)
         kernel = layer_kernel(shape, aligned(x, W))
         launch(kernel, _grid(shape, rows, H), shape.threads, *_flat(x, W, y), *sizes, *ending)
 
@@ -67,23 +69,50 @@ def layer(x, W, b, y, rows, clip, dropout):
 def input_gradient(dz, W, dx, rows):
     """dx ← dz W."""
     H, D = W.shape
-    _product(dz, False, W, False, dx, rows, D, H)
+    _product(dz, False, W, dx, rows, D, H)
 
 
 def weight_gradient(dz, x, dW, rows):
     """dW ← dzᵀ x, a sum over all rows."""
     H, D = dW.shape
-    _product(dz, True, x, False, dW, H, D, rows)
+    _product(dz, True, x, dW, H, D, rows)
 
 
-def _product(A, a_first, B, b_last, C, M, N, K):
-    """C ← A B; `a_first`, `b_last`: whether k is the first axis of A, the last of B."""
+def _product(A, a_first, B, C, M, N, K):
+    """C ← A B; `a_first`: whether k is the first axis of A, as it is of B."""
     if _gemm == "cublas":
-        cublas.product(A, a_first, B, b_last, C, M, N, K)
+        cublas.product(A, a_first, B, False, C, M, N, K)
     elif M and N:
-        shape = _shape(M, N)
-        kernel = product_kernel(shape, not a_first, aligned(A, B))
-        launch(kernel, _grid(shape, M, N), shape.threads, *_flat(A, B, C), M, N, K)
+        shape, parts = _plan(M, N, K)
+        depth = -(-K // (parts * shape.depth)) * shape.depth
+        target = C.reshape(-1) if parts == 1 else _room()[: parts * M * N]
+        kernel, blocks = product_kernel(shape, not a_first, aligned(A, B)), (*_grid(shape, M, N), parts)
+        launch(kernel, blocks, shape.threads, A.reshape(-1), B.reshape(-1), target, M, N, K, depth)
+        if parts > 1:
+            launch(add_parts, -(-M * N // 256), 256, target, C.reshape(-1), parts)
+
+
+def _plan(M, N, K):
+    """The tile, and how many parts the sum over k is cut into.
+
+    dW of a narrow layer is a few tiles and a sum over thousands of rows: most of the GPU would look on. Then
+    each tile is given to several blocks, each with its part of the rows, and `add_parts` adds what they find,
+    always in the same order.
+    """
+    most = limits().multiprocessors
+    for shape in TILES[_gemm]:
+        across, down = _grid(shape, M, N)
+        parts = max(1, min(2 * most // (across * down), K // _LEAST_PART))
+        if across * down * parts >= most:
+            break
+    return shape, parts
+
+
+@cache
+def _room():
+    """For the parts of one product: never more than two tiles for each multiprocessor."""
+    largest = max(shape.rows * shape.columns for shapes in TILES.values() for shape in shapes)
+    return arrays.empty((2 * limits().multiprocessors * largest,), np.float32)
 
 
 def _parts(dropout):
@@ -96,12 +125,6 @@ def _parts(dropout):
 @cache
 def _no_keys():
     return arrays.from_host(np.zeros(0, np.uint32))
-
-
-def _shape(M, N):
-    large, small = TILES[_gemm]
-    across, down = _grid(large, M, N)
-    return large if across * down >= limits().multiprocessors else small
 
 
 def _grid(shape, M, N):
@@ -123,7 +146,7 @@ def layer_kernel(shape: Shape, wide: bool):
         part = cuda.local.array(PART, float32)
         bias = cuda.local.array(COLUMNS, float32)
         first = cuda.local.array(ROWS, uint32)
-        multiply(x, W, M, N, K, part)
+        multiply(x, W, M, N, K, 0, K, part)
         for j in range(COLUMNS):
             bias[j] = b[column_of(j)] if column_of(j) < N else _ZERO
         for i in range(ROWS):
@@ -141,20 +164,21 @@ def layer_kernel(shape: Shape, wide: bool):
 
 @cache
 def product_kernel(shape: Shape, a_k_last: bool, wide: bool):
-    """C = A B with k first in B, a block to a tile."""
+    """C = A B with k first in B, a block to a tile and `depth` of k; C (parts, M, N)."""
     _, multiply, row_of, column_of, PART = tile(shape, a_k_last, False, wide)
     ROWS, COLUMNS = PART
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
-    def product_tile(A, B, C, M, N, K):
+    def product_tile(A, B, C, M, N, K, depth):
         part = cuda.local.array(PART, float32)
-        multiply(A, B, M, N, K, part)
+        first = cuda.blockIdx.z * depth
+        multiply(A, B, M, N, K, first, min(first + depth, K), part)
         for i in range(ROWS):
             row = row_of(i)
             for j in range(COLUMNS):
                 column = column_of(j)
                 if row < M and column < N:
-                    C[row * N + column] = part[i, j]
+                    C[(cuda.blockIdx.z * M + row) * N + column] = part[i, j]
 
     return product_tile
 
@@ -173,6 +197,17 @@ def _finished(z, first, unit, low, high, threshold, scale):
     y = low if z < low else z
     y = high if y > high else y
     return y * (scale if _mix(uint32(first + uint32(unit))) >= threshold else _ZERO)
+
+
+@cuda.jit
+def add_parts(parts, C, count):
+    """C = Σ parts (count, M N); a thread to an entry."""
+    i = cuda.grid(1)
+    if i < C.size:
+        total = _ZERO
+        for p in range(count):
+            total += parts[p * C.size + i]
+        C[i] = total
 
 
 @cuda.jit
@@ -196,7 +231,8 @@ def _registered():
                 yield f"{name} layer", Registered(kernel, matrices + sizes + ending + drop, budget, least)
                 for a_k_last, which in ((True, "input_gradient"), (False, "weight_gradient")):
                     kernel = product_kernel(shape, a_k_last, wide)
-                    yield f"{name} {which}", Registered(kernel, matrices + sizes, budget, least)
+                    yield f"{name} {which}", Registered(kernel, (*matrices, *sizes, int64), budget, least)
+    yield "add_parts", Registered(add_parts, (float32[::1], float32[::1], int64), 32)
     yield "finish", Registered(finish, (float32[::1], int64, int64, *ending, *drop), 40)
 
 

@@ -43,7 +43,9 @@ class Shape(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """What a kernel needs: multiply(A, B, M, N, K, part), and where in C part[i, j] belongs."""
+    """What a kernel needs: multiply(A, B, M, N, K, first, last, part), k from `first` to `last`, and
+    where in C part[i, j] belongs.
+    """
 
     shape: Shape
     multiply: Any
@@ -70,16 +72,16 @@ def _staging(side, depth, threads, pitch, k_last, wide, number):
     four = four_at_once if wide else four_singly
 
     @cuda.jit(device=True)
-    def fetch(source, first, k0, sides, K, quads):
+    def fetch(source, first, k0, sides, last, K, quads):
         for q in range(QUADS):
             e = cuda.threadIdx.x + q * threads
             line = e // PER_LINE
             place = (e % PER_LINE) * 4
             if k_last:
-                inside = K - k0 - place if first + line < sides else 0
+                inside = last - k0 - place if first + line < sides else 0
                 values = four(source, (first + line) * K + k0 + place, inside)
             else:
-                inside = sides - first - place if k0 + line < K else 0
+                inside = sides - first - place if k0 + line < last else 0
                 values = four(source, (k0 + line) * sides + first + place, inside)
             for i in range(4):
                 quads[q, i] = number(values[i])
@@ -114,7 +116,7 @@ def tile(shape: Shape, a_k_last: bool, b_k_last: bool, wide: bool) -> Tile:
     fetch_b, put_b, B_QUADS = _staging(COLUMNS, DEPTH, THREADS, B_PITCH, b_k_last, wide, number)
 
     @cuda.jit(device=True)
-    def multiply(A, B, M, N, K, part):
+    def multiply(A, B, M, N, K, first, last, part):
         a = cuda.shared.array(A_BOTH, float32, alignment=16)
         b = cuda.shared.array(B_BOTH, float32, alignment=16)
         a_quads = cuda.local.array((A_QUADS, 4), float32)
@@ -124,17 +126,17 @@ def tile(shape: Shape, a_k_last: bool, b_k_last: bool, wide: bool) -> Tile:
         for i in range(PART_ROWS):
             for j in range(PART_COLUMNS):
                 part[i, j] = _ZERO
-        fetch_a(A, row, 0, M, K, a_quads)
-        fetch_b(B, column, 0, N, K, b_quads)
+        fetch_a(A, row, first, M, last, K, a_quads)
+        fetch_b(B, column, first, N, last, K, b_quads)
         put_a(a_quads, a, 0)
         put_b(b_quads, b, 0)
         cuda.syncthreads()
         half = 0
-        for k0 in range(0, K, DEPTH):
-            more = k0 + DEPTH < K
+        for k0 in range(first, last, DEPTH):
+            more = k0 + DEPTH < last
             if more:
-                fetch_a(A, row, k0 + DEPTH, M, K, a_quads)
-                fetch_b(B, column, k0 + DEPTH, N, K, b_quads)
+                fetch_a(A, row, k0 + DEPTH, M, last, K, a_quads)
+                fetch_b(B, column, k0 + DEPTH, N, last, K, b_quads)
             multiply_slice(a, half * A_SLICE, b, half * B_SLICE, part)
             if more:
                 half = 1 - half
