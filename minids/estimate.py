@@ -36,7 +36,7 @@ def memory(settings: ModelSettings, longest: int, batch_size: int, backend: str 
     Of the longest batch: x, eight of (T, B, H) forward and three backward, three of (T, B, K), CTC's lattice
     with at most a letter in three frames, the recurrence's room; and the frames of the batches that wait.
 
-    Of a GPU's memory: a checkpoint is written, and batches wait, in the host's.
+    Of a GPU's memory: a checkpoint is written, and most batches wait, in the host's.
     """
     from minids.batches import AHEAD
 
@@ -45,7 +45,7 @@ def memory(settings: ModelSettings, longest: int, batch_size: int, backend: str 
     inputs = (2 * settings.context + 1) * settings.inputs
     activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
-    copies, batches = (3, 1) if backend == "cuda" else (5, AHEAD + 2)
+    copies, batches = (3, 3) if backend == "cuda" else (5, AHEAD + 2)
     waiting = batches * longest * batch_size * settings.inputs
     return FLOAT * (copies * parameters + activations + recurrence + waiting)
 

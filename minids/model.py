@@ -64,8 +64,8 @@ class Workspace:
         return self._flat[name][:size].reshape(shape)
 
     def holding(self, name: str, array: np.ndarray):
-        """A host's array where the backend computes: on the GPU a copy in the buffer, else itself."""
-        if self._arrays.on_host:
+        """An array where the backend computes: a copy in the buffer, or itself where it is there already."""
+        if self._arrays.on_host or not isinstance(array, np.ndarray):
             return array
         kind = {"f": self._dtype, "i": np.int32, "u": np.uint32}[array.dtype.kind]
         return self._arrays.copy(array, self(name, *array.shape, dtype=kind))

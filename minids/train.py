@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minids import schedule
-from minids.batches import Batch, Batches, Variation
+from minids.batches import Batch, Batches, Variation, brought
 from minids.checkpoint import Progress, RunFolder, identity
 from minids.corpus.manifest import read_manifest
 from minids.decode.greedy import greedy_text
@@ -108,7 +108,10 @@ class Trainer:
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
         bar = _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}")
-        with bar, closing(self.batches.epoch(p.epoch, p.batch)) as batches:
+        coming = self.batches.epoch(p.epoch, p.batch)
+        if self.backend == "cuda":
+            coming = brought(coming, self.model.ops.arrays.Aside())
+        with bar, closing(coming) as batches:
             for batch in batches:
                 p.batch += 1
                 if batch:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -94,6 +95,17 @@ class Ours:
 
     def __init__(self, frames, lengths, labels, label_lengths):
         self.frames, self.lengths, self.labels, self.label_lengths = frames, lengths, labels, label_lengths
+
+
+def test_the_next_batch_is_brought_while_one_is_in_use(cuda):
+    """Two places take turns, and grow."""
+    frames = [np.full((n, 2, 3), n, np.float32) for n in (2, 5, 1, 4)]
+    aside = cuda.arrays.Aside()
+    there = [aside(frames[0])]
+    for before, now in pairwise(frames):
+        there.append(aside(now))
+        for array, expected in zip(there[-2:], (before, now), strict=True):
+            np.testing.assert_array_equal(cuda.arrays.to_host(array), expected)
 
 
 def test_ctc_loss_on_the_gpu():

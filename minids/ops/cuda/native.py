@@ -1,4 +1,4 @@
-"""What numba-cuda does not offer and the NVIDIA driver does: graphs, and more than 48 KB of shared memory.
+"""What numba-cuda does not offer and the NVIDIA driver does: graphs, free streams, more shared memory.
 
 The simulator has doubles of these names; `launch` takes those or these.
 """
@@ -33,6 +33,12 @@ class Graph:
 
     def __del__(self) -> None:
         cu.cuGraphExecDestroy(self._exec)
+
+
+def free_stream():
+    """A stream that does not wait for the default one, nor that for it."""
+    flags = cu.CUstream_flags.CU_STREAM_NON_BLOCKING
+    return cuda.external_stream(int(_check(cu.cuStreamCreate(flags))))
 
 
 def allow_shared(kernel, arguments: tuple, size: int) -> None:

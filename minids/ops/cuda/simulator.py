@@ -555,6 +555,9 @@ class Cuda(ModuleType):
     def device_array(self, shape, dtype=np.float32) -> DeviceArray:
         return DeviceArray(_poisoned(shape, dtype))
 
+    def pinned_array(self, shape, dtype=np.float32) -> np.ndarray:
+        return np.empty(shape, dtype)
+
     def to_device(self, array: np.ndarray, stream: Any = 0) -> DeviceArray:
         return DeviceArray(np.array(array, order="C"))
 
@@ -566,6 +569,16 @@ def install() -> None:
     """Let `from numba import cuda` give the simulator, in this process."""
     if not isinstance(sys.modules.get("numba.cuda"), Cuda):
         sys.modules["numba.cuda"] = numba.cuda = Cuda()
+
+
+class FreeStream:
+    """The double of native.free_stream's: what it copies is there at once."""
+
+    def synchronize(self) -> None:
+        pass
+
+
+free_stream = FreeStream
 
 
 def allow_shared(kernel: Kernel, arguments: tuple, size: int) -> None:
