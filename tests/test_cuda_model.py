@@ -237,6 +237,15 @@ def test_without_a_gpu_one_line_says_so(monkeypatch, capsys, command):
     assert "minids: error: no NVIDIA driver answers on this machine; use --backend cpu" in said
 
 
+def test_a_gpu_that_is_too_old_is_told(monkeypatch, capsys):
+    monkeypatch.setattr(driver, "simulated", lambda: False)
+    monkeypatch.setattr(driver, "found", lambda: True)
+    monkeypatch.setattr(driver, "capability", lambda: (7, 0))
+    code, _, said = run(capsys, "bench", "--backend", "cuda")
+    assert code == 1
+    assert "this GPU's compute capability is 7.0, 7.5 is needed; use --backend cpu" in said
+
+
 def test_a_choice_of_product_is_for_the_gpu(capsys):
     code, _, said = run(capsys, "bench", "--gemm", "tf32")
     assert code == 1
