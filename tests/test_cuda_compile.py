@@ -63,7 +63,7 @@ def test_they_are_compiled_for_the_types_that_they_are_launched_with():
     from minids.ops.cuda.registry import registered
 
     model = DeepSpeech(ModelSettings(3, 4, hidden=6, context=1, dropout=0.1), backend="cuda")
-    frames, lengths = np.ones((5, 2, 3), np.float32), np.array([5, 3], np.int32)
+    frames, lengths = np.ones((40, 2, 3), np.float32), np.array([40, 3], np.int32)
     labels, label_lengths = np.array([[1, 2], [3, 0]], np.int32), np.array([2, 1], np.int32)
     with simulator.launches() as launched:
         for way in ("launches", "persistent"):
