@@ -558,9 +558,6 @@ class Cuda(ModuleType):
     def pinned_array(self, shape, dtype=np.float32) -> np.ndarray:
         return np.empty(shape, dtype)
 
-    def pinned_array(self, shape, dtype=np.float32) -> np.ndarray:
-        return np.empty(shape, dtype)
-
     def to_device(self, array: np.ndarray, stream: Any = 0) -> DeviceArray:
         return DeviceArray(np.array(array, order="C"))
 
