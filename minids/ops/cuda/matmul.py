@@ -141,7 +141,7 @@ def layer_kernel(shape: Shape, wide: bool):
     _, multiply, row_of, column_of, PART = tile(shape, True, True, wide)
     ROWS, COLUMNS = PART
 
-    @cuda.jit(launch_bounds=(shape.threads, 1))
+    @cuda.jit(launch_bounds=shape.bounds)
     def layer_tile(x, W, y, M, N, K, b, low, high, keys, threshold, scale):
         part = cuda.local.array(PART, float32)
         bias = cuda.local.array(COLUMNS, float32)
@@ -168,7 +168,7 @@ def product_kernel(shape: Shape, a_k_last: bool, wide: bool):
     _, multiply, row_of, column_of, PART = tile(shape, a_k_last, False, wide)
     ROWS, COLUMNS = PART
 
-    @cuda.jit(launch_bounds=(shape.threads, 1))
+    @cuda.jit(launch_bounds=shape.bounds)
     def product_tile(A, B, C, M, N, K, depth):
         part = cuda.local.array(PART, float32)
         first = cuda.blockIdx.z * depth

@@ -41,6 +41,13 @@ class Shape(NamedTuple):
             return 32 * (self.rows // self.warp_rows) * (self.columns // self.warp_columns)
         return (self.rows // 8) * (self.columns // 8)
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Threads of a block; for how many blocks a multiprocessor must have registers: one computes while
+        the other waits.
+        """
+        return self.threads, 1 if self.warp_rows else 2
+
 
 class Tile(NamedTuple):
     """What a kernel needs: multiply(A, B, M, N, K, first, last, part), k from `first` to `last`, and
@@ -155,24 +162,25 @@ def _on_ordinary_cores(shape):
     A_HALF, B_HALF, ACROSS = ROWS // 2, COLUMNS // 2, COLUMNS // 8
 
     @cuda.jit(device=True)
-    def multiply_slice(a, a_start, b, b_start, part):
+    def multiply_step(a, a_start, b, b_start, part):
+        """part += column k of A times row k of B."""
         ra = cuda.local.array(8, float32)
         rb = cuda.local.array(8, float32)
-        a_start += (cuda.threadIdx.x // ACROSS) * 4
-        b_start += (cuda.threadIdx.x % ACROSS) * 4
-        for k in range(DEPTH):
-            a0 = load4(a, a_start + k * A_PITCH)
-            a1 = load4(a, a_start + k * A_PITCH + A_HALF)
-            b0 = load4(b, b_start + k * B_PITCH)
-            b1 = load4(b, b_start + k * B_PITCH + B_HALF)
-            for i in range(4):
-                ra[i] = a0[i]
-                ra[4 + i] = a1[i]
-                rb[i] = b0[i]
-                rb[4 + i] = b1[i]
-            for i in range(8):
-                for j in range(8):
-                    part[i, j] += ra[i] * rb[j]
+        ra[0], ra[1], ra[2], ra[3] = load4(a, a_start)
+        ra[4], ra[5], ra[6], ra[7] = load4(a, a_start + A_HALF)
+        rb[0], rb[1], rb[2], rb[3] = load4(b, b_start)
+        rb[4], rb[5], rb[6], rb[7] = load4(b, b_start + B_HALF)
+        for i in range(8):
+            for j in range(8):
+                part[i, j] += ra[i] * rb[j]
+
+    @cuda.jit(device=True)
+    def multiply_slice(a, a_start, b, b_start, part):
+        a_start += cuda.threadIdx.x // ACROSS * 4
+        b_start += cuda.threadIdx.x % ACROSS * 4
+        for k in range(0, DEPTH, 2):  # by twos: one k's numbers are read while the other's are multiplied
+            multiply_step(a, a_start + k * A_PITCH, b, b_start + k * B_PITCH, part)
+            multiply_step(a, a_start + (k + 1) * A_PITCH, b, b_start + (k + 1) * B_PITCH, part)
 
     @cuda.jit(device=True)
     def row_of(i):
