@@ -11,14 +11,15 @@ C in registers: 16 numbers read from shared memory serve 64 multiplications.
 
 In shared memory both slices lie with k first, [k, row] and [k, column], some padding behind each k so that
 threads that write at once write to different banks. In global memory an operand may have k first or
-last: x (M, K) and W (N, K) of y = x Wᵀ have it last.
+last: x (M, K) and W (N, K) of y = x Wᵀ have it last. In the loops an index is unsigned: of a signed one Numba
+asks at every access whether it is negative.
 """
 
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import cuda, float32
+from numba import cuda, float32, uint64
 
 from minids.ops.cuda.tensor import multiply_add, tf32
 from minids.ops.cuda.vec import four_at_once, four_singly, load4, store4
@@ -101,7 +102,7 @@ def _staging(side, depth, threads, pitch, k_last, wide, number):
             place = (e % PER_LINE) * 4
             if k_last:
                 for i in range(4):
-                    shared[start + (place + i) * pitch + line] = quads[q, i]
+                    shared[uint64(start + (place + i) * pitch + line)] = quads[q, i]
             else:
                 values = (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3])
                 store4(shared, start + line * pitch + place, values)
@@ -212,13 +213,13 @@ def _on_tensor_cores(shape):
             a_here = a_start + (step * 8 + t) * A_PITCH + (warp // WARPS_ACROSS) * WARP_ROWS + g
             b_here = b_start + (step * 8 + t) * B_PITCH + (warp % WARPS_ACROSS) * WARP_COLUMNS + g
             for m in range(DOWN):
-                fa[m, 0] = a[a_here + m * 16]
-                fa[m, 1] = a[a_here + m * 16 + 8]
-                fa[m, 2] = a[a_here + m * 16 + 4 * A_PITCH]
-                fa[m, 3] = a[a_here + m * 16 + 8 + 4 * A_PITCH]
+                fa[m, 0] = a[uint64(a_here + m * 16)]
+                fa[m, 1] = a[uint64(a_here + m * 16 + 8)]
+                fa[m, 2] = a[uint64(a_here + m * 16 + 4 * A_PITCH)]
+                fa[m, 3] = a[uint64(a_here + m * 16 + 8 + 4 * A_PITCH)]
             for n in range(ACROSS):
-                fb[n, 0] = b[b_here + n * 8]
-                fb[n, 1] = b[b_here + n * 8 + 4 * B_PITCH]
+                fb[n, 0] = b[uint64(b_here + n * 8)]
+                fb[n, 1] = b[uint64(b_here + n * 8 + 4 * B_PITCH)]
             for m in range(DOWN):
                 i = 2 * m
                 for n in range(ACROSS):
