@@ -17,7 +17,7 @@ demo: $(VENV)/demo.stamp  ## teach a small model spoken digits from nothing, in 
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)
 	$(RUN) pytest -m "not slow"
 
-test-all: $(VENV)/dev.stamp $(VENV)/demo.stamp  ## run the slow tests too: kills, fuzzing, recipes
+test-all: $(VENV)/dev.stamp $(VENV)/demo.stamp $(VENV)/cuda.stamp  ## run the slow tests too: kills, fuzzing, recipes, kernels compiled
 	$(RUN) pytest
 
 lint: $(VENV)/dev.stamp  ## check style and types

@@ -5,9 +5,10 @@ each epoch. Whatever is drawn depends on (seed, epoch, utterance) alone, so a re
 undisturbed one sees.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -180,3 +181,16 @@ class Batches:
             if raw is not None:
                 known[str(utterance.speaker)].add(raw)
         return {speaker: statistics.mean_std() for speaker, statistics in known.items() if statistics.count}
+
+
+def brought(
+    batches: Generator[Batch | None, None, None], bring: Callable[[np.ndarray], Any]
+) -> Generator[Batch | None, None, None]:
+    """Batches whose frames are `bring(frames)`, a copy on a GPU: made while the one before is in use."""
+
+    def there(batch: Batch | None) -> Batch | None:
+        return batch and replace(batch, frames=bring(batch.frames))
+
+    with closing(batches), closing(in_order(there, batches, ahead=1)) as made:
+        for _, batch in made:
+            yield batch

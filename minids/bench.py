@@ -39,7 +39,8 @@ def bench(backend: str, hidden: int, batch: int, frames: int, steps: int = 7) ->
     full = np.ones(batch, np.int32)
     x = rng.normal(size=(frames, batch, FEATURES)).astype(np.float32)
     one = Batch(list(range(batch)), x, full * frames, labels, full * labels.shape[1])
-    velocity, keys = np.zeros_like(model.flat_params), np.arange(batch, dtype=np.uint32)
+    velocity = model.ops.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
+    keys = np.arange(batch, dtype=np.uint32)
     wholes, parts = [], []
     for _ in range(steps + 1):
         seconds.clear()
@@ -51,7 +52,7 @@ def bench(backend: str, hidden: int, batch: int, frames: int, steps: int = 7) ->
     return Bench(
         whole,
         training_flops(settings) * frames * batch / whole,
-        product_rate(),
+        product_rate(backend),
         frames * batch / whole,
         {name: median(part[name] for part in parts[1:]) for name in parts[0]},
     )

@@ -21,17 +21,22 @@ class Estimate:
     epoch_seconds: float
 
 
-def estimate(settings: ModelSettings, frames: int, longest: int, batch_size: int) -> Estimate:
+def estimate(
+    settings: ModelSettings, frames: int, longest: int, batch_size: int, backend: str = "cpu"
+) -> Estimate:
     """`frames` of the whole training set, `longest` of its longest recording, both before the stride."""
     flops = training_flops(settings) * strided(frames, settings.stride)
-    return Estimate(memory(settings, longest, batch_size), flops / (SHARE * product_rate()))
+    seconds = flops / (SHARE * product_rate(backend))
+    return Estimate(memory(settings, longest, batch_size, backend), seconds)
 
 
-def memory(settings: ModelSettings, longest: int, batch_size: int) -> int:
+def memory(settings: ModelSettings, longest: int, batch_size: int, backend: str = "cpu") -> int:
     """Of the weights: themselves, gradients, velocities, and the copies that a checkpoint writes.
 
     Of the longest batch: x, eight of (T, B, H) forward and three backward, three of (T, B, K), CTC's lattice
     with at most a letter in three frames, the recurrence's room; and the frames of the batches that wait.
+
+    Of a GPU's memory: a checkpoint is written, and most batches wait, in the host's.
     """
     from minids.batches import AHEAD
 
@@ -40,8 +45,15 @@ def memory(settings: ModelSettings, longest: int, batch_size: int) -> int:
     inputs = (2 * settings.context + 1) * settings.inputs
     activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
-    waiting = (AHEAD + 2) * longest * batch_size * settings.inputs
-    return FLOAT * (5 * parameters + activations + recurrence + waiting)
+    copies, batches = (3, 3) if backend == "cuda" else (5, AHEAD + 2)
+    waiting = batches * longest * batch_size * settings.inputs
+    return FLOAT * (copies * parameters + activations + recurrence + waiting)
+
+
+def largest_batch(settings: ModelSettings, longest: int, free: int, backend: str = "cpu") -> int:
+    """How many utterances of `longest` frames fit into so many bytes; 0 where not one does."""
+    none, one = (memory(settings, longest, n, backend) for n in (0, 1))
+    return max(0, (free - none) // (one - none))
 
 
 def training_flops(settings: ModelSettings) -> int:
@@ -50,24 +62,28 @@ def training_flops(settings: ModelSettings) -> int:
     return 6 * sum(weights.values()) - 2 * weights["W1"]
 
 
-def product_rate() -> float:
+def product_rate(backend: str = "cpu") -> float:
     """This machine's float32 matrix product, flop/s, as the network uses it."""
     from minids import ops
 
-    x, W, b = np.ones((512, 1, 512), np.float32), np.ones((512, 512), np.float32), np.zeros(512, np.float32)
-    y = np.empty((512, 1, 512), np.float32)
-    affine = ops.load("cpu").affine_forward
-    affine(x, W, b, out=y)
+    grid, n = ops.load(backend), {"cuda": 4096}.get(backend, 512)  # the least that fills it
+    x, W, b = np.ones((n, 1, n), np.float32), np.ones((n, n), np.float32), np.zeros(n, np.float32)
+    x, W, b, y = map(grid.arrays.from_host, (x, W, b, np.empty_like(x)))
     seconds = []
-    for _ in range(40):  # the least: other programs only ever add
+    for _ in range(41):  # the least: other programs only ever add, and the first call may compile
         start = time.perf_counter()
-        affine(x, W, b, out=y)
+        grid.affine_forward(x, W, b, out=y)
+        grid.arrays.synchronize()
         seconds.append(time.perf_counter() - start)
-    return 2 * 512**3 / min(seconds)
+    return 2 * n**3 / min(seconds)
 
 
-def available_memory() -> int | None:
-    """Bytes that programs may still take, where the system says (Linux)."""
+def available_memory(backend: str = "cpu") -> int | None:
+    """Bytes that programs may still take, of the host's memory or the GPU's; None where nobody says."""
+    if backend == "cuda":
+        from minids import ops
+
+        return ops.load(backend).arrays.available()
     try:
         with open("/proc/meminfo") as file:
             fields = dict(line.split(":", 1) for line in file)

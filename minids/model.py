@@ -56,20 +56,28 @@ class Workspace:
     def __init__(self, arrays, dtype):
         self._arrays, self._dtype, self._flat = arrays, dtype, {}
 
-    def __call__(self, name: str, *shape: int):
+    def __call__(self, name: str, *shape: int, dtype=None):
         """An array of this shape, a prefix of the buffer. What it held before is gone."""
         size = int(np.prod(shape))
         if name not in self._flat or self._flat[name].size < size:
-            self._flat[name] = self._arrays.empty((size,), self._dtype)
+            self._flat[name] = self._arrays.empty((size,), dtype or self._dtype)
         return self._flat[name][:size].reshape(shape)
+
+    def holding(self, name: str, array: np.ndarray):
+        """An array where the backend computes: a copy in the buffer, or itself where it is there already."""
+        if self._arrays.on_host or not isinstance(array, np.ndarray):
+            return array
+        kind = {"f": self._dtype, "i": np.int32, "u": np.uint32}[array.dtype.kind]
+        return self._arrays.copy(array, self(name, *array.shape, dtype=kind))
 
 
 class DeepSpeech:
     """A network: its parameters, its gradients, forward and backward.
 
     `params["W1"]` and `grads["W1"]` are views of the flat buffers `flat_params` and `flat_grads`, so that an
-    update or a norm is one operation. "cpu" computes in float32; "reference" in float32 or float64.
-    The initial weights are drawn with `seed`; with None they are left for the caller to fill.
+    update or a norm is one operation. "cpu" computes in float32; "reference" in float32 or float64; "cuda" in
+    float32 on the GPU, where its arrays stay. The initial weights are drawn with `seed`; with None they are
+    left for the caller to `fill`.
     """
 
     def __init__(
@@ -89,6 +97,11 @@ class DeepSpeech:
         self.flat_grads = arrays.empty((size,), self.dtype)
         self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
         self._room = Workspace(arrays, self.dtype)
+
+    def fill(self, params: dict[str, np.ndarray]) -> None:
+        """Set every parameter to the values of a NumPy array."""
+        flat = np.concatenate([params[name].ravel() for name in self.params])
+        self.ops.arrays.copy(flat.astype(self.dtype, copy=False), self.flat_params)
 
     def forward(self, frames: np.ndarray, lengths: np.ndarray, keys: np.ndarray | None = None):
         """frames (T0, B, F), lengths (B,) -> log_probs (T, B, K), lengths (B,) after the stride.
@@ -119,9 +132,11 @@ class DeepSpeech:
         lengths = strided(lengths, self.settings.stride)
         T, B, K = log_probs.shape
         _check_labels(T, B, K, lengths, labels, label_lengths)
+        given = self._room.holding
+        texts = given("labels", labels), given("label_lengths", label_lengths)
         losses, dlogits = self._room("losses", B), self._room("dlogits", T, B, K)
         room = self._room("ctc", B, T, 2 * labels.shape[1] + 5)
-        self.ops.ctc(log_probs, lengths, labels, label_lengths, losses, dlogits, room)
+        self.ops.ctc(log_probs, self._lengths, *texts, losses, dlogits, room)
         self._backward(dlogits)
         return self.ops.arrays.to_host(losses).copy()
 
@@ -135,10 +150,11 @@ class DeepSpeech:
         if keys is not None and len(keys) != B:
             raise ValueError(f"{len(keys)} keys for {B} utterances")
         T, H, K = strided(T0, s.stride), s.hidden, s.characters
-        self._lengths = strided(lengths, s.stride)
+        self._lengths = room.holding("lengths", strided(lengths, s.stride))
         self._drop = {}
         if keys is not None and s.dropout > 0:
-            self._drop = {n: Dropout(s.dropout, key(keys, n)) for n in (1, 2, 3, 5)}
+            own = {n: room.holding(f"keys{n}", key(keys, n)) for n in (1, 2, 3, 5)}
+            self._drop = {n: Dropout(s.dropout, own[n]) for n in own}
         a = {name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
         a |= {"x": room("x", T, B, (2 * s.context + 1) * F), "z6": room("z6", T, B, K)}
         self._acts, recurrent = a, room("recurrent", 2, H, H + 2 * B)
@@ -146,7 +162,8 @@ class DeepSpeech:
         def layer(n, x, y, clip=True):
             ops.affine_forward(a[x], p[f"W{n}"], p[f"b{n}"], clip, self._drop.get(n), a[y])
 
-        ops.context_forward(ops.arrays.from_host(frames), lengths, s.context, s.stride, a["x"])
+        given = room.holding("frames", frames), room.holding("lengths0", lengths)
+        ops.context_forward(*given, s.context, s.stride, a["x"])
         layer(1, "x", "h1")
         layer(2, "h1", "h2")
         layer(3, "h2", "h3")
@@ -216,8 +233,8 @@ def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
     )
     T, B, K = logits.shape
     _check_labels(T, B, K, lengths, labels, label_lengths)
-    log_probs = grid.log_softmax_forward(grid.arrays.from_host(logits))
-    losses, dlogits = grid.ctc(log_probs, lengths, labels, label_lengths)
+    logits, *given = map(grid.arrays.from_host, (logits, lengths, labels, label_lengths))
+    losses, dlogits = grid.ctc(grid.log_softmax_forward(logits), *given)
     return grid.arrays.to_host(losses), grid.arrays.to_host(dlogits)
 
 

@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 
 from minids import schedule
-from minids.batches import Batch, Batches, Variation
+from minids.batches import Batch, Batches, Variation, brought
 from minids.checkpoint import Progress, RunFolder, identity
 from minids.corpus.manifest import read_manifest
 from minids.decode.greedy import greedy_text
 from minids.errors import InputError
-from minids.estimate import available_memory, estimate
+from minids.estimate import available_memory, estimate, largest_batch
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import key
 from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
+from minids.selfcheck import self_check
 from minids.settings import Settings
 from minids.weights import Saved, load_weights, save_weights
 
@@ -94,7 +95,11 @@ class Trainer:
             if self.folder.best.exists():  # what `minids tune` kept there is not ours to drop
                 notes = load_weights(self.folder.best).notes
                 self.tuned = {name: notes[name] for name in ("decoder",) if name in notes}
-        self.saved, self.model, self.velocity = saved, saved.model, saved.state["velocity"]
+        self.saved, self.model = saved, saved.model
+        if self.backend == "cuda":
+            self_check(self.model, t.batch_size)
+            say("the GPU agrees with the CPU on the losses and gradients of a small batch")
+        self.velocity = self.model.ops.arrays.from_host(saved.state["velocity"])
         self.progress = Progress(**saved.notes["progress"])
         self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
@@ -107,7 +112,10 @@ class Trainer:
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
         bar = _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}")
-        with bar, closing(self.batches.epoch(p.epoch, p.batch)) as batches:
+        coming = self.batches.epoch(p.epoch, p.batch)
+        if self.backend == "cuda":
+            coming = brought(coming, self.model.ops.arrays.Aside())
+        with bar, closing(coming) as batches:
             for batch in batches:
                 p.batch += 1
                 if batch:
@@ -182,9 +190,10 @@ class Trainer:
         """The mean loss and the errors of greedy decoding on the dev set."""
         said: list[Row] = []
         total, count = 0.0, 0
-        alphabet = self.settings.alphabet
+        alphabet, arrays = self.settings.alphabet, self.model.ops.arrays
         for batch, log_probs, lengths in self.recognizer.posteriors(self.dev_batches):
-            losses, _ = self.model.ops.ctc(log_probs, lengths, batch.labels, batch.label_lengths)
+            given = map(arrays.from_host, (log_probs, lengths, batch.labels, batch.label_lengths))
+            losses = arrays.to_host(self.model.ops.ctc(*given)[0])
             total += float(losses[np.isfinite(losses)].sum())
             count += int(np.isfinite(losses).sum())
             for b, i in enumerate(batch.indices):
@@ -220,6 +229,7 @@ class Trainer:
     def _save_last(self) -> None:
         self.progress.skipped = list(self.batches.skipped.items())
         self.saved.notes["progress"] = dict(vars(self.progress))
+        self.saved.state["velocity"] = self.model.ops.arrays.to_host(self.velocity)
         save_weights(self.folder.last, self.saved)
 
     def _for_use(self, row: dict[str, Any]) -> Saved:
@@ -238,19 +248,20 @@ class Trainer:
         hours = sum(u.duration for u in self.train) / 3600
         longest = max(self.train + self.dev, key=lambda u: u.duration)
         frames, most = (features.length(int(s * features.rate)) for s in (hours * 3600, longest.duration))
-        needed = estimate(network, frames, most, t.batch_size)
+        needed = estimate(network, frames, most, t.batch_size, self.backend)
         say(
             f"{len(self.train)} utterances, {hours:.2f} h; "
             f"{sum(math.prod(shape) for shape in network.shapes().values()) / 1e6:.2f} M weights; "
             f"about {needed.memory / 1e9:.2f} GB of memory, at least {clock(max(1, needed.epoch_seconds))} "
             f"an epoch, {clock(max(1, needed.epoch_seconds * t.epochs))} for {t.epochs}"
         )
-        free = available_memory()
+        free = available_memory(self.backend)
         if free is not None and needed.memory > free:
+            fit = largest_batch(network, most, free, self.backend)
             raise InputError(
                 f"{longest.path} ({longest.where}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
                 f" needs {needed.memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
-                " cut it, or lower batch_size or hidden"
+                f" cut it, or lower batch_size{f' (to {fit})' if fit else ''} or hidden"
             )
 
     def _tell_epoch(self, row: dict[str, Any], better: bool) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minids import ops
 from minids.errors import InputError, reason
 from minids.features import Features
 from minids.files import atomic_write, open_file
@@ -72,6 +73,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
     """
     from safetensors import SafetensorError, safe_open
 
+    ops.load(backend)  # where there is no GPU, that is not the file's fault
     try:
         open_file(path).close()  # safe_open has no words for a folder or a pipe
         with safe_open(path, framework="numpy") as file:
@@ -92,8 +94,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
             features.std = _take(tensors, "features.std", (features.size,))
         params = {name: _take(tensors, name, shape) for name, shape in settings.shapes().items()}
         model = DeepSpeech(settings, None, backend)
-        for name, value in params.items():
-            model.params[name][...] = model.ops.arrays.from_host(value)
+        model.fill(params)
         return Saved(model, features, alphabet, tensors, header["notes"])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a model that `minids train` wrote") from None

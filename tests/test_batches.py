@@ -10,7 +10,7 @@ import soundfile
 
 from minids import Features, batches
 from minids.audio import load_audio, save_audio
-from minids.batches import AHEAD, Batches, Variation
+from minids.batches import AHEAD, Batch, Batches, Variation, brought
 from minids.corpus.manifest import Utterance
 from minids.errors import InputError
 from minids.text import Alphabet
@@ -372,3 +372,19 @@ def test_an_unforeseen_error_reaches_the_consumer(utterances, monkeypatch):
     with pytest.raises(MemoryError, match="no room"):
         list(Batches(utterances, features(), ALPHABET).epoch(0))
     assert not workers()
+
+
+def test_frames_are_brought_one_batch_ahead_and_no_further():
+    asked = []
+
+    def bring(frames):
+        asked.append(int(frames[0]))
+        return -frames
+
+    none = np.zeros(0, np.int32)
+    some = (None if n == 2 else Batch([n], np.array([n]), none, none, none) for n in range(5))
+    got = []
+    for batch in brought(some, bring):
+        got.append(batch and int(batch.frames[0]))
+        assert len(asked) <= len(got) + 1
+    assert got == [0, -1, None, -3, -4]

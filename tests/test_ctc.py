@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from minids import ctc_loss, ops
+from minids import ctc_loss
 from tests.tolerances import CTC_ENUMERATION, CTC_FLOAT32_GRADIENT, CTC_FLOAT32_LONG, CTC_FLOAT32_LOSS
 
-BACKENDS = pytest.mark.parametrize("backend", ops.BACKENDS)
+BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's
 
 
 def loss_of(log_probs, label, backend="reference"):

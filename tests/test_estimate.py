@@ -65,7 +65,7 @@ def test_the_work_of_a_frame_is_counted_weight_by_weight():
 
 
 def test_time_grows_with_the_frames_and_shrinks_with_the_stride(monkeypatch):
-    monkeypatch.setattr("minids.estimate.product_rate", lambda: 1e9)
+    monkeypatch.setattr("minids.estimate.product_rate", lambda *_: 1e9)
     one = ModelSettings(81, 29, 512, stride=1)
     seconds = estimate(one, 10**6, 1000, 8).epoch_seconds
     assert seconds == pytest.approx(10**6 * training_flops(one) / 0.6e9)

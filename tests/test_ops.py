@@ -15,7 +15,7 @@ from minids.gradcheck import relative_error
 from minids.ops.common import CLIP, Dropout, key, least_frames, strided
 from tests.tolerances import FLOAT32_RECURRENCE, FLOAT32_SUM
 
-BACKENDS = pytest.mark.parametrize("backend", ops.BACKENDS)
+BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's
 SHAPES = pytest.mark.parametrize(  # T, B, H
     ("T", "B", "H"), [(1, 1, 1), (1, 33, 7), (13, 1, 33), (9, 33, 5), (0, 2, 3), (300, 2, 17), (30, 5, 64)]
 )
@@ -65,7 +65,7 @@ def test_every_backend_has_the_same_operations_and_arguments():
 
 
 def test_an_unknown_backend_is_named():
-    with pytest.raises(ValueError, match="no backend 'tpu'; choose one of reference, cpu"):
+    with pytest.raises(ValueError, match="no backend 'tpu'; choose one of reference, cpu, cuda"):
         ops.load("tpu")
 
 

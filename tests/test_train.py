@@ -350,11 +350,11 @@ def test_a_model_that_says_nothing_is_said_to_be_normal(place, monkeypatch, caps
 
 
 def test_too_little_memory_is_said_before_anything_begins(place, monkeypatch):
-    monkeypatch.setattr(train, "available_memory", lambda: 1000)
+    monkeypatch.setattr(train, "available_memory", lambda *_: 1000)
     with pytest.raises(InputError, match=r"in a batch of 4 needs .* GB, 0.0 GB are free; .*lower batch_size"):
         trainer(place).run()
     assert not (place / "run").exists()
-    monkeypatch.setattr(train, "available_memory", lambda: None)
+    monkeypatch.setattr(train, "available_memory", lambda *_: None)
     trainer(place, epochs=1).run()
 
 

@@ -50,3 +50,5 @@ LM_KENLM = 1e-5
 PROBABILITY = 1e-12
 # Their logarithms, summed in another order by two algorithms.
 BEAM_SCORE = 1e-9
+# Products on tensor cores: both factors are rounded to 10 bits of mantissa, 5e-4 each; errors have signs.
+TF32_SUM = 2e-3

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from minids.cli import options
+
 
 @click.command()
 @click.option(
@@ -15,8 +17,10 @@ import click
 @click.option(
     "--frames", default=200, type=click.IntRange(2, 100_000), show_default=True, help="Of each of them."
 )
+@options.BACKEND
+@options.GEMM
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON a width.")
-def command(hidden: tuple[int, ...], batch: int, frames: int, as_json: bool) -> None:
+def command(hidden: tuple[int, ...], batch: int, frames: int, backend: str, gemm: str, as_json: bool) -> None:
     """Time a training step (forward, CTC, backward, update), and what each operation takes of it.
 
     The share is that of this machine's own matrix product, measured beside it.
@@ -29,10 +33,11 @@ def command(hidden: tuple[int, ...], batch: int, frames: int, as_json: bool) -> 
     from minids.cli import announce_compilation
 
     announce_compilation()
+    options.multiply(backend, gemm)
     for H in hidden:
-        result = bench("cpu", H, batch, frames)
+        result = bench(backend, H, batch, frames)
         if as_json:
-            row = {"hidden": H, "batch": batch, "frames": frames} | result._asdict()
+            row = {"backend": backend, "hidden": H, "batch": batch, "frames": frames} | result._asdict()
             click.echo(json.dumps(row))
             continue
         click.echo(

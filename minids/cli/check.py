@@ -4,11 +4,14 @@ import json
 
 import click
 
+from minids.cli import options
+
 
 @click.command()
+@options.BACKEND
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON a check.")
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, backend: str, as_json: bool) -> None:
     """Compare gradients with differences, CTC with enumeration, beam search with CTC, fast with plain.
 
     Exit code 1 when any error is above its tolerance.
@@ -22,7 +25,7 @@ def command(ctx: click.Context, as_json: bool) -> None:
 
     announce_compilation()
     failed = 0
-    for check in all_checks():
+    for check in all_checks(backend):
         failed += not check.passed
         if as_json:
             row = {
@@ -37,6 +40,8 @@ def command(ctx: click.Context, as_json: bool) -> None:
             click.echo(f"{check.name:<52} {check.error:9.1e}  of {check.tolerance:.0e}  {verdict}")
     if not as_json:
         click.echo(
-            "all green" if not failed else f"{failed} failed: please report this with your CPU and versions"
+            "all green"
+            if not failed
+            else f"{failed} failed: please report this with your machine and versions"
         )
     ctx.exit(int(failed > 0))

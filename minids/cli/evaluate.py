@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("manifest", type=click.Path(path_type=Path))
 @options.MODEL
 @options.search
+@options.BACKEND
 @click.option(
     "--by", metavar="FIELD", help="Error rates per speaker, or per any other field of the manifest."
 )

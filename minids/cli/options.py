@@ -5,8 +5,24 @@ from pathlib import Path
 
 import click
 
+from minids.errors import InputError
+
 MODEL = click.option(
     "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the one that ships]"
+)
+BACKEND = click.option(
+    "--backend",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Where the network computes; cuda is an NVIDIA GPU.",
+)
+GEMM = click.option(
+    "--gemm",
+    type=click.Choice(["fp32", "tf32", "cublas"]),
+    default="fp32",
+    show_default=True,
+    help="Who multiplies on the GPU: our kernel, our kernel on the tensor cores, or NVIDIA's library.",
 )
 _SEARCH = (
     click.option(
@@ -32,3 +48,13 @@ def search(command: Callable) -> Callable:
     for option in reversed(_SEARCH):
         command = option(command)
     return command
+
+
+def multiply(backend: str, gemm: str) -> None:
+    """Do as --gemm says. Raises InputError when that is not for this backend, or cannot be had."""
+    if backend == "cuda":
+        from minids import ops
+
+        ops.load(backend).matmul.use(gemm)
+    elif gemm != "fp32":
+        raise InputError(f"--gemm {gemm} is for the GPU; give --backend cuda as well")

@@ -5,15 +5,19 @@ from pathlib import Path
 
 import click
 
-from minids.cli import announce_compilation, note
+from minids.cli import announce_compilation, note, options
 
 
 @click.command()
 @click.argument("settings", type=click.Path(path_type=Path), metavar="SETTINGS.toml")
 @click.option("--run", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/SETTINGS]")
+@options.BACKEND
+@options.GEMM
 @click.option("--json", "as_json", is_flag=True, help="The best epoch's metrics as JSON, for machines.")
 @click.pass_context
-def command(ctx: click.Context, settings: Path, run: Path | None, as_json: bool) -> None:
+def command(
+    ctx: click.Context, settings: Path, run: Path | None, backend: str, gemm: str, as_json: bool
+) -> None:
     """Train a model as SETTINGS.toml says (examples/an4.toml explains them); print the path of the best.
 
     The run's folder holds best.safetensors to use, last.safetensors to go on from, metrics.jsonl and
@@ -31,7 +35,8 @@ def command(ctx: click.Context, settings: Path, run: Path | None, as_json: bool)
     from minids.train import Trainer
 
     read = read_settings(settings)
-    trainer = Trainer(read, run or folder_for(read))
+    options.multiply(backend, gemm)
+    trainer = Trainer(read, run or folder_for(read), backend)
     folder = trainer.folder
     announce_compilation()
     try:

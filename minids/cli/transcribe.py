@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @options.MODEL
 @options.search
+@options.BACKEND
 @click.option(
     "--nbest",
     type=click.IntRange(1),

@@ -30,6 +30,7 @@ FEW = 300  # words
     "--out", type=click.Path(path_type=Path), help="Write the tuned model there.  [default: over --model]"
 )
 @click.option("--beam-width", default=500, show_default=True, help="How many prefixes to follow.")
+@options.BACKEND
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the error rates over alpha and beta.")
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def command(
@@ -38,6 +39,7 @@ def command(
     lm: Path,
     out: Path | None,
     beam_width: int,
+    backend: str,
     picture: Path | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +79,7 @@ def command(
             check_writable(path)
     utterances = read_manifest(manifest)
     announce_compilation()
-    saved = load_weights(model)
+    saved = load_weights(model, backend)
     recognizer = Recognizer(saved)
     crc, ngram = checksum(lm), NGram.load(lm)
     skipped: list[str] = []

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+on_host = True
+
 
 def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
     """A new array. It holds NaN, not zeros, so that a number which nobody wrote cannot pass for one."""
@@ -18,3 +20,8 @@ def to_host(array: np.ndarray) -> np.ndarray:
 
 def synchronize() -> None:
     pass
+
+
+def copy(array: np.ndarray, out: np.ndarray) -> np.ndarray:
+    out[...] = array
+    return out

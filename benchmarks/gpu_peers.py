@@ -1,0 +1,74 @@
+"""PyTorch's forms of the operations that gpu_kernels.py times, on the same GPU, as an expert writes them."""
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from benchmarks.gpu_kernels import Size, median_ms, seconds
+from minids.ops.common import CLIP
+
+
+class Peers:
+    """PyTorch's forms of the operations, on the same GPU, at the same size."""
+
+    def __init__(self, s: Size):
+        torch.manual_seed(0)
+        _, lengths, labels, label_lengths = s.draw()
+        T, B, H = s.T, s.B, s.H
+        with torch.device("cuda"):
+            x, dy, W, b = (
+                torch.randn(T, B, H),
+                torch.randn(T, B, H),
+                torch.randn(H, H) * H**-0.5,
+                torch.randn(H),
+            )
+            padded = torch.zeros(T + 2 * s.C, B, s.F)
+            z6 = torch.randn(T, B, s.K)
+            rnn = torch.nn.RNN(H, H, nonlinearity="relu", bidirectional=True)
+            flat = torch.randn(sum(int(np.prod(shape)) for shape in s.settings().shapes().values()))
+        around = padded.as_strided((T, B, 2 * s.C + 1, s.F), (B * s.F, s.F, B * s.F, 1))
+        wide, text = torch.empty_like(around), torch.from_numpy(labels).cuda()
+        sizes = tuple(lengths.tolist()), tuple(label_lengths.tolist())
+        for value in (x, W, b, z6):
+            value.requires_grad_()
+        optimiser = torch.optim.SGD([flat.requires_grad_()], lr=1e-9, momentum=0.9, nesterov=True, fused=True)
+        flat.grad = torch.randn_like(flat)
+
+        def layer():
+            return functional.hardtanh_(functional.linear(x, W, b), 0.0, CLIP)
+
+        def ctc():
+            z6.grad = None
+            functional.ctc_loss(z6.log_softmax(2), text, *sizes, reduction="sum").backward()
+
+        def no_grad(call):
+            def run():
+                with torch.no_grad():
+                    return call()
+
+            return run
+
+        def backward(call):
+            """Backward alone: the forward's graph is kept."""
+            y = call()
+            inputs = [x, W, b] if call is layer else [x, *rnn.parameters()]
+            return lambda: torch.autograd.grad(y, inputs, dy if call is layer else both, retain_graph=True)
+
+        both = torch.randn(T, B, 2 * H, device="cuda")
+        self._forms = {
+            "context": lambda: lambda: wide.copy_(around),
+            "layer": lambda: no_grad(layer),
+            "layer backward": lambda: backward(layer),
+            "recurrence": lambda: no_grad(lambda: rnn(x)[0]),
+            "recurrence backward": lambda: backward(lambda: rnn(x)[0]),
+            "log_softmax": lambda: no_grad(lambda: z6.log_softmax(2)),
+            "ctc": lambda: ctc,
+            "norm": lambda: lambda: torch.linalg.vector_norm(flat.grad).item(),
+            "nesterov": lambda: optimiser.step,
+        }
+
+    def ms(self, name: str) -> float:
+        """The median of a form; "layer tf32" is "layer" with TF32 allowed."""
+        kind, tf32 = name.removesuffix(" fp32").removesuffix(" tf32"), name.endswith(" tf32")
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        return median_ms(seconds(self._forms[kind](), torch.cuda.synchronize))

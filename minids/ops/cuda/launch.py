@@ -1,0 +1,47 @@
+"""How a kernel is started: on the current stream. Nothing else in the operations knows of streams."""
+
+from typing import Any
+
+from minids.ops import driver
+
+if driver.simulated():
+    from minids.ops.cuda import simulator as machine
+else:
+    from minids.ops.cuda import native as machine  # type: ignore[no-redef]
+
+UNASKED = 48 * 1024  # bytes of shared memory that any block may have
+
+_stream: Any = 0  # 0 is CUDA's default stream
+_allowed: dict = {}  # kernel: bytes
+
+
+def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
+    """kernel(*arguments) by `blocks` blocks of `threads` threads each, numbers or tuples, with this many
+    bytes of dynamic shared memory. Returns at once; launches run one after another. No blocks, no launch.
+    """
+    if 0 not in (blocks if isinstance(blocks, tuple) else (blocks,)):
+        _allow(kernel, arguments, shared)
+        kernel[blocks, threads, _stream, shared](*arguments)
+
+
+def capture(body):
+    """Run body(), and keep its launches as a CUDA graph: `.launch()` starts them all again, same arguments.
+
+    The host asks once for what it would otherwise ask hundreds of times. The first run compiles what is new
+    to it, which a recording stream would not allow.
+    """
+    global _stream
+    body()
+    recorder = machine.Recorder()
+    _stream = recorder.stream
+    try:
+        body()
+    finally:
+        _stream = 0
+    return recorder.end()
+
+
+def _allow(kernel, arguments, shared):
+    if shared > _allowed.get(kernel, UNASKED):
+        machine.allow_shared(kernel, arguments, shared)
+        _allowed[kernel] = shared

@@ -1,0 +1,54 @@
+"""Is there a GPU to compute on? Asked without importing any CUDA package."""
+
+import ctypes
+import importlib.util
+import os
+
+from minids.errors import InputError
+
+LEAST = 7, 5  # Turing: the oldest that CUDA 13 compiles for
+
+
+def found() -> bool:
+    """True where an NVIDIA driver answers and sees at least one GPU."""
+    try:
+        driver = _library()
+    except OSError:
+        return False
+    count = ctypes.c_int(0)
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def capability() -> tuple[int, int]:
+    """What the first GPU can do, as NVIDIA counts it: (9, 0) is Hopper. Only where one was `found`."""
+    driver, values = _library(), [ctypes.c_int(0), ctypes.c_int(0)]
+    for value, attribute in zip(values, (75, 76), strict=True):  # compute capability, major and minor
+        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0)
+    return values[0].value, values[1].value
+
+
+def simulated() -> bool:
+    """True where kernels run in the simulator: MINIDS_SIM=1."""
+    return os.environ.get("MINIDS_SIM") == "1"
+
+
+def require() -> None:
+    """Raises InputError where there is neither a GPU of today nor the simulator, or a package is missing."""
+    if simulated():
+        _require("greenlet", "the simulator of a GPU", "greenlet")
+        return
+    if not found():
+        raise InputError("no NVIDIA driver answers on this machine; use --backend cpu")
+    if capability() < LEAST:
+        ours, least = (".".join(map(str, numbers)) for numbers in (capability(), LEAST))
+        raise InputError(f"this GPU's compute capability is {ours}, {least} is needed; use --backend cpu")
+    _require("numba_cuda", "the backend cuda", "'minids[cuda]'")
+
+
+def _library() -> ctypes.CDLL:
+    return ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+
+
+def _require(module: str, purpose: str, package: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise InputError(f"{purpose} needs a package: pip install {package}")

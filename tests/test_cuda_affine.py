@@ -1,0 +1,87 @@
+"""A layer on the GPU, or in the simulator, against the reference."""
+
+import numpy as np
+import pytest
+
+from minids import ops
+from minids.gradcheck import relative_error
+from minids.ops import driver
+from minids.ops.common import Dropout
+from tests.tolerances import FLOAT32_SUM
+
+pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
+
+from minids.ops.cuda import arrays
+from minids.ops.cuda.affine import affine_backward, affine_forward
+
+REFERENCE = ops.load("reference")
+SHAPES = [(1, 1, 1, 1), (1, 9, 7, 15), (5, 3, 12, 8), (0, 2, 3, 4), (3, 2, 33, 5)]  # T, B, H, D
+if not driver.simulated():
+    SHAPES += [(100, 32, 2048, 1539), (64, 5, 29, 2048)]
+
+
+def inputs(rng, T, B, H, D, rate):
+    """x, W, b, dy as NumPy, spread over both kinks of the clip; the keys of dropout."""
+    shapes_and_scales = ((T, B, D), 1), ((H, D), 8), ((H,), 8), ((T, B, H), 1)
+    numbers = [(scale * rng.normal(size=shape)).astype(np.float32) for shape, scale in shapes_and_scales]
+    return numbers, (rng.integers(0, 2**32, B, np.uint32) if rate else None)
+
+
+def dropouts(rate, keys):
+    """The same dropout for the reference and for the GPU."""
+    if not rate:
+        return None, None
+    return Dropout(rate, keys), Dropout(rate, arrays.from_host(keys))
+
+
+@pytest.mark.parametrize(("T", "B", "H", "D"), SHAPES)
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_affine_is_the_reference(T, B, H, D, clip, rate):
+    (x, W, b, dy), keys = inputs(np.random.default_rng(1), T, B, H, D, rate)
+    ours, theirs = dropouts(rate, keys)
+    gx, gW, gb, gdy = (arrays.from_host(a) for a in (x, W, b, dy))
+    gy = affine_forward(gx, gW, gb, clip, theirs)
+    got = affine_backward(gdy, gx, gW, gy, clip, theirs)
+    y = arrays.to_host(gy)
+    x64, W64, b64, dy64, y64 = (a.astype(np.float64) for a in (x, W, b, dy, y))
+    expected = REFERENCE.affine_forward(x64, W64, b64, clip, ours)
+    if y.size:
+        assert relative_error(y, expected) <= FLOAT32_SUM
+    gradients = REFERENCE.affine_backward(dy64, x64, W64, y64, clip, ours)  # of the same y: the same gates
+    for a, b_ in zip(got, gradients, strict=True):
+        a = arrays.to_host(a)
+        assert a.shape == b_.shape
+        if a.size:
+            assert relative_error(a, b_) <= FLOAT32_SUM
+
+
+def test_gradients_go_where_they_are_sent():
+    """dz over dy, dx elsewhere, as the model does; without `input_gradient` dx is left alone."""
+    (x, W, b, dy), _ = inputs(np.random.default_rng(2), 4, 2, 8, 12, 0)
+    gx, gW, gb, gdy = (arrays.from_host(a) for a in (x, W, b, dy))
+    gy = affine_forward(gx, gW, gb, True)
+    fresh = [arrays.to_host(a) for a in affine_backward(gdy, gx, gW, gy, True)]
+    outs = [arrays.empty(a.shape, np.float32) for a in (x, W, b)]
+    returned = affine_backward(gdy, gx, gW, gy, True, None, True, gdy, *outs)
+    for one, out, expected in zip(returned, outs, fresh, strict=True):
+        assert one is out
+        np.testing.assert_array_equal(arrays.to_host(one), expected)
+    assert affine_backward(gdy, gx, gW, gy, True, input_gradient=False)[0] is None
+
+
+def test_not_a_number_is_never_swallowed():
+    nan, ones = np.full((2, 1, 3), np.nan, np.float32), np.ones((3, 3), np.float32)
+    y = affine_forward(*map(arrays.from_host, (nan, ones, np.zeros(3, np.float32))), True)
+    assert np.isnan(arrays.to_host(y)).all()
+
+
+def test_the_gate_is_open_between_the_kinks_alone():
+    """z = -1, 0, 1, 20, 21: only 1 lets the gradient through."""
+    one, W = np.ones((1, 1, 1), np.float32), np.zeros((5, 1), np.float32)
+    z = np.array([-1, 0, 1, 20, 21], np.float32)
+    for dropout in (None, Dropout(0.05, arrays.from_host(np.zeros(1, np.uint32)))):
+        x, weights, dy = (arrays.from_host(a) for a in (one, W, np.ones((1, 1, 5), np.float32)))
+        y = affine_forward(x, weights, arrays.from_host(z), True, dropout)
+        db = arrays.to_host(affine_backward(dy, x, weights, y, True, dropout)[2])
+        assert (db[[0, 1, 3, 4]] == 0).all()

@@ -1,0 +1,94 @@
+"""Context, log-softmax, the step and the norm on the GPU or in its simulator, against the reference."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minids import ops
+from minids.ops import driver
+from tests.tolerances import FLOAT32_SUM
+
+pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
+CUDA, REFERENCE = ops.load("cuda"), ops.load("reference")
+
+
+def device(*arrays):
+    return [CUDA.arrays.from_host(a) for a in arrays]
+
+
+def host(array):
+    return CUDA.arrays.to_host(array)
+
+
+def normal(rng, *shape, scale=1.0):
+    return (scale * rng.normal(size=shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("C", [0, 1, 4])
+@pytest.mark.parametrize(("T0", "B", "F"), [(1, 1, 1), (7, 3, 5), (5, 2, 33), (0, 2, 3)])
+def test_context(C, stride, T0, B, F):
+    rng = np.random.default_rng(1)
+    frames, lengths = normal(rng, T0, B, F), rng.integers(0, T0 + 1, B).astype(np.int32)
+    expected = REFERENCE.context_forward(frames, lengths, C, stride)
+    for b, n in enumerate(lengths):
+        frames[n:, b] = np.nan
+    np.testing.assert_array_equal(host(CUDA.context_forward(*device(frames, lengths), C, stride)), expected)
+
+
+@pytest.mark.parametrize(("T", "B", "K"), [(1, 1, 1), (5, 3, 29), (3, 1, 70), (0, 2, 4)])
+def test_log_softmax(T, B, K):
+    rng = np.random.default_rng(2)
+    z = normal(rng, T, B, K, scale=30)
+    z[:1, :1, :] = 0
+    z[1:2, :1, 0] = 3e4
+    z[2:3, :1, 0] = -np.inf
+    expected = REFERENCE.log_softmax_forward(z.astype(np.float64))
+    got = host(CUDA.log_softmax_forward(*device(z)))
+    np.testing.assert_allclose(got, expected, rtol=FLOAT32_SUM, atol=FLOAT32_SUM)
+
+
+def test_log_softmax_keeps_not_a_number():
+    z = np.array([[[0, np.nan, 1]], [[0, np.inf, 1]]], np.float32)
+    assert np.isnan(host(CUDA.log_softmax_forward(*device(z)))).all()
+
+
+def test_nesterov():
+    rng = np.random.default_rng(3)
+    params, grads, velocity = (normal(rng, 300) for _ in range(3))
+    expected = [a.astype(np.float64) for a in (params, grads, velocity)]
+    got = device(params, grads, velocity)
+    for _ in range(3):
+        REFERENCE.nesterov(*expected, 0.1, 0.9, 0.5)
+        CUDA.nesterov(*got, 0.1, 0.9, 0.5)
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(host(a), b, atol=FLOAT32_SUM)
+
+
+@pytest.mark.parametrize("size", [0, 1, 31, 256, 5000])
+def test_norm(size):
+    x = normal(np.random.default_rng(4), size)
+    assert CUDA.norm(*device(x)) == pytest.approx(REFERENCE.norm(x), rel=FLOAT32_SUM)
+
+
+def test_norm_keeps_not_a_number_and_reads_a_view():
+    x = np.ones(40, np.float32)
+    (flat,) = device(x)
+    assert CUDA.norm(flat[4:20]) == 4
+    x[7] = np.nan
+    assert math.isnan(CUDA.norm(*device(x)))
+
+
+@pytest.mark.gpu
+def test_norm_at_its_real_size():
+    x = np.full(28_000_001, 1e-3, np.float32)
+    assert CUDA.norm(*device(x)) == pytest.approx(REFERENCE.norm(x), rel=FLOAT32_SUM)
+
+
+def test_outputs_may_be_given():
+    rng = np.random.default_rng(5)
+    z, frames, lengths = normal(rng, 2, 2, 5), normal(rng, 4, 2, 3), np.array([4, 2], np.int32)
+    out, x = CUDA.arrays.empty(z.shape, np.float32), CUDA.arrays.empty((2, 2, 9), np.float32)
+    assert CUDA.log_softmax_forward(*device(z), out) is out
+    assert CUDA.context_forward(*device(frames, lengths), 1, 2, x) is x
