@@ -60,6 +60,7 @@ class Workspace:
         """An array of this shape, a prefix of the buffer. What it held before is gone."""
         size = int(np.prod(shape))
         if name not in self._flat or self._flat[name].size < size:
+            self._flat.pop(name, None)  # the old one first: there may be no room for both
             self._flat[name] = self._arrays.empty((size,), dtype or self._dtype)
         return self._flat[name][:size].reshape(shape)
 
@@ -128,12 +129,12 @@ class DeepSpeech:
         Arguments as those of `forward` and `ctc_loss`. A text that is impossible has loss inf and no part in
         the gradient. Raises ValueError for what does not fit.
         """
+        given = self._room.holding  # before the forward pass: a copy to a GPU waits for what it was given
+        texts = given("labels", labels), given("label_lengths", label_lengths)
         log_probs = self._forward(frames, lengths, keys)
         lengths = strided(lengths, self.settings.stride)
         T, B, K = log_probs.shape
         _check_labels(T, B, K, lengths, labels, label_lengths)
-        given = self._room.holding
-        texts = given("labels", labels), given("label_lengths", label_lengths)
         losses, dlogits = self._room("losses", B), self._room("dlogits", T, B, K)
         room = self._room("ctc", B, T, 2 * labels.shape[1] + 5)
         self.ops.ctc(log_probs, self._lengths, *texts, losses, dlogits, room)
@@ -150,6 +151,7 @@ class DeepSpeech:
         if keys is not None and len(keys) != B:
             raise ValueError(f"{len(keys)} keys for {B} utterances")
         T, H, K = strided(T0, s.stride), s.hidden, s.characters
+        self._acts = {}  # or the views of the last batch would keep buffers that are now too small
         self._lengths = room.holding("lengths", strided(lengths, s.stride))
         self._drop = {}
         if keys is not None and s.dropout > 0:

@@ -97,6 +97,7 @@ class Trainer:
                 self.tuned = {name: notes[name] for name in ("decoder",) if name in notes}
         self.saved, self.model = saved, saved.model
         if self.backend == "cuda":
+            self.bring = self.model.ops.arrays.Aside()
             self_check(self.model, t.batch_size)
             say("the GPU agrees with the CPU on the losses and gradients of a small batch")
         self.velocity = self.model.ops.arrays.from_host(saved.state["velocity"])
@@ -114,7 +115,7 @@ class Trainer:
         bar = _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}")
         coming = self.batches.epoch(p.epoch, p.batch)
         if self.backend == "cuda":
-            coming = brought(coming, self.model.ops.arrays.Aside())
+            coming = brought(coming, self.bring)
         with bar, closing(coming) as batches:
             for batch in batches:
                 p.batch += 1

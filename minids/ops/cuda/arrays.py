@@ -74,4 +74,8 @@ def synchronize() -> None:
 
 def available() -> int | None:
     """Bytes of the GPU's memory that are free; None in the simulator."""
-    return None if driver.simulated() else cuda.current_context().get_memory_info().free
+    if driver.simulated():
+        return None
+    context = cuda.current_context()
+    context.deallocations.clear()  # what was let go of, and Numba still holds
+    return context.get_memory_info().free
