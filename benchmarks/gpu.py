@@ -5,85 +5,157 @@
 
 It ends in a table: each operation beside its floor (what memory or arithmetic alone would take) and beside
 PyTorch on the same GPU, where that is installed; and in the bars that are met or missed. An operation is
-timed after it was found to be right. A part that fails is named, and the others go on.
+timed after it was found to be right. Each runs in a process of its own (`--only NAME`), for an illegal
+address spoils all that follows in its process, and a barrier that waits for nobody waits forever: what fails,
+or takes too long, is named, and the others go on. Results are kept after every row.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import json
+import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.gpu_kernels import Case, Size, cases, median_ms, seconds, wrong
-from benchmarks.machine import machine, save
+from benchmarks.gpu_kernels import (
+    GEMMS,
+    NAMES,
+    RNN,
+    Case,
+    Size,
+    cases,
+    median_ms,
+    sanitized,
+    seconds,
+    stress,
+    wrong,
+)
+from benchmarks.machine import save
 from minids import ops
 from minids.ops import driver
 
-SANITIZED = (
-    "from minids.gradcheck import check_backend; print(max(c.error for c in check_backend('cuda', 64)))"
-)
+STEPS = [*(f"step, {gemm}" for gemm in GEMMS), "step, torch fn", "step, torch rnn"]
 CORES = {7: 64, 8: 128, 9: 128}  # float32 units of a multiprocessor, by the first digit of the capability
+MINUTE = 60.0
+PYTHON = sys.executable, "-m"
+
+
+def ran(command: list[str], limit: float, stderr=subprocess.PIPE) -> tuple[int, str, str]:
+    """Exit code, output and errors of a command; after `limit` seconds it and its children are ended."""
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+    )
+    try:
+        output, errors = child.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        _end(child)
+        raise TimeoutError(f"not done after {limit:.0f} s") from None
+    except BaseException:
+        _end(child)
+        raise
+    return child.returncode, output, errors or ""
+
+
+def _end(child: subprocess.Popen) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # where the driver holds it, it is left behind
+        child.communicate(timeout=10)
+
+
+def apart(name: str, limit: float = 10 * MINUTE) -> dict:
+    """`only(name)` from a process of its own, or how that failed."""
+    return row_of([*PYTHON, "benchmarks.gpu", "--only", name], name, limit)
+
+
+def row_of(command: list[str], name: str, limit: float) -> dict:
+    """The last line that a command prints, which is JSON."""
+    try:
+        code, output, errors = ran(command, limit)
+        if code == 0:
+            return {"name": name, **json.loads(output.strip().splitlines()[-1])}
+        said = (errors.strip().splitlines() or [""])[-1]
+        return {"name": name, "failed": f"exit code {code}: {said[-300:]}"}
+    except Exception as error:
+        return {"name": name, "failed": f"{type(error).__name__}: {error}"}
+
+
+def only(name: str, size: Size) -> dict:
+    """What a process of its own computes."""
+    if name in RNN:
+        return {"torch_ms": peer_ms(name, size)}
+    if name in NAMES:
+        return one(next(case for case in cases(size) if case.name == name), size)
+    if name in STEPS:
+        return (their_step if "torch" in name else our_step)(name, size) | {"flops": step_flops(size)}
+    others: dict[str, Callable[[], dict]] = {
+        "gpu": gpu,
+        "sanitized": sanitized,
+        "stress": lambda: stress(Size(T=4 * size.T)),
+    }
+    return others[name]()
 
 
 def gpu() -> dict:
     """The GPU in words and numbers: name, driver, versions; its peaks, computed and measured."""
-    from numba import cuda
-
-    device = cuda.get_current_device()
-    capability = device.compute_capability
-    units = device.MULTIPROCESSOR_COUNT * CORES.get(capability[0], 128)
-    if capability == (8, 0):
-        units //= 2
-    ask = [
-        "nvidia-smi",
-        "--query-gpu=name,driver_version,memory.total,clocks.max.sm",
-        "--format=csv,noheader",
-    ]
-    told = subprocess.run(ask, capture_output=True, text=True).stdout.strip().splitlines()[0].split(", ")
-    name, version, memory, clock = told
-    facts = {"gpu": name, "driver": version, "memory": memory, "clock": clock, "capability": capability}
-    facts["flops"] = 2e6 * units * float(clock.split()[0])
-    facts["bandwidth"] = bandwidth()
-    for package in ("numba_cuda", "torch"):
-        if importlib.util.find_spec(package):
-            facts[package] = importlib.import_module(package).__version__
+    facts: dict = {}
+    for part in (versions, peak, bandwidth):
+        try:
+            facts |= part(facts)
+        except Exception as error:
+            facts[f"{part.__name__} failed"] = f"{type(error).__name__}: {error}"
     return facts
 
 
-def bandwidth() -> float:
+def versions(facts: dict) -> dict:
+    found = [name for name in ("numba_cuda", "torch") if importlib.util.find_spec(name)]
+    return {"capability": driver.capability()} | {n: importlib.import_module(n).__version__ for n in found}
+
+
+def peak(facts: dict) -> dict:
+    """Float32 operations a second, from the clock that nvidia-smi tells."""
+    from numba import cuda
+
+    fields = "name,driver_version,memory.total,clocks.max.sm"
+    _, output, _ = ran(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"], MINUTE)
+    told = dict(zip(("gpu", "driver", "memory", "clock"), output.splitlines()[0].split(", "), strict=True))
+    facts |= told
+    capability = driver.capability()
+    units = cuda.get_current_device().MULTIPROCESSOR_COUNT * CORES.get(capability[0], 128)
+    if capability == (8, 0):
+        units //= 2
+    return {"flops": 2e6 * units * float(told["clock"].split()[0])}
+
+
+def bandwidth(facts: dict) -> dict:
     """Bytes a second of a copy from memory to memory, reading and writing counted."""
     arrays = ops.load("cuda").arrays
     a, b = arrays.empty((1 << 28,), np.float32), arrays.empty((1 << 28,), np.float32)
-    return 2 * a.nbytes / (median_ms(seconds(lambda: b.copy_to_device(a), arrays.synchronize)) / 1e3)
+    taken = median_ms(seconds(lambda: b.copy_to_device(a), arrays.synchronize))
+    return {"bandwidth": 2 * a.nbytes / (taken / 1e3)}
 
 
 def tests() -> dict:
     """Every test of the GPU's code, on the GPU."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        *sorted(str(p) for p in Path("tests").glob("test_cuda_*.py")),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True)
-    return {"passed": done.returncode == 0, "summary": done.stdout.strip().splitlines()[-12:]}
+    files = sorted(str(p) for p in Path("tests").glob("test_cuda_*.py"))
+    code, output, _ = ran([*PYTHON, "pytest", "-q", *files], 30 * MINUTE)
+    return {"passed": code == 0, "summary": output.strip().splitlines()[-12:]}
 
 
 def proofs() -> dict:
     """`minids check --backend cuda`."""
-    command = [sys.executable, "-m", "minids", "check", "--backend", "cuda", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    return {"passed": done.returncode == 0, "checks": rows, "said": done.stderr.strip()[-500:]}
+    code, output, errors = ran([*PYTHON, "minids", "check", "--backend", "cuda", "--json"], 10 * MINUTE)
+    rows = [json.loads(line) for line in output.splitlines()]
+    return {"passed": code == 0, "checks": rows, "said": errors.strip()[-500:]}
 
 
 def sanitizer() -> dict:
@@ -93,43 +165,58 @@ def sanitizer() -> dict:
         return {"said": "compute-sanitizer is not installed"}
     result: dict = {"passed": True}
     for tool in ("memcheck", "racecheck"):
-        command = [program, "--tool", tool, "--error-exitcode", "9", sys.executable, "-c", SANITIZED]
-        done = subprocess.run(command, capture_output=True, text=True)
-        result[tool] = (done.stdout + done.stderr).strip().splitlines()[-5:]
-        result["passed"] = result["passed"] and done.returncode == 0
+        command = [program, "--tool", tool, "--report-api-errors", "no", "--error-exitcode", "9"]
+        try:
+            code, output, errors = ran(
+                [*command, *PYTHON, "benchmarks.gpu", "--only", "sanitized"], 20 * MINUTE
+            )
+            result[tool] = (output + errors).strip().splitlines()[-8:]
+        except TimeoutError as error:
+            code, result[tool] = -1, [str(error)]
+        result["passed"] = result["passed"] and code == 0
     return result
 
 
-def operations(size: Size, facts: dict, peers) -> list[dict]:
-    """Every case: its error, its time, its floor, PyTorch's time."""
-    return [one(case, size, facts, peers) for case in cases(size)]
-
-
-def one(case: Case, size: Size, facts: dict, peers) -> dict:
+def one(case: Case, size: Size) -> dict:
+    """A case: its error, its time, PyTorch's time."""
     from minids.ops.cuda import birnn, matmul
 
-    synchronize = ops.load("cuda").arrays.synchronize
-    floor = 1e3 * max(case.bytes / facts["bandwidth"], case.flops / facts["flops"])
-    row: dict = {"name": case.name, "floor_ms": floor}
+    row: dict = {"name": case.name, "bytes": case.bytes, "flops": case.flops}
     try:
         matmul.use(case.gemm)
         birnn.use(case.way)
         row["error"] = wrong(case)
         if not row["error"] <= case.tolerance:
             raise ArithmeticError(f"{case.name} is wrong by {row['error']:.1e}")
-        row["ms"] = median_ms(seconds(case.ours, synchronize))
-        row["torch_ms"] = peers.ms(case.peer) if peers and case.peer else None
-        if case.name.startswith("recurrence"):
+        row["ms"] = median_ms(seconds(case.ours, ops.load("cuda").arrays.synchronize))
+        if case.way and ("loop alone" in case.name or "backward" not in case.name):
             row["us_a_direction_step"] = 1e3 * row["ms"] / (2 * size.T)
     except Exception as error:  # it does not fit on this GPU, or is wrong, or broken
-        row["failed"] = f"{type(error).__name__}: {error}"
+        return row | {"failed": f"{type(error).__name__}: {error}"}
     finally:
         matmul.use("fp32")
         birnn.use(None)
+    if case.peer and importlib.util.find_spec("torch"):
+        try:
+            row["torch_ms"] = peer_ms(case.peer, size)
+        except Exception as error:
+            row["torch_failed"] = f"{type(error).__name__}: {error}"
     return row
 
 
-def steps(size: Size, facts: dict, peers) -> list[dict]:
+def peer_ms(name: str, size: Size) -> float:
+    from benchmarks.gpu_peers import Peers
+
+    return Peers(size).ms(name)
+
+
+def their_step(name: str, size: Size) -> dict:
+    from benchmarks.gpu_peers import step
+
+    return step(name.removeprefix("step, torch "), size)
+
+
+def our_step(name: str, size: Size) -> dict:
     """The whole training step, from the frames in the host's memory to the updated weights."""
     from minids.batches import Batch
     from minids.model import DeepSpeech
@@ -139,65 +226,47 @@ def steps(size: Size, facts: dict, peers) -> list[dict]:
     grid, batch = ops.load("cuda"), size.draw()
     model = DeepSpeech(size.settings(), 0, "cuda")
     velocity = grid.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
-    weights = {name: grid.arrays.to_host(value) for name, value in model.params.items()}
-    flops = (
-        2.0
-        * size.T
-        * size.B
-        * sum(w.size * (2 if name == "W1" else 3) for name, w in weights.items() if name[0] == "W")
-    )
-    floor = 1e3 * flops / facts["flops"]
-    rows, losses = [], None
-    for gemm in ("fp32", "tf32", "cublas"):
-        row: dict = {"name": f"step, {gemm}", "floor_ms": floor}
-        try:
-            matmul.use(gemm)
-            losses = model.learn(*batch).sum() if losses is None else losses
-            once = Batch(list(range(size.B)), *batch)
-            taken = seconds(
-                lambda once=once: step(model, velocity, once, None, 1e-9, 0.9, 1e9), grid.arrays.synchronize
-            )
-            row["ms"] = median_ms(taken)
-        except Exception as error:
-            row["failed"] = f"{type(error).__name__}: {error}"
-        finally:
-            matmul.use("fp32")
-        rows.append(row)
-    return rows + (their_steps(size, weights, batch, float(losses), floor) if peers else [])
+    once = Batch(list(range(size.B)), *batch)
+    matmul.use(name.removeprefix("step, "))
+    try:
+        loss = float(model.learn(*batch).sum())
+        taken = seconds(lambda: step(model, velocity, once, None, 1e-9, 0.9, 1e9), grid.arrays.synchronize)
+    finally:
+        matmul.use("fp32")
+    return {"ms": median_ms(taken), "loss": loss}
 
 
-def their_steps(size: Size, weights: dict, batch: tuple, losses: float, floor: float) -> list[dict]:
-    """PyTorch's: "fn" with our clip, "rnn" through cuDNN, which has none."""
-    import torch
+def step_flops(size: Size) -> float:
+    """Forward, and two products backward; the first layer's input has no gradient."""
+    shapes = size.settings().shapes().items()
+    weights = sum(math.prod(s) * (2 if name == "W1" else 3) for name, s in shapes if name[0] == "W")
+    return 2.0 * size.T * size.B * weights
 
-    from benchmarks.torch_forms import TorchStep, tensors
 
-    rows = []
-    for form in ("fn", "rnn"):
-        with torch.device("cuda"):
-            shape = (size.T, size.B, size.F)
-            theirs = TorchStep(form, dict(weights), shape, size.C, 1e-9, 0.9, 1e9)
-        frames, lengths, labels, label_lengths = tensors(*batch)
-        given = frames, lengths, labels.cuda(), label_lengths
-        apart = abs(theirs.learn(*given) / losses - 1)
-        taken = seconds(lambda theirs=theirs, given=given: theirs(*given), torch.cuda.synchronize)
-        rows.append(
-            {"name": f"step, torch {form}", "floor_ms": floor, "ms": median_ms(taken), "loss_apart": apart}
-        )
-    return rows
+def placed(row: dict, facts: dict, rows: list[dict]) -> dict:
+    """A row with its floor, as far as the GPU's peaks are known; its loss beside that of our first step."""
+    peaks = {key: facts.get(peak, math.inf) for key, peak in (("bytes", "bandwidth"), ("flops", "flops"))}
+    floor = 1e3 * max(row.get(key, 0) / value for key, value in peaks.items())
+    losses = [each["loss"] for each in rows if "loss" in each]
+    apart = {"loss_apart": abs(row["loss"] / losses[0] - 1)} if losses and "loss" in row else {}
+    return row | {"floor_ms": floor or None} | apart
 
 
 def recipe(name: str) -> dict:
     """`minids train examples/NAME.toml --backend cuda`: the best epoch's errors, and minutes."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "minids", "train", f"examples/{name}.toml", "--backend", "cuda"]
-        done = subprocess.run(
-            [*command, "--run", f"{folder}/run", "--json"], stdout=subprocess.PIPE, text=True
-        )
-        if done.returncode:
-            return {"name": name, "failed": f"exit code {done.returncode}"}
-        rows = [json.loads(line) for line in Path(folder, "run", "metrics.jsonl").read_text().splitlines()]
-        return {"name": name, "minutes": sum(row["seconds"] for row in rows) / 60, **json.loads(done.stdout)}
+        command = [*PYTHON, "minids", "train", f"examples/{name}.toml", "--backend", "cuda"]
+        try:
+            code, output, _ = ran(
+                [*command, "--run", f"{folder}/run", "--json"], 24 * 60 * MINUTE, stderr=None
+            )
+            if code:
+                return {"name": name, "failed": f"exit code {code}"}
+            metrics = Path(folder, "run", "metrics.jsonl").read_text().splitlines()
+            minutes = sum(json.loads(line)["seconds"] for line in metrics) / 60
+            return {"name": name, "minutes": minutes, **json.loads(output)}
+        except Exception as error:
+            return {"name": name, "failed": f"{type(error).__name__}: {error}"}
 
 
 def bars(results: dict) -> list[tuple[str, bool | None]]:
@@ -211,13 +280,20 @@ def bars(results: dict) -> list[tuple[str, bool | None]]:
 
     asked: list[tuple[str, Callable[[], bool]]] = [
         (
-            "tests, proofs and sanitizer",
-            lambda: all(results[part]["passed"] for part in ("tests", "proofs", "sanitizer")),
+            "tests, proofs, sanitizer and stress",
+            lambda: all(results[part]["passed"] for part in PARTS),
         ),
-        ("a layer >= 60 % of cuBLAS", lambda: ms("layer, cublas") >= 0.6 * ms("layer, fp32")),
+        (
+            "a layer >= 60 % of cuBLAS's product",
+            lambda: ms("product alone, cublas") >= 0.6 * ms("layer, fp32"),
+        ),
         (
             "recurrence <= 12 us a direction-step",
             lambda: rows["recurrence, persistent"]["us_a_direction_step"] <= 12,
+        ),
+        (
+            "its backward loop <= 12 us a direction-step",
+            lambda: rows["recurrence backward, loop alone, persistent"]["us_a_direction_step"] <= 12,
         ),
         ("CTC <= 0.5 ms", lambda: ms("ctc") <= 0.5),
         ("step <= 2 x the fp32 floor", lambda: ms("step, fp32") <= 2 * rows["step, fp32"]["floor_ms"]),
@@ -233,26 +309,45 @@ def bars(results: dict) -> list[tuple[str, bool | None]]:
 
 
 def table(results: dict) -> str:
-    """Every operation and step, then the bars."""
-    lines = [
-        f"{'':32}{'ms':>10}{'floor ms':>10}{'/ floor':>9}{'torch ms':>10}{'torch / ours':>13}{'error':>9}"
-    ]
+    """Every operation and step, then the bars.
+
+    A recurrence's row counts all that its operation does: forward the sum of both directions, backward the
+    products over all frames too; "loop alone" is the recurrence itself. "layer, cublas" takes a second pass
+    for bias and clip; "product alone" does not.
+    """
+    head = f"{'':42}{'ms':>10}{'floor ms':>10}{'/ floor':>9}{'torch ms':>10}{'torch / ours':>13}{'error':>9}"
+    lines = [head]
     for row in results.get("operations", []) + results.get("steps", []):
-        if "ms" not in row:
-            lines.append(f"{row['name']:32}{row.get('failed', '')}")
-            continue
-        theirs = row.get("torch_ms")
-        cells = [f"{row['ms']:10.3f}{row['floor_ms']:10.3f}{row['ms'] / row['floor_ms']:9.1f}"]
-        cells += [f"{theirs:10.3f}{theirs / row['ms']:13.2f}" if theirs else " " * 23]
-        cells += [f"{row['error']:9.0e}" if "error" in row else ""]
-        lines.append(f"{row['name']:32}" + "".join(cells))
+        ours, floor, theirs = (row.get(key) for key in ("ms", "floor_ms", "torch_ms"))
+        cells = [f"{ours:10.3f}" if ours else " " * 10]
+        cells += [f"{floor:10.3f}" if floor else " " * 10]
+        cells += [f"{ours / floor:9.1f}" if ours and floor else " " * 9]
+        cells += [f"{theirs:10.3f}" if theirs else " " * 10]
+        cells += [f"{theirs / ours:13.2f}" if theirs and ours else " " * 13]
+        cells += [f"{row['error']:9.0e}" if "error" in row else " " * 9, "  ", row.get("failed", "")]
+        lines.append(f"{row['name']:42}" + "".join(cells).rstrip())
     lines += [
-        f"{r['name']}: WER {r['wer']:.1%}, {r['minutes']:.1f} min"
+        f"{r['name']}: WER {r['wer']:.1%}, {r['minutes']:.1f} min" if "wer" in r else f"{r['name']}: {r}"
         for r in results.get("recipes", [])
-        if "wer" in r
     ]
     words = {True: "met", False: "MISSED", None: "not measured"}
     return "\n".join(lines + [f"{name:45} {words[met]}" for name, met in bars(results)])
+
+
+PARTS: dict[str, Callable[[], dict]] = {
+    "tests": tests,
+    "proofs": proofs,
+    "sanitizer": sanitizer,
+    "stress": lambda: {"passed": False, **apart("stress")},
+}
+
+
+def guarded(part: Callable[[], dict]) -> dict:
+    """What a part found; or, if it broke off, how."""
+    try:
+        return part()
+    except Exception as error:
+        return {"passed": False, "failed": f"{type(error).__name__}: {error}"}
 
 
 def main() -> None:
@@ -262,30 +357,30 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="keep the results, with GPU, driver and versions")
     parser.add_argument("--recipes", nargs="*", default=[], help="train these of examples/, too: an4 libri5")
     parser.add_argument("--quick", action="store_true", help="the times alone: no tests, proofs, sanitizer")
+    parser.add_argument("--only", metavar="NAME", help="one row, here, as a line of JSON")
     options = parser.parse_args()
     if driver.simulated() or not driver.found():
         raise SystemExit("there is no NVIDIA GPU here; nothing of this can be timed in the simulator")
     os.environ.pop("MINIDS_SIM", None)
-    peers = None
-    results: dict = {"gpu": gpu(), "machine": machine()}
+    if options.only:
+        print(json.dumps(only(options.only, Size())))
+        return
+    results: dict = {"gpu": apart("gpu"), "operations": [], "steps": [], "recipes": []}
     print(results["gpu"], flush=True)
-    size = Size()
-    if importlib.util.find_spec("torch"):
-        from benchmarks.gpu_peers import Peers
-
-        peers = Peers(size)
-    parts: dict[str, Callable[[], object]] = {"tests": tests, "proofs": proofs, "sanitizer": sanitizer}
-    if options.quick:
-        parts = {}
-    parts["operations"] = lambda: operations(size, results["gpu"], peers)
-    parts["steps"] = lambda: steps(size, results["gpu"], peers)
-    parts["recipes"] = lambda: [recipe(name) for name in options.recipes]
-    for name, part in parts.items():
-        try:
-            results[name] = part()
-        except Exception:
-            results.setdefault("broken", {})[name] = traceback.format_exc(limit=5)
-            print(f"{name} broke off:\n{results['broken'][name]}", flush=True)
+    save(options.json, results)
+    for name, part in () if options.quick else PARTS.items():
+        results[name] = guarded(part)
+        print(f"{name}: {results[name].get('failed', results[name].get('passed'))}", flush=True)
+        save(options.json, results)
+    torch = importlib.util.find_spec("torch")
+    for part, names in (("operations", [*NAMES, *RNN]), ("steps", STEPS)):
+        for name in names:
+            if torch or "torch" not in name:
+                results[part].append(placed(apart(name), results["gpu"], results["steps"]))
+                print(name, results[part][-1].get("failed", "done"), flush=True)
+                save(options.json, results)
+    for name in options.recipes:
+        results["recipes"].append(recipe(name))
         save(options.json, results)
     print(table(results))
 

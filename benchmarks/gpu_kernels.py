@@ -9,9 +9,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minids import ops
+from minids.errors import InputError
+from minids.gradcheck import check_backend
 from minids.model import ModelSettings
+from minids.ops import driver
 
 REFERENCE = ops.load("reference")
+GEMMS, WAYS = ("fp32", "tf32", "cublas"), ("persistent", "graph", "launches")
+# What `cases` makes, in the order of the network: known without touching the GPU.
+NAMES = [
+    "product alone, cublas",
+    "context",
+    *(f"layer{which}, {gemm}" for gemm in GEMMS for which in ("", " backward")),
+    *(f"recurrence{which}, {way}" for way in WAYS for which in ("", " backward", " backward, loop alone")),
+    "log_softmax",
+    "ctc",
+    "norm",
+    "nesterov",
+]
+# PyTorch's nearest to the recurrence does more: rows of their own, no ratio.
+RNN = "torch nn.RNN + its input products", "torch nn.RNN backward + input products"
+ROUNDED = 5e-2  # of a small network's gradients, and its weights after ten steps, where products are TF32
 
 
 @dataclass(frozen=True)
@@ -54,7 +72,9 @@ class Case(NamedTuple):
 
 
 def cases(s: Size) -> list[Case]:
-    """In the order of the network."""
+    """In the order of NAMES."""
+    from minids.ops.cuda import birnn, cublas
+
     grid, rng = ops.load("cuda"), np.random.default_rng(1)
     put, empty = grid.arrays.from_host, grid.arrays.empty
 
@@ -70,6 +90,7 @@ def cases(s: Size) -> list[Case]:
     log_y = REFERENCE.log_softmax_forward(z6)
     P = sum(int(np.prod(shape)) for shape in s.settings().shapes().values())
     params, grads, velocity = (normal(P) for _ in range(3))
+    Wr_fT, Wr_bT = Wr_f.T, Wr_b.T
     # On the device; outputs too, for nothing is to be allocated while the clock runs.
     g = {name: put(value) for name, value in locals().items() if isinstance(value, np.ndarray)}
     one, two, three, four = (empty((T, B, H), np.float32) for _ in range(4))
@@ -89,7 +110,25 @@ def cases(s: Size) -> list[Case]:
         grid.nesterov(moved, g["grads"], rushed, 1e-6, 0.9)
         return moved, rushed
 
+    def back():
+        """δf, δb alone: without the transposed weights, the products over all frames, and the sum."""
+        birnn._through_time(
+            True, *(g[n] for n in ("dy", "Wr_fT", "Wr_bT", "lengths", "hf", "hb")), three, four
+        )
+        return three, four
+
+    def deltas() -> tuple[np.ndarray, ...]:
+        """δf, δb, dz, dWr_f, dWr_b."""
+        delta_f, delta_b = np.empty_like(dy), np.empty_like(dy)
+        found = REFERENCE.birnn_backward(dy, hf, hb, Wr_f, Wr_b, lengths, delta_f, delta_b)
+        return delta_f, delta_b, *found
+
+    def product():
+        cublas.product(g["x"], False, g["W"], True, one, T * B, H, H)
+        return one
+
     result = [
+        Case("product alone, cublas", product, lambda: x @ W.T, 2 * rows + square, full, gemm="cublas"),
         Case(
             "context",
             lambda: grid.context_forward(g["frames"], g["lengths"], s.C, 1, wide),
@@ -97,9 +136,9 @@ def cases(s: Size) -> list[Case]:
             4.0 * T * B * (D + s.F),
             0,
             "context",
-        )
+        ),
     ]
-    for gemm, tolerance in (("fp32", 1e-4), ("tf32", 5e-3), ("cublas", 1e-4)):
+    for gemm, tolerance in zip(GEMMS, (1e-4, 5e-3, 1e-4), strict=True):
         peer = {"fp32": "fp32", "tf32": "tf32"}.get(gemm)
         result += [
             Case(
@@ -127,7 +166,7 @@ def cases(s: Size) -> list[Case]:
                 tolerance,
             ),
         ]
-    for way in ("persistent", "graph", "launches"):
+    for way in WAYS:
         result += [
             Case(
                 f"recurrence, {way}",
@@ -137,7 +176,6 @@ def cases(s: Size) -> list[Case]:
                 lambda: (h, hf, hb),
                 4 * rows + 2 * square,
                 2 * full,
-                "recurrence",
                 way=way,
                 tolerance=1e-3,
             ),
@@ -147,10 +185,18 @@ def cases(s: Size) -> list[Case]:
                     *(g[name] for name in ("dy", "hf", "hb", "Wr_f", "Wr_b", "lengths")),
                     *(one, three, four, dW, dW2, recurrent),
                 ),
-                lambda: REFERENCE.birnn_backward(dy, hf, hb, Wr_f, Wr_b, lengths),
+                lambda: deltas()[2:],
                 6 * rows + 4 * square,
                 4 * full,
-                "recurrence backward",
+                way=way,
+                tolerance=1e-2,
+            ),
+            Case(
+                f"recurrence backward, loop alone, {way}",
+                back,
+                lambda: deltas()[:2],
+                5 * rows + 2 * square,
+                2 * full,
                 way=way,
                 tolerance=1e-2,
             ),
@@ -178,6 +224,63 @@ def cases(s: Size) -> list[Case]:
         Case("norm", lambda: grid.norm(g["grads"]), lambda: REFERENCE.norm(grads), 4.0 * P, 0, "norm"),
         Case("nesterov", walk, stepped, 20.0 * P, 0, "nesterov"),
     ]
+
+
+def sanitized(hidden: int = 64, steps: int = 2) -> dict:
+    """A small network by every way and product that this GPU has, right each time; run under a sanitizer."""
+    from minids.ops.cuda import birnn, matmul
+
+    errors = {}
+    for gemm in ("fp32", "tf32") if driver.simulated() or driver.capability() >= (8, 0) else ("fp32",):
+        for way in WAYS:
+            matmul.use(gemm)
+            birnn.use(way)
+            try:
+                checks = list(check_backend("cuda", hidden, steps))
+            except InputError:  # a persistent grid does not fit on this GPU
+                continue
+            finally:
+                matmul.use("fp32")
+                birnn.use(None)
+            for check in checks:
+                if not check.error <= (check.tolerance if gemm == "fp32" else ROUNDED):
+                    raise ArithmeticError(f"{check.name}, {gemm}, {way}: wrong by {check.error:.1e}")
+            errors[f"{gemm}, {way}"] = max(check.error for check in checks)
+    return {"errors": errors}
+
+
+def stress(size: Size, repeats: int = 20) -> dict:
+    """The persistent recurrence again and again, there and back: the same bits each time.
+
+    Outputs are NaN before each time, so that nobody who reads too early finds the number of the time before.
+    """
+    from minids.ops.cuda import birnn
+
+    grid, rng, shape = ops.load("cuda"), np.random.default_rng(2), (size.T, size.B, size.H)
+    put = grid.arrays.from_host
+    z, nothing = put(rng.standard_normal(shape, np.float32)), put(np.full(shape, np.nan, np.float32))
+    Wr = [put(rng.standard_normal((size.H,) * 2, np.float32) * np.float32(0.5 * size.H**-0.5)) for _ in "fb"]
+    outs, lengths = [grid.arrays.empty(shape, np.float32) for _ in range(4)], put(size.draw()[1])
+    first, different = None, 0
+    birnn.use("persistent")
+    try:
+        for _ in range(repeats):
+            for out in outs:
+                out.copy_to_device(nothing)
+            birnn._through_time(False, z, *Wr, lengths, *outs[:2], *outs[:2])
+            birnn._through_time(True, z, *Wr, lengths, *outs)
+            now = [grid.arrays.to_host(out) for out in outs]
+            first = first or now
+            different += any(not np.array_equal(a, b) for a, b in zip(now, first, strict=True))
+    finally:
+        birnn.use(None)
+    finite = all(np.isfinite(array).all() for array in first or [])
+    return {
+        "passed": finite and not different,
+        "repeats": repeats,
+        "different": different,
+        "finite": bool(finite),
+    }
 
 
 def wrong(case: Case) -> float:

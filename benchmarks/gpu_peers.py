@@ -4,7 +4,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from benchmarks.gpu_kernels import Size, median_ms, seconds
+from benchmarks.gpu_kernels import RNN, Size, median_ms, seconds
+from benchmarks.torch_forms import TorchStep, tensors
+from minids.model import DeepSpeech
 from minids.ops.common import CLIP
 
 
@@ -59,8 +61,8 @@ class Peers:
             "context": lambda: lambda: wide.copy_(around),
             "layer": lambda: no_grad(layer),
             "layer backward": lambda: backward(layer),
-            "recurrence": lambda: no_grad(lambda: rnn(x)[0]),
-            "recurrence backward": lambda: backward(lambda: rnn(x)[0]),
+            RNN[0]: lambda: no_grad(lambda: rnn(x)[0]),
+            RNN[1]: lambda: backward(lambda: rnn(x)[0]),
             "log_softmax": lambda: no_grad(lambda: z6.log_softmax(2)),
             "ctc": lambda: ctc,
             "norm": lambda: lambda: torch.linalg.vector_norm(flat.grad).item(),
@@ -72,3 +74,16 @@ class Peers:
         kind, tf32 = name.removesuffix(" fp32").removesuffix(" tf32"), name.endswith(" tf32")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         return median_ms(seconds(self._forms[kind](), torch.cuda.synchronize))
+
+
+def step(form: str, size: Size) -> dict:
+    """The whole step: "fn" with our clip, "rnn" through cuDNN, which has none."""
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    weights, shape = DeepSpeech(size.settings(), 0, "cpu").params, (size.T, size.B, size.F)
+    with torch.device("cuda"):
+        theirs = TorchStep(form, dict(weights), shape, size.C, 1e-9, 0.9, 1e9)
+    frames, lengths, labels, label_lengths = tensors(*size.draw())
+    given = frames, lengths, labels.cuda(), label_lengths
+    loss = theirs.learn(*given)
+    taken = seconds(lambda: theirs(*given), torch.cuda.synchronize)
+    return {"ms": median_ms(taken), "loss": loss}

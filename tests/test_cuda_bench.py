@@ -1,5 +1,7 @@
 """The benchmarks of the GPU, as far as they run without one: cases are right, the table true."""
 
+import sys
+
 import pytest
 
 from minids.ops import driver
@@ -13,7 +15,7 @@ FACTS = {"bandwidth": 1e12, "flops": 1e13}
 
 @pytest.fixture(scope="module")
 def rows():
-    return {row["name"]: row for row in gpu.operations(SIZE, FACTS, None)}
+    return {case.name: gpu.placed(gpu.one(case, SIZE), FACTS, []) for case in gpu_kernels.cases(SIZE)}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,25 +28,62 @@ def one_round():
 def test_every_operation_is_right_and_is_timed(rows):
     failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
     if driver.simulated():
-        assert set(failed) == {"layer, cublas", "layer backward, cublas"}
-    names = {"context", "layer, fp32", "recurrence, persistent", "log_softmax", "ctc", "norm", "nesterov"}
-    assert names <= set(rows)
+        assert set(failed) == {"product alone, cublas", "layer, cublas", "layer backward, cublas"}
+    assert list(rows) == gpu_kernels.NAMES
     for row in rows.values():
         assert row["floor_ms"] > 0
         assert "failed" in row or row["ms"] == pytest.approx(1)
 
 
 def test_an_operation_that_is_wrong_is_not_timed():
-    case = gpu_kernels.cases(SIZE)[0]
-    row = gpu.one(case._replace(expected=lambda: 1 + case.expected()), SIZE, FACTS, None)
+    case = gpu_kernels.cases(SIZE)[gpu_kernels.NAMES.index("context")]
+    row = gpu.one(case._replace(expected=lambda: 1 + case.expected()), SIZE)
     assert "context is wrong by" in row["failed"]
     assert "ms" not in row
 
 
-def test_a_whole_step_is_timed():
-    rows = {row["name"]: row for row in gpu.steps(SIZE, FACTS, None)}
-    assert rows["step, fp32"]["ms"] == pytest.approx(1)
-    assert list(rows) == ["step, fp32", "step, tf32", "step, cublas"]
+@pytest.mark.parametrize("name", ["step, fp32", "step, tf32"])
+def test_a_whole_step_is_timed(name):
+    row = gpu.placed({"name": name, **gpu.only(name, SIZE)}, FACTS, [{"loss": 1.0}])
+    assert row["ms"] == pytest.approx(1)
+    assert row["floor_ms"] > 0
+    assert row["loss_apart"] == pytest.approx(abs(row["loss"] - 1))
+
+
+def test_a_row_whose_process_dies_hangs_or_babbles_is_named():
+    def said(program, limit=60.0):
+        return gpu.row_of([sys.executable, "-c", program], "a", limit)
+
+    assert said("print('first'); print('{\"ms\": 2}')") == {"name": "a", "ms": 2}
+    assert "exit code 3" in said("raise SystemExit(3)")["failed"]
+    assert "out of memory" in said("raise MemoryError('out of memory')")["failed"]
+    assert "JSON" in said("print('nothing')")["failed"]
+    hangs = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
+    assert "not done after" in said(hangs, 1.0)["failed"]
+    assert "passed" in gpu.guarded(lambda: 1 / 0)
+
+
+def test_facts_that_cannot_be_had_leave_the_others(monkeypatch):
+    def missing(*_):
+        raise FileNotFoundError("nvidia-smi")
+
+    monkeypatch.setattr(gpu, "ran", missing)
+    monkeypatch.setattr(gpu, "bandwidth", lambda facts: {"bandwidth": 1.0})
+    monkeypatch.setattr(driver, "capability", lambda: (9, 0))
+    facts = gpu.gpu()
+    assert facts["bandwidth"] == 1.0
+    assert "nvidia-smi" in facts["peak failed"]
+    assert gpu.placed({"name": "a", "flops": 1.0}, {}, [])["floor_ms"] is None
+
+
+def test_the_small_network_of_the_sanitizer_is_right_in_every_way():
+    errors = gpu_kernels.sanitized(*((4, 1) if driver.simulated() else (64, 2)))["errors"]
+    assert {"fp32, graph", "fp32, launches"} <= set(errors)
+
+
+def test_the_persistent_recurrence_repeats_itself_bit_by_bit():
+    found = gpu_kernels.stress(SIZE, 3)
+    assert found == {"passed": True, "repeats": 3, "different": 0, "finite": True}
 
 
 def test_the_table_names_what_is_met_missed_and_not_measured(rows):
@@ -52,14 +91,20 @@ def test_the_table_names_what_is_met_missed_and_not_measured(rows):
     slow = {**rows["ctc"], "ms": 0.7}
     results = {"operations": [slow], "steps": [{"floor_ms": 26.0, **row} for row in steps]}
     assert dict(gpu.bars(results)) == {
-        "tests, proofs and sanitizer": None,
-        "a layer >= 60 % of cuBLAS": None,
+        "tests, proofs, sanitizer and stress": None,
+        "a layer >= 60 % of cuBLAS's product": None,
         "recurrence <= 12 us a direction-step": None,
+        "its backward loop <= 12 us a direction-step": None,
         "CTC <= 0.5 ms": False,
         "step <= 2 x the fp32 floor": False,
         "step faster than PyTorch's with our clip": True,
     }
+    results["operations"] += [
+        {"name": gpu_kernels.RNN[0], "torch_ms": 3.0},
+        {"name": "norm", "failed": "broken"},
+    ]
     said = gpu.table(results)
+    assert "broken" in said
     assert "MISSED" in said
     assert "not measured" in said
     assert "ctc" in said
