@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minids.errors import InputError
 from minids.ops import driver
 
 pytestmark = [
@@ -80,6 +81,20 @@ def test_they_are_compiled_for_the_types_that_they_are_launched_with():
 def test_what_only_a_gpu_can_run_can_at_least_be_imported():
     done = run("-c", "from minids.ops.cuda import launch, native")
     assert done.returncode == 0, done.stderr
+
+
+def test_small_launches_are_not_warned_of():
+    """Though Numba was imported first."""
+    script = "import numba, minids.ops.cuda; print(numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS)"
+    assert run("-c", script).stdout.strip() == "0"
+
+
+def test_a_driver_that_is_too_old_is_named(monkeypatch):
+    """It would run none of this machine code."""
+    for name, answer in (("simulated", False), ("found", True), ("version", 12090)):
+        monkeypatch.setattr(driver, name, lambda answer=answer: answer)
+    with pytest.raises(InputError, match="the NVIDIA driver is too old: install 580 or newer"):
+        driver.require()
 
 
 BAD = """

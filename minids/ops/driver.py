@@ -7,6 +7,7 @@ import os
 from minids.errors import InputError
 
 LEAST = 7, 5  # Turing: the oldest that CUDA 13 compiles for
+CUDA = 13000  # 13.0, as drivers count: the code that we compile is of that version
 
 
 def found() -> bool:
@@ -17,6 +18,13 @@ def found() -> bool:
         return False
     count = ctypes.c_int(0)
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def version() -> int:
+    """The newest CUDA that the driver runs: 13010 is 13.1."""
+    value = ctypes.c_int(0)
+    _library().cuDriverGetVersion(ctypes.byref(value))
+    return value.value
 
 
 def capability() -> tuple[int, int]:
@@ -39,6 +47,8 @@ def require() -> None:
         return
     if not found():
         raise InputError("no NVIDIA driver answers on this machine; use --backend cpu")
+    if version() < CUDA:
+        raise InputError("the NVIDIA driver is too old: install 580 or newer, or use --backend cpu")
     if capability() < LEAST:
         ours, least = (".".join(map(str, numbers)) for numbers in (capability(), LEAST))
         raise InputError(f"this GPU's compute capability is {ours}, {least} is needed; use --backend cpu")

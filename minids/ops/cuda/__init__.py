@@ -2,9 +2,10 @@
 
 import os
 
+import numba
+
 from minids.ops import driver
 
-os.environ.setdefault("NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS", "0")  # small launches are no mistake of a user's
 if driver.simulated():
     from minids.ops.cuda import simulator
 
@@ -18,6 +19,11 @@ from minids.ops.cuda.ctc import ctc
 from minids.ops.cuda.log_softmax import log_softmax_forward
 from minids.ops.cuda.nesterov import nesterov
 from minids.ops.cuda.norm import norm
+
+# Small launches are no mistake of a user's. Numba has read its environment when it was imported, and does so
+# again whenever that has changed.
+numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+os.environ["NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS"] = "0"
 
 __all__ = [
     "affine_backward",
