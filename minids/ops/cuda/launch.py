@@ -12,7 +12,6 @@ else:
 UNASKED = 48 * 1024  # bytes of shared memory that any block may have
 
 _stream: Any = 0  # 0 is CUDA's default stream
-_allowed: dict = {}  # kernel: bytes
 
 
 def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
@@ -20,7 +19,8 @@ def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
     bytes of dynamic shared memory. Returns at once; launches run one after another. No blocks, no launch.
     """
     if 0 not in (blocks if isinstance(blocks, tuple) else (blocks,)):
-        _allow(kernel, arguments, shared)
+        if shared > UNASKED:
+            machine.allow_shared(kernel, arguments, shared)
         kernel[blocks, threads, _stream, shared](*arguments)
 
 
@@ -38,10 +38,5 @@ def capture(body):
         body()
     finally:
         _stream = 0
-    return recorder.end()
-
-
-def _allow(kernel, arguments, shared):
-    if shared > _allowed.get(kernel, UNASKED):
-        machine.allow_shared(kernel, arguments, shared)
-        _allowed[kernel] = shared
+        graph = recorder.end()  # also when the body raises: a recording that goes on would be in the way
+    return graph

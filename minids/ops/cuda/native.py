@@ -3,6 +3,8 @@
 The simulator has doubles of these names; `launch` takes those or these.
 """
 
+import weakref
+
 from cuda.bindings import driver as cu
 from numba import cuda
 
@@ -11,28 +13,29 @@ class Recorder:
     """A stream on which launches are not started but remembered; `end` makes a graph of them."""
 
     def __init__(self) -> None:
-        self.stream = cuda.stream()
+        self.stream = free_stream()  # any other would be disturbed by work on the default one
         self._handle = cu.CUstream(int(self.stream.handle))
         # relaxed: Python may free an array meanwhile, which a stricter recording would not survive
         mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         _check(cu.cuStreamBeginCapture(self._handle, mode))
 
     def end(self) -> "Graph":
-        return Graph(_check(cu.cuStreamEndCapture(self._handle)))
+        answer = cu.cuStreamEndCapture(self._handle)
+        _check(cu.cuStreamDestroy(self._handle))
+        return Graph(_check(answer))
 
 
 class Graph:
     """`launch()` starts all recorded kernels, in their order, on the default stream."""
 
     def __init__(self, graph) -> None:
-        self._exec = _check(cu.cuGraphInstantiate(graph, 0))
+        answer = cu.cuGraphInstantiate(graph, 0)
         _check(cu.cuGraphDestroy(graph))
+        self._exec = _check(answer)
+        weakref.finalize(self, cu.cuGraphExecDestroy, self._exec)
 
     def launch(self) -> None:
         _check(cu.cuGraphLaunch(self._exec, cu.CUstream(0)))
-
-    def __del__(self) -> None:
-        cu.cuGraphExecDestroy(self._exec)
 
 
 def free_stream():
