@@ -75,7 +75,7 @@ def _one_frame(shape, backward, wide):
     @cuda.jit(launch_bounds=(shape.threads, 1))
     def one_frame(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
         """Step 0 … T-1 of both directions: blocks (x, direction)."""
-        s = cuda.shared.array(0, float32)
+        s = cuda.shared.array(0, float32, alignment=16)
         rising = (cuda.blockIdx.y == 0) != backward
         t = step if rising else T - 1 - step
         before = t - 1 if rising else t + 1
@@ -91,7 +91,7 @@ def _all_frames(shape, backward, wide):
     @cuda.jit(launch_bounds=(shape.threads, 1))
     def all_frames(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first, T, B, H):
         """All steps of the directions `first`, `first` + 1 …, as many as there are blocks (x, direction)."""
-        s = cuda.shared.array(0, float32)
+        s = cuda.shared.array(0, float32, alignment=16)
         grid = cuda.cg.this_grid()
         direction = first + cuda.blockIdx.y
         rising = (direction == 0) != backward
