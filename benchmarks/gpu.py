@@ -46,6 +46,7 @@ from minids.ops import driver
 STEPS = [*(f"step, {gemm}" for gemm in GEMMS), "step, torch fn", "step, torch rnn"]
 CORES = {7: 64, 8: 128, 9: 128}  # float32 units of a multiprocessor, by the first digit of the capability
 MINUTE = 60.0
+TOLD = {"torch_ms": "torch_ms", "torch_failed": "failed"}  # in our row, by PyTorch's
 PYTHON = sys.executable, "-m"
 
 
@@ -91,8 +92,8 @@ def row_of(command: list[str], name: str, limit: float) -> dict:
 
 def only(name: str, size: Size) -> dict:
     """What a process of its own computes."""
-    if name in RNN:
-        return {"torch_ms": peer_ms(name, size)}
+    if name.startswith("torch "):
+        return {"torch_ms": peer_ms(name.removeprefix("torch "), size)}
     if name in NAMES:
         return one(next(case for case in cases(size) if case.name == name), size)
     if name in STEPS:
@@ -178,10 +179,10 @@ def sanitizer() -> dict:
 
 
 def one(case: Case, size: Size) -> dict:
-    """A case: its error, its time, PyTorch's time."""
+    """A case: its error, its time, and what PyTorch calls it."""
     from minids.ops.cuda import birnn, matmul
 
-    row: dict = {"name": case.name, "bytes": case.bytes, "flops": case.flops}
+    row: dict = {"name": case.name, "bytes": case.bytes, "flops": case.flops, "peer": case.peer}
     try:
         matmul.use(case.gemm)
         birnn.use(case.way)
@@ -196,12 +197,15 @@ def one(case: Case, size: Size) -> dict:
     finally:
         matmul.use("fp32")
         birnn.use(None)
-    if case.peer and importlib.util.find_spec("torch"):
-        try:
-            row["torch_ms"] = peer_ms(case.peer, size)
-        except Exception as error:
-            row["torch_failed"] = f"{type(error).__name__}: {error}"
     return row
+
+
+def beside(row: dict) -> dict:
+    """A row with PyTorch's time for the same, from another process: its failure is not ours."""
+    if not row.get("peer") or "ms" not in row:
+        return row
+    theirs = apart(f"torch {row['peer']}")
+    return row | {key: theirs[name] for key, name in TOLD.items() if name in theirs}
 
 
 def peer_ms(name: str, size: Size) -> float:
@@ -324,7 +328,11 @@ def table(results: dict) -> str:
         cells += [f"{ours / floor:9.1f}" if ours and floor else " " * 9]
         cells += [f"{theirs:10.3f}" if theirs else " " * 10]
         cells += [f"{theirs / ours:13.2f}" if theirs and ours else " " * 13]
-        cells += [f"{row['error']:9.0e}" if "error" in row else " " * 9, "  ", row.get("failed", "")]
+        cells += [
+            f"{row['error']:9.0e}" if "error" in row else " " * 9,
+            "  ",
+            row.get("failed", row.get("torch_failed", "")),
+        ]
         lines.append(f"{row['name']:42}" + "".join(cells).rstrip())
     lines += [
         f"{r['name']}: WER {r['wer']:.1%}, {r['minutes']:.1f} min" if "wer" in r else f"{r['name']}: {r}"
@@ -376,7 +384,8 @@ def main() -> None:
     for part, names in (("operations", [*NAMES, *RNN]), ("steps", STEPS)):
         for name in names:
             if torch or "torch" not in name:
-                results[part].append(placed(apart(name), results["gpu"], results["steps"]))
+                row = beside(apart(name)) if torch else apart(name)
+                results[part].append(placed(row, results["gpu"], results["steps"]))
                 print(name, results[part][-1].get("failed", "done"), flush=True)
                 save(options.json, results)
     for name in options.recipes:

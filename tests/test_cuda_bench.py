@@ -63,6 +63,14 @@ def test_a_row_whose_process_dies_hangs_or_babbles_is_named():
     assert "passed" in gpu.guarded(lambda: 1 / 0)
 
 
+def test_pytorch_failing_leaves_our_row(monkeypatch):
+    monkeypatch.setattr(gpu, "apart", lambda name: {"name": name, "failed": "no room"})
+    ours = {"name": "ctc", "ms": 1.0, "peer": "ctc"}
+    assert gpu.beside(ours) == {**ours, "torch_failed": "no room"}
+    monkeypatch.setattr(gpu, "apart", lambda name: {"name": name, "torch_ms": 2.0})
+    assert gpu.beside(ours) == {**ours, "torch_ms": 2.0}
+
+
 def test_facts_that_cannot_be_had_leave_the_others(monkeypatch):
     def missing(*_):
         raise FileNotFoundError("nvidia-smi")
