@@ -18,10 +18,17 @@ if not driver.simulated():
     SIZES += [(12800, 2048, 1539), (12800, 29, 2048), (513, 260, 1028)]
 
 
+def use_or_skip(gemm):
+    try:
+        matmul.use(gemm)
+    except InputError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(params=["fp32", "tf32"])
 def tolerance(request):
     """Sets who multiplies; how far off he may be."""
-    matmul.use(request.param)
+    use_or_skip(request.param)
     yield {"fp32": FLOAT32_SUM, "tf32": TF32_SUM}[request.param]
     matmul.use("fp32")
 
@@ -50,7 +57,7 @@ def test_the_products_of_a_layer(tolerance, rows, H, D):
 
 def test_tensor_cores_round_to_ten_bits():
     """Neither worse nor better than TF32: better would mean that they were not used."""
-    matmul.use("tf32")
+    use_or_skip("tf32")
     try:
         errors = [relative_error(*pair) for pair in products(np.random.default_rng(2), 20, 24, 40)]
     finally:
@@ -93,15 +100,19 @@ def test_an_unknown_multiplier_is_named():
         matmul.use("fp16")
 
 
+def test_tensor_cores_that_are_not_there_are_not_used(monkeypatch):
+    monkeypatch.setattr(driver, "simulated", lambda: False)
+    monkeypatch.setattr(driver, "capability", lambda: (7, 5))
+    with pytest.raises(InputError, match="gemm = tf32 needs a GPU of compute capability 8"):
+        matmul.use("tf32")
+
+
 def test_cublas_is_asked_for_or_not_used():
     if driver.simulated():
         with pytest.raises(InputError, match="cuBLAS needs an NVIDIA GPU"):
             matmul.use("cublas")
         return
-    try:
-        matmul.use("cublas")
-    except InputError as error:
-        pytest.skip(str(error))
+    use_or_skip("cublas")
     try:
         for got, expected in products(np.random.default_rng(5), 65, 33, 130):
             assert relative_error(got, expected) <= FLOAT32_SUM

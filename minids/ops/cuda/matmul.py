@@ -34,6 +34,7 @@ TILES = {
     "fp32": (Shape(128, 128, 8), Shape(64, 64, 8)),
     "tf32": (Shape(128, 128, 16, 64, 32), Shape(64, 64, 16, 32, 32)),
 }
+_TF32 = 8, 0  # Ampere: the first tensor cores that take it
 _LEAST_PART = 512  # of k, that is worth a block of its own
 if driver.simulated():  # four threads, or two warps
     _LEAST_PART = 16
@@ -49,6 +50,8 @@ def use(gemm: str) -> None:
         raise InputError(f"gemm = {gemm!r}: choose one of fp32, tf32, cublas")
     if gemm == "cublas":
         cublas.load()
+    if gemm == "tf32" and not driver.simulated() and driver.capability() < _TF32:
+        raise InputError("gemm = tf32 needs a GPU of compute capability 8.0 or newer; take gemm = fp32")
     _gemm = gemm
 
 
@@ -220,12 +223,12 @@ def finish(y, rows, H, b, low, high, keys, threshold, scale):
 
 
 def _registered():
-    """Every tile where rows are read in fours, and for the large one in float32 also where they are not."""
+    """Every tile, where rows are read in fours and where they are not."""
     matrices, sizes, ending = (float32[::1],) * 3, (int64,) * 3, (float32[::1], float32, float32)
     drop = (uint32[::1], uint32, float32)
     for gemm, budgets, least in (("fp32", (128, 168), 75), ("tf32", (224, 168), 80)):
-        for shape, budget, wides in zip(TILES[gemm], budgets, ((True, False), (True,)), strict=True):
-            for wide in wides[: 1 if gemm == "tf32" else 2]:
+        for shape, budget in zip(TILES[gemm], budgets, strict=True):
+            for wide in (True, False):
                 name = f"{gemm} {shape.rows} {'wide' if wide else 'narrow'}"
                 kernel = layer_kernel(shape, wide)
                 yield f"{name} layer", Registered(kernel, matrices + sizes + ending + drop, budget, least)
