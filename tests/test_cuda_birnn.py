@@ -14,6 +14,7 @@ from tests.tolerances import FLOAT32_RECURRENCE
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
 
 from minids.ops.cuda import arrays, birnn
+from minids.ops.cuda.limits import Limits
 
 REFERENCE = ops.load("reference")
 # T, B, H: one of each, no frames, ragged units, more utterances than a block has at a time, several
@@ -28,6 +29,11 @@ def way(request):
     birnn.use(request.param)
     yield request.param
     birnn.use(None)
+
+
+def skip_what_does_not_fit(way, H):
+    if way == "persistent" and birnn._resident(H) is None:
+        pytest.skip(f"this GPU has no room for the weights of {H} units at once")
 
 
 def inputs(rng, T, B, H):
@@ -47,6 +53,7 @@ def on_device(*host):
 
 def both_passes(z, dh, Wr_f, Wr_b, lengths):
     """h, hf, hb, then dz, dWr_f, dWr_b, as NumPy; and the reference's, gates by the same states."""
+    skip_what_does_not_fit(birnn._way, z.shape[2])
     z_, dh_, f_, b_, lengths_ = on_device(z, dh, Wr_f, Wr_b, lengths)
     states = birnn.birnn_forward(z_, f_, b_, lengths_)
     gradients = birnn.birnn_backward(dh_, *states[1:], f_, b_, lengths_)
@@ -83,6 +90,7 @@ def test_birnn_whichever_thread_comes_first(way, order):
 def test_the_three_ways_give_the_same():
     """To the last bit, where the same sums are made in the same order; nearly, where chunks differ."""
     numbers, results = inputs(np.random.default_rng(3), 4, 3, 12), []
+    skip_what_does_not_fit("persistent", 12)
     for way in ("launches", "graph", "persistent"):
         birnn.use(way)
         results.append(both_passes(*numbers)[0])
@@ -93,7 +101,7 @@ def test_the_three_ways_give_the_same():
 
 
 def test_a_graph_is_kept_for_its_arrays():
-    """The second call with the same arrays starts the recorded launches on what the arrays now hold."""
+    """The second call with the same arrays records, the third starts that on what the arrays now hold."""
     rng = np.random.default_rng(4)
     z, _, Wr_f, Wr_b, lengths = inputs(rng, 3, 2, 4)
     z_, f_, b_, lengths_ = on_device(z, Wr_f, Wr_b, lengths)
@@ -101,15 +109,27 @@ def test_a_graph_is_kept_for_its_arrays():
     birnn.use("graph")
     try:
         birnn.birnn_forward(z_, f_, b_, lengths_, *outs)
-        kept = len(birnn._graphs)
+        key = next(reversed(birnn._graphs))
+        assert birnn._graphs[key] is None
+        birnn.birnn_forward(z_, f_, b_, lengths_, *outs)
+        graph = birnn._graphs[key]
+        assert graph is not None
         z = (z * 0.5).astype(np.float32)
         z_.copy_to_device(z)
         h = arrays.to_host(birnn.birnn_forward(z_, f_, b_, lengths_, *outs)[0])
-        assert len(birnn._graphs) == kept
+        assert birnn._graphs[key] is graph
     finally:
         birnn.use(None)
     expected = REFERENCE.birnn_forward(*(a.astype(np.float64) for a in (z, Wr_f, Wr_b)), lengths)[0]
     assert relative_error(h, expected) <= FLOAT32_RECURRENCE
+
+
+def test_the_graph_that_was_longest_unused_is_forgotten(monkeypatch):
+    monkeypatch.setattr(birnn, "_graphs", {})
+    monkeypatch.setattr(birnn, "_GRAPHS", 2)
+    for key in "abacab":
+        birnn._graph(key, lambda: None)
+    assert [(key, graph is not None) for key, graph in birnn._graphs.items()] == [("a", True), ("b", False)]
 
 
 def test_outputs_go_where_they_are_sent_as_the_model_does(way):
@@ -128,19 +148,43 @@ def test_outputs_go_where_they_are_sent_as_the_model_does(way):
 
 
 def test_not_a_number_is_never_swallowed(way):
+    skip_what_does_not_fit(way, 3)
     nan, ones = np.full((2, 1, 3), np.nan, np.float32), np.ones((3, 3), np.float32)
     nan, ones, lengths = on_device(nan, ones, np.array([2], np.int32))
     assert np.isnan(arrays.to_host(birnn.birnn_forward(nan, ones, ones, lengths)[0])).all()
 
 
-def test_weights_that_do_not_fit_are_run_frame_by_frame():
-    assert birnn._resident(4) is not None
-    assert birnn._resident(10**6) is None
+def test_weights_that_do_not_fit_are_run_frame_by_frame(monkeypatch):
+    monkeypatch.setattr(birnn, "limits", lambda: Limits(1, 0, True))
+    monkeypatch.setattr(birnn, "_resident", birnn._resident.__wrapped__)  # which remembers nothing
+    monkeypatch.setattr(birnn, "_graphs", {})
+    numbers = inputs(np.random.default_rng(6), 3, 2, 4)
+    for ours, theirs in zip(*both_passes(*numbers), strict=True):
+        assert relative_error(ours, theirs) <= FLOAT32_RECURRENCE
+    assert len(birnn._graphs) == 2  # one for each pass
     birnn.use("persistent")
     try:
-        with pytest.raises(
-            InputError, match="recurrence = 'whole': choose one of launches, graph, persistent"
-        ):
-            birnn.use("whole")
+        with pytest.raises(InputError, match="the weights of 4 units do not fit on this GPU"):
+            birnn.birnn_forward(*on_device(numbers[0], *numbers[2:]))
     finally:
         birnn.use(None)
+
+
+def test_states_that_do_not_begin_at_sixteen_bytes():
+    """The gates of the backward pass are read in fours only where all of them may be."""
+    T, B, H = 3, 2, 8
+    z, dh, Wr_f, Wr_b, lengths = inputs(np.random.default_rng(7), T, B, H)
+    expected = both_passes(z, dh, Wr_f, Wr_b, lengths)[0]
+    z_, dh_, f_, b_, lengths_ = on_device(z, dh, Wr_f, Wr_b, lengths)
+    _, hf, hb = birnn.birnn_forward(z_, f_, b_, lengths_)
+    shifted = [arrays.empty((T * B * H + 1,), np.float32)[1:].reshape(T, B, H) for _ in range(2)]
+    for state, place in zip((hf, hb), shifted, strict=True):
+        arrays.copy(arrays.to_host(state), place)
+    gradients = birnn.birnn_backward(dh_, *shifted, f_, b_, lengths_)
+    for ours, theirs in zip(gradients, expected[3:], strict=True):
+        assert relative_error(arrays.to_host(ours), theirs) <= FLOAT32_RECURRENCE
+
+
+def test_an_unknown_way_is_named():
+    with pytest.raises(InputError, match="'whole': choose one of launches, graph, persistent"):
+        birnn.use("whole")

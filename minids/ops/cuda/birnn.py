@@ -1,7 +1,7 @@
 """The recurrence in both directions: plain, clipped, fed by the same z, summed (§2). Three ways to run it.
 
     launches      a launch for each frame, asked for by the host: at H = 2048 the GPU waits for the host
-    graph         the same launches, recorded once as a CUDA graph and started together: no host between
+    graph         the same launches, recorded as a CUDA graph and started together: no host between
     persistent    one launch for all frames; the weights stay in shared memory, a barrier of the whole grid
                   stands between the frames
 
@@ -37,14 +37,14 @@ if driver.simulated():
     FRAME, ALL_FRAMES = Shape(8, 4, 8, 16, 2, 2), (Shape(8, 4, 8, 16, 2, 2),)
 
 _way: str | None = None
-_graphs: dict = {}
+_graphs: dict = {}  # None: seen once
 
 
 def use(way: str | None) -> None:
     """The way from now on: "launches", "graph", "persistent", or None, the fastest that fits."""
     global _way
     if way not in (None, "launches", "graph", "persistent"):
-        raise InputError(f"recurrence = {way!r}: choose one of launches, graph, persistent")
+        raise InputError(f"no way of the recurrence is {way!r}: choose one of launches, graph, persistent")
     _way = way
 
 
@@ -82,13 +82,15 @@ def birnn_backward(
 
 def _through_time(backward, given, W_f, W_b, lengths, h_f, h_b, out_f, out_b):
     T, B, H = given.shape
-    wide = aligned(given, W_f, W_b, out_f, out_b)
+    wide = aligned(given, W_f, W_b, h_f, h_b, out_f, out_b)
     flat = [a.reshape(-1) for a in (given, W_f, W_b, lengths, h_f, h_b, out_f, out_b)]
     if not T * B:
         return
     fits = _resident(H)
     if _way == "persistent" and not fits:
-        raise InputError(f"the weights of {H} units do not fit on this GPU; take recurrence = graph")
+        raise InputError(
+            f"the weights of {H} units do not fit on this GPU at once: use('graph') or use(None)"
+        )
     if fits and _way in (None, "persistent"):
         shape, directions = fits
         _persistent(kernels(shape, backward, wide)[1], shape, directions, flat, T, B, H)
@@ -112,13 +114,21 @@ def _launches(kernel, flat, T, B, H):
 
 
 def _graph(key, launches):
-    """The launches as one graph. A graph belongs to its arrays and its T, B: those seen before are kept."""
-    if key in _graphs:
-        _graphs[key].launch()
+    """The launches as one graph, which belongs to its arrays and its T, B.
+
+    To record costs the host as much as the launches. In training nearly every batch has its own T: only what
+    comes a second time is recorded.
+    """
+    seen, graph = key in _graphs, _graphs.pop(key, None)
+    if graph:
+        graph.launch()
+    elif seen:
+        graph = capture(launches)  # which runs them, too
     else:
-        if len(_graphs) == _GRAPHS:
-            del _graphs[next(iter(_graphs))]
-        _graphs[key] = capture(launches)  # which runs them, too
+        launches()
+    _graphs[key] = graph  # as the last; the first one is the longest unused
+    if len(_graphs) > _GRAPHS:
+        del _graphs[next(iter(_graphs))]
 
 
 def _persistent(kernel, shape, directions, flat, T, B, H):
@@ -176,8 +186,10 @@ def _registered():
             name = f"{'wide' if wide else 'narrow'} {which}"
             yield f"frame {name}", Registered(kernels(FRAME, backward, wide)[0], arguments, 224)
         for shape in ALL_FRAMES:  # more shared memory than Turing has
-            kernel = kernels(shape, backward, True)[1]
-            yield f"all_frames {shape.units} {which}", Registered(kernel, arguments, 255, least=80)
+            for wide in (True, False):
+                kernel = kernels(shape, backward, wide)[1]
+                name = f"all_frames {shape.units} {'wide' if wide else 'narrow'} {which}"
+                yield name, Registered(kernel, arguments, 255, least=80)
 
 
 KERNELS = dict(_registered())
