@@ -240,6 +240,7 @@ def test_without_a_gpu_one_line_says_so(monkeypatch, capsys, command):
 def test_a_gpu_that_is_too_old_is_told(monkeypatch, capsys):
     monkeypatch.setattr(driver, "simulated", lambda: False)
     monkeypatch.setattr(driver, "found", lambda: True)
+    monkeypatch.setattr(driver, "version", lambda: driver.CUDA)
     monkeypatch.setattr(driver, "capability", lambda: (7, 0))
     code, _, said = run(capsys, "bench", "--backend", "cuda")
     assert code == 1
