@@ -93,8 +93,8 @@ class Trainer:
         else:
             say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
             if self.folder.best.exists():  # what `minids tune` kept there is not ours to drop
-                notes = load_weights(self.folder.best).notes
-                self.tuned = {name: notes[name] for name in ("decoder",) if name in notes}
+                tuned = load_weights(self.folder.best).notes.get("decoder")
+                self.tuned = {"decoder": tuned} if tuned else {}
         self.saved, self.model = saved, saved.model
         if self.backend == "cuda":
             self.bring = self.model.ops.arrays.Aside()

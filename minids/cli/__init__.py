@@ -104,6 +104,14 @@ def complain(message: object) -> None:
     click.echo(f"minids: error: {' '.join(str(message).split())}", err=True)
 
 
+def tell_skipped(manifest: object, skipped: Sequence[str], total: int) -> None:
+    """A note on the utterances of a manifest that were left out. Raises InputError when all of them were."""
+    if skipped:
+        note(f"{len(skipped)} of {total} utterances skipped; see `minids data doctor {manifest}`")
+    if len(skipped) == total:
+        raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
+
+
 def announce_compilation() -> None:
     """Say it when Numba begins to compile, which the first use on a machine has to wait for."""
     from numba.core import event

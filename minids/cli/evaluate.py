@@ -45,7 +45,7 @@ def command(
     """
     from tqdm import tqdm
 
-    from minids.cli import announce_compilation, note
+    from minids.cli import announce_compilation, note, tell_skipped
     from minids.corpus.manifest import read_manifest
     from minids.decode.examine import SearchReport
     from minids.errors import InputError
@@ -65,10 +65,7 @@ def command(
         rows, skipped = recognizer.recognise(utterances, by, bar.update, report)
     for reason in skipped[:20]:
         note(f"skipped: {reason}")
-    if skipped:
-        note(f"{len(skipped)} of {len(utterances)} utterances skipped; see `minids data doctor {manifest}`")
-    if not rows:
-        raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
+    tell_skipped(manifest, skipped, len(utterances))
     evaluation = Evaluation(rows)
     if as_json:
         told = evaluation.as_dict(worst) | {"skipped": skipped, "search": report and report.as_dict()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minids.cli import announce_compilation, note, options
+from minids.cli import announce_compilation, note, options, tell_skipped
 from minids.errors import InputError
 
 if TYPE_CHECKING:
@@ -90,10 +90,7 @@ def command(
                 log_probs.append(np.concatenate(pieces))  # a long one as a whole: near enough to weigh words
                 references.append(normalise(utterance.text, saved.alphabet))
             bar.update(len(heard))
-    if skipped:
-        note(f"{len(skipped)} of {len(utterances)} utterances skipped; see `minids data doctor {manifest}`")
-    if not log_probs:
-        raise InputError(f"{manifest}: no utterance could be used; see `minids data doctor {manifest}`")
+    tell_skipped(manifest, skipped, len(utterances))
     with tqdm(unit="point", leave=False, disable=None) as bar:
         tuning = tune(log_probs, references, ngram, saved.alphabet, beam_width, bar.update)
     if tuning.alpha == 0:

@@ -102,7 +102,7 @@ class BeamSearch:
         if n_best < 1:
             raise InputError(f"the {n_best} best texts are none; give 1 or more")
         y = self._probabilities(log_probs)
-        width = min(self.beam_width, _most_texts(len(y), len(self.alphabet), self.beam_width))
+        width = _most_texts(len(y), len(self.alphabet), self.beam_width)
         n = min(n_best, width)
         numbers, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
         try:

@@ -45,19 +45,29 @@ class Grams(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
+def _written_line(buffer, at, end, line):
+    """Where the next line that is not blank has its first character, and how many lines stand before it."""
+    while at < end:
+        at = _skip(buffer, at)
+        if buffer[at] != _NEWLINE:
+            break
+        at += 1
+        line += 1
+    return at, line
+
+
+@njit(cache=True, nogil=True)
 def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
     """The 1-gram lines of buffer[at:end], `line` lines and `count` words being known before.
 
     Returns how it ended, where, the lines and the words then known.
     """
     _, pool, begins = vocabulary
-    while at < end:
-        start = at = _skip(buffer, at)
-        if buffer[at] == _NEWLINE:
-            at += 1
-            line += 1
-            continue
-        how, value, at = _log_prob(buffer, at)
+    while True:
+        start, line = _written_line(buffer, at, end, line)
+        if start >= end:
+            return MORE, start, line, count
+        how, value, at = _log_prob(buffer, start)
         if how != MORE:
             return how, start, line, count
         first = _skip(buffer, at)
@@ -83,20 +93,17 @@ def read_words(buffer, at, end, line, count, highest, vocabulary, grams):
         grams.backoff[word] = weight * LN10
         grams.line[word] = line
         at = after
-    return MORE, at, line, count
 
 
 @njit(cache=True, nogil=True)
 def read_grams(buffer, at, end, line, count, highest, vocabulary, grams):
     """The same for n-grams of two words or more."""
     room, order = grams.words.shape
-    while at < end:
-        start = at = _skip(buffer, at)
-        if buffer[at] == _NEWLINE:
-            at += 1
-            line += 1
-            continue
-        how, value, at = _log_prob(buffer, at)
+    while True:
+        start, line = _written_line(buffer, at, end, line)
+        if start >= end:
+            return MORE, start, line, count
+        how, value, at = _log_prob(buffer, start)
         if how != MORE:
             return how, start, line, count
         if count == room:
@@ -118,7 +125,6 @@ def read_grams(buffer, at, end, line, count, highest, vocabulary, grams):
         grams.backoff[count] = weight * LN10
         grams.line[count] = line
         count += 1
-    return MORE, at, line, count
 
 
 @njit(cache=True, nogil=True)
