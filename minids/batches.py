@@ -16,6 +16,7 @@ from minids.audio import load_audio
 from minids.corpus.manifest import Utterance
 from minids.errors import InputError
 from minids.features import Features, Statistics
+from minids.noise import Noise, tilted
 from minids.ops.common import least_frames, strided
 from minids.text import Alphabet, normalise
 from minids.threads import in_order
@@ -41,14 +42,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class Variation:
-    """How a recording differs from epoch to epoch. (The paper varies the noise, §4.)
+    """How a recording differs from epoch to epoch.
 
-    Up to `shift_ms` of its start are cut off, so that frames fall elsewhere, and it is played faster or
-    slower by up to the share `speed`, pitch and tempo together.
+    Up to `shift_ms` of its start are cut off, so that frames fall elsewhere; it is played faster or slower by
+    up to the share `speed`, pitch and tempo together; its spectrum is tilted by up to `tilt` dB an octave
+    either way (see minids.noise.tilted). Then, with the probability `share`, noise is superposed at an SNR
+    between the two of `snr_db` (§4.1). How loud it is need not vary: features do not tell.
     """
 
     shift_ms: float = 0.0
     speed: float = 0.0
+    tilt: float = 0.0
+    noise: Noise | None = None
+    share: float = 1.0
+    snr_db: tuple[float, float] = (0.0, 20.0)
 
     def __call__(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         factor = (1 + self.speed) ** rng.uniform(-1, 1)
@@ -56,6 +63,10 @@ class Variation:
         if self.speed and len(samples):
             at = np.arange(int(len(samples) / factor)) * factor
             samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
+        if self.tilt and len(samples):
+            samples = tilted(samples, rate, rng.uniform(-self.tilt, self.tilt))
+        if self.noise and len(samples) and rng.random() < self.share:
+            samples = self.noise.over(samples, rng.uniform(*self.snr_db), rng)
         return samples
 
 

@@ -13,6 +13,7 @@ from minids.audio import load_audio, save_audio
 from minids.batches import AHEAD, Batch, Batches, Variation, brought
 from minids.corpus.manifest import Utterance
 from minids.errors import InputError
+from minids.noise import Noise
 from minids.text import Alphabet
 from tests.tolerances import FLOAT32_SUM
 
@@ -173,6 +174,23 @@ def test_a_variation_cuts_the_start_and_stretches_time():
     assert 1.08 < max(pitches) < 1.1 + 1e-3
     same = Variation()(samples, RATE, np.random.default_rng(0))
     np.testing.assert_array_equal(same, samples)
+
+
+def test_noise_is_superposed_at_an_snr_of_the_range_on_a_share_of_the_utterances(tmp_path):
+    rng = np.random.default_rng(0)
+    save_audio(tmp_path / "noise.wav", (0.1 * rng.normal(size=3 * RATE)).astype(np.float32), RATE)
+    noise = Noise([tmp_path / "noise.wav"], RATE)
+    samples = np.sin(np.arange(RATE)).astype(np.float32)
+    quiet, loud = Variation(10, 0.1), Variation(10, 0.1, noise=noise, share=0.5, snr_db=(3, 9))
+    snrs = []
+    for i in range(60):
+        clean, mixed = (varied(samples, RATE, np.random.default_rng(i)) for varied in (quiet, loud))
+        assert len(clean) == len(mixed)  # what else varies is drawn alike, with noise or without
+        if not np.array_equal(clean, mixed):
+            snrs.append(10 * np.log10(np.var(clean) / np.var(mixed - clean)))
+    assert 15 < len(snrs) < 45
+    assert 2.9 < min(snrs) < 4.5
+    assert 7.5 < max(snrs) < 9.1
 
 
 @pytest.mark.parametrize("text", ["", "a"])
