@@ -1,0 +1,55 @@
+"""How far a reader has come: progress.json beside his lessons, and the hints that he has been given."""
+
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from minids.errors import InputError
+from minids.files import atomic_write
+
+FILE = "progress.json"
+
+
+def record(number: str, state: str, function: Callable, hints: Sequence[str]) -> str | None:
+    """Note the state of an exercise; return the next hint for a new attempt that is wrong.
+
+    Each new attempt moves on by one hint; running the same one again repeats the hint.
+    """
+    folder = Path(function.__globals__.get("__file__", "notebook")).resolve().parent  # type: ignore[attr-defined]
+    try:
+        attempt = inspect.getsource(function)
+    except OSError:
+        attempt = ""
+    known = load(folder)
+    entry = known.get(number, {"hints": 0})
+    if state == "wrong" and attempt != entry.get("attempt"):
+        entry["hints"] += 1
+    entry |= {"state": state, "attempt": attempt}
+    _save(folder, known | {number: entry})
+    return hints[min(entry["hints"], len(hints)) - 1] if state == "wrong" and hints else None
+
+
+def next_hint(folder: Path, number: str, hints: Sequence[str]) -> tuple[int, str]:
+    """One hint more than has been given: its number and its words. After the last, the last again."""
+    known = load(folder)
+    entry = known.get(number, {"state": "open", "hints": 0})
+    entry["hints"] = min(entry["hints"] + 1, len(hints))
+    _save(folder, known | {number: entry})
+    return entry["hints"], hints[entry["hints"] - 1]
+
+
+def load(folder: Path) -> dict[str, dict[str, Any]]:
+    """By exercise: its state, "open", "wrong" or "right", the hints given, the last attempt."""
+    try:
+        known = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none yet, or spoilt: begin anew
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _save(folder: Path, known: dict[str, dict[str, Any]]) -> None:
+    with suppress(InputError), atomic_write(folder / FILE) as file:  # a folder that cannot be written forgets
+        file.write(json.dumps(known, indent=1, ensure_ascii=False).encode())

@@ -1,0 +1,103 @@
+"""Pictures where the reader is: inline in a notebook or on a page; as a script, in a file of its own."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minids.lesson.svg import ON_DARK, svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OUT = Path("out/lessons")  # of a script, below the folder it is started in
+_shown: Counter[str] = Counter()
+
+
+def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), title: str = "") -> None:
+    """Show a figure, or a list of figures as steps: with buttons, a slider and the arrow keys.
+
+    `captions`, one for each figure, stand below it and are read aloud; `title` names the whole. In Jupyter,
+    VS Code and on the built pages the pictures stand inline, in the page's own colours. As a script this
+    writes out/lessons/NN-k.html and prints its path. Raises ValueError for another number of captions.
+    """
+    from matplotlib.figure import Figure
+
+    steps = [figures] if isinstance(figures, Figure) else list(figures)
+    if captions and len(captions) != len(steps):
+        raise ValueError(f"{len(steps)} figures, but {len(captions)} captions")
+    name = Path(sys._getframe(1).f_globals.get("__file__", "picture")).stem[:2]
+    _shown[name] += 1
+    html = fragment(steps, captions, title, f"{name}-{_shown[name]}")
+    if _in_notebook():
+        from IPython.display import HTML, display
+
+        display(
+            HTML(f"<style>{asset('picture.css')}{dark()}</style>{html}<script>{asset('steps.js')}</script>")
+        )
+    else:
+        path = OUT / f"{name}-{_shown[name]}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(_page(html, title or path.stem), encoding="utf-8")
+        print(f"picture: {path}")
+
+
+def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, salt: str) -> str:
+    """The figures as HTML, without style and script. Without script all steps stand one below the other."""
+    steps = []
+    for i, figure in enumerate(figures):
+        caption = captions[i] if captions else ""
+        picture = svg(figure, caption or title or _words(figure), f"{salt}-{i}")
+        below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        steps.append(f'<figure><div class="scroll">{picture}</div>{below}</figure>')
+    if len(steps) == 1:
+        return f'<div class="minids">{steps[0]}</div>'
+    label = escape(title or "Steps")
+    return f'<minids-steps class="minids" role="group" aria-label="{label}">{"".join(steps)}</minids-steps>'
+
+
+@cache
+def asset(name: str) -> str:
+    """A style sheet or script that lies beside this file."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def dark() -> str:
+    """The rules that brighten the colours of data in the dark themes of Jupyter, VS Code and Colab."""
+    colours = "".join(f"--c{light[1:]}:{bright};" for light, bright in ON_DARK.items())
+    themes = ('[data-jp-theme-light="false"]', ".vscode-dark", "html[theme=dark]")
+    return f"{', '.join(f'{theme} .minids' for theme in themes)} {{{colours}}}"
+
+
+def page_colours() -> str:
+    """The same for a page of ours, which is dark where the reader's system is."""
+    colours = "".join(f"--c{light[1:]}:{bright};" for light, bright in ON_DARK.items())
+    return f"@media (prefers-color-scheme: dark) {{:root {{{colours}}}}}"
+
+
+def _page(html: str, title: str) -> str:
+    style = asset("page.css") + asset("picture.css") + page_colours()
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
+        f"<style>{style}</style></head><body><main>{html}</main>"
+        f"<script>{asset('steps.js')}</script></body></html>\n"
+    )
+
+
+def _words(figure: "Figure") -> str:
+    """What a figure says of itself: its titles and the names of its axes."""
+    found = [figure.get_suptitle()]
+    for axes in figure.axes:
+        found += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+    return "; ".join(" ".join(text.split()) for text in found if text) or "picture"
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook's kernel runs us; IPython in a terminal shows no HTML."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return hasattr(shell, "kernel")
