@@ -28,9 +28,9 @@ def exercise(
     """Decorate a function that the reader is to write; print how it does, and a hint where it does not yet.
 
     `number` is "<lesson>.<n>". `check` yields (what, got, expected), where `got` comes of calling the
-    function by its name and `expected` from elsewhere. The name is bound to the reader's function if that is right,
-    else to ours, so that the lesson can go on; MINIDS_ANSWERS=1 in the environment takes ours at once.
-    Nothing that the reader's function does raises here.
+    function by its name and `expected` from elsewhere. The name is bound to the reader's function if that
+    is right, else to ours, so that the lesson can go on; MINIDS_ANSWERS=1 in the environment takes ours at
+    once. Nothing that the reader's function does raises here.
     """
 
     def decorate(function: Callable) -> Callable:

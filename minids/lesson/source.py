@@ -1,0 +1,95 @@
+"""A lesson's file read as text: its question, its exercises, and what they need without the rest."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Exercise:
+    number: str
+    name: str
+    hints: list[str]
+
+
+def title(path: Path) -> str:
+    """The question of a lesson: "How many ways can a sound say “cat”?"."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# # "):
+            return line.removeprefix("# # ").split(". ", 1)[-1]
+    return path.stem[3:]
+
+
+def exercises(path: Path) -> list[Exercise]:
+    """The exercises of a lesson in their order, read without running anything.
+
+    Raises SyntaxError for a file that is not Python.
+    """
+    return [
+        Exercise(ast.literal_eval(call.args[0]), function.name, _hints(call))
+        for function, call in _decorated(_parse(path))
+    ]
+
+
+def checks(path: Path) -> dict[str, tuple[Callable, dict[str, float]]]:
+    """By exercise: its check, ready to run, and its tolerances; run is only what the checks need."""
+    tree = _parse(path)
+    found = _decorated(tree)
+    for function, _ in found:
+        function.decorator_list = []
+    names = {node.id for _, call in found for node in ast.walk(call) if isinstance(node, ast.Name)}
+    module = ast.Module(_needed(tree, names | {function.name for function, _ in found}), [])
+    space: dict[str, Any] = {"__file__": str(path), "__name__": path.stem}
+    exec(compile(module, str(path), "exec"), space)
+    return {
+        function.name: (
+            space[ast.unparse(call.args[1])],
+            {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in ("rtol", "atol")},
+        )
+        for function, call in found
+    }
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def _decorated(tree: ast.Module) -> list[tuple[ast.FunctionDef, ast.Call]]:
+    return [
+        (node, call)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef)
+        for call in node.decorator_list
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "exercise"
+    ]
+
+
+def _hints(call: ast.Call) -> list[str]:
+    given = [*call.args[2:3], *(k.value for k in call.keywords if k.arg == "hints")]
+    return ast.literal_eval(given[0]) if given else []
+
+
+def _needed(tree: ast.Module, names: set[str]) -> list[ast.stmt]:
+    """The statements of a module that bind `names`, or what those use in turn, in their order."""
+    needed: set[int] = set()
+    while True:
+        more = {i for i, node in enumerate(tree.body) if i not in needed and _bound(node) & names}
+        if not more:
+            return [tree.body[i] for i in sorted(needed)]
+        needed |= more
+        for i in more:
+            names |= {node.id for node in ast.walk(tree.body[i]) if isinstance(node, ast.Name)}
+
+
+def _bound(node: ast.stmt) -> set[str]:
+    """The names that an import, a definition or an assignment binds, or writes into."""
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return set()
