@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minids.audio import load_audio
+from minids.audio import load_audio, shift
 from minids.corpus.manifest import Utterance
 from minids.errors import InputError
 from minids.features import Features, Statistics
@@ -71,7 +71,9 @@ class Variation:
 
 
 class Batches:
-    """The utterances of a manifest as batches. `skipped` maps the index of each one left out to the reason.
+    """The utterances of a manifest as batches, each moved by `shift_ms` (see minids.audio.shift).
+
+    `skipped` maps the index of each one left out to the reason.
 
     Left out are recordings that cannot be read, those far longer than their manifest says, for memory is
     planned with that, and those too short for their text: T = ceil(T0 / stride) frames cannot spell U +
@@ -87,9 +89,10 @@ class Batches:
         stride: int = 1,
         seed: int = 0,
         variation: Variation | None = None,
+        shift_ms: float = 0.0,
     ):
         self.utterances, self.features, self.alphabet = utterances, features, alphabet
-        self.stride, self.seed, self.variation = stride, seed, variation
+        self.stride, self.seed, self.variation, self.shift_ms = stride, seed, variation, shift_ms
         self.skipped: dict[int, str] = {}
         for utterance in utterances:
             missing = alphabet.missing(normalise(utterance.text, alphabet))
@@ -169,6 +172,7 @@ class Batches:
             varied = self.variation(samples, rate, np.random.default_rng([self.seed, epoch, i]))
             if self._frames(varied) >= max(1, least_frames(label)):
                 samples = varied
+        samples = shift(samples, rate, self.shift_ms)
         return self.features(samples, self._speakers.get(utterance.speaker or "")), label
 
     def _frames(self, samples: np.ndarray) -> int:

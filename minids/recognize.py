@@ -1,4 +1,4 @@
-"""Recognizer: a model and its decoder as one thing that turns sound into text."""
+"""Recognizer: a model, or several, and the decoder as one thing that turns sound into text."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minids.align import align
-from minids.audio import load_audio, resample
+from minids.audio import load_audio, resample, shift
 from minids.batches import Batch, Batches
 from minids.corpus.manifest import Utterance
 from minids.decode.beam import BeamSearch, Hypothesis
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from minids.decode.examine import SearchReport
 
 LONGEST = 30.0  # seconds in one piece; longer recordings are cut at their quietest moments
+JITTER = (-5.0, 0.0, 5.0)  # ms: half a hop to the left and to the right (§2.1)
 
 Heard = tuple[Utterance, list[np.ndarray]]  # and the log_probs (T, K) of its pieces
 
@@ -51,42 +52,106 @@ class Piece(NamedTuple):
     hypotheses: list[Hypothesis]
 
 
+@dataclass(frozen=True)
+class Ear:
+    """A model that hears recordings `shift_ms` later than they are."""
+
+    saved: Saved
+    shift_ms: float = 0.0
+
+    def log_probs(self, samples: np.ndarray) -> np.ndarray:
+        """Samples (N,) at the model's rate -> log_probs (T, K)."""
+        features = self.saved.features
+        frames = features(shift(samples, features.rate, self.shift_ms))[:, None]  # (T0, 1, F)
+        log_probs, _ = self.saved.model.forward(frames, np.array([len(frames)], np.int32))
+        return log_probs[:, 0]
+
+    def batches(self, utterances: Sequence[Utterance], batch_size: int = 16) -> Batches:
+        """The utterances as this model wants them."""
+        saved, stride = self.saved, self.saved.model.settings.stride
+        return Batches(utterances, saved.features, saved.alphabet, batch_size, stride, shift_ms=self.shift_ms)
+
+    def posteriors(self, batches: Batches) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
+        """Each batch with its log_probs (T, B, K) and lengths (B,) after the stride."""
+        for batch in batches.in_order():
+            yield batch, *self.saved.model.forward(batch.frames, batch.lengths)
+
+
+def average(log_probs: Sequence[np.ndarray]) -> np.ndarray:
+    """log of the mean of the probabilities: log 1/n Σ_i exp(log_probs_i), element by element (§2.1)."""
+    if len(log_probs) == 1:
+        return log_probs[0]
+    return np.logaddexp.reduce(list(log_probs)) - np.float32(np.log(len(log_probs)))
+
+
+def _check_alike(first: Path, one: Saved, second: Path, other: Saved) -> None:
+    """Raises InputError unless the models write the same characters at the same times."""
+    if one.alphabet != other.alphabet:
+        raise InputError(
+            f"{second} writes {other.alphabet}, {first} {one.alphabet}: their probabilities cannot be"
+            " averaged; take models of one alphabet"
+        )
+    for name in ("rate", "window_ms", "hop_ms"):
+        ours, theirs = getattr(one.features, name), getattr(other.features, name)
+        if ours != theirs:
+            raise InputError(
+                f"{second} has {name} = {theirs}, {first} {ours}: their frames do not fall together;"
+                " take models trained with the same"
+            )
+    if one.model.settings.stride != other.model.settings.stride:
+        raise InputError(
+            f"{second} has stride = {other.model.settings.stride}, {first} {one.model.settings.stride}:"
+            " their frames do not fall together; take models trained with the same"
+        )
+
+
 class Recognizer:
     """Turns recordings into text.
 
     `Recognizer.load()` takes the model that ships, `Recognizer.load("runs/mine/best.safetensors")` yours.
-    Without `search`, texts are decoded greedily.
+    Several models make an ensemble: the average of their probabilities is decoded, frame by frame; with
+    `jitter`, of the recording as it is and moved by 5 ms either way (§2.1). Without `search`, texts are
+    decoded greedily. `model`, `features` and `alphabet` are those of the first model.
     """
 
-    def __init__(self, saved: Saved, search: BeamSearch | None = None):
-        self.model, self.features, self.alphabet = saved.model, saved.features, saved.alphabet
+    def __init__(self, *models: Saved, search: BeamSearch | None = None, jitter: bool = False):
+        first = models[0]
+        self.model, self.features, self.alphabet = first.model, first.features, first.alphabet
         self.search = search
+        self.ears = [Ear(each, ms) for each in models for ms in (JITTER if jitter else (0.0,))]
 
     @classmethod
     def load(
         cls,
-        path: str | Path | None = None,
+        path: str | Path | Sequence[str | Path] | None = None,
         lm: str | Path | NGram | None = None,
         alpha: float | None = None,
         beta: float | None = None,
         beam_width: int | None = None,
         pruning: bool = True,
+        jitter: bool = False,
         backend: str = "cpu",
     ) -> "Recognizer":
-        """A model (None: the one that ships) and its beam search.
+        """A model (None: the one that ships; several: an ensemble) and its beam search.
 
-        `lm`: a file or an NGram; None: what was tuned and kept with the model; "none": no language model.
+        `lm`: a file or an NGram; None: what was tuned and kept with the (first) model; "none": no language
+        model.
         alpha, beta and beam_width: None for those that were tuned with this language model,
         else those of `minids.decode.kept.Weighing`.
         Without a language model, beta and beam_width, decoding is greedy. `pruning`: whether the search
         passes over symbols and prefixes that are unlikely.
 
-        Raises InputError naming the file when one is missing, truncated or foreign, and when the language
-        model that was tuned with is gone or changed.
+        Raises InputError naming the file when one is missing, truncated or foreign, when the models of an
+        ensemble do not write the same characters at the same times, and when the language model that was
+        tuned with is gone or changed.
         """
-        path = SHIPPED if path is None else Path(path)
-        saved = load_weights(path, backend)
-        return cls(saved, beam_search(saved, path, lm, alpha, beta, beam_width, pruning))
+        paths = [SHIPPED] if path is None else [path] if isinstance(path, str | Path) else list(path)
+        first, *_ = paths = [Path(each) for each in paths]
+        models = [load_weights(each, backend) for each in paths]
+        for each, saved in zip(paths, models, strict=True):
+            _check_alike(first, models[0], each, saved)
+        search = beam_search(models[0], first, lm, alpha, beta, beam_width, pruning)
+        return cls(*models, search=search, jitter=jitter)
 
     @property
     def hop(self) -> float:
@@ -95,9 +160,7 @@ class Recognizer:
 
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
         """Samples (N,) at the model's rate -> log_probs (T, K)."""
-        frames = self.features(samples)[:, None]  # (T0, 1, F)
-        log_probs, _ = self.model.forward(frames, np.array([len(frames)], np.int32))
-        return log_probs[:, 0]
+        return average([ear.log_probs(samples) for ear in self.ears])
 
     def transcribe(self, recording: str | Path | np.ndarray, rate: int | None = None) -> Transcript:
         """A file, or samples (N,) and their rate (Hz; the model's own when left out) -> Transcript.
@@ -183,10 +246,14 @@ class Recognizer:
         Why one is left out is added to `skipped`.
         """
         short = [u for u in utterances if u.duration <= LONGEST]
-        batches = self.batches([replace(u, text="") for u in short])  # what was said is for the score alone
-        for batch, log_probs, lengths in self.posteriors(batches):
+        unsaid = [replace(u, text="") for u in short]  # what was said is for the score alone
+        batches = [ear.batches(unsaid) for ear in self.ears]
+        heard = [ear.posteriors(each) for ear, each in zip(self.ears, batches, strict=True)]
+        for each in zip(*heard, strict=True):
+            batch, _, lengths = each[0]
+            log_probs = average([log_probs for _, log_probs, _ in each])  # (T, B, K)
             yield [(short[i], [log_probs[: lengths[b], b]]) for b, i in enumerate(batch.indices)]
-        skipped += batches.skipped.values()
+        skipped += batches[0].skipped.values()
         for utterance in utterances:
             if utterance.duration > LONGEST:
                 try:
@@ -204,15 +271,6 @@ class Recognizer:
             found = [[Hypothesis(self.alphabet.decode(p.labels), p.log_prob, p.log_prob, 0.0)] for p in paths]
         each = iter(found)
         return [list(islice(each, len(pieces))) for _, pieces in heard]
-
-    def batches(self, utterances: Sequence[Utterance], batch_size: int = 16) -> Batches:
-        """The utterances as this model wants them."""
-        return Batches(utterances, self.features, self.alphabet, batch_size, self.model.settings.stride)
-
-    def posteriors(self, batches: Batches) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
-        """Each batch with its log_probs (T, B, K) and lengths (B,) after the stride."""
-        for batch in batches.in_order():
-            yield batch, *self.model.forward(batch.frames, batch.lengths)
 
     def row(self, utterance: Utterance, heard: str, by: str | None = None) -> Row:
         """What was said beside what was heard, to be scored; grouped by the field `by`."""

@@ -104,7 +104,7 @@ class Trainer:
         self.progress = Progress(**saved.notes["progress"])
         self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
-        self.dev_batches = self.recognizer.batches(self.dev, t.batch_size)
+        self.dev_batches = self.recognizer.ears[0].batches(self.dev, t.batch_size)
 
     def _epoch(self) -> None:
         """Train on the batches of one epoch that are still to do."""
@@ -192,7 +192,7 @@ class Trainer:
         said: list[Row] = []
         total, count = 0.0, 0
         alphabet, arrays = self.settings.alphabet, self.model.ops.arrays
-        for batch, log_probs, lengths in self.recognizer.posteriors(self.dev_batches):
+        for batch, log_probs, lengths in self.recognizer.ears[0].posteriors(self.dev_batches):
             given = map(arrays.from_host, (log_probs, lengths, batch.labels, batch.label_lengths))
             losses = arrays.to_host(self.model.ops.ctc(*given)[0])
             total += float(losses[np.isfinite(losses)].sum())

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
-@options.MODEL
+@options.MODELS
+@options.JITTER
 @options.search
 @options.BACKEND
 @click.option(
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
 def command(
-    manifest: Path, model: Path | None, by: str | None, worst: int, as_json: bool, **search: Any
+    manifest: Path, models: tuple[Path, ...], by: str | None, worst: int, as_json: bool, **search: Any
 ) -> None:
     """Recognise every utterance of MANIFEST and compare with its text.
 
@@ -59,7 +60,7 @@ def command(
             f"{manifest}: no utterance has the field {by!r}; known are {', '.join(sorted(fields))}"
         )
     announce_compilation()
-    recognizer = Recognizer.load(model, **search)
+    recognizer = Recognizer.load(models or None, **search)
     report = SearchReport(recognizer.search) if recognizer.search else None
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
         rows, skipped = recognizer.recognise(utterances, by, bar.update, report)

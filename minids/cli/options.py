@@ -10,6 +10,18 @@ from minids.errors import InputError
 MODEL = click.option(
     "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the one that ships]"
 )
+MODELS = click.option(
+    "--model",
+    "models",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A trained model; several make an ensemble.  [default: the one that ships]",
+)
+JITTER = click.option(
+    "--jitter",
+    is_flag=True,
+    help="Hear each recording three times, moved by 5 ms either way, and average.",
+)
 BACKEND = click.option(
     "--backend",
     type=click.Choice(["cpu", "cuda"]),

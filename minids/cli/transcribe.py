@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@options.MODEL
+@options.MODELS
+@options.JITTER
 @options.search
 @options.BACKEND
 @click.option(
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     files: tuple[Path, ...],
-    model: Path | None,
+    models: tuple[Path, ...],
     nbest: int | None,
     as_json: bool,
     **search: Any,
@@ -51,7 +52,7 @@ def command(
     from minids.recognize import Recognizer
 
     announce_compilation()
-    recognizer = Recognizer.load(model, **search)
+    recognizer = Recognizer.load(models or None, **search)
     failed = False
     for path in files:
         try:
