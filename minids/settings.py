@@ -14,6 +14,12 @@ from minids.files import open_file
 from minids.text import ENGLISH, Alphabet
 
 LARGEST = 100_000  # bytes of a settings file
+KINDS: dict[str, tuple[Any, str]] = {
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "str": (str, "text in quotes"),
+    "list": (list, "a list of texts in quotes"),
+}
 
 
 def setting(default: Any, **limits: float) -> Any:
@@ -53,8 +59,27 @@ class Training:
     gradient_limit: float = setting(50.0, above=0, most=1e30)
     shift_ms: float = setting(10.0, least=0, most=1000)
     speed: float = setting(0.1, least=0, most=0.5)
+    tilt: float = setting(0.0, least=0, most=20)
     checkpoint_minutes: float = setting(5.0, least=0)
     seed: int = setting(0, least=0, most=2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Superposition:
+    """[noise]: the noise that training recordings are heard in, see minids.noise and minids.batches."""
+
+    recordings: list[str] = field(default_factory=list)
+    like: list[str] = field(default_factory=list)
+    layers: int = setting(3, least=1, most=100)
+    share: float = setting(0.8, least=0, most=1)
+    snr_low: float = setting(0.0, least=-50, most=100)
+    snr_high: float = setting(20.0, least=-50, most=100)
+
+    def __post_init__(self) -> None:
+        if self.snr_low > self.snr_high:
+            raise InputError(
+                f"snr_low = {self.snr_low} is above snr_high = {self.snr_high}; the low one comes first"
+            )
 
 
 @dataclass(frozen=True)
@@ -64,6 +89,7 @@ class Settings:
     data: Data
     features: Features
     model: Network
+    noise: Superposition
     train: Training
     source: Path
 
@@ -73,11 +99,17 @@ class Settings:
 
     def manifest(self, name: str) -> Path:
         """The path of data.train or data.dev, from the folder of the settings file."""
-        value = getattr(self.data, name)
+        return self._path(f"[data] {name}", getattr(self.data, name))
+
+    def recordings(self, name: str) -> list[Path]:
+        """The paths of noise.recordings or noise.like, from the folder of the settings file."""
+        return [self._path(f"[noise] {name}", value) for value in getattr(self.noise, name)]
+
+    def _path(self, where: str, value: str) -> Path:
         expanded = os.path.expanduser(os.path.expandvars(value))
         if unset := re.search(r"\$\{?(\w+)", expanded):
             raise InputError(
-                f"{self.source}: [data] {name} = {value!r}: the environment variable {unset[1]} is not set;"
+                f"{self.source}: {where} = {value!r}: the environment variable {unset[1]} is not set;"
                 f" export {unset[1]}=FOLDER, or write the path itself"
             )
         return self.source.parent / expanded
@@ -85,7 +117,7 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         return {
             **{"data": asdict(self.data), "features": self.features.as_dict()},
-            **{"model": asdict(self.model), "train": asdict(self.train)},
+            **{"model": asdict(self.model), "noise": asdict(self.noise), "train": asdict(self.train)},
         }
 
 
@@ -105,7 +137,8 @@ def read_settings(path: str | Path) -> Settings:
         raise InputError(f"cannot read the settings {path}: {reason(error)}; check the path") from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
         raise InputError(f"{path} is not TOML: {reason(error)}; see examples/an4.toml") from error
-    sections: dict[str, type] = {"data": Data, "features": Features, "model": Network, "train": Training}
+    sections: dict[str, type] = {"data": Data, "features": Features, "model": Network}
+    sections |= {"noise": Superposition, "train": Training}
     _known(path, "the settings", table, sections)
     made = {name: _section(path, name, kind, table.get(name, {})) for name, kind in sections.items()}
     settings = Settings(**made, source=path)
@@ -122,7 +155,8 @@ def _section(path: Path, name: str, kind: type, table: Any) -> Any:
     known = {f.name: f for f in fields(kind) if f.name not in ("mean", "std")}
     _known(path, f"[{name}]", table, known)
     values = {key: _value(f"{path}: [{name}] {key}", known[key], value) for key, value in table.items()}
-    missing = [f.name for f in known.values() if f.default is MISSING and f.name not in values]
+    needed = [f.name for f in known.values() if f.default is f.default_factory is MISSING]
+    missing = [name for name in needed if name not in values]
     if missing:
         raise InputError(f'{path}: [{name}] lacks {missing[0]}; add {missing[0]} = "…"')
     try:
@@ -140,11 +174,10 @@ def _known(path: Path, where: str, table: dict, names: Any) -> None:
 
 
 def _value(where: str, known: Any, value: Any) -> Any:
-    kind: Any = {"int": int, "float": float, "str": str}[getattr(known.type, "__name__", known.type)]
+    kind, words = KINDS[getattr(known.type, "__name__", known.type)]
     if kind is float and type(value) is int:
         value = float(value) if abs(value) < 2**53 else value
-    if type(value) is not kind:
-        words = {int: "a whole number", float: "a number", str: "text in quotes"}[kind]
+    if type(value) is not kind or (kind is list and not all(type(item) is str for item in value)):
         raise InputError(f"{where} = {value!r} must be {words}")
     limits = known.metadata
     if "above" in limits and not value > limits["above"]:

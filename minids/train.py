@@ -25,6 +25,7 @@ from minids.decode.greedy import greedy_text
 from minids.errors import InputError
 from minids.estimate import available_memory, estimate, largest_batch
 from minids.model import DeepSpeech, ModelSettings
+from minids.noise import Noise
 from minids.ops.common import key
 from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
@@ -78,7 +79,9 @@ class Trainer:
         saved = self.folder.resume(s, self.backend)
         features = saved.features if saved else replace(s.features)  # its own: `fit` will change it
         t = s.train
-        variation = Variation(t.shift_ms, t.speed)
+        n = s.noise
+        snr_db = (n.snr_low, n.snr_high)
+        variation = Variation(t.shift_ms, t.speed, t.tilt, self._noise(features.rate), n.share, snr_db)
         self.batches = Batches(
             self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
         )
@@ -105,6 +108,16 @@ class Trainer:
         self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
         self.dev_batches = self.recognizer.ears[0].batches(self.dev, t.batch_size)
+
+    def _noise(self, rate: int) -> Noise | None:
+        s = self.settings
+        if not s.noise.recordings:
+            return None
+        noise = Noise(s.recordings("recordings"), rate, s.recordings("like"), s.noise.layers)
+        say(f"{len(noise.clips)} clips of noise, {len(noise.rejected)} rejected")
+        for rejected in noise.rejected[:5]:
+            say(f"rejected: {rejected}")
+        return noise
 
     def _epoch(self) -> None:
         """Train on the batches of one epoch that are still to do."""

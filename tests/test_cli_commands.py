@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minids import cli
-from minids.audio import save_audio
+from minids.audio import load_audio, save_audio
 from minids.corpus.manifest import Utterance, read_manifest, write_manifest
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
@@ -190,6 +190,27 @@ def test_evaluate_tells_whose_errors_they_are(place, minids):
         w["truth"]["score"] > w["found"]["score"] for w in told["wrong"]
     ]
     assert json.loads(minids(*given[:4], "--json")[1])["search"] is None
+
+
+def test_an_ensemble_with_jitter_is_asked_for_by_its_models(place, minids):
+    twice = ("--model", "m.safetensors", "--model", "m.safetensors")
+    one = Recognizer.load("m.safetensors", jitter=True).transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", *twice, "--jitter") == (0, f"{one}\n", "")
+    code, out, _ = minids("evaluate", "m.jsonl", *twice, "--worst", "0")
+    assert code == 0
+    assert out == minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--worst", "0")[1]
+
+
+def test_data_noise_writes_what_training_hears(place, minids):
+    save_audio(place / "whistle.wav", np.sin(np.arange(32000) * 0.9) / 2, 8000)
+    code, out, err = minids("data", "noise", "0.wav", "--noise", ".", "--snr", "10", "--out", "listen")
+    assert (code, out) == (0, "listen/0-10dB.wav: 10 dB\n")
+    assert "rejected: whistle.wav, 0.0 to 2.0 s: " in err
+    clean, mixed = (load_audio(path)[0] for path in ("0.wav", "listen/0-10dB.wav"))
+    assert 10 * np.log10(np.var(clean) / np.var(mixed - clean)) == pytest.approx(10, abs=0.1)
+    code, out, err = minids("data", "noise", "0.wav", "--noise", "gone.wav", "--out", "listen")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "gone.wav" in err
 
 
 def test_tune_keeps_what_it_found_with_the_model(place, minids):

@@ -8,7 +8,7 @@ import pytest
 
 from minids.errors import InputError
 from minids.features import Features
-from minids.settings import Data, Network, Training, read_settings
+from minids.settings import Data, Network, Superposition, Training, read_settings
 
 DATA = '[data]\ntrain = "train.jsonl"\ndev = "dev.jsonl"\n'
 
@@ -49,15 +49,19 @@ def test_every_key_can_be_set(settings):
     text = DATA + 'alphabet = "가나"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalise = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
+    text += '[noise]\nrecordings = ["a.wav", "street"]\nlike = ["real"]\nlayers = 2\nshare = 1\n'
+    text += "snr_low = -3\nsnr_high = 12.5\n"
     text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nanneal = 2\nmomentum = 0.5\n"
-    text += "momentum_ramp = 0\ngradient_limit = 1e3\nshift_ms = 0\nspeed = 0\nseed = 9\n"
+    text += "momentum_ramp = 0\ngradient_limit = 1e3\nshift_ms = 0\nspeed = 0\ntilt = 3\nseed = 9\n"
     text += "checkpoint_minutes = 0.5\n"
     s = settings(text)
     assert s.data == Data("train.jsonl", "dev.jsonl", "가나")
     assert s.alphabet.symbols == ("가", "나")
     assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker")
     assert s.model == Network(33, 0, 3, 0.0)
-    assert s.train == Training(7, 3, 1.0, 2.0, 0.5, 0, 1000.0, 0.0, 0.0, 0.5, 9)
+    assert s.train == Training(7, 3, 1.0, 2.0, 0.5, 0, 1000.0, 0.0, 0.0, 3.0, 0.5, 9)
+    assert s.noise == Superposition(["a.wav", "street"], ["real"], 2, 1.0, -3.0, 12.5)
+    assert s.recordings("recordings")[1] == s.source.parent / "street"
     for section in (s.model, s.train):
         for field in fields(section):
             assert type(getattr(section, field.name)).__name__ == getattr(field.type, "__name__", field.type)
@@ -94,6 +98,9 @@ def test_manifests_lie_beside_the_settings_or_where_the_environment_says(setting
         ("[train]\nepochs = 2.5\n", ["[train] epochs = 2.5 must be a whole number"]),
         ("[train]\nepochs = true\n", ["[train] epochs = True must be a whole number"]),
         ("[train]\nspeed = '1'\n", ["[train] speed = '1' must be a number"]),
+        ("[noise]\nrecordings = 'a.wav'\n", ["[noise] recordings = 'a.wav' must be a list of texts"]),
+        ("[noise]\nlike = [3]\n", ["[noise] like = [3] must be a list of texts"]),
+        ("[noise]\nsnr_low = 9\nsnr_high = 3\n", ["[noise] snr_low = 9.0 is above snr_high = 3.0"]),
         ("[model]\nhidden = 0\n", ["[model] hidden = 0 must be at least 1"]),
         ("[model]\ncontext = -1\n", ["context = -1 must be at least 0"]),
         ("[model]\nstride = 17\n", ["stride = 17 must be at most 16"]),
@@ -126,7 +133,7 @@ def test_what_cannot_be_is_named(refused, text, words):
     [
         ("", ["[data] lacks train", 'train = "…"']),
         ('[data]\ntrain = "a"\n', ["[data] lacks dev"]),
-        ("hidden = 3\n", ["no 'hidden'", "known are data, features, model, train"]),
+        ("hidden = 3\n", ["no 'hidden'", "known are data, features, model, noise, train"]),
         ("model = 3\n" + DATA, ["model is a section", "[model]"]),
         ("[data]\ntrain = 5\ndev = 'a'\n", ["[data] train = 5 must be text in quotes"]),
         ("epochs = 1\nepochs = 2\n", ["not TOML"]),

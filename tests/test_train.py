@@ -31,7 +31,23 @@ def place(tmp_path):
 
 
 def trainer(place, run="run", **values):
-    return Trainer(read_settings(tones.settings(place, **values)), place / run)
+    """Trains in noise where the folder has a hiss."""
+    noise = [path.name for path in place.glob("hiss.wav")]
+    return Trainer(read_settings(tones.settings(place, noise, **values)), place / run)
+
+
+def test_noise_is_superposed_in_training_alone_and_what_is_rejected_is_told(place, capsys):
+    quiet = trainer(place, "quiet", epochs=1)
+    quiet.run()
+    tones.hiss(place / "hiss.wav")
+    noisy = trainer(place, "noisy", epochs=1)
+    noisy.run()
+    assert "2 clips of noise, 0 rejected" in capsys.readouterr().err
+    frames = [{i: b.frames for b in t.batches.epoch(0) for i in b.indices} for t in (quiet, noisy)]
+    assert any(not np.array_equal(frames[0][i], frames[1][i]) for i in frames[0])
+    plain = [b.frames for b in noisy.batches.in_order()]
+    for one, other in zip(plain, quiet.batches.in_order(), strict=True):
+        np.testing.assert_array_equal(one, other.frames)
 
 
 # The step
@@ -206,6 +222,7 @@ def result(folder):
 def undisturbed(tmp_path_factory):
     """Three epochs of three batches, never disturbed: the folder, and what the run left."""
     folder = tmp_path_factory.mktemp("undisturbed")
+    tones.hiss(folder / "hiss.wav")
     tones.corpus(folder, "train", 10)
     tones.corpus(folder, "dev", 3, seed=1)
     (folder / "train" / "4.wav").write_text("no recording")

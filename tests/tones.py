@@ -4,6 +4,7 @@ For tests that need a whole run: recordings, manifests, settings, a model, made 
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,13 @@ def corpus(folder: Path, name: str, count: int, seed: int = 0) -> Path:
     return manifest
 
 
-def settings(folder: Path, **values: object) -> Path:
+def hiss(path: Path) -> Path:
+    """Five seconds of noise."""
+    save_audio(path, (0.1 * np.random.default_rng(0).standard_normal(5 * RATE)).astype(np.float32), RATE)
+    return path
+
+
+def settings(folder: Path, noise: Sequence[str] = (), **values: object) -> Path:
     """A settings file for folder/train.jsonl and folder/dev.jsonl; `values` go to [train]."""
     train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum": 0.9} | values
     path = folder / "tones.toml"
@@ -52,6 +59,7 @@ def settings(folder: Path, **values: object) -> Path:
         '[data]\ntrain = "train.jsonl"\ndev = "dev.jsonl"\nalphabet = " abc"\n'
         f"[features]\nrate = {RATE}\nbands = 12\n"
         "[model]\nhidden = 16\ncontext = 2\nstride = 2\n"
+        f"[noise]\nrecordings = {json.dumps(noise)}\n"
         "[train]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in train.items())
     )
     return path

@@ -1,4 +1,4 @@
-"""`minids data`: import known corpora, examine your own."""
+"""`minids data`: import known corpora, examine your own, hear them in noise."""
 
 import json
 from collections.abc import Callable
@@ -18,12 +18,13 @@ MOST_NAMED = 20  # missing recordings on the terminal; --json names all
 
 @click.group()
 def command() -> None:
-    """Import known corpora; examine your own before training on it.
+    """Import known corpora; examine your own before training on it; hear it in noise.
 
     \b
     Example:
       minids data import an4 ~/an4 --out data/an4
       minids data doctor data/an4/train.jsonl data/an4/dev.jsonl
+      minids data noise hello.wav --noise kitchen.wav --out listen
     """
 
 
@@ -73,6 +74,70 @@ def _importer(corpus: str) -> Callable:
         "fsdd": fsdd.import_fsdd,
         "librispeech": librispeech.import_librispeech,
     }[corpus]
+
+
+@command.command()
+@click.argument("speech", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEECH...")
+@click.option(
+    "--noise",
+    "recordings",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A recording of noise, or a folder of them; give it several times for several.",
+)
+@click.option(
+    "--like",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Recordings with the noise to expect; clips unlike them are rejected.  [default: one another]",
+)
+@click.option("--snr", default=5.0, show_default=True, help="How far the speech is above the noise, in dB.")
+@click.option(
+    "--layers", default=3, show_default=True, type=click.IntRange(1), help="Chains that are summed."
+)
+@click.option("--tilt", default=0.0, show_default=True, help="Brighten the speech first, in dB an octave.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of all that is drawn.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the WAV files.")
+def noise(
+    speech: tuple[Path, ...],
+    recordings: tuple[Path, ...],
+    like: tuple[Path, ...],
+    snr: float,
+    layers: int,
+    tilt: float,
+    seed: int,
+    out: Path,
+) -> None:
+    """Superpose noise on recordings of SPEECH, to hear what [noise] in the settings of a training does.
+
+    Every part of the noise that is rejected is named, with the reason.
+
+    \b
+    Example:
+      minids data noise hello.wav --noise kitchen.wav --noise street/ --snr 5 --out listen
+    """
+    import numpy as np
+
+    from minids.audio import load_audio, save_audio
+    from minids.cli import note
+    from minids.noise import Noise, tilted
+
+    loaded: dict[int, Noise] = {}
+    for i, path in enumerate(speech):
+        samples, rate = load_audio(path)
+        if rate not in loaded:
+            loaded[rate] = Noise(recordings, rate, like, layers)
+            for rejected in loaded[rate].rejected:
+                note(f"rejected: {rejected}")
+        mixed = loaded[rate].over(tilted(samples, rate, tilt), snr, np.random.default_rng([seed, i]))
+        loudest = float(abs(mixed).max())
+        if loudest > 1:  # in training it may be so loud; in a file it would be clipped
+            mixed /= np.float32(loudest)
+        out.mkdir(parents=True, exist_ok=True)
+        target = out / f"{path.stem}-{snr:g}dB.wav"
+        save_audio(target, mixed, rate)
+        click.echo(f"{target}: {snr:g} dB{f', at 1/{loudest:.2f} of its loudness' if loudest > 1 else ''}")
 
 
 @command.command()
