@@ -64,10 +64,7 @@ def examine(name: str, function: Callable, check: Check, rtol: float = 1e-9, ato
     except NotImplementedError:
         return Verdict("open", "[ ] not written yet: the lesson goes on with ours")
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        return Verdict(
-            "wrong", f"[✗] {type(error).__name__}: {reason(error)} (line {where.lineno}, in {where.name})"
-        )
+        return Verdict("wrong", f"[✗] {type(error).__name__}: {reason(error)}{_line(error, function)}")
     return Verdict("right", f"[✓] right ({count} check{'s' * (count != 1)})")
 
 
@@ -87,7 +84,8 @@ def difference(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12)
         if not isinstance(got, (list, tuple)):
             return f"expected a {type(expected).__name__} of {len(expected)}, got {_show(got)}"
         if len(got) != len(expected):
-            return f"expected {len(expected)} items, got {len(got)}: {_show(got)}"
+            count = f"{len(expected)} item{'s' * (len(expected) != 1)}"
+            return f"expected {count}, got {len(got)}: {_show(got)}"
         pairs = enumerate(zip(got, expected, strict=True))
         return _first(((f"item {i}", one, other) for i, (one, other) in pairs), rtol, atol)
     return _arrays(got, np.asarray(expected), rtol, atol)
@@ -121,6 +119,13 @@ def _first(pairs: Iterable[tuple[str, Any, Any]], rtol: float, atol: float) -> s
         if wrong:
             return f"{where}: {wrong}"
     return None
+
+
+def _line(error: Exception, function: Callable) -> str:
+    """Where in the file of `function` an error passed last."""
+    file = function.__code__.co_filename if hasattr(function, "__code__") else ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" (line {lines[-1]})" if lines else ""
 
 
 def _plain(value: Any) -> Any:

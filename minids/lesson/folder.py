@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import minids
-from minids.errors import InputError
+from minids.errors import InputError, reason
 
 
 @cache
@@ -52,3 +52,24 @@ def answers(number: int) -> ModuleType:
             spec.loader.exec_module(module)
             return module
     raise InputError(f"{home() / 'answers'}: no answers to lesson {number}")
+
+
+def copy(to: Path) -> tuple[list[Path], list[Path]]:
+    """Copy the lessons into a folder; never over a file that differs. Returns the copies, and those kept.
+
+    Raises InputError where nothing can be written.
+    """
+    written, kept = [], []
+    for lesson in [*lessons(), home() / "README.md"]:
+        path = to / lesson.name
+        if not path.exists():
+            written.append(path)
+        elif path.read_bytes() != lesson.read_bytes():
+            kept.append(path)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        for path in written:
+            path.write_bytes((home() / path.name).read_bytes())
+    except OSError as error:
+        raise InputError(f"cannot write {to}: {reason(error)}; choose a folder you can write to") from error
+    return [path for path in written if path.suffix == ".py"], kept

@@ -3,12 +3,12 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minids.lesson.svg import ON_DARK, svg
+from minids.lesson.page import asset, bright_themes, page
+from minids.lesson.svg import svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,12 +36,14 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
         from IPython.display import HTML, display
 
         display(
-            HTML(f"<style>{asset('picture.css')}{dark()}</style>{html}<script>{asset('steps.js')}</script>")
+            HTML(
+                f"<style>{asset('picture.css')}{bright_themes()}</style>{html}<script>{asset('steps.js')}</script>"
+            )
         )
     else:
         path = OUT / f"{name}-{_shown[name]}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_page(html, title or path.stem), encoding="utf-8")
+        path.write_text(page(title or path.stem, html), encoding="utf-8")
         print(f"picture: {path}")
 
 
@@ -57,35 +59,6 @@ def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, s
         return f'<div class="minids">{steps[0]}</div>'
     label = escape(title or "Steps")
     return f'<minids-steps class="minids" role="group" aria-label="{label}">{"".join(steps)}</minids-steps>'
-
-
-@cache
-def asset(name: str) -> str:
-    """A style sheet or script that lies beside this file."""
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
-
-
-def dark() -> str:
-    """The rules that brighten the colours of data in the dark themes of Jupyter, VS Code and Colab."""
-    colours = "".join(f"--c{light[1:]}:{bright};" for light, bright in ON_DARK.items())
-    themes = ('[data-jp-theme-light="false"]', ".vscode-dark", "html[theme=dark]")
-    return f"{', '.join(f'{theme} .minids' for theme in themes)} {{{colours}}}"
-
-
-def page_colours() -> str:
-    """The same for a page of ours, which is dark where the reader's system is."""
-    colours = "".join(f"--c{light[1:]}:{bright};" for light, bright in ON_DARK.items())
-    return f"@media (prefers-color-scheme: dark) {{:root {{{colours}}}}}"
-
-
-def _page(html: str, title: str) -> str:
-    style = asset("page.css") + asset("picture.css") + page_colours()
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
-        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-        f"<style>{style}</style></head><body><main>{html}</main>"
-        f"<script>{asset('steps.js')}</script></body></html>\n"
-    )
 
 
 def _words(figure: "Figure") -> str:

@@ -1,7 +1,8 @@
 """A lesson's file read as text: its question, its exercises, and what they need without the rest."""
 
 import ast
-from collections.abc import Callable
+import symtable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,17 +40,12 @@ def checks(path: Path) -> dict[str, tuple[Callable, dict[str, float]]]:
     found = _decorated(tree)
     for function, _ in found:
         function.decorator_list = []
-    names = {node.id for _, call in found for node in ast.walk(call) if isinstance(node, ast.Name)}
-    module = ast.Module(_needed(tree, names | {function.name for function, _ in found}), [])
+    names = {name for function, call in found for name in (function.name, *_used(_table(call)))}
+    module = ast.Module(_needed(tree, names), [])
     space: dict[str, Any] = {"__file__": str(path), "__name__": path.stem}
     exec(compile(module, str(path), "exec"), space)
-    return {
-        function.name: (
-            space[ast.unparse(call.args[1])],
-            {k.arg: ast.literal_eval(k.value) for k in call.keywords if k.arg in ("rtol", "atol")},
-        )
-        for function, call in found
-    }
+    space["exercise"] = lambda number, check, hints=(), **tolerances: (check, tolerances)
+    return {function.name: eval(ast.unparse(call), space) for function, call in found}
 
 
 def _parse(path: Path) -> ast.Module:
@@ -80,7 +76,20 @@ def _needed(tree: ast.Module, names: set[str]) -> list[ast.stmt]:
             return [tree.body[i] for i in sorted(needed)]
         needed |= more
         for i in more:
-            names |= {node.id for node in ast.walk(tree.body[i]) if isinstance(node, ast.Name)}
+            names |= set(_used(_table(tree.body[i])))
+
+
+def _table(node: ast.AST) -> symtable.SymbolTable:
+    return symtable.symtable(ast.unparse(node), "lesson", "exec")
+
+
+def _used(table: symtable.SymbolTable) -> Iterator[str]:
+    """The module's names that a piece of code reads, at any depth; not the locals of its functions."""
+    for symbol in table.get_symbols():
+        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
+            yield symbol.get_name()
+    for inner in table.get_children():
+        yield from _used(inner)
 
 
 def _bound(node: ast.stmt) -> set[str]:

@@ -45,7 +45,7 @@ if (!customElements.get("minids-steps")) {
       this.step = Math.max(0, Math.min(last, step));
       this.figures.forEach((figure, i) => { figure.hidden = i !== this.step; });
       this.slider.value = this.step + 1;
-      this.count.textContent = `${this.step + 1} of ${last + 1}`;
+      this.count.textContent = `${this.step + 1} / ${last + 1}`;
       const caption = this.figures[this.step].querySelector("figcaption");
       this.said.textContent = caption ? caption.textContent : "";
     }

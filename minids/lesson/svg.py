@@ -49,7 +49,7 @@ def svg(figure: "Figure", label: str, salt: str) -> str:
 
 def _open(figure: "Figure", label: str) -> str:
     width, height = (72 * inches for inches in figure.get_size_inches())
-    style = f"width:100%;max-width:{width / 12:.4g}rem;min-width:{min(width / 12, 34):.4g}rem;height:auto"
+    style = f"width:100%;max-width:{width / 12:.4g}rem;min-width:{0.65 * width / 12:.4g}rem;height:auto"
     view = f'viewBox="0 0 {width:.6g} {height:.6g}" style="{style}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" {view}>'
 

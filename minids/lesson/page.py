@@ -1,0 +1,34 @@
+"""A page that is one file: style and script stand inside, nothing is asked of the network."""
+
+from functools import cache
+from html import escape
+from pathlib import Path
+
+from minids.lesson.svg import ON_DARK
+
+_BRIGHT = "".join(f"--c{light[1:]}:{bright};" for light, bright in ON_DARK.items())
+
+
+def page(title: str, body: str, nav: str = "") -> str:
+    """The whole HTML of a page. `nav` stands above and below the body."""
+    bright = f"@media (prefers-color-scheme: dark) {{:root {{{_BRIGHT}}}}}"
+    style = asset("page.css") + asset("picture.css") + bright
+    header, footer = (f"<header>{nav}</header>", f"<footer>{nav}</footer>") if nav else ("", "")
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
+        f'<style>{style}</style></head><body><a class="skip" href="#main">To the text</a>'
+        f'{header}<main id="main">{body}</main>{footer}<script>{asset("steps.js")}</script></body></html>\n'
+    )
+
+
+@cache
+def asset(name: str) -> str:
+    """A style sheet or script that lies beside this file."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
+
+
+def bright_themes() -> str:
+    """The rules that brighten the colours of data in the dark themes of Jupyter, VS Code and Colab."""
+    themes = ('[data-jp-theme-light="false"]', ".vscode-dark", "html[theme=dark]")
+    return f"{', '.join(f'{theme} .minids' for theme in themes)} {{{_BRIGHT}}}"
