@@ -8,6 +8,7 @@ import numpy as np
 
 BLANK = 0
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"  # with the blank the paper's 29 characters (§2)
+APOSTROPHES = str.maketrans("\u2019\u02bc\uff07", "'''")  # as books print them
 
 
 class Alphabet:

@@ -5,9 +5,15 @@ import pytest
 import soundfile
 
 from minids.corpus.an4 import import_an4
+from minids.corpus.commonvoice import import_commonvoice
 from minids.corpus.fsdd import import_fsdd
+from minids.corpus.imported import spoken
 from minids.corpus.librispeech import import_librispeech
+from minids.corpus.ljspeech import import_ljspeech
 from minids.corpus.manifest import read_manifest
+from minids.corpus.mozilla import import_mozilla
+from minids.corpus.nemo import import_nemo
+from minids.corpus.speechcommands import import_speechcommands
 from minids.errors import InputError
 
 
@@ -177,3 +183,133 @@ def test_an_output_path_below_a_file_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot make the folder"):
         import_fsdd(tmp_path, tmp_path / "file" / "out")
+
+
+# Common Voice ---------------------------------------------------------------------------------------------
+
+HEADER = "client_id\tpath\tsentence\tup_votes\tage\tgender\taccents\tlocale\tsegment\n"
+
+
+def commonvoice(root):
+    folder = root / "en"
+    for i, name in enumerate(("train", "dev", "test")):
+        row = f'{"ab" * 32}\tcv_{i}.wav\t"I don’t," she said – twice.\t2\t\tfemale\tScottish\ten\t\n'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.tsv").write_text(HEADER + row, encoding="utf-8")
+        sound(folder / "clips" / f"cv_{i}.wav")
+    return root
+
+
+def test_common_voice_reads_its_tables_quotes_and_empty_columns_as_they_are(tmp_path):
+    result = import_commonvoice(commonvoice(tmp_path), tmp_path / "out")
+    assert not result.missing
+    (utterance,) = read_manifest(tmp_path / "out" / "dev.jsonl")
+    assert (utterance.path.name, utterance.text) == ("cv_1.wav", "i don't she said twice")
+    assert utterance.speaker == "ab" * 8
+    assert utterance.extra == {
+        "sentence": '"I don’t," she said – twice.',
+        "gender": "female",
+        "accents": "Scottish",
+        "locale": "en",
+    }
+
+
+def test_common_voice_without_a_column_or_with_a_torn_row_is_named(tmp_path):
+    table = commonvoice(tmp_path) / "en" / "dev.tsv"
+    whole = table.read_text(encoding="utf-8")
+    table.write_text(whole.replace("sentence", "phrase", 1), encoding="utf-8")
+    with pytest.raises(InputError, match=r"dev\.tsv: no column 'sentence' in its first line"):
+        import_commonvoice(tmp_path, tmp_path / "out")
+    table.write_text(whole + "torn\trow\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"dev\.tsv: line 3 has 2 columns, not 9"):
+        import_commonvoice(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# LJSpeech -------------------------------------------------------------------------------------------------
+
+
+def test_ljspeech_takes_numbers_in_words_and_holds_out_whole_chapters(tmp_path):
+    folder = tmp_path / "LJSpeech-1.1"
+    names = ["LJ001-0001", "LJ001-0002", "LJ049-0001", "LJ050-0001"]
+    for name in names:
+        sound(folder / "wavs" / f"{name}.wav", rate=22_050)
+    lines = [f"{name}|In 1455, printing|In fourteen fifty-five, printing" for name in names]
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    import_ljspeech(tmp_path, tmp_path / "out")
+    found = {split: texts(tmp_path / "out" / f"{split}.jsonl") for split in ("train", "dev", "test")}
+    assert {split: list(of) for split, of in found.items()} == {
+        "train": names[:2],
+        "dev": names[2:3],
+        "test": names[3:],
+    }
+    assert found["train"]["LJ001-0001"] == "in fourteen fifty five printing"
+    (folder / "metadata.csv").write_text("LJ001-0001|one column\n")
+    with pytest.raises(InputError, match=r"metadata\.csv: .* is not NAME\|TEXT\|TEXT"):
+        import_ljspeech(tmp_path, tmp_path / "out")
+
+
+# Speech Commands ------------------------------------------------------------------------------------------
+
+
+def test_speech_commands_follow_the_official_lists_and_leave_the_noise_out(tmp_path):
+    for name in ("left/aa_nohash_0", "left/bb_nohash_0", "right/aa_nohash_1", "right/cc_nohash_0"):
+        sound(tmp_path / f"{name}.wav")
+    sound(tmp_path / "_background_noise_" / "tap.wav")
+    (tmp_path / "validation_list.txt").write_text("left/bb_nohash_0.wav\n")
+    (tmp_path / "testing_list.txt").write_text("right/cc_nohash_0.wav\n")
+    import_speechcommands(tmp_path, tmp_path / "out")
+    train, dev, test = (read_manifest(tmp_path / "out" / f"{s}.jsonl") for s in ("train", "dev", "test"))
+    assert [(u.text, u.speaker) for u in train] == [("left", "aa"), ("right", "aa")]
+    assert [(u.text, u.speaker) for u in dev + test] == [("left", "bb"), ("right", "cc")]
+
+
+# Tables of other programs ---------------------------------------------------------------------------------
+
+
+def test_mozillas_csv_files_are_read_with_their_quotes(tmp_path):
+    sound(tmp_path / "clips" / "1.wav")
+    sound(tmp_path / "clips" / "2.wav")
+    (tmp_path / "train.csv").write_text(
+        'wav_filename,wav_filesize,transcript,room\nclips/1.wav,3244,"turn, on",b\nclips/2.wav,3244,off,c\n'
+    )
+    (tmp_path / "dev.csv").write_text("wav_filename,wav_filesize,transcript\nclips/3.wav,1,gone\n")
+    result = import_mozilla(tmp_path, tmp_path / "out")
+    assert len(result.missing) == 1
+    assert "3.wav" in result.missing[0]
+    train = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert [(u.text, u.duration, u.extra) for u in train] == [
+        ("turn, on", 0.1, {"room": "b"}),
+        ("off", 0.1, {"room": "c"}),
+    ]
+    with pytest.raises(InputError, match=r"no \*\.csv in it"):
+        import_mozilla(tmp_path / "clips", tmp_path / "out")
+
+
+def test_nemos_manifests_keep_their_fields_and_parts_of_recordings_are_named(tmp_path):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "train.json").write_text(
+        '{"audio_filepath": "1.wav", "duration": 9, "text": "one", "lang": "en"}\n'
+        '{"audio_filepath": "1.wav", "duration": 0.05, "offset": 0.02, "text": "part"}\n'
+    )
+    result = import_nemo(tmp_path / "train.json", tmp_path / "out")
+    assert "train.json:2 is a part of it; cut it" in result.missing[0]
+    (utterance,) = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert (utterance.text, utterance.duration, utterance.extra) == ("one", 0.1, {"lang": "en"})
+    for line in ('{"text": "no path"}', "[]", "not json", '{"audio_filepath": 3, "text": "x"}'):
+        (tmp_path / "bad.json").write_text(line + "\n")
+        with pytest.raises(InputError, match=r"bad\.json: line 1 is no line of NeMo's"):
+            import_nemo(tmp_path / "bad.json", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("Don't – he said.", "don't he said"),
+        ("‘Tis “the” rock’n’roll", "tis the rock'n'roll"),
+        ("twenty-one & 1/2", "twenty one 1 2"),
+        ("¿Qué? …", "qué"),
+    ],
+)
+def test_print_becomes_speech(printed, said):
+    assert spoken(printed) == said

@@ -13,6 +13,7 @@ from minids.text import Alphabet
 if TYPE_CHECKING:
     from minids.features import Features
 
+CORPORA = ("an4", "commonvoice", "fsdd", "librispeech", "ljspeech", "mozilla", "nemo", "speechcommands")
 MOST_NAMED = 20  # missing recordings on the terminal; --json names all
 
 
@@ -29,12 +30,15 @@ def command() -> None:
 
 
 @command.command("import")
-@click.argument("corpus", type=click.Choice(["an4", "fsdd", "librispeech"]))
+@click.argument("corpus", type=click.Choice(CORPORA))
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the manifests.")
 @click.option("--json", "as_json", is_flag=True, help="Counts and all missing recordings, for machines.")
 def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
     """Write manifests for CORPUS, unpacked in ROOT as it is published. No audio is copied.
+
+    mozilla is any corpus in CSV files for Mozilla DeepSpeech, nemo in JSON manifests for NVIDIA NeMo: ROOT is
+    such a file, or the folder of several.
 
     Recordings that are missing or damaged are named and left out.
 
@@ -67,13 +71,9 @@ def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
 
 
 def _importer(corpus: str) -> Callable:
-    from minids.corpus import an4, fsdd, librispeech
+    from importlib import import_module
 
-    return {
-        "an4": an4.import_an4,
-        "fsdd": fsdd.import_fsdd,
-        "librispeech": librispeech.import_librispeech,
-    }[corpus]
+    return getattr(import_module(f"minids.corpus.{corpus}"), f"import_{corpus}")
 
 
 @command.command()

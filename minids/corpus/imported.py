@@ -3,17 +3,22 @@
 No audio is copied or converted: manifests point at the recordings where they lie.
 """
 
+import csv
+import io
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+from unicodedata import category
 
 from minids.audio import audio_info
 from minids.corpus.manifest import Utterance, write_manifest
 from minids.errors import InputError, reason
 from minids.files import open_file
+from minids.text import APOSTROPHES
 
 
 @dataclass
@@ -42,14 +47,64 @@ def find(root: str | Path, subfolders: Iterable[str], mark: str) -> Path:
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file that hold anything, stripped. Raises InputError naming the file."""
+    return [line.strip() for line in _read(path).splitlines() if line.strip()]
+
+
+def _read(path: Path) -> str:
     try:
         with open_file(path) as file:
-            lines = file.read().decode("utf-8-sig").splitlines()
+            return file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 text at byte {error.start}; unpack the corpus again") from error
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}; unpack the corpus again") from error
-    return [line.strip() for line in lines if line.strip()]
+
+
+def read_table(path: Path, needed: Iterable[str], tabs: bool = False) -> list[dict[str, str]]:
+    """The rows of a table with a header, by its names: CSV, or separated by `tabs` and without quotes.
+
+    Raises InputError naming the file, the line and what is wrong: a column of `needed` that is not there, or
+    a row of another length.
+    """
+    form: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
+    reader = csv.reader(io.StringIO(_read(path), newline=""), **form)
+    rows = []
+    try:
+        header = next(reader, [])
+        for name in needed:
+            if name not in header:
+                raise InputError(f"{path}: no column {name!r} in its first line; unpack the corpus again")
+        for row in filter(None, reader):
+            if len(row) != len(header):
+                raise InputError(
+                    f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}; mend it"
+                )
+            rows.append(dict(zip(header, row, strict=True)))
+    except csv.Error as error:
+        raise InputError(f"{path}: line {reader.line_num}: {error}; mend it") from error
+    return rows
+
+
+def tables(root: str | Path, ending: str) -> list[Path]:
+    """The file `root`, or the files of the folder `root` with this ending. Raises InputError for none."""
+    root = Path(root)
+    if root.is_file():
+        return [root]
+    found = sorted(root.glob(f"*{ending}"))
+    if not found:
+        problem = f"no *{ending} in it" if root.is_dir() else "no such file or folder"
+        raise InputError(f"{root}: {problem}; give the file, or the folder that holds them")
+    return found
+
+
+def spoken(printed: str) -> str:
+    """A printed sentence as it is said: small letters, punctuation and symbols gone, but for apostrophes.
+
+    "Don't - he said." -> "don't he said". Digits stay; the doctor names them.
+    """
+    text = printed.lower().translate(APOSTROPHES)
+    parted = "".join(" " if c != "'" and category(c)[0] in "PS" else c for c in text)
+    return " ".join(word for each in parted.split() if (word := each.strip("'")))
 
 
 def write_splits(

@@ -10,10 +10,9 @@ from unicodedata import category
 
 from minids.errors import InputError
 from minids.lm.words import BLOCK, Source, blocks
-from minids.text import Alphabet, normalise, units
+from minids.text import APOSTROPHES, Alphabet, normalise, units
 
 SPACE = "|"  # the space as a word among words
-APOSTROPHES = str.maketrans("\u2019\u02bc\uff07", "'''")  # as books print them
 TOLD = 5  # characters that a message names
 
 
