@@ -36,7 +36,7 @@ def reports():
 def test_every_kernel_keeps_to_its_budget(reports):
     assert {report["architecture"] for report in reports} == {75, 80, 90}
     for report in reports:
-        assert report["spills"] == report["float64"] == 0, report
+        assert report["spills"] == report["stack"] == report["float64"] == 0, report
         assert report["registers"] <= report["budget"], report
         assert report["shared"] <= 48 * 1024, report
 
@@ -76,6 +76,25 @@ def test_they_are_compiled_for_the_types_that_they_are_launched_with():
     compiled = {(entry.kernel.py_func.__name__, entry.arguments) for _, entry in registered()}
     assert launched <= compiled
     assert {name for name, _ in compiled} - {name for name, _ in launched} == {"finish"}  # cuBLAS alone
+
+
+FITS = """
+from minids.ops.cuda import birnn
+from minids.ops.cuda.limits import Limits
+birnn.limits = lambda: Limits({multiprocessors}, {kilobytes} * 1024, True)
+shape, directions = birnn._resident({H})
+print(shape.units, directions)
+"""
+
+
+@pytest.mark.parametrize(
+    ("multiprocessors", "kilobytes", "H", "expected"),
+    [(132, 227, 2048, "16 1"), (132, 227, 1024, "16 2"), (108, 163, 1024, "16 1"), (76, 99, 512, "8 1")],
+)
+def test_which_recurrence_stays_on_which_gpu(multiprocessors, kilobytes, H, expected):
+    """Units of a block, directions at a time: an H100, an A100, a small one."""
+    done = run("-c", FITS.format(multiprocessors=multiprocessors, kilobytes=kilobytes, H=H))
+    assert done.stdout.strip() == expected, done.stderr[-3000:]
 
 
 def test_what_only_a_gpu_can_run_can_at_least_be_imported():

@@ -2,11 +2,11 @@
 
     launches      a launch for each frame, asked for by the host: at H = 2048 the GPU waits for the host
     graph         the same launches, recorded as a CUDA graph and started together: no host between
-    persistent    one launch for all frames; the weights stay in shared memory, a barrier of the whole grid
-                  stands between the frames
+    persistent    one launch for all frames; the weights stay in registers and shared memory, a barrier of the
+                  whole grid stands between the frames
 
 The kernels are in recurrence.py, and do the same sums in each. The fastest way that fits is chosen: all of a
-persistent grid must be on the GPU at once, a block to a multiprocessor, its weights in shared memory.
+persistent grid must be on the GPU at once, a block to a multiprocessor, with all of its weights.
 """
 
 from functools import cache
@@ -32,7 +32,8 @@ _GRAPHS = 32  # kept at most
 # One launch a frame: little shared memory, so that any GPU has it.
 FRAME = Shape(units=16, utterances=32, threads=128, depth=64, down=4, across=4)
 # All frames: few units to a block if there are blocks enough, so that each multiprocessor has its share.
-ALL_FRAMES = tuple(Shape(units, 32, 256, 256, 4, across) for units, across in ((8, 2), (16, 2), (32, 4)))
+# Chunks are as deep as registers allow, of which 32 a thread hold the first chunk's weights.
+ALL_FRAMES = (Shape(8, 32, 256, 256, 4, 2), Shape(16, 32, 256, 128, 4, 2), Shape(32, 32, 256, 64, 4, 4))
 if driver.simulated():
     FRAME, ALL_FRAMES = Shape(8, 4, 8, 16, 2, 2), (Shape(8, 4, 8, 16, 2, 2),)
 

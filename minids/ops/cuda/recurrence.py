@@ -8,9 +8,10 @@ a frame is a launch, or ends in a barrier of the whole grid.
 
 A block's threads share the sums. A few of them cover units x utterances, a few of each to a thread; others do
 the same further along k, and at the end they add up what they have. States come through shared memory in
-chunks along k, the next one on its way while this one is multiplied. So does W, where a launch is one frame;
-a kernel that runs through all frames keeps its units' rows of W in shared memory from the first to the last:
-at H = 2048 a multiprocessor holds 128 KB of it and reads no weight twice.
+chunks along k, the next one on its way while this one is multiplied. So does W, where a launch is one frame.
+A kernel that runs through all frames keeps its units' rows of W from the first to the last, and reads no
+weight of global memory twice: each thread holds its weights of the first chunk in registers, and the other
+chunks lie in shared memory. At H = 512 that is half of a block's weights, at 2048, of 16 units, 8 KB of 128.
 """
 
 from functools import cache
@@ -54,13 +55,9 @@ class Shape(NamedTuple):
     def shared(self, H: int, resident: bool) -> int:
         """Bytes of shared memory of a block."""
         pitch = self.depth + PAD
-        weights = self.units * (self.resident_pitch(H) if resident else 2 * pitch)
+        row = (-(-H // self.depth) - 1) * self.depth + PAD if resident else 2 * pitch  # of weights
         sums = self.groups * self.utterances * (self.units + PAD)
-        return 4 * (weights + max(2 * self.utterances * pitch, sums))
-
-    def resident_pitch(self, H: int) -> int:
-        """From row to row of the weights that stay: whole chunks."""
-        return -(-H // self.depth) * self.depth + PAD
+        return 4 * (self.units * row + max(2 * self.utterances * pitch, sums))
 
 
 @cache
@@ -70,7 +67,7 @@ def kernels(shape: Shape, backward: bool, wide: bool):
 
 
 def _one_frame(shape, backward, wide):
-    frame, _, UNITS = _frame(shape, backward, wide, resident=False)
+    frame, *_, UNITS = _frame(shape, backward, wide, resident=False)
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
     def one_frame(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
@@ -80,34 +77,36 @@ def _one_frame(shape, backward, wide):
         t = step if rising else T - 1 - step
         before = t - 1 if rising else t + 1
         W, h, out = (W_f, h_f, out_f) if cuda.blockIdx.y == 0 else (W_b, h_b, out_b)
-        frame(s, given, W, lengths, h, out, t, before, T, B, H, cuda.blockIdx.x * UNITS)
+        frame(s, None, given, W, lengths, h, out, t, before, T, B, H, cuda.blockIdx.x * UNITS)
 
     return one_frame
 
 
 def _all_frames(shape, backward, wide):
-    frame, keep, UNITS = _frame(shape, backward, wide, resident=True)
+    frame, keep, HELD, UNITS = _frame(shape, backward, wide, resident=True)
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
     def all_frames(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first, T, B, H):
         """All steps of the directions `first`, `first` + 1 …, as many as there are blocks (x, direction)."""
         s = cuda.shared.array(0, float32, alignment=16)
+        held = cuda.local.array((HELD, 4), float32)
         grid = cuda.cg.this_grid()
         direction = first + cuda.blockIdx.y
         rising = (direction == 0) != backward
         W, h, out = (W_f, h_f, out_f) if direction == 0 else (W_b, h_b, out_b)
-        keep(s, W, H, cuda.blockIdx.x * UNITS)
+        keep(s, held, W, H, cuda.blockIdx.x * UNITS)
         for step in range(T):
             t = step if rising else T - 1 - step
             before = t - 1 if rising else t + 1
-            frame(s, given, W, lengths, h, out, t, before, T, B, H, cuda.blockIdx.x * UNITS)
+            frame(s, held, given, W, lengths, h, out, t, before, T, B, H, cuda.blockIdx.x * UNITS)
             grid.sync()
 
     return all_frames
 
 
 def _frame(shape, backward, wide, resident):
-    """frame(…) computes out_t for the units of a block; keep(…) brings their weights to stay.
+    """frame(…) computes out_t for the units of a block; keep(…) brings their weights to stay, HELD quads of
+    them into a thread's registers.
 
     Everything moves in fours: also because Numba asks of each single index whether it is negative.
     """
@@ -120,6 +119,7 @@ def _frame(shape, backward, wide, resident):
     LINES = THREADS // QUADS_A_LINE  # that all threads fetch at once
     STATE_QUADS, WEIGHT_QUADS = UTTERANCES // LINES, UNITS // LINES  # of a thread, in a chunk
     GROUP_QUADS = QUADS_A_LINE // GROUPS
+    HELD = GROUP_QUADS * COLUMNS
     SUM_PITCH = UNITS + PAD
     SUMS = UTTERANCES * SUM_PITCH
     SPACE = max(2 * UTTERANCES * PITCH, GROUPS * SUMS)  # of the states' chunks, and then of the sums
@@ -145,32 +145,71 @@ def _frame(shape, backward, wide, resident):
             store4(s, place + q * LINES * PITCH, (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]))
 
     @cuda.jit(device=True)
-    def keep(s, W, H, unit):
-        quads_a_row = (H + DEPTH - 1) // DEPTH * QUADS_A_LINE
-        for e in range(cuda.threadIdx.x, UNITS * quads_a_row, THREADS):
-            line, k = e // quads_a_row, e % quads_a_row * 4
-            values = four(W, (unit + line) * H + k, H - k if unit + line < H else 0)
-            store4(s, SPACE + line * (quads_a_row * 4 + PAD) + k, values)
+    def corner():
+        """Where a thread's part of a chunk of weights begins: unit, k."""
+        return cuda.threadIdx.x % COVER // DOWN * COLUMNS, cuda.threadIdx.x // COVER * GROUP_QUADS * 4
 
     @cuda.jit(device=True)
-    def multiply(s, states, weights, pitch, part):
-        """part[j, i] += Σ_k W[u + j, k] state[b + i DOWN, k] over this group's k, four at a time."""
-        state = cuda.local.array((ROWS, 4), float32)
-        lane = cuda.threadIdx.x % COVER
-        k0 = cuda.threadIdx.x // COVER * GROUP_QUADS * 4
-        states += lane % DOWN * PITCH + k0
-        weights += lane // DOWN * COLUMNS * pitch + k0
+    def row_pitch(H):
+        """From row to row of the weights in shared memory: all chunks but the first."""
+        return ((H + DEPTH - 1) // DEPTH - 1) * DEPTH + PAD
+
+    @cuda.jit(device=True)
+    def keep(s, held, W, H, unit):
+        """This thread's weights of the first chunk into registers, the block's others into shared memory."""
+        first, k0 = corner()
         for q in range(GROUP_QUADS):
-            for i in range(ROWS):
-                values = load4(s, states + i * DOWN * PITCH + q * 4)
-                state[i, 0], state[i, 1], state[i, 2], state[i, 3] = values
+            for j in range(COLUMNS):
+                line, k = unit + first + j, k0 + q * 4
+                values = four(W, line * H + k, H - k if line < H else 0)
+                for i in range(4):
+                    held[q * COLUMNS + j, i] = values[i]
+        pitch = row_pitch(H)
+        quads_a_row = (pitch - PAD) // 4
+        for e in range(cuda.threadIdx.x, UNITS * quads_a_row, THREADS):
+            line, place = e // quads_a_row, e % quads_a_row * 4
+            k = DEPTH + place
+            values = four(W, (unit + line) * H + k, H - k if unit + line < H else 0)
+            store4(s, SPACE + line * pitch + place, values)
+
+    @cuda.jit(device=True)
+    def look(s, start, q, state):
+        """Quad q of this thread's states, into registers."""
+        start += cuda.threadIdx.x % DOWN * PITCH + (cuda.threadIdx.x // COVER * GROUP_QUADS + q) * 4
+        for i in range(ROWS):
+            values = load4(s, start + i * DOWN * PITCH)
+            state[i, 0], state[i, 1], state[i, 2], state[i, 3] = values
+
+    @cuda.jit(device=True)
+    def multiply(state, w0, w1, w2, w3, j, part):
+        """part[j, i] += Σ_k W[u + j, k] state[b + i DOWN, k] over the four k of a quad."""
+        for i in range(ROWS):
+            part[j, i] += state[i, 0] * w0
+            part[j, i] += state[i, 1] * w1
+            part[j, i] += state[i, 2] * w2
+            part[j, i] += state[i, 3] * w3
+
+    @cuda.jit(device=True)
+    def multiply_held(s, states, held, part):
+        """A chunk, this group's k of it, by the weights in registers."""
+        state = cuda.local.array((ROWS, 4), float32)
+        for q in range(GROUP_QUADS):
+            look(s, states, q, state)
+            for j in range(COLUMNS):
+                e = q * COLUMNS + j
+                multiply(state, held[e, 0], held[e, 1], held[e, 2], held[e, 3], j, part)
+
+    @cuda.jit(device=True)
+    def multiply_shared(s, states, weights, pitch, part):
+        """A chunk, this group's k of it, by weights in shared memory."""
+        state = cuda.local.array((ROWS, 4), float32)
+        first, k0 = corner()
+        weights += first * pitch + k0
+        for q in range(GROUP_QUADS):
+            look(s, states, q, state)
             for j in range(COLUMNS):
                 w0, w1, w2, w3 = load4(s, weights + j * pitch + q * 4)
-                for i in range(ROWS):
-                    part[j, i] += state[i, 0] * w0
-                    part[j, i] += state[i, 1] * w1
-                    part[j, i] += state[i, 2] * w2
-                    part[j, i] += state[i, 3] * w3
+                multiply(state, w0, w1, w2, w3, j, part)
 
     @cuda.jit(device=True)
     def spread(s, part):
@@ -183,7 +222,7 @@ def _frame(shape, backward, wide, resident):
                 store4(s, place + i * DOWN * SUM_PITCH + 4 * f, values)
 
     @cuda.jit(device=True)
-    def sum_over_k(s, W, out, row, rows, H, unit):
+    def sum_over_k(s, held, W, out, row, rows, H, unit):
         """Leaves in shared memory, for each group, Σ_k out[row + b, k] W[unit + u, k]."""
         part = cuda.local.array((COLUMNS, ROWS), float32)
         state_quads = cuda.local.array((STATE_QUADS, 4), float32)
@@ -193,10 +232,7 @@ def _frame(shape, backward, wide, resident):
                 part[j, i] = _ZERO
         fetch(out, row, rows, 0, H, state_quads, STATE_QUADS)
         put(state_quads, s, 0, STATE_QUADS)
-        pitch = PITCH
-        if resident:
-            pitch = (H + DEPTH - 1) // DEPTH * DEPTH + PAD
-        else:
+        if not resident:
             fetch(W, unit, H - unit, 0, H, weight_quads, WEIGHT_QUADS)
             put(weight_quads, s, SPACE, WEIGHT_QUADS)
         cuda.syncthreads()
@@ -207,8 +243,13 @@ def _frame(shape, backward, wide, resident):
                 fetch(out, row, rows, k0 + DEPTH, H, state_quads, STATE_QUADS)
                 if not resident:
                     fetch(W, unit, H - unit, k0 + DEPTH, H, weight_quads, WEIGHT_QUADS)
-            weights = SPACE + k0 if resident else SPACE + half * UNITS * PITCH
-            multiply(s, half * UTTERANCES * PITCH, weights, pitch, part)
+            states = half * UTTERANCES * PITCH
+            if not resident:
+                multiply_shared(s, states, SPACE + half * UNITS * PITCH, PITCH, part)
+            elif k0 == 0:
+                multiply_held(s, states, held, part)
+            else:
+                multiply_shared(s, states, SPACE + k0 - DEPTH, row_pitch(H), part)
             half = 1 - half
             if more:
                 put(state_quads, s, half * UTTERANCES * PITCH, STATE_QUADS)
@@ -227,7 +268,7 @@ def _frame(shape, backward, wide, resident):
         return z if t < length else _ZERO
 
     @cuda.jit(device=True)
-    def frame(s, given, W, lengths, h, out, t, before, T, B, H, unit):
+    def frame(s, held, given, W, lengths, h, out, t, before, T, B, H, unit):
         b, u = cuda.threadIdx.x // UNIT_QUADS, cuda.threadIdx.x % UNIT_QUADS * 4  # of this thread's quad
         for b0 in range(0, B, UTTERANCES):
             inside = H - unit - u if cuda.threadIdx.x < ENDING and b0 + b < B else 0
@@ -235,7 +276,7 @@ def _frame(shape, backward, wide, resident):
             z0, z1, z2, z3 = four(given, place, inside)  # asked for early, to be here when the sums are
             h0, h1, h2, h3 = four(h, place, inside if backward else 0)
             if 0 <= before < T:
-                sum_over_k(s, W, out, before * B + b0, B - b0, H, unit)
+                sum_over_k(s, held, W, out, before * B + b0, B - b0, H, unit)
                 if inside > 0:
                     for group in range(GROUPS):
                         s0, s1, s2, s3 = load4(s, group * SUMS + b * SUM_PITCH + u)
@@ -247,4 +288,4 @@ def _frame(shape, backward, wide, resident):
                 ended = (end(z0, h0, t, n), end(z1, h1, t, n), end(z2, h2, t, n), end(z3, h3, t, n))
                 store_four(out, place, inside, ended)
 
-    return frame, keep, UNITS
+    return frame, keep, HELD, UNITS
