@@ -1,0 +1,27 @@
+"""A recording as text, and when each word was said.
+
+python examples/transcribe.py hello.wav
+python examples/transcribe.py hello.wav runs/mine/best.safetensors
+"""
+
+import sys
+
+import minids
+
+
+def main() -> None:
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    recording, *model = sys.argv[1:]
+    recognizer = minids.Recognizer.load(*model)  # without a name: the model that ships
+    transcript = recognizer.transcribe(recording)
+    print(transcript.text)
+    for word in transcript.words:
+        print(f"{word.start:8.2f} to {word.end:6.2f} s  {word.score:4.0%}  {word.text}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except minids.InputError as error:  # one line: the file, what is wrong with it, the remedy
+        sys.exit(str(error))
