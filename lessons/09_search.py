@@ -9,6 +9,7 @@
 import numpy as np
 
 import minids
+from minids.audio import mix
 from minids.decode.greedy import greedy_text
 from minids.decode.lexicon import Language
 from minids.decode.plain import prefix_beam_search
@@ -230,10 +231,9 @@ print(f"P(hi), a beam of 3: ours {ours:.3f}, the package's {np.exp(kind.log_prob
 
 # %%
 digits = minids.Recognizer.load(data("digits.safetensors"))
-samples, rate = minids.load_audio(data("two_five.flac"), rate=16000)  # (N,)
-noise = np.random.default_rng(5).normal(size=len(samples)).astype(np.float32)
-power = (samples**2).mean()
-noisy = samples + noise * np.sqrt(power) * 10 ** (-5 / 20)  # 5 dB below the speech
+samples, _ = minids.load_audio(data("two_five.flac"), rate=16000)  # (N,)
+noise = np.random.default_rng(5).normal(size=len(samples))
+noisy = mix(samples, noise, 5)  # 5 dB below the speech
 log_probs = digits.log_probs(noisy)  # (T, K)
 beam_search = minids.BeamSearch(digits.alphabet, beam_width=500)
 by_greedy = beam_search.score(log_probs, greedy_text(log_probs, digits.alphabet))
