@@ -68,8 +68,8 @@ def sheet(T: int, states: np.ndarray, letters: str, room: float) -> "tuple[Figur
     style = {"markersize": 11, "markerfacecolor": PAPER, "markeredgecolor": FAINT, "linestyle": "none"}
     axes.plot(*np.transpose(dots), marker="o", zorder=0.5, **style)
     for s, k in enumerate(states):
-        style = {"color": colour_of(k), "weight": "bold", "ha": "center", "va": "center"}
-        axes.text(*centre(0, s, -0.5), letters[k], fontsize=15, **style)
+        x, y = centre(0, s, -0.5)
+        axes.text(x, y, letters[k], color=colour_of(k), fontsize=15, weight="bold", ha="center", va="center")
     for t in range(T):
         axes.text(*centre(t, S - 1, 0, 0.62), f"t = {t + 1}", color=INK, fontsize=9.5, ha="center")
     return figure, axes
