@@ -15,7 +15,7 @@ import math
 from functools import cache
 
 import numpy as np
-from numba import cuda, float32, int32
+from numba import cuda, float32, int32, uint64
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.launch import launch
@@ -66,7 +66,11 @@ def _no_rows():
 
 @cache
 def walk(EACH, THREADS, IN_SHARED):
-    """The kernel for texts of up to EACH · THREADS states; a thread has EACH of them, in its registers."""
+    """The kernel for texts of up to EACH · THREADS states; a thread has EACH of them.
+
+    Up to 6 are in registers; what comes beyond, from 1536 letters on, is in local memory. Indices are
+    unsigned: of a signed one Numba asks at every access whether it is negative, which takes registers.
+    """
     ROW = _EDGE + EACH * THREADS
     SHARED = EACH * THREADS <= IN_SHARED
     HELD = ROW if SHARED else 1
@@ -128,17 +132,18 @@ def walk(EACH, THREADS, IN_SHARED):
                         if math.isnan(emit):
                             total = emit  # thread 0 sees it: it has a blank, and NaN is a whole row's
                         ways = log_sum(
-                            row[before, first + p],
-                            row[before, first + p - 1],
-                            row[before, first + p - 2] + skip[i],
+                            row[before, uint64(first + p)],
+                            row[before, uint64(first + p - 1)],
+                            row[before, uint64(first + p - 2)] + skip[i],
                         )
                         value = emit + (ways - highest)
-                        row[now, first + p] = value
+                        row[now, uint64(first + p)] = value
                         peak = max(peak, value)
+                        state = uint64(S - 1 - p if back else p)
                         if back:
-                            room[b, t, S - 1 - p] += value - emit  # y_t is in α already
+                            room[b, t, state] += value - emit  # y_t is in α already
                         else:
-                            room[b, t, p] = value
+                            room[b, t, state] = value
                 if step % 8 == 7:
                     peak = warp_max(peak)
                     if thread % WARP == 0:
@@ -220,6 +225,6 @@ _flat, _square, _cube = float32[::1], float32[:, ::1], float32[:, :, ::1]
 _batch = _cube, int32[::1], int32[:, ::1], int32[::1], _flat, _cube
 KERNELS = {
     "walk": Registered(walk(1, THREADS, IN_SHARED), (*_batch, _square), registers=64),
-    "walk_4": Registered(walk(4, THREADS, IN_SHARED), (*_batch, _square), registers=128),
+    "walk_6": Registered(walk(6, THREADS, IN_SHARED), (*_batch, _square), registers=128),
     "gradient": Registered(gradient, (*_batch, _cube), registers=64),
 }
