@@ -10,9 +10,8 @@ from minids.ops.cuda.launch import launch
 from minids.ops.cuda.registry import Registered
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
-_ACROSS, _DOWN = (
-    (8, 4) if driver.simulated() else (32, 32)
-)  # units and rows that a block of `gate` sees at once
+# Units and rows that a block of `gate` sees at once, and how many rows in all.
+_ACROSS, _DOWN, _ROWS = (8, 4, 16) if driver.simulated() else (32, 32, 512)
 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None):
@@ -32,8 +31,7 @@ def affine_backward(
     dW = arrays.empty(W.shape, np.float32) if dW is None else dW
     db = arrays.empty((H,), np.float32) if db is None else db
     scale = np.float32(dropout.scale if dropout else 1)
-    flat = dy.reshape(-1), y.reshape(-1), dz.reshape(-1)
-    launch(gate, -(-H // _ACROSS), (_ACROSS, _DOWN), *flat, db, T * B, H, int(clip), scale)
+    _gate(dy, y, dz, db, T * B, H, clip, scale)
     matmul.weight_gradient(dz, x, dW, T * B)
     if input_gradient:
         dx = arrays.empty(x.shape, np.float32) if dx is None else dx
@@ -41,9 +39,21 @@ def affine_backward(
     return dx, dW, db
 
 
+def _gate(dy, y, dz, db, rows, H, clip, scale):
+    """dz and db: the rows are cut into parts, whose sums are added in one order."""
+    room = matmul.room()
+    parts = max(1, min(-(-rows // _ROWS), room.size // H))
+    depth = -(-rows // parts)
+    sums = db if parts == 1 else room[: parts * H]
+    flat = dy.reshape(-1), y.reshape(-1), dz.reshape(-1), sums
+    launch(gate, (-(-H // _ACROSS), parts), (_ACROSS, _DOWN), *flat, rows, H, depth, int(clip), scale)
+    if parts > 1:
+        matmul.add_up(sums, db, parts)
+
+
 @cuda.jit
-def gate(dy, y, dz, db, rows, H, clip, scale):
-    """dz ← dy ⊙ g'(z), and its sum over the rows. A block owns 32 units, so that each sum has one order.
+def gate(dy, y, dz, sums, rows, H, depth, clip, scale):
+    """dz ← dy ⊙ g'(z), and its sums (parts, H) over `depth` rows each. Block (x, part) owns 32 units.
 
     The threads of a warp have neighbouring units: they read one line of memory. Each thread sums every 32nd
     row; the 32 partial sums of a unit meet in shared memory.
@@ -53,7 +63,8 @@ def gate(dy, y, dz, db, rows, H, clip, scale):
     unit = cuda.blockIdx.x * _ACROSS + across
     total = _ZERO
     if unit < H:
-        for row in range(down, rows, _DOWN):
+        first = cuda.blockIdx.y * depth
+        for row in range(first + down, min(first + depth, rows), _DOWN):
             i = row * H + unit
             d = dy[i]
             if clip:
@@ -65,7 +76,7 @@ def gate(dy, y, dz, db, rows, H, clip, scale):
     if down == 0 and unit < H:
         for other in range(1, _DOWN):
             total += partial[other, across]
-        db[unit] = total
+        sums[cuda.blockIdx.y * H + unit] = total
 
 
-KERNELS = {"gate": Registered(gate, (*(float32[::1],) * 4, int64, int64, int64, float32), registers=40)}
+KERNELS = {"gate": Registered(gate, (*(float32[::1],) * 4, *(int64,) * 4, float32), registers=40)}

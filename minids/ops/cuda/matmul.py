@@ -88,11 +88,16 @@ def _product(A, a_first, B, C, M, N, K):
     elif M and N:
         shape, parts = _plan(M, N, K)
         depth = -(-K // (parts * shape.depth)) * shape.depth
-        target = C.reshape(-1) if parts == 1 else _room()[: parts * M * N]
+        target = C.reshape(-1) if parts == 1 else room()[: parts * M * N]
         kernel, blocks = product_kernel(shape, not a_first, aligned(A, B)), (*_grid(shape, M, N), parts)
         launch(kernel, blocks, shape.threads, A.reshape(-1), B.reshape(-1), target, M, N, K, depth)
         if parts > 1:
-            launch(add_parts, -(-M * N // 256), 256, target, C.reshape(-1), parts)
+            add_up(target, C.reshape(-1), parts)
+
+
+def add_up(parts, out, count):
+    """out ← Σ parts (count, size of out), in their order."""
+    launch(add_parts, -(-out.size // 256), 256, parts, out, count)
 
 
 def _plan(M, N, K):
@@ -112,8 +117,8 @@ def _plan(M, N, K):
 
 
 @cache
-def _room():
-    """For the parts of one product: never more than two tiles for each multiprocessor."""
+def room():
+    """For the parts of one sum: two tiles for each multiprocessor, which is the most that products need."""
     largest = max(shape.rows * shape.columns for shapes in TILES.values() for shape in shapes)
     return arrays.empty((2 * limits().multiprocessors * largest,), np.float32)
 
