@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minids import DeepSpeech, cli, ctc_loss, gradcheck, ops, selfcheck, weights
+from minids.errors import InputError
 from minids.estimate import available_memory, largest_batch, memory
 from minids.gradcheck import relative_error
 from minids.model import ModelSettings
@@ -216,6 +217,16 @@ def test_too_little_memory_on_the_gpu_is_a_memory_error(monkeypatch, cuda):
     monkeypatch.setattr(arrays.cuda, "device_array", full)
     with pytest.raises(MemoryError, match=r"the GPU has no 4.00 GB left"):
         arrays.empty((10**9,), np.float32)
+    monkeypatch.setattr(arrays.cuda, "pinned_array", full)
+    with pytest.raises(MemoryError, match=r"the host has no 0.04 GB left that may be held for the GPU"):
+        cuda.arrays.Aside()(np.zeros((100, 10, 10_000), np.float32))
+
+
+def test_a_grid_that_no_gpu_takes_is_refused():
+    from minids.ops.cuda import affine, launch
+
+    with pytest.raises(InputError, match="lower batch_size"):
+        launch.launch(affine.gate, (1, launch.MOST_BLOCKS + 1), 32)
 
 
 # Commands

@@ -1,5 +1,8 @@
 """Where arrays live: on the GPU."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,13 +21,20 @@ def empty(shape: tuple[int, ...], dtype):
 
     Raises MemoryError when the GPU has no room for it.
     """
-    try:
+    with _room("the GPU has no {:.2f} GB left", shape, dtype):
         return cuda.device_array(shape, dtype)
+
+
+@contextmanager
+def _room(complaint: str, shape: tuple[int, ...], dtype) -> Iterator[None]:
+    """Raises MemoryError where the driver says that there is none."""
+    try:
+        yield
     except Exception as error:
         if "OUT_OF_MEMORY" not in str(error):
             raise
-        size = np.dtype(dtype).itemsize * int(np.prod(shape))
-        raise MemoryError(f"the GPU has no {size / 1e9:.2f} GB left") from error
+        size = np.dtype(dtype).itemsize * math.prod(shape)
+        raise MemoryError(complaint.format(size / 1e9)) from error
 
 
 def from_host(array: np.ndarray):
@@ -53,13 +63,19 @@ class Aside:
         """The array on the GPU, there when this returns; the last but one is overwritten."""
         place = self._places.pop(0)
         if place is None or place[0].size < array.size:
-            place = cuda.pinned_array((array.size,), np.float32), empty((array.size,), np.float32)
+            place = _pinned((array.size,), np.float32), empty((array.size,), np.float32)
         self._places.append(place)
         pinned, ours = place[0][: array.size], place[1][: array.size]
         pinned[...] = array.reshape(-1)
         ours.copy_to_device(pinned, stream=self._stream)
         self._stream.synchronize()
         return ours.reshape(array.shape)
+
+
+def _pinned(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An array in the host's memory that the GPU reads by itself. Raises MemoryError."""
+    with _room("the host has no {:.2f} GB left that may be held for the GPU", shape, dtype):
+        return cuda.pinned_array(shape, dtype)
 
 
 def to_host(array) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from minids.errors import InputError
 from minids.ops import driver
 
 if driver.simulated():
@@ -10,6 +11,7 @@ else:
     from minids.ops.cuda import native as machine  # type: ignore[no-redef]
 
 UNASKED = 48 * 1024  # bytes of shared memory that any block may have
+MOST_BLOCKS = 65_535  # of a grid, along y and along z
 
 _stream: Any = 0  # 0 is CUDA's default stream
 
@@ -17,8 +19,13 @@ _stream: Any = 0  # 0 is CUDA's default stream
 def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
     """kernel(*arguments) by `blocks` blocks of `threads` threads each, numbers or tuples, with this many
     bytes of dynamic shared memory. Returns at once; launches run one after another. No blocks, no launch.
+
+    Raises InputError for more blocks than a GPU takes.
     """
-    if 0 not in (blocks if isinstance(blocks, tuple) else (blocks,)):
+    _, *others = along = blocks if isinstance(blocks, tuple) else (blocks,)
+    if max(others, default=0) > MOST_BLOCKS:
+        raise InputError("the batch is larger than a GPU can be asked for at once: lower batch_size")
+    if 0 not in along:
         if shared > UNASKED:
             machine.allow_shared(kernel, arguments, shared)
         kernel[blocks, threads, _stream, shared](*arguments)
