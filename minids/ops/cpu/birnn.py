@@ -52,22 +52,55 @@ def _slices(B):
     return max(1, min(B, get_num_threads() // 2))
 
 
+def forward(z, Wr, lengths, h, state, reverse=False):
+    """One direction, from the `state` (B, H) before its first frame on, as the reference."""
+    H, B = Wr.shape[0], z.shape[1]
+    room = np.empty((H, 2 * B), np.float32)
+    room[:, :B] = state.T
+    _run(z, Wr, lengths, h, room, get_num_threads(), reverse)
+
+
+def backward(dh, h, Wr, delta, following, reverse=False):
+    """One direction, from the δ (B, H) that follows its last frame, as the reference."""
+    H, B = Wr.shape[0], dh.shape[1]
+    room = np.empty((H, 2 * B), np.float32)
+    room[:, :B] = following.T
+    _run_back(dh, h, np.ascontiguousarray(Wr.T), delta, room, get_num_threads(), reverse)
+
+
 @njit(parallel=True, cache=True, nogil=True)
 def _forward(z, Wr_f, Wr_b, lengths, hf, hb, room, slices):
-    T, B, _ = z.shape
-    size = (B + slices - 1) // slices
+    B = z.shape[1]
+    room[:, :, :B] = 0
     for i in prange(2 * slices):
-        own = slice((i // 2) * size, min((i // 2 + 1) * size, B))
-        state, new = room[i % 2, :, :B], room[i % 2, :, B:]
-        state[:, own] = 0
+        own = _own(i // 2, slices, B)
         if i % 2 == 0:
-            for t in range(T):
-                product(Wr_f, False, state[:, own], False, new[:, own], 0)
-                _step(z[t, own], new[:, own], t, lengths[own], hf[t, own], state[:, own])
+            _frames(z, Wr_f, lengths, hf, room[0], own, False)
         else:
-            for t in range(T - 1, -1, -1):
-                product(Wr_b, False, state[:, own], False, new[:, own], 0)
-                _step(z[t, own], new[:, own], t, lengths[own], hb[t, own], state[:, own])
+            _frames(z, Wr_b, lengths, hb, room[1], own, True)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _run(z, Wr, lengths, h, room, slices, reverse):
+    for i in prange(slices):
+        _frames(z, Wr, lengths, h, room, _own(i, slices, z.shape[1]), reverse)
+
+
+@njit(cache=True)
+def _own(i, slices, B):
+    size = (B + slices - 1) // slices
+    return slice(min(i * size, B), min((i + 1) * size, B))
+
+
+@njit(cache=True)
+def _frames(z, Wr, lengths, h, room, own, reverse):
+    """A slice of the batch through all frames; its state (H, B) is the first half of `room`."""
+    T, B, _ = z.shape
+    state, new = room[:, :B][:, own], room[:, B:][:, own]
+    for i in range(T):
+        t = T - 1 - i if reverse else i
+        product(Wr, False, state, False, new, 0)
+        _step(z[t, own], new, t, lengths[own], h[t, own], state)
 
 
 @njit(cache=True)
@@ -88,20 +121,30 @@ def _step(z, new, t, lengths, h, state):
 
 @njit(parallel=True, cache=True, nogil=True)
 def _backward(dh, hf, hb, delta_f, delta_b, transposed, room, slices):
-    T, B, _ = dh.shape
-    size = (B + slices - 1) // slices
+    B = dh.shape[1]
+    room[:, :, :B] = 0
     for i in prange(2 * slices):
-        own = slice((i // 2) * size, min((i // 2 + 1) * size, B))
-        state, new = room[i % 2, :, :B], room[i % 2, :, B:]
-        state[:, own] = 0
+        own = _own(i // 2, slices, B)
         if i % 2 == 0:
-            for t in range(T - 1, -1, -1):
-                product(transposed[0], False, state[:, own], False, new[:, own], 0)
-                _step_back(dh[t, own], new[:, own], hf[t, own], delta_f[t, own], state[:, own])
+            _frames_back(dh, hf, transposed[0], delta_f, room[0], own, True)
         else:
-            for t in range(T):
-                product(transposed[1], False, state[:, own], False, new[:, own], 0)
-                _step_back(dh[t, own], new[:, own], hb[t, own], delta_b[t, own], state[:, own])
+            _frames_back(dh, hb, transposed[1], delta_b, room[1], own, False)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _run_back(dh, h, transposed, delta, room, slices, reverse):
+    for i in prange(slices):
+        _frames_back(dh, h, transposed, delta, room, _own(i, slices, dh.shape[1]), reverse)
+
+
+@njit(cache=True)
+def _frames_back(dh, h, transposed, delta, room, own, reverse):
+    T, B, _ = dh.shape
+    state, new = room[:, :B][:, own], room[:, B:][:, own]
+    for i in range(T):
+        t = T - 1 - i if reverse else i
+        product(transposed, False, state, False, new, 0)
+        _step_back(dh[t, own], new, h[t, own], delta[t, own], state)
 
 
 @njit(cache=True)

@@ -11,18 +11,24 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, room=None):
     z (T, B, H), Wr (H, H), lengths (B,) -> h, hf, hb (T, B, H). States before the first and after the last
     frame are zero, and so is everything past an utterance's end, whatever z holds there.
     """
-    T, B, H = z.shape
     hf = np.empty_like(z) if hf is None else hf
     hb = np.empty_like(z) if hb is None else hb
     h = np.empty_like(z) if h is None else h
-    state = np.zeros((B, H), z.dtype)
-    for t in range(T):
-        state = hf[t] = _step(z[t], state, Wr_f, t < lengths)
-    state = np.zeros((B, H), z.dtype)
-    for t in reversed(range(T)):
-        state = hb[t] = _step(z[t], state, Wr_b, t < lengths)
+    forward(z, Wr_f, lengths, hf, np.zeros(z.shape[1:], z.dtype))
+    forward(z, Wr_b, lengths, hb, np.zeros(z.shape[1:], z.dtype), reverse=True)
     np.add(hf, hb, out=h)
     return h, hf, hb
+
+
+def forward(z, Wr, lengths, h, state, reverse=False):
+    """One direction, from the `state` (B, H) before its first frame on: h_t = g(z_t + Wr state), t = 1 … T.
+
+    `reverse`: t = T … 1.
+    """
+    T = len(z)
+    for t in reversed(range(T)) if reverse else range(T):
+        inside = (t < lengths)[:, None]  # (B, 1)
+        state = h[t] = np.where(inside, np.clip(z[t] + state @ Wr.T, 0, CLIP), 0)  # (B, H)
 
 
 def birnn_backward(
@@ -34,23 +40,26 @@ def birnn_backward(
     All (T, B, H). g' = 1 where 0 < h < 20, so it is zero past an utterance's end, where h is zero.
     Returns dz, dWr_f, dWr_b; delta_f and delta_b are room for δf and δb.
     """
-    T, B, H = dh.shape
+    H = dh.shape[-1]
     delta_f = np.empty_like(dh) if delta_f is None else delta_f
     delta_b = np.empty_like(dh) if delta_b is None else delta_b
     dz = np.empty_like(dh) if dz is None else dz
     dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
     dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
-    delta = np.zeros((B, H), dh.dtype)
-    for t in reversed(range(T)):
-        delta = delta_f[t] = np.where((hf[t] > 0) & (hf[t] < CLIP), dh[t] + delta @ Wr_f, 0)
-    delta = np.zeros((B, H), dh.dtype)
-    for t in range(T):
-        delta = delta_b[t] = np.where((hb[t] > 0) & (hb[t] < CLIP), dh[t] + delta @ Wr_b, 0)
+    backward(dh, hf, Wr_f, delta_f, np.zeros(dh.shape[1:], dh.dtype), reverse=True)
+    backward(dh, hb, Wr_b, delta_b, np.zeros(dh.shape[1:], dh.dtype))
     dWr_f[...] = delta_f[1:].reshape(-1, H).T @ hf[:-1].reshape(-1, H)
     dWr_b[...] = delta_b[:-1].reshape(-1, H).T @ hb[1:].reshape(-1, H)
     np.add(delta_f, delta_b, out=dz)
     return dz, dWr_f, dWr_b
 
 
-def _step(z_t, state, Wr, inside):
-    return np.where(inside[:, None], np.clip(z_t + state @ Wr.T, 0, CLIP), 0)  # (B, H)
+def backward(dh, h, Wr, delta, following, reverse=False):
+    """One direction, from the δ (B, H) that follows its last frame: δ_t = (dh_t + Wrᵀ δ) ⊙ g'(z_t), t = 1 …
+
+    `reverse`: t = T … 1, back through the direction that goes on in time.
+    """
+    T = len(dh)
+    for t in reversed(range(T)) if reverse else range(T):
+        inside = (h[t] > 0) & (h[t] < CLIP)  # (B, H)
+        following = delta[t] = np.where(inside, dh[t] + following @ Wr, 0)  # (B, H)
