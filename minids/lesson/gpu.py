@@ -1,0 +1,70 @@
+"""A GPU to practise on: the simulator takes its place, so that a lesson runs alike on every machine.
+
+    _, y = run(clip, 2, 4, z, room(6))              # 2 blocks of 4 threads each
+    with traced() as accesses: ...                  # who read and wrote what
+
+Importing this sets MINIDS_SIM=1. Kernels that are right here run unchanged on a GPU.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minids import ops
+from minids.errors import InputError
+
+os.environ["MINIDS_SIM"] = "1"  # before the kernels are imported: they find the simulator in Numba's place
+grid = ops.load("cuda")  # InputError with the remedy where greenlet is missing
+
+from numba import cuda, float32, int32  # noqa: E402
+
+from minids.ops.cuda.launch import launch  # noqa: E402
+from minids.ops.cuda.simulator import (  # noqa: E402
+    Cuda,
+    Kernel,
+    KernelError,
+    barriers,
+    launches,
+    order,
+    traced,
+    without,
+)
+
+__all__ = [
+    "KernelError",
+    "barriers",
+    "cuda",
+    "float32",
+    "grid",
+    "int32",
+    "launches",
+    "order",
+    "room",
+    "run",
+    "traced",
+    "without",
+]
+
+if not isinstance(cuda, Cuda):
+    raise InputError("this Python already computes on a GPU; these lessons need one started anew")
+
+
+def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
+    """kernel(*arguments) by `blocks` blocks of `threads` threads each, numbers or tuples (x, y).
+
+    Arrays are copied to the GPU, as float32 or int32; returns their copies as the kernel left them. `kernel`
+    stands under `@cuda.jit`, or is put there. Raises KernelError for what a GPU would do in silence.
+    """
+    if not isinstance(kernel, Kernel):
+        kernel = cuda.jit(kernel)
+    there = [grid.arrays.from_host(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    launch(kernel, blocks, threads, *there)
+    given = zip(there, arguments, strict=True)
+    return [grid.arrays.to_host(a) for a, argument in given if isinstance(argument, np.ndarray)]
+
+
+def room(*shape: int) -> np.ndarray:
+    """An array for a kernel to fill: NaN, so that what nobody writes is seen."""
+    return np.full(shape, np.nan, np.float32)
