@@ -6,13 +6,21 @@ VENV := .venv
 RUN := $(VENV)/bin/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format
+.PHONY: help demo lessons thumbnails test test-all lint format
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-18s%s\n", $$1, $$2 }'
 
 demo: $(VENV)/demo.stamp  ## teach a small model spoken digits from nothing, in a few minutes
 	$(VENV)/bin/python examples/demo/demo.py
+
+lessons: $(VENV)/lessons.stamp  ## build the lessons as pages and notebooks, with the wheel these need elsewhere
+	$(RUN) minids.lesson.site
+	$(RUN) hatchling build --target wheel --directory out/lessons/site
+	@echo "open out/lessons/site/index.html"
+
+thumbnails: lessons  ## draw the pictures of the lessons in README anew
+	$(RUN) minids.lesson.thumbnails
 
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)
 	$(RUN) pytest -m "not slow"

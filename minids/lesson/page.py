@@ -6,13 +6,11 @@ from pathlib import Path
 
 from minids.lesson.svg import ON_DARK
 
-_BRIGHT = "".join(f"--c{light[1:]}:{bright};" for light, bright in ON_DARK.items())
-
 
 def page(title: str, body: str, nav: str = "") -> str:
     """The whole HTML of a page. `nav` stands above and below the body."""
-    bright = f"@media (prefers-color-scheme: dark) {{:root {{{_BRIGHT}}}}}"
-    style = asset("page.css") + asset("picture.css") + bright
+    dark = f"@media (prefers-color-scheme: dark) {{{bright(':root')}}}"
+    style = asset("page.css") + asset("picture.css") + dark
     header, footer = (f"<header>{nav}</header>", f"<footer>{nav}</footer>") if nav else ("", "")
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">'
@@ -28,7 +26,12 @@ def asset(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
+def bright(where: str) -> str:
+    """The rule that brightens the colours of data inside `where`, which is dark."""
+    return f"{where} {{{''.join(f'--c{light[1:]}: {dark};' for light, dark in ON_DARK.items())}}}"
+
+
 def bright_themes() -> str:
-    """The rules that brighten the colours of data in the dark themes of Jupyter, VS Code and Colab."""
+    """The same for the dark themes of Jupyter, VS Code and Colab."""
     themes = ('[data-jp-theme-light="false"]', ".vscode-dark", "html[theme=dark]")
-    return f"{', '.join(f'{theme} .minids' for theme in themes)} {{{_BRIGHT}}}"
+    return bright(", ".join(f"{theme} .minids" for theme in themes))

@@ -85,7 +85,7 @@ def _run(notebook: Any, path: Path) -> None:
             resources={"metadata": {"path": empty}},
         )
         try:
-            client.execute()
+            client.execute(cleanup_kc=True)
         except CellExecutionError as error:
             raise InputError(f"{path}: a cell fails: {error.ename}: {error.evalue}") from error
 
@@ -153,11 +153,9 @@ def _index(paths: Sequence[Path], out: Path, paper: bool) -> str:
     for path in paths:
         made = out / f"{path.stem}.html"
         text = made.read_text(encoding="utf-8") if made.exists() else ""
-        first = re.search(r'class="minids".*?</figure></(div|minids-steps)>', text, re.DOTALL)
-        pictures = re.findall(r"<svg.*?</svg>", first[0], re.DOTALL) if first else [""]
-        thumbnail = pictures[-1].replace('role="img"', 'aria-hidden="true"')  # of steps the last, the fullest
+        picture = thumbnail(text).replace('role="img"', 'aria-hidden="true"')
         items.append(
-            f'<li><a href="{path.stem}.html"><div class="thumbnail">{thumbnail}</div>'
+            f'<li><a href="{path.stem}.html"><div class="thumbnail">{picture}</div>'
             f"<span>{_heading(path)}</span></a></li>"
         )
     paper_map = '<a href="paper.html">The paper, section by section</a>: what implements, teaches, proves it.'
@@ -168,6 +166,12 @@ def _index(paths: Sequence[Path], out: Path, paper: bool) -> str:
         "To write in them: <code>minids lessons copy my-lessons</code>. To only look, just read.</p>"
         f'<ol class="lessons">{"".join(items)}</ol>{f"<p>{paper_map}</p>" if paper else ""}'
     )
+
+
+def thumbnail(text: str) -> str:
+    """The first picture of a page; of steps the last, which is the fullest."""
+    first = re.search(r'class="minids".*?</figure></(div|minids-steps)>', text, re.DOTALL)
+    return re.findall(r"<svg.*?</svg>", first[0], re.DOTALL)[-1] if first else ""
 
 
 def _heading(path: Path) -> str:
