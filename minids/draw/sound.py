@@ -175,10 +175,11 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: 
             not raised and middle - before < 0.025 * len(probs) * hop
         )  # or it would stand in the last one
         before = middle
+        letter = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
-            alphabet.decode([k]).replace(" ", "␣"),
+            letter,
             (middle, peak),
-            (0, 15 if raised else 3),
+            (0, 15 if raised else 9 if letter == "␣" else 3),  # that one has nothing in its upper half
             textcoords="offset points",
             ha="center",
             color=_colour(k),
