@@ -1,0 +1,134 @@
+"""docs/paper.md: every function, lesson and test that it names is there, and every figure is right."""
+
+import ast
+import re
+from functools import reduce
+from importlib import import_module
+from math import prod
+from pathlib import Path
+
+import pytest
+
+from minids.model import ModelSettings
+from minids.ops import reference
+
+ROOT = Path(__file__).parent.parent
+MAP = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+# fmt: off
+LESSONS = [
+    "01_hear", "02_letters", "03_layer", "04_time", "05_align", "06_blame", "07_learn", "08_crowd",
+    "09_search", "10_language", "11_score", "12_compile", "13_threads", "14_wavefront", "15_real",
+]
+SECTIONS = ["2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4", "4.1", "4.2", "5", "5.1", "5.2"]
+# fmt: on
+
+LINKS = sorted(set(re.findall(r"\[([^]]+)\]\(\.\./(\S+?)\)", MAP)))  # (text, path)
+CODE = [(text.strip("`"), path) for text, path in LINKS if path.startswith("minids/")]
+TESTS = [(f"test_{text.replace(' ', '_')}", path) for text, path in LINKS if path.startswith("tests/")]
+ROWS = [
+    [cell.strip() for cell in line[1:-1].split("|")]
+    for table in re.split(r"^\| the paper \|.*\n\|-.*\n", MAP, flags=re.MULTILINE)[1:]
+    for line in table.split("\n\n")[0].splitlines()
+]
+
+
+@pytest.mark.parametrize(("name", "path"), CODE, ids=[name for name, _ in CODE])
+def test_every_function_is_where_the_map_says(name, path):
+    """`ops.reference.affine_forward` in ops/reference/affine.py; `features.frames` in features.py."""
+    module = import_module(path.removesuffix(".py").replace("/", "."))
+    home = module.__name__.removeprefix("minids.")
+    prefix = home if f"{name}.".startswith(f"{home}.") else home.rpartition(".")[0]
+    rest = name.removeprefix(prefix).lstrip(".")
+    assert name == ".".join(filter(None, (prefix, rest)))
+    assert reduce(getattr, filter(None, rest.split(".")), module) is not None
+
+
+@pytest.mark.parametrize(("name", "path"), TESTS, ids=[name for name, _ in TESTS])
+def test_every_test_is_where_the_map_says(name, path):
+    """[the gate is open between the kinks alone](…) is test_the_gate_is_open_between_the_kinks_alone."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_every_lesson_is_there_and_on_the_map(name):
+    assert (str(int(name[:2])), f"lessons/{name}.py") in LINKS
+    if not (ROOT / "lessons" / f"{name}.py").exists():
+        pytest.skip("this lesson is not written yet")
+
+
+def test_nothing_else_is_linked():
+    rest = [path for _, path in LINKS if path.split("/")[0] not in ("minids", "tests", "lessons")]
+    assert rest == ["README.md"]
+    assert {path for _, path in LINKS if path.startswith("lessons/")} == {f"lessons/{n}.py" for n in LESSONS}
+
+
+def test_every_section_of_the_paper_is_there():
+    assert [number for number in SECTIONS if not re.search(rf"§{re.escape(number)}(?![.\d])", MAP)] == []
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
+def test_every_entry_has_its_function_and_its_proof_or_is_not_built(row):
+    _, entry, _ = row
+    missing = re.search(r"\*\*not built yet\*\* \(`(\S+)`\)", entry)
+    assert missing or re.search(r"\]\(\.\./minids/\S+\): \[.*\]\(\.\./tests/\S+\)$", entry)
+    if missing:
+        assert not (ROOT / missing[1]).exists(), "it is built: put it on the map"
+
+
+def test_every_function_of_the_reference_is_on_the_map():
+    named = {name.rpartition(".")[2] for name, path in CODE if path.startswith("minids/ops/reference/")}
+    public = set()
+    for file in Path(reference.__path__[0]).glob("[a-z]*.py"):
+        if file.stem != "arrays":  # where arrays live is no formula
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            public |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert {name for name in public if not name.startswith("_")} == named
+
+
+def recurrent_layer(H: int, gates: int, shared_input: bool, kept: int, functions: int) -> list[int]:
+    """The column of the table: weights, flops, flops over time, their bytes, bytes kept, functions.
+
+    A layer of H units that reads H, in two directions, one frame of one utterance, float32. `kept` numbers
+    and `functions` are of one unit in one direction.
+    """
+    over_time = 2 * gates * H * H
+    weights = gates * H * H * (1 if shared_input else 2) + over_time
+    return [weights, 2 * weights, 2 * over_time, 4 * over_time, 2 * kept * H * 4, 2 * functions * H]
+
+
+PLAIN = (1, True, 1, 1)  # W4 is shared; h is kept; a clip
+LSTM = (4, False, 6, 5)  # i, f, o, g, cell, state are kept; 3 sigmoids, 2 tanh
+
+
+@pytest.mark.parametrize(("column", "kind"), [(1, PLAIN), (2, LSTM)], ids=["plain", "LSTM"])
+def test_the_costs_of_a_recurrence(column, kind):
+    table = MAP.split("| one layer, one frame |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = [[cell.strip() for cell in line[1:-1].split("|")] for line in table]
+    for row, at_2048, at_3 in zip(rows, recurrent_layer(2048, *kind), recurrent_layer(3, *kind), strict=True):
+        factor, power = re.fullmatch(r"\$(\d+) H(\^2)?\$", row[column]).groups()
+        assert int(factor) * 3 ** (2 if power else 1) == at_3, row[0]
+        scale = 1e6 if at_2048 > 1e6 else 1e3
+        assert row[column + 2] == f"{at_2048 / scale:.1f} {'M' if scale == 1e6 else 'k'}", row[0]
+
+
+def test_the_sizes_of_the_whole_network_with_either():
+    shapes = ModelSettings(inputs=81, characters=29, hidden=2048, context=9).shapes()
+    whole = sum(prod(shape) for shape in shapes.values())
+    recurrence = [name for name in shapes if name in ("W4", "Wr_f", "Wr_b")]
+    assert sum(prod(shapes[name]) for name in recurrence) == recurrent_layer(2048, *PLAIN)[0]
+    other = whole - recurrent_layer(2048, *PLAIN)[0] + recurrent_layer(2048, *LSTM)[0]
+    told = re.search(r"has (\S+) M weights; with an LSTM .* it would have (\S+) M", MAP, re.DOTALL)
+    assert told.groups() == (f"{whole / 1e6:.1f}", f"{other / 1e6:.1f}")
+
+
+def test_the_misreading_comes_first_and_is_put_right():
+    from minids.features import Features
+    from minids.recognize import JITTER
+
+    features = Features()
+    assert (features.window_ms, features.hop_ms) == (20, 10)
+    assert sorted(JITTER) == [-features.hop_ms / 2, 0, features.hop_ms / 2]
+    first = MAP.split("\n## ")[1]
+    assert "The window is 20 ms, the hop 10 ms" in first
+    assert "moved by 5 ms" in first
