@@ -102,6 +102,39 @@ def test_what_only_a_gpu_can_run_can_at_least_be_imported():
     assert done.returncode == 0, done.stderr
 
 
+KEPT = """
+import hashlib, sys
+from unittest import mock
+from numba.core import event
+from numba.cuda import dispatcher
+from minids.ops.cuda import offline
+from minids.ops.cuda.registry import registered
+
+class Listener(event.Listener):
+    def on_start(self, event): print("compiling")
+    def on_end(self, event): pass
+
+event.register("numba:compile", Listener())
+def bind(kernel): kernel._codelibrary.get_cubin((9, 0))  # as the real one, which then asks the driver
+
+kernels = dict(registered())
+with offline._pretended_gpu((9, 0)), mock.patch.object(dispatcher._Kernel, "bind", bind):
+    for name in "norm.squares", "ctc.walk", "birnn.all_frames 8 wide forward":
+        entry = kernels[name]
+        (code,) = entry.kernel.compile(entry.arguments)._codelibrary._cubin_cache.values()
+        print(name, hashlib.sha256(code.code).hexdigest())
+"""
+
+
+def test_a_compiled_kernel_is_found_by_the_next_process(monkeypatch, tmp_path):
+    """Of a file, of a factory, and cooperative; the first process says that it compiles."""
+    monkeypatch.setitem(REAL, "NUMBA_CACHE_DIR", str(tmp_path))
+    first, second = (run("-c", KEPT) for _ in range(2))
+    assert first.returncode == second.returncode == 0, first.stderr[-3000:] + second.stderr[-3000:]
+    assert first.stdout.count("compiling") == 3
+    assert second.stdout == first.stdout.replace("compiling\n", "")
+
+
 def test_small_launches_are_not_warned_of():
     """Though Numba was imported first."""
     script = "import numba, minids.ops.cuda; print(numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS)"

@@ -1,15 +1,24 @@
 """The same operations on the GPU, in float32: Numba CUDA kernels."""
 
 import os
+from pathlib import Path
 
 import numba
 
-from minids.ops import driver
+from minids import text
+from minids.compiled import forget_stale
+from minids.ops import common, driver
 
 if driver.simulated():
     from minids.ops.cuda import simulator
 
     simulator.install()
+else:
+    from minids.ops.cuda import kept
+
+    _HERE = Path(__file__).parent
+    forget_stale(_HERE, [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)])
+    kept.install()
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.affine import affine_backward, affine_forward

@@ -51,7 +51,7 @@ def _gate(dy, y, dz, db, rows, H, clip, scale):
         matmul.add_up(sums, db, parts)
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def gate(dy, y, dz, sums, rows, H, depth, clip, scale):
     """dz ← dy ⊙ g'(z), and its sums (parts, H) over `depth` rows each. Block (x, part) owns 32 units.
 

@@ -33,7 +33,11 @@ _GRAPHS = 32  # kept at most
 FRAME = Shape(units=16, utterances=32, threads=128, depth=64, down=4, across=4)
 # All frames: few units to a block if there are blocks enough, so that each multiprocessor has its share.
 # Chunks are as deep as registers allow, of which 32 a thread hold the first chunk's weights.
-ALL_FRAMES = (Shape(8, 32, 256, 256, 4, 2), Shape(16, 32, 256, 128, 4, 2), Shape(32, 32, 256, 64, 4, 4))
+ALL_FRAMES: tuple[Shape, ...] = (
+    Shape(8, 32, 256, 256, 4, 2),
+    Shape(16, 32, 256, 128, 4, 2),
+    Shape(32, 32, 256, 64, 4, 4),
+)
 if driver.simulated():
     FRAME, ALL_FRAMES = Shape(8, 4, 8, 16, 2, 2), (Shape(8, 4, 8, 16, 2, 2),)
 
@@ -155,14 +159,14 @@ def _add(a, b, out):
     launch(add, -(-a.size // _THREADS), _THREADS, a.reshape(-1), b.reshape(-1), out.reshape(-1))
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def add(a, b, out):
     i = cuda.grid(1)
     if i < out.size:
         out[i] = a[i] + b[i]
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def transpose(W, out):
     """out = Wᵀ, a block to a tile, through shared memory: read along rows, written along rows."""
     tile = cuda.shared.array((_TILE, _PITCH), float32)

@@ -21,7 +21,7 @@ def context_forward(frames, lengths, C, stride, out=None):
     return x
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def gather(frames, lengths, C, stride, x):
     """A block a frame of x, a thread a feature: neighbours read neighbours, and write neighbours."""
     B, F = frames.shape[1], frames.shape[2]

@@ -75,7 +75,7 @@ def walk(EACH, THREADS, IN_SHARED):
     SHARED = EACH * THREADS <= IN_SHARED
     HELD = ROW if SHARED else 1
 
-    @cuda.jit(launch_bounds=THREADS)
+    @cuda.jit(launch_bounds=THREADS, cache=True)
     def walk(log_probs, lengths, labels, label_lengths, losses, room, rows):
         """Block b, utterance b: log α forth (back = 0), log α + log β back (back = 1).
 
@@ -158,7 +158,7 @@ def walk(EACH, THREADS, IN_SHARED):
     return walk
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def gradient(log_probs, lengths, labels, label_lengths, losses, room, dlogits):
     """dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s).  A warp takes frame t of utterance b.
 

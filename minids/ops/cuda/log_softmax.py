@@ -21,7 +21,7 @@ def log_softmax_forward(z, out=None):
     return log_y
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def rows(z, log_y):
     """One warp a row: its threads share the K characters, and what they find out about them."""
     row, lane = cuda.grid(1) // WARP, cuda.threadIdx.x % WARP

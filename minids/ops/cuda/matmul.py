@@ -149,7 +149,7 @@ def layer_kernel(shape: Shape, wide: bool):
     _, multiply, row_of, column_of, PART = tile(shape, True, True, wide)
     ROWS, COLUMNS = PART
 
-    @cuda.jit(launch_bounds=shape.bounds)
+    @cuda.jit(launch_bounds=shape.bounds, cache=True)
     def layer_tile(x, W, y, M, N, K, b, low, high, keys, threshold, scale):
         part = cuda.local.array(PART, float32)
         bias = cuda.local.array(COLUMNS, float32)
@@ -176,7 +176,7 @@ def product_kernel(shape: Shape, a_k_last: bool, wide: bool):
     _, multiply, row_of, column_of, PART = tile(shape, a_k_last, False, wide)
     ROWS, COLUMNS = PART
 
-    @cuda.jit(launch_bounds=shape.bounds)
+    @cuda.jit(launch_bounds=shape.bounds, cache=True)
     def product_tile(A, B, C, M, N, K, depth):
         part = cuda.local.array(PART, float32)
         first = cuda.blockIdx.z * depth
@@ -207,7 +207,7 @@ def _finished(z, first, unit, low, high, threshold, scale):
     return y * (scale if _mix(uint32(first + uint32(unit))) >= threshold else _ZERO)
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def add_parts(parts, C, count):
     """C = Σ parts (count, M N); a thread to an entry."""
     i = cuda.grid(1)
@@ -218,7 +218,7 @@ def add_parts(parts, C, count):
         C[i] = total
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def finish(y, rows, H, b, low, high, keys, threshold, scale):
     """What a product of cuBLAS's still needs; a thread to a unit."""
     i = cuda.grid(1)

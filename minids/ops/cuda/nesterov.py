@@ -15,7 +15,7 @@ def nesterov(params, grads, velocity, rate, momentum, scale=1.0):
     launch(update, blocks, THREADS, params, grads, velocity, np.float32(rate * scale), np.float32(momentum))
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def update(params, grads, velocity, rate, momentum):
     """One thread an element."""
     i = cuda.grid(1)

@@ -27,7 +27,7 @@ def norm(x) -> float:
     return math.sqrt(arrays.to_host(sums).sum(dtype=np.float64))
 
 
-@cuda.jit
+@cuda.jit(cache=True)
 def squares(x, sums):
     """sums_block = Σ x_i² over i = thread, thread + all threads, … : neighbours read neighbours.
 

@@ -69,7 +69,7 @@ def kernels(shape: Shape, backward: bool, wide: bool):
 def _one_frame(shape, backward, wide):
     frame, *_, UNITS = _frame(shape, backward, wide, resident=False)
 
-    @cuda.jit(launch_bounds=(shape.threads, 1))
+    @cuda.jit(launch_bounds=(shape.threads, 1), cache=True)
     def one_frame(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
         """Step 0 … T-1 of both directions: blocks (x, direction)."""
         s = cuda.shared.array(0, float32, alignment=16)
@@ -85,7 +85,7 @@ def _one_frame(shape, backward, wide):
 def _all_frames(shape, backward, wide):
     frame, keep, HELD, UNITS = _frame(shape, backward, wide, resident=True)
 
-    @cuda.jit(launch_bounds=(shape.threads, 1))
+    @cuda.jit(launch_bounds=(shape.threads, 1), cache=True)
     def all_frames(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first, T, B, H):
         """All steps of the directions `first`, `first` + 1 …, as many as there are blocks (x, direction)."""
         s = cuda.shared.array(0, float32, alignment=16)

@@ -24,6 +24,6 @@ class Registered(NamedTuple):
 def registered() -> Iterator[tuple[str, Registered]]:
     """All kernels: ("norm.squares", Registered(...))."""
     for module in iter_modules(operations.__path__):
-        if module.name not in ("simulator", "offline"):
+        if module.name not in ("simulator", "offline", "kept"):
             kernels = getattr(import_module(f"{operations.__name__}.{module.name}"), "KERNELS", {})
             yield from ((f"{module.name}.{name}", entry) for name, entry in kernels.items())
