@@ -129,7 +129,7 @@ def test_in_a_notebook_it_stands_inline(monkeypatch):
     assert html.endswith("</script>")
     assert html.count("<svg") == 2
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace()))
-    assert not showing._in_notebook()  # IPython in a terminal
+    assert not showing.in_notebook()  # IPython in a terminal
 
 
 def test_a_page_escapes_its_title():

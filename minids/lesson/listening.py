@@ -3,12 +3,12 @@
 from base64 import b64encode
 from pathlib import Path
 
-from minids.lesson.showing import _in_notebook
+from minids.lesson.showing import in_notebook
 
 
 def listen(path: Path) -> None:
     """Offer to play a FLAC or WAV file. On a page the player carries the sound in it."""
-    if _in_notebook():
+    if in_notebook():
         from IPython.display import HTML, display
 
         sound = b64encode(path.read_bytes()).decode()

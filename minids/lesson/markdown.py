@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 def html(text: str) -> str:
-    """The HTML of a text. A link to a lesson becomes one to its page; to another file of ours, plain text.
+    """The HTML of a text. A link to a lesson becomes one to its page; others that leave the site, plain text.
 
     Raises latex2mathml's errors for a formula that it does not know.
     """
     made = _parser().render(text)
     made = re.sub(r'href="(?:[./\w-]*/)?(\d\d_\w+)\.py"', r'href="\1.html"', made)
-    made = re.sub(r'<a href="(?![#\w]*\.html|#|https?:)[^"]*">(.*?)</a>', r"\1", made, flags=re.DOTALL)
+    made = re.sub(r'<a href="(?!\w+\.html|#)[^"]*">(.*?)</a>', r"\1", made, flags=re.DOTALL)
     return made.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace(
         "</table>", "</table></div>"
     )

@@ -32,7 +32,7 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
     name = Path(sys._getframe(1).f_globals.get("__file__", "picture")).stem[:2]
     _shown[name] += 1
     html = fragment(steps, captions, title, f"{name}-{_shown[name]}")
-    if _in_notebook():
+    if in_notebook():
         from IPython.display import HTML, display
 
         display(
@@ -69,7 +69,7 @@ def _words(figure: "Figure") -> str:
     return "; ".join(" ".join(text.split()) for text in found if text) or "picture"
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether a notebook's kernel runs us; IPython in a terminal shows no HTML."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None

@@ -110,7 +110,8 @@ def _output(output: Any) -> str:
     given = output.data
     if "text/html" in given:
         html = re.sub(r"^<style>.*?</style>", "", given["text/html"], flags=re.DOTALL)
-        return re.sub(r"<script>.*?</script>$", "", html, flags=re.DOTALL)  # the page has both, once
+        html = re.sub(r"<script>.*?</script>$", "", html, flags=re.DOTALL)  # the page has both, once
+        return html if 'class="minids"' in html else f"<div>{html}</div>"
     return f'<pre class="out" tabindex="0">{escape(given["text/plain"])}</pre>'
 
 
@@ -141,9 +142,9 @@ def _nav(path: Path | None = None, around: tuple[Path | None, Path | None] = (No
     if path:
         middle += f' · <a href="{path.stem}.ipynb">Notebook</a>'
     links = [
-        f'<a rel="prev" href="{before.stem}.html">‹ {_heading(before)}</a>' if before else "",
+        f'<a rel="prev" href="{before.stem}.html">‹&nbsp;{_heading(before)}</a>' if before else "",
         middle,
-        f'<a rel="next" href="{after.stem}.html">{_heading(after)} ›</a>' if after else "",
+        f'<a rel="next" href="{after.stem}.html">{_heading(after)}&nbsp;›</a>' if after else "",
     ]
     return f'<nav aria-label="Lessons">{"".join(f"<div>{link}</div>" for link in links)}</nav>'
 

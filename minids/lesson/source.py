@@ -19,7 +19,7 @@ def title(path: Path) -> str:
     """The question of a lesson: "How many ways can a sound say “cat”?"."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("# # "):
-            return line.removeprefix("# # ").split(". ", 1)[-1]
+            return line.removeprefix("# # ").split(". ", 1)[-1].replace("*", "")
     return path.stem[3:]
 
 

@@ -28,7 +28,7 @@ _GROUND = (
 )
 _COLOURS = {
     INK: "currentColor",
-    "#000000": "currentColor",  # matplotlib's own choice for text
+    "#000000": "currentColor",  # matplotlib's own choice, where it says one
     PAPER: _GROUND,
     FAINT: "var(--faint, color-mix(in srgb, currentColor 70%, transparent))",
     **{colour: f"var(--c{colour[1:]}, {colour})" for colour in ON_DARK},
@@ -51,7 +51,8 @@ def _open(figure: "Figure", label: str) -> str:
     width, height = (72 * inches for inches in figure.get_size_inches())
     style = f"width:100%;max-width:{width / 12:.4g}rem;min-width:{0.65 * width / 12:.4g}rem;height:auto"
     view = f'viewBox="0 0 {width:.6g} {height:.6g}" style="{style}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" {view}>'
+    named = f'role="img" aria-label="{escape(label)}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {named} fill="currentColor" {view}>'
 
 
 def _body(text: str) -> str:
