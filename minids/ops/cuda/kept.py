@@ -2,7 +2,7 @@
 
 Numba does that (`cache=True`). But it knows a kernel that was made in a function by the bytes of all that
 this function gave it, and the bytes of a device function are new ones in every process: it would never find
-such a kernel again. Here device functions are known by their names, and by what they were given in their turn.
+such a kernel again. Here device functions are known by their names, and by what they were given themselves.
 That no source has changed since is the care of minids/compiled.py.
 """
 
