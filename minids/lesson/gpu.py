@@ -36,11 +36,12 @@ __all__ = [
     "KernelError",
     "barriers",
     "cuda",
+    "far_reads",
     "float32",
     "grid",
+    "in_any_order",
     "int32",
     "launches",
-    "order",
     "room",
     "run",
     "traced",
@@ -63,6 +64,23 @@ def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np
     launch(kernel, blocks, threads, *there)
     given = zip(there, arguments, strict=True)
     return [grid.arrays.to_host(a) for a, argument in given if isinstance(argument, np.ndarray)]
+
+
+def in_any_order(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
+    """What `run` leaves in the last array: with threads forward, in reverse and in random order."""
+    results = []
+    for name in ("forward", "reverse", "random"):
+        with order(name, seed=1):
+            results.append(run(kernel, blocks, threads, *arguments)[-1])
+    return results
+
+
+def far_reads(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
+    """How often the threads of this launch read from the arrays they are given: from far memory."""
+    code = getattr(kernel, "py_func", kernel).__code__
+    with traced() as accesses:
+        run(kernel, blocks, threads, *arguments)
+    return sum(a.kind == "read" and a.array in code.co_varnames[: code.co_argcount] for a in accesses)
 
 
 def room(*shape: int) -> np.ndarray:
