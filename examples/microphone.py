@@ -7,7 +7,9 @@
 A network that reads in both directions needs the end of what it hears before it can say the first word. So
 sound is cut where the speaker pauses, at the latest after ten seconds, at the quietest moment. Pieces
 overlap: a phrase is heard with some of the sound on either side, and says the words whose middle lies within.
-A word waits for the rest of its phrase, the pause, and the computation; the last line tells how long.
+A word waits for the rest of its phrase, the pause, and the computation; the last line tells how long. Of
+AN4's 130 test recordings, one behind the other, 1.5 s in the middle, 7.7 at most, 0.04 of it computing; 8.2 %
+of the words were wrong, where each recording heard by itself has 6.9 %.
 """
 
 import argparse
