@@ -86,8 +86,8 @@ print(f"{len(wave)} samples -> {windows.shape[0]} windows of {windows.shape[1]}"
 # minus, and the sum is large. If not, the products cancel. Ask with a cosine *and* a
 # sine, or you miss what starts at another moment; square both answers and add them:
 #
-# $$ x_p = \Big(\sum_{i=0}^{n-1} x_i \cos\frac{2\pi p i}{n}\Big)^2
-#        + \Big(\sum_{i=0}^{n-1} x_i \sin\frac{2\pi p i}{n}\Big)^2 = |X_p|^2 $$
+# $$ x_p = \left(\sum_{i=0}^{n-1} x_i \cos\frac{2\pi p i}{n}\right)^2
+#        + \left(\sum_{i=0}^{n-1} x_i \sin\frac{2\pi p i}{n}\right)^2 = |X_p|^2 $$
 #
 # This is the paper's $x_{t,p}$: the power of the $p$-th frequency bin in frame $t$
 # (§2). Step through: 16 samples, in which 2 swings and a few of 5 are hidden. Which
@@ -98,13 +98,13 @@ i = np.arange(16)
 hidden = np.cos(2 * np.pi * 2 * i / 16) + 0.5 * np.sin(2 * np.pi * 5 * i / 16 + 0.6)
 show(
     [sound.question(hidden, p) for p in range(9)],
-    [f"Bin {p}: the wave is asked for {p} swings." for p in range(9)],
+    [f"Bin {p}: how much of {p} swings is in the dots?" for p in range(9)],
     title="A wave of 16 samples is asked nine questions",
 )
 
 # %% [markdown]
 # Why stop at $n/2$ swings? Faster ones look, at these samples, just like slower ones.
-# So $n$ samples give $n/2 + 1$ bins, and bin $p$ stands for $p \cdot rate / n$ hertz:
+# So $n$ samples give $n/2 + 1$ bins, and bin $p$ stands for $p \cdot \mathrm{rate} / n$ hertz:
 # with our 20 ms, one bin every 50 Hz, up to 8000 Hz.
 #
 # NumPy asks all questions at once: `np.fft.rfft(x)` gives the complex numbers $X_p =
@@ -189,7 +189,7 @@ show(
 # | 0.16 | a burst, all high | **t**: the tongue lets go, air hisses |
 # | 0.20 | bars, the second one sinking | **wo**: a vowel, which rings in the mouth |
 # | 0.37 | a faint cloud, high up | **f**: teeth on lip |
-# | 0.44 | four bars; two part, then bend | **i**: the mouth moves from "a" to "ee" |
+# | 0.44 | bars part: one climbs to 2 kHz | **i**: the mouth moves from "a" to "ee" |
 # | 0.77 | all but the lowest fade | **ve**: almost only the voice is left |
 #
 # ## Why 20 milliseconds?

@@ -20,6 +20,7 @@ from minids.decode.greedy import greedy_text
 from minids.draw import sound
 from minids.draw.collapse import collapse as steps
 from minids.lesson import data, exercise, show
+from minids.lesson.collapsing import collapsing
 from minids.lesson.listening import listen
 
 network = Recognizer.load(data("digits.safetensors"))
@@ -153,8 +154,7 @@ show([steps(path, stage) for stage in range(4)], captions, title="A path collaps
 # out as "thre"? And the shortest path for "three"? (Not five frames!)
 
 # %%
-mine = "--ffi-vvv-e-"
-show([steps(mine, stage) for stage in range(4)], captions, title="My path collapses")
+collapsing("--ffi-vvv-e-")
 
 # %% [markdown]
 # Now in numbers: 0 is the blank. `[1, 1, 0, 1, 2, 2, 0]` becomes `[1, 1, 2]`. The check

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 15. Can it learn to hear *you*?
 # The network of lesson 2 reads clean recordings. Now somebody opens the window, and the
-# street is as loud as a third of the voice. Can it learn to hear in there, and will it
+# street has a third of the voice's power. Can it learn to hear in there, and will it
 # then hear in your room, too?
 #
 # *You build* the two brakes of training; then the package's trainer continues a stored
@@ -176,7 +176,7 @@ for epoch in range(EPOCHS):
 # %%
 show(pictures, captions, title="Learning to hear in noise")
 show(progress(losses, errors), title="The loss falls, and so do the errors")
-print("in noise that it never heard:", score(test))
+print(f"word errors in noise that it never heard: {score(test).rate:.1%}")
 
 # %% [markdown]
 # ## What has it really learned?

@@ -18,7 +18,7 @@ def collapse(path: str, stage: int) -> "Figure":
 
     Stage 0 is the path, 1 its runs merged, 2 without the blanks, 3 the text.
     """
-    figure, axes = canvas(8, 4)
+    figure, axes = canvas(5.4, 3.8)
     runs, first = [], 0  # (character, the first frame, the frame after the last)
     for character, run in groupby(path):
         after = first + len(list(run))

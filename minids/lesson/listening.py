@@ -15,8 +15,8 @@ def listen(path: Path) -> None:
         kind = path.suffix[1:].lower()
         display(
             HTML(
-                f'<audio controls preload="none" aria-label="{path.stem}"'
-                f' src="data:audio/{kind};base64,{sound}"></audio>'
+                f'<p><audio controls preload="none" aria-label="{path.stem}"'
+                f' src="data:audio/{kind};base64,{sound}"></audio></p>'
             )
         )
     else:
