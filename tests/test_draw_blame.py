@@ -26,7 +26,7 @@ def test_blame_is_shaded_by_sign_and_size():
     dlogits[2:4, 3], dlogits[2:4, 1], dlogits[2:4, 4] = -1, 0.25, 0.75
     log_probs = np.log(np.full((T, K), 0.2))
     log_probs[3] = np.log([0.1, 0.05, 0.05, 0.75, 0.05])
-    figure = blame(log_probs, dlogits, [3, 2, 3], "–abcd", "title")
+    figure = blame(log_probs, dlogits, [3, 2, 3], "–abcd")
     above, below = figure.axes
     assert [label.get_text() for label in below.get_yticklabels()] == ["–", "c", "b", "others"]
     np.testing.assert_allclose([line.get_ydata()[3] for line in above.lines], [0.1, 0.75, 0.05])
@@ -43,5 +43,5 @@ def test_blame_is_shaded_by_sign_and_size():
 
 def test_a_gradient_that_is_next_to_nothing_is_not_drawn():
     tiny = np.full((4, 3), (0.4 / SHADES) ** 2)
-    figure = blame(np.log(np.full((4, 3), 1 / 3)), tiny, [1, 2], "–ab", "title")
+    figure = blame(np.log(np.full((4, 3), 1 / 3)), tiny, [1, 2], "–ab")
     assert not figure.axes[1].patches

@@ -55,9 +55,7 @@ def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
     axes.text(*at, words.replace("-", "−"), color=INK, fontsize=9, ha="center", va="center_baseline")
 
 
-def blame(
-    log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], letters: str, title: str
-) -> "Figure":
+def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], letters: str) -> "Figure":
     """Above what the network says, log_probs (T, K); below what each frame is asked, dlogits (T, K).
 
     A row for the blank, for each character of the text `labels`, and one for all others together; shaded by
@@ -67,7 +65,6 @@ def blame(
     rest = [k for k in range(log_probs.shape[1]) if k not in (BLANK, *text)]
     asked = np.column_stack([dlogits[:, [BLANK, *text]], dlogits[:, rest].sum(axis=1)])  # (T, rows)
     figure, (above, below) = canvas(7.5, 5, nrows=2, sharex=True, height_ratios=[1, 1.9])
-    figure.suptitle(title, color=INK, fontsize=11)
     colours = [INK] + [LETTERS[i % len(LETTERS)] for i in range(len(text))] + [INK]
     for k, colour in zip([BLANK, *text], colours, strict=False):
         y = np.exp(log_probs[:, k])

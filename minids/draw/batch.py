@@ -1,0 +1,105 @@
+"""Batches as rectangles, recordings in noise, units that are dropped: the crowd as the network meets it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.draw import ACCENT, FAINT, INK, SIGNAL, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL = 0.44  # inches
+COLUMNS = 300  # of a waveform; each drawn from its least to its greatest sample
+
+
+def rectangles(lengths: np.ndarray, groups: Sequence[Sequence[int]]) -> "Figure":
+    """Each group of utterances is a batch, as long as its longest: what is padding is red, with its share."""
+    figure, axes = canvas(7, 4.4)
+    y, wasted, longest = 0.0, 0, int(max(lengths))
+    for group in groups:
+        own, full = lengths[list(group)], int(max(lengths[list(group)]))
+        rows = y + np.arange(len(group))
+        axes.barh(rows, own, height=0.8, color=SIGNAL)
+        axes.barh(rows, full - own, left=own, height=0.8, color=ACCENT, alpha=0.75)
+        words = f"{1 - own.sum() / (full * len(own)):.0%}"
+        axes.text(full + longest / 60, rows.mean(), words, color=ACCENT, fontsize=10, va="center")
+        y, wasted = rows[-1] + 2.2, wasted + full * len(own) - int(own.sum())
+    share = wasted / (wasted + int(lengths.sum()))
+    axes.set_title(f"{len(groups)} batches, {share:.0%} of the work is padding", color=INK, fontsize=11)
+    axes.set(xlim=(0, 1.08 * longest), ylim=(y - 1, -1), yticks=[], xlabel="frames", ylabel="utterances")
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def padded(values: np.ndarray, lengths: np.ndarray) -> "Figure":
+    """values (T0, B), a number for every frame: a row for each utterance, its padding red."""
+    T0, B = values.shape
+    figure, axes = _table(T0 * CELL + 0.9, B * CELL + 0.5)
+    for b in range(B):
+        _words(axes, 0.4, 0.05 + (b + 0.5) * CELL, f"b = {b}")
+        for t in range(T0):
+            inside = t < lengths[b]
+            _cell(
+                axes, 0.8 + t * CELL, 0.05 + b * CELL, SIGNAL if inside else ACCENT, 0.25, f"{values[t, b]:g}"
+            )
+    for t in range(T0):
+        _words(axes, 0.8 + (t + 0.5) * CELL, 0.05 + B * CELL + 0.2, f"t = {t}")
+    return figure
+
+
+def dropped(h: np.ndarray) -> "Figure":
+    """h (T, H), the outputs of a layer after dropout: what was dropped is empty."""
+    T, H = h.shape
+    figure, axes = _table(T * CELL + 0.9, H * CELL + 0.5)
+    for t, u in np.ndindex(T, H):
+        value = h[t, u]
+        words, colour = (f"{value:.2f}", SIGNAL) if value else ("", FAINT)
+        _cell(axes, 0.8 + t * CELL, 0.05 + u * CELL, colour, 0.3 if value else 0.06, words)
+    for u in range(H):
+        _words(axes, 0.4, 0.05 + (u + 0.5) * CELL, f"unit {u}")
+    for t in range(T):
+        _words(axes, 0.8 + (t + 0.5) * CELL, 0.05 + H * CELL + 0.2, f"t = {t}")
+    return figure
+
+
+def mixture(speech: np.ndarray, mixed: np.ndarray, rate: int) -> "Figure":
+    """Speech (N,), and the same in noise: what was added is red."""
+    figure, axes = canvas(7, 3.4, nrows=2, sharex=True, sharey=True)
+    for each, samples, colour in (axes[0], speech, SIGNAL), (axes[1], mixed, ACCENT):
+        _waveform(each, samples, rate, colour, 0.6 if colour == ACCENT else 1)
+    _waveform(axes[1], speech, rate, SIGNAL, 1)
+    limit = 1.6 * np.abs(speech).max()
+    axes[0].set(ylabel="speech", ylim=(-limit, limit))
+    axes[1].set(ylabel="with noise", xlabel="time (s)", xlim=(0, len(speech) / rate))
+    return figure
+
+
+def _waveform(axes: "Axes", samples: np.ndarray, rate: int, colour: str, alpha: float) -> None:
+    size = -(-len(samples) // COLUMNS)  # samples in a column
+    columns = np.pad(samples, (0, -len(samples) % size), mode="edge").reshape(-1, size)
+    time = np.arange(len(columns)) * size / rate
+    low, high = columns.min(axis=1), columns.max(axis=1)
+    axes.fill_between(time, low, high, color=colour, alpha=alpha, linewidth=0.4)
+
+
+def _table(width: float, height: float) -> "tuple[Figure, Axes]":
+    figure, axes = canvas(width, height)
+    axes.set_position((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))  # inches
+    axes.axis("off")
+    return figure, axes
+
+
+def _cell(axes: "Axes", x: float, y: float, colour: str, alpha: float, words: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    size = 0.94 * CELL
+    axes.add_patch(Rectangle((x, y), size, size, color=colour, alpha=alpha, linewidth=0))
+    _words(axes, x + size / 2, y + size / 2, words)
+
+
+def _words(axes: "Axes", x: float, y: float, words: str) -> None:
+    axes.text(x, y, words, color=INK, fontsize=9, ha="center", va="center_baseline")
