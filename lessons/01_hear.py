@@ -104,8 +104,8 @@ show(
 
 # %% [markdown]
 # Why stop at $n/2$ swings? Faster ones look, at these samples, just like slower ones.
-# So $n$ samples give $n/2 + 1$ bins, and bin $p$ stands for $p \cdot \mathrm{rate} / n$ hertz:
-# with our 20 ms, one bin every 50 Hz, up to 8000 Hz.
+# So $n$ samples give $n/2 + 1$ bins, and bin $p$ stands for $p \cdot \mathrm{rate} / n$
+# hertz: with our 20 ms, one bin every 50 Hz, up to 8000 Hz.
 #
 # NumPy asks all questions at once: `np.fft.rfft(x)` gives the complex numbers $X_p =
 # \sum_i x_i e^{-2\pi j p i/n}$, whose real part is the cosine's sum and whose imaginary

@@ -202,7 +202,7 @@ print("minids:", greedy_text(log_probs, network.alphabet))
 # often a letter stands a little before or after its sound. Nobody told the network
 # where to put them. Only the *collapsed* text has to be right, and that leaves it free.
 #
-# The other two recordings, and each word with its time in seconds:
+# All three recordings, and each word with its time in seconds:
 
 # %%
 for name in "seven", "two_five", "three_one_four":

@@ -97,7 +97,7 @@ def leak(tone: np.ndarray, faded: np.ndarray, rate: int) -> "Figure":
     frequency = np.arange(len(tone)) * rate / (2 * (len(tone) - 1))
     axes.plot(frequency, tone, color=ACCENT, label="cut out")
     axes.plot(frequency, faded, color=SIGNAL, label="faded in and out")
-    axes.legend(frameon=False, labelcolor=INK)
+    axes.legend(frameon=False, labelcolor=INK, loc="upper center")  # within a phone's width
     axes.set(xlabel="frequency (Hz)", ylabel="log power", xlim=(0, 4000))
     return figure
 
