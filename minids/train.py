@@ -26,7 +26,7 @@ from minids.errors import InputError
 from minids.estimate import available_memory, estimate, largest_batch
 from minids.model import DeepSpeech, ModelSettings
 from minids.noise import Noise
-from minids.ops.common import key
+from minids.ops.common import key, strided
 from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
 from minids.selfcheck import self_check
@@ -100,8 +100,8 @@ class Trainer:
                 self.tuned = {"decoder": tuned} if tuned else {}
         self.saved, self.model = saved, saved.model
         if self.backend == "cuda":
-            self.bring = self.model.ops.arrays.Aside()
             self_check(self.model, t.batch_size)
+            self._reserve()
             say("the GPU agrees with the CPU on the losses and gradients of a small batch")
         self.velocity = self.model.ops.arrays.from_host(saved.state["velocity"])
         self.progress = Progress(**saved.notes["progress"])
@@ -118,6 +118,28 @@ class Trainer:
         for rejected in noise.rejected[:5]:
             say(f"rejected: {rejected}")
         return noise
+
+    def _reserve(self) -> None:
+        """Let all buffers on the GPU have their full size, by a batch as large as can come.
+
+        So no step waits for memory, and too little of it is known before the first one. A batch that is
+        larger than its manifest says finds its room when it comes.
+        """
+        model, features = self.model, self.saved.features
+        T0, B = self._most_frames(), min(self.settings.train.batch_size, max(len(self.train), len(self.dev)))
+        T, letters = strided(T0, model.settings.stride), max(len(u.text) for u in self.train + self.dev)
+        frames, full = np.zeros((T0, B, features.size), np.float32), np.ones(B, np.int32)
+        labels = np.ones((B, max(1, min(letters, T))), np.int32)  # a longer text is skipped
+        model.learn(frames, full * T0, labels, full * labels.shape[1], full.astype(np.uint32))
+        model.ops.norm(model.flat_grads)
+        self.bring = model.ops.arrays.Aside()
+        for _ in range(2):  # the batch in use, and the next
+            self.bring(frames)
+
+    def _most_frames(self) -> int:
+        """Of the longest recording, played as slowly as it may be."""
+        features, longest = self.settings.features, max(u.duration for u in self.train + self.dev)
+        return features.length(int(longest * (1 + self.settings.train.speed) * features.rate))
 
     def _epoch(self) -> None:
         """Train on the batches of one epoch that are still to do."""
@@ -261,7 +283,7 @@ class Trainer:
         features, t = self.settings.features, self.settings.train
         hours = sum(u.duration for u in self.train) / 3600
         longest = max(self.train + self.dev, key=lambda u: u.duration)
-        frames, most = (features.length(int(s * features.rate)) for s in (hours * 3600, longest.duration))
+        frames, most = features.length(int(hours * 3600 * features.rate)), self._most_frames()
         needed = estimate(network, frames, most, t.batch_size, self.backend)
         say(
             f"{len(self.train)} utterances, {hours:.2f} h; "
