@@ -22,17 +22,17 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
     Arrows: what the threads read for frame `upto`; lines: barriers, red where they are passed.
     """
     T, S = alpha.shape
-    figure, axes = canvas(8, 0.7 + 0.42 * S)
+    figure, axes = canvas(8, 0.7 + 0.46 * S)
     for access in accesses:
         (_, t, s), thread = access.element, access.thread[0]
         colour = LETTERS[thread % len(LETTERS)]
         if access.kind == "write" and t <= upto:
-            axes.plot(_FRAME * t, s, "s", markersize=22, color=colour, alpha=0.55 if t == upto else 0.3)
+            axes.plot(_FRAME * t, s, "s", markersize=27, color=colour, alpha=0.55 if t == upto else 0.3)
             text = f"{alpha[t, s]:.1f}".replace("-", "−") if alpha[t, s] > -1e9 else "−∞"
             axes.text(_FRAME * t, s, text, ha="center", va="center", fontsize=9, color=INK)
         elif access.kind == "read" and t == upto - 1:
             arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-            start, end = (_FRAME * t + 0.42, s), (_FRAME * upto - 0.42, thread)
+            start, end = (_FRAME * t + 0.48, s), (_FRAME * upto - 0.48, thread)
             axes.annotate("", end, start, arrowprops=arrow)
     for t in range(T):
         passed = t < upto

@@ -1,0 +1,55 @@
+"""lesson/gpu: a kernel is run on copies, in any order, its reads counted."""
+
+import numpy as np
+import pytest
+
+from minids.ops import driver
+
+pytest.importorskip("greenlet", reason="the simulator runs on greenlets: pip install greenlet")
+if not driver.simulated():
+    pytest.skip("there is a GPU; MINIDS_SIM=1 tests the simulator", allow_module_level=True)
+
+from minids.lesson.gpu import KernelError, cuda, far_reads, float32, in_any_order, room, run
+
+
+def turn_round(x, y):
+    tile = cuda.shared.array(4, float32)
+    i = cuda.threadIdx.x
+    tile[i] = x[i]
+    cuda.syncthreads()
+    y[i] = tile[3 - i]
+
+
+def racing(x, y):
+    y[0] = x[cuda.threadIdx.x]
+
+
+@pytest.mark.parametrize("kernel", [turn_round, cuda.jit(turn_round)])
+def test_a_kernel_leaves_its_numbers_in_copies(kernel):
+    x, y = np.arange(4.0), room(4)
+    same, turned = run(kernel, 1, 4, x, y)
+    np.testing.assert_array_equal(turned, [3, 2, 1, 0])
+    np.testing.assert_array_equal(same, x)
+    assert np.isnan(y).all()
+    assert turned.dtype == np.float32
+
+
+def test_a_kernel_is_run_in_three_orders():
+    seen = []
+
+    def note(x, y):
+        seen.append(cuda.threadIdx.x)
+
+    results = in_any_order(note, 1, 3, np.zeros(1), np.ones(2))
+    assert [*map(tuple, results)] == [(1, 1)] * 3
+    assert seen[:6] == [0, 1, 2, 2, 1, 0]
+    assert sorted(seen[6:]) == [0, 1, 2]
+
+
+def test_reads_of_arguments_are_far_and_those_of_shared_memory_are_not():
+    assert far_reads(turn_round, 1, 4, np.zeros(4), room(4)) == 4
+
+
+def test_what_a_gpu_would_do_in_silence_is_raised():
+    with pytest.raises(KernelError, match=r"y\[0\]"):
+        run(racing, 1, 4, np.zeros(4), room(1))
