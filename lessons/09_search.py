@@ -29,8 +29,8 @@ show(every_path(two, "a"), ["The best path is two blanks, 0.36. Three paths read
 #
 # $$P(c \mid x) = \sum_{\pi\,:\,B(\pi) = c} \; \prod_t y_{t,\pi_t}$$
 #
-# We could try all paths, but there are $K^T$. With 29 characters, ten frames
-# already have more paths than a year has microseconds, ten million times over.
+# We could try all paths, but there are $K^T$: with 29 characters, ten frames (a tenth of a
+# second) have more paths than ten years have microseconds.
 
 # ## Keep texts, not paths
 # Go through the frames, and remember for each text so far how probable all its paths together
@@ -48,12 +48,13 @@ show(every_path(two, "a"), ["The best path is two blanks, 0.36. Three paths read
 #
 # and one more frame, with the probabilities $y$, makes of every text $\ell$
 #
-# $$\ell: \quad p_b \leftarrow y_{blank}\,(p_b + p_{nb}), \qquad p_{nb} \leftarrow y_{last}\,p_{nb}$$
+# $$\ell: \quad p_b \leftarrow y_{\text{blank}}\,(p_b + p_{nb}), \qquad
+#   p_{nb} \leftarrow y_{\text{last}}\,p_{nb}$$
 #
 # $$\ell c: \quad p_{nb} \leftarrow y_c\,(p_b + p_{nb}), \quad
 #   \text{but only } y_c\,p_b \text{ if } c \text{ repeats the last letter of } \ell$$
 #
-# Several arrows may end in the same text. Then their masses *add up*: “a” is “a” held, and
+# Where several arrows lead to the same text, what they bring *adds up*: “a” is “a” held, and
 # also “” with an a. At the start there is one text, “”, as if behind a blank: $(1, 0)$.
 #
 # By hand, for the picture above. After frame 1, “” has $(0.6, 0)$ and “a” has $(0, 0.4)$.
@@ -183,8 +184,7 @@ def search(Y, letters, width):
 
 
 # %% [markdown]
-# Two laws to remember; the checker used both:
-#
+# Two laws to remember:
 # - **An unbounded beam is CTC itself**: the mass of a text is exactly $P(c \mid x)$ of lesson 5.
 # - **A narrow beam only loses paths**, so what it says is never too much.
 #
@@ -198,7 +198,7 @@ for width in 3, 6, 100:
 
 # %% [markdown]
 # ## How wide is wide enough?
-# A hundred sounds of eight frames and three letters, random and therefore harder than speech:
+# A hundred sounds of seven frames and three letters, random and therefore harder than speech:
 # how often does a beam find the best of all texts, that of an unbounded beam?
 
 # %%

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 10. "Recognize speech" or "wreck a nice beach"?
 # Say both aloud, fast. They sound nearly the same, and a network that hears letters cannot
-# know which of them people say. A *language model* knows nothing of sound, and that.
+# know which of them people say. A *language model* knows that, and nothing of sound.
 #
 # *You build* an n-gram language model and the score that weighs it against the network.
 # *You need* lesson 9.
@@ -31,14 +31,14 @@ LINES = TEXT.split(". ")
 model = minids.NGram.train(LINES, order=3)
 HEARD = {"recognize speech": -8.4, "wreck a nice beach": -5.7}  # log P(c|x): made up
 show(
-    weighing({text: (sound, model.log_prob(text)) for text, sound in HEARD.items()}, (0, 1)),
+    weighing({c: (sound, model.log_prob(c)) for c, sound in HEARD.items()}, (0, 1)),
     ["The network prefers the beach. A model of twelve lines of text turns that round."],
 )
 
 # %% [markdown]
 # The paper adds the two (§2.2), as logarithms of probabilities, and a third term:
 #
-# $$Q(c) = \log P(c \mid x) + \alpha \log P_{lm}(c) + \beta \; words(c)$$
+# $$Q(c) = \log P(c \mid x) + \alpha \log P_{lm}(c) + \beta \; \text{words}(c)$$
 #
 # At $\alpha = 0$ (left) only the network counts. The more the language model weighs, the
 # steeper a text falls that nobody would write. Somewhere the lines cross.
@@ -47,7 +47,7 @@ show(
 # How probable is a sentence? Word by word, each after those before it. But nobody has read
 # all beginnings of all sentences, so an *n-gram* model looks back only $n - 1$ words:
 #
-# $$P_{lm}(c) = \prod_i p(w_i \mid h_i), \qquad h_i = \text{the } n-1 \text{ words before } w_i$$
+# $$P_{lm}(c) = \prod_i p(w_i \mid h_i), \quad h_i = \text{the } n-1 \text{ words before } w_i$$
 #
 # And $p(w \mid h)$ is counted: of all the times $h$ was seen, how often did $w$ follow? In our
 # lines ten words follow “a”, three of them “nice”: 3/10. And “beach”? Never: 0. One zero makes
@@ -58,8 +58,8 @@ show(
 # $$p(w \mid h) = \frac{c(hw) - D(c(hw))}{\sum_v c(hv)} + \gamma(h)\, p(w \mid h'),
 #   \qquad \gamma(h) = \frac{\sum_v D(c(hv))}{\sum_v c(hv)}$$
 #
-# $D$ is the *discount*, a little more for counts of 2 than of 1, the same for all from 3 on.
-# $\gamma$ is just what was taken, so the sum over all words stays 1.
+# $D$ is the *discount* (here 0.73 of a count of 1, 1.45 of 2, 1.53 of more), and $\gamma$ just
+# what was taken, so the sum over all words stays 1.
 
 # %%
 plain = PlainNGram(LINES, order=3)  # minids/lm/plain.py: the same model, to be read
@@ -70,8 +70,7 @@ rows = {}
 for word in *sorted(counts, key=lambda word: -counts[word]), "beach", "speech":
     count = counts.get(word, 0)
     rows[word] = count, (count - D[min(count, 3)]) / total, gamma_a * plain.probability(word)
-show(smoothing(("a",), rows), ["Blue is what the counts give, red what is lent. Nobody has nothing."])
-print("D =", np.round(D, 3), "  γ(a) =", round(gamma_a, 3))
+show(smoothing(("a",), rows), ["Blue: what the counts give. Red: what is lent."])
 
 
 # %%
@@ -83,14 +82,15 @@ def check_smoothed():
         shorter = {w: plain.probability(w, h[1:]) for w in plain.vocabulary}
         got = smoothed(plain.after[h], plain.D[len(h) + 1], shorter)
         yield f"the sum of p(w | {' '.join(h)})", sum(got.values()), 1.0
-        yield f"p(w | {' '.join(h)})", got, {w: plain.probability(w, h) for w in plain.vocabulary}
+        expected = {w: plain.probability(w, h) for w in plain.vocabulary}
+        yield f"p(w | {' '.join(h)})", got, expected
 
 
 @exercise(
     "10.1",
     check_smoothed,
     hints=[
-        "first the total of the counts, then γ, then one dictionary over the words of `shorter`",
+        "first the total of the counts, then γ, then a dictionary over `shorter`",
         "a word that is not in counts has the count 0, and D[0] is 0; use D[min(c, 3)]",
         "{w: (counts.get(w, 0) - D[min(counts.get(w, 0), 3)]) / total + gamma * p …}",
     ],
@@ -138,7 +138,7 @@ def tables(arpa):
 arpa, loaded = as_file(model)
 p, gamma = tables(arpa)
 steps = [backoff("beach", ("a", "nice"), p, gamma, upto) for upto in range(3)]
-show(steps, ["“a nice beach”: never seen.", "“nice beach”: nor that.", "“beach”: seen."], "Backing off")
+show(steps, ["Never seen.", "“nice beach”: nor that.", "“beach”: seen."], "Backing off")
 print("\n".join(line for line in arpa.splitlines() if "a nice" in line))
 print("read again:", model.log_prob("a nice car"), loaded.log_prob("a nice car"))
 
@@ -148,38 +148,38 @@ def check_backed_off():
     for h in [*plain.after, ("wreck", "nice"), ("never", "seen"), ("seen", "a")]:
         got = {w: backed_off(w, h, p, gamma) for w in plain.vocabulary}
         yield f"the sum of p(w | {' '.join(h)})", sum(got.values()), 1.0
-        yield f"p(w | {' '.join(h)})", got, {w: plain.probability(w, h) for w in plain.vocabulary}
+        expected = {w: plain.probability(w, h) for w in plain.vocabulary}
+        yield f"p(w | {' '.join(h)})", got, expected
 
 
 @exercise(
     "10.2",
     check_backed_off,
     hints=[
-        "two cases: the n-gram was seen, or it was not; the second one asks the function itself",
+        "two cases: the n-gram was seen, or not; the second asks the function itself",
         "p[(*history, word)] if it is there, else γ(history) times p after history[1:]",
         "gamma.get(history, 1.0) * backed_off(word, history[1:], p, gamma)",
     ],
     rtol=1e-5,
 )
 def backed_off(word, history, p, gamma):
-    """p(word | history), history being a tuple. A history never seen has γ = 1.  About 3 lines."""
+    """p(word | history), a tuple. A history never seen has γ = 1.  About 3 lines."""
     raise NotImplementedError
 
 
 # %% [markdown]
-# That the probabilities sum to 1 after *every* history, seen or not, is the law here; the
-# checker asked it of all of them. And now the score.
+# After *every* history, seen or not, the probabilities sum to 1. And now the score.
 
 
 # %%
 def check_Q():
     for text in "recognize speech", "wreck a nice beach", "a", "":
-        words = (*text.split(), "</s>")
-        before = ("<s>", *words)
-        lm = sum(np.log(plain.probability(w, before[: i + 1])) for i, w in enumerate(words))
+        words = ["<s>", *text.split(), "</s>"]
+        lm = sum(np.log(plain.probability(words[i], words[:i])) for i in range(1, len(words)))
         for alpha, beta in (0, 0), (1, 0), (0, 1), (0.7, -1.5):
             expected = -5.7 + alpha * lm + beta * len(text.split())
-            yield f"Q(“{text}”), α = {alpha}, β = {beta}", Q(text, -5.7, model, alpha, beta), expected
+            got = Q(text, -5.7, model, alpha, beta)
+            yield f"Q(“{text}”), α = {alpha}, β = {beta}", got, expected
 
 
 @exercise(
@@ -211,7 +211,8 @@ names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 rng = np.random.default_rng(10)
 lines = [" ".join(rng.choice(names, rng.integers(1, 6))) for _ in range(200)]
 warnings.simplefilter("ignore", DiscountWarning)  # ten words say little of rare ones
-search = minids.BeamSearch(digits.alphabet, minids.NGram.train(lines, order=2), beam_width=100)
+spoken = minids.NGram.train(lines, order=2)
+search = minids.BeamSearch(digits.alphabet, spoken, beam_width=100)
 
 for alpha, beta in (0, 0), (1, 2):
     search.weigh(alpha, beta)
@@ -237,14 +238,13 @@ for snr in 12, 10, 8, 6:
         heard = [best.text for best, *_ in search.decode_batch(sounds, n_best=1)]
         rates[i, j] = minids.wer(said, heard).rate
     maps.append(weights(ALPHAS, BETAS, rates, f"speech {snr} dB above the noise"))
-    captions.append(f"{rates[0, 1]:.0%} without the model, {rates.min():.0%} at best (framed).")
+    captions.append(f"{rates[0, 1]:.0%} without the model, {rates.min():.0%} at best.")
 show(maps, captions, "Word errors over α and β")
 
 # %% [markdown]
-# `minids tune` makes such a map for your own model, finer around the best point. The sounds
-# that chose the best cell flatter it: measure on others.
+# `minids tune` does this for a model of yours. Measure the best cell on sounds that did not
+# choose it: these flatter it.
 #
 # **What we have now** A search that knows what was heard and what is likely to be said.
 #
-# **Next question** 17 % of the words wrong, we say. How does one count wrong words, and how
-# sure is that number after 48 of them?
+# **Next question** How does one count wrong words, and how sure is that number?

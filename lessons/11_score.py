@@ -26,7 +26,7 @@ show(errors(align(said, heard)), ["An utterance of the paper, without a language
 # is one of three *errors*: a word is **substituted** (S), **deleted** (D: said, not heard) or
 # **inserted** (I: heard, not said). The *word error rate* is
 #
-# $$WER = \frac{S + D + I}{\text{words that were said}}$$
+# $$\text{WER} = \frac{S + D + I}{\text{words that were said}}$$
 #
 # Here it is $3/7 = 43\,\%$. But there are many ways to put two texts side by side! The fair
 # one has the *fewest* errors, and that number is the *edit distance*.
@@ -58,7 +58,7 @@ for edit in align(said, heard):
     i, j = path[-1]
     path.append((i + (edit.op != "I"), j + (edit.op != "D")))
 steps.append(distances(table, said, heard, 5, path))
-captions.append("The way back, read from the top: can is deleted, we is right, two are inserted, two wrong.")
+captions.append("The way back: one word deleted, one right, two inserted, two substituted.")
 show(steps, captions, "The table of distances")
 
 
@@ -101,7 +101,7 @@ def check_edit_distance():
     ],
 )
 def edit_distance(a, b):
-    """The fewest substitutions, deletions and insertions from a to b, two sequences.  About 7 lines."""
+    """The fewest errors that make b of a, two sequences.  About 7 lines."""
     raise NotImplementedError
 
 
@@ -171,18 +171,11 @@ print("CER", minids.cer(SAID, HEARD))
 def check_drawn_rates():
     wrong, words = np.array([1, 0, 3]), np.array([4, 2, 4])
     draws = np.array([[0, 1, 2], [2, 2, 2], [0, 0, 1], [1, 1, 1]])
-    yield (
-        "four draws of three utterances",
-        drawn_rates(wrong, words, draws),
-        [
-            4 / 10,
-            9 / 12,
-            2 / 10,
-            0,
-        ],
-    )
+    got = drawn_rates(wrong, words, draws)
+    yield "four draws of three utterances", got, [4 / 10, 9 / 12, 2 / 10, 0]
     rng = np.random.default_rng(3)
-    wrong, words, draws = rng.integers(5, size=6), rng.integers(1, 9, 6), rng.integers(6, size=(5, 6))
+    wrong, words = rng.integers(5, size=6), rng.integers(1, 9, size=6)
+    draws = rng.integers(6, size=(5, 6))
     slowly = [sum(wrong[u] for u in draw) / sum(words[u] for u in draw) for draw in draws]
     yield "five draws of six utterances", drawn_rates(wrong, words, draws), slowly
 

@@ -20,11 +20,12 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
     """
     figure, axes = canvas(8, 3.6)
     ends = np.array(alphas)
+    margin = 0.01 * np.ptp(ends)
     lines = list(texts.values())
     for (text, (sound, lm)), colour in zip(texts.items(), LETTERS, strict=False):
         axes.plot(ends, sound + ends * lm, color=colour, linewidth=2.2)
-        axes.text(ends[1], sound + ends[1] * lm, f" {text}", color=colour, fontsize=12, va="center")
-        axes.text(ends[0], sound, f"{sound:g} ", color=colour, fontsize=11, va="center", ha="right")
+        axes.text(ends[1] + margin, sound + ends[1] * lm, text, color=colour, fontsize=12, va="center")
+        axes.text(ends[0] - margin, sound, f"{sound:g}", color=colour, fontsize=11, va="center", ha="right")
     (a, b), (c, d) = lines[:2]
     alpha = (c - a) / (b - d)
     axes.plot(alpha, a + alpha * b, "o", color=INK)
@@ -54,7 +55,7 @@ def smoothing(history: Words, rows: Mapping[str, tuple[int, float, float]]) -> "
         axes.text(x * most, -0.85, head, color=INK, fontsize=11, weight="bold", ha=side)
     axes.text(0, -0.85, "its own", color=SIGNAL, fontsize=11, weight="bold")
     axes.text(
-        0.14 * most, -0.85, "+ what the shorter history lends", color=ACCENT, fontsize=11, weight="bold"
+        0.17 * most, -0.85, "+ what the shorter history lends", color=ACCENT, fontsize=11, weight="bold"
     )
     axes.set(ylim=(len(rows) - 0.5, -1.2), xlim=(-0.35 * most, 1.4 * most))
     axes.axis("off")

@@ -37,9 +37,8 @@ def every_path(Y: np.ndarray, letters: str) -> "Figure":
         for i, (name, p) in enumerate(texts[text].items()):
             edge, line = (ACCENT, 3) if p == greatest else (INK, 0.6)
             colour = LETTERS[row % len(LETTERS)]
-            axes.barh(
-                row, p, 0.6, left, color=colour, alpha=0.3 + 0.15 * (i % 2), edgecolor=edge, linewidth=line
-            )
+            shade = (colour, 0.3 + 0.15 * (i % 2))
+            axes.barh(row, p, 0.6, left, facecolor=shade, edgecolor=edge, linewidth=line)
             axes.text(left + p / 2, row, f"{name}\n{p:.2f}", ha="center", va="center", color=INK, fontsize=11)
             left += p
         axes.text(left + 0.01, row, f"= {left:.2f}", va="center", color=INK, fontsize=13, weight="bold")
