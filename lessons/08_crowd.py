@@ -3,8 +3,8 @@
 # One word at a time is a slow way to learn a language, and a quiet room is a bad place to learn
 # to listen. Real training takes many recordings at once, and spoils each of them on purpose.
 #
-# *You build* batches of recordings of uneven length, and speech in noise at any loudness. *You
-# need* lesson 7 (a network that learns).
+# *You build* batches of recordings of uneven length, and speech in noise at any loudness.
+# *You need* lesson 7 (a network that learns).
 
 # %%
 import numpy as np
