@@ -11,15 +11,11 @@ or takes too long, is named, and the others go on. Results are kept after every 
 """
 
 import argparse
-import contextlib
 import importlib.util
 import json
 import math
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -33,61 +29,24 @@ from benchmarks.gpu_kernels import (
     Case,
     Size,
     cases,
-    median_ms,
-    sanitized,
-    seconds,
-    stress,
+    ms,
     wrong,
 )
+from benchmarks.gpu_process import MINUTE, PYTHON, ran, row_of
+from benchmarks.gpu_proofs import sanitized, stress
+from benchmarks.gpu_table import PROVED, placed, table
 from benchmarks.machine import save
 from minids import ops
 from minids.ops import driver
 
 STEPS = [*(f"step, {gemm}" for gemm in GEMMS), "step, torch fn", "step, torch rnn"]
 CORES = {7: 64, 8: 128, 9: 128}  # float32 units of a multiprocessor, by the first digit of the capability
-MINUTE = 60.0
 TOLD = {"torch_ms": "torch_ms", "torch_failed": "failed"}  # in our row, by PyTorch's
-PYTHON = sys.executable, "-m"
-
-
-def ran(command: list[str], limit: float, stderr=subprocess.PIPE) -> tuple[int, str, str]:
-    """Exit code, output and errors of a command; after `limit` seconds it and its children are ended."""
-    child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
-    )
-    try:
-        output, errors = child.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        _end(child)
-        raise TimeoutError(f"not done after {limit:.0f} s") from None
-    except BaseException:
-        _end(child)
-        raise
-    return child.returncode, output, errors or ""
-
-
-def _end(child: subprocess.Popen) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    with contextlib.suppress(subprocess.TimeoutExpired):  # where the driver holds it, it is left behind
-        child.communicate(timeout=10)
 
 
 def apart(name: str, limit: float = 10 * MINUTE) -> dict:
     """`only(name)` from a process of its own, or how that failed."""
     return row_of([*PYTHON, "benchmarks.gpu", "--only", name], name, limit)
-
-
-def row_of(command: list[str], name: str, limit: float) -> dict:
-    """The last line that a command prints, which is JSON."""
-    try:
-        code, output, errors = ran(command, limit)
-        if code == 0:
-            return {"name": name, **json.loads(output.strip().splitlines()[-1])}
-        said = (errors.strip().splitlines() or [""])[-1]
-        return {"name": name, "failed": f"exit code {code}: {said[-300:]}"}
-    except Exception as error:
-        return {"name": name, "failed": f"{type(error).__name__}: {error}"}
 
 
 def only(name: str, size: Size) -> dict:
@@ -141,8 +100,7 @@ def bandwidth(facts: dict) -> dict:
     """Bytes a second of a copy from memory to memory, reading and writing counted."""
     arrays = ops.load("cuda").arrays
     a, b = arrays.empty((1 << 28,), np.float32), arrays.empty((1 << 28,), np.float32)
-    taken = median_ms(seconds(lambda: b.copy_to_device(a), arrays.synchronize))
-    return {"bandwidth": 2 * a.nbytes / (taken / 1e3)}
+    return {"bandwidth": 2 * a.nbytes / (ms(lambda: b.copy_to_device(a)) / 1e3)}
 
 
 def tests() -> dict:
@@ -189,7 +147,7 @@ def one(case: Case, size: Size) -> dict:
         row["error"] = wrong(case)
         if not row["error"] <= case.tolerance:
             raise ArithmeticError(f"{case.name} is wrong by {row['error']:.1e}")
-        row["ms"] = median_ms(seconds(case.ours, ops.load("cuda").arrays.synchronize))
+        row["ms"] = ms(case.ours)
         if case.way and ("loop alone" in case.name or "backward" not in case.name):
             row["us_a_direction_step"] = 1e3 * row["ms"] / (2 * size.T)
     except Exception as error:  # it does not fit on this GPU, or is wrong, or broken
@@ -234,10 +192,9 @@ def our_step(name: str, size: Size) -> dict:
     matmul.use(name.removeprefix("step, "))
     try:
         loss = float(model.learn(*batch).sum())
-        taken = seconds(lambda: step(model, velocity, once, None, 1e-9, 0.9, 1e9), grid.arrays.synchronize)
+        return {"ms": ms(lambda: step(model, velocity, once, None, 1e-9, 0.9, 1e9)), "loss": loss}
     finally:
         matmul.use("fp32")
-    return {"ms": median_ms(taken), "loss": loss}
 
 
 def step_flops(size: Size) -> float:
@@ -245,15 +202,6 @@ def step_flops(size: Size) -> float:
     shapes = size.settings().shapes().items()
     weights = sum(math.prod(s) * (2 if name == "W1" else 3) for name, s in shapes if name[0] == "W")
     return 2.0 * size.T * size.B * weights
-
-
-def placed(row: dict, facts: dict, rows: list[dict]) -> dict:
-    """A row with its floor, as far as the GPU's peaks are known; its loss beside that of our first step."""
-    peaks = {key: facts.get(peak, math.inf) for key, peak in (("bytes", "bandwidth"), ("flops", "flops"))}
-    floor = 1e3 * max(row.get(key, 0) / value for key, value in peaks.items())
-    losses = [each["loss"] for each in rows if "loss" in each]
-    apart = {"loss_apart": abs(row["loss"] / losses[0] - 1)} if losses and "loss" in row else {}
-    return row | {"floor_ms": floor or None} | apart
 
 
 def recipe(name: str) -> dict:
@@ -273,81 +221,9 @@ def recipe(name: str) -> dict:
             return {"name": name, "failed": f"{type(error).__name__}: {error}"}
 
 
-def bars(results: dict) -> list[tuple[str, bool | None]]:
-    """What was asked for, and whether it is so; None where it could not be measured."""
-    rows = {
-        row["name"]: row for row in results.get("operations", []) + results.get("steps", []) if "ms" in row
-    }
-
-    def ms(name: str) -> float:
-        return rows[name]["ms"]
-
-    asked: list[tuple[str, Callable[[], bool]]] = [
-        (
-            "tests, proofs, sanitizer and stress",
-            lambda: all(results[part]["passed"] for part in PARTS),
-        ),
-        (
-            "a layer >= 60 % of cuBLAS's product",
-            lambda: ms("product alone, cublas") >= 0.6 * ms("layer, fp32"),
-        ),
-        (
-            "recurrence <= 12 us a direction-step",
-            lambda: rows["recurrence, persistent"]["us_a_direction_step"] <= 12,
-        ),
-        (
-            "its backward loop <= 12 us a direction-step",
-            lambda: rows["recurrence backward, loop alone, persistent"]["us_a_direction_step"] <= 12,
-        ),
-        ("CTC <= 0.5 ms", lambda: ms("ctc") <= 0.5),
-        ("step <= 2 x the fp32 floor", lambda: ms("step, fp32") <= 2 * rows["step, fp32"]["floor_ms"]),
-        ("step faster than PyTorch's with our clip", lambda: ms("step, fp32") < ms("step, torch fn")),
-    ]
-    told: list[tuple[str, bool | None]] = []
-    for name, met in asked:
-        try:
-            told.append((name, met()))
-        except KeyError:
-            told.append((name, None))
-    return told
-
-
-def table(results: dict) -> str:
-    """Every operation and step, then the bars.
-
-    A recurrence's row counts all that its operation does: forward the sum of both directions, backward the
-    products over all frames too; "loop alone" is the recurrence itself. "layer, cublas" takes a second pass
-    for bias and clip; "product alone" does not.
-    """
-    head = f"{'':42}{'ms':>10}{'floor ms':>10}{'/ floor':>9}{'torch ms':>10}{'torch / ours':>13}{'error':>9}"
-    lines = [head]
-    for row in results.get("operations", []) + results.get("steps", []):
-        ours, floor, theirs = (row.get(key) for key in ("ms", "floor_ms", "torch_ms"))
-        cells = [f"{ours:10.3f}" if ours else " " * 10]
-        cells += [f"{floor:10.3f}" if floor else " " * 10]
-        cells += [f"{ours / floor:9.1f}" if ours and floor else " " * 9]
-        cells += [f"{theirs:10.3f}" if theirs else " " * 10]
-        cells += [f"{theirs / ours:13.2f}" if theirs and ours else " " * 13]
-        cells += [
-            f"{row['error']:9.0e}" if "error" in row else " " * 9,
-            "  ",
-            row.get("failed", row.get("torch_failed", "")),
-        ]
-        lines.append(f"{row['name']:42}" + "".join(cells).rstrip())
-    lines += [
-        f"{r['name']}: WER {r['wer']:.1%}, {r['minutes']:.1f} min" if "wer" in r else f"{r['name']}: {r}"
-        for r in results.get("recipes", [])
-    ]
-    words = {True: "met", False: "MISSED", None: "not measured"}
-    return "\n".join(lines + [f"{name:45} {words[met]}" for name, met in bars(results)])
-
-
-PARTS: dict[str, Callable[[], dict]] = {
-    "tests": tests,
-    "proofs": proofs,
-    "sanitizer": sanitizer,
-    "stress": lambda: {"passed": False, **apart("stress")},
-}
+PARTS: dict[str, Callable[[], dict]] = dict(
+    zip(PROVED, (tests, proofs, sanitizer, lambda: {"passed": False, **apart("stress")}), strict=True)
+)
 
 
 def guarded(part: Callable[[], dict]) -> dict:

@@ -1,7 +1,6 @@
 """Every operation on the GPU: what it computes, its floor, and PyTorch's for the same. See gpu.py."""
 
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,10 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minids import ops
-from minids.errors import InputError
-from minids.gradcheck import check_backend
 from minids.model import ModelSettings
-from minids.ops import driver
 
 REFERENCE = ops.load("reference")
 GEMMS, WAYS = ("fp32", "tf32", "cublas"), ("persistent", "graph", "launches")
@@ -29,7 +25,6 @@ NAMES = [
 ]
 # PyTorch's nearest to the recurrence does more: rows of their own, no ratio.
 RNN = "torch nn.RNN + its input products", "torch nn.RNN backward + input products"
-ROUNDED = 5e-2  # of a small network's gradients, and its weights after ten steps, where products are TF32
 
 
 @dataclass(frozen=True)
@@ -226,63 +221,6 @@ def cases(s: Size) -> list[Case]:
     ]
 
 
-def sanitized(hidden: int = 64, steps: int = 2) -> dict:
-    """A small network by every way and product that this GPU has, right each time; run under a sanitizer."""
-    from minids.ops.cuda import birnn, matmul
-
-    errors = {}
-    for gemm in ("fp32", "tf32") if driver.simulated() or driver.capability() >= (8, 0) else ("fp32",):
-        for way in WAYS:
-            matmul.use(gemm)
-            birnn.use(way)
-            try:
-                checks = list(check_backend("cuda", hidden, steps))
-            except InputError:  # a persistent grid does not fit on this GPU
-                continue
-            finally:
-                matmul.use("fp32")
-                birnn.use(None)
-            for check in checks:
-                if not check.error <= (check.tolerance if gemm == "fp32" else ROUNDED):
-                    raise ArithmeticError(f"{check.name}, {gemm}, {way}: wrong by {check.error:.1e}")
-            errors[f"{gemm}, {way}"] = max(check.error for check in checks)
-    return {"errors": errors}
-
-
-def stress(size: Size, repeats: int = 20) -> dict:
-    """The persistent recurrence again and again, there and back: the same bits each time.
-
-    Outputs are NaN before each time, so that nobody who reads too early finds the number of the time before.
-    """
-    from minids.ops.cuda import birnn
-
-    grid, rng, shape = ops.load("cuda"), np.random.default_rng(2), (size.T, size.B, size.H)
-    put = grid.arrays.from_host
-    z, nothing = put(rng.standard_normal(shape, np.float32)), put(np.full(shape, np.nan, np.float32))
-    Wr = [put(rng.standard_normal((size.H,) * 2, np.float32) * np.float32(0.5 * size.H**-0.5)) for _ in "fb"]
-    outs, lengths = [grid.arrays.empty(shape, np.float32) for _ in range(4)], put(size.draw()[1])
-    first, different = None, 0
-    birnn.use("persistent")
-    try:
-        for _ in range(repeats):
-            for out in outs:
-                out.copy_to_device(nothing)
-            birnn._through_time(False, z, *Wr, lengths, *outs[:2], *outs[:2])
-            birnn._through_time(True, z, *Wr, lengths, *outs)
-            now = [grid.arrays.to_host(out) for out in outs]
-            first = first or now
-            different += any(not np.array_equal(a, b) for a, b in zip(now, first, strict=True))
-    finally:
-        birnn.use(None)
-    finite = all(np.isfinite(array).all() for array in first or [])
-    return {
-        "passed": finite and not different,
-        "repeats": repeats,
-        "different": different,
-        "finite": bool(finite),
-    }
-
-
 def wrong(case: Case) -> float:
     """The largest distance of ours from the expected, relative to its length."""
     to_host = ops.load("cuda").arrays.to_host
@@ -295,22 +233,30 @@ def wrong(case: Case) -> float:
     return max(errors)
 
 
-def seconds(call: Callable[[], Any], wait: Callable[[], None], rounds: int = 15) -> list[float]:
-    """Of one call, in each round: as many calls in a row as take 20 ms, so that waiting does not count."""
-    call()
-    wait()
-    start = time.perf_counter()
-    call()
-    wait()
-    n = max(1, int(0.02 / (time.perf_counter() - start)))
-    taken = []
-    for _ in range(rounds):
-        start = time.perf_counter()
+def ms(call: Callable[[], Any]) -> float:
+    """Milliseconds of a call on the GPU, the median."""
+    from numba import cuda
+
+    return median_ms(seconds(call, cuda.event))
+
+
+def seconds(call: Callable[[], Any], event: Callable[[], Any], rounds: int = 15) -> list[float]:
+    """Of one call, in each round, by the GPU's own clock: between an event before as many calls in a row as
+    take 20 ms and one behind them. `event` makes one.
+    """
+    begin, end = event(), event()
+
+    def taken(n: int) -> float:
+        begin.record()
         for _ in range(n):
             call()
-        wait()
-        taken.append((time.perf_counter() - start) / n)
-    return taken
+        end.record()
+        end.synchronize()
+        return begin.elapsed_time(end) / 1e3 / n
+
+    taken(1)
+    n = max(1, int(0.02 / taken(1)))
+    return [taken(n) for _ in range(rounds)]
 
 
 def median_ms(taken: list[float]) -> float:

@@ -1,5 +1,7 @@
 """PyTorch's forms of the operations that gpu_kernels.py times, on the same GPU, as an expert writes them."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -8,6 +10,8 @@ from benchmarks.gpu_kernels import RNN, Size, median_ms, seconds
 from benchmarks.torch_forms import TorchStep, tensors
 from minids.model import DeepSpeech
 from minids.ops.common import CLIP
+
+event = partial(torch.cuda.Event, enable_timing=True)
 
 
 class Peers:
@@ -73,7 +77,7 @@ class Peers:
         """The median of a form; "layer tf32" is "layer" with TF32 allowed."""
         kind, tf32 = name.removesuffix(" fp32").removesuffix(" tf32"), name.endswith(" tf32")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-        return median_ms(seconds(self._forms[kind](), torch.cuda.synchronize))
+        return median_ms(seconds(self._forms[kind](), event))
 
 
 def step(form: str, size: Size) -> dict:
@@ -85,5 +89,4 @@ def step(form: str, size: Size) -> dict:
     frames, lengths, labels, label_lengths = tensors(*size.draw())
     given = frames, lengths, labels.cuda(), label_lengths
     loss = theirs.learn(*given)
-    taken = seconds(lambda: theirs(*given), torch.cuda.synchronize)
-    return {"ms": median_ms(taken), "loss": loss}
+    return {"ms": median_ms(seconds(lambda: theirs(*given), event)), "loss": loss}
