@@ -25,17 +25,17 @@ from minids.ops import cpu, reference
 from minids.ops.reference.ctc import forward_variables, lattice
 from minids.text import BLANK, collapse  # noqa: F401
 
-times = {name: bench(name, 128, batch=8, frames=60, steps=3).parts for name in ("reference", "cpu")}
+times = {name: bench(name, 256, batch=16, frames=60, steps=3).parts for name in ("reference", "cpu")}
 plain, fast = times.values()
 names = sorted(plain, key=plain.get, reverse=True)
 rows = {backend: [1e3 * parts[name] for name in names] for backend, parts in times.items()}
-show(bars(names, rows, "milliseconds, on your machine"), title="One training step")
+show(bars(names, rows, "milliseconds, on this machine"), title="One training step")
 
 # %% [markdown]
 # Both do the same sums. Blue is Numba and BLAS, and *not always shorter*: a product of two
 # large matrices (`affine`, `birnn`) NumPy hands to BLAS, machine code that others have honed
-# for decades, and small work may not repay the waking of several threads. But look at
-# `ctc`. There is no product in it at all, and still it takes its time. Where does that go?
+# for decades, and small work may not repay the waking of several threads. (Other programs
+# disturb: run it twice.) But look at `ctc`: no product in it, and so much time. Where does it go?
 
 # %%
 rng = np.random.default_rng(12)

@@ -103,8 +103,9 @@ def test_idle_threads_are_counted():
 
 
 def test_bars_say_their_numbers():
-    axes = bars(["ctc", "norm"], {"reference": [12.34, 0.5], "cpu": [1.0, 2500.0]}, "ms").axes[0]
+    figure = bars(["ctc", "norm"], {"reference": [12.34, 0.5], "cpu": [1.0, 2500.0]}, "ms")
+    axes = figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["12.3", "0.5", "1", "2,500"]
     assert [bar.get_width() for bar in axes.patches] == [12.34, 0.5, 1.0, 2500.0]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["reference", "cpu"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["reference", "cpu"]
     assert axes.get_xscale() == "log"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], unit: str) -> "Figure":
     """For each name a bar of every series, {"reference": [...], "cpu": [...]}, with its number in `unit`."""
     colours = (ACCENT, SIGNAL, *LETTERS)
-    figure, axes = canvas(8, 0.9 + len(names) * (0.1 + 0.24 * len(series)))
+    figure, axes = canvas(6.5, 0.9 + len(names) * (0.1 + 0.24 * len(series)))
     thick = 0.85 / len(series)
     for i, (label, numbers) in enumerate(series.items()):
         y = np.arange(len(names)) + (i - (len(series) - 1) / 2) * thick
@@ -28,5 +28,5 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], unit: str)
     axes.set(xscale="log", xlabel=unit, yticks=range(len(names)), yticklabels=names)
     axes.set(xlim=(min(every) / 2, max(every) * 4), ylim=(len(names) - 0.4, -0.6))
     if len(series) > 1:
-        axes.legend(frameon=False, fontsize=9, labelcolor=INK)
+        figure.legend(loc="outside upper center", ncols=len(series), frameon=False, labelcolor=INK)
     return figure

@@ -22,7 +22,7 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
     Arrows: what the threads read for frame `upto`; lines: barriers, red where they are passed.
     """
     T, S = alpha.shape
-    figure, axes = canvas(8, 0.7 + 0.46 * S)
+    figure, axes = canvas(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
     for access in accesses:
         (_, t, s), thread = access.element, access.thread[0]
         colour = LETTERS[thread % len(LETTERS)]
@@ -32,7 +32,7 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
             axes.text(_FRAME * t, s, text, ha="center", va="center", fontsize=9, color=INK)
         elif access.kind == "read" and t == upto - 1:
             arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-            start, end = (_FRAME * t + 0.48, s), (_FRAME * upto - 0.48, thread)
+            start, end = (_FRAME * t + 0.52, s), (_FRAME * upto - 0.52, thread)
             axes.annotate("", end, start, arrowprops=arrow)
     for t in range(T):
         passed = t < upto
