@@ -40,8 +40,8 @@ show(
 #
 # $$Q(c) = \log P(c \mid x) + \alpha \log P_{lm}(c) + \beta \; \text{words}(c)$$
 #
-# At $\alpha = 0$ (left) only the network counts. The more the language model weighs, the
-# steeper a text falls that nobody would write. Somewhere the lines cross.
+# At $\alpha = 0$ (left) only the network counts. With $\alpha$ a text falls, and steeper where
+# nobody would write it. As every word costs, few words win; $\beta$ gives each something back.
 #
 # ## Counting
 # How probable is a sentence? Word by word, each after those before it. But nobody has read
@@ -230,7 +230,7 @@ ALPHAS, BETAS = (0, 0.5, 1, 1.5, 2, 2.5, 3), (-1, 0, 1, 2, 3, 4, 5)
 SAID = {"seven": "seven", "two_five": "two five", "three_one_four": "three one four"}
 said = [text for text in SAID.values() for _ in range(8)]
 maps, captions = [], []
-for snr in 12, 10, 8, 6:
+for snr in 10, 8, 7, 6:
     sounds = [noisy(name, snr, seed) for name, seed in product(SAID, range(8))]
     rates = np.empty((len(ALPHAS), len(BETAS)))
     for i, j in product(range(len(ALPHAS)), range(len(BETAS))):
