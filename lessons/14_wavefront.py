@@ -201,16 +201,19 @@ for b, text in enumerate(texts):
 # emission before it computes this one; and β is no other walk: reversed in time and text,
 # a lattice is a lattice.
 #
+# The recurrence needs more room: at H = 2048, $W_r$ is 16 MB, and a block has 0.2. So there
+# (`minids/ops/cuda/recurrence.py`) a block owns some *units*, keeps their rows of $W_r$ in its shared
+# memory for all frames, and the barrier between two frames is one of the whole grid.
+#
 # ## What the paper does about it
 # It cannot make steps parallel either. It makes them **wide**: many utterances in a batch, so that
 # the step $W_r h_{t-1}$ becomes a product of matrices (§3.1). It makes them **fewer**: every second
 # frame, half the steps (§3.3). And it cuts time in two: one GPU has the first half of the
-# frames, one the second; while the first runs forward in time, the other runs
-# backward, and in the middle they change places (§3.2).
+# frames, another the second (§3.2), so that the recurrences can begin at both ends at once.
 #
 # ## A training step
-# `--backend cuda` is all that changes: `minids train mine.toml --backend cuda`. Here is one such
-# step of a tiny network, in the simulator, thread by thread, beside the reference's:
+# `--backend cuda` is all that changes: `minids train mine.toml --backend cuda`. Here is one
+# batch through a tiny network and back, in the simulator, beside the reference:
 
 # %%
 frames, lengths = rng.normal(size=(6, 2, 3)).astype(np.float32), np.array([6, 4], np.int32)
@@ -226,8 +229,8 @@ print(f"gradients differ by {abs(grads['cuda'] - grads['reference']).max():.0e}"
 print("kernels:", *sorted({name for name, _ in kernels}))
 
 # %% [markdown]
-# That is the whole program of a GPU in training. How fast is it? We do not know, and make up
-# nothing: as this is written, these kernels have been proved in the simulator, each barrier has
+# With `norm` and `nesterov` that is all a GPU does in training. How fast? We do not know, and
+# make up nothing: as this is written, these kernels have been proved in the simulator, each barrier has
 # been taken out to see it missed, and the compiler has built them for three kinds of GPU.
 # **They have not run on one.** If you have one: `minids check --backend cuda`, then
 # `python -m benchmarks.gpu --json gpu.json`, and you know more than we do.
