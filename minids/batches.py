@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minids.audio import load_audio, shift
+from minids.cache import FeatureCache
 from minids.corpus.manifest import Utterance
 from minids.errors import InputError
 from minids.features import Features, Statistics
@@ -73,6 +74,8 @@ class Variation:
 class Batches:
     """The utterances of a manifest as batches, each moved by `shift_ms` (see minids.audio.shift).
 
+    What does not vary is taken from the `cache`, or put there.
+
     `skipped` maps the index of each one left out to the reason.
 
     Left out are recordings that cannot be read, those far longer than their manifest says, for memory is
@@ -90,9 +93,11 @@ class Batches:
         seed: int = 0,
         variation: Variation | None = None,
         shift_ms: float = 0.0,
+        cache: FeatureCache | None = None,
     ):
         self.utterances, self.features, self.alphabet = utterances, features, alphabet
-        self.stride, self.seed, self.variation, self.shift_ms = stride, seed, variation, shift_ms
+        self.stride, self.seed, self.variation = stride, seed, variation
+        self.shift_ms, self.cache = shift_ms, cache
         self.skipped: dict[int, str] = {}
         for utterance in utterances:
             missing = alphabet.missing(normalise(utterance.text, alphabet))
@@ -148,39 +153,59 @@ class Batches:
 
     def _example(self, i: int, epoch: int | None) -> tuple[np.ndarray, np.ndarray] | None:
         """Frames and label of an utterance, or None and a word in `skipped`."""
-        utterance, rate = self.utterances[i], self.features.rate
+        utterance = self.utterances[i]
+        label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
+        rng = None
+        if epoch is not None and self.variation not in (None, Variation()):
+            rng = np.random.default_rng([self.seed, epoch, i])
         try:
-            samples, _ = load_audio(utterance.path, rate)
+            raw = self._log_powers(utterance, least_frames(label), rng)
         except InputError as error:
             self.skipped[i] = str(error)
             return None
-        seconds = len(samples) / rate
+        return self.features.normalised(raw, self._speakers.get(utterance.speaker or "")), label
+
+    def _log_powers(
+        self, utterance: Utterance, least: int = 0, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """The recording's log powers (T0, F), varied by `rng` where that leaves it the `least` frames.
+
+        Raises InputError for a recording that is of no use.
+        """
+        rate, lasting = self.features.rate, self.cache if rng is None and not self.shift_ms else None
+        if lasting and (kept := lasting.read(utterance.path)) is not None:
+            self._check(
+                utterance, len(kept) * self.features.hop / rate, strided(len(kept), self.stride), least
+            )
+            return kept
+        samples, _ = load_audio(utterance.path, rate)
+        self._check(utterance, len(samples) / rate, self._frames(samples), least)
+        if rng and self.variation:
+            varied = self.variation(samples, rate, rng)
+            if self._frames(varied) >= max(1, least):
+                samples = varied
+        raw = self.features.raw(shift(samples, rate, self.shift_ms))
+        return lasting.write(utterance.path, raw) if lasting else raw
+
+    def _check(self, utterance: Utterance, seconds: float, frames: int, least: int) -> None:
+        """Raises InputError for a recording unlike its line in the manifest, or with too long a text."""
         if seconds > 2 * utterance.duration + 1:  # a batch of such would be no batch of equal lengths
-            self.skipped[i] = (
+            raise InputError(
                 f"{utterance.path}: lasts {seconds:.1f} s, not {utterance.duration:.1f}"
                 f" ({utterance.where}); correct the duration, or leave it out"
             )
-            return None
-        label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
-        if self._frames(samples) < least_frames(label):
-            self.skipped[i] = (
-                f"{utterance.path}: {self._frames(samples)} frames cannot spell the {len(label)} characters"
-                f" of its text ({utterance.where}); mend the text or use a smaller stride"
+        if frames < least:
+            raise InputError(
+                f"{utterance.path}: {frames} frames cannot spell its text, which needs {least}"
+                f" ({utterance.where}); mend the text or use a smaller stride"
             )
-            return None
-        if epoch is not None and self.variation is not None:
-            varied = self.variation(samples, rate, np.random.default_rng([self.seed, epoch, i]))
-            if self._frames(varied) >= max(1, least_frames(label)):
-                samples = varied
-        samples = shift(samples, rate, self.shift_ms)
-        return self.features(samples, self._speakers.get(utterance.speaker or "")), label
 
     def _frames(self, samples: np.ndarray) -> int:
         return strided(self.features.length(len(samples)), self.stride) if len(samples) else 0
 
     def _raw(self, utterance: Utterance) -> np.ndarray | None:
         try:
-            return self.features.raw(load_audio(utterance.path, self.features.rate)[0])
+            return self._log_powers(utterance)
         except InputError:
             return None  # named when its batch is made
 

@@ -14,7 +14,7 @@ from minids.files import atomic_write
 from minids.settings import Settings
 from minids.weights import Saved, load_weights
 
-FREE = ("epochs", "checkpoint_minutes")  # what may change when a run goes on
+FREE = ("epochs", "checkpoint_minutes", "cache")  # what may change when a run goes on
 FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
 
 
@@ -104,7 +104,7 @@ class RunFolder:
                     continue
                 change = f"[{section}] {key} = {old!r}, {settings.source} now says {value!r}"
                 if section == "checksums":
-                    change = f"another {settings.manifest(key)}"
+                    change = f"another {settings.path(key)}"
                 raise InputError(
                     f"{self.path} was begun with {change};"
                     " change it back to go on, or choose another --run to begin anew"
@@ -118,7 +118,7 @@ class RunFolder:
 
 def identity(settings: Settings) -> dict[str, Any]:
     """What must not change under a run: its settings, and the manifests' contents."""
-    checksums = {name: zlib.crc32(_read(settings.manifest(name))) for name in ("train", "dev")}
+    checksums = {name: zlib.crc32(_read(settings.path(name))) for name in ("train", "dev")}
     return settings.as_dict() | {"checksums": checksums}
 
 

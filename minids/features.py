@@ -204,12 +204,17 @@ class Features:
     def __call__(
         self, samples: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
     ) -> np.ndarray:
-        """Samples (N,) -> frames (T0, F) float32: (log power - mean) / std.
+        """Samples (N,) -> frames (T0, F) float32: `raw`, then `normalised`."""
+        return self.normalised(self.raw(samples), statistics)
+
+    def normalised(
+        self, x: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Log powers (T0, F) -> (log power - mean) / std, in place.
 
         `statistics` are the speaker's (mean, std); without them a "speaker" is known by the utterance alone.
         "corpus" before `fit` leaves the log powers as they are.
         """
-        x = self.raw(samples)  # (T0, F)
         if self.normalise == "corpus":
             statistics = None if self.mean is None or self.std is None else (self.mean, self.std)
         elif self.normalise == "utterance" or statistics is None:

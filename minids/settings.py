@@ -34,6 +34,7 @@ class Data:
     train: str = field(default=MISSING)  # type: ignore[assignment]
     dev: str = field(default=MISSING)  # type: ignore[assignment]
     alphabet: str = ENGLISH
+    cache: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ class Settings:
     def alphabet(self) -> Alphabet:
         return Alphabet(self.data.alphabet)
 
-    def manifest(self, name: str) -> Path:
-        """The path of data.train or data.dev, from the folder of the settings file."""
+    def path(self, name: str) -> Path:
+        """The path of data.train, data.dev or data.cache, from the folder of the settings file."""
         return self._path(f"[data] {name}", getattr(self.data, name))
 
     def recordings(self, name: str) -> list[Path]:

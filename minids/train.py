@@ -19,6 +19,7 @@ import numpy as np
 
 from minids import schedule
 from minids.batches import Batch, Batches, Variation, brought
+from minids.cache import FeatureCache
 from minids.checkpoint import Progress, RunFolder, identity
 from minids.corpus.manifest import read_manifest
 from minids.decode.greedy import greedy_text
@@ -54,8 +55,8 @@ class Trainer:
 
     def __init__(self, settings: Settings, folder: Path, backend: str = "cpu"):
         self.settings, self.folder, self.backend = settings, RunFolder(folder), backend
-        self.train = read_manifest(settings.manifest("train"))
-        self.dev = read_manifest(settings.manifest("dev"))
+        self.train = read_manifest(settings.path("train"))
+        self.dev = read_manifest(settings.path("dev"))
         self.tuned: dict[str, Any] = {}
 
     def run(self) -> None:
@@ -82,9 +83,9 @@ class Trainer:
         n = s.noise
         snr_db = (n.snr_low, n.snr_high)
         variation = Variation(t.shift_ms, t.speed, t.tilt, self._noise(features.rate), n.share, snr_db)
-        self.batches = Batches(
-            self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
-        )
+        cache = FeatureCache(s.path("cache"), features) if s.data.cache else None
+        given = self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
+        self.batches = Batches(*given, cache=cache)
         if saved is None:
             if features.normalise == "corpus":
                 self.batches.fit()
@@ -107,7 +108,7 @@ class Trainer:
         self.progress = Progress(**saved.notes["progress"])
         self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
-        self.dev_batches = self.recognizer.ears[0].batches(self.dev, t.batch_size)
+        self.dev_batches = self.recognizer.ears[0].batches(self.dev, t.batch_size, cache)
 
     def _noise(self, rate: int) -> Noise | None:
         s = self.settings
@@ -241,7 +242,7 @@ class Trainer:
 
     def _nothing_usable(self, name: str, batches: Batches) -> InputError:
         first = next(iter(batches.skipped.values()), "")
-        return InputError(f"{self.settings.manifest(name)}: no utterance could be used ({first})")
+        return InputError(f"{self.settings.path(name)}: no utterance could be used ({first})")
 
     def _row(self, dev_loss: float, scored: Evaluation) -> dict[str, Any]:
         p, t = self.progress, self.settings.train

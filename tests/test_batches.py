@@ -11,11 +11,12 @@ import soundfile
 from minids import Features, batches
 from minids.audio import load_audio, save_audio
 from minids.batches import AHEAD, Batch, Batches, Variation, brought
+from minids.cache import FeatureCache
 from minids.corpus.manifest import Utterance
 from minids.errors import InputError
 from minids.noise import Noise
 from minids.text import Alphabet
-from tests.tolerances import FLOAT32_SUM
+from tests.tolerances import FLOAT16_FEATURES, FLOAT32_SUM
 
 RATE = 8000
 ALPHABET = Alphabet(" abc")
@@ -218,7 +219,9 @@ def test_a_text_must_fit_into_the_frames_after_the_stride(say, stride):
     one = Batches(spoken, features(), ALPHABET, 2, stride)
     assert sorted(of_utterance(one.in_order())) == [0, 1, 2]
     assert sorted(one.skipped) == [3, 4]
-    assert one.skipped[3].startswith(f"{spoken[3].path}: {T} frames cannot spell the {T + 1} characters")
+    assert one.skipped[3].startswith(
+        f"{spoken[3].path}: {T} frames cannot spell its text, which needs {T + 1}"
+    )
     assert "m.jsonl:4" in one.skipped[3]
 
 
@@ -406,3 +409,48 @@ def test_frames_are_brought_one_batch_ahead_and_no_further():
         got.append(batch and int(batch.frames[0]))
         assert len(asked) <= len(got) + 1
     assert got == [0, -1, None, -3, -4]
+
+
+# The cache
+
+
+def test_what_does_not_vary_is_read_once(say, tmp_path, monkeypatch):
+    spoken = [say("ab", 0.3 + 0.1 * i, speaker=f"s{i % 2}") for i in range(4)]
+    cache = FeatureCache(tmp_path / "kept", features())
+    plain = of_utterance(Batches(spoken, features(), ALPHABET).in_order())
+    one = of_utterance(Batches(spoken, features(), ALPHABET, cache=cache).in_order())
+    monkeypatch.setattr(batches, "load_audio", None)  # not called any more
+    two = of_utterance(Batches(spoken, features(), ALPHABET, cache=cache).in_order())
+    assert one.keys() == two.keys()
+    for i in one:
+        np.testing.assert_array_equal(one[i][0], two[i][0])
+        np.testing.assert_array_equal(one[i][1], two[i][1])
+        np.testing.assert_allclose(one[i][0], plain[i][0], atol=FLOAT16_FEATURES)
+
+
+def test_a_recording_that_changed_is_read_anew_and_other_features_are_kept_apart(say, tmp_path):
+    spoken = say("ab", 0.3)
+    cache = FeatureCache(tmp_path / "kept", features())
+    (one,) = Batches([spoken], features(), ALPHABET, cache=cache).in_order()
+    save_audio(spoken.path, np.sin(np.arange(3000)).astype(np.float32), RATE)
+    (two,) = Batches([spoken], features(), ALPHABET, cache=cache).in_order()
+    assert one.frames.shape != two.frames.shape
+    assert FeatureCache(tmp_path / "kept", features(bands=7)).read(spoken.path) is None
+    assert FeatureCache(tmp_path / "kept", features(normalise="corpus")).read(spoken.path) is not None
+
+
+def test_what_varies_is_not_cached_and_a_torn_file_is_made_again(say, tmp_path):
+    spoken = [say("ab", 0.3), say("a", 0.4)]
+    cache = FeatureCache(tmp_path / "kept", features())
+    varied = Batches(spoken, features(), ALPHABET, variation=VARIED, cache=cache)
+    plain = Batches(spoken, features(), ALPHABET, variation=VARIED)
+    for one, other in zip(varied.epoch(0), plain.epoch(0), strict=True):
+        assert_same(one, other)
+    assert not list((tmp_path / "kept").rglob("*.npy"))
+    list(varied.in_order())
+    kept = sorted((tmp_path / "kept").rglob("*.npy"))
+    assert len(kept) == 2
+    whole = kept[0].read_bytes()
+    kept[0].write_bytes(whole[:50])
+    list(varied.in_order())
+    assert kept[0].read_bytes() == whole

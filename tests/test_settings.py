@@ -46,7 +46,7 @@ def test_two_manifests_are_enough(settings, tmp_path):
 
 
 def test_every_key_can_be_set(settings):
-    text = DATA + 'alphabet = "가나"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
+    text = DATA + 'alphabet = "가나"\ncache = "kept"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalise = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
     text += '[noise]\nrecordings = ["a.wav", "street"]\nlike = ["real"]\nlayers = 2\nshare = 1\n'
@@ -55,7 +55,7 @@ def test_every_key_can_be_set(settings):
     text += "momentum_ramp = 0\ngradient_limit = 1e3\nshift_ms = 0\nspeed = 0\ntilt = 3\nseed = 9\n"
     text += "checkpoint_minutes = 0.5\n"
     s = settings(text)
-    assert s.data == Data("train.jsonl", "dev.jsonl", "가나")
+    assert s.data == Data("train.jsonl", "dev.jsonl", "가나", "kept")
     assert s.alphabet.symbols == ("가", "나")
     assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker")
     assert s.model == Network(33, 0, 3, 0.0)
@@ -81,12 +81,12 @@ def test_as_dict_tells_everything_and_is_json(settings):
 
 def test_manifests_lie_beside_the_settings_or_where_the_environment_says(settings, tmp_path, monkeypatch):
     s = settings('[data]\ntrain = "sub/train.jsonl"\ndev = "$SPEECH_HERE/dev.jsonl"\n')
-    assert s.manifest("train") == tmp_path / "sub" / "train.jsonl"
+    assert s.path("train") == tmp_path / "sub" / "train.jsonl"
     monkeypatch.setenv("SPEECH_HERE", "/else/where")
-    assert str(s.manifest("dev")) == "/else/where/dev.jsonl"
+    assert str(s.path("dev")) == "/else/where/dev.jsonl"
     monkeypatch.delenv("SPEECH_HERE")
     with pytest.raises(InputError, match=r"mine.toml: \[data\] dev = '\$SPEECH_HERE/.*environment variable"):
-        s.manifest("dev")
+        s.path("dev")
 
 
 @pytest.mark.parametrize(
