@@ -2,6 +2,7 @@
 
 import json
 import runpy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -202,10 +203,24 @@ def test_a_check_runs_with_what_it_needs_and_nothing_else(place):
         "def check_it():\n    yield 'it', it(), math.sqrt(helper())\n"
         "@exercise('7.1', check_it, ['hint'], **LOOSE)\ndef it():\n    raise NotImplementedError\n"
     )
-    check, tolerances = source.checks(path)["it"]
-    assert tolerances == {"rtol": 0.1}
-    check.__globals__["it"] = lambda: 5
-    assert list(check()) == [("it", 5, 2**0.5)]
+    trial = source.trials(path)["it"]
+    assert trial.tolerances == {"rtol": 0.1}
+    with pytest.raises(NotImplementedError):
+        trial.stub()
+    trial.check.__globals__["it"] = lambda: 5
+    assert list(trial.check()) == [("it", 5, 2**0.5)]
+
+
+def test_what_follows_an_exercise_relies_on_our_answer(place):
+    path = place / "07_more.py"
+    path.write_text(
+        LESSON.replace("BODY", "raise NotImplementedError") + "six = double(3)\n"
+        "def check_it():\n    yield 'it', it(), six\n"
+        "@exercise('7.2', check_it)\ndef it():\n    raise NotImplementedError\n"
+    )
+    trial = source.trials(path, SimpleNamespace(double=lambda x: 2 * x))["it"]
+    trial.check.__globals__["it"] = lambda: 5
+    assert list(trial.check()) == [("it", 5, 6)]
 
 
 def command(capsys, *arguments):

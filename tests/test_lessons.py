@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,7 +61,9 @@ def test_a_lesson_has_one_to_three_exercises_with_their_size_and_hints(path):
     for each in exercises:
         assert len(each.hints) >= 2, each.number
         stub = text[text.index(f"\ndef {each.name}(") :].split("\n# %%")[0]
-        assert re.search(r"(?i)(\d|one|two) lines?\b", stub), f"{each.number} does not say how long it will be"
+        assert re.search(r"(?i)(\d|one|two) lines?\b", stub), (
+            f"{each.number} does not say how long it will be"
+        )
 
 
 @each_lesson
@@ -72,12 +76,13 @@ def test_answers_belong_to_exercises(path):
 @each_exercise
 def test_ours_is_right_and_every_usual_mistake_is_found(path, exercise):
     answers = folder.answers(int(path.name[:2]))
-    check, tolerances = source.checks(path)[exercise.name]
+    trial = source.trials(path, answers)[exercise.name]
     with np.errstate(all="ignore"):
-        assert examine(exercise.name, getattr(answers, exercise.name), check, **tolerances).state == "right"
+        ours = examine(exercise.name, getattr(answers, exercise.name), trial.check, **trial.tolerances)
+        assert ours.state == "right", ours.words
         wrong = answers.WRONG[exercise.name]
         for mistake in wrong:
-            verdict = examine(exercise.name, mistake, check, **tolerances)
+            verdict = examine(exercise.name, mistake, trial.check, **trial.tolerances)
             assert verdict.state == "wrong", f"{mistake.__name__}: {verdict.words}"
             assert mistake.__doc__, f"{mistake.__name__} does not say its mistake"
     assert len({mistake.__name__ for mistake in wrong}) >= 3
@@ -86,9 +91,24 @@ def test_ours_is_right_and_every_usual_mistake_is_found(path, exercise):
 
 @each_exercise
 def test_what_ships_is_not_written_yet(path, exercise):
-    check, tolerances = source.checks(path)[exercise.name]
-    stub = check.__globals__[exercise.name]
-    assert examine(exercise.name, stub, check, **tolerances).state == "open"
+    trial = source.trials(path, folder.answers(int(path.name[:2])))[exercise.name]
+    assert examine(exercise.name, trial.stub, trial.check, **trial.tolerances).state == "open"
+
+
+def test_the_lessons_travel_in_the_wheel(tmp_path):
+    build = ["hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(
+        [sys.executable, "-m", *build], cwd=folder.home().parent, check=True, capture_output=True, timeout=120
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    files = {Path(name) for name in zipfile.ZipFile(wheel).namelist()}
+    shipped = {path for path in files if path.parts[:2] == ("minids", "lessons")}
+    assert shipped == {
+        Path("minids/lessons") / path.relative_to(folder.home())
+        for pattern in ("*.py", "*.md", "answers/*.py", "data/*")
+        for path in folder.home().glob(pattern)
+    }
+    assert {Path("minids/lesson/page.css"), Path("minids/lesson/steps.js"), Path("minids/model.py")} <= files
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
 
 from minids.errors import InputError
-from minids.lesson import folder, markdown, site
+from minids.lesson import folder, markdown, site, thumbnails
+from minids.lesson.svg import ON_DARK
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
 from selenium import webdriver
@@ -137,6 +139,17 @@ def test_a_notebook_is_valid_and_the_same_every_time(tiny):
     assert "pip install" in notebook.cells[0].source
     assert not any(cell.get("outputs") for cell in notebook.cells)
     assert len({cell.id for cell in notebook.cells}) == 4
+
+
+def test_a_thumbnail_brings_its_own_colours(tiny, tmp_path):
+    (made,) = [path for path in thumbnails.draw(tiny, tmp_path / "to") if path.name == "01.svg"]
+    text = made.read_text()
+    root = ElementTree.fromstring(text)
+    assert root.get("viewBox") == "0 0 432 144"
+    assert "step 3 of it" in text  # the last
+    used = set(re.findall(r"var\((--\w+)", text))
+    assert used <= set(re.findall(r"(--\w+):", text)) | {f"--c{colour[1:]}" for colour in ON_DARK}
+    assert "prefers-color-scheme: dark" in text
 
 
 def test_a_lesson_that_fails_is_named(tmp_path, monkeypatch):

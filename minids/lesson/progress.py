@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from minids.errors import InputError
 from minids.files import atomic_write
@@ -20,9 +21,9 @@ def record(number: str, state: str, function: Callable, hints: Sequence[str]) ->
     """
     folder = Path(function.__globals__.get("__file__", "notebook")).resolve().parent  # type: ignore[attr-defined]
     try:
-        attempt = inspect.getsource(function)
-    except OSError:
-        attempt = ""
+        attempt = crc32(inspect.getsource(function).encode())
+    except OSError:  # typed into a terminal
+        attempt = 0
     known = load(folder)
     entry = known.get(number, {"hints": 0})
     if state == "wrong" and attempt != entry.get("attempt"):
@@ -42,7 +43,7 @@ def next_hint(folder: Path, number: str, hints: Sequence[str]) -> tuple[int, str
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
-    """By exercise: its state, "open", "wrong" or "right", the hints given, the last attempt."""
+    """By exercise: its state, "open", "wrong" or "right", the hints given, a checksum of the last attempt."""
     try:
         known = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or spoilt: begin anew

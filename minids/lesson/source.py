@@ -2,7 +2,7 @@
 
 import ast
 import symtable
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,13 @@ class Exercise:
     number: str
     name: str
     hints: list[str]
+
+
+@dataclass(frozen=True)
+class Trial:
+    stub: Callable
+    check: Callable
+    tolerances: dict[str, float]
 
 
 def title(path: Path) -> str:
@@ -34,18 +41,28 @@ def exercises(path: Path) -> list[Exercise]:
     ]
 
 
-def checks(path: Path) -> dict[str, tuple[Callable, dict[str, float]]]:
-    """By exercise: its check, ready to run, and its tolerances; run is only what the checks need."""
+def trials(path: Path, ours: Any = None) -> dict[str, Trial]:
+    """By exercise: its stub and its check, ready to run. Of the lesson is run only what the checks need.
+
+    `ours`: an object with our answers, on which what follows an exercise may rely, as in the lesson.
+    """
+    found: dict[str, Trial] = {}
+
+    def collect(number: str, check: Callable, hints: Sequence[str] = (), **tolerances: float) -> Callable:
+        def decorate(function: Callable) -> Callable:
+            found[function.__name__] = Trial(function, check, tolerances)
+            return getattr(ours, function.__name__, function)
+
+        return decorate
+
     tree = _parse(path)
-    found = _decorated(tree)
-    for function, _ in found:
-        function.decorator_list = []
-    names = {name for function, call in found for name in (function.name, *_used(_table(call)))}
-    module = ast.Module(_needed(tree, names), [])
-    space: dict[str, Any] = {"__file__": str(path), "__name__": path.stem}
-    exec(compile(module, str(path), "exec"), space)
-    space["exercise"] = lambda number, check, hints=(), **tolerances: (check, tolerances)
-    return {function.name: eval(ast.unparse(call), space) for function, call in found}
+    names = set()
+    for function, call in _decorated(tree):
+        call.func = ast.Name("collect", ast.Load())
+        names.add(function.name)
+    module = ast.fix_missing_locations(ast.Module(_needed(tree, names), []))
+    exec(compile(module, str(path), "exec"), {"__name__": path.stem, "collect": collect})
+    return found
 
 
 def _parse(path: Path) -> ast.Module:
