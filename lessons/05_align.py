@@ -140,8 +140,9 @@ HI = [1, 2]
 y = np.array([[1, 7, 2], [6, 3, 1], [2, 2, 6], [5, 1, 4]]) / 10  # (T, K), – h i
 alpha = by_enumeration(y, HI)  # (T, S), 120 paths
 worth = y[:, lattice(HI)]  # (T, S): of every node its character's probability
+total = "p(hi)\n= 0.478"
 show(
-    [draw_lattice(alpha, lattice(HI), "–hi", t, factors=worth, total="p(hi)\n= 0.478") for t in range(4)],
+    [draw_lattice(alpha, lattice(HI), "–hi", t, False, worth, total) for t in range(4)],
     captions=[f"Frame {t + 1}: what arrives, times the frame's odds" for t in range(4)],
     title="The lattice fills, column by column",
 )
@@ -203,8 +204,8 @@ def forward_variables(log_y, states):
 #
 # $$ L = -\log p(\ell \mid x) = -\log\,[\alpha_T(S) + \alpha_T(S-1)] $$
 #
-# A text that the frames cannot spell has p = 0 and loss inf. That needs fewer frames than you
-# may think: not T ≥ U, but T ≥ U + the number of doubled letters.
+# A text that the frames cannot spell has p = 0 and loss inf: if T < U, of course, but a doubled
+# letter needs one frame more, for the blank between.
 
 # %%
 for text, label, T in ("hi", HI, 4), ("hh", [1, 1], 2), ("hh", [1, 1], 3):
@@ -235,7 +236,7 @@ for text in "two five", "two nine", "to five", "five two", "two":
     label = recogniser.alphabet.encode(text)
     (loss,), _ = ctc_loss(log_y[:, None], [T], [label], [len(label)])
     ways = math.comb(T + len(label), T - len(label))
-    print(f"{text:9} loss {loss:7.2f}  p = {np.exp(-loss):.0e} of {ways:.0e} alignments")
+    print(f"{text:9} loss {loss:6.2f}  p = {math.exp(-loss):7.1e}, {ways:.0e} alignments")
 
 # %% [markdown]
 # **What we have now**: the probability of a text, summed over more alignments than anyone could

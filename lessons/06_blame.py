@@ -38,10 +38,10 @@ show(
 # Lesson 5's α counts how a path can get to a node. What it can do from there on to the end is
 # the same story told backwards, the **backward variables**:
 #
-# $$ \beta_t(s) = \sum_{s'} y_{t+1}(\ell'_{s'})\, \beta_{t+1}(s')
-#    \quad \text{over the states}\ s' = s,\ s+1,\ s+2\ \text{[if the skip is allowed]} $$
+# $$ \beta_t(s) = \sum_{r} y_{t+1}(\ell'_r)\, \beta_{t+1}(r), \qquad r = s,\ s+1,\ (s+2) $$
 #
-# In the last frame β is 1 in the last two states, where a path may end, and 0 elsewhere.
+# where s + 2 counts if it may be skipped to. In the last frame β is 1 in the last two states,
+# where a path may end, and 0 elsewhere.
 #
 # (Graves lets β contain $y_t$, as α does, and divides by it later. We leave it out: then
 # α · β counts every frame once. Mixing the two conventions is the classic mistake.)
@@ -53,7 +53,7 @@ print("states of 'hi':", states, "  may be skipped to:", skips(states).astype(in
 
 # %%
 def rest_by_enumeration(y, label):
-    """The honest way: all K^n paths for the n frames left, behind one path to the state. (T, S)"""
+    """The honest way: all paths of the frames left, behind one path to the state. (T, S)"""
     T, K = y.shape
     states = lattice(label)
     table = np.zeros((T, len(states)))
@@ -81,7 +81,7 @@ def check_backward_variables():
     "6.1",
     check_backward_variables,
     hints=[
-        "Walk t from T - 2 down to 0; beta[T-1, -2:] = 0 (it is a logarithm), all else -np.inf.",
+        "beta[T-1, -2:] = 0 (a logarithm), all else -np.inf; then t from T - 2 down to 0.",
         "Once per frame: onward = log_y[t + 1, states] + beta[t + 1]. Then stay, go on, skip.",
         "The skip: beta[t, :-2] = np.logaddexp(beta[t, :-2], np.where(skips(states)[2:],"
         " onward[2:], -np.inf)).",
@@ -106,9 +106,9 @@ show(
 # once, so each column adds up to the same number, p(hi). (The exercise's last check.)
 
 # %%
-for t in range(4):
-    print(f"frame {t + 1}:  Σ α β =", " + ".join(f"{p:.3f}" for p in alpha[t] * beta[t]), end=" ")
-    print(f"= {np.sum(alpha[t] * beta[t]):.3f}")
+for t, through in enumerate(alpha * beta):
+    terms = " + ".join(f"{p:.3f}" for p in through)
+    print(f"frame {t + 1}:  Σ α β = {terms} = {through.sum():.3f}")
 
 # %% [markdown]
 # Divide by that number, and a column is a distribution: given that "hi" was said, where is the
@@ -201,14 +201,16 @@ for b, name in enumerate(names):
     labels[b, : len(name)] = alphabet.encode(name)
 
 # %%
-label, letters = labels[0, : label_lengths[0]], "–" + "".join(alphabet.symbols).replace(" ", "␣")
+label = labels[0, : label_lengths[0]]
+letters = "–" + "".join(alphabet.symbols).replace(" ", "␣")
 model = DeepSpeech(ModelSettings(frames.shape[2], len(alphabet), 64, 5, dropout=0.0), seed=2)
 velocity, steps, captions = np.zeros_like(model.flat_params), [], []
 for i in range(151):
     if i in (0, 5, 8, 10, 12, 20, 40, 60, 80, 90, 100, 150):
         log_y, _ = model.forward(frames, lengths)  # (T, B, K)
         losses, dlogits = ctc_loss(log_y, lengths, labels, label_lengths)
-        T, text = lengths[0], alphabet.decode(collapse(log_y[: lengths[0], 0].argmax(axis=1)))
+        T = lengths[0]
+        text = alphabet.decode(collapse(log_y[:T, 0].argmax(axis=1)))
         captions.append(f"After {i} steps: loss {losses[0]:.1f}, it reads '{text}'")
         steps.append(blame(log_y[:T, 0], dlogits[:T, 0], label, letters))
     model.learn(frames, lengths, labels, label_lengths)
@@ -233,7 +235,8 @@ show(steps, captions=captions, title="The gradient sharpens from a staircase to 
 
 # %% [markdown]
 # **What we have now**: for every frame and character, how much more or less it should be said.
-# That is all of CTC: `minids.ctc_loss` in ninety lines, and in them nothing you have not built.
+# That is all of CTC: [a hundred lines](../minids/ops/reference/ctc.py), and in them nothing that
+# you have not built.
 #
 # **Next question**: this gradient enters the network at its top. Can a whole network learn a
 # word from it? (Lesson 7.)

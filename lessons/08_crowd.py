@@ -81,7 +81,7 @@ def check_pad():
     ],
 )
 def pad(utterances):
-    """B arrays (T0, F) -> frames (longest T0, B, F), 0 behind each, and lengths (B,).  5 lines."""
+    """B arrays (T0, F) -> frames (longest T0, B, F) and lengths (B,).  About 5 lines."""
     raise NotImplementedError
 
 
@@ -127,7 +127,7 @@ def measured(speech, mixed):
 def check_mix():
     rng = np.random.default_rng(82)
     speech = 0.1 * rng.normal(size=4000) + 0.05
-    for snr_db, N, offset in (10, 4000, 0.0), (0, 4000, 0.0), (-5, 1500, 0.0), (20, 9000, 3.0):
+    for snr_db, N, offset in (10, 4000, 0), (0, 4000, 0), (-5, 1500, 0), (20, 9000, 3):
         noise = rng.normal(size=N) + offset
         mixed = mix(speech, noise, snr_db)
         what = f"{N} samples of noise over 4000 at {snr_db} dB"
@@ -198,11 +198,10 @@ for i in range(31):
     noisy = (mix(sound, some_noise(rng), rng.uniform(0, 25)) for sound in sounds * 4)
     frames, lengths = pad([recogniser.features(x) for x in noisy])
     batch = Batch(list(range(12)), frames.astype(np.float32), lengths, labels, label_lengths)
-    losses, _ = step(recogniser.model, velocity, batch, key(8, i, np.arange(12)), 0.001, 0.9, 15)
-    print(f"{losses.mean():.2f}", end=" " if i < 30 else "\n")  # the mean loss
+    step(recogniser.model, velocity, batch, key(8, i, np.arange(12)), 0.001, 0.9, 15)
 for snr in ratios:
     after = [heard(b, snr)[1] for b in range(3)]
-    print(f"{snr:2} dB  before: {', '.join(before[snr]):40} after: {', '.join(after)}")
+    print(f"{snr:2} dB  before: {', '.join(before[snr]):30} after: {', '.join(after)}")
 
 # %% [markdown]
 # A demonstration, no training: it may know the three recordings by heart, but the noise of the
@@ -238,7 +237,7 @@ show([dropped(spoilt(epoch)) for epoch in (0, 1)], captions=["Epoch 0", "Epoch 1
 # %%
 noisy, _ = heard(1, 5)
 ears = [recogniser.log_probs(shift(noisy, rate, ms)) for ms in (-5, 0, 5)]
-for name, log_y in zip(("-5 ms", "as it is", "+5 ms", "average"), [*ears, average(ears)], strict=True):
+for name, log_y in zip(["-5", "0", "+5", "average"], [*ears, average(ears)], strict=True):
     (loss,), _ = ctc_loss(log_y[:, None], [len(log_y)], labels[1:2], label_lengths[1:2])
     print(f"{name:8}  loss {loss:.2f}")
 

@@ -18,7 +18,7 @@ def test_rectangles_are_as_long_as_their_longest():
     assert [bar.get_width() for bar in coloured(axes.patches, SIGNAL)] == [10, 40, 20, 30]
     assert [bar.get_width() for bar in coloured(axes.patches, ACCENT)] == [30, 0, 10, 0]
     assert [text.get_text() for text in axes.texts] == ["38%", "17%"]
-    assert axes.get_title() == "2 batches, 29% of the work is padding"  # 40 of 140
+    assert axes.get_title() == "batches: 2   padding: 29% of the work"  # 40 of 140
     (together,) = rectangles(lengths, [range(4)]).axes
     assert [text.get_text() for text in together.texts] == ["38%"]
     assert together.get_xlim() == axes.get_xlim()  # steps of one stepper

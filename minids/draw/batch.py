@@ -28,7 +28,7 @@ def rectangles(lengths: np.ndarray, groups: Sequence[Sequence[int]]) -> "Figure"
         axes.text(full + longest / 60, rows.mean(), words, color=ACCENT, fontsize=10, va="center")
         y, wasted = rows[-1] + 2.2, wasted + full * len(own) - int(own.sum())
     share = wasted / (wasted + int(lengths.sum()))
-    axes.set_title(f"{len(groups)} batches, {share:.0%} of the work is padding", color=INK, fontsize=11)
+    axes.set_title(f"batches: {len(groups)}   padding: {share:.0%} of the work", color=INK, fontsize=11)
     axes.set(xlim=(0, 1.08 * longest), ylim=(y - 1, -1), yticks=[], xlabel="frames", ylabel="utterances")
     axes.spines["left"].set_visible(False)
     return figure
