@@ -1,8 +1,14 @@
 """lesson/gpu: a kernel is run on copies, in any order, its reads counted."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from minids.lesson import folder, source
+from minids.lesson.checking import examine
 from minids.ops import driver
 
 pytest.importorskip("greenlet", reason="the simulator runs on greenlets: pip install greenlet")
@@ -53,3 +59,31 @@ def test_reads_of_arguments_are_far_and_those_of_shared_memory_are_not():
 def test_what_a_gpu_would_do_in_silence_is_raised():
     with pytest.raises(KernelError, match=r"y\[0\]"):
         run(racing, 1, 4, np.zeros(4), room(1))
+
+
+@pytest.mark.parametrize(
+    ("lesson", "exercise", "mistake", "told"),
+    [
+        (13, "bias", "no_guard", "OutOfBounds"),
+        (13, "column_sum", "no_barrier", "Uninitialised"),
+        (13, "column_sum", "all_add_to_one", "Race"),
+        (13, "tiled", "leaves_early", "DivergentBarrier"),
+        (13, "tiled", "without_tiles", "far reads"),
+        (14, "walk", "no_barrier", "Race"),
+        (14, "walk", "barrier_for_those_who_work", "DivergentBarrier"),
+    ],
+)
+def test_a_mistake_is_called_by_its_name(lesson, exercise, mistake, told):
+    (path,) = (path for path in folder.lessons() if path.name.startswith(f"{lesson}_"))
+    answers = folder.answers(lesson)
+    trial = source.trials(path, answers)[exercise]
+    verdict = examine(exercise, getattr(answers, mistake), trial.check, **trial.tolerances)
+    assert verdict.words.startswith(f"[✗] {told}")
+
+
+def test_a_python_that_computes_on_a_gpu_is_told_to_begin_anew():
+    native = "import sys, types; sys.modules['minids.ops.cuda'] = types.ModuleType('native')"
+    environment = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"}
+    command = [sys.executable, "-c", f"{native}; import minids.lesson.gpu"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert "InputError: this Python already computes on a GPU" in done.stderr

@@ -7,6 +7,7 @@ Importing this sets MINIDS_SIM=1. Kernels that are right here run unchanged on a
 """
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,10 @@ import numpy as np
 
 from minids import ops
 from minids.errors import InputError
+from minids.ops import driver
 
+if "minids.ops.cuda" in sys.modules and not driver.simulated():
+    raise InputError("this Python already computes on a GPU; these lessons need one started anew")
 os.environ["MINIDS_SIM"] = "1"  # before the kernels are imported: they find the simulator in Numba's place
 grid = ops.load("cuda")  # InputError with the remedy where greenlet is missing
 
@@ -22,7 +26,6 @@ from numba import cuda, float32, int32  # noqa: E402
 
 from minids.ops.cuda.launch import launch  # noqa: E402
 from minids.ops.cuda.simulator import (  # noqa: E402
-    Cuda,
     Kernel,
     KernelError,
     barriers,
@@ -47,9 +50,6 @@ __all__ = [
     "traced",
     "without",
 ]
-
-if not isinstance(cuda, Cuda):
-    raise InputError("this Python already computes on a GPU; these lessons need one started anew")
 
 
 def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
