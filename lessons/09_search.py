@@ -31,7 +31,7 @@ show(every_path(two, "a"), ["The best path is two blanks, 0.36. Three paths read
 #
 # We could try all paths, but there are $K^T$: with 29 characters, ten frames (a tenth of a
 # second) have more paths than ten years have microseconds.
-
+#
 # ## Keep texts, not paths
 # Go through the frames, and remember for each text so far how probable all its paths together
 # are. Many paths, one number. Well, nearly: what can the next frame do to the text “a”?

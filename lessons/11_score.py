@@ -220,11 +220,11 @@ show(rates(one, greedy.rate, np.quantile(one, (0.025, 0.975))), ["Greedy, a thou
 print(f"the lexicon is better in {np.mean(other < one):.0%} of the draws")
 
 # %% [markdown]
-# 42 % against 56 %! And yet, were the sounds others, greedy might win: in about one draw of
-# ten. Two rules: give the interval, and compare two systems on the *same* draws.
+# So much better! And yet, with other sounds greedy might win, as it does in some of the draws.
+# Two rules: give the interval, and compare two systems on the *same* draws.
 #
-# Even this is too sure of itself. All 24 sounds come of three recordings, and no drawing from them
-# tells how it is with other voices.
+# Even this is too sure of itself. All 24 sounds come of three recordings, and no drawing from
+# them tells how it is with other voices.
 #
 # **What we have now** The whole way from a sound to a text, and a number that says how good it
 # is, with its uncertainty.

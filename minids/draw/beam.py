@@ -66,7 +66,7 @@ def beam(columns: Sequence[Beam], width: int, upto: int) -> "Figure":
         for row, text in enumerate(order[:rows]):
             stays = row < width
             for parent in {text, text[:-1]} & set(places):
-                x, y = [t - 1 + BAR, t - 0.06], [places[parent] + 0.05, row + 0.05]
+                x, y = [t - 1 + BAR + 0.1, t - 0.06], [places[parent] + 0.05, row + 0.05]
                 axes.plot(x, y, color=INK if stays else FAINT, linewidth=1 if stays else 0.6, zorder=0)
             _text(axes, t, row, text, column[text], stays, best=row == 0 and t == upto)
         places = {text: float(row) for row, text in enumerate(order[: min(width, rows)])}
