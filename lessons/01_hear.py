@@ -107,11 +107,11 @@ show(
 # So $n$ samples give $n/2 + 1$ bins, and bin $p$ stands for $p \cdot \mathrm{rate} / n$
 # hertz: with our 20 ms, one bin every 50 Hz, up to 8000 Hz.
 #
-# NumPy asks all questions at once: `np.fft.rfft(x)` gives the complex numbers $X_p =
-# \sum_i x_i e^{-2\pi j p i/n}$, whose real part is the cosine's sum and whose imaginary
-# part the (negative) sine's. You need the squares. The check knows three truths: the
-# sums above, pure tones that must peak in their bin, and Parseval's theorem, that no
-# power gets lost.
+# NumPy asks all questions at once: `np.fft.rfft(x)` gives the complex numbers
+# $X_p = \sum_i x_i e^{-2\pi j p i/n}$, whose real part is the cosine's sum and whose
+# imaginary part the (negative) sine's. You need the squares. The check knows three
+# truths: the sums above, pure tones that must peak in their bin, and Parseval's
+# theorem, that no power gets lost.
 
 
 # %%
@@ -150,9 +150,9 @@ def power_spectrum(x):
 # ## Cut softly
 # A window has edges, and the edges are not in the sound. 440 Hz swing 8.8 times in 20
 # ms, and the cut at 8.8 looks to the transform like a jolt, which has a bit of every
-# frequency (red). So we fade every window in and out before we ask, with Hann's $w_i
-# \sim \sin^2(\pi i/n)$ (blue). The peak grows a little wider; the false frequencies are
-# gone.
+# frequency (red). So we fade every window in and out before we ask, with Hann's
+# $w_i \sim \sin^2(\pi i/n)$ (blue). The peak grows a little wider; the false
+# frequencies are gone.
 
 # %%
 tone = np.sin(2 * np.pi * 440 * np.arange(size) / rate)[None]
