@@ -47,21 +47,16 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, ro
     threads = WARP * -(-S // (WARP * each))
     text = lengths, labels, label_lengths
     kernel = walk(each, THREADS, IN_SHARED)
-    launch(kernel, B, threads, log_probs, *text, losses, room, _rows(B, each))
+    rows = _rows(B * (_EDGE + each * THREADS) if each * THREADS > IN_SHARED else 1)
+    launch(kernel, B, threads, log_probs, *text, losses, room, rows)
     launch(gradient, -(-T * B // WARPS), WARP * WARPS, log_probs, *text, losses, room, dlogits)
     return losses, dlogits
 
 
-def _rows(B, each):
-    """Two rows for each block in global memory, where shared memory is too small: from 2560 letters on."""
-    if each * THREADS > IN_SHARED:
-        return arrays.empty((2, B * (_EDGE + each * THREADS)), np.float32)
-    return _no_rows()
-
-
 @cache
-def _no_rows():
-    return arrays.empty((1, 1), np.float32)
+def _rows(size):
+    """Two rows of all blocks in global memory, where shared memory is too small: from 2560 letters on."""
+    return arrays.empty((2, size), np.float32)
 
 
 @cache
