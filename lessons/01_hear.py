@@ -228,8 +228,8 @@ print(f"{x.shape[0]} frames of {x.shape[1]} numbers, {x.min():.1f} … {x.max():
 # %% [markdown]
 # **What we have now** A second of sound was 16 000 numbers that meant nothing to us.
 # Now it is 100 columns, and we can see a hissing t and a singing vowel in them. Try
-# your own voice: `wave, rate = load_audio("me.wav", 16000)` in the first cell, and run
-# it all again.
+# your own voice, a second or more: `wave, rate = load_audio("me.wav", 16000)` in the
+# first cell, and run it all again.
 #
 # **Next question** A hundred columns a second come in. What should go out? A text is
 # not as long as its sound, and nobody tells us which column belongs to which letter.
