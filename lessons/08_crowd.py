@@ -201,7 +201,7 @@ for i in range(31):
     step(recogniser.model, velocity, batch, key(8, i, np.arange(12)), 0.001, 0.9, 15)
 for snr in ratios:
     after = [heard(b, snr)[1] for b in range(3)]
-    print(f"{snr:2} dB  before: {', '.join(before[snr]):30} after: {', '.join(after)}")
+    print(f"{snr:2} dB  before: {', '.join(before[snr]):31} after: {', '.join(after)}")
 
 # %% [markdown]
 # A demonstration, no training: it may know the three recordings by heart, but the noise of the

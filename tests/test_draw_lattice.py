@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from minids.draw import ACCENT
 from minids.draw.alignments import alignments, walk
-from minids.draw.lattice import centre, edges, lattice
+from minids.draw.lattice import centre, edges, lattice, number
 from minids.ops.reference.ctc import lattice as states_of
 from minids.text import collapse
 
@@ -71,3 +71,11 @@ def test_alignments_merge():
     assert sum(bool(n) for row in standing(one, 5, 7) for n in row) == 5
     assert (one.get_size_inches() == figure.get_size_inches()).all()  # steps of one stepper
     assert one.axes[0].get_xlim() == figure.axes[0].get_xlim()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(28, "28"), (0.7, "0.7"), (0.09372, "0.094"), (0.00723, "0.0072"), (4.4e-5, "4e-5"), (1.0, "1")],
+)
+def test_a_number_fits_into_its_node(value, words):
+    assert number(value) == words

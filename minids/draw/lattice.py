@@ -118,8 +118,9 @@ def colour_of(k: int) -> str:
 
 
 def number(value: float) -> str:
-    """At most six characters: counts as they are, probabilities with three digits."""
+    """At most six characters: counts as they are, probabilities to three decimals or two digits."""
     if value == int(value) and value < 1e6:
         return f"{value:.0f}"
-    words = f"{value:.3g}" if value >= 1e-3 else f"{value:.0e}"
-    return words.replace("e-0", "e-")
+    if value >= 0.01:
+        return f"{value:.3f}".rstrip("0")
+    return (f"{value:.2g}" if value >= 1e-3 else f"{value:.0e}").replace("e-0", "e-")
