@@ -40,11 +40,11 @@ show(
 # The fourth has no such border. It adds to what it sees *what it said a frame ago*, and a
 # twin of it adds *what it will say a frame later* (§2):
 #
-# $$\begin{aligned}
+# $$\begin{split}
 # z_t &= W_4 h^{(3)}_t + b_4 \\
-# h^f_t &= g(z_t + W_r^f \, h^f_{t-1}), & t &= 1 \ldots T \\
-# h^b_t &= g(z_t + W_r^b \, h^b_{t+1}), & t &= T \ldots 1 \\
-# h_t &= h^f_t + h^b_t \end{aligned}$$
+# h^f_t &= g(z_t + W_r^f \, h^f_{t-1}), \quad t = 1 \ldots T \\
+# h^b_t &= g(z_t + W_r^b \, h^b_{t+1}), \quad t = T \ldots 1 \\
+# h_t &= h^f_t + h^b_t \end{split}$$
 #
 # with the same clip $g$ and nothing before the first frame or after the last. Both
 # directions share $z$, and they are *summed*. Many who rebuilt the network get these two
@@ -55,13 +55,14 @@ show(
 def check_recur():
     steady = np.ones((6, 1, 1))  # (T, B, H)
     series = (2 - 0.5 ** np.arange(6)).reshape(6, 1, 1)
-    yield "z = 1, W_r = 0.5: 1 + ½ + ¼ + …", recur(steady, np.full((1, 1), 0.5)), series
+    yield "z = 1, W_r = 0.5: 1 + ½ + …", recur(steady, np.full((1, 1), 0.5)), series
     doubled = np.array([1.0, 3, 7, 15, 20, 20]).reshape(6, 1, 1)
     yield "z = 1, W_r = 2, up to 20", recur(steady, np.full((1, 1), 2.0)), doubled
     blinking = np.array([1.0, 0, 1, 0, 1, 0]).reshape(6, 1, 1)
     yield "z = 1, W_r = −1", recur(steady, np.full((1, 1), -1.0)), blinking
-    pulse, hears = np.array([[[0.0, 3]], [[0, 0]], [[0, 0]]]), np.array([[0.0, 1], [0, 0]])
-    passed = np.array([[[0.0, 3]], [[3, 0]], [[0, 0]]])
+    pulse, passed = np.zeros((2, 3, 1, 2))
+    pulse[0, 0, 1] = passed[0, 0, 1] = passed[1, 0, 0] = 3
+    hears = np.array([[0.0, 1], [0, 0]])
     yield "unit 1 hears unit 2, not the other way round", recur(pulse, hears), passed
     many = np.random.default_rng(4).normal(0, 15, (5, 3, 4))
     yield "W_r = 0: a plain layer", recur(many, np.zeros((4, 4))), np.clip(many, 0, 20)
@@ -77,7 +78,7 @@ def check_recur():
     ],
 )
 def recur(z, Wr):
-    """h_t = g(z_t + Wr h_{t-1}); z (T, B, H), Wr (H, H) -> h (T, B, H).  About 5 lines."""
+    """h_t = g(z_t + Wr h_{t-1}); z and h (T, B, H), Wr (H, H).  About 5 lines."""
     raise NotImplementedError
 
 
@@ -91,14 +92,21 @@ def check_birnn():
     z = np.array([-3.0, 4, 1, 2]).reshape(4, 1, 1)
     half, whole = np.full((1, 1), 0.5), np.ones((1, 1))
     yield "the picture's numbers", birnn(z, half, half).ravel(), np.array([0, 9, 5, 5.5])
-    yield "W_r^f = 0.5, W_r^b = 1", birnn(z, half, whole).ravel(), np.array([4, 11, 6, 5.5])
+    yield "two weights", birnn(z, half, whole).ravel(), np.array([4, 11, 6, 5.5])
     rng = np.random.default_rng(5)
-    z, A, B = rng.normal(0, 15, (6, 2, 3)), rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
+    z, (A, B) = rng.normal(0, 15, (6, 2, 3)), rng.normal(size=(2, 3, 3))
     yield "reversing time swaps f and b", birnn(z[::-1], B, A)[::-1], birnn(z, A, B)
     yield "W_r = 0: twice a plain layer", birnn(z, 0 * A, 0 * B), 2 * np.clip(z, 0, 20)
 
 
-@exercise("4.2", check_birnn, ["recur(z[::-1], Wr_b) has the last frame first: turn it round again."])
+@exercise(
+    "4.2",
+    check_birnn,
+    [
+        "recur runs forward. Give it time reversed.",
+        "recur(z[::-1], Wr_b) has the last frame first: turn it again.",
+    ],
+)
 def birnn(z, Wr_f, Wr_b):
     """h = hf + hb, (T, B, H), with your recur.  About 1 line."""
     raise NotImplementedError
@@ -141,16 +149,20 @@ show(
 
 # %%
 def check_recur_backward():
-    dh, h = np.array([0.0, 0, 0, 1]).reshape(4, 1, 1), np.array([0, 4, 3, 3.5]).reshape(4, 1, 1)
-    truth = np.array([0, 0.25, 0.5, 1]).reshape(4, 1, 1), np.array([[0.25 * 0 + 0.5 * 4 + 1 * 3]])
+    picture = np.array([[0.0, 0, 0, 1], [0, 4, 3, 3.5], [0, 0.25, 0.5, 1]])
+    dh, h, dz = picture.reshape(3, 4, 1, 1)
+    truth = dz, np.array([[0.25 * 0 + 0.5 * 4 + 1 * 3]])
     yield "the picture's numbers", recur_backward(dh, h, np.full((1, 1), 0.5)), truth
     rng, (T, B, H) = np.random.default_rng(6), (5, 2, 3)
-    z, Wr, dh = rng.normal(0, 12, (T, B, H)), rng.normal(size=(H, H)), rng.normal(size=(T, B, H))
+    (z, dh), Wr = rng.normal(0, 5, (2, T, B, H)), rng.normal(size=(H, H))
 
     def states():
         return reference.birnn_forward(z, Wr, Wr, np.full(B, T))[1]
 
-    truth = [gradcheck.numerical_gradient(lambda: (states() * dh).sum(), value) for value in (z, Wr)]
+    def loss():
+        return (states() * dh).sum()
+
+    truth = [gradcheck.numerical_gradient(loss, value) for value in (z, Wr)]
     yield "central differences: dz, dWr", recur_backward(dh, states(), Wr), truth
 
 
@@ -158,8 +170,8 @@ def check_recur_backward():
     "4.3",
     check_recur_backward,
     [
-        "Like recur, but from the last frame to the first, and the state is delta (B, H).",
-        "delta = (dh[t] + delta @ Wr) * gate, where the gate is (0 < h[t]) & (h[t] < 20).",
+        "Like recur, but from the last frame on, and the state is delta (B, H).",
+        "delta = (dh[t] + delta @ Wr) * gate; the gate is (0 < h[t]) & (h[t] < 20).",
         "dWr: dz[1:] beside h[:-1], each as rows (T-1)·B by H; the product of lesson 3.",
     ],
     rtol=1e-7,
@@ -178,20 +190,20 @@ def recur_backward(dh, h, Wr):
 
 # %%
 rng = np.random.default_rng(7)
-z, Wr_f, Wr_b = rng.normal(size=(6, 2, 3)), rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
+z, (Wr_f, Wr_b) = rng.normal(size=(6, 2, 3)), rng.normal(size=(2, 3, 3))
 alone = birnn(z[:4, 1:], Wr_f, Wr_b)
 z[4:, 1] = np.nan
 together, _, _ = reference.birnn_forward(z, Wr_f, Wr_b, lengths=np.array([6, 4]))
-print("the short one, alone and in the batch, differs by", abs(together[:4, 1:] - alone).max())
+print("the short one, alone and in the batch:", abs(together[:4, 1:] - alone).max(), "apart")
 for check in gradcheck.check_birnn():
-    print(f"{check.name:12} error {check.error:.0e}   {'right' if check.passed else 'WRONG'}")
+    print(f"{check.name:12} error {check.error:.0e} {'right' if check.passed else 'WRONG'}")
 
 # %% [markdown]
 # ## How far does it reach?
 # With each frame of distance the gradient is multiplied by $W_r^T$ once more, and gated. A
-# number below 1, again and again, makes nothing; above 1, everything. 64 units with random
-# weights of several sizes, and the recogniser of lesson 2 as it hears the end of "two
-# five":
+# number below 1, again and again, makes nothing; above 1, everything. Here are 64 units with
+# random weights of deviation $1/\sqrt{64}$ times 0.5, 1.4 and 3, and the recogniser of
+# lesson 2 as it hears "five":
 
 
 # %%
@@ -217,17 +229,18 @@ for n in 1, 2, 3:
 sizes["trained"] = felt(reference.affine_forward(h, p["W4"], p["b4"]), p["Wr_f"], 70)[:41]
 show(
     reach(sizes),
-    captions=["Small weights forget, large ones explode. Trained ones: a tenth is left after ten frames."],
+    captions=["Small weights forget, large ones explode; trained, a tenth is left after ten frames."],
 )
 
 # %% [markdown]
-# At × 0.5, where training starts, frames 10 steps away do not matter: such a gradient
-# *vanishes*. At × 3 it *explodes*, and learning jumps about (lesson 7 has a remedy). The
-# clip helps: the states themselves cannot explode, and a unit at 20 closes its gate. The
-# paper stays with this plain recurrence on purpose: an LSTM, which fights the vanishing
-# with gates of its own, computes and stores several times as much per step.
+# At × 0.5, where training starts, frames 10 steps away do not matter: the gradient
+# *vanishes*. At × 3 it *explodes*, and learning jumps about (lesson 7 has a remedy). Between
+# them, at $\sqrt 2$, it keeps its size: half the gates are shut, which takes half its square.
+# The clip keeps the states themselves from exploding. The paper stays with this plain
+# recurrence on purpose: an LSTM, which fights the vanishing with gates of its own, computes
+# and stores several times as much per step.
 #
-# **What we have now**: all layers of the network, and their gradients, through space and time.
+# **What we have now**: all layers of the network, and their gradients, also through time.
 #
 # **Next question**: it speaks a hundred times a second, and "two five" has eight characters.
 # Which frame should say which?

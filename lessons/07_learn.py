@@ -8,6 +8,7 @@
 
 # %%
 import math
+from functools import partial
 
 import numpy as np
 
@@ -19,20 +20,21 @@ from minids.model import DeepSpeech, ModelSettings
 from minids.ops import reference
 from minids.text import Alphabet
 
-TEXT, alphabet = "two five", Alphabet()  # a … z, space, apostrophe, and the blank: K = 29
+TEXT, alphabet = "two five", Alphabet()  # a … z, space, apostrophe, blank: K = 29
 samples, _ = minids.load_audio(data("two_five.flac"))
 frames = minids.Features(normalise="utterance")(samples)  # (T0, F)
-batch = frames[:, None], np.array([len(frames)]), alphabet.encode(TEXT)[None], np.array([len(TEXT)])
+recording = frames[:, None], np.array([len(frames)])  # (T0, B, F), its length: a batch of 1
+batch = *recording, alphabet.encode(TEXT)[None], np.array([len(TEXT)])
 network = ModelSettings(inputs=81, characters=29, hidden=64, context=5, stride=2)
 
 
 def train(update, steps=200):
-    """A fresh network learns the one recording: its losses, and what it said at some steps."""
-    model = DeepSpeech(network, seed=0)
+    """A fresh network learns the recording: its losses, and what it said at some steps."""
+    model = DeepSpeech(network, seed=0, backend="reference", dtype="float64")
     velocity, curve, said = np.zeros_like(model.flat_params), [], {}
     for step in range(steps + 1):
         if step in (0, 3, 10, 20, 30, 35, 40, 45, 50, 55, 60, 200):
-            said[step] = model.forward(*batch[:2])[0][:, 0]  # log ŷ, (T, K)
+            said[step] = model.forward(*recording)[0][:, 0]  # log ŷ, (T, K)
         curve.append(float(model.learn(*batch)[0]))  # forward, CTC, backward
         update(model.flat_params, model.flat_grads, velocity)
     return curve, said
@@ -46,8 +48,8 @@ def ours(params, grads, velocity):
 curve, said = train(ours)
 read = {step: greedy_text(log_probs, alphabet) for step, log_probs in said.items()}
 show(
-    [letters(said[step], alphabet, TEXT, f"step {step}: “{read[step]}”") for step in said],
-    captions=[f"After {step} steps, loss {curve[step]:.3g}, it reads “{read[step]}”." for step in said],
+    [letters(y, alphabet, TEXT, f"step {step}: “{read[step]}”") for step, y in said.items()],
+    captions=[f"{step} steps, loss {curve[step]:.3g}: it reads “{read[step]}”." for step in said],
     title="Letters appear",
 )
 
@@ -62,17 +64,18 @@ show(
 # Nothing in it is new. Read `minids/model.py`: `_forward` is this from top to bottom,
 # `_backward` the same lines from the bottom up (§2).
 #
-# $$\begin{aligned}
+# $$\begin{split}
 # x_t &= [\,frame_{t-C} \ldots frame_{t+C}\,] \\
 # h^{(l)} &= g(W_l h^{(l-1)} + b_l), \quad l = 1, 2, 3 \\
 # h^{(4)} &= h^f + h^b \quad \text{(lesson 4)} \\
 # h^{(5)} &= g(W_5 h^{(4)} + b_5) \\
-# \hat y &= softmax(W_6 h^{(5)} + b_6) \end{aligned}$$
+# \hat y &= softmax(W_6 h^{(5)} + b_6) \end{split}$$
 
 # %%
 shapes = network.shapes()
-print(*(f"{name} {shape}" for name, shape in shapes.items()), sep="  ")
-print(sum(math.prod(shape) for shape in shapes.values()), "numbers to learn")
+for name, shape in shapes.items():
+    print(f"{name:5} {math.prod(shape):6}  {shape}")
+print(f"total {sum(math.prod(shape) for shape in shapes.values()):6} numbers to learn")
 
 # %% [markdown]
 # ## What should the first loss be?
@@ -107,7 +110,7 @@ print(f"chance {chance:.1f}, the network before its first step {curve[0]:.1f}")
 
 # %%
 def bowl(slope, rate, momentum, steps=12):
-    """θ_n of Nesterov's method in ½ slope θ², begun at θ = 1 with v = 0: (steps + 1,)."""
+    """θ_n of Nesterov's method in ½ slope θ², from θ = 1 and v = 0: (steps + 1,)."""
     q = 1 - rate * slope
     r = np.roots([1, -q * (1 + momentum), q * momentum]).astype(complex)
     share = np.linalg.solve([[1, 1], r], [1, q])  # θ_0 = 1, θ_1 = q
@@ -118,7 +121,8 @@ def check_step():
     for slope, rate, momentum in (1.0, 0.1, 0.9), (25.0, 0.05, 0.99), (2.0, 0.2, 0.0):
         theta, v, path = np.ones(1), np.zeros(1), [1.0]
         for _ in range(12):
-            theta, v = nesterov_step(theta, v, lambda point, s=slope: s * point, rate, momentum)
+            gradient = partial(np.multiply, slope)  # of ½ slope θ²
+            theta, v = nesterov_step(theta, v, gradient, rate, momentum)
             path.append(float(theta[0]))
         what = f"12 steps in a bowl, λ = {slope}, ε = {rate}, μ = {momentum}"
         yield what, np.array(path), bowl(slope, rate, momentum)
@@ -155,18 +159,17 @@ for name, (step, momentum) in ways.items():
         theta, v = step(path[-1], v, lambda point: curvature * point, 0.05, momentum)
         path.append(theta)
     paths[name] = np.array(path)
-show(valley(curvature, paths), captions=["One valley, three ways down. Who looks ahead brakes in time."])
+show(valley(curvature, paths), captions=["Three ways down. Who looks ahead brakes in time."])
 
 # %% [markdown]
 # ## The same, with one copy less
 # There is a snag: the network computes gradients where its weights *are*, and we want one
-# elsewhere. So let the weights be the place ahead, $p = \theta + \mu v$. Put
-# that into the formula, and $\theta$ disappears:
+# ahead. So let the weights be the place ahead, $p = \theta + \mu v$. Put in, $\theta$ is gone:
 #
 # $$v \leftarrow \mu v - \varepsilon \, \nabla L(p), \qquad
 #   p \leftarrow p + \mu v - \varepsilon \, \nabla L(p)$$
 #
-# It is the package's form: millions of numbers, changed in place.
+# So does the package, in place, for the weights may be millions.
 
 
 # %%
@@ -178,14 +181,15 @@ def check_nesterov():
             ahead.append(float(params[0]))
         theta = bowl(slope, rate, momentum)
         truth = theta + momentum * np.diff(theta, prepend=1)  # v_n = θ_n - θ_{n-1}
-        yield f"θ + μv in a bowl, λ = {slope}, ε = {rate}, μ = {momentum}", np.array(ahead), truth
+        what = f"θ + μv in a bowl, λ = {slope}, ε = {rate}, μ = {momentum}"
+        yield what, np.array(ahead), truth
 
 
 @exercise(
     "7.2",
     check_nesterov,
     [
-        "In place: velocity *= …, velocity -= …, params += …; `params = …` would make another array.",
+        "In place: velocity *= …, velocity -= …, params += …; not `params = …`.",
         "First the velocity; the second formula uses the new one.",
         "params += momentum * velocity - rate * grads",
     ],
@@ -204,13 +208,13 @@ def nesterov(params, grads, velocity, rate, momentum):
 
 # %%
 def check_limited():
-    long, short = np.array([3.0, -4, 12]), np.array([0.3, -0.4, 1.2])  # of length 13 and 1.3
+    long, short = np.array([3.0, -4, 12]), np.array([0.3, -0.4, 1.2])  # 13 and 1.3
     yield "length 13, limit 2.6", limited(long, 2.6), np.array([0.6, -0.8, 2.4])
     yield "length 1.3, limit 2.6: as it is", limited(short, 2.6), short
     yield "length 0", limited(np.zeros(3), 2.6), np.zeros(3)
 
 
-@exercise("7.3", check_limited, ["minids.ops.reference.norm gives a length.", "min(1, limit / length)"])
+@exercise("7.3", check_limited, ["reference.norm gives a length.", "min(1, limit / length)"])
 def limited(gradient, limit):
     """The gradient, shortened to `limit` where it is longer.  About 3 lines."""
     raise NotImplementedError
@@ -230,12 +234,12 @@ ways = {
 runs = {name: train(way) for name, way in ways.items()}
 show(
     losses({name: curve for name, (curve, _) in runs.items()}, chance),
-    captions=["With momentum and limit the loss falls to nothing; without either it does not."],
+    captions=["With momentum and limit the loss falls to 0; without either it does not."],
 )
 for name, (curve, said) in runs.items():
     text = greedy_text(said[200], alphabet)
     cer = minids.cer([TEXT], [text]).rate
-    print(f"{name:12} loss {curve[-1]:8.4f}  “{text}”  {cer:.0%} of the letters wrong")
+    print(f"{name:12} loss {curve[-1]:9.4f}  “{text}”: {cer:.0%} of the letters wrong")
 
 # %% [markdown]
 # If a network cannot learn one recording by heart, it has a bug. This is the first thing to
