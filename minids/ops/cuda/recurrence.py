@@ -181,13 +181,13 @@ def _frame(shape, backward, wide, resident):
             state[i, 0], state[i, 1], state[i, 2], state[i, 3] = values
 
     @cuda.jit(device=True)
-    def multiply(state, w0, w1, w2, w3, j, part):
+    def multiply(state, w, j, part):
         """part[j, i] += Σ_k W[u + j, k] state[b + i DOWN, k] over the four k of a quad."""
         for i in range(ROWS):
-            part[j, i] += state[i, 0] * w0
-            part[j, i] += state[i, 1] * w1
-            part[j, i] += state[i, 2] * w2
-            part[j, i] += state[i, 3] * w3
+            part[j, i] += state[i, 0] * w[0]
+            part[j, i] += state[i, 1] * w[1]
+            part[j, i] += state[i, 2] * w[2]
+            part[j, i] += state[i, 3] * w[3]
 
     @cuda.jit(device=True)
     def multiply_held(s, states, held, part):
@@ -197,7 +197,7 @@ def _frame(shape, backward, wide, resident):
             look(s, states, q, state)
             for j in range(COLUMNS):
                 e = q * COLUMNS + j
-                multiply(state, held[e, 0], held[e, 1], held[e, 2], held[e, 3], j, part)
+                multiply(state, (held[e, 0], held[e, 1], held[e, 2], held[e, 3]), j, part)
 
     @cuda.jit(device=True)
     def multiply_shared(s, states, weights, pitch, part):
@@ -208,8 +208,7 @@ def _frame(shape, backward, wide, resident):
         for q in range(GROUP_QUADS):
             look(s, states, q, state)
             for j in range(COLUMNS):
-                w0, w1, w2, w3 = load4(s, weights + j * pitch + q * 4)
-                multiply(state, w0, w1, w2, w3, j, part)
+                multiply(state, load4(s, weights + j * pitch + q * 4), j, part)
 
     @cuda.jit(device=True)
     def spread(s, part):
