@@ -4,8 +4,8 @@
 # knows more than its own number. What can each do, so that together they make a layer?
 #
 # *You build* three kernels: a bias, a column's sum, a product in tiles. *You need* lesson 3.
-# No GPU: here the kernels run in `minids.ops.cuda.simulator`, a CUDA you can step through, as
-# plain Python. It needs one small package, and no CUDA: `pip install greenlet`.
+# No GPU: kernels run as plain Python here, in `minids.ops.cuda.simulator`, a CUDA you can step
+# through. It needs one small package, and no CUDA: `pip install greenlet`.
 
 # %%
 import numpy as np
@@ -13,8 +13,30 @@ import numpy as np
 from minids.draw.threads import caption, exchange, memory, moments, reads
 from minids.lesson import exercise, show
 from minids.lesson.gpu import KernelError, cuda, far_reads, float32, grid, in_any_order, room, run, traced  # noqa: F401
+from minids.ops.cuda.birnn import add
 from minids.ops.cuda.context import gather
 
+a, b = np.arange(6.0), np.array([0.5, 0, -1, 7, 2, 10])
+with traced() as accesses:
+    *_, out = run(add, 2, 4, a, b, room(6))  # 2 blocks of 4 threads each, for 6 numbers
+show(
+    [exchange(accesses, {"a": a, "b": b, "out": out}, 4, 2, upto=n) for n in range(3)],
+    captions=[caption(moment) for moment in moments(accesses)],
+    title="Eight threads add six numbers",
+)
+
+# %% [markdown]
+# Nobody drew these arrows: they are recorded from a kernel of the package while it ran. It
+# adds two arrays without a loop: the loop is the crowd. Threads come in **blocks**, all of one
+# size, and a thread finds its element by
+#
+# $$i = \text{block} \cdot \text{threads in a block} + \text{thread}$$
+#
+# Six is no multiple of four, so two threads find nothing to do. A kernel that clips,
+# $y = \min\{\max\{0, z\}, 20\}$, shows how they know: the `if` is their **guard**. A GPU does
+# not miss it: it writes over what lies behind the array, and says nothing. The simulator does:
+
+# %%
 ZERO, CLIP = np.float32(0), np.float32(20)
 
 
@@ -25,35 +47,14 @@ def clip(z, y):
         y[i] = min(max(z[i], ZERO), CLIP)
 
 
-z = np.array([-3, 5, 0.5, 21, 20, -1])
-with traced() as accesses:
-    _, y = run(clip, 2, 4, z, room(6))  # 2 blocks of 4 threads each, for 6 numbers
-show(
-    [exchange(accesses, {"z": z, "y": y}, threads=4, blocks=2, upto=n) for n in range(2)],
-    captions=[caption(moment) for moment in moments(accesses)],
-    title="Eight threads clip six numbers",
-)
-
-# %% [markdown]
-# Nobody drew these arrows: they are recorded from the kernel above while it ran. This is
-# $y = \min\{\max\{0, z\}, 20\}$ without a loop: the loop is the crowd. Threads come in
-# **blocks**, all of one size, and a thread finds its element by
-#
-# $$i = \text{block} \cdot \text{threads in a block} + \text{thread}$$
-#
-# Six is no multiple of four, so two threads find nothing to do: the `if` is their **guard**. A
-# GPU does not miss it: it writes over what lies behind the array, and says nothing. The
-# simulator does:
-
-
-# %%
 @cuda.jit
 def careless(z, y):
     y[cuda.grid(1)] = min(max(z[cuda.grid(1)], ZERO), CLIP)
 
 
 try:
-    run(careless, 2, 4, z, room(6))
+    for kernel in clip, careless:
+        print(run(kernel, 2, 4, np.array([-3, 5, 0.5, 21, 20, -1]), room(6))[1])
 except KernelError as error:
     print(f"{type(error).__name__}: {error}; {error.__notes__[0]}")
 
