@@ -105,7 +105,7 @@ def words_of(axes):
 
 
 def test_a_training_shows_its_rows():
-    loss, errors, rate = training(ROWS).axes
+    loss, errors, rate, *_ = training(ROWS).axes
     assert [line.get_ydata().tolist() for line in loss.lines] == [[80, 60, 61], [90, 50, 30]]
     np.testing.assert_allclose([line.get_ydata() for line in errors.lines[:2]], [[100, 40, 50], [90, 20, 30]])
     assert rate.lines[0].get_xdata().tolist() == [1, 2, 3]
@@ -115,7 +115,7 @@ def test_a_training_shows_its_rows():
 
 
 def test_a_training_without_a_dev_set_shows_what_it_has():
-    loss, errors, _ = training([{"epoch": 1, "loss": 90.0, "wer": None}, {"epoch": 2, "loss": 50.0}]).axes
+    loss, errors, *_ = training([{"epoch": 1, "loss": 90.0, "wer": None}, {"epoch": 2, "loss": 50.0}]).axes
     assert [line.get_ydata().tolist() for line in loss.lines] == [[90, 50]]
     assert words_of(errors) == []
     png(training([]))

@@ -37,12 +37,12 @@ def test_a_canvas_is_transparent_and_of_the_size_asked_for():
 
 
 def test_the_svg_is_xml_with_its_numbers_as_text():
-    root = ElementTree.fromstring(svg(picture(3), "a <b> & 'c'", "x"))
+    root = ElementTree.fromstring(svg(picture(0.205), "a <b> & 'c'", "x"))
     assert root.get("viewBox") == "0 0 432 144"
     assert root.get("role") == "img"
     assert root.get("aria-label") == "a <b> & 'c'"
     texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"t = 3", "A line", "frame <t>"} <= texts
+    assert {"t = 0.205", "A line", "frame <t>"} <= texts
 
 
 def test_the_svg_takes_the_colours_of_its_page():

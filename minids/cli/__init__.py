@@ -30,6 +30,7 @@ COMMANDS = {  # in the order of a first day with minids
     "lm": "Make a language model of plain text.",
     "tune": "Weigh a language model for a model.",
     "data": "Import known corpora, examine your own.",
+    "report": "Show a training run as a page.",
     "lessons": "Learn it all, step by step.",
     "check": "Prove the mathematics on this machine.",
     "bench": "Time this machine.",

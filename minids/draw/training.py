@@ -1,4 +1,4 @@
-"""A training run: loss, error rates and learning rate over the epochs."""
+"""A training run: loss, error rates, learning rate, gradient and speed over the epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 
 def training(rows: Sequence[Mapping]) -> "Figure":
-    """Rows of metrics, one an epoch: {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate"} -> Figure.
+    """Rows of metrics, one an epoch: {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate",
+    "gradient_norm", "frames_per_second"} -> Figure.
 
     Error rates are fractions (0.2 for 20 %). A field is drawn where a row has it. The epoch of least WER is
     marked.
@@ -19,19 +20,23 @@ def training(rows: Sequence[Mapping]) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    loss, errors, rate = figure.subplots(3, sharex=True, height_ratios=[2, 2, 0.8])
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    loss, errors, rate, gradient, speed = figure.subplots(5, sharex=True, height_ratios=[2, 2, 0.8, 0.8, 0.8])
     _curve(loss, rows, "dev_loss", "dev {:.3g}", ACCENT, "bottom")
     _curve(loss, rows, "loss", "training {:.3g}", SIGNAL, "top")
     _curve(errors, rows, "wer", "WER {:.3g} %", ACCENT, "bottom", scale=100)
     _curve(errors, rows, "cer", "CER {:.3g} %", SIGNAL, "top", scale=100)
     _curve(rate, rows, "learning_rate", "{:.2g}", GREY, "center")
+    _curve(gradient, rows, "gradient_norm", "{:.2g}", GREY, "center")
+    _curve(speed, rows, "frames_per_second", "{:.3g} k", GREY, "center", scale=1e-3)
     _best(errors, rows)
     loss.set_ylabel("CTC loss\n(nats per utterance)")
     errors.set_ylabel("errors, dev set (%)")
-    rate.set(ylabel="learning rate", xlabel="epoch")
-    rate.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in (loss, errors, rate):
+    rate.set_ylabel("learning\nrate")
+    gradient.set_ylabel("gradient\nnorm")
+    speed.set(ylabel="frames/s", xlabel="epoch")
+    speed.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in figure.axes:
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
         axes.set_axisbelow(True)
