@@ -155,6 +155,7 @@ def _index(paths: Sequence[Path], out: Path, paper: bool) -> str:
         made = out / f"{path.stem}.html"
         text = made.read_text(encoding="utf-8") if made.exists() else ""
         picture = thumbnail(text).replace('role="img"', 'aria-hidden="true"')
+        picture = re.sub(r'( id="|href="#|url\(#)', rf"\g<1>l{path.name[:2]}-", picture)  # apart on this page
         items.append(
             f'<li><a href="{path.stem}.html"><div class="thumbnail">{picture}</div>'
             f"<span>{_heading(path)}</span></a></li>"
