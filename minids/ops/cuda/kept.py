@@ -17,6 +17,9 @@ class Kept(dispatcher.CUDACache):
     """The cache of one kernel: for each key, its machine code."""
 
     def _index_key(self, sig, codegen) -> tuple:
+        # A user's kernel may have been given what has no name: Numba's way is for any value.
+        if not self._py_func.__module__.startswith(f"{__package__}."):
+            return super()._index_key(sig, codegen)
         return sig, codegen.magic_tuple(), numba_cuda.__version__, identity(self._py_func)
 
     def load_overload(self, sig, target_context):
