@@ -11,6 +11,7 @@ import math
 from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import minids
 from minids.decode.greedy import greedy_text
@@ -28,9 +29,10 @@ batch = *recording, alphabet.encode(TEXT)[None], np.array([len(TEXT)])
 network = ModelSettings(inputs=81, characters=29, hidden=64, context=5, stride=2)
 
 
+@threadpool_limits.wrap(limits=1)  # products as small as these are quickest in one thread
 def train(update, steps=200):
     """A fresh network learns the recording: its losses, and what it said at some steps."""
-    model = DeepSpeech(network, seed=0, backend="reference", dtype="float64")
+    model = DeepSpeech(network, seed=0, backend="reference")
     velocity, curve, said = np.zeros_like(model.flat_params), [], {}
     for step in range(steps + 1):
         if step in (0, 3, 10, 20, 30, 35, 40, 45, 50, 55, 60, 200):
@@ -162,14 +164,12 @@ for name, (step, momentum) in ways.items():
 show(valley(curvature, paths), captions=["Three ways down. Who looks ahead brakes in time."])
 
 # %% [markdown]
-# ## The same, with one copy less
+# ## The same in place
 # There is a snag: the network computes gradients where its weights *are*, and we want one
 # ahead. So let the weights be the place ahead, $p = \theta + \mu v$. Put in, $\theta$ is gone:
 #
 # $$v \leftarrow \mu v - \varepsilon \, \nabla L(p), \qquad
 #   p \leftarrow p + \mu v - \varepsilon \, \nabla L(p)$$
-#
-# So does the package, in place, for the weights may be millions.
 
 
 # %%
