@@ -17,7 +17,7 @@ SIGNS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Your copies.  [default: this folder if lessons are in it, else lessons]",
+    help="Your copies.  [default: this folder if there are lessons in it, else lessons]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Lessons and exercises as JSON, for machines.")
 @click.pass_context
@@ -30,7 +30,8 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
       minids lessons copy my-lessons
       minids lessons --folder my-lessons hint 1.1
     """
-    ctx.obj = folder or Path("." if lesson_folder.lessons(Path(".")) else "lessons")
+    here = lesson_folder.lessons(Path(".")) or Path(progress.FILE).exists()
+    ctx.obj = folder or Path("." if here else "lessons")
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json)
 

@@ -60,16 +60,15 @@ def copy(to: Path) -> tuple[list[Path], list[Path]]:
     Raises InputError where nothing can be written.
     """
     written, kept = [], []
-    for lesson in [*lessons(), home() / "README.md"]:
-        path = to / lesson.name
-        if not path.exists():
-            written.append(path)
-        elif path.read_bytes() != lesson.read_bytes():
-            kept.append(path)
     try:
         to.mkdir(parents=True, exist_ok=True)
-        for path in written:
-            path.write_bytes((home() / path.name).read_bytes())
+        for lesson in lessons():
+            path = to / lesson.name
+            if not path.exists():
+                path.write_bytes(lesson.read_bytes())
+                written.append(path)
+            elif path.read_bytes() != lesson.read_bytes():
+                kept.append(path)
     except OSError as error:
         raise InputError(f"cannot write {to}: {reason(error)}; choose a folder you can write to") from error
-    return [path for path in written if path.suffix == ".py"], kept
+    return written, kept
