@@ -37,7 +37,6 @@ def place(tmp_path, monkeypatch):
     (home / "answers").mkdir(parents=True)
     (home / "answers" / "07_double.py").write_text("def double(x):\n    return x + x\n")
     (home / "07_double.py").write_text(LESSON.replace("BODY", "raise NotImplementedError"))
-    (home / "README.md").write_text("read me\n")
     (tmp_path / "mine").mkdir()
     monkeypatch.setattr(folder, "home", lambda: home)
     monkeypatch.delenv("MINIDS_ANSWERS", raising=False)
@@ -254,17 +253,16 @@ def test_spoilt_progress_is_begun_anew(place, attempt, capsys):
 
 def test_copies_never_overwrite_what_a_reader_wrote(place, capsys):
     mine = place / "new" / "copies"
-    assert command(capsys, "copy", mine)[:2] == (0, f"{mine}: 1 lessons copied\n")
+    begin = f"begin with {mine}/07_double.py\n"
+    assert command(capsys, "copy", mine)[:2] == (0, f"{mine}: 1 lessons copied; {begin}")
     assert (mine / "07_double.py").read_text() == (folder.home() / "07_double.py").read_text()
     assert not (mine / "answers").exists()
     (mine / "07_double.py").write_text("mine\n")
-    (mine / "README.md").unlink()
     code, out, err = command(capsys, "copy", mine)
-    assert (code, out) == (0, f"{mine}: 0 lessons copied, 1 kept as you left them\n")
+    assert (code, out) == (0, f"{mine}: 0 lessons copied, 1 kept as you left them; {begin}")
     assert "kept: " in err
     assert (mine / "07_double.py").read_text() == "mine\n"
-    assert (mine / "README.md").exists()
-    code, _, err = command(capsys, "copy", mine / "README.md")
+    code, _, err = command(capsys, "copy", mine / "07_double.py")
     assert code == 1
     assert "choose a folder you can write to" in err
 

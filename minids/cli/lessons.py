@@ -46,9 +46,9 @@ def copy(folder: Path) -> None:
       minids lessons copy my-lessons
     """
     written, kept = lesson_folder.copy(folder)
-    click.echo(
-        f"{folder}: {len(written)} lessons copied{f', {len(kept)} kept as you left them' if kept else ''}"
-    )
+    left = f", {len(kept)} kept as you left them" if kept else ""
+    first = folder / lesson_folder.lessons()[0].name
+    click.echo(f"{folder}: {len(written)} lessons copied{left}; begin with {first}")
     for path in kept:
         click.echo(f"  kept: {path} (to have ours again, move yours away)", err=True)
 
