@@ -17,7 +17,7 @@ OURS = importlib.import_module("minids.ops.cuda.ctc")  # its name in the package
 ARRAYS = importlib.import_module("minids.ops.cuda.arrays")
 REFERENCE = ops.load("reference")
 SIMULATED = driver.simulated()
-ORDERS = ("forward", "reverse", "random") if SIMULATED else ("forward", "forward")
+ORDERS = ("reverse", "random") if SIMULATED else ("forward",)
 
 
 def on_gpu(log_probs, lengths, labels, label_lengths, order="forward"):
@@ -45,6 +45,7 @@ def assert_is_the_reference(batch, order="forward", gradient=CTC_FLOAT32_GRADIEN
     np.testing.assert_allclose(losses, expected, rtol=CTC_FLOAT32_LOSS, atol=CTC_FLOAT32_LOSS)
     np.testing.assert_allclose(dlogits, expected_dlogits, atol=gradient)
     assert losses.dtype == dlogits.dtype == np.float32
+    return losses, dlogits
 
 
 def poisoned_batch(seed):
@@ -59,11 +60,10 @@ def poisoned_batch(seed):
 def test_texts_of_every_kind_and_the_same_bits_every_time():
     """Long, tight, too long, empty, repeats, no frames; rubbish behind the labels, NaN behind the frames."""
     batch = poisoned_batch(1)
-    assert_is_the_reference(batch)
-    results = [on_gpu(*batch, order) for order in ORDERS]
-    for losses, dlogits in results[1:]:
-        np.testing.assert_array_equal(losses, results[0][0])
-        np.testing.assert_array_equal(dlogits, results[0][1])
+    first = assert_is_the_reference(batch)
+    for order in ORDERS:
+        for one_time, another in zip(first, on_gpu(*batch, order), strict=True):
+            np.testing.assert_array_equal(one_time, another)
 
 
 def test_any_number_of_frames_and_letters():
@@ -72,8 +72,8 @@ def test_any_number_of_frames_and_letters():
     lengths, label_lengths = (n.ravel().astype(np.int32) for n in np.meshgrid(range(9), range(7)))
     labels = rng.integers(1, 3, (63, 6)).astype(np.int32)
     batch = log_softmax(rng.normal(scale=3, size=(8, 63, 3)), axis=2), lengths, labels, label_lengths
-    assert_is_the_reference(batch)
-    assert 20 < np.isfinite(on_gpu(*batch)[0]).sum() < 60
+    losses, _ = assert_is_the_reference(batch)
+    assert 20 < np.isfinite(losses).sum() < 60
 
 
 @pytest.mark.parametrize(("in_shared", "order"), [(10**6, "forward"), (10**6, "random"), (32, "reverse")])
@@ -103,7 +103,7 @@ def test_long_texts(letters):
 @pytest.mark.parametrize("sharp", [0, 3, 30])
 def test_long_recordings_neither_underflow_nor_blur(sharp):
     """Sharp logits that know nothing of the text: probabilities down to e^-100000 on a GPU."""
-    T, U = (300, 12) if SIMULATED else (3000, 300)
+    T, U = (150, 12) if SIMULATED else (3000, 300)
     log_y = log_softmax(np.random.default_rng(5).normal(scale=sharp, size=(T, 1, 29)), axis=2)
     labels = 1 + np.arange(U, dtype=np.int32)[None] % 28
     assert_is_the_reference((log_y, np.array([T]), labels, np.array([U])), gradient=CTC_FLOAT32_LONG)
