@@ -35,7 +35,7 @@ STYLE = """<style>
 .D { background: color-mix(in srgb, #c8452d 35%, transparent); text-decoration: line-through; }
 .I { background: color-mix(in srgb, #2b7dc0 35%, transparent); }
 .words { line-height: 2.6; } ruby { ruby-position: under; } rt { font-size: .8em; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; padding-left: 1rem; }
+td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; padding-left: 1rem; }
 audio { width: 100%; max-width: 28rem; }
 </style>"""
 
@@ -77,6 +77,8 @@ def report(run: Path, manifest: Path | None = None, tick: Callable[[int], object
             "c",
         ),
         "<h2>The worst</h2>",
+        '<p><span class="S">said</span> and heard as what stands below it, <del class="D">not heard</del>,'
+        ' <ins class="I">not said</ins>.</p>',
         *(
             _utterance(recognizer, by_path[row.name], row, f"w{i}")
             for i, row in enumerate(evaluation.worst(SHOWN))
@@ -121,7 +123,9 @@ def _clock(seconds: float) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    first, *others = head
+    cells = f'<th scope="col">{escape(first)}</th>'
+    cells += "".join(f'<th scope="col" class="n">{escape(name)}</th>' for name in others)
     lines = []
     for first, *others in rows:
         lines.append(

@@ -104,6 +104,7 @@ class Trainer:
             self_check(self.model, t.batch_size)
             self._reserve()
             say("the GPU agrees with the CPU on the losses and gradients of a small batch")
+        saved.notes["manifests"] = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
         self.velocity = self.model.ops.arrays.from_host(saved.state["velocity"])
         self.progress = Progress(**saved.notes["progress"])
         self.batches.skipped.update(self.progress.skipped)

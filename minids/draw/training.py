@@ -38,7 +38,7 @@ def training(rows: Sequence[Mapping]) -> "Figure":
     speed.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in figure.axes:
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
+        axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.8)
         axes.set_axisbelow(True)
         plain(axes)
     figure.suptitle(f"Training, {len(rows)} epoch{'s' * (len(rows) != 1)}", fontsize=13)
