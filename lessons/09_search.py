@@ -100,6 +100,8 @@ for text, (p_b, p_nb) in by_hand(two, "a").items():
 
 # %%
 def check_step():
+    got = step({"a": (0.2, 0.3)}, np.array([0.5, 0.3, 0.2]), "ab")  # the other texts: dropped
+    yield "of “a” alone, by hand", got, {"a": (0.25, 0.09), "aa": (0, 0.06), "ab": (0, 0.1)}
     for letters, T in ("a", 3), ("ab", 4), ("abc", 3):
         Y = random_frames(letters, T)
         texts = {"": (1.0, 0.0)}
@@ -114,7 +116,7 @@ def check_step():
     "9.1",
     check_step,
     hints=[
-        "several texts give to one (“a” stays “a”, “” becomes “a”): always add",
+        "two texts may lead to the same one (“a” is held, “” gets an a): always add",
         "write a little add(text, p_b, p_nb), and call it for each of the cases above",
         "add(text, y[0] * (p_b + p_nb), y[1 + letters.index(text[-1])] * p_nb); "
         "then for each c: add(text + c, 0, y[k] * (p_b if text[-1:] == c else p_b + p_nb))",
@@ -130,12 +132,12 @@ def step(texts, y, letters):
 
 # %% [markdown]
 # ## A beam
-# There is no end to texts, either: after $T$ frames there are $(K-1)^T$ and more. But most of
-# them are hopeless. So after each frame only the `width` best stay; that is the *beam*.
-# Best means the greatest $p_b + p_{nb}$, for every path counts.
+# Texts, too, are many: a frame can add any of $K - 1$ letters to each. But most are hopeless.
+# So after each frame only the `width` best stay; that is the *beam*. Best means the greatest
+# $p_b + p_{nb}$, for every path counts.
 #
-# Here is one, three texts wide, on four frames of “h” and “i”. Grey: $p_b$; blue: $p_{nb}$.
-# Step through it. Look for “hi”: dropped in frame 2, back in frame 3, best in frame 4.
+# Here is one, three texts wide, on four frames of “h” and “i”. Grey: $p_b$; blue: $p_{nb}$;
+# pale: dropped. Step through it. Look for “hi”: dropped in frame 2, back in frame 3, best in 4.
 
 # %%
 alphabet = Alphabet("hi")
@@ -146,8 +148,7 @@ for y in four:
     columns.append(step({text: columns[-1][text] for text in best}, y, "hi"))
 
 captions = ["Before the first frame: the empty text, for sure."]
-for t, (blank, h, i) in enumerate(four.tolist(), start=1):
-    captions.append(f"Frame {t} says: blank {blank}, h {h}, i {i}.")
+captions += [f"Frame {t}: blank {y[0]}, h {y[1]}, i {y[2]}." for t, y in enumerate(four, 1)]
 show([beam(columns, 3, t) for t in range(5)], captions, title="The beam grows")
 print("greedy:", greedy_text(np.log(four), alphabet))
 
@@ -211,17 +212,17 @@ for name, texts in readings.items():
     print(f"{name:12} finds {np.equal(texts, truth).sum():3} of 100")
 
 # %% [markdown]
-# A beam of one is little better than greedy. Every doubling helps, and costs twice the time.
+# A beam of one is little better than greedy. Every doubling helps, and nearly doubles the time.
 # The paper takes beams "in the range 1000-8000" (§2.2).
 #
 # ## The package's own
 # `minids/decode/plain.py` is your search with three more things. It adds *logarithms*, for
 # a minute of speech would underflow. It can ask a language model (next lesson). And it is kind
 # to those it dropped: when “hi” left the beam in frame 2 and grew anew from “h” in frame 3,
-# its older paths were lost; the package lets them come along:
+# its older paths were lost; the package lets them come along (h and i are 1 and 2 there):
 
 # %%
-kind = prefix_beam_search(np.log(four), Language(alphabet), 0, 0, beam_width=3)[1, 2]
+kind = prefix_beam_search(np.log(four), Language(alphabet), alpha=0, beta=0, beam_width=3)[1, 2]
 ours = sum(search(four, "hi", 3)["hi"])
 print(f"P(hi), a beam of 3: ours {ours:.3f}, the package's {np.exp(kind.log_prob):.3f}")
 
@@ -233,8 +234,7 @@ print(f"P(hi), a beam of 3: ours {ours:.3f}, the package's {np.exp(kind.log_prob
 digits = minids.Recognizer.load(data("digits.safetensors"))
 samples, _ = minids.load_audio(data("two_five.flac"), rate=16000)  # (N,)
 noise = np.random.default_rng(5).normal(size=len(samples))
-noisy = mix(samples, noise, 5)  # 5 dB below the speech
-log_probs = digits.log_probs(noisy)  # (T, K)
+log_probs = digits.log_probs(mix(samples, noise, 5))  # (T, K); noise 5 dB below the speech
 beam_search = minids.BeamSearch(digits.alphabet, beam_width=500)
 by_greedy = beam_search.score(log_probs, greedy_text(log_probs, digits.alphabet))
 for found in by_greedy, *beam_search.decode(log_probs, n_best=3):

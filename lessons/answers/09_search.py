@@ -97,6 +97,25 @@ def replaces_instead_of_adding(texts, y, letters):
     return stepping(right_stay, right_longer, assign=True)(texts, y, letters)
 
 
+def shares_of_the_whole(texts, y, letters):
+    """All texts together are made 1 again: what a beam has dropped is given to those that stayed."""
+    following = stepping(right_stay, right_longer)(texts, y, letters)
+    total = sum(map(sum, following.values()))
+    return {text: (p_b / total, p_nb / total) for text, (p_b, p_nb) in following.items()}
+
+
+def counts_a_letter_anywhere(texts, y, letters):
+    """A letter that the text has somewhere, not only at its end, needs a blank before it."""
+    following = {}
+    for text, masses in texts.items():
+        for to, (p_b, p_nb) in step({text: masses}, y, letters).items():
+            if to != text and to[-1] in text[:-1]:
+                p_nb = y[1 + letters.index(to[-1])] * masses[0]
+            old_b, old_nb = following.get(to, (0.0, 0.0))
+            following[to] = old_b + p_b, old_nb + p_nb
+    return following
+
+
 def prunes_by_letters(Y, letters, width):
     """Best by p_nb alone."""
     return search(Y, letters, width, key=lambda masses: masses[1])
@@ -123,6 +142,25 @@ def keeps_the_worst(Y, letters, width):
     return search(Y, letters, width, key=lambda masses: -sum(masses))
 
 
+def prunes_now_and_then(Y, letters, width):
+    """Only every second frame drops texts."""
+    texts = {"": (1.0, 0.0)}
+    for t, y in enumerate(Y):
+        best = sorted(step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        texts = dict(best[:width] if t % 2 else best)
+    return texts
+
+
+def shares_of_the_beam(Y, letters, width):
+    """Those that stay are made 1 again."""
+    texts = {"": (1.0, 0.0)}
+    for y in Y:
+        best = sorted(step(texts, y, letters).items(), key=lambda item: -sum(item[1]))[:width]
+        total = sum(sum(masses) for _, masses in best)
+        texts = {text: (p_b / total, p_nb / total) for text, (p_b, p_nb) in best}
+    return texts
+
+
 def starts_with_nothing(Y, letters, width):
     """Before the first frame no text has any probability."""
     return {}
@@ -137,6 +175,8 @@ WRONG = {
         held_behind_a_blank,
         blank_after_blank_alone,
         replaces_instead_of_adding,
+        shares_of_the_whole,
+        counts_a_letter_anywhere,
     ],
     "search": [
         prunes_by_letters,
@@ -144,6 +184,8 @@ WRONG = {
         never_prunes,
         prunes_at_the_end,
         keeps_the_worst,
+        prunes_now_and_then,
+        shares_of_the_beam,
         starts_with_nothing,
     ],
 }
