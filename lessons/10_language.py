@@ -3,8 +3,7 @@
 # Say both aloud, fast. They sound nearly the same, and a network that hears letters cannot
 # know which of them people say. A *language model* knows that, and nothing of sound.
 #
-# *You build* an n-gram language model and the score that weighs it against the network.
-# *You need* lesson 9.
+# *You build* an n-gram model, and the score that weighs it. *You need* lesson 9.
 
 # %%
 import warnings
@@ -44,8 +43,9 @@ show(
 # nobody would write it. As every word costs, few words win; $\beta$ gives each something back.
 #
 # ## Counting
-# How probable is a sentence? Word by word, each after those before it. But nobody has read
-# all beginnings of all sentences, so an *n-gram* model looks back only $n - 1$ words:
+# How probable is a sentence? Word by word, each after those before it. (`<s>` stands before the
+# first, and the end, `</s>`, is a word like the others.) But nobody has read all beginnings of
+# all sentences, so an *n-gram* model looks back only $n - 1$ words:
 #
 # $$P_{lm}(c) = \prod_i p(w_i \mid h_i), \quad h_i = \text{the } n-1 \text{ words before } w_i$$
 #
@@ -58,13 +58,14 @@ show(
 # $$p(w \mid h) = \frac{c(hw) - D(c(hw))}{\sum_v c(hv)} + \gamma(h)\, p(w \mid h'),
 #   \qquad \gamma(h) = \frac{\sum_v D(c(hv))}{\sum_v c(hv)}$$
 #
-# $D$ is the *discount* (here 0.73 of a count of 1, 1.45 of 2, 1.53 of more), and $\gamma$ just
-# what was taken, so the sum over all words stays 1.
+# $D$ is the *discount*: here 0.73 of a count of 1, 1.45 of 2, 1.53 of more (which follows from
+# how many pairs of words were seen once, twice, …: `discounts` in `minids/lm/plain.py`).
+# $\gamma$ is the share that was taken, so the sum over all words stays 1.
 
 # %%
-plain = PlainNGram(LINES, order=3)  # minids/lm/plain.py: the same model, to be read
+plain = PlainNGram(LINES, order=3)  # the same model, to be read
 counts = plain.after["a",]  # the words after “a”
-D = plain.D[2]  # of pairs of words: D(0), D(1), D(2), D(3 and more)
+D = plain.D[2]  # of pairs of words: [D(0), D(1), D(2), D(3 and more)]
 total, gamma_a = sum(counts.values()), plain.gamma(("a",))
 rows = {}
 for word in *sorted(counts, key=lambda word: -counts[word]), "beach", "speech":
@@ -96,10 +97,7 @@ def check_smoothed():
     ],
 )
 def smoothed(counts, D, shorter):
-    """{w: p(w|h)} for all words of shorter {w: p(w|h')}; counts {w: c(hw)}.  About 4 lines.
-
-    D = [D(0), D(1), D(2), D(3 and more)].
-    """
+    """{w: p(w|h)} of counts {w: c(hw)}, D as above, shorter {w: p(w|h')}.  About 4 lines."""
     raise NotImplementedError
 
 
@@ -173,12 +171,13 @@ def backed_off(word, history, p, gamma):
 
 # %%
 def check_Q():
-    for text in "recognize speech", "wreck a nice beach", "a", "":
+    for text in "recognize speech", "wreck a nice beach", "a word a word", "":
         words = ["<s>", *text.split(), "</s>"]
         lm = sum(np.log(plain.probability(words[i], words[:i])) for i in range(1, len(words)))
         for alpha, beta in (0, 0), (1, 0), (0, 1), (0.7, -1.5):
-            expected = -5.7 + alpha * lm + beta * len(text.split())
-            got = Q(text, -5.7, model, alpha, beta)
+            sound = -5.7 - len(text)  # log P(c|x): made up
+            expected = sound + alpha * lm + beta * len(words[1:-1])
+            got = Q(text, sound, model, alpha, beta)
             yield f"Q(“{text}”), α = {alpha}, β = {beta}", got, expected
 
 

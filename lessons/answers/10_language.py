@@ -54,6 +54,19 @@ def only_the_words_seen(counts, D, shorter):
     return {w: p for w, p in smoothed(counts, D, shorter).items() if w in counts}
 
 
+def lends_to_all_alike(counts, D, shorter):
+    """The same for every word: the shorter history is not asked."""
+    return smoothed(counts, D, dict.fromkeys(shorter, 1 / len(shorter)))
+
+
+def gamma_of_a_word(counts, D, shorter):
+    """γ = what is taken divided by the number of words, not of their occurrences."""
+    total = sum(counts.values())
+    gamma = sum(D[min(c, 3)] for c in counts.values()) / len(counts)
+    own = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
+    return {w: own.get(w, 0.0) + gamma * p for w, p in shorter.items()}
+
+
 def never_backs_off(word, history, p, gamma):
     """What was not seen is impossible."""
     return p.get((*history, word), 0.0)
@@ -88,6 +101,15 @@ def straight_to_the_word(word, history, p, gamma):
     return gamma.get(history, 1.0) * p[(word,)]
 
 
+def unknown_history_is_none(word, history, p, gamma):
+    """From a history never seen straight to the word alone: what its end knows is lost."""
+    if (*history, word) in p:
+        return p[(*history, word)]
+    if history not in gamma:
+        return p[(word,)]
+    return gamma[history] * unknown_history_is_none(word, history[1:], p, gamma)
+
+
 def unknown_history_is_nothing(word, history, p, gamma):
     """A history never seen has γ = 0."""
     if (*history, word) in p:
@@ -115,6 +137,16 @@ def without_the_end(text, log_prob, lm, alpha, beta):
     return log_prob + alpha * lm.log_prob(text, eos=False) + beta * len(text.split())
 
 
+def counts_different_words(text, log_prob, lm, alpha, beta):
+    """A word that comes twice is counted once."""
+    return log_prob + alpha * lm.log_prob(text) + beta * len(set(text.split()))
+
+
+def alpha_weighs_the_words(text, log_prob, lm, alpha, beta):
+    """α before a bracket around both."""
+    return log_prob + alpha * (lm.log_prob(text) + beta * len(text.split()))
+
+
 def weighs_the_network(text, log_prob, lm, alpha, beta):
     """α at the wrong term."""
     return alpha * log_prob + lm.log_prob(text) + beta * len(text.split())
@@ -133,6 +165,8 @@ WRONG = {
         gamma_of_the_words,
         one_discount,
         only_the_words_seen,
+        lends_to_all_alike,
+        gamma_of_a_word,
     ],
     "backed_off": [
         never_backs_off,
@@ -140,12 +174,15 @@ WRONG = {
         gamma_of_the_shorter,
         forgets_the_nearest,
         straight_to_the_word,
+        unknown_history_is_none,
         unknown_history_is_nothing,
     ],
     "Q": [
         probabilities_not_logarithms,
         counts_letters,
         counts_spaces,
+        counts_different_words,
+        alpha_weighs_the_words,
         without_the_end,
         weighs_the_network,
         in_tens,

@@ -24,7 +24,8 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
     lines = list(texts.values())
     for (text, (sound, lm)), colour in zip(texts.items(), LETTERS, strict=False):
         axes.plot(ends, sound + ends * lm, color=colour, linewidth=2.2)
-        axes.text(ends[1] + margin, sound + ends[1] * lm, text, color=colour, fontsize=12, va="center")
+        q = sound + ends[1] * lm
+        axes.text(ends[1] + margin, q, f"{q:.1f}  {text}", color=colour, fontsize=12, va="center")
         axes.text(ends[0] - margin, sound, f"{sound:g}", color=colour, fontsize=11, va="center", ha="right")
     (a, b), (c, d) = lines[:2]
     alpha = (c - a) / (b - d)
@@ -32,11 +33,11 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
     axes.annotate(
         f"equal at α = {alpha:.2f}", (alpha, a + alpha * b), (10, 14), textcoords="offset points", fontsize=11
     )
-    axes.set(xlim=(ends[0], ends[1] + 0.42 * np.ptp(ends)), yticks=[])
+    axes.set(xlim=(ends[0], ends[1] + 0.5 * np.ptp(ends)), yticks=[])
     axes.set_xticks(np.linspace(alphas[0], alphas[1], 5))
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("α: how much the language model weighs", fontsize=11)
-    axes.set_title("Q = log P(c|x) + α log P(c)", fontsize=12, loc="left")
+    axes.set_title("Q = log P(c|x) + α log P_lm(c)", fontsize=12, loc="left")
     return figure
 
 
