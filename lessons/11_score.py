@@ -32,10 +32,12 @@ show(errors(align(said, heard)), ["An utterance of the paper, without a language
 # one has the *fewest* errors, and that number is the *edit distance*.
 #
 # ## A table
-# Let $d(i, j)$ be the distance of the first $i$ words said and the first $j$ words heard. How
-# can the last words of the two have come about? In one of three ways:
+# Let $d(i, j)$ be the distance of the first $i$ words said, $r_1 \ldots r_i$, and the first $j$
+# heard, $h_1 \ldots h_j$. How can their ends, $r_i$ and $h_j$, have come about? In one of three
+# ways:
 #
-# - they belong together, equal or substituted: $d(i-1, j-1)$, and 1 if they differ;
+# - they belong together, equal or substituted: $d(i-1, j-1)$, and $[r_i \neq h_j]$ is 1 if they
+#   differ, else 0;
 # - the last word said was deleted: $d(i-1, j) + 1$;
 # - the last word heard was inserted: $d(i, j-1) + 1$.
 #
@@ -134,6 +136,8 @@ def check_word_error_rate():
     yield "nothing heard of “turn left”", word_error_rate(["turn left"], [""]), 1.0
     yield "four words right, one wrong", word_error_rate(["a b c d", "a"], ["a b c d", "b"]), 0.2
     yield "one word lost at the front", word_error_rate(["a b c d"], ["b c d"]), 0.25
+    yield "“turn left” as “left turn”", word_error_rate(["turn left"], ["left turn"]), 1.0
+    yield "a word too late is twice wrong", word_error_rate(["a b", "c"], ["a", "b c"]), 2 / 3
     yield "table 1: 1 + 2 + 3 errors", word_error_rate(SAID, HEARD), 6 / 20
 
 
@@ -146,7 +150,7 @@ def check_word_error_rate():
     ],
 )
 def word_error_rate(references, hypotheses):
-    """All errors over all words that were said; two lists of texts.  About 3 lines."""
+    """All errors over all words; lists of what was said and what was heard.  About 3 lines."""
     raise NotImplementedError
 
 
@@ -157,7 +161,9 @@ print("CER", minids.cer(SAID, HEARD))
 # %% [markdown]
 # `minids.wer` also says S, D and I: of all ways with the fewest errors it takes the one with
 # most words right. `minids.cer`, the *character* error rate, takes letters for words: “bostin”
-# is a whole word wrong, but only one letter. The paper's results are WER.
+# is a whole word wrong, but only one letter. The paper's results are WER. And
+# `minids report RUN` makes a page of a training of yours: each error in its place, the letters
+# that are taken for others, the worst recordings to listen to.
 #
 # ## How sure is that?
 # Six errors in twenty words are 30 %. Three other sentences would have given another rate.
@@ -214,7 +220,7 @@ greedy, lexicon = minids.wer(references, by_greedy), minids.wer(references, by_l
 print("greedy: ", greedy)
 print("lexicon:", lexicon)
 draws = np.random.default_rng(0).integers(24, size=(1000, 24))  # (samples, n)
-words = greedy.counts[:, 3]  # (n,)
+words = greedy.counts[:, 3]  # (n,); counts (n, 4): S, D, I, words of each utterance
 one, other = (drawn_rates(s.counts[:, :3].sum(axis=1), words, draws) for s in (greedy, lexicon))
 show(rates(one, greedy.rate, np.quantile(one, (0.025, 0.975))), ["Greedy, a thousand draws."])
 print(f"the lexicon is better in {np.mean(other < one):.0%} of the draws")

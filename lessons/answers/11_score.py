@@ -72,6 +72,22 @@ def difference_of_bags(a, b):
     return most - sum(min(list(a).count(x), list(b).count(x)) for x in {*a})
 
 
+def swaps_neighbours(a, b):
+    """Two neighbours in the wrong order count as one error."""
+    d = np.add.outer(np.arange(len(a) + 1), np.arange(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        for j, y in enumerate(b, start=1):
+            d[i, j] = min(d[i - 1, j - 1] + (x != y), d[i - 1, j] + 1, d[i, j - 1] + 1)
+            if i > 1 and j > 1 and (x, a[i - 2]) == (b[j - 2], y):
+                d[i, j] = min(d[i, j], d[i - 2, j - 2] + 1)
+    return d[-1, -1]
+
+
+def of_the_letters(a, b):
+    """Lists of words are joined first."""
+    return edit_distance("".join(a), "".join(b))
+
+
 def mean_of_the_rates(references, hypotheses):
     """Every utterance counts the same, however short."""
     return float(np.mean([wer(r, h).rate for r, h in zip(references, hypotheses, strict=True)]))
@@ -97,6 +113,17 @@ def word_by_word(references, hypotheses):
     """Compares the first with the first: one word lost, and all behind it are wrong."""
     pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
     return sum(place_by_place(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+
+
+def order_does_not_matter(references, hypotheses):
+    """The words that the other lacks, wherever they stand."""
+    pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
+    return sum(difference_of_bags(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+
+
+def all_in_one_line(references, hypotheses):
+    """One long text: a word of one utterance may stand for a word of the next."""
+    return wer(" ".join(references), " ".join(hypotheses)).rate
 
 
 def utterances_wrong(references, hypotheses):
@@ -138,6 +165,8 @@ WRONG = {
         takes_the_diagonal_when_equal_only,
         place_by_place,
         difference_of_bags,
+        swaps_neighbours,
+        of_the_letters,
     ],
     "word_error_rate": [
         mean_of_the_rates,
@@ -145,6 +174,8 @@ WRONG = {
         never_over_one,
         letter_by_letter,
         word_by_word,
+        order_does_not_matter,
+        all_in_one_line,
         utterances_wrong,
     ],
     "drawn_rates": [
