@@ -44,6 +44,7 @@ print(wave[8160:8170])
 # test time the sound is shifted by them, §2.1.)
 #
 # With $N$ samples, windows of $n$ and a step of $h$, how many *whole* windows fit?
+# Call it $T_0$, the number of columns that our picture of the sound will have:
 #
 # $$ T_0 = \left\lfloor \frac{N - n}{h} \right\rfloor + 1 $$
 #
@@ -84,14 +85,17 @@ print(f"{len(wave)} samples -> {windows.shape[0]} windows of {windows.shape[1]}"
 # "How much of *p swings* is in you?" To ask it, multiply the window by a wave that
 # swings $p$ times, and add up. If both swing together, plus meets plus and minus meets
 # minus, and the sum is large. If not, the products cancel. Ask with a cosine *and* a
-# sine, or you miss what starts at another moment; square both answers and add them:
+# sine, or you miss what starts at another moment; square both answers and add them.
+# Of the samples $s_0 \ldots s_{n-1}$ of one window:
 #
-# $$ x_p = \left(\sum_{i=0}^{n-1} x_i \cos\frac{2\pi p i}{n}\right)^2
-#        + \left(\sum_{i=0}^{n-1} x_i \sin\frac{2\pi p i}{n}\right)^2 = |X_p|^2 $$
+# $$\begin{split}
+# a_p &= \sum_{i=0}^{n-1} s_i \cos\frac{2\pi p i}{n} \\
+# b_p &= \sum_{i=0}^{n-1} s_i \sin\frac{2\pi p i}{n} \\
+# x_p &= a_p^2 + b_p^2 \end{split}$$
 #
-# This is the paper's $x_{t,p}$: the power of the $p$-th frequency bin in frame $t$
-# (§2). Step through: 16 samples, in which 2 swings and a few of 5 are hidden. Which
-# bins find them?
+# For window $t$ this is the paper's $x_{t,p}$: the power of the $p$-th frequency bin in
+# frame $t$ (§2). Step through: 16 samples, in which 2 swings and, weaker, 5 are hidden.
+# Which bins find them?
 
 # %%
 i = np.arange(16)
@@ -107,11 +111,10 @@ show(
 # So $n$ samples give $n/2 + 1$ bins, and bin $p$ stands for $p \cdot \mathrm{rate} / n$
 # hertz: with our 20 ms, one bin every 50 Hz, up to 8000 Hz.
 #
-# NumPy asks all questions at once: `np.fft.rfft(x)` gives the complex numbers
-# $X_p = \sum_i x_i e^{-2\pi j p i/n}$, whose real part is the cosine's sum and whose
-# imaginary part the (negative) sine's. You need the squares. The check knows three
-# truths: the sums above, pure tones that must peak in their bin, and Parseval's
-# theorem, that no power gets lost.
+# NumPy asks all questions at once: `np.fft.rfft` makes of every window the complex
+# numbers $X_p = a_p - b_p \sqrt{-1}$, and $x_p = |X_p|^2$. The check knows three truths:
+# the sums above, pure tones that must peak in their bin, and Parseval's theorem, that
+# no power gets lost.
 
 
 # %%
@@ -166,7 +169,8 @@ show(
 # ## And listen the way an ear does
 # The loudest bin of a vowel holds a hundred thousand times the power of a usual one,
 # and both matter. An ear counts *ratios*, so we take the logarithm. (`FLOOR` keeps it
-# from log 0.) Three lines, and all of the sound is a picture:
+# from log 0.) And `level` makes every recording equally loud, for it matters *what* is
+# said, not how near the microphone was. All of the sound is a picture then:
 
 # %%
 heard = power_spectrum(frames(level(wave), size, step) * hann(size))  # (T0, n/2+1)
@@ -220,7 +224,8 @@ show(pictures, captions, title="Long or short windows?")
 
 # %%
 theirs = Features(rate, kind="spectrogram").raw(wave)
-print(f"yours and the package's differ by at most {abs(log_powers - theirs).max():.1e}")
+apart = abs(log_powers - theirs).max()
+print(f"yours and the package's, which has 7 digits, are {apart:.1e} apart")
 features = Features(rate, bands=40, normalise="utterance")
 x = features(wave)
 print(f"{x.shape[0]} frames of {x.shape[1]} numbers, {x.min():.1f} … {x.max():.1f}")
