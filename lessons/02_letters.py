@@ -40,7 +40,9 @@ listen(data("three_one_four.flac"))
 # $$ x_t = [\,f_{t-C} \; \ldots \; f_t \; \ldots \; f_{t+C}\,] $$
 #
 # The paper tries $C$ of 5, 7 and 9 (§2). Where there is no frame, before the first and
-# after the last, stand zeros. With $C = 1$ and two numbers a frame:
+# after the last, stand zeros. (And since neighbours see nearly the same, it may take only
+# every second of these vectors, which halves all work that follows: *striding*, §3.3.)
+# With $C = 1$ and two numbers a frame:
 #
 #     f = 1 2      x =  0 0  1 2  3 4
 #         3 4           1 2  3 4  5 6
@@ -100,6 +102,8 @@ def check_softmax():
     yield "the same + 1000: e^z is too large", softmax(np.log(counts) + 1000), shares
     far = np.array([[0.0], [1000.0], [-1000.0]])
     yield "one frame + 1000, one - 1000", softmax(np.log(counts) + far), shares
+    sure = np.array([[0.0, 0.0, 3000.0]])
+    yield "one character is certain", softmax(sure), np.array([[0.0, 0.0, 1.0]])
 
 
 @exercise(
@@ -122,7 +126,7 @@ def softmax(z):
 
 # %%
 characters = list("-" + "".join(network.alphabet.symbols).replace(" ", "_"))  # - is the blank
-probs = softmax(log_probs)  # log-probabilities are numbers of any size, too
+probs = softmax(log_probs)  # their logarithms are z, too: e^z adds up to 1 already
 print(len(characters), "characters:", *characters)
 for t in range(16, 26):
     top = probs[t].argsort()[::-1][:3]

@@ -60,6 +60,13 @@ def takes_one_maximum_of_all(z):
         return e / e.sum(axis=-1, keepdims=True)
 
 
+def takes_off_the_mean(z):
+    """The greatest may still be 2000 above it, and overflow."""
+    with np.errstate(all="ignore"):
+        e = np.exp(z - z.mean(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+
 def normalises_over_time(z):
     """Every character adds up to 1, instead of every frame."""
     e = np.exp(z - z.max(axis=0))
@@ -104,7 +111,13 @@ WRONG = {
         newest_first,
         mixes_frames_and_features,
     ],
-    "softmax": [overflows, takes_one_maximum_of_all, normalises_over_time, forgets_to_divide],
+    "softmax": [
+        overflows,
+        takes_one_maximum_of_all,
+        takes_off_the_mean,
+        normalises_over_time,
+        forgets_to_divide,
+    ],
     "collapse": [
         drops_blanks_first,
         only_drops_blanks,
