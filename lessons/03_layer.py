@@ -35,12 +35,12 @@ show(
 )
 
 # %% [markdown]
-# Black are the numbers, red is *how much L grows when this number grows by a little*: its
+# In red, under each number: *how much L grows when this number grows by a little*, its
 # **gradient**. Step through it, and check one or two by hand. It is all there is to it.
 #
 # A layer of the paper (§2), with weights $W$ and biases $b$, is
 #
-# $$h = g(W x + b), \qquad g(z) = \min\{\max\{0, z\}, 20\}$$
+# $$\begin{split} h &= g(W x + b) \\ g(z) &= \min\{\max\{0, z\}, 20\} \end{split}$$
 #
 # Without $g$, two layers would be no more than one: a product of matrices is a matrix.
 # The upper bound keeps the numbers in reach when, in lesson 4, a layer feeds itself.
@@ -90,7 +90,9 @@ def numerical_gradient(loss, value, h=1e-5):
 # ## Up through the clip
 # `dh` stands for $\partial L / \partial h$, in the shape of `h`. The chain rule says
 #
-# $$dz = dh \cdot g'(z), \qquad g'(z) = \begin{cases} 1 & 0 < z < 20 \\ 0 & \text{else} \end{cases}$$
+# $$dz = dh \cdot g'(z)$$
+#
+# $$g'(z) = \begin{cases} 1 & 0 < z < 20 \\ 0 & \text{else} \end{cases}$$
 #
 # A gate: it lets the gradient through, or not. And we need not keep $z$:
 # look at $h$, it is strictly between 0 and 20 just when $z$ is.
@@ -120,7 +122,7 @@ def clip_backward(dh, h):
 # A weight $W_{ij}$ touches only $z_i$, and there it stands before $x_j$. An input $x_j$ reaches
 # every $z_i$, each through its weight. And a bias is a weight whose input is 1:
 #
-# $$dW = dz \, x^T, \qquad db = dz, \qquad dx = W^T dz$$
+# $$dW = dz \, x^T, \ \ db = dz, \ \ dx = W^T dz$$
 #
 # In a network `x` is `(T, B, D)`: $T$ frames of $B$ recordings, all through the same weights.
 # A weight moves $L$ in $T \cdot B$ places, and its gradient is their **sum**.
@@ -205,7 +207,8 @@ show([kinks(h) for h in steps], captions=[*steps.values()], title="A step across
 
 # %% [markdown]
 # With $h = 10^{-5}$ few numbers lie near enough to a kink, but among a million some do. Who
-# checks gradients keeps away from kinks. `minids check` does, for the whole network:
+# checks gradients keeps away from kinks. `minids check` does, for the whole network. (Its
+# dropout is lesson 8's.)
 
 # %%
 for check in gradcheck.check_affine():
@@ -213,8 +216,8 @@ for check in gradcheck.check_affine():
 
 # %% [markdown]
 # ## Now let it learn
-# A job for one layer: hear a frame of "two five", log powers of 81 bands (lesson 1), guess
-# the next. Loss: ½ Σ (guess − what came)², mean over frames. First all weights are 0. Then:
+# A job for one layer: hear a frame of "two five", 80 log bands and the energy (lesson 1),
+# guess the next. Loss: ½ Σ (guess − what came)², mean over frames. First all weights are 0. Then:
 #
 # $$W \leftarrow W - \varepsilon \, dW, \qquad b \leftarrow b - \varepsilon \, db$$
 
