@@ -53,7 +53,9 @@ show(
 
 # %%
 def check_recur():
-    steady = np.ones((6, 1, 1))  # (T, B, H)
+    z = np.array([-3.0, 4, 1, 2]).reshape(4, 1, 1)  # (T, B, H)
+    yield "the picture's hf", recur(z, np.full((1, 1), 0.5)).ravel(), np.array([0, 4, 3, 3.5])
+    steady = np.ones((6, 1, 1))
     series = (2 - 0.5 ** np.arange(6)).reshape(6, 1, 1)
     yield "z = 1, W_r = 0.5: 1 + ½ + …", recur(steady, np.full((1, 1), 0.5)), series
     doubled = np.array([1.0, 3, 7, 15, 20, 20]).reshape(6, 1, 1)
@@ -137,11 +139,11 @@ show(
 
 # %% [markdown]
 # Unrolled, it is a network with a layer per frame, all layers with the same weights. So
-# take lesson 3's rules: through the gate, then through the weights to the frame before. For
-# $h^f$, from the last frame to the first, with $\delta_{T+1} = 0$:
+# take lesson 3's rules: through the gate $g'$, then through the weights to the frame before.
+# For $h^f$, from the last frame to the first, with $\delta_{T+1} = 0$:
 #
-# $$\delta_t = (dh_t + W_r^T \delta_{t+1}) \cdot g'_t, \qquad
-#   dz_t = \delta_t, \qquad dW_r = \sum_{t=2}^{T} \delta_t \, h_{t-1}^T$$
+# $$\delta_t = (dh_t + W_r^T \delta_{t+1}) \cdot g'_t = dz_t, \qquad
+#   dW_r = \sum_{t=2}^{T} \delta_t \, h_{t-1}^T$$
 #
 # What comes from above ($dh_t$) and what comes from the future ($\delta_{t+1}$) are
 # added *before* the gate. The weights are the same in every frame: their gradient is a sum.
@@ -154,7 +156,7 @@ def check_recur_backward():
     truth = dz, np.array([[0.25 * 0 + 0.5 * 4 + 1 * 3]])
     yield "the picture's numbers", recur_backward(dh, h, np.full((1, 1), 0.5)), truth
     rng, (T, B, H) = np.random.default_rng(6), (5, 2, 3)
-    (z, dh), Wr = rng.normal(0, 5, (2, T, B, H)), rng.normal(size=(H, H))
+    (z, dh), Wr = rng.normal(5, 15, (2, T, B, H)), rng.normal(size=(H, H))  # often above 20
 
     def states():
         return reference.birnn_forward(z, Wr, Wr, np.full(B, T))[1]

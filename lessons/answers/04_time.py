@@ -43,6 +43,14 @@ def adds_after_the_clip(z, Wr):
     return h
 
 
+def remembers_what_was_clipped(z, Wr):
+    """Clips what it says, but feeds back what it was before."""
+    states = 0 * z
+    for t in range(len(z)):
+        states[t] = z[t] + states[t - 1] @ Wr.T if t else z[t]
+    return np.clip(states, 0, 20)
+
+
 def remembers_z(z, Wr):
     """Feeds back what came in, not what the layer said: it sees one frame back and no more."""
     before = np.concatenate([0 * z[:1], z[:-1]])
@@ -99,6 +107,16 @@ def gate_on_one_half(dh, h, Wr):
     return _backward(dh, h, Wr, lambda dh_t, delta, gate: dh_t * gate + delta @ Wr)
 
 
+def future_through_the_ceiling(dh, h, Wr):
+    """What comes from the future is gated at 0 only, not at 20."""
+    dz, delta = np.empty_like(dh), 0 * dh[0]
+    for t in reversed(range(len(dh))):
+        below = h[t] < 20
+        delta = dz[t] = (dh[t] * below + delta @ Wr) * (h[t] > 0)
+    H = h.shape[-1]
+    return dz, dz[1:].reshape(-1, H).T @ h[:-1].reshape(-1, H)
+
+
 def no_gate(dh, h, Wr):
     """As if g were not there."""
     return _backward(dh, h, Wr, lambda dh_t, delta, gate: dh_t + delta @ Wr)
@@ -120,12 +138,19 @@ def forward_in_time(dh, h, Wr):
 
 
 WRONG = {
-    "recur": [forgets_the_ceiling, hears_the_wrong_unit, adds_after_the_clip, remembers_z],
+    "recur": [
+        forgets_the_ceiling,
+        hears_the_wrong_unit,
+        adds_after_the_clip,
+        remembers_what_was_clipped,
+        remembers_z,
+    ],
     "birnn": [plays_on, one_weight, mean_of_both, side_by_side, one_after_the_other],
     "recur_backward": [
         forgets_the_future,
         forward_weights,
         gate_on_one_half,
+        future_through_the_ceiling,
         no_gate,
         blames_its_own_state,
         forward_in_time,
