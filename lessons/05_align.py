@@ -56,7 +56,8 @@ print("may be skipped to: ", skips(lattice([1, 2, 2])).astype(int))
 # ## Count them without listing them
 # How many ways lead to a node? As many as lead to the nodes it can be reached from, together:
 #
-# $$ n_t(s) = n_{t-1}(s) + n_{t-1}(s-1) + n_{t-1}(s-2)\ \text{[if the skip is allowed]} $$
+# $$\begin{split} n_t(s) = n_{t-1}(s) &+ n_{t-1}(s-1) \\
+#   &+ n_{t-1}(s-2)\ \text{if allowed} \end{split}$$
 #
 # The first frame has one way into state 0 and one into state 1. Fill column after column.
 
@@ -120,16 +121,16 @@ for T in 5, 10, 50, 100:
 # %% [markdown]
 # ## From counting to probability
 # Not all paths are equally likely. Lesson 2's network says for each frame how probable each
-# character is, $y_t(k)$; a path has the product over its frames; and a text has the sum over
-# its paths:
+# character is, $y_t(k)$ (there $\hat y_{t,k}$); a path has the product over its frames; and a
+# text has the sum over its paths:
 #
 # $$ p(\ell \mid x) = \sum_{\pi\ \text{collapses to}\ \ell} \ \prod_{t=1}^{T} y_t(\pi_t) $$
 #
 # Same lattice, same moves, but every way into a node is now worth $y_t$ of the node's character
 # $\ell'_s$. These are the **forward variables** (Graves 2006):
 #
-# $$ \alpha_t(s) = y_t(\ell'_s)\,[\alpha_{t-1}(s) + \alpha_{t-1}(s-1)
-#    + \alpha_{t-1}(s-2)\ \text{if the skip is allowed}] $$
+# $$\begin{split} \alpha_t(s) = y_t(\ell'_s)\,[\alpha_{t-1}(s) &+ \alpha_{t-1}(s-1) \\
+#   &+ \alpha_{t-1}(s-2)\ \text{if allowed}] \end{split}$$
 #
 # Take four frames, the alphabet "–hi", the text "hi". Frame 3, second letter: the ways that
 # arrive are 0.24 + 0.42 + 0.07 = 0.73, the frame says i with 0.6, and 0.6 · 0.73 = 0.438. The
@@ -200,9 +201,10 @@ def forward_variables(log_y, states):
 
 # %% [markdown]
 # ## The loss
-# Training makes the right text probable: CTC's loss is its negative logarithm,
+# Training makes the right text probable: CTC's loss is its negative logarithm (of the S
+# states, counted from 0, the last two may end),
 #
-# $$ L = -\log p(\ell \mid x) = -\log\,[\alpha_T(S) + \alpha_T(S-1)] $$
+# $$ L = -\log\,[\alpha_T(S-1) + \alpha_T(S-2)] $$
 #
 # A text that the frames cannot spell has p = 0 and loss inf: if T < U, of course, but a doubled
 # letter needs one frame more, for the blank between.
