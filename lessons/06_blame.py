@@ -38,9 +38,9 @@ show(
 # Lesson 5's α counts how a path can get to a node. What it can do from there on to the end is
 # the same story told backwards, the **backward variables**:
 #
-# $$ \beta_t(s) = \sum_{r} y_{t+1}(\ell'_r)\, \beta_{t+1}(r), \qquad r = s,\ s+1,\ (s+2) $$
+# $$ \beta_t(s) = \sum_{r} y_{t+1}(\ell'_r)\, \beta_{t+1}(r) $$
 #
-# where s + 2 counts if it may be skipped to. In the last frame β is 1 in the last two states,
+# over r = s, s + 1, and s + 2 if that may be skipped to. In the last frame β is 1 in the last two states,
 # where a path may end, and 0 elsewhere.
 #
 # (Graves lets β contain $y_t$, as α does, and divides by it later. We leave it out: then
@@ -66,7 +66,7 @@ def rest_by_enumeration(y, label):
 
 def check_backward_variables():
     rng = np.random.default_rng(6)
-    for label, T in (HI, 4), ([1, 1], 5), ([2, 1, 1], 5), ([], 3):
+    for label, T in (HI, 4), ([1, 2, 1], 5), ([2, 1, 1], 5), ([], 3):
         y = rng.dirichlet(np.ones(3), T)  # (T, K)
         got = np.exp(backward_variables(np.log(y), lattice(label)))
         yield f"exp(β) of {label} in {T} frames", got, rest_by_enumeration(y, label)

@@ -55,6 +55,15 @@ def skips_by_where_it_comes_from(log_y, states):
     return backward(log_y, states, skip=lambda states: np.roll(skips(states), 2))
 
 
+def skips_to_new_letters_only(log_y, states):
+    """Keeps from skipping to any letter that was there before, not only to an equal neighbour."""
+
+    def new(states):
+        return np.array([k not in (0, *states[:s]) for s, k in enumerate(states)])
+
+    return backward(log_y, states, skip=new)
+
+
 def takes_the_best(log_y, states):
     """The greatest instead of the sum."""
     return backward(log_y, states, add=np.maximum)
@@ -138,6 +147,7 @@ WRONG = {
         contains_its_own_frame,
         never_skips,
         skips_by_where_it_comes_from,
+        skips_to_new_letters_only,
         takes_the_best,
     ],
     "ctc_gradient": [
