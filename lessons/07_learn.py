@@ -56,15 +56,15 @@ show(
 )
 
 # %% [markdown]
-# At first all 29 characters are equally likely. Soon it says nothing but *blank* (grey).
-# Whoever trains such a network for the first time thinks here that it is broken. It is not:
-# blanks are in nearly every alignment, so they are the first thing worth knowing. Then letters
-# rise, are wrong, swap places, and after some 60 steps they read "two five".
+# At first all 29 characters are equally likely. Soon it says nothing but *blank* (grey). That
+# is no bug: blanks are in nearly every alignment, so they are the first thing worth knowing.
+# Then letters rise, are wrong, swap places, and after some 60 steps they read "two five".
 # (Not quite where they sound: to learn one recording by heart, any place will do.)
 #
 # ## The whole network
 # Nothing in it is new. Read `minids/model.py`: `_forward` is this from top to bottom,
-# `_backward` the same lines from the bottom up (§2).
+# `_backward` the same lines from the bottom up (§2). Ours has `stride=2`: only every second
+# $x_t$ goes in (lesson 2), so from here on $T$ is half the number of frames.
 #
 # $$\begin{split}
 # x_t &= [\,frame_{t-C} \ldots frame_{t+C}\,] \\
@@ -98,11 +98,11 @@ print(f"chance {chance:.1f}, the network before its first step {curve[0]:.1f}")
 # Lesson 3 went down the gradient, $\theta \leftarrow \theta - \varepsilon \, dL/d\theta$.
 # In a long narrow valley that is miserable: a step short enough for the steep walls gets
 # nowhere along the floor. So give $\theta$ a velocity $v$, as a ball has, that keeps a part
-# $\mu$ of itself from step to step. The paper takes "Nesterov's accelerated gradient" with
-# a momentum of 0.99 (§5). Nesterov's trick: momentum carries the ball to $\theta + \mu v$
-# anyway, so look at the slope *there*, before you get there:
+# $\mu$ of itself from step to step: 0.99 in the paper (§5). Nesterov's trick: momentum
+# carries the ball to $\theta + \mu v$ anyway, so look at the slope *there*:
 #
-# $$v \leftarrow \mu v - \varepsilon \, \nabla L(\theta + \mu v), \qquad \theta \leftarrow \theta + v$$
+# $$\begin{split} v &\leftarrow \mu v - \varepsilon \, \nabla L(\theta + \mu v) \\
+#   \theta &\leftarrow \theta + v \end{split}$$
 #
 # In a bowl $L = \frac{\lambda}{2} \theta^2$ that has a closed form. Each step is
 # $\theta_{n+1} = q (1 + \mu) \theta_n - q \mu \, \theta_{n-1}$, with $q = 1 -
@@ -121,13 +121,13 @@ def bowl(slope, rate, momentum, steps=12):
 
 def check_step():
     for slope, rate, momentum in (1.0, 0.1, 0.9), (25.0, 0.05, 0.99), (2.0, 0.2, 0.0):
-        theta, v, path = np.ones(1), np.zeros(1), [1.0]
+        v, path = np.zeros(1), [np.ones(1)]
         for _ in range(12):
             gradient = partial(np.multiply, slope)  # of ½ slope θ²
-            theta, v = nesterov_step(theta, v, gradient, rate, momentum)
-            path.append(float(theta[0]))
+            theta, v = nesterov_step(path[-1], v, gradient, rate, momentum)
+            path.append(theta)
         what = f"12 steps in a bowl, λ = {slope}, ε = {rate}, μ = {momentum}"
-        yield what, np.array(path), bowl(slope, rate, momentum)
+        yield what, np.ravel(path), bowl(slope, rate, momentum)
 
 
 @exercise(
@@ -140,7 +140,7 @@ def check_step():
     ],
 )
 def nesterov_step(theta, velocity, gradient, rate, momentum):
-    """The next theta and the next velocity.  About 2 lines."""
+    """The next theta and the next velocity, as new arrays.  About 2 lines."""
     raise NotImplementedError
 
 
@@ -168,8 +168,8 @@ show(valley(curvature, paths), captions=["Three ways down. Who looks ahead brake
 # There is a snag: the network computes gradients where its weights *are*, and we want one
 # ahead. So let the weights be the place ahead, $p = \theta + \mu v$. Put in, $\theta$ is gone:
 #
-# $$v \leftarrow \mu v - \varepsilon \, \nabla L(p), \qquad
-#   p \leftarrow p + \mu v - \varepsilon \, \nabla L(p)$$
+# $$\begin{split} v &\leftarrow \mu v - \varepsilon \, \nabla L(p) \\
+#   p &\leftarrow p + \mu v - \varepsilon \, \nabla L(p) \end{split}$$
 
 
 # %%
@@ -202,8 +202,8 @@ def nesterov(params, grads, velocity, rate, momentum):
 # %% [markdown]
 # ## Mind the cliff
 # Lesson 4 has shown gradients that explode. One such step, kept in the velocity for a
-# hundred more, and all is lost. So a gradient longer than a limit is *shortened* to it. Its
-# direction stays: only the length $\|d\| = \sqrt{\sum d_i^2}$ changes.
+# hundred more, and all is lost. So a gradient beyond a limit is *shortened* to it: the
+# direction stays, only the length $\|d\| = \sqrt{\sum d_i^2}$ changes.
 
 
 # %%

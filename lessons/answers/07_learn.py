@@ -41,6 +41,14 @@ def slope_unscaled(theta, velocity, gradient, rate, momentum):
     return theta + rate * velocity, velocity
 
 
+def moves_what_it_was_given(theta, velocity, gradient, rate, momentum):
+    """In place: who has kept the old theta, as the picture of the path does, has it no more."""
+    velocity *= momentum
+    velocity -= rate * gradient(theta + velocity)
+    theta += velocity
+    return theta, velocity
+
+
 def stays_ahead(theta, velocity, gradient, rate, momentum):
     """Goes on from the point ahead, and so takes the old velocity twice."""
     ahead = theta + momentum * velocity
@@ -105,7 +113,14 @@ def divides_by_nothing(gradient, limit):
 
 
 WRONG = {
-    "nesterov_step": [slope_here, looks_too_far, uphill, slope_unscaled, stays_ahead],
+    "nesterov_step": [
+        slope_here,
+        looks_too_far,
+        uphill,
+        slope_unscaled,
+        moves_what_it_was_given,
+        stays_ahead,
+    ],
     "nesterov": [plain_momentum, old_velocity, forgets_the_slope, not_in_place],
     "limited": [
         every_number_by_itself,
