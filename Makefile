@@ -25,7 +25,7 @@ thumbnails: lessons  ## draw the pictures of the lessons in README anew
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)
 	$(RUN) pytest -m "not slow"
 
-test-all: $(VENV)/dev.stamp $(VENV)/demo.stamp $(VENV)/cuda.stamp  ## run the slow tests too: kills, fuzzing, recipes, kernels compiled
+test-all: $(VENV)/dev.stamp $(VENV)/demo.stamp $(VENV)/cuda.stamp $(VENV)/mpi.stamp  ## run the slow tests too: kills, fuzzing, recipes, kernels compiled
 	$(RUN) pytest
 
 lint: $(VENV)/dev.stamp  ## check style and types

@@ -183,7 +183,7 @@ def our_step(name: str, size: Size) -> dict:
     from minids.batches import Batch
     from minids.model import DeepSpeech
     from minids.ops.cuda import matmul
-    from minids.train import step
+    from minids.step import step
 
     grid, batch = ops.load("cuda"), size.draw()
     model = DeepSpeech(size.settings(), 0, "cuda")

@@ -83,7 +83,7 @@ class OurStep:
 
     def __call__(self, *batch) -> None:
         from minids.batches import Batch
-        from minids.train import step
+        from minids.step import step
 
         step(self.model, self.velocity, Batch([], *batch), None, *UPDATE)
 

@@ -74,7 +74,8 @@ class Variation:
 class Batches:
     """The utterances of a manifest as batches, each moved by `shift_ms` (see minids.audio.shift).
 
-    What does not vary is taken from the `cache`, or put there.
+    What does not vary is taken from the `cache`, or put there. Of several ranks each makes its `share` of the
+    indices of every batch.
 
     `skipped` maps the index of each one left out to the reason.
 
@@ -94,6 +95,7 @@ class Batches:
         variation: Variation | None = None,
         shift_ms: float = 0.0,
         cache: FeatureCache | None = None,
+        share: Callable[[list[int]], list[int]] = list,
     ):
         self.utterances, self.features, self.alphabet = utterances, features, alphabet
         self.stride, self.seed, self.variation = stride, seed, variation
@@ -107,7 +109,7 @@ class Batches:
                     " add it to the alphabet or mend the text; `minids data doctor` lists all such lines"
                 )
         order = sorted(range(len(utterances)), key=lambda i: (utterances[i].duration, i))
-        self._groups = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        self._groups = [share(order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
         self._speakers: dict[str, MeanStd] = {}
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from minids.batches import Batch
 from minids.estimate import product_rate, training_flops
 from minids.model import DeepSpeech, ModelSettings
-from minids.train import step
+from minids.step import step
 
 FEATURES, CHARACTERS = 81, 29  # 80 bands and the energy; the paper's alphabet
 

@@ -10,7 +10,9 @@ never was.
 
 import math
 import time
-from contextlib import closing
+import zlib
+from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minids import schedule
-from minids.batches import Batch, Batches, Variation, brought
+from minids.batches import Batches, Variation, brought
 from minids.cache import FeatureCache
 from minids.checkpoint import Progress, RunFolder, identity
 from minids.corpus.manifest import read_manifest
@@ -28,33 +30,34 @@ from minids.estimate import available_memory, estimate, largest_batch
 from minids.model import DeepSpeech, ModelSettings
 from minids.noise import Noise
 from minids.ops.common import key, strided
+from minids.parallel import Ranks, TimeSplit
 from minids.recognize import Recognizer
 from minids.score import Evaluation, Row
 from minids.selfcheck import self_check
 from minids.settings import Settings
+from minids.step import step
 from minids.weights import Saved, load_weights, save_weights
 
 
-def step(model: DeepSpeech, velocity, batch: Batch, keys, rate: float, momentum: float, limit: float):
-    """One step of training: the losses (B,) and the norm of the gradient of their mean, before the limit.
-
-    The objective is the mean loss of the utterances whose text is possible. A gradient longer than `limit` is
-    shortened to it. When a loss or the gradient is not a number, nothing is changed.
-    """
-    losses = model.learn(batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys)
-    possible = max(1, int(np.isfinite(losses).sum()))
-    norm = model.ops.norm(model.flat_grads) / possible
-    if np.isfinite(norm) and not np.isnan(losses).any():
-        scale = min(1.0, limit / norm if norm else 1.0) / possible
-        model.ops.nesterov(model.flat_params, model.flat_grads, velocity, rate, momentum, scale)
-    return losses, norm
-
-
 class Trainer:
-    """A run: its data, its model, its folder. `run()` begins it or goes on with it."""
+    """A run: its data, its model, its folder. `run()` begins it or goes on with it.
 
-    def __init__(self, settings: Settings, folder: Path, backend: str = "cpu"):
+    Of several `ranks`, each does this alike. Each takes its share of every batch (§3.1), or with `time_split`
+    each of two half of the frames (§3.2); the first alone prints and writes.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: Path,
+        backend: str = "cpu",
+        ranks: Ranks | None = None,
+        time_split: bool = False,
+    ):
         self.settings, self.folder, self.backend = settings, RunFolder(folder), backend
+        self.ranks, self.time_split = ranks or Ranks(), time_split
+        self.sharing = Ranks() if time_split else self.ranks  # who have different utterances of a batch
+        self.say = say if self.ranks.first else bool
         self.train = read_manifest(settings.path("train"))
         self.dev = read_manifest(settings.path("dev"))
         self.tuned: dict[str, Any] = {}
@@ -64,7 +67,8 @@ class Trainer:
 
         Raises InputError for data and settings that cannot work, and when training fails.
         """
-        with self.folder.locked():
+        with self.folder.locked() if self.ranks.first else nullcontext():
+            self.ranks.gathered("the folder is ours")
             self._begin()
             last = self.settings.train.epochs
             while self.progress.epoch < last:
@@ -75,6 +79,7 @@ class Trainer:
     def _begin(self) -> None:
         s = self.settings
         m = s.model
+        self.ranks.agree(identity(s), "other settings or manifests")
         network = ModelSettings(s.features.size, len(s.alphabet), m.hidden, m.context, m.stride, m.dropout)
         self._tell_estimate(network)
         saved = self.folder.resume(s, self.backend)
@@ -85,40 +90,44 @@ class Trainer:
         variation = Variation(t.shift_ms, t.speed, t.tilt, self._noise(features.rate), n.share, snr_db)
         cache = FeatureCache(s.path("cache"), features) if s.data.cache else None
         given = self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
-        self.batches = Batches(*given, cache=cache)
+        self.batches = Batches(*given, cache=cache, share=self.sharing.share)
         if saved is None:
             if features.normalise == "corpus":
-                self.batches.fit()
+                if self.ranks.first:
+                    self.batches.fit()
+                features.mean, features.std = self.ranks.given((features.mean, features.std))
             model = DeepSpeech(network, t.seed, self.backend)
             zeros = np.zeros(model.flat_params.shape, np.float32)
             saved = Saved(
                 model, features, s.alphabet, {"velocity": zeros}, {"settings": identity(s), "progress": {}}
             )
         else:
-            say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
+            self.say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
             if self.folder.best.exists():  # what `minids tune` kept there is not ours to drop
                 tuned = load_weights(self.folder.best).notes.get("decoder")
                 self.tuned = {"decoder": tuned} if tuned else {}
         self.saved, self.model = saved, saved.model
+        self.learner = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         if self.backend == "cuda":
             self_check(self.model, t.batch_size)
             self._reserve()
-            say("the GPU agrees with the CPU on the losses and gradients of a small batch")
+            self.say("the GPU agrees with the CPU on the losses and gradients of a small batch")
         saved.notes["manifests"] = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
         self.velocity = self.model.ops.arrays.from_host(saved.state["velocity"])
         self.progress = Progress(**saved.notes["progress"])
         self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
-        self.dev_batches = self.recognizer.ears[0].batches(self.dev, t.batch_size, cache)
+        self.own_dev = self.ranks.share(self.dev)
+        self.dev_batches = self.recognizer.ears[0].batches(self.own_dev, t.batch_size, cache)
 
     def _noise(self, rate: int) -> Noise | None:
         s = self.settings
         if not s.noise.recordings:
             return None
         noise = Noise(s.recordings("recordings"), rate, s.recordings("like"), s.noise.layers)
-        say(f"{len(noise.clips)} clips of noise, {len(noise.rejected)} rejected")
+        self.say(f"{len(noise.clips)} clips of noise, {len(noise.rejected)} rejected")
         for rejected in noise.rejected[:5]:
-            say(f"rejected: {rejected}")
+            self.say(f"rejected: {rejected}")
         return noise
 
     def _reserve(self) -> None:
@@ -149,35 +158,43 @@ class Trainer:
         rate = schedule.learning_rate(t.learning_rate, t.anneal, p.epoch)
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
-        bar = _bar(len(self.batches), p.batch, f"epoch {p.epoch + 1}/{t.epochs}")
+        bar = self._bar()
         coming = self.batches.epoch(p.epoch, p.batch)
         if self.backend == "cuda":
             coming = brought(coming, self.bring)
         with bar, closing(coming) as batches:
             for batch in batches:
                 p.batch += 1
-                if batch:
-                    keys = key(t.seed, p.epoch, np.array(batch.indices))
-                    losses, norm = step(
-                        self.model, self.velocity, batch, keys, rate, momentum, t.gradient_limit
-                    )
-                    self._count(batch, losses, norm)
+                if batch or self.sharing.size > 1:
+                    indices = batch.indices if batch else []
+                    keys = key(t.seed, p.epoch, np.array(indices, np.int64))
+                    given = rate, momentum, t.gradient_limit, self.sharing
+                    losses, norm = step(self.learner, self.velocity, batch, keys, *given)
+                    self._count(indices, int(batch.lengths.sum()) if batch else 0, losses, norm)
                     bar.set_postfix_str(f"loss {p.loss / max(1, p.utterances):.2f}", refresh=False)
                 bar.update()
                 now = time.monotonic()
                 p.seconds, started = p.seconds + now - started, now
-                if now - saved_at > 60 * t.checkpoint_minutes:
+                if self.ranks.given(now - saved_at > 60 * t.checkpoint_minutes):
                     self._save_last()
                     saved_at = now
         if not p.utterances:
             raise self._nothing_usable("train", self.batches)
 
-    def _count(self, batch: Batch, losses: np.ndarray, norm: float) -> None:
+    def _bar(self):
+        from tqdm import tqdm
+
+        p, total = self.progress, len(self.batches)
+        name = f"epoch {p.epoch + 1}/{self.settings.train.epochs}"
+        off = None if self.ranks.first else True  # None: where no terminal sees it
+        return tqdm(total=total, initial=p.batch, desc=name, leave=False, disable=off, dynamic_ncols=True)
+
+    def _count(self, indices: list[int], frames: int, losses: np.ndarray, norm: float) -> None:
         """Take a step into the epoch's sums. Raises InputError when it failed, or when training diverges."""
         p, t = self.progress, self.settings.train
-        names = [f"{self.train[i].path} ({self.train[i].where})" for i in batch.indices]
-        if not np.isfinite(norm) or np.isnan(losses).any():
-            bad = [name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)]
+        names = [f"{self.train[i].path} ({self.train[i].where})" for i in indices]
+        if not np.isfinite(norm):
+            bad = self._of_all([name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)])
             what, where = "gradient", ""
             if bad:
                 what, where = "loss", f", first at {bad[0]}; look at that recording"
@@ -189,13 +206,14 @@ class Trainer:
             )
         for b, loss in enumerate(losses):
             if np.isinf(loss):
-                self.batches.skipped[batch.indices[b]] = (
-                    f"{names[b]}: its text has probability 0 in this recording"
-                )
+                self.batches.skipped[indices[b]] = f"{names[b]}: its text has probability 0 in this recording"
         possible = np.isfinite(losses)
-        p.loss += float(losses[possible].sum())
-        p.utterances += int(possible.sum())
-        p.frames += int(batch.lengths.sum())
+        loss, utterances, frames = self.sharing.add(
+            np.array([losses[possible].sum(), possible.sum(), frames], np.float64)
+        )
+        p.loss += float(loss)
+        p.utterances += int(utterances)
+        p.frames += int(frames)
         p.norms.append(float(norm))
         chance = p.frames / self.settings.model.stride * math.log(self.model.settings.characters)
         enough = len(p.norms) >= 50 or (p.epoch > 0 and p.batch == len(self.batches))
@@ -219,8 +237,10 @@ class Trainer:
         better = p.best is None or errors < p.best
         if better:
             p.best, p.best_epoch = errors, p.epoch
-            save_weights(self.folder.best, self._for_use(row))
-        self.folder.write_rows(p.rows)
+        if self.ranks.first:
+            if better:
+                save_weights(self.folder.best, self._for_use(row))
+            self.folder.write_rows(p.rows)
         self._save_last()
         self._tell_epoch(row, better)
 
@@ -236,13 +256,15 @@ class Trainer:
             count += int(np.isfinite(losses).sum())
             for b, i in enumerate(batch.indices):
                 text = greedy_text(log_probs[: lengths[b], b], alphabet)
-                said.append(self.recognizer.row(self.dev[i], text))
+                said.append(self.recognizer.row(self.own_dev[i], text))
+        total, count = self.ranks.add(np.array([total, count], np.float64))
+        said = [row for some in self.ranks.gathered(said) for row in some]
         if not said:
             raise self._nothing_usable("dev", self.dev_batches)
         return total / max(1, count), Evaluation(said)
 
     def _nothing_usable(self, name: str, batches: Batches) -> InputError:
-        first = next(iter(batches.skipped.values()), "")
+        first = next(iter(self._of_all(batches.skipped.values())), "")
         return InputError(f"{self.settings.path(name)}: no utterance could be used ({first})")
 
     def _row(self, dev_loss: float, scored: Evaluation) -> dict[str, Any]:
@@ -264,11 +286,20 @@ class Trainer:
             "seconds": p.seconds,
         }
 
+    def _of_all(self, reasons: Iterable[str]) -> list[str]:
+        """What any of the ranks has to say, once."""
+        return list(dict.fromkeys(each for some in self.ranks.gathered(list(reasons)) for each in some))
+
     def _save_last(self) -> None:
+        for skipped in self.ranks.gathered(self.batches.skipped):
+            self.batches.skipped.update(skipped)
         self.progress.skipped = list(self.batches.skipped.items())
         self.saved.notes["progress"] = dict(vars(self.progress))
         self.saved.state["velocity"] = self.model.ops.arrays.to_host(self.velocity)
-        save_weights(self.folder.last, self.saved)
+        weights = self.model.ops.arrays.to_host(self.model.flat_params)
+        self.ranks.agree(zlib.crc32(weights), "other weights")
+        if self.ranks.first:
+            save_weights(self.folder.last, self.saved)
 
     def _for_use(self, row: dict[str, Any]) -> Saved:
         """Without velocity and counters: what is needed to recognise, and where it came from."""
@@ -286,8 +317,9 @@ class Trainer:
         hours = sum(u.duration for u in self.train) / 3600
         longest = max(self.train + self.dev, key=lambda u: u.duration)
         frames, most = features.length(int(hours * 3600 * features.rate)), self._most_frames()
-        needed = estimate(network, frames, most, t.batch_size, self.backend)
-        say(
+        share = -(-t.batch_size // self.sharing.size)
+        needed = estimate(network, frames, most, share, self.backend)
+        self.say(
             f"{len(self.train)} utterances, {hours:.2f} h; "
             f"{sum(math.prod(shape) for shape in network.shapes().values()) / 1e6:.2f} M weights; "
             f"about {needed.memory / 1e9:.2f} GB of memory, at least {clock(max(1, needed.epoch_seconds))} "
@@ -305,14 +337,14 @@ class Trainer:
     def _tell_epoch(self, row: dict[str, Any], better: bool) -> None:
         t = self.settings.train
         left = (t.epochs - row["epoch"]) * self.progress.trained / row["epoch"]
-        say(
+        self.say(
             f"epoch {row['epoch']:3d}/{t.epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}"
             f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}"
             f"  {row['frames_per_second'] / 1000:4.0f} k frames/s"
             f"  {clock(left)} left{'  best' if better else ''}"
         )
         if row["silent"] and row["epoch"] in (1, 3, 10, 30):
-            say(
+            self.say(
                 "   It hears nothing but blanks yet. That is how CTC begins: to say nothing is the first\n"
                 "   thing that lowers the loss. Letters come when the loss falls again, on small sets after\n"
                 "   1 to 10 epochs; if it stands still for longer, try half or twice the learning_rate."
@@ -320,19 +352,22 @@ class Trainer:
 
     def _tell_end(self) -> None:
         p = self.progress
-        for where, batches in (("train", self.batches), ("dev", self.dev_batches)):
-            skipped = batches.skipped
-            for reason in list(skipped.values())[:20]:
-                say(f"skipped: {reason}")
+        for where, batches, of in (
+            ("train", self.batches, self.train),
+            ("dev", self.dev_batches, self.dev),
+        ):
+            skipped = self._of_all(batches.skipped.values())
+            for reason in skipped[:20]:
+                self.say(f"skipped: {reason}")
             if skipped:
-                count = f"{len(skipped)} of {len(batches.utterances)} {where} utterances"
-                say(f"{count} were skipped; `minids data doctor` names the remedy for each")
+                count = f"{len(skipped)} of {len(of)} {where} utterances"
+                self.say(f"{count} were skipped; `minids data doctor` names the remedy for each")
         if p.rows[-1]["silent"]:
-            say("It is silent still: raise epochs and give the same command, it goes on from here.")
+            self.say("It is silent still: raise epochs and give the same command, it goes on from here.")
         if self.tuned:
-            say("alpha and beta were tuned for earlier weights; run `minids tune` again")
+            self.say("alpha and beta were tuned for earlier weights; run `minids tune` again")
         best = p.rows[p.best_epoch - 1]
-        say(
+        self.say(
             f"done: WER {best['wer']:.1%}, CER {best['cer']:.1%} on the dev set after epoch {p.best_epoch};"
             f" {clock(p.trained)} of training; the model is {self.folder.best}"
         )
@@ -351,9 +386,3 @@ def clock(seconds: float) -> str:
     """90 -> 1:30; 5400 -> 1:30:00."""
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
-
-
-def _bar(total: int, initial: int, name: str):
-    from tqdm import tqdm
-
-    return tqdm(total=total, initial=initial, desc=name, leave=False, disable=None, dynamic_ncols=True)

@@ -14,7 +14,8 @@ from minids.gradcheck import relative_error
 from minids.model import ModelSettings
 from minids.ops import driver
 from minids.settings import read_settings
-from minids.train import Trainer, step
+from minids.step import step
+from minids.train import Trainer
 from tests import tones
 from tests.test_ctc import mixed_batch
 from tests.tolerances import CTC_FLOAT32_GRADIENT, CTC_FLOAT32_LOSS, FLOAT32_NETWORK, FLOAT32_TEN_STEPS

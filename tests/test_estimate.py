@@ -10,8 +10,8 @@ from minids import DeepSpeech, Features
 from minids.batches import AHEAD
 from minids.estimate import available_memory, estimate, memory, product_rate, training_flops
 from minids.model import ModelSettings
+from minids.step import step
 from minids.text import Alphabet
-from minids.train import step
 from minids.weights import Saved, save_weights
 
 

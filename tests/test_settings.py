@@ -46,7 +46,10 @@ def test_two_manifests_are_enough(settings, tmp_path):
 
 
 def test_every_key_can_be_set(settings):
-    text = DATA + 'alphabet = "가나"\ncache = "kept"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
+    text = (
+        DATA
+        + 'alphabet = "가나"\ncache = "kept"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
+    )
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalise = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
     text += '[noise]\nrecordings = ["a.wav", "street"]\nlike = ["real"]\nlayers = 2\nshare = 1\n'

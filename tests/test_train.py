@@ -15,7 +15,8 @@ from minids.gradcheck import relative_error
 from minids.model import ModelSettings
 from minids.ops.common import key
 from minids.settings import read_settings
-from minids.train import Trainer, clock, step
+from minids.step import step
+from minids.train import Trainer, clock
 from minids.weights import load_weights, save_weights
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER

@@ -52,7 +52,6 @@ PROBABILITY = 1e-12
 BEAM_SCORE = 1e-9
 # Products on tensor cores: both factors are rounded to 10 bits of mantissa, 5e-4 each; errors have signs.
 TF32_SUM = 2e-3
-
-# Log powers kept as float16: numbers up to 20 are off by 2**-7 at most, and are divided by a deviation that is
-# 1 or more, but for bins that hardly change.
+# Log powers kept as float16: numbers up to 20 are off by 2**-7 at most, and are divided by a deviation that
+# is 1 or more, but for bins that hardly change.
 FLOAT16_FEATURES = 0.02
