@@ -3,7 +3,6 @@
 import numpy as np
 from numba import njit, prange
 
-from minids.ops.reference.ctc import lattice
 from minids.text import BLANK
 
 
@@ -31,7 +30,15 @@ def forward(log_y, states):
     return alpha
 
 
-quick_forward, quick_lattice = njit(forward), njit(lattice)
+quick_forward = njit(forward)
+
+
+@njit
+def quick_lattice(label):
+    states = np.full(2 * len(label) + 1, BLANK)
+    for u, letter in enumerate(label):
+        states[2 * u + 1] = letter
+    return states
 
 
 def losses(log_probs, lengths, labels, label_lengths):
@@ -93,6 +100,28 @@ def begins_in_the_blank(log_y, states):
     return walk(log_y, states, first=(0,))
 
 
+def begins_in_two_states(log_y, states):
+    """An empty text has one state: compiled, this writes past the end of a row."""
+    alpha = np.full((len(log_y), len(states)), -np.inf)
+    alpha[0, 0], alpha[0, 1] = log_y[0, states[0]], log_y[0, states[1]]
+    alpha[1:] = forward(log_y, states)[1:]
+    return alpha
+
+
+def from_left_to_right(log_y, states):
+    """The neighbours' numbers of this frame instead of the last."""
+    alpha = np.full((len(log_y), len(states)), -np.inf)
+    for t in range(len(log_y)):
+        for s in range(len(states)):
+            ways = 0.0 if t == 0 and s < 2 else -np.inf if t == 0 else alpha[t - 1, s]
+            if t > 0 and s > 0:
+                ways = log_add(ways, alpha[t, s - 1])
+            if t > 0 and s > 1 and states[s] not in (BLANK, states[s - 2]):
+                ways = log_add(ways, alpha[t, s - 2])
+            alpha[t, s] = log_y[t, states[s]] + ways
+    return alpha
+
+
 def probabilities(log_y, states):
     """Without logarithms, log at the end: after some hundred frames all is 0."""
     kept = np.exp(forward(log_y, states))
@@ -140,6 +169,11 @@ def not_parallel(log_probs, lengths, labels, label_lengths):
     return result
 
 
+def for_each_frame(log_probs, lengths, labels, label_lengths):
+    """Divided by the length: a long utterance would count no more than a short one."""
+    return quick_losses(log_probs, lengths, labels, label_lengths) / lengths
+
+
 def log_likelihood(log_probs, lengths, labels, label_lengths):
     """The sign: a loss is -log p."""
     return -quick_losses(log_probs, lengths, labels, label_lengths)
@@ -153,8 +187,18 @@ WRONG = {
         wraps_around,
         begins_anywhere,
         begins_in_the_blank,
+        begins_in_two_states,
+        from_left_to_right,
         probabilities,
         not_for_numba,
     ],
-    "losses": [reads_the_padding, spells_the_padding, one_end_only, one_number, not_parallel, log_likelihood],
+    "losses": [
+        reads_the_padding,
+        spells_the_padding,
+        one_end_only,
+        one_number,
+        not_parallel,
+        for_each_frame,
+        log_likelihood,
+    ],
 }
