@@ -14,7 +14,7 @@ from minids.files import atomic_write
 from minids.settings import Settings
 from minids.weights import Saved, load_weights
 
-FREE = ("epochs", "checkpoint_minutes", "cache")  # what may change when a run goes on
+FREE = ("epochs", "checkpoint_minutes", "cache", "gemm")  # what may change when a run goes on
 FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
 
 

@@ -129,6 +129,11 @@ class DeepSpeech:
         Arguments as those of `forward` and `ctc_loss`. A text that is impossible has loss inf and no part in
         the gradient. Raises ValueError for what does not fit.
         """
+        losses = self.learn_there(frames, lengths, labels, label_lengths, keys)
+        return self.ops.arrays.to_host(losses).copy()
+
+    def learn_there(self, frames, lengths, labels, label_lengths, keys=None):
+        """As `learn`, without waiting: the losses stay where the backend computes, until the next call."""
         given = self._room.holding  # before the forward pass: a copy to a GPU waits for what it was given
         texts = given("labels", labels), given("label_lengths", label_lengths)
         log_probs = self._forward(frames, lengths, keys)
@@ -139,7 +144,7 @@ class DeepSpeech:
         room = self._room("ctc", B, T, 2 * labels.shape[1] + 5)
         self.ops.ctc(log_probs, self._lengths, *texts, losses, dlogits, room)
         self._backward(dlogits)
-        return self.ops.arrays.to_host(losses).copy()
+        return losses
 
     def _forward(self, frames, lengths, keys):
         s, p, ops, room = self.settings, self.params, self.ops, self._room

@@ -116,12 +116,12 @@ class TimeSplit:
         self.model, self.ops, self.ranks = model, model.ops, ranks
         self.flat_params, self.flat_grads = model.flat_params, model.flat_grads
 
-    def learn(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
-        """As DeepSpeech.learn, with the same whole batch on both ranks; `grads` is of all frames on both."""
+    def learn_there(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+        """As DeepSpeech.learn_there, on both ranks with the whole batch; `grads` is of all its frames."""
         half = _Half(self.ops, self.ranks, frames, lengths, self.model.settings.stride)
         self.model.ops = half  # type: ignore[assignment]  # operations like the module's
         try:
-            losses = self.model.learn(*half.own_frames(), labels, label_lengths, keys)
+            losses = self.model.learn_there(*half.own_frames(), labels, label_lengths, keys)
         finally:
             self.model.ops = self.ops
         self.ranks.add(self.flat_grads)

@@ -14,6 +14,7 @@ from minids.files import open_file
 from minids.text import ENGLISH, Alphabet
 
 LARGEST = 100_000  # bytes of a settings file
+GEMMS = "fp32", "tf32", "cublas"  # who multiplies on a GPU
 KINDS: dict[str, tuple[Any, str]] = {
     "int": (int, "a whole number"),
     "float": (float, "a number"),
@@ -63,6 +64,11 @@ class Training:
     tilt: float = setting(0.0, least=0, most=20)
     checkpoint_minutes: float = setting(5.0, least=0)
     seed: int = setting(0, least=0, most=2**32 - 1)
+    gemm: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.gemm not in GEMMS:
+            raise InputError(f"gemm = {self.gemm!r} must be one of {', '.join(GEMMS)}")
 
 
 @dataclass(frozen=True)

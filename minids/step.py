@@ -27,16 +27,17 @@ def step(
     Of several `ranks` each has its share of the utterances as the `batch`, None if it has none of them; the
     mean is over all (§3.1).
     """
+    arrays = model.ops.arrays
     if batch:
-        losses = model.learn(batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys)
+        there = model.learn_there(batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys)
     else:
-        losses = np.zeros(0, np.float32)
-        model.ops.arrays.copy(np.zeros(model.flat_grads.shape, np.float32), model.flat_grads)
+        arrays.copy(np.zeros(model.flat_grads.shape, np.float32), model.flat_grads)
     if ranks.size > 1:
-        total = ranks.add(model.ops.arrays.to_host(model.flat_grads))
-        model.ops.arrays.copy(total, model.flat_grads)
+        arrays.copy(ranks.add(arrays.to_host(model.flat_grads)), model.flat_grads)
+    length = model.ops.norm(model.flat_grads)  # here a GPU is waited for; its losses have long been there
+    losses = arrays.to_host(there).copy() if batch else np.zeros(0, np.float32)
     possible, bad = ranks.add(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
-    norm = model.ops.norm(model.flat_grads) / max(1, int(possible)) if not bad else np.nan
+    norm = length / max(1, int(possible)) if not bad else np.nan
     if np.isfinite(norm):
         scale = min(1.0, limit / norm if norm else 1.0) / max(1, int(possible))
         model.ops.nesterov(model.flat_params, model.flat_grads, velocity, rate, momentum, scale)

@@ -109,6 +109,7 @@ class Trainer:
         self.saved, self.model = saved, saved.model
         self.learner = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         if self.backend == "cuda":
+            self.model.ops.matmul.use(t.gemm)
             self_check(self.model, t.batch_size)
             self._reserve()
             self.say("the GPU agrees with the CPU on the losses and gradients of a small batch")

@@ -29,7 +29,7 @@ def off(backend: str, dtype: str, T0: int, stride: int, context: int, dropout: f
     for step in range(2):  # the second time, buffers hold what the first left
         given = batch(np.random.default_rng([T0, step]), T0, 3, 5, 4)
         keys = key(1, step, np.arange(3)) if dropout else None
-        losses, ours = whole.learn(*given, keys), split.learn(*given, keys)
+        losses, ours = whole.learn(*given, keys), split.learn_there(*given, keys)
         assert (np.isinf(losses) == np.isinf(ours)).all()
         possible = np.isfinite(losses)
         pairs = [(losses[possible], ours[possible])]
@@ -44,12 +44,12 @@ def checked_gradient() -> float:
     split = TimeSplit(model, Ranks(MPI.COMM_WORLD))
     given = batch(np.random.default_rng(0), 9, 2, 4, 4)
     direction = np.random.default_rng(1).standard_normal(split.flat_params.shape)
-    split.learn(*given)
+    split.learn_there(*given)
     slope = float(split.flat_grads @ direction)
     start, losses, h = split.flat_params.copy(), [], 1e-6
     for sign in (1, -1):
         split.flat_params[...] = start + sign * h * direction
-        losses.append(split.learn(*given).sum())
+        losses.append(split.learn_there(*given).sum())
     return abs((losses[0] - losses[1]) / (2 * h) - slope) / abs(slope)
 
 

@@ -76,7 +76,7 @@ def test_a_run_goes_on_only_with_the_settings_it_was_begun_with(begun, changed, 
 
 def test_how_long_and_how_often_may_change(begun, changed):
     more = changed("epochs = 1", "epochs = 9\ncheckpoint_minutes = 1")
-    assert set(FREE) == {"epochs", "checkpoint_minutes", "cache"}
+    assert set(FREE) == {"epochs", "checkpoint_minutes", "cache", "gemm"}
     assert RunFolder(begun / "run").resume(more, "cpu").notes["progress"]["epoch"] == 1
 
 

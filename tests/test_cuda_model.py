@@ -99,6 +99,20 @@ class Ours:
         self.frames, self.lengths, self.labels, self.label_lengths = frames, lengths, labels, label_lengths
 
 
+def test_a_step_waits_for_the_gpu_once(monkeypatch, cuda):
+    """All of its work has been asked for when it first asks for a result."""
+    model, events = DeepSpeech(SETTINGS, backend="cuda"), []
+    velocity = cuda.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
+    to_host, names = cuda.arrays.to_host, ("birnn_backward", "norm", "nesterov")
+    monkeypatch.setattr(cuda.arrays, "to_host", lambda a: events.append("wait") or to_host(a))
+    for name in names:
+        whole = getattr(cuda, name)
+        monkeypatch.setattr(cuda, name, lambda *a, n=name, f=whole: events.append(n) or f(*a))
+    data = batch()
+    step(model, velocity, Ours(*data[:4]), data[4], 1e-4, 0.9, 1.0)
+    assert events == ["birnn_backward", "norm", "wait", "wait", "nesterov"]  # the second finds all done
+
+
 def test_the_next_batch_is_brought_while_one_is_in_use(cuda):
     """Two places take turns, and grow."""
     frames = [np.full((n, 2, 3), n, np.float32) for n in (2, 5, 1, 4)]

@@ -13,7 +13,6 @@ from minids.cli import announce_compilation, note, options
 @click.argument("settings", type=click.Path(path_type=Path), metavar="SETTINGS.toml")
 @click.option("--run", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/SETTINGS]")
 @options.BACKEND
-@options.GEMM
 @click.option(
     "--split-time",
     is_flag=True,
@@ -26,7 +25,6 @@ def command(
     settings: Path,
     run: Path | None,
     backend: str,
-    gemm: str,
     split_time: bool,
     as_json: bool,
 ) -> None:
@@ -53,7 +51,6 @@ def command(
     from minids.train import Trainer
 
     read = read_settings(settings)
-    options.multiply(backend, gemm)
     folder = RunFolder(run or folder_for(read))
     ranks = Ranks.world()
     if backend == "cuda":
