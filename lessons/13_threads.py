@@ -4,15 +4,15 @@
 # knows more than its own number. What can each do, so that together they make a layer?
 #
 # *You build* three kernels: a bias, a column's sum, a product in tiles. *You need* lesson 3.
-# No GPU: kernels run as plain Python here, in `minids.ops.cuda.simulator`, a CUDA you can step
-# through. It needs one small package, and no CUDA: `pip install greenlet`.
+# No GPU: here kernels run as plain Python, in a simulator that you can step through
+# (`minids.ops.cuda.simulator`). It needs one small package: `pip install greenlet`.
 
 # %%
 import numpy as np
 
 from minids.draw.threads import caption, exchange, memory, moments, reads
-from minids.lesson import exercise, show
-from minids.lesson.gpu import KernelError, cuda, far_reads, float32, grid, in_any_order, room, run, traced  # noqa: F401
+from minids.lesson import exercise, gpu, show
+from minids.lesson.gpu import KernelError, cuda, float32, grid, room, run, traced  # noqa: F401
 from minids.ops.cuda.birnn import add
 from minids.ops.cuda.context import gather
 
@@ -34,7 +34,8 @@ show(
 #
 # Six is no multiple of four, so two threads find nothing to do. A kernel that clips,
 # $y = \min\{\max\{0, z\}, 20\}$, shows how they know: the `if` is their **guard**. A GPU does
-# not miss it: it writes over what lies behind the array, and says nothing. The simulator does:
+# not miss it: it writes over what lies behind the array, and says nothing. The simulator does.
+# (`@cuda.jit` makes a kernel, `run(kernel, blocks, threads, …)` starts it; `room` is to be filled.)
 
 # %%
 ZERO, CLIP = np.float32(0), np.float32(20)
@@ -65,17 +66,17 @@ except KernelError as error:
 #
 # $$y_{r,h} = g(z_{r,h} + b_h)$$
 #
-# Threads run in any order, and must not notice: the checker runs them forward, in reverse and
-# at random.
+# The checker runs the threads forward, in reverse and at random, and looks who is at work.
 
 
 # %%
 def check_bias():
     for rows, H in (1, 4), (4, 6), (7, 3):
         z, b = np.random.default_rng(H).normal(5, 20, (rows, H)), np.arange(float(H))
-        blocks = -(-H // 4), -(-rows // 4)  # rounded up; x along H
-        got = in_any_order(bias, blocks, (4, 4), z, b, room(rows, H))
-        yield f"z {z.shape}, blocks {blocks} of (4, 4)", got, [np.clip(z + b, 0, 20)] * 3
+        start = (-(-H // 4), -(-rows // 4)), (4, 4), z, b, room(rows, H)  # rounded up; x along H
+        got, truth = gpu.in_any_order(bias, *start), np.clip(z + b, 0, 20)
+        yield f"z {z.shape}, blocks {start[0]} of (4, 4)", got, [truth] * 3
+        yield "threads at work", gpu.at_work("y", bias, *start), z.size
 
 
 @exercise(
@@ -89,7 +90,7 @@ def check_bias():
     ],
 )
 def bias(z, b, y):
-    """z, y (rows, H), b (H,); threads (h, r), some outside.  About 3 lines. `run` adds @cuda.jit."""
+    """z, y (rows, H), b (H,); threads (h, r).  About 3 lines; `run` adds @cuda.jit."""
     raise NotImplementedError
 
 
@@ -97,11 +98,12 @@ def bias(z, b, y):
 # ## Together
 # A bias moves the loss through every row, so its gradient is a sum over rows. Threads that all
 # add to one number get in each other's way: two read it, both add, both write, and
-# one sum is lost. That is a **race**. The way out is memory that a block *shares*, and a
-# **barrier**, `cuda.syncthreads()`: nobody goes on before all have come.
+# one sum is lost. That is a **race**. And the arrays that a kernel is given lie *far* from the
+# threads, in large and slow memory. The way out is small and near memory that a block
+# *shares*, and a **barrier**, `cuda.syncthreads()`: nobody goes on before all have come.
 #
 # 1. `partial = cuda.shared.array(THREADS, float32)`: one for all threads of the block;
-# 2. each thread adds up every eighth row, in a variable of its own: no number is read twice;
+# 2. thread $i$ adds up rows $i$, $i + 8$, … in a variable of its own: no number is read twice;
 # 3. writes that into its place of the shared array; barrier;
 # 4. thread 0 adds up the eight places.
 
@@ -112,9 +114,10 @@ THREADS = 8
 def check_column_sum():
     for rows, H in (8, 1), (19, 3), (5, 2):
         x = np.random.default_rng(rows).integers(-9, 9, (rows, H)).astype(float)
-        got = in_any_order(column_sum, H, THREADS, x, room(H))
-        yield f"x {x.shape}", got, [x.sum(axis=0)] * 3
-        yield "far reads", far_reads(column_sum, H, THREADS, x, room(H)), x.size
+        start = column_sum, H, THREADS, x, room(H)
+        yield f"x {x.shape}", gpu.in_any_order(*start), [x.sum(axis=0)] * 3
+        yield "far reads", gpu.far_reads(*start), x.size
+        yield "threads at work", gpu.at_work("x", *start), H * min(rows, THREADS)
 
 
 @exercise(
@@ -133,7 +136,7 @@ def column_sum(x, total):
 
 
 # %%
-x = np.arange(16.0).reshape(16, 1)
+x = np.arange(16.0)[:, None]
 with traced() as accesses:
     _, total = run(column_sum, 1, THREADS, x, room(1))
 arrays = {"x": x, "partial": room(THREADS), "total": total}
@@ -193,10 +196,9 @@ def check_tiled():
         rng = np.random.default_rng(M)
         x, W = rng.normal(size=(M, K)), rng.normal(size=(N, K))
         blocks = -(-M // TILE), -(-N // TILE)
-        got = in_any_order(tiled, blocks, (TILE, TILE), x, W, room(M, N))
-        yield f"x {x.shape}, W {W.shape}", got, [x @ W.T] * 3
-        far = far_reads(tiled, blocks, (TILE, TILE), x, W, room(M, N))
-        yield "far reads", far, K * (M * blocks[1] + N * blocks[0])
+        start = tiled, blocks, (TILE, TILE), x, W, room(M, N)
+        yield f"x {x.shape}, W {W.shape}", gpu.in_any_order(*start), [x @ W.T] * 3
+        yield "far reads", gpu.far_reads(*start), K * (M * blocks[1] + N * blocks[0])
 
 
 @exercise(
@@ -243,8 +245,6 @@ far = sum(a.kind == "read" and a.array in ("x", "W") for a in accesses)
 print(f"{far} reads for {y.size} elements of K = 64: {far / y.size:.1f} each, instead of 128")
 
 # %% [markdown]
-# **What we have now**: threads with guards, neighbours that share memory's pieces, blocks that
-# share numbers behind barriers: all that a layer needs.
+# **What we have now**: guards, neighbours that share pieces of memory, blocks that share numbers.
 #
-# **Next question**: a layer is one crowd. But a recurrence waits for its own past. What cannot
-# be parallel, and what can?
+# **Next question**: a layer is one crowd, but a recurrence waits for its own past. What then?

@@ -15,7 +15,7 @@ pytest.importorskip("greenlet", reason="the simulator runs on greenlets: pip ins
 if not driver.simulated():
     pytest.skip("there is a GPU; MINIDS_SIM=1 tests the simulator", allow_module_level=True)
 
-from minids.lesson.gpu import KernelError, cuda, far_reads, float32, in_any_order, room, run
+from minids.lesson.gpu import KernelError, at_work, cuda, far_reads, float32, in_any_order, room, run
 
 
 def turn_round(x, y):
@@ -54,6 +54,14 @@ def test_a_kernel_is_run_in_three_orders():
 
 def test_reads_of_arguments_are_far_and_those_of_shared_memory_are_not():
     assert far_reads(turn_round, 1, 4, np.zeros(4), room(4)) == 4
+
+
+def test_threads_that_touch_it_are_at_work():
+    def first_two(x, y):
+        if cuda.threadIdx.x < 2:
+            y[2 * cuda.blockIdx.x + cuda.threadIdx.x] = x[0]
+
+    assert at_work("y", first_two, 3, 4, np.zeros(1), room(6)) == 6
 
 
 def test_what_a_gpu_would_do_in_silence_is_raised():

@@ -81,6 +81,23 @@ def within_the_block(z, b, y):
         y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
+def alone(z, b, y):
+    """The first thread does it all, and the others wait."""
+    h, r = cuda.grid(2)
+    if h == 0 and r == 0:
+        for row in range(y.shape[0]):
+            for unit in range(y.shape[1]):
+                y[row, unit] = min(max(z[row, unit] + b[unit], ZERO), CLIP)
+
+
+def rows_of_threads(z, b, y):
+    """Every thread of a row writes the whole row: a race."""
+    _, r = cuda.grid(2)
+    if r < y.shape[0]:
+        for h in range(y.shape[1]):
+            y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
+
+
 def clips_before_the_bias(z, b, y):
     """g(z) + b is not g(z + b)."""
     h, r = cuda.grid(2)
@@ -143,6 +160,29 @@ def each_adds_all(x, total):
     for r in range(x.shape[0]):
         mine += x[r, h]
     if i == 0:
+        total[h] = mine
+
+
+def thread_0_alone(x, total):
+    """Right, but seven of eight threads have nothing to do."""
+    if cuda.threadIdx.x == 0:
+        mine = ZERO
+        for r in range(x.shape[0]):
+            mine += x[r, cuda.blockIdx.x]
+        total[cuda.blockIdx.x] = mine
+
+
+def adds_to_nothing(x, total):
+    """Shared memory is not 0 at the beginning."""
+    partial = cuda.shared.array(THREADS, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    for r in range(i, x.shape[0], THREADS):
+        partial[i] += x[r, h]
+    cuda.syncthreads()
+    if i == 0:
+        mine = ZERO
+        for other in range(THREADS):
+            mine += partial[other]
         total[h] = mine
 
 
@@ -214,6 +254,8 @@ WRONG = {
         guard_one_too_far,
         x_along_the_rows,
         within_the_block,
+        alone,
+        rows_of_threads,
         clips_before_the_bias,
     ],
     "column_sum": [
@@ -223,6 +265,8 @@ WRONG = {
         a_row_a_thread,
         own_part_twice,
         each_adds_all,
+        thread_0_alone,
+        adds_to_nothing,
     ],
     "tiled": [
         without_tiles,

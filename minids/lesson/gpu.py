@@ -37,6 +37,7 @@ from minids.ops.cuda.simulator import (  # noqa: E402
 
 __all__ = [
     "KernelError",
+    "at_work",
     "barriers",
     "cuda",
     "far_reads",
@@ -77,10 +78,21 @@ def in_any_order(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -
 
 def far_reads(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
     """How often the threads of this launch read from the arrays they are given: from far memory."""
+    return sum(a.kind == "read" for a in _far(kernel, blocks, threads, *arguments))
+
+
+def at_work(array: str, kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
+    """How many threads of this launch read from `array`, one of those they are given, or write there."""
+    accesses = _far(kernel, blocks, threads, *arguments)
+    return len({(a.block, a.thread) for a in accesses if a.array == array})
+
+
+def _far(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list:
+    """What the threads do with the arrays they are given."""
     code = getattr(kernel, "py_func", kernel).__code__
     with traced() as accesses:
         run(kernel, blocks, threads, *arguments)
-    return sum(a.kind == "read" and a.array in code.co_varnames[: code.co_argcount] for a in accesses)
+    return [a for a in accesses if a.array in code.co_varnames[: code.co_argcount]]
 
 
 def room(*shape: int) -> np.ndarray:
