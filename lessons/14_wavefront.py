@@ -12,22 +12,12 @@ import numpy as np
 import minids
 from minids.draw.times import bars
 from minids.draw.wavefront import shifts, wavefront
-from minids.lesson import data, exercise, show
-from minids.lesson.gpu import (
-    KernelError,
-    barriers,
-    cuda,
-    float32,
-    in_any_order,
-    launches,
-    room,
-    run,
-    traced,
-    without,
-)
+from minids.lesson import data, exercise, gpu, show
+from minids.lesson.gpu import KernelError, cuda, float32, room, run, traced
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import reference
 from minids.ops.cuda.ctc import log_sum  # noqa: F401
+from minids.ops.reference.birnn import forward as one_way
 from minids.ops.reference.ctc import forward_variables, lattice
 from minids.text import BLANK  # noqa: F401
 
@@ -44,17 +34,17 @@ show(
 )
 
 # %% [markdown]
-# Counted, not timed, for a layer as wide as the paper's (H = 2048) and 32 utterances of 400 frames
-# and 60 letters. Steps in a row stay as many as they are, however many threads there are. What
-# a GPU can do is make each step wide, and the waiting between two steps short.
+# Counted, not timed, for 32 utterances of 400 frames and 60 letters, H = 2048. Steps in a row
+# stay as many as they are, however many threads there are. What a GPU can do is make each
+# step wide, and the waiting between two steps short.
 #
 # ## The recurrence, abreast
 #
 # $$h_t = g(z_t + W_r h_{t-1}), \qquad g(z) = \min\{\max\{0, z\}, 20\}$$
 #
-# Utterances know nothing of each other: a **block for each**. Units of one frame neither: a
+# Utterances know nothing of each other: a **block for each**. Nor do the units of one frame: a
 # **thread for each**. The state they all read lies in the block's shared memory, and between two
-# frames stand two barriers. Which of them could be spared?
+# frames stand two barriers. Could one be spared? We take each out, and see:
 
 # %%
 UNITS, ZERO, CLIP = 4, np.float32(0), np.float32(20)
@@ -77,21 +67,22 @@ def recur(z, Wr, lengths, h):
 
 
 rng = np.random.default_rng(14)
-z, Wr, lengths = rng.normal(2, 1, (5, 3, UNITS)), rng.normal(size=(UNITS, UNITS)), np.array([5, 2, 4])
-with barriers() as sites:
+z, lengths = rng.normal(2, 1, (5, 3, UNITS)), np.array([5, 2, 4])
+Wr, Wr_b = rng.normal(size=(2, UNITS, UNITS))
+with gpu.barriers() as sites:
     h = run(recur, 3, UNITS, z, Wr, lengths, room(*z.shape))[-1]
 truth = reference.birnn_forward(z, Wr, Wr, lengths)[1]  # hf, 0 past the ends
 print("equal to the reference:", np.allclose(np.nan_to_num(h), truth, rtol=1e-5))
 for n, site in enumerate(sorted(sites)):
     try:
-        with without(site):
+        with gpu.without(site):
             run(recur, 3, UNITS, z, Wr, lengths, room(*z.shape))
         print(f"without barrier {n}: nothing noticed")
     except KernelError as error:
         print(f"without barrier {n}: {type(error).__name__}, {error}")
 
 # %% [markdown]
-# None. On a GPU a missing barrier is worse than an error: most of the time the numbers come
+# No. On a GPU a missing barrier is worse than an error: most of the time the numbers come
 # out right. The simulator notes who touched what since the last barrier, so it finds a
 # **race** even when it did no harm this time.
 #
@@ -105,8 +96,8 @@ for n, site in enumerate(sorted(sites)):
 # at once; a barrier; the next frame. Everything in logarithms: `log_sum(a, b, c)` adds
 # three, and $\log 0$ is the finite `LOG0`, because $\infty - \infty$ is no number.
 #
-# Texts and recordings have different lengths: some threads have no state, and some blocks
-# end early. That is no trouble, as long as *all threads of one block* meet at each barrier.
+# Some texts are short, and some threads have no state; some blocks end early. That is no
+# trouble, as long as *all threads of one block* meet at each barrier.
 
 # %%
 LOG0 = np.float32(-1e30)
@@ -137,8 +128,10 @@ def check_walk():
     ):
         batch = crowd(texts, lengths)
         truth = true_alpha(*batch)
-        got = in_any_order(walk, len(texts), truth.shape[2], *batch, room(*truth.shape))
-        yield f"α of {texts} in {lengths} frames", [np.exp(alpha) for alpha in got], [truth] * 3
+        start = walk, len(texts), truth.shape[2], *batch, room(*truth.shape)
+        got = [np.exp(alpha) for alpha in gpu.in_any_order(*start)]
+        yield f"α of {texts} in {lengths} frames", got, [truth] * 3
+        yield "threads at work", gpu.at_work("alpha", *start), batch[3].sum()
 
 
 @exercise(
@@ -179,22 +172,16 @@ show(shifts(ours, 3, 7), title="Who works between which barriers")
 # all have come. In the second picture is what it costs: threads without a state, blocks
 # that have long ended. Batches of equal length (lesson 8) waste less here, too.
 #
-# On real recordings, with the small network of lesson 2:
+# On a real recording, with the small network of lesson 2:
 
 # %%
-ear, texts = minids.Recognizer.load(data("digits.safetensors")), ["seven", "two five"]
-heard = [ear.log_probs(minids.load_audio(data(f"{text.replace(' ', '_')}.flac"))[0]) for text in texts]
-labels = [ear.alphabet.encode(text) for text in texts]
-_, lengths, states, sizes = crowd(labels, [len(y) for y in heard])
-log_probs = np.stack([np.pad(y, ((0, max(lengths) - len(y)), (0, 0))) for y in heard], axis=1)
-alpha = run(
-    walk, 2, states.shape[1], log_probs, lengths, states, sizes, room(2, len(log_probs), states.shape[1])
-)[-1]
-for b, text in enumerate(texts):
-    label = np.array([labels[b]], np.int32)
-    loss = reference.ctc(heard[b][:, None], lengths[b:], label, np.array([len(labels[b])]))[0][0]
-    ends = alpha[b, lengths[b] - 1, sizes[b] - 2 : sizes[b]]
-    print(f"“{text}” in {lengths[b]} frames: loss {-np.logaddexp(*ends):.4f}, the reference {loss:.4f}")
+ear = minids.Recognizer.load(data("digits.safetensors"))
+log_probs = ear.log_probs(minids.load_audio(data("two_five.flac"))[0])[:, None]  # (T, B = 1, K)
+label = np.array([ear.alphabet.encode("two five")], np.int32)
+T, (_, *batch) = len(log_probs), crowd(label, [len(log_probs)])
+alpha = run(walk, 1, batch[-1][0], log_probs, *batch, room(1, T, batch[-1][0]))[-1]
+loss = reference.ctc(log_probs, batch[0], label, np.array([label.size]))[0][0]
+print(f"{T} frames: loss {-np.logaddexp(*alpha[0, -1, -2:]):.4f}, the reference {loss:.4f}")
 
 # %% [markdown]
 # Read `minids/ops/cuda/ctc.py` now: the same walk, with four turns more. Two rows in shared memory
@@ -209,8 +196,31 @@ for b, text in enumerate(texts):
 # ## What the paper does about it
 # It cannot make steps parallel either. It makes them **wide**: many utterances in a batch, so that
 # the step $W_r h_{t-1}$ becomes a product of matrices (§3.1). It makes them **fewer**: every second
-# frame, half the steps (§3.3). And it cuts time in two: one GPU has the first half of the
-# frames, another the second (§3.2), so that the recurrences can begin at both ends at once.
+# frame, half the steps (§3.3). And it takes more machines. They can share the **utterances**: each
+# computes the gradients of its own, all add them up, and all make the same step (§3.1).
+#
+# Two can even share the **time**, each has half of the frames (§3.2). How, if every frame waits for
+# the one before? There are two directions! Each machine begins with the one that begins in its
+# half. In the middle they exchange a state, the only one the other lacks, and swap directions:
+#
+#     first half    hf_1 → … → hf_m ──╮ ╭─▶ hb_m → … → hb_1
+#                                      ╳
+#     second half   hb_T → … → hb_m+1 ─╯ ╰─▶ hf_m+1 → … → hf_T
+
+# %%
+m, nothing = 3, np.zeros(z.shape[1:])  # z (T, B, H), lengths, Wr, Wr_b: those of `recur`
+(f1, b1), (f2, b2) = np.empty((2, *z[:m].shape)), np.empty((2, *z[m:].shape))
+one_way(z[:m], Wr, lengths, f1, nothing)  # and at the same time, on the other machine:
+one_way(z[m:], Wr_b, lengths - m, b2, nothing, reverse=True)
+one_way(z[:m], Wr_b, lengths, b1, b2[0], reverse=True)  # and again at the same time:
+one_way(z[m:], Wr, lengths - m, f2, f1[-1])
+halves, h = np.concatenate([f1 + b1, f2 + b2]), reference.birnn_forward(z, Wr, Wr_b, lengths)[0]
+print("both halves are the whole:", np.array_equal(halves, h))
+
+# %% [markdown]
+# One state goes each way, however long the sound; the gradients come back likewise. Read
+# `minids/parallel.py`: `mpiexec -n 2 minids train mine.toml` shares every batch, and with
+# `--split-time` the time.
 #
 # ## A training step
 # `--backend cuda` is all that changes: `minids train mine.toml --backend cuda`. Here is one
@@ -222,7 +232,7 @@ labels, label_lengths = np.array([[1, 2], [3, 0]], np.int32), np.array([2, 1], n
 tiny, grads = ModelSettings(inputs=3, characters=4, hidden=8, context=1, dropout=0), {}
 for backend in "reference", "cuda":
     model = DeepSpeech(tiny, backend=backend)
-    with launches() as kernels:
+    with gpu.launches() as kernels:
         losses = model.learn(frames, lengths, labels, label_lengths)
     grads[backend] = model.ops.arrays.to_host(model.flat_grads)
     print(f"{backend:10} losses {losses}")
@@ -231,12 +241,10 @@ print("kernels:", *sorted({name for name, _ in kernels}))
 
 # %% [markdown]
 # With `norm` and `nesterov` that is all a GPU does in training. How fast? We do not know, and
-# make up nothing: as this is written, these kernels have been proved in the simulator, each barrier has
-# been taken out to see it missed, and the compiler has built them for three kinds of GPU.
-# **They have not run on one.** If you have one: `minids check --backend cuda`, then
-# `python -m benchmarks.gpu --json gpu.json`, and you know more than we do.
+# make up nothing: these kernels have been proved in the simulator, each barrier taken out to see
+# it missed, and compiled for three kinds of GPU. **They have not run on one** as this is written.
+# If you have one: `minids check --backend cuda`, then `python -m benchmarks.gpu --json gpu.json`.
 #
-# **What we have now**: the network whole, in three forms: to be read, quick, and ten thousand abreast.
+# **What we have now**: the network in three forms: to be read, quick, and ten thousand abreast.
 #
-# **Next question**: all this on three clean little recordings. What about your own voice, in a
-# noisy room?
+# **Next question**: three clean little recordings. What about your own voice, in a noisy room?

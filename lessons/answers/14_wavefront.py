@@ -40,12 +40,14 @@ def walked(log_probs, lengths, states, sizes, alpha, barrier="for all", skips="r
                     skip = s > 1
                 elif skips == "into letters":
                     skip = s > 1 and states[b, s] != BLANK
+                elif skips == "never":
+                    skip = False
                 step = alpha[b, t - 1, s - 1] if s > 0 else LOG0
                 ways = log_sum(alpha[b, t - 1, s], step, alpha[b, t - 1, s - 2] if skip else LOG0)
             alpha[b, t, s] = log_probs[t, b, states[b, s]] + ways
             if barrier == "for those who work":
                 cuda.syncthreads()
-        if barrier in ("for all", "for those who stay"):
+        if barrier in ("for all", "for those who stay") or (barrier == "every second frame" and t % 2):
             cuda.syncthreads()
 
 
@@ -84,6 +86,30 @@ def walks_the_padding(log_probs, lengths, states, sizes, alpha):
     walked(log_probs, lengths, states, sizes, alpha, frames=log_probs.shape[0])
 
 
+def never_skips(log_probs, lengths, states, sizes, alpha):
+    """Between two different letters no blank is needed."""
+    walked(log_probs, lengths, states, sizes, alpha, skips="never")
+
+
+def walks_alone(log_probs, lengths, states, sizes, alpha):
+    """Thread 0 has all states, and the others nothing to do."""
+    b = cuda.blockIdx.x
+    if cuda.threadIdx.x == 0:
+        for t in range(lengths[b]):
+            for s in range(sizes[b]):
+                ways = ZERO if s < 2 else LOG0
+                if t > 0:
+                    skip = s > 1 and states[b, s] != states[b, s - 2]
+                    step = alpha[b, t - 1, s - 1] if s > 0 else LOG0
+                    ways = log_sum(alpha[b, t - 1, s], step, alpha[b, t - 1, s - 2] if skip else LOG0)
+                alpha[b, t, s] = log_probs[t, b, states[b, s]] + ways
+
+
+def barrier_now_and_then(log_probs, lengths, states, sizes, alpha):
+    """Only every second frame has a barrier."""
+    walked(log_probs, lengths, states, sizes, alpha, barrier="every second frame")
+
+
 def before_the_first_frame(log_probs, lengths, states, sizes, alpha):
     """alpha[b, -1] in frame 0: on a GPU whatever lies there."""
     b, s = cuda.blockIdx.x, cuda.threadIdx.x
@@ -99,6 +125,9 @@ WRONG = {
         no_barrier,
         barrier_for_those_who_work,
         leaves_early,
+        barrier_now_and_then,
+        never_skips,
+        walks_alone,
         skips_anything,
         skips_between_equal_letters,
         begins_anywhere,
