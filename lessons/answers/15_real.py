@@ -35,6 +35,28 @@ def becomes_a_unit(gradient, limit):
     return gradient if norm <= limit else gradient / norm
 
 
+def by_the_greatest(gradient, limit):
+    """The greatest number in the place of the length."""
+    norm = abs(gradient).max()
+    return gradient if norm <= limit else gradient * (limit / norm)
+
+
+def in_its_place(gradient, limit):
+    """Changes the array that was given: the next to look at it finds another."""
+    norm = np.sqrt((gradient**2).sum())
+    if norm > limit:
+        gradient *= limit / norm
+    return gradient
+
+
+def halves_it(gradient, limit):
+    """Half of it, and half of that, until it is short enough: shorter than it need be."""
+    norm = np.sqrt((gradient**2).sum())
+    while norm > limit:
+        gradient, norm = gradient / 2, norm / 2
+    return gradient
+
+
 def falls_in_a_line(first, anneal, epoch):
     """Divided once, by epochs times the factor."""
     return first / (anneal * epoch) if epoch else first
@@ -50,12 +72,25 @@ def grows(first, anneal, epoch):
     return first * anneal**epoch
 
 
+def over_the_epochs(first, anneal, epoch):
+    """A smaller and smaller share each time."""
+    return first / (1 + (anneal - 1) * epoch)
+
+
 def anneals_once(first, anneal, epoch):
     """After the first epoch, and never again."""
     return first if epoch == 0 else first / anneal
 
 
 WRONG = {
-    "limited": [cuts_each_number, stretches_the_short, forgets_the_root, becomes_a_unit],
-    "learning_rate": [falls_in_a_line, begins_too_early, grows, anneals_once],
+    "limited": [
+        cuts_each_number,
+        stretches_the_short,
+        forgets_the_root,
+        becomes_a_unit,
+        by_the_greatest,
+        in_its_place,
+        halves_it,
+    ],
+    "learning_rate": [falls_in_a_line, begins_too_early, grows, over_the_epochs, anneals_once],
 }
