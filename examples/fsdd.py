@@ -9,10 +9,11 @@ named with --data DIR.
 
 import argparse
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-from minids import Recognizer
+from minids import InputError, Recognizer
 from minids.corpus.manifest import read_manifest, write_manifest
 from minids.score import Evaluation
 from minids.settings import read_settings
@@ -62,4 +63,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))

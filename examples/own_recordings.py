@@ -79,8 +79,11 @@ def utterances(folder: Path) -> list[Utterance]:
         words = text.read_text(encoding="utf-8", errors="replace").split()  # what was replaced is found below
         duration = audio_info(beside[0]).duration
         found.append(Utterance(beside[0].absolute(), " ".join(words), duration, text.parent.name))
-    if not found:
-        raise minids.InputError(f"{folder}: no texts; write 001.txt beside 001.wav, with what is said there")
+    if len(found) < 3:  # one each to learn from, to stop by, to be scored on
+        raise minids.InputError(
+            f"{folder}: {len(found)} texts, at least 3 are needed; write 001.txt beside 001.wav, "
+            "with what is said there"
+        )
     return found
 
 

@@ -1,7 +1,9 @@
 """A recording as text, and when each word was said.
 
-python examples/transcribe.py hello.wav
-python examples/transcribe.py hello.wav runs/mine/best.safetensors
+    python examples/transcribe.py hello.wav
+    python examples/transcribe.py hello.wav runs/mine/best.safetensors
+
+Before each word: how sure the network was of it.
 """
 
 import sys

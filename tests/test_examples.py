@@ -129,6 +129,13 @@ def test_own_recordings_hold_whole_speakers_apart_where_there_are_ten(program):
     assert sorted(u.path for some in parts.values() for u in some) == sorted(u.path for u in said)
 
 
+def test_own_recordings_are_one_each_to_learn_from_to_stop_by_and_to_be_scored_on(recordings, program):
+    for text in sorted(recordings.rglob("*.txt"))[2:]:
+        text.unlink()
+    with pytest.raises(minids.InputError, match="2 texts, at least 3"):
+        program("own_recordings").utterances(recordings)
+
+
 def test_own_recordings_want_one_recording_a_text(recordings, program):
     (recordings / "s0" / "0.flac").touch()
     with pytest.raises(minids.InputError, match=r"0\.txt: 2 recordings of this name"):
