@@ -219,8 +219,9 @@ show(pictures, captions, title="Long or short windows?")
 # `Features` does what you have just done, and three things more: it groups the bins
 # into bands of equal width ("linearly spaced", §5.1), adds the energy of the window as
 # one more number, and subtracts each band's mean and divides by its deviation, so that
-# the network gets numbers of about -2 … 2. With the bands left out, it computes exactly
-# your spectrogram:
+# the network gets numbers of about -2 … 2. (Mean of what? Of the recording, of all data,
+# §5.2, or of all that this *speaker* says, and voices become more alike, §5.1.) With the
+# bands left out, it computes exactly your spectrogram:
 
 # %%
 theirs = Features(rate, kind="spectrogram").raw(wave)
