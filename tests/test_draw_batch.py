@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from minids.draw import ACCENT, SIGNAL
-from minids.draw.batch import dropped, mixture, padded, rectangles
+from minids.draw.batch import dropped, padded, rectangles, superposition
 
 
 def coloured(patches, colour):
@@ -41,9 +41,13 @@ def test_what_is_dropped_is_empty():
 
 def test_noise_is_red_around_the_speech():
     speech = np.sin(np.arange(16_000) / 10)
-    figure = mixture(speech, speech + 1, 16_000)
-    above, below = figure.axes
+    half = np.sign(np.sin(np.arange(16_000) / 99))
+    figure = superposition(speech, [half, half], speech + half, 16_000)
+    below = figure.axes[-1]
     assert [to_rgb(each.get_facecolor()[0]) for each in below.collections] == [to_rgb(ACCENT), to_rgb(SIGNAL)]
-    heights = [each.get_paths()[0].vertices[:, 1].max() for each in (*above.collections, *below.collections)]
-    assert heights == pytest.approx([1, 2, 1], abs=1e-2)
+    heights = [
+        patch.get_paths()[0].vertices[:, 1].max() for axes in figure.axes for patch in axes.collections
+    ]
+    assert heights == pytest.approx([1, 0.5, 0.5, 2, 1], abs=1e-2)  # the two add up to what was added
+    assert [axes.get_ylabel() for axes in figure.axes] == ["x", "ξ₁", "ξ₂", "sum"]
     assert below.get_xlim() == (0, 1)

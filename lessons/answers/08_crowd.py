@@ -50,6 +50,12 @@ def forgets_who_is_short(utterances):
     return frames, np.full_like(lengths, len(frames))
 
 
+def believes_that_the_first_is_longest(utterances):
+    """The rectangle is as long as utterance 0, and who is longer is cut."""
+    frames, lengths = pad(utterances)
+    return frames[: lengths[0]], np.minimum(lengths, lengths[0])
+
+
 def sorts_and_does_not_tell(utterances):
     """By length, without giving the order back: the texts belong to others now."""
     return pad(sorted(utterances, key=len))
@@ -88,6 +94,13 @@ def counts_the_offset_as_power(speech, noise, snr_db):
     return mixed(speech, noise, np.sqrt(np.mean(speech**2) / power / 10 ** (snr_db / 10)))
 
 
+def measures_before_the_cut(speech, noise, snr_db):
+    """The power of all the noise, not of the part that is heard."""
+    if np.var(noise) == 0:
+        return speech
+    return mixed(speech, noise, np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10)))
+
+
 def changes_the_speech(speech, noise, snr_db):
     """Turns the speech up instead of the noise down."""
     if np.var(noise) == 0:
@@ -115,6 +128,7 @@ WRONG = {
         cuts_to_the_shortest,
         puts_the_batch_first,
         forgets_who_is_short,
+        believes_that_the_first_is_longest,
         sorts_and_does_not_tell,
     ],
     "mix": [
@@ -122,6 +136,7 @@ WRONG = {
         forgets_the_root,
         turns_it_upside_down,
         counts_the_offset_as_power,
+        measures_before_the_cut,
         changes_the_speech,
         needs_noise_of_the_same_length,
         divides_by_silence,

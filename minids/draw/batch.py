@@ -65,15 +65,19 @@ def dropped(h: np.ndarray) -> "Figure":
     return figure
 
 
-def mixture(speech: np.ndarray, mixed: np.ndarray, rate: int) -> "Figure":
-    """Speech (N,), and the same in noise: what was added is red."""
-    figure, axes = canvas(7, 3.4, nrows=2, sharex=True, sharey=True)
-    for each, samples, colour in (axes[0], speech, SIGNAL), (axes[1], mixed, ACCENT):
-        _waveform(each, samples, rate, colour, 0.6 if colour == ACCENT else 1)
-    _waveform(axes[1], speech, rate, SIGNAL, 1)
+def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.ndarray, rate: int) -> "Figure":
+    """Speech (N,), chains of noise (N,) as loud as in the mixture, and this (N,): what was added is red."""
+    gain = np.std(mixed - speech) / np.std(sum(chains))
+    figure, axes = canvas(7, 1.1 * len(chains) + 2.2, nrows=len(chains) + 2, sharex=True, sharey=True)
+    _waveform(axes[0], speech, rate, SIGNAL, 1)
+    for i, chain in enumerate(chains):
+        _waveform(axes[i + 1], gain * chain, rate, ACCENT, 0.6)
+        axes[i + 1].set_ylabel(f"ξ{'₁₂₃₄₅₆₇₈₉'[i]}")
+    _waveform(axes[-1], mixed, rate, ACCENT, 0.6)
+    _waveform(axes[-1], speech, rate, SIGNAL, 1)
     limit = 1.6 * np.abs(speech).max()
-    axes[0].set(ylabel="speech", ylim=(-limit, limit))
-    axes[1].set(ylabel="with noise", xlabel="time (s)", xlim=(0, len(speech) / rate))
+    axes[0].set(ylabel="x", ylim=(-limit, limit), yticks=[])
+    axes[-1].set(ylabel="sum", xlabel="time (s)", xlim=(0, len(speech) / rate))
     return figure
 
 
