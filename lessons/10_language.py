@@ -45,9 +45,9 @@ show(
 # ## Counting
 # How probable is a sentence? Word by word, each after those before it. (`<s>` stands before the
 # first, and the end, `</s>`, is a word like the others.) But nobody has read all beginnings of
-# all sentences, so an *n-gram* model looks back only $n - 1$ words:
+# all sentences, so an *n-gram* model looks back only $n - 1$ words, the *history* $h_i$:
 #
-# $$P_{lm}(c) = \prod_i p(w_i \mid h_i), \quad h_i = \text{the } n-1 \text{ words before } w_i$$
+# $$P_{lm}(c) = \prod_i p(w_i \mid h_i)$$
 #
 # And $p(w \mid h)$ is counted: of all the times $h$ was seen, how often did $w$ follow? In our
 # lines ten words follow “a”, three of them “nice”: 3/10. And “beach”? Never: 0. One zero makes

@@ -19,7 +19,7 @@ def test_the_lines_of_two_texts_cross_where_they_say():
     np.testing.assert_allclose(one.get_ydata(), [-3, -5])
     np.testing.assert_allclose(two.get_ydata(), [-1, -8])
     assert (point.get_xdata()[0], point.get_ydata()[0]) == pytest.approx((0.4, -3.8))
-    assert {"equal at α = 0.40", "-3", "-5.0  one", "-1", "-8.0  two"} == {*words(figure)}
+    assert {"equal at α = 0.40", "-3.0", "-5.0", "one", "-1.0", "-8.0", "two"} == {*words(figure)}
 
 
 def test_what_the_counts_give_and_what_is_lent_make_one_bar():

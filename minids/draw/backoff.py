@@ -18,22 +18,24 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
 
     The point where the first two are equal is marked.
     """
-    figure, axes = canvas(8, 3.6)
+    figure, axes = canvas(5.6, 3.8)  # a phone shows it whole
     ends = np.array(alphas)
     margin = 0.01 * np.ptp(ends)
     lines = list(texts.values())
-    for (text, (sound, lm)), colour in zip(texts.items(), LETTERS, strict=False):
-        axes.plot(ends, sound + ends * lm, color=colour, linewidth=2.2)
-        q = sound + ends[1] * lm
-        axes.text(ends[1] + margin, q, f"{q:.1f}  {text}", color=colour, fontsize=12, va="center")
-        axes.text(ends[0] - margin, sound, f"{sound:g}", color=colour, fontsize=11, va="center", ha="right")
+    for row, ((text, (sound, lm)), colour) in enumerate(zip(texts.items(), LETTERS, strict=False)):
+        q = sound + ends * lm
+        axes.plot(ends, q, color=colour, linewidth=2.2)
+        for x, y, side in (ends[0] - margin, q[0], "right"), (ends[1] + margin, q[1], "left"):
+            axes.text(x, y, f"{y:.1f}", color=colour, fontsize=11, va="center", ha=side)
+        place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+        axes.text(1, 1 - 0.1 * row, text, color=colour, fontsize=12, weight="bold", **place)
     (a, b), (c, d) = lines[:2]
     alpha = (c - a) / (b - d)
     axes.plot(alpha, a + alpha * b, "o", color=INK)
     axes.annotate(
         f"equal at α = {alpha:.2f}", (alpha, a + alpha * b), (10, 14), textcoords="offset points", fontsize=11
     )
-    axes.set(xlim=(ends[0], ends[1] + 0.5 * np.ptp(ends)), yticks=[])
+    axes.set(xlim=ends, yticks=[])
     axes.set_xticks(np.linspace(alphas[0], alphas[1], 5))
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("α: how much the language model weighs", fontsize=11)
