@@ -3,8 +3,7 @@
 # One word at a time is a slow way to learn a language, and a quiet room is a bad place to learn
 # to listen. Real training takes many recordings at once, and spoils each of them on purpose.
 #
-# *You build* batches of recordings of uneven length, and speech in noise at any loudness.
-# *You need* lesson 7 (a network that learns).
+# *You build* batches of recordings of uneven length, and speech in noise. *You need* lesson 7.
 
 # %%
 from tempfile import TemporaryDirectory
@@ -38,8 +37,7 @@ show([rectangles(durations, groups) for groups in cuts.values()], [*cuts], title
 # ## A batch is a rectangle
 # A matrix times one column hardly warms a processor up; times sixteen columns it takes little
 # longer. So B recordings go through side by side, and $h_t$ is a (B, H) matrix.
-#
-# But recordings are not equally long. The rest is **padding**, and it costs as much as sound.
+# But they are not equally long. The rest is **padding**, and it costs as much as sound.
 # The remedy (§3.1): **sort by length**, then cut, and the red goes away. The *order of the
 # batches* is drawn anew each epoch, or all short recordings would come first.
 
@@ -171,13 +169,16 @@ said = [greedy_text(recogniser.log_probs(mixed), alphabet) for mixed in mixtures
 captions = [f"{snr} dB: it hears '{text}'" for snr, text in zip(ratios, said, strict=True)]
 show([superposition(x, chains, mixed, rate) for mixed in mixtures], captions, title="Speech in noise")
 
+# %% [markdown]
+# (In ξ₂ one clip fades into another.) Two copies now go on learning: in one street, and in sums.
+
 # %%
 texts, label_lengths = pad([alphabet.encode(name)[:, None] for name in names * 4])
 labels = texts[:, :, 0].T.astype(np.int32)  # (B, U)
 
 
 def learnt(track, seed=8):
-    """The recogniser after 16 steps with the recordings, four times each, in noise track(N, rng)."""
+    """The recogniser after 16 steps, each with the recordings four times over, in track(N, rng)."""
     pupil, rng = Recognizer.load(data("digits.safetensors")), np.random.default_rng(seed)
     model, velocity = pupil.model, np.zeros_like(pupil.model.flat_params)
     for i in range(16):
@@ -246,5 +247,4 @@ print(", ".join(f"{name}: {np.mean(each):.2f}" for name, each in losses.items())
 # **What we have now**: batches that waste little and change nothing, noise that nobody can learn
 # by heart, and a network that was made to suffer in training so that it need not later.
 #
-# **Next question**: so far we read the best character of each frame. Is the best path also the
-# best text? (Lesson 9.)
+# **Next question**: we read the best character of each frame. Is that the best text? (Lesson 9.)

@@ -72,11 +72,12 @@ def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.nd
     _waveform(axes[0], speech, rate, SIGNAL, 1)
     for i, chain in enumerate(chains):
         _waveform(axes[i + 1], gain * chain, rate, ACCENT, 0.6)
-        axes[i + 1].set_ylabel(f"ξ{'₁₂₃₄₅₆₇₈₉'[i]}")
+        axes[i + 1].set_ylabel(f"ξ{'₁₂₃₄₅₆₇₈₉'[i]}", rotation=0, ha="right")
     _waveform(axes[-1], mixed, rate, ACCENT, 0.6)
     _waveform(axes[-1], speech, rate, SIGNAL, 1)
     limit = 1.6 * np.abs(speech).max()
-    axes[0].set(ylabel="x", ylim=(-limit, limit), yticks=[])
+    axes[0].set(ylim=(-limit, limit), yticks=[])
+    axes[0].set_ylabel("x", rotation=0, ha="right")
     axes[-1].set(ylabel="sum", xlabel="time (s)", xlim=(0, len(speech) / rate))
     return figure
 
