@@ -31,8 +31,8 @@ hidden = {hidden}
 context = 5
 stride = 3
 [train]
-epochs = 1
-batch_size = 16
+epochs = {epochs}
+batch_size = {batch}
 learning_rate = 0.0003
 """
 RATE, SECONDS, CLIPS = 16_000, 5, 120
@@ -86,7 +86,9 @@ def main() -> None:
         write_manifest(folder / "dev.jsonl", utterances[:16])
         for times in options.times:
             write_manifest(folder / f"{times}.jsonl", utterances * times)
-            (folder / f"{times}.toml").write_text(SETTINGS.format(times=times, hidden=options.hidden))
+            (folder / f"{times}.toml").write_text(
+                SETTINGS.format(times=times, hidden=options.hidden, epochs=1, batch=16)
+            )
             hours = times * sum(u.duration for u in utterances) / 3600
             results[times] = {"hours": hours, "seconds": [], "memory_mb": []}
         apart(train, folder / f"{options.times[0]}.toml", folder / "compiles")  # not counted
