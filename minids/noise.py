@@ -7,11 +7,12 @@ summed. A clip whose spectrum is not that of noise as it really occurs would tea
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from minids.audio import load_audio, mix
+from minids.audio import audio_info, load_audio, mix
 from minids.errors import InputError
 from minids.features import frames, hann, level, power_spectrum
 
@@ -54,9 +55,13 @@ class Noise:
         self.rate, self.layers = rate, layers
         self.length, self.ramp = round(CLIP * rate), round(RAMP * rate)
         paths = [path for recording in recordings for path in sound_files(recording)]
-        cut = [(path, i, clip) for path in paths for i, clip in enumerate(self._clips(path))]
-        cut = cut[:: -(-len(cut) * self.length // (MOST_SECONDS * rate))]
-        profiles = np.array([profile(clip, rate) for *_, clip in cut])  # (M, BANDS) dB
+        there = sum(max(1, int(audio_info(path).duration / CLIP)) for path in paths)
+        cut = ((path, i, clip) for path in paths for i, clip in enumerate(self._clips(path)))
+        taken = [  # 11 bits, 66 dB
+            (path, i, profile(clip, rate), clip.astype(np.float16))
+            for path, i, clip in islice(cut, 0, None, max(1, -int(-there * CLIP // MOST_SECONDS)))
+        ]
+        profiles = np.array([each for _, _, each, _ in taken])  # (M, BANDS) dB
         models = profiles
         if like:
             real = [path for recording in like for path in sound_files(recording)]
@@ -64,13 +69,13 @@ class Noise:
         reasons = strange(profiles, models, rate)
         self.rejected = [
             Rejected(path, i * CLIP, (i + 1) * CLIP, reason)
-            for (path, i, _), reason in zip(cut, reasons, strict=True)
+            for (path, i, *_), reason in zip(taken, reasons, strict=True)
             if reason
         ]
-        kept = [clip for (*_, clip), reason in zip(cut, reasons, strict=True) if not reason]
+        kept = [clip for (*_, clip), reason in zip(taken, reasons, strict=True) if not reason]
         if not kept:
             raise InputError(f"no clip of noise is usable; the first: {self.rejected[0]}; give other noise")
-        self.clips = np.array(kept, np.float16)  # (M, length): 11 bits, 66 dB
+        self.clips = np.array(kept)  # (M, length) float16
         fade = np.sin(np.linspace(0, np.pi / 2, self.ramp, dtype=np.float32))
         self._window = np.concatenate([fade, np.ones(self.length - 2 * self.ramp, np.float32), fade[::-1]])
 

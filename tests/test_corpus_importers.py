@@ -1,5 +1,7 @@
 """Importers: the official layouts, written here in small, become manifests that point at their recordings."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,7 +9,7 @@ import soundfile
 from minids.corpus.an4 import import_an4
 from minids.corpus.commonvoice import import_commonvoice
 from minids.corpus.fsdd import import_fsdd
-from minids.corpus.imported import spoken
+from minids.corpus.imported import read_table, spoken
 from minids.corpus.librispeech import import_librispeech
 from minids.corpus.ljspeech import import_ljspeech
 from minids.corpus.manifest import read_manifest
@@ -244,9 +246,10 @@ def test_ljspeech_takes_numbers_in_words_and_holds_out_whole_chapters(tmp_path):
         "test": names[3:],
     }
     assert found["train"]["LJ001-0001"] == "in fourteen fifty five printing"
-    (folder / "metadata.csv").write_text("LJ001-0001|one column\n")
-    with pytest.raises(InputError, match=r"metadata\.csv: .* is not NAME\|TEXT\|TEXT"):
-        import_ljspeech(tmp_path, tmp_path / "out")
+    for line in ("LJ001-0001", "LJ001-0001|one column", "LJ001-0001|a|b|c"):
+        (folder / "metadata.csv").write_text(line + "\n")
+        with pytest.raises(InputError, match=r"metadata\.csv: .* is not NAME\|TEXT\|TEXT"):
+            import_ljspeech(tmp_path, tmp_path / "out")
 
 
 # Speech Commands ------------------------------------------------------------------------------------------
@@ -286,16 +289,47 @@ def test_mozillas_csv_files_are_read_with_their_quotes(tmp_path):
         import_mozilla(tmp_path / "clips", tmp_path / "out")
 
 
+def test_columns_that_a_manifest_has_itself_do_not_overwrite_it(tmp_path):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "train.csv").write_text(
+        "wav_filename,transcript,path,text,duration,speaker\n1.wav,turn on,/etc/passwd,TURN ON,long,ann\n"
+    )
+    import_mozilla(tmp_path, tmp_path / "out")
+    (one,) = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert (one.path.name, one.text, one.duration, one.speaker) == ("1.wav", "turn on", 0.1, "ann")
+
+
+def test_a_table_is_not_held_in_memory(tmp_path):
+    row = "clips/1.wav,3244,turn on" + 500 * "x" + "\n"
+    (tmp_path / "train.csv").write_text("wav_filename,wav_filesize,transcript\n" + 8000 * row)
+    tracemalloc.start()
+    count = sum(row["wav_filename"] == "clips/1.wav" for row in read_table(tmp_path / "train.csv", ()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 8000
+    assert peak < 500_000, "of four million bytes"
+
+
+def test_a_table_that_is_no_text_is_named_with_its_line(tmp_path):
+    (tmp_path / "train.csv").write_bytes(b"wav_filename,transcript\n1.wav,caf\xe9\n")
+    with pytest.raises(InputError, match=r"train\.csv: line 2 is not UTF-8 text"):
+        import_mozilla(tmp_path, tmp_path / "out")
+
+
 def test_nemos_manifests_keep_their_fields_and_parts_of_recordings_are_named(tmp_path):
     sound(tmp_path / "1.wav")
     (tmp_path / "train.json").write_text(
-        '{"audio_filepath": "1.wav", "duration": 9, "text": "one", "lang": "en"}\n'
+        '{"audio_filepath": "1.wav", "duration": 9, "text": "one\u2028more", "lang": "en"}\n'
         '{"audio_filepath": "1.wav", "duration": 0.05, "offset": 0.02, "text": "part"}\n'
+        '{"audio_filepath": "long.wav", "duration": 0.5, "offset": 0, "text": "part"}\n'
     )
+    sound(tmp_path / "long.wav", 48_000)
     result = import_nemo(tmp_path / "train.json", tmp_path / "out")
     assert "train.json:2 is a part of it; cut it" in result.missing[0]
+    assert "long.wav: lasts 3.0 s, its text is of 0.5 s" in result.missing[1]
     (utterance,) = read_manifest(tmp_path / "out" / "train.jsonl")
-    assert (utterance.text, utterance.duration, utterance.extra) == ("one", 0.1, {"lang": "en"})
+    assert (utterance.duration, utterance.extra) == (0.1, {"lang": "en"})
+    assert utterance.text == "one\u2028more", "a line ends where JSON lines end"
     for line in ('{"text": "no path"}', "[]", "not json", '{"audio_filepath": 3, "text": "x"}'):
         (tmp_path / "bad.json").write_text(line + "\n")
         with pytest.raises(InputError, match=r"bad\.json: line 1 is no line of NeMo's"):

@@ -1,11 +1,13 @@
 """Superposed noise (§4.1): the SNR, repetition by seed, what is rejected, what a user can get wrong."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from minids import noise as module
 from minids.audio import save_audio
 from minids.errors import InputError
 from minids.features import level
@@ -73,6 +75,20 @@ def test_layers_of_noise_are_superposed(folder):
     rng = np.random.default_rng
     power = {n: np.var(Noise([folder], RATE, layers=n).track(30 * RATE, rng(0))) for n in (1, 8)}
     assert 4 < power[8] / power[1] < 40  # eight chains, each up to 6 dB louder or softer
+
+
+def test_of_much_noise_some_is_taken_from_all_of_it_and_memory_does_not_grow(tmp_path, monkeypatch):
+    for seed in range(12):
+        save_audio(tmp_path / f"{seed:02}.wav", coloured(8, seed, decay=0), RATE)
+    monkeypatch.setattr(module, "MOST_SECONDS", 12)
+    tracemalloc.start()
+    noise = Noise([tmp_path], RATE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert noise.clips.shape == (6, 2 * RATE)
+    assert peak < 12 * 8 * RATE * 4 / 2, "of all of it, in float32"
+    for i, clip in enumerate(noise.clips):  # every eighth: the first of every second recording
+        assert np.corrcoef(clip, coloured(2, 2 * i, decay=0))[0, 1] > 0.99
 
 
 def test_a_tone_is_rejected_and_the_noise_beside_it_kept(folder, tmp_path):

@@ -4,11 +4,8 @@ No audio is copied or converted: manifests point at the recordings where they li
 """
 
 import csv
-import io
-import os
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,9 @@ from minids.corpus.manifest import Utterance, write_manifest
 from minids.errors import InputError, reason
 from minids.files import open_file
 from minids.text import APOSTROPHES
+from minids.threads import in_order
+
+MOST_OFF = 1.0  # seconds that a recording may last longer than others have said
 
 
 @dataclass
@@ -45,30 +45,31 @@ def find(root: str | Path, subfolders: Iterable[str], mark: str) -> Path:
     raise InputError(f"{root}: {problem}; give the folder that the corpus unpacks to")
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text file that hold anything, stripped. Raises InputError naming the file."""
-    return [line.strip() for line in _read(path).splitlines() if line.strip()]
+    return (line.strip() for line in _lines(path) if not line.isspace())
 
 
-def _read(path: Path) -> str:
+def _lines(path: Path) -> Iterator[str]:
+    """One by one, with their ends: what is read of a large corpus is no more than is taken from it."""
     try:
         with open_file(path) as file:
-            return file.read().decode("utf-8-sig")
+            for number, line in enumerate(file, start=1):
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text at byte {error.start}; unpack the corpus again") from error
+        raise InputError(f"{path}: line {number} is not UTF-8 text; unpack the corpus again") from error
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}; unpack the corpus again") from error
 
 
-def read_table(path: Path, needed: Iterable[str], tabs: bool = False) -> list[dict[str, str]]:
+def read_table(path: Path, needed: Iterable[str], tabs: bool = False) -> Iterator[dict[str, str]]:
     """The rows of a table with a header, by its names: CSV, or separated by `tabs` and without quotes.
 
     Raises InputError naming the file, the line and what is wrong: a column of `needed` that is not there, or
     a row of another length.
     """
     form: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
-    reader = csv.reader(io.StringIO(_read(path), newline=""), **form)
-    rows = []
+    reader = csv.reader(_lines(path), **form)
     try:
         header = next(reader, [])
         for name in needed:
@@ -79,10 +80,9 @@ def read_table(path: Path, needed: Iterable[str], tabs: bool = False) -> list[di
                 raise InputError(
                     f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}; mend it"
                 )
-            rows.append(dict(zip(header, row, strict=True)))
+            yield dict(zip(header, row, strict=True))
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num}: {error}; mend it") from error
-    return rows
 
 
 def tables(root: str | Path, ending: str) -> list[Path]:
@@ -112,25 +112,24 @@ def write_splits(
 ) -> Imported:
     """Write `out`/NAME.jsonl for every split that has utterances, with the durations of the headers.
 
-    Recordings that cannot be opened are left out and added to `missing`. Raises InputError when none is left.
+    Recordings that cannot be opened, and those that last longer than the duration which came with their text
+    (0: none came), are left out and added to `missing`. Raises InputError when none is left.
     """
     from tqdm import tqdm
 
     result = Imported(missing=list(missing))
     count = sum(map(len, splits.values()))
     readable: dict[str, list[Utterance]] = {}
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        tqdm(total=count, desc="headers", unit=" files", disable=None if progress else True) as bar,
-    ):
+    with tqdm(total=count, desc="headers", unit=" files", disable=None if progress else True) as bar:
         for name, utterances in splits.items():
             readable[name] = []
-            for looked in pool.map(_with_duration, utterances):
-                bar.update()
-                if isinstance(looked, str):
-                    result.missing.append(looked)
-                else:
-                    readable[name].append(looked)
+            with closing(in_order(_with_duration, utterances, ahead=64)) as all_looked:
+                for _, looked in all_looked:
+                    bar.update()
+                    if isinstance(looked, str):
+                        result.missing.append(looked)
+                    else:
+                        readable[name].append(looked)
     if not any(readable.values()):
         first = f" (the first: {result.missing[0]})" if result.missing else ""
         raise InputError(f"none of the corpus's recordings can be read{first}; unpack its audio there")
@@ -155,6 +154,12 @@ def write_splits(
 
 def _with_duration(utterance: Utterance) -> Utterance | str:
     try:
-        return replace(utterance, duration=audio_info(utterance.path).duration)
+        seconds = audio_info(utterance.path).duration
     except InputError as error:
         return str(error)
+    if 0 < utterance.duration < seconds - MOST_OFF:
+        return (
+            f"{utterance.path}: lasts {seconds:.1f} s, its text is of {utterance.duration:.1f} s;"
+            " cut them into a file of their own"
+        )
+    return replace(utterance, duration=seconds)

@@ -23,11 +23,11 @@ def import_ljspeech(root: str | Path, out: str | Path, progress: bool = False) -
     folder = find(root, ["LJSpeech-1.1"], "metadata.csv")
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
     for line in read_lines(folder / "metadata.csv"):
-        name, *_, text = columns = line.split("|")
-        if len(columns) != 3:
+        if line.count("|") != 2:
             raise InputError(
                 f"{folder / 'metadata.csv'}: {line[:40]!r} is not NAME|TEXT|TEXT; unpack it again"
             )
+        name, _, text = line.split("|")
         chapter = name.partition("-")[0]
         split = "dev" if chapter in DEV else "test" if chapter in TEST else "train"
         path = folder / "wavs" / f"{name}.wav"

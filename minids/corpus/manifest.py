@@ -171,7 +171,8 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
             }
             if utterance.speaker is not None:
                 fields["speaker"] = utterance.speaker
-            line = json.dumps(fields | utterance.extra, ensure_ascii=False)
+            others = {name: value for name, value in utterance.extra.items() if name not in fields}
+            line = json.dumps(fields | others, ensure_ascii=False)
             try:
                 file.write(line.encode() + b"\n")
             except UnicodeEncodeError:

@@ -17,9 +17,9 @@ LINE = '{"audio_filepath": "a.wav", "text": "hello"}'
 def import_nemo(root: str | Path, out: str | Path, progress: bool = False) -> Imported:
     """Write NAME.jsonl to the folder `out` for every NAME.json of the folder `root`, or for the one file.
 
-    Paths count from the manifest's folder; other fields are kept. Lines with an offset into a longer
-    recording, and recordings that are missing or damaged, are left out and named in the result. InputError:
-    no such manifest, or a broken line.
+    Paths count from the manifest's folder; other fields are kept. Lines about a part of a recording, and
+    recordings that are missing or damaged, are left out and named in the result. InputError: no such
+    manifest, or a broken line.
     """
     missing: list[str] = []
     splits: dict[str, list[Utterance]] = {}
@@ -29,12 +29,13 @@ def import_nemo(root: str | Path, out: str | Path, progress: bool = False) -> Im
             fields = _fields(manifest, number, line)
             path = (manifest.parent / fields.pop("audio_filepath")).absolute()
             text, speaker = fields.pop("text"), fields.pop("speaker", None)
-            fields.pop("duration", None)  # the header says it
+            duration = fields.pop("duration", 0.0)
+            duration = duration if isinstance(duration, int | float) else 0.0
             if fields.pop("offset", 0):
                 missing.append(f"{path}: {manifest}:{number} is a part of it; cut it into a file of its own")
                 continue
             speaker = None if speaker is None else str(speaker)
-            splits[manifest.stem].append(Utterance(path, text, 0.0, speaker, extra=fields))
+            splits[manifest.stem].append(Utterance(path, text, duration, speaker, extra=fields))
     return write_splits(splits, out, missing, progress)
 
 
