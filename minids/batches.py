@@ -58,6 +58,9 @@ class Variation:
     share: float = 1.0
     snr_db: tuple[float, float] = (0.0, 20.0)
 
+    def __bool__(self) -> bool:
+        return bool(self.shift_ms or self.speed or self.tilt or (self.noise and self.share))
+
     def __call__(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         factor = (1 + self.speed) ** rng.uniform(-1, 1)
         samples = samples[int(rng.integers(0, int(self.shift_ms * rate / 1000) + 1)) :]
@@ -158,7 +161,7 @@ class Batches:
         utterance = self.utterances[i]
         label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
         rng = None
-        if epoch is not None and self.variation not in (None, Variation()):
+        if epoch is not None and self.variation:
             rng = np.random.default_rng([self.seed, epoch, i])
         try:
             raw = self._log_powers(utterance, least_frames(label), rng)

@@ -4,8 +4,10 @@ A frame's log powers lie between the floor and some 20 nats; in float16 they are
 speech varies by 3 to 4. What changes from epoch to epoch (noise, speed, shift) cannot be kept.
 """
 
+import hashlib
 import json
 import os
+import warnings
 import zlib
 from pathlib import Path
 
@@ -30,6 +32,7 @@ class FeatureCache:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot make the folder {folder}: {reason(error)}; choose another") from error
+        self._full = False
 
     def read(self, recording: Path) -> np.ndarray | None:
         """What was kept of the recording as it is now, (T0, F) float32; None if nothing was."""
@@ -39,14 +42,22 @@ class FeatureCache:
             return None
 
     def write(self, recording: Path, raw: np.ndarray) -> np.ndarray:
-        """Keep the log powers of the recording as it is now. Returns what `read` will: all epochs agree."""
+        """Keep the log powers of the recording as it is now. Returns what `read` will: all epochs agree.
+
+        A folder that is full costs time, not a recording: from then on nothing more is kept, with a warning.
+        """
         kept = raw.astype(np.float16)
-        with atomic_write(self._path(recording)) as file:
-            np.save(file, kept)
+        if not self._full:
+            try:
+                with atomic_write(self._path(recording)) as file:
+                    np.save(file, kept)
+            except InputError as error:
+                self._full = True
+                warnings.warn(f"features are not kept any more: {error}", stacklevel=2)
         return kept.astype(np.float32)
 
     def _path(self, recording: Path) -> Path:
         """A name that another recording, or the same one changed, does not have."""
         status = os.stat(recording)
-        identity = f"{os.path.abspath(recording)} {status.st_size} {status.st_mtime_ns}".encode()
-        return self.folder / f"{zlib.crc32(identity):08x}{zlib.adler32(identity):08x}.npy"
+        identity = f"{os.path.abspath(recording)} {status.st_size} {status.st_mtime_ns}"
+        return self.folder / f"{hashlib.blake2b(os.fsencode(identity), digest_size=16).hexdigest()}.npy"

@@ -307,6 +307,10 @@ def test_speakers_are_normalised_by_their_own_mean(say):
         np.testing.assert_allclose(mine.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(mine.std(axis=0), 1, atol=1e-4)
     assert abs(frames[0][0].mean(axis=0)).max() > 1e-3, "one of two utterances alone has another mean"
+    given = spoken, features(normalise="speaker"), ALPHABET
+    shared = of_utterance(Batches(*given, share=lambda group: group[1:2]).in_order())
+    (i,) = shared
+    np.testing.assert_array_equal(shared[i][0], frames[i][0], "whoever else has a speaker's recordings")
 
 
 # In the background
@@ -426,6 +430,28 @@ def test_what_does_not_vary_is_read_once(say, tmp_path, monkeypatch):
         np.testing.assert_array_equal(one[i][0], two[i][0])
         np.testing.assert_array_equal(one[i][1], two[i][1])
         np.testing.assert_allclose(one[i][0], plain[i][0], atol=FLOAT16_FEATURES)
+
+
+def test_an_epoch_that_varies_nothing_is_read_once(say, tmp_path, monkeypatch):
+    spoken = [say("ab", 0.3), say("a", 0.4)]
+    given = spoken, features(), ALPHABET, 4, 1, 0, Variation(share=0.8)
+    cache = FeatureCache(tmp_path / "kept", features())
+    (one,) = Batches(*given, cache=cache).epoch(0)
+    monkeypatch.setattr(batches, "load_audio", None)  # not called any more
+    (two,) = Batches(*given, cache=cache).epoch(1)
+    assert_same(one, two)
+
+
+def test_a_full_disk_costs_no_recording(say, tmp_path, monkeypatch):
+    def full(path):
+        raise InputError(f"cannot write {path}: no room")
+
+    monkeypatch.setattr("minids.cache.atomic_write", full)
+    spoken = [say("ab", 0.3), say("a", 0.4)]
+    one = Batches(spoken, features(), ALPHABET, cache=FeatureCache(tmp_path / "kept", features()))
+    with pytest.warns(UserWarning, match=r"features are not kept any more: cannot write .*no room") as told:
+        (batch,) = one.in_order()
+    assert (len(batch.indices), one.skipped, len(told)) == (2, {}, 1)
 
 
 def test_a_recording_that_changed_is_read_anew_and_other_features_are_kept_apart(say, tmp_path):
