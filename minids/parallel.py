@@ -1,4 +1,4 @@
-"""One training on several processes, which speak MPI: `mpiexec -n 2 minids train mine.toml`.
+"""One training on several processes, which speak MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
 
 Data parallelism (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
 summed over the ranks before each step, so that all replicas stay the same.
@@ -15,11 +15,14 @@ each begins with the direction that starts in its half, then they exchange the s
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from minids.errors import InputError
+from minids.errors import InputError, reason
 from minids.model import DeepSpeech
 from minids.ops.common import Dropout, strided
 
@@ -28,12 +31,22 @@ STARTED_BY = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # what Open MPI,
 
 
 class Ranks:
-    """This process among those of a job: `rank` of `size`. By itself, rank 0 of 1, it talks to nobody."""
+    """This process among those of a job: `rank` of `size`, the `near`-th of the `here` on this machine.
+
+    By itself, rank 0 of 1, it talks to nobody.
+    """
+
+    rank = near = 0
+    size = here = 1
 
     def __init__(self, comm: Any = None):
         self.comm = comm
-        self.rank: int = comm.rank if comm else 0
-        self.size: int = comm.size if comm else 1
+        if comm:
+            from mpi4py import MPI
+
+            self.rank, self.size = comm.rank, comm.size
+            machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+            self.near, self.here = machine.rank, machine.size
 
     @classmethod
     def world(cls) -> "Ranks":
@@ -50,8 +63,8 @@ class Ranks:
         import numba
 
         world = cls(MPI.COMM_WORLD)
-        here = world.comm.Split_type(MPI.COMM_TYPE_SHARED).size
-        numba.set_num_threads(max(1, min(numba.config.NUMBA_NUM_THREADS, (os.cpu_count() or 1) // here)))
+        share = (os.cpu_count() or 1) // world.here
+        numba.set_num_threads(max(1, min(numba.config.NUMBA_NUM_THREADS, share)))
         return world
 
     @property
@@ -82,19 +95,31 @@ class Ranks:
     def own_gpu(self) -> None:
         """Let the ranks of one machine compute on its GPUs in turn."""
         if self.comm:
-            from mpi4py import MPI
             from numba import cuda
 
-            here = self.comm.Split_type(MPI.COMM_TYPE_SHARED).rank
-            cuda.select_device(here % len(cuda.gpus))
+            cuda.select_device(self.near % len(cuda.gpus))
 
-    def end(self, why: str) -> NoReturn:
-        """Say why, and end all ranks: the others would wait for this one for ever."""
-        time.sleep(self.rank)  # they may all know, then the first says it
-        where = f"rank {self.rank}: " if self.rank else ""
-        print(f"minids: error: {where}{why}", file=sys.stderr, flush=True)
-        self.comm.Abort(1)
-        raise SystemExit(1)
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What fails in here on one of several ranks is said, and ends all: or they wait for it for ever."""
+        try:
+            yield
+        except Exception as error:
+            if self.size == 1:
+                raise
+            time.sleep(min(self.rank, 5))  # they may all know, then the first says it
+            if not isinstance(error, InputError | MemoryError):
+                traceback.print_exc()
+            where = f"rank {self.rank}: " if self.rank else ""
+            what = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            print(f"minids: error: {where}{what}{reason(error)}", file=sys.stderr, flush=True)
+            self.stop(1)
+
+    def stop(self, code: int) -> NoReturn:
+        """End this process, and all others of the job, with an exit code."""
+        if self.size > 1:
+            self.comm.Abort(code)
+        raise SystemExit(code)
 
     def agree(self, value: object, what: str) -> None:
         """Raises InputError, on all ranks, unless the value is the same on every rank."""
@@ -143,7 +168,7 @@ class _Half:
 
     def own_frames(self) -> tuple[np.ndarray, np.ndarray]:
         """This rank's frames of the batch, and how many of each utterance's are among them."""
-        first, last = self.own.start * self.stride, min(self.own.stop * self.stride, len(self.frames))
+        first, last = (min(t * self.stride, len(self.frames)) for t in (self.own.start, self.own.stop))
         return self.frames[first:last], np.clip(self.lengths - first, 0, last - first)
 
     def context_forward(self, frames, lengths, C, stride, out=None):

@@ -5,14 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minids.align import align
 from minids.audio import load_audio, resample, shift
 from minids.batches import Batch, Batches
-from minids.cache import FeatureCache
 from minids.corpus.manifest import Utterance
 from minids.decode.beam import BeamSearch, Hypothesis
 from minids.decode.greedy import Word, greedy, words
@@ -67,13 +66,11 @@ class Ear:
         log_probs, _ = self.saved.model.forward(frames, np.array([len(frames)], np.int32))
         return log_probs[:, 0]
 
-    def batches(
-        self, utterances: Sequence[Utterance], batch_size: int = 16, cache: FeatureCache | None = None
-    ) -> Batches:
-        """The utterances as this model wants them."""
+    def batches(self, utterances: Sequence[Utterance], batch_size: int = 16, **options: Any) -> Batches:
+        """The utterances as this model wants them; `options` are those of Batches."""
         saved, stride = self.saved, self.saved.model.settings.stride
         given = utterances, saved.features, saved.alphabet, batch_size, stride
-        return Batches(*given, shift_ms=self.shift_ms, cache=cache)
+        return Batches(*given, shift_ms=self.shift_ms, **options)
 
     def posteriors(self, batches: Batches) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
         """Each batch with its log_probs (T, B, K) and lengths (B,) after the stride."""

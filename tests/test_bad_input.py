@@ -408,7 +408,7 @@ def test_a_tuned_model_that_cannot_be_written(here, minids):
     ],
 )
 def test_impossible_settings(here, refused, monkeypatch, old, new, words):
-    monkeypatch.setattr("minids.train.available_memory", lambda *_: 16 * 10**9)
+    monkeypatch.setattr("minids.telling.available_memory", lambda *_: 16 * 10**9)
     replace(here / "tones.toml", old, new)
     refused("train tones.toml --run new", words)
 

@@ -217,7 +217,7 @@ def test_settings(tmp_path, monkeypatch):
     tones.corpus(tmp_path, "dev", 1, seed=1)
     monkeypatch.setattr("minids.train.say", lambda line: None)
     monkeypatch.setattr("minids.estimate.product_rate", lambda *_: 1e9)
-    monkeypatch.setattr("minids.train.available_memory", lambda *_: 10**8)
+    monkeypatch.setattr("minids.telling.available_memory", lambda *_: 10**8)
     good = {
         "data": {"train": "train.jsonl", "dev": "dev.jsonl", "alphabet": " abc"},
         "features": {

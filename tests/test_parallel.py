@@ -14,10 +14,13 @@ import pytest
 
 from minids import Features
 from minids.batches import Batches
-from minids.corpus.manifest import Utterance
+from minids.corpus.manifest import Utterance, read_manifest
 from minids.errors import InputError
+from minids.estimate import Estimate
 from minids.model import DeepSpeech, ModelSettings
 from minids.parallel import Ranks, TimeSplit
+from minids.settings import read_settings
+from minids.telling import needs
 from minids.text import Alphabet
 from minids.weights import load_weights
 from tests import tones
@@ -79,11 +82,17 @@ def weights(run):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Ten recordings, in noise, and what one process alone makes of them in two epochs."""
+    """Ten recordings, in noise, and what one process alone makes of them in two epochs.
+
+    One recording cannot be read, and of the last batch none can.
+    """
     folder = tmp_path_factory.mktemp("parallel")
     tones.corpus(folder, "train", 10)
     tones.corpus(folder, "dev", 3, seed=1)
-    (folder / "train" / "4.wav").write_text("no recording")
+    lines = map(json.loads, (folder / "train.jsonl").read_text().splitlines())
+    *_, longer, longest = sorted(lines, key=lambda line: line["duration"])
+    for lost in ("train/4.wav", longer["path"], longest["path"]):
+        (folder / lost).write_text("no recording")
     settings = tones.settings(folder, [str(tones.hiss(folder / "hiss.wav"))], epochs=2)
     subprocess.run([sys.executable, *train(settings, folder / "alone")], check=True, capture_output=True)
     return folder, settings
@@ -119,6 +128,59 @@ def test_alone_it_talks_to_nobody():
         TimeSplit(model, ranks)
 
 
+class Job:
+    """What Ranks asks of MPI where a rank fails."""
+
+    ended = None
+
+    def Abort(self, code):
+        self.ended = code
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("a.wav: gone"), "minids: error: rank 1: a.wav: gone\n"),
+        (MemoryError(), "minids: error: rank 1: MemoryError: MemoryError\n"),
+        (ZeroDivisionError("by 0"), "minids: error: rank 1: ZeroDivisionError: by 0\n"),
+    ],
+)
+def test_what_fails_on_one_rank_is_said_and_ends_the_job(monkeypatch, capsys, error, said):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    ranks = Ranks()
+    ranks.rank, ranks.size, ranks.comm = 1, 2, Job()
+    with pytest.raises(SystemExit), ranks.together():
+        raise error
+    assert ranks.comm.ended == 1
+    err = capsys.readouterr().err
+    assert err.endswith(said)
+    assert ("Traceback" in err) == isinstance(error, ZeroDivisionError), "a bug of ours shows where it is"
+    with pytest.raises(type(error)), Ranks().together():
+        raise error
+
+
+def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr("minids.telling.available_memory", lambda backend: 1e9)
+    tones.corpus(tmp_path, "train", 4)
+    settings = read_settings(tones.settings(tmp_path))
+    (tmp_path / "dev.jsonl").write_text((tmp_path / "train.jsonl").read_text())
+    train, dev = (read_manifest(tmp_path / f"{name}.jsonl") for name in ("train", "dev"))
+    asked = []
+
+    def estimated(network, frames, longest, batch_size, backend):
+        asked.append((frames, batch_size))
+        return Estimate(300_000_000, 100.0)
+
+    monkeypatch.setattr("minids.telling.estimate", estimated)
+    network = ModelSettings(13, 5, 16)
+    many = Ranks()
+    many.size = many.here = 4
+    assert "about 0.30 GB" in needs(settings, network, train, dev, "cpu", Ranks(), Ranks())
+    with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
+        needs(settings, network, train, dev, "cpu", many, many)
+    assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
+
+
 # Data parallelism
 
 
@@ -137,7 +199,9 @@ def test_many_ranks_make_the_weights_of_one(place, ranks):
     rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
     for ours, alone in zip(*rows, strict=True):
         assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-4)
-        assert (ours["wer"], ours["utterances"]) == (alone["wer"], alone["utterances"])
+        for name in ("wer", "utterances", "skipped"):
+            assert ours[name] == alone[name]
+    assert rows[0][0]["skipped"] == 3
 
 
 @mpi
@@ -181,9 +245,20 @@ def test_ranks_with_other_settings_are_refused_in_one_line(place):
     other.write_text(settings.read_text().replace("hidden = 16", "hidden = 17"))
     done = mpiexec(train(settings, folder / "two"), train(other, folder / "two"))
     assert done.returncode != 0
-    error = "minids: error: rank 1 has other settings or manifests than rank 0; give all ranks the same"
+    error = "minids: error: rank 1 has other settings, manifests or options than rank 0; give all ranks the"
     assert done.err.count(error) == 1
     assert not (folder / "two" / "last.safetensors").exists()
+    done = mpiexec(train(settings, folder / "two"), train(settings, folder / "two", "--split-time"))
+    assert done.err.count(error) == 1
+
+
+@mpi
+@pytest.mark.slow
+def test_a_rank_that_cannot_begin_ends_all(place):
+    folder, settings = place
+    done = mpiexec(train(settings, folder / "five"), train(folder / "gone.toml", folder / "five"))
+    assert done.returncode != 0
+    assert done.err.count("minids: error: rank 1: cannot read the settings") == 1
 
 
 @mpi

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from minids import DeepSpeech, Features, Recognizer, cer, train, wer
+from minids import DeepSpeech, Features, Recognizer, cer, telling, train, wer
 from minids.corpus.manifest import read_manifest
 from minids.errors import InputError
 from minids.gradcheck import relative_error
@@ -16,7 +16,8 @@ from minids.model import ModelSettings
 from minids.ops.common import key
 from minids.settings import read_settings
 from minids.step import step
-from minids.train import Trainer, clock
+from minids.telling import clock
+from minids.train import Trainer
 from minids.weights import load_weights, save_weights
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
@@ -376,11 +377,11 @@ def test_a_model_that_says_nothing_is_said_to_be_normal(place, monkeypatch, caps
 
 
 def test_too_little_memory_is_said_before_anything_begins(place, monkeypatch):
-    monkeypatch.setattr(train, "available_memory", lambda *_: 1000)
+    monkeypatch.setattr(telling, "available_memory", lambda *_: 1000)
     with pytest.raises(InputError, match=r"in a batch of 4 needs .* GB, 0.0 GB are free; .*lower batch_size"):
         trainer(place).run()
     assert not (place / "run").exists()
-    monkeypatch.setattr(train, "available_memory", lambda *_: None)
+    monkeypatch.setattr(telling, "available_memory", lambda *_: None)
     trainer(place, epochs=1).run()
 
 

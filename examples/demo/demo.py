@@ -21,7 +21,8 @@ from minids.draw.training import training
 from minids.recognize import Recognizer
 from minids.score import wer
 from minids.settings import read_settings
-from minids.train import Trainer, clock
+from minids.telling import clock
+from minids.train import Trainer
 
 HERE = Path(__file__).parent
 OUT = HERE.parent.parent / "out" / "demo"

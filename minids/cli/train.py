@@ -1,7 +1,6 @@
 """`minids train`: learn from recordings."""
 
 import json
-import traceback
 from pathlib import Path
 
 import click
@@ -19,9 +18,7 @@ from minids.cli import announce_compilation, note, options
     help="Of two ranks, each computes half of the frames, not of the batch.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The best epoch's metrics as JSON, for machines.")
-@click.pass_context
 def command(
-    ctx: click.Context,
     settings: Path,
     run: Path | None,
     backend: str,
@@ -34,46 +31,41 @@ def command(
     training.png to look at. A run that was stopped, or killed, goes on when the same command is given again.
 
     Started by mpiexec, each process (rank) learns from its share of every batch, and all keep the same
-    weights, those of one process that learns alone.
+    weights, those of one process that learns alone. Without --bind-to none, Open MPI lets each of two use one
+    core alone.
 
     \b
     Example:
       minids train examples/an4.toml
-      mpiexec -n 2 minids train examples/an4.toml
+      mpiexec --bind-to none -n 2 minids train examples/an4.toml
       minids transcribe hello.wav --model runs/an4/best.safetensors
     """
     from minids.checkpoint import RunFolder, folder_for
     from minids.draw.training import training
-    from minids.errors import InputError
     from minids.files import atomic_write
     from minids.parallel import Ranks
     from minids.settings import read_settings
     from minids.train import Trainer
 
-    read = read_settings(settings)
-    folder = RunFolder(run or folder_for(read))
     ranks = Ranks.world()
-    if backend == "cuda":
-        ranks.own_gpu()
-    if ranks.first:
-        announce_compilation()
-    try:
-        trainer = Trainer(read, folder.path, backend, ranks, split_time)
-        trainer.run()
-    except Exception as error:
-        if ranks.size == 1:
-            raise
-        if not isinstance(error, InputError | MemoryError):
-            traceback.print_exc()
-        ranks.end(str(error))
-    except KeyboardInterrupt:
-        saved = f"goes on from the last checkpoint in {folder.path}"
+    with ranks.together():
+        read = read_settings(settings)
+        folder = RunFolder(run or folder_for(read))
+        if backend == "cuda":
+            ranks.own_gpu()
         if ranks.first:
-            note(f"stopped; the same command {saved if folder.last.exists() else 'begins anew'}")
-        ctx.exit(130)
-    if not ranks.first:
-        return
-    with atomic_write(folder.picture) as file:
-        training(trainer.progress.rows).savefig(file, format="png", dpi=150)
-    best = trainer.progress.rows[trainer.progress.best_epoch - 1]
-    click.echo(json.dumps({"model": str(folder.best), **best}) if as_json else folder.best)
+            announce_compilation()
+        try:
+            trainer = Trainer(read, folder.path, backend, ranks, split_time)
+            trainer.run()
+        except KeyboardInterrupt:
+            saved = f"goes on from the last checkpoint in {folder.path}"
+            if ranks.first:
+                note(f"stopped; the same command {saved if folder.last.exists() else 'begins anew'}")
+            ranks.stop(130)
+        if not ranks.first:
+            return
+        with atomic_write(folder.picture) as file:
+            training(trainer.progress.rows).savefig(file, format="png", dpi=150)
+        best = trainer.progress.rows[trainer.progress.best_epoch - 1]
+        click.echo(json.dumps({"model": str(folder.best), **best}) if as_json else folder.best)
