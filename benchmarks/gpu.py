@@ -106,8 +106,8 @@ def bandwidth(facts: dict) -> dict:
 def tests() -> dict:
     """Every test of the GPU's code, on the GPU."""
     files = sorted(str(p) for p in Path("tests").glob("test_cuda_*.py"))
-    code, output, _ = ran([*PYTHON, "pytest", "-q", *files], 30 * MINUTE)
-    return {"passed": code == 0, "summary": output.strip().splitlines()[-12:]}
+    code, output, errors = ran([*PYTHON, "pytest", "-q", *files], 30 * MINUTE)
+    return {"passed": code == 0, "summary": (output + errors).strip().splitlines()[-12:]}
 
 
 def proofs() -> dict:
@@ -239,7 +239,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", metavar="FILE", help="keep the results, with GPU, driver and versions")
-    parser.add_argument("--recipes", nargs="*", default=[], help="train these of examples/, too: an4 libri5")
+    recipes = sorted(path.stem for path in Path("examples").glob("*.toml"))
+    parser.add_argument("--recipes", nargs="*", default=[], choices=recipes, help="train these, too")
     parser.add_argument("--quick", action="store_true", help="the times alone: no tests, proofs, sanitizer")
     parser.add_argument("--only", metavar="NAME", help="one row, here, as a line of JSON")
     options = parser.parse_args()
@@ -254,7 +255,7 @@ def main() -> None:
     save(options.json, results)
     for name, part in () if options.quick else PARTS.items():
         results[name] = guarded(part)
-        print(f"{name}: {results[name].get('failed', results[name].get('passed'))}", flush=True)
+        print(f"{name}: {'passed' if results[name].get('passed') else results[name]}", flush=True)
         save(options.json, results)
     torch = importlib.util.find_spec("torch")
     for part, names in (("operations", [*NAMES, *RNN]), ("steps", STEPS)):

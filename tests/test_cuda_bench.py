@@ -149,3 +149,17 @@ def test_without_a_gpu_it_says_so(monkeypatch):
     monkeypatch.setattr("sys.argv", ["gpu"])
     with pytest.raises(SystemExit, match="there is no NVIDIA GPU here"):
         gpu.main()
+
+
+def test_a_misspelt_recipe_is_named_at_once(monkeypatch, capsys):
+    """Not after the hour that all before it takes."""
+    monkeypatch.setattr("sys.argv", ["gpu", "--recipes", "an5"])
+    with pytest.raises(SystemExit):
+        gpu.main()
+    assert "invalid choice: 'an5'" in capsys.readouterr().err
+
+
+def test_tests_that_cannot_begin_say_why(monkeypatch):
+    """Without pytest, say, whose absence is told on stderr."""
+    monkeypatch.setattr(gpu, "ran", lambda *_: (1, "", "No module named pytest\n"))
+    assert gpu.tests() == {"passed": False, "summary": ["No module named pytest"]}
