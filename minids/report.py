@@ -21,6 +21,7 @@ from minids.draw.confusions import confusions
 from minids.draw.recognition import recognition
 from minids.draw.training import training
 from minids.errors import InputError
+from minids.errors import reason as why
 from minids.files import open_file
 from minids.lesson.page import page
 from minids.lesson.showing import fragment
@@ -29,6 +30,7 @@ from minids.score import CORRECT, DELETION, Edit, Evaluation, Row, Score, align
 from minids.weights import Saved, load_weights
 
 SHOWN = 4  # of the worst utterances, and of the median ones
+METRICS = {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate", "gradient_norm", "frames_per_second"}
 STYLE = """<style>
 .S, .D, .I { padding: 0 .15em; border-radius: .2em; }
 .S { background: color-mix(in srgb, #e07b00 35%, transparent); }
@@ -100,9 +102,11 @@ def _metrics(path: Path) -> list[dict[str, Any]]:
         with open_file(path) as file:
             rows = [json.loads(line) for line in file]
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: {error}; give the folder of a training run") from error
+        raise InputError(f"{path}: {why(error)}; give the folder of a training run") from error
     if not rows:
         raise InputError(f"{path}: no epoch is finished yet; train on")
+    if not all(isinstance(row, dict) and row.keys() >= METRICS | {"seconds"} for row in rows):
+        raise InputError(f"{path}: these are no metrics of `minids train`; give the folder of a training run")
     return rows
 
 

@@ -87,6 +87,8 @@ class Superposition:
             raise InputError(
                 f"snr_low = {self.snr_low} is above snr_high = {self.snr_high}; the low one comes first"
             )
+        if self.like and not self.recordings:
+            raise InputError("like tells which recordings are rejected, and there are none; add recordings")
 
 
 @dataclass(frozen=True)

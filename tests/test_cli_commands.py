@@ -208,6 +208,9 @@ def test_data_noise_writes_what_training_hears(place, minids):
     assert "rejected: whistle.wav, 0.0 to 2.0 s: " in err
     clean, mixed = (load_audio(path)[0] for path in ("0.wav", "listen/0-10dB.wav"))
     assert 10 * np.log10(np.var(clean) / np.var(mixed - clean)) == pytest.approx(10, abs=0.1)
+    code, out, err = minids("data", "noise", "0.wav", "a/0.wav", "--noise", ".", "--out", "listen")
+    assert (code, out) == (1, "")
+    assert "2 recordings are called 0" in err
     code, out, err = minids("data", "noise", "0.wav", "--noise", "gone.wav", "--out", "listen")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "gone.wav" in err

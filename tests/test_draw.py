@@ -48,6 +48,10 @@ def test_a_recognition_has_one_time_axis():
     assert png(figure).startswith(b"\x89PNG")
 
 
+def test_a_text_is_no_formula():
+    assert png(picture(text="$5_ or $6")[0])
+
+
 def test_letters_stand_at_their_peaks():
     figure, probs = picture()
     labels = [child for child in figure.axes[2].texts if "blank" not in child.get_text()]

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -60,9 +61,10 @@ def test_the_page_tells_what_evaluation_tells(run):
     html = report(run)
     dev = read_manifest(run.parent / "dev.jsonl")
     rows, _ = Recognizer.load(run / "best.safetensors").recognise(dev)
-    for row in rows:
-        if row.name in html:
-            assert row.reference in html
+    shown = [row for row in rows if f"<h3>{Path(row.name).name}</h3>" in html]
+    assert len(shown) >= 4
+    for row in shown:
+        assert f"every character of “{row.reference}”" in html
     for speaker in ("s0", "s1"):
         assert f'<th scope="row">{speaker}</th>' in html
     assert '<th scope="row">train.learning_rate</th><td class="n">0.01</td>' in html
@@ -79,6 +81,12 @@ def test_another_manifest_may_be_heard_and_names_are_no_markup(run, tmp_path):
 def test_what_is_no_run_is_named(run, tmp_path, capsys):
     with pytest.raises(InputError, match=r"metrics\.jsonl: .*give the folder of a training run"):
         report(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    with pytest.raises(InputError, match=r"metrics\.jsonl: these are no metrics of `minids train`"):
+        report(tmp_path)
+    with pytest.raises(SystemExit):
+        cli.main(["report", str(tmp_path / "mistyped")])
+    assert "give the folder of a training run" in capsys.readouterr().err
     dev = run.parent / "dev.jsonl"
     dev.rename(dev.with_suffix(".away"))
     with pytest.raises(InputError, match=r"its dev set .*dev\.jsonl is gone; give --manifest FILE"):
@@ -92,6 +100,12 @@ def test_the_command_writes_the_page_beside_the_run(run, capsys):
     assert not end.value.code
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     Tags((run / "report.html").read_text())
+
+
+def test_of_many_characters_the_rarest_are_left_out():
+    counts = Counter({(c, c): n for n, c in enumerate("edcba", start=1)})
+    (axes,) = confusions(counts, most=4).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [*"abcd", "∅"]
 
 
 def test_confusions_have_a_cell_for_each_pair():

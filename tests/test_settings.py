@@ -104,6 +104,7 @@ def test_manifests_lie_beside_the_settings_or_where_the_environment_says(setting
         ("[noise]\nrecordings = 'a.wav'\n", ["[noise] recordings = 'a.wav' must be a list of texts"]),
         ("[noise]\nlike = [3]\n", ["[noise] like = [3] must be a list of texts"]),
         ("[noise]\nsnr_low = 9\nsnr_high = 3\n", ["[noise] snr_low = 9.0 is above snr_high = 3.0"]),
+        ('[noise]\nlike = ["a.wav"]\n', ["[noise] like tells which", "add recordings"]),
         ("[model]\nhidden = 0\n", ["[model] hidden = 0 must be at least 1"]),
         ("[model]\ncontext = -1\n", ["context = -1 must be at least 0"]),
         ("[model]\nstride = 17\n", ["stride = 17 must be at most 16"]),

@@ -1,6 +1,7 @@
 """`minids data`: import known corpora, examine your own, hear them in noise."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,11 +93,23 @@ def _importer(corpus: str) -> Callable:
     type=click.Path(path_type=Path),
     help="Recordings with the noise to expect; clips unlike them are rejected.  [default: one another]",
 )
-@click.option("--snr", default=5.0, show_default=True, help="How far the speech is above the noise, in dB.")
+@click.option(
+    "--snr",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(-50, 100),
+    help="How far the speech is above the noise, in dB.",
+)
 @click.option(
     "--layers", default=3, show_default=True, type=click.IntRange(1), help="Chains that are summed."
 )
-@click.option("--tilt", default=0.0, show_default=True, help="Brighten the speech first, in dB an octave.")
+@click.option(
+    "--tilt",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(-20, 20),
+    help="Brighten the speech first, in dB an octave.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of all that is drawn.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the WAV files.")
 def noise(
@@ -123,6 +136,11 @@ def noise(
     from minids.cli import note
     from minids.noise import Noise, tilted
 
+    ((name, count),) = Counter(path.stem for path in speech).most_common(1)
+    if count > 1:
+        raise InputError(
+            f"{count} recordings are called {name}, as their results would be; give one at a time"
+        )
     loaded: dict[int, Noise] = {}
     for i, path in enumerate(speech):
         samples, rate = load_audio(path)

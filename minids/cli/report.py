@@ -28,11 +28,12 @@ def command(run: Path, manifest: Path | None, out: Path | None) -> None:
     from minids.files import atomic_write, check_writable
     from minids.report import report
 
-    out = out or run / "report.html"
-    check_writable(out)
+    if out:
+        check_writable(out)
     announce_compilation()
     with tqdm(unit="utt", leave=False, disable=None) as bar:
         html = report(run, manifest, bar.update)
+    out = out or run / "report.html"
     with atomic_write(out) as file:
         file.write(html.encode())
     click.echo(out)

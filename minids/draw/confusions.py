@@ -23,7 +23,7 @@ def confusions(counts: Counter[tuple[str, str]], most: int = 32) -> "Figure":
     often: Counter[str] = Counter()
     for (said, heard), n in counts.items():
         often.update({said: n, heard: n} if said != heard else {said: n})
-    shown = sorted(c for c, _ in often.most_common(most + 1) if c)[:most]
+    shown = sorted([c for c, _ in often.most_common() if c][:most])
     names = [*shown, ""]
     side = max(2.5, 0.24 * len(names) + 0.9)
     figure, axes = canvas(min(8, side), min(8, side))

@@ -38,7 +38,8 @@ def recognition(
     width = float(np.clip(2.6 * seconds, 9, 60))  # inches: room for a letter every 40 ms
     figure = Figure(figsize=(width, 7.5), layout="constrained")
     axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
-    figure.suptitle(textwrap.fill(f"“{text}”", round(8 * width)), fontsize=13, family=fonts())
+    said = textwrap.fill(f"“{text}”", round(8 * width))
+    figure.suptitle(said, fontsize=13, family=fonts(), parse_math=False)  # a $ is a $
     stride = -(-len(frames) // len(log_probs))
     _waveform(axes[0], samples, rate)
     _features(axes[1], frames, rate, hop / stride)
@@ -102,7 +103,8 @@ def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) 
     """A box from the first to the last frame of each word, the darker the surer."""
     for word, start, end, score in words(greedy(log_probs), alphabet, hop):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
-        axes.text((start + end) / 2, 0.5, word, ha="center", va="center", fontsize=11, family=fonts())
+        middle = (start + end) / 2
+        axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, family=fonts(), parse_math=False)
     axes.set(ylabel="heard", ylim=(0, 1), yticks=[])
 
 
