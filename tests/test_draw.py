@@ -49,7 +49,7 @@ def test_a_recognition_has_one_time_axis():
 
 
 def test_a_text_is_no_formula():
-    assert png(picture(text="$5_ or $6")[0])
+    assert png(picture(text="$5 \\cost_$6")[0])
 
 
 def test_letters_stand_at_their_peaks():
