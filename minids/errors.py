@@ -8,7 +8,7 @@ class InputError(ValueError):
     """
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """An exception of another library as words for the end of our one-line message."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

@@ -87,6 +87,13 @@ def test_the_first_difference_is_named_and_ours_goes_on(attempt):
         ("return [[x], [x, x]]", "expected a number, such as 2, got [[1], [1, 1]]"),
         ("return 'two'", "double(1): expected 2, got 'two'"),
         ("return lambda: 2", "expected a number, such as 2, got <function"),
+        ("yield x + x", "expected a number, such as 2, got <generator"),
+        ("return list(range(10**6))", "expected a number, such as 2, got shape (1000000,)"),
+        ("return float('inf')", "double(1): expected 2, got inf"),
+        ("return 10**400", "expected a number, such as 2, got 1000"),
+        ("exit('enough')", "SystemExit: enough (line 15)"),
+        ("raise ValueError(' much '.join(map(str, range(999))))", "… (line 15)"),
+        ("return None + x", "'int'; is a return missing? (line 15)"),
     ],
 )
 def test_nothing_a_reader_writes_stops_the_lesson(attempt, body, words):
@@ -95,6 +102,19 @@ def test_nothing_a_reader_writes_stops_the_lesson(attempt, body, words):
     assert words in out
     assert len(out.splitlines()) == 2
     assert double(3) == 6
+
+
+def test_a_function_may_be_decorated(attempt, place):
+    """What @cache makes is no function, and has no globals."""
+    lesson = LESSON.replace("def double", "@__import__('functools').cache\ndef double")
+    (place / "07_double.py").write_text(lesson.replace("BODY", "return x / 0"))
+    runpy.run_path(str(place / "07_double.py"))
+    assert json.loads((place / "progress.json").read_text())["7.1"]["state"] == "wrong"
+
+
+def test_a_function_may_print(attempt):
+    out, _ = attempt("print('x is', x); return 2 * x")
+    assert out == "x is 1\nx is 2\nx is 5\n7.1 double  [✓] right (3 checks)\n"
 
 
 def test_each_new_attempt_gets_one_hint_more_and_the_same_one_the_same(attempt):
@@ -147,6 +167,8 @@ def test_an_exercise_without_our_answer_is_our_own_mistake(place):
         ((np.ones(2), [1, "x"]), (np.ones(2), [1, "x"])),
         (None, None),
         ([], []),
+        (np.array(True), True),
+        (np.ones(2), (1, 1)),
     ],
 )
 def test_the_same_values_agree(got, expected):
@@ -173,6 +195,9 @@ def test_the_same_values_agree(got, expected):
         ({"a": 1}, {"a": 2}, "'a': expected 2, got 1"),
         (3, [3], "expected a list of 1, got 3"),
         (np.array(["a", "b"]), np.array(["a", "c"]), "first wrong element 1: expected 'c', got 'b'"),
+        (np.ones(2, bool), True, "expected True, got array([ True, True])"),
+        (np.array(["a"]), "a", "expected 'a', got array(['a'], dtype='<U1')"),
+        (np.ones(2), (np.ones(2), 1.0), "expected a tuple of 2, got array([1., 1.])"),
         ("x" * 200, "y", f"expected 'y', got '{'x' * 76}…"),
     ],
 )
@@ -244,11 +269,20 @@ def test_the_list_shows_how_far_one_is(place, attempt, capsys):
     assert listed[0]["exercises"] == [{"number": "7.1", "name": "double", "state": "right"}]
 
 
-def test_spoilt_progress_is_begun_anew(place, attempt, capsys):
-    (place / "progress.json").write_text('["no')
+@pytest.mark.parametrize(
+    "spoilt", ['["no', "[7]", '{"7.1": 7}', '{"7.1": {}}', '{"7.1": {"state": "?", "hints": 0}}']
+)
+def test_spoilt_progress_is_begun_anew(place, attempt, capsys, spoilt):
+    (place / "progress.json").write_text(spoilt)
     assert "[ ] 7.1" in command(capsys, "--folder", place)[1]
     attempt("return 2 * x")
     assert "[✓] 7.1" in command(capsys, "--folder", place)[1]
+
+
+def test_where_nothing_can_be_written_the_lesson_goes_on(place, attempt, capsys):
+    (place / "progress.json").mkdir()
+    assert attempt("return 1")[0].endswith("hint: twice\n")
+    assert "hint 1 of 3: twice" in command(capsys, "--folder", place, "hint", "7.1")[1]
 
 
 def test_copies_never_overwrite_what_a_reader_wrote(place, capsys):

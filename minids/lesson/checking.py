@@ -1,9 +1,12 @@
 """Exercises: a function to be written, a check against an independent truth, hints, and our own answer."""
 
+import inspect
 import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -42,7 +45,7 @@ def exercise(
         verdict = examine(name, ours if given else function, check, rtol, atol)
         print(f"{number} {name}  {verdict.words}")
         if not given:
-            hint = progress.record(number, verdict.state, function, hints)
+            hint = progress.record(number, verdict.state, function, _folder(check), hints)
             if hint:
                 print(f"    hint: {hint}")
         return function if verdict.state == "right" and not given else ours
@@ -63,8 +66,8 @@ def examine(name: str, function: Callable, check: Check, rtol: float = 1e-9, ato
                 return Verdict("wrong", f"[✗] {what}: {wrong}")
     except NotImplementedError:
         return Verdict("open", "[ ] not written yet: the lesson goes on with ours")
-    except Exception as error:
-        return Verdict("wrong", f"[✗] {type(error).__name__}: {reason(error)}{_line(error, function)}")
+    except (Exception, SystemExit) as error:
+        return Verdict("wrong", f"[✗] {type(error).__name__}: {_words(error)}{_line(error, function)}")
     return Verdict("right", f"[✓] right ({count} check{'s' * (count != 1)})")
 
 
@@ -75,12 +78,14 @@ def difference(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12)
     Lists and tuples count as one another. Text, bools and None must be equal.
     """
     if isinstance(expected, (str, bool, type(None), set, frozenset)):
-        return None if _plain(got) == expected else f"expected {_show(expected)}, got {_show(got)}"
+        got = _plain(got)
+        same = not isinstance(got, np.ndarray) and got == expected
+        return None if same else f"expected {_show(expected)}, got {_show(got)}"
     if isinstance(expected, dict):
         if not isinstance(got, dict) or got.keys() != expected.keys():
             return f"expected {_show(expected)}, got {_show(got)}"
         return _first(((repr(key), got[key], expected[key]) for key in expected), rtol, atol)
-    if isinstance(expected, (list, tuple)) and not isinstance(got, np.ndarray):
+    if isinstance(expected, (list, tuple)) and not (isinstance(got, np.ndarray) and _even(expected)):
         if not isinstance(got, (list, tuple)):
             return f"expected a {type(expected).__name__} of {len(expected)}, got {_show(got)}"
         if len(got) != len(expected):
@@ -92,10 +97,7 @@ def difference(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12)
 
 
 def _arrays(got: Any, expected: np.ndarray, rtol: float, atol: float) -> str | None:
-    try:
-        array = np.asarray(got)
-    except ValueError:  # rows of different lengths
-        array = np.asarray(None)
+    array = np.asarray(got if _even(got) else None)
     if array.dtype.kind not in "biufcU":
         return f"expected {_shape(expected)}, got {_show(got)}"
     if array.shape != expected.shape:
@@ -121,15 +123,37 @@ def _first(pairs: Iterable[tuple[str, Any, Any]], rtol: float, atol: float) -> s
     return None
 
 
-def _line(error: Exception, function: Callable) -> str:
+def _words(error: BaseException) -> str:
+    """An error in one line; what forgets to return meets its end in the check, as None."""
+    words = shorten(reason(error), 300, placeholder=" …")
+    return f"{words}; is a return missing?" if "NoneType" in words else words
+
+
+def _line(error: BaseException, function: Callable) -> str:
     """Where in the file of `function` an error passed last."""
-    file = function.__code__.co_filename if hasattr(function, "__code__") else ""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    file = code.co_filename if code else ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f" (line {lines[-1]})" if lines else ""
 
 
+def _folder(check: Check) -> Path:
+    """The folder of the lesson; in a notebook, that in which it runs."""
+    file = check.__globals__.get("__file__", "notebook")  # type: ignore[attr-defined]
+    return Path(file).resolve().parent
+
+
+def _even(values: Any) -> bool:
+    """Whether an array could hold these: numbers, or rows of one length."""
+    try:
+        np.asarray(values)
+    except ValueError:
+        return False
+    return True
+
+
 def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.shape else value
 
 
 def _shape(array: np.ndarray) -> str:
@@ -139,7 +163,5 @@ def _shape(array: np.ndarray) -> str:
 def _show(value: Any) -> str:
     """A value in a few characters of one line."""
     value = _plain(value)
-    if isinstance(value, np.ndarray) and not value.shape:
-        value = value.item()
     text = f"{value:.8g}" if isinstance(value, float) else " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}…"

@@ -12,17 +12,17 @@ from minids.errors import InputError
 from minids.files import atomic_write
 
 FILE = "progress.json"
+STATES = ("open", "wrong", "right")
 
 
-def record(number: str, state: str, function: Callable, hints: Sequence[str]) -> str | None:
-    """Note the state of an exercise; return the next hint for a new attempt that is wrong.
+def record(number: str, state: str, function: Callable, folder: Path, hints: Sequence[str]) -> str | None:
+    """Note the state of an exercise in `folder`; return the next hint for a new attempt that is wrong.
 
     Each new attempt moves on by one hint; running the same one again repeats the hint.
     """
-    folder = Path(function.__globals__.get("__file__", "notebook")).resolve().parent  # type: ignore[attr-defined]
     try:
         attempt = crc32(inspect.getsource(function).encode())
-    except OSError:  # typed into a terminal
+    except (OSError, TypeError):  # typed into a terminal, or no function
         attempt = 0
     known = load(folder)
     entry = known.get(number, {"hints": 0})
@@ -48,7 +48,13 @@ def load(folder: Path) -> dict[str, dict[str, Any]]:
         known = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # none yet, or spoilt: begin anew
         return {}
-    return known if isinstance(known, dict) else {}
+    return (
+        {number: entry for number, entry in known.items() if _sound(entry)} if isinstance(known, dict) else {}
+    )
+
+
+def _sound(entry: Any) -> bool:
+    return isinstance(entry, dict) and entry.get("state") in STATES and isinstance(entry.get("hints"), int)
 
 
 def _save(folder: Path, known: dict[str, dict[str, Any]]) -> None:
