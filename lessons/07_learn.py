@@ -67,11 +67,11 @@ show(
 # $x_t$ goes in (lesson 2), so from here on $T$ is half the number of frames.
 #
 # $$\begin{split}
-# x_t &= [\,frame_{t-C} \ldots frame_{t+C}\,] \\
+# x_t &= [\,\text{frame}_{t-C} \ldots \text{frame}_{t+C}\,] \\
 # h^{(l)} &= g(W_l h^{(l-1)} + b_l), \quad l = 1, 2, 3 \\
 # h^{(4)} &= h^f + h^b \quad \text{(lesson 4)} \\
 # h^{(5)} &= g(W_5 h^{(4)} + b_5) \\
-# \hat y &= softmax(W_6 h^{(5)} + b_6) \end{split}$$
+# \hat y &= \text{softmax}(W_6 h^{(5)} + b_6) \end{split}$$
 
 # %%
 shapes = network.shapes()
@@ -86,7 +86,7 @@ print(f"total {sum(math.prod(shape) for shape in shapes.values()):6} numbers to 
 # characters with probability $1/K$, so every alignment has $K^{-T}$. Lesson 5 counted
 # those: $\binom{T+U}{T-U}$ for $U$ letters, no two neighbours the same. Hence
 #
-# $$L_{chance} = T \log K - \log \binom{T+U}{T-U}$$
+# $$L_\text{chance} = T \log K - \log \binom{T+U}{T-U}$$
 
 # %%
 T, U, K = math.ceil(len(frames) / network.stride), len(TEXT), len(alphabet)
@@ -210,7 +210,7 @@ def nesterov(params, grads, velocity, rate, momentum):
 def check_limited():
     long, short = np.array([3.0, -4, 12]), np.array([0.3, -0.4, 1.2])  # 13 and 1.3
     yield "length 13, limit 2.6", limited(long, 2.6), np.array([0.6, -0.8, 2.4])
-    yield "length 1.3, limit 2.6: as it is", limited(short, 2.6), short
+    yield "length 1.3, limit 2.6: as it is", limited(short.copy(), 2.6), short
     yield "length 0", limited(np.zeros(3), 2.6), np.zeros(3)
 
 

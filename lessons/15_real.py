@@ -78,7 +78,7 @@ print((OUT / "train.jsonl").read_text().splitlines()[0])
 # step along it would throw the network out of all it knows. So a gradient that is
 # longer than a limit is shortened *to* it. Its direction stays:
 #
-# $$ g \leftarrow g \cdot \min\left(1, \frac{limit}{\lVert g \rVert}\right) $$
+# $$ g \leftarrow g \cdot \min\left(1, \frac{\text{limit}}{\lVert g \rVert}\right) $$
 
 
 # %%

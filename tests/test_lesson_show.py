@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minids.draw import ACCENT, FAINT, GREY, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.errors import InputError
 from minids.lesson import show, showing
 from minids.lesson.page import asset, page
 from minids.lesson.svg import ON_DARK, svg
@@ -111,6 +112,13 @@ def test_a_script_writes_a_page_for_each_picture_and_says_where(tmp_path, monkey
     assert "<title>Lines</title>" in text
     assert 'aria-label="A line; frame &lt;t&gt;"' in (tmp_path / "out/lessons/05-1.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', text)
+
+
+def test_where_no_picture_can_be_written_is_said_in_a_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").write_text("a file of the user's")
+    with pytest.raises(InputError, match=r"cannot write out/lessons/.*; start in a folder"):
+        show(picture())
 
 
 def test_captions_are_one_for_each_figure():

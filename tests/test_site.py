@@ -50,7 +50,8 @@ def frames(x):  # the name of an exercise of the real lesson 1, whose answer the
     raise NotImplementedError
 
 
-print("a < b")
+print("a < b", flush=True)
+print("b < c", flush=True)
 2**10
 """
 
@@ -112,8 +113,8 @@ def test_a_page_holds_text_code_and_what_came_of_it(tiny):
     assert "<h1>1. Is this a lesson?</h1>" in text
     assert '<a href="02_other.html">another</a>' in text
     assert "not of a file." in text
-    assert "1.1 frames  [ ] not written yet: the lesson goes on with ours" in text
-    assert "a &lt; b" in text
+    said = "1.1 frames  [ ] not written yet: the lesson goes on with ours\na &lt; b\nb &lt; c\n"
+    assert f">{said}</pre>" in text, "what is printed together stands together"
     assert ">1024</pre>" in text
     assert "<li>twice &lt;x&gt;</li>" in text
     assert "Our answer to 1.1" in text

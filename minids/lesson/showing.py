@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minids.errors import InputError, reason
 from minids.lesson.page import asset, bright_themes, page
 from minids.lesson.svg import svg
 
@@ -22,7 +23,8 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
 
     `captions`, one for each figure, stand below it and are read aloud; `title` names the whole. In Jupyter,
     VS Code and on the built pages the pictures stand inline, in the page's own colours. As a script this
-    writes out/lessons/NN-k.html and prints its path. Raises ValueError for another number of captions.
+    writes out/lessons/NN-k.html and prints its path. Raises ValueError for another number of captions,
+    InputError where nothing can be written.
     """
     from matplotlib.figure import Figure
 
@@ -42,8 +44,13 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
         )
     else:
         path = OUT / f"{name}-{_shown[name]}.html"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page(title or path.stem, html), encoding="utf-8")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(page(title or path.stem, html), encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {reason(error)}; start in a folder you can write to"
+            ) from error
         print(f"picture: {path}")
 
 

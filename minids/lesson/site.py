@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,10 @@ def _cell(cell: Any, exercises: dict[str, source.Exercise], folded: bool) -> str
     if cell.cell_type == "markdown":
         return markdown.html(cell.source)
     code = f'<pre class="code" tabindex="0"><code>{_coloured(cell.source)}</code></pre>'
-    outputs = [_output(output) for output in cell.outputs]
+    outputs = [
+        _printed("".join(output.text for output in group)) if printed else "\n".join(map(_shown, group))
+        for printed, group in groupby(cell.outputs, lambda output: output.output_type == "stream")
+    ]
     if folded:
         return "\n".join([*outputs, f"<details><summary>The code so far</summary>{code}</details>"])
     parts = [code, *outputs]
@@ -104,15 +108,17 @@ def _cell(cell: Any, exercises: dict[str, source.Exercise], folded: bool) -> str
     return "\n".join(parts)
 
 
-def _output(output: Any) -> str:
-    if output.output_type == "stream":
-        return f'<pre class="out" tabindex="0">{escape(output.text)}</pre>'
+def _printed(text: str) -> str:
+    return f'<pre class="out" tabindex="0">{escape(text)}</pre>'
+
+
+def _shown(output: Any) -> str:
     given = output.data
     if "text/html" in given:
         html = re.sub(r"^<style>.*?</style>", "", given["text/html"], flags=re.DOTALL)
         html = re.sub(r"<script>.*?</script>$", "", html, flags=re.DOTALL)  # the page has both, once
         return html if 'class="minids"' in html else f"<div>{html}</div>"
-    return f'<pre class="out" tabindex="0">{escape(given["text/plain"])}</pre>'
+    return _printed(given["text/plain"])
 
 
 def _help(exercise: source.Exercise) -> str:
