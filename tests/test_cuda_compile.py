@@ -97,6 +97,13 @@ def test_which_recurrence_stays_on_which_gpu(multiprocessors, kilobytes, H, expe
     assert done.stdout.strip() == expected, done.stderr[-3000:]
 
 
+def test_the_hosts_code_does_with_numbas_own_arrays_and_launches():
+    """All that a training step asks of numba-cuda and the driver, to the moment of the launch."""
+    done = run("-m", "tests.cuda_host")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert {"all_frames", "one_frame", "layer_tile", "walk", "update"} <= set(done.stdout.split())
+
+
 def test_what_only_a_gpu_can_run_can_at_least_be_imported():
     done = run("-c", "from minids.ops.cuda import launch, native")
     assert done.returncode == 0, done.stderr
