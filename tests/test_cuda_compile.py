@@ -133,13 +133,22 @@ with offline._pretended_gpu((9, 0)), mock.patch.object(dispatcher._Kernel, "bind
 """
 
 
+OTHER_SOURCE = """
+from pathlib import Path
+from minids.ops.cuda import kept
+kept.install([Path(kept.__file__)])
+"""
+
+
 def test_a_compiled_kernel_is_found_by_the_next_process(monkeypatch, tmp_path):
-    """Of a file, of a factory, and cooperative; the first process says that it compiles."""
+    """Of a file, of a factory, and cooperative; the first process says that it compiles, and so does one of other source."""
     monkeypatch.setitem(REAL, "NUMBA_CACHE_DIR", str(tmp_path))
     first, second = (run("-c", KEPT) for _ in range(2))
     assert first.returncode == second.returncode == 0, first.stderr[-3000:] + second.stderr[-3000:]
     assert first.stdout.count("compiling") == 3
     assert second.stdout == first.stdout.replace("compiling\n", "")
+    third = run("-c", OTHER_SOURCE + KEPT)  # whatever the times of its files say
+    assert third.stdout.count("compiling") == 3, third.stderr[-3000:]
 
 
 def test_small_launches_are_not_warned_of():

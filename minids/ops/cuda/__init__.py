@@ -17,8 +17,9 @@ else:
     from minids.ops.cuda import kept
 
     _HERE = Path(__file__).parent
-    forget_stale(_HERE, [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)])
-    kept.install()
+    _SOURCE = [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)]
+    forget_stale(_HERE, _SOURCE)  # for room on the disk alone
+    kept.install(_SOURCE)
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.affine import affine_backward, affine_forward
