@@ -141,7 +141,7 @@ kept.install([Path(kept.__file__)])
 
 
 def test_a_compiled_kernel_is_found_by_the_next_process(monkeypatch, tmp_path):
-    """Of a file, of a factory, and cooperative; the first process says that it compiles, and so does one of other source."""
+    """Of a file, of a factory, and cooperative; the first process compiles, one of other source too."""
     monkeypatch.setitem(REAL, "NUMBA_CACHE_DIR", str(tmp_path))
     first, second = (run("-c", KEPT) for _ in range(2))
     assert first.returncode == second.returncode == 0, first.stderr[-3000:] + second.stderr[-3000:]
