@@ -23,8 +23,7 @@ from minids.draw.training import training
 from minids.errors import InputError
 from minids.errors import reason as why
 from minids.files import open_file
-from minids.lesson.page import page
-from minids.lesson.showing import fragment
+from minids.page import fragment, page
 from minids.recognize import LONGEST, Recognizer
 from minids.score import CORRECT, DELETION, Edit, Evaluation, Row, Score, align
 from minids.weights import Saved, load_weights

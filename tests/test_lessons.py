@@ -16,6 +16,7 @@ from minids.lesson import folder, source
 from minids.lesson.checking import examine
 
 LESSONS = folder.lessons()
+ON_A_GPU = ("13", "14")  # or in its simulator
 EXERCISES = [(path, each) for path in LESSONS for each in source.exercises(path)]
 MOST_LINES = 250
 
@@ -108,7 +109,11 @@ def test_the_lessons_travel_in_the_wheel(tmp_path):
         for pattern in ("*.py", "*.md", "answers/*.py", "data/*")
         for path in folder.home().glob(pattern)
     }
-    assert {Path("minids/lesson/page.css"), Path("minids/lesson/steps.js"), Path("minids/model.py")} <= files
+    assert {
+        Path("minids/page/page.css"),
+        Path("minids/page/steps.js"),
+        Path("minids/lesson/collapsing.js"),
+    } <= files
 
 
 @pytest.mark.slow

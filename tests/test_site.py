@@ -10,7 +10,7 @@ import pytest
 
 from minids.errors import InputError
 from minids.lesson import folder, markdown, site, thumbnails
-from minids.lesson.svg import ON_DARK
+from minids.page.svg import ON_DARK
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
 from selenium import webdriver

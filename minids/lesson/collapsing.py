@@ -1,8 +1,8 @@
 """A path that the reader types, and its collapse as he types: in a notebook and on a page."""
 
 from html import escape
+from pathlib import Path
 
-from minids.lesson.page import asset
 from minids.lesson.showing import in_notebook
 from minids.text import Alphabet, collapse
 
@@ -16,7 +16,8 @@ def collapsing(path: str) -> None:
         from IPython.display import HTML, display
 
         field = f'<minids-collapse path="{escape(path)}"></minids-collapse>'
-        display(HTML(f'<div class="minids">{field}<script>{asset("collapsing.js")}</script></div>'))
+        script = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+        display(HTML(f'<div class="minids">{field}<script>{script}</script></div>'))
     else:
         alphabet = Alphabet(sorted(set(path) - {"-"}) or "-")
         text = alphabet.decode(collapse(0 if c == "-" else int(alphabet.encode(c)[0]) for c in path))

@@ -3,13 +3,11 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minids.errors import InputError, reason
-from minids.lesson.page import asset, bright_themes, page
-from minids.lesson.svg import svg
+from minids.page import asset, bright_themes, fragment, page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,28 +50,6 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
                 f"cannot write {path}: {reason(error)}; start in a folder you can write to"
             ) from error
         print(f"picture: {path}")
-
-
-def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, salt: str) -> str:
-    """The figures as HTML, without style and script. Without script all steps stand one below the other."""
-    steps = []
-    for i, figure in enumerate(figures):
-        caption = captions[i] if captions else ""
-        picture = svg(figure, caption or title or _words(figure), f"{salt}-{i}")
-        below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-        steps.append(f'<figure><div class="scroll">{picture}</div>{below}</figure>')
-    if len(steps) == 1:
-        return f'<div class="minids">{steps[0]}</div>'
-    label = escape(title or "Steps")
-    return f'<minids-steps class="minids" role="group" aria-label="{label}">{"".join(steps)}</minids-steps>'
-
-
-def _words(figure: "Figure") -> str:
-    """What a figure says of itself: its titles and the names of its axes."""
-    found = [figure.get_suptitle()]
-    for axes in figure.axes:
-        found += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
-    return "; ".join(" ".join(text.split()) for text in found if text) or "picture"
 
 
 def in_notebook() -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from minids.errors import InputError
 from minids.lesson import folder, markdown, source
-from minids.lesson.page import page
+from minids.page import page
 
 OUT = Path("out/lessons/site")
 SECONDS = 120  # for one cell, on a slow machine that compiles

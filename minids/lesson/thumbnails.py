@@ -6,8 +6,8 @@ Each is the first picture of a lesson's page, docs/lessons/NN.svg, on a ground o
 import re
 from pathlib import Path
 
-from minids.lesson.page import asset, bright
 from minids.lesson.site import OUT, thumbnail
+from minids.page import asset, bright
 
 TO = Path("docs/lessons")
 

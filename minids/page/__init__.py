@@ -1,10 +1,37 @@
 """A page that is one file: style and script stand inside, nothing is asked of the network."""
 
+from collections.abc import Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from minids.lesson.svg import ON_DARK
+from minids.page.svg import ON_DARK, svg
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, salt: str) -> str:
+    """The figures as HTML, without style and script. Without script all steps stand one below the other."""
+    steps = []
+    for i, figure in enumerate(figures):
+        caption = captions[i] if captions else ""
+        picture = svg(figure, caption or title or _words(figure), f"{salt}-{i}")
+        below = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+        steps.append(f'<figure><div class="scroll">{picture}</div>{below}</figure>')
+    if len(steps) == 1:
+        return f'<div class="minids">{steps[0]}</div>'
+    label = escape(title or "Steps")
+    return f'<minids-steps class="minids" role="group" aria-label="{label}">{"".join(steps)}</minids-steps>'
+
+
+def _words(figure: "Figure") -> str:
+    """What a figure says of itself: its titles and the names of its axes."""
+    found = [figure.get_suptitle()]
+    for axes in figure.axes:
+        found += [axes.get_title(), axes.get_xlabel(), axes.get_ylabel()]
+    return "; ".join(" ".join(text.split()) for text in found if text) or "picture"
 
 
 def page(title: str, body: str, nav: str = "") -> str:
