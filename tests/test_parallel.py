@@ -22,6 +22,7 @@ from minids.parallel import Ranks, TimeSplit
 from minids.settings import read_settings
 from minids.telling import needs
 from minids.text import Alphabet
+from minids.train import Trainer
 from minids.weights import load_weights
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
@@ -126,6 +127,40 @@ def test_alone_it_talks_to_nobody():
     model = DeepSpeech(ModelSettings(3, 3, 4), 0)
     with pytest.raises(InputError, match="two ranks, on the CPU; use mpiexec -n 2"):
         TimeSplit(model, ranks)
+
+
+def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
+    for name in ("train", "dev"):
+        tones.corpus(tmp_path, name, 5)
+    settings = tones.settings(tmp_path)
+    settings.write_text(settings.read_text().replace("bands", 'normalise = "speaker"\nbands'))
+    frames = []
+    for rank, size in ((0, 1), (0, 2), (1, 2)):
+        ranks = Ranks()
+        ranks.rank, ranks.size = rank, size
+        trainer = Trainer(read_settings(settings), tmp_path / "run", ranks=ranks)
+        trainer._begin()
+        made = trainer.dev_batches.in_order()
+        frames.append({i: b.frames[: b.lengths[k], k] for b in made for k, i in enumerate(b.indices)})
+    alone, *shares = frames
+    assert sorted([*shares[0], *shares[1]]) == sorted(alone)
+    for share in shares:
+        assert share
+        for i, theirs in share.items():
+            np.testing.assert_array_equal(theirs, alone[i])
+
+
+def test_replicas_that_differ_are_noticed_before_anything_is_written(tmp_path):
+    class Drifting(Ranks):
+        def gathered(self, value):
+            return [value, value + 1] if isinstance(value, int) else [value]  # the weights' checksum
+
+    for name in ("train", "dev"):
+        tones.corpus(tmp_path, name, 3)
+    trainer = Trainer(read_settings(tones.settings(tmp_path)), tmp_path / "run", ranks=Drifting())
+    with pytest.raises(InputError, match="rank 1 has other weights than rank 0"):
+        trainer.run()
+    assert not (tmp_path / "run").exists()
 
 
 class Job:
