@@ -68,7 +68,11 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def all_checks(backend: str = "cpu") -> Iterator[Check]:
-    """Every check, in the order of the table; each is computed when it is asked for."""
+    """Every check, in the order of the table; each is computed when it is asked for.
+
+    A backend that cannot be had raises its InputError before the first.
+    """
+    ops.load(backend)
     yield from check_affine()
     yield from check_birnn()
     yield from check_ctc()
