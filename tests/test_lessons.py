@@ -14,16 +14,30 @@ import pytest
 
 from minids.lesson import folder, source
 from minids.lesson.checking import examine
+from minids.ops import driver
 
 LESSONS = folder.lessons()
-ON_A_GPU = ("13", "14")  # or in its simulator
 EXERCISES = [(path, each) for path in LESSONS for each in source.exercises(path)]
+SIMULATED = [path for path in LESSONS if "minids.lesson.gpu" in path.read_text(encoding="utf-8")]
 MOST_LINES = 250
 
 each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 each_exercise = pytest.mark.parametrize(
     ("path", "exercise"), EXERCISES, ids=[f"{each.number}-{each.name}" for _, each in EXERCISES]
 )
+
+
+def skip_without_simulator(path):
+    if path in SIMULATED:
+        pytest.importorskip("greenlet", reason="the simulator of a GPU needs a package: pip install greenlet")
+
+
+def answers_to(path):
+    """Our answers to a lesson; those for the simulator cannot be had in a Python that computes on a GPU."""
+    skip_without_simulator(path)
+    if path in SIMULATED and not driver.simulated():
+        pytest.skip("there is a GPU; MINIDS_SIM=1 tests the simulator")
+    return folder.answers(int(path.name[:2]))
 
 
 def cells(path):
@@ -69,14 +83,14 @@ def test_a_lesson_has_one_to_three_exercises_with_their_size_and_hints(path):
 
 @each_lesson
 def test_answers_belong_to_exercises(path):
-    answers = folder.answers(int(path.name[:2]))
+    answers = answers_to(path)
     assert (folder.home() / "answers" / path.name).is_file()
     assert set(answers.WRONG) == {each.name for each in source.exercises(path)}
 
 
 @each_exercise
 def test_ours_is_right_and_every_usual_mistake_is_found(path, exercise):
-    answers = folder.answers(int(path.name[:2]))
+    answers = answers_to(path)
     trial = source.trials(path, answers)[exercise.name]
     with np.errstate(all="ignore"):
         ours = examine(exercise.name, getattr(answers, exercise.name), trial.check, **trial.tolerances)
@@ -92,7 +106,7 @@ def test_ours_is_right_and_every_usual_mistake_is_found(path, exercise):
 
 @each_exercise
 def test_what_ships_is_not_written_yet(path, exercise):
-    trial = source.trials(path, folder.answers(int(path.name[:2])))[exercise.name]
+    trial = source.trials(path, answers_to(path))[exercise.name]
     assert examine(exercise.name, trial.stub, trial.check, **trial.tolerances).state == "open"
 
 
@@ -121,6 +135,7 @@ def test_the_lessons_travel_in_the_wheel(tmp_path):
 @each_lesson
 def test_a_lesson_runs_from_any_folder(path, given, tmp_path):
     """A copy of it, elsewhere: that of a reader."""
+    skip_without_simulator(path)
     (tmp_path / "mine").mkdir()
     shutil.copy(path, tmp_path / "mine")
     environment = {**os.environ, "MINIDS_ANSWERS": "1" if given else "0"}
