@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.draw import ACCENT, FAINT, INK, SIGNAL, canvas
+from minids.draw.sound import waveform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 CELL = 0.44  # inches
-COLUMNS = 300  # of a waveform; each drawn from its least to its greatest sample
 
 
 def rectangles(lengths: np.ndarray, groups: Sequence[Sequence[int]]) -> "Figure":
@@ -69,25 +69,17 @@ def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.nd
     """Speech (N,), chains of noise (N,) as loud as in the mixture, and this (N,): what was added is red."""
     gain = np.std(mixed - speech) / np.std(sum(chains))
     figure, axes = canvas(7, 1.1 * len(chains) + 2.2, nrows=len(chains) + 2, sharex=True, sharey=True)
-    _waveform(axes[0], speech, rate, SIGNAL, 1)
+    waveform(axes[0], speech, rate)
     for i, chain in enumerate(chains):
-        _waveform(axes[i + 1], gain * chain, rate, ACCENT, 0.6)
+        waveform(axes[i + 1], gain * chain, rate, colour=ACCENT, alpha=0.6)
         axes[i + 1].set_ylabel(f"ξ{'₁₂₃₄₅₆₇₈₉'[i]}", rotation=0, ha="right")
-    _waveform(axes[-1], mixed, rate, ACCENT, 0.6)
-    _waveform(axes[-1], speech, rate, SIGNAL, 1)
+    waveform(axes[-1], mixed, rate, colour=ACCENT, alpha=0.6)
+    waveform(axes[-1], speech, rate)
     limit = 1.6 * np.abs(speech).max()
     axes[0].set(ylim=(-limit, limit), yticks=[])
     axes[0].set_ylabel("x", rotation=0, ha="right")
     axes[-1].set(ylabel="sum", xlabel="time (s)", xlim=(0, len(speech) / rate))
     return figure
-
-
-def _waveform(axes: "Axes", samples: np.ndarray, rate: int, colour: str, alpha: float) -> None:
-    size = -(-len(samples) // COLUMNS)  # samples in a column
-    columns = np.pad(samples, (0, -len(samples) % size), mode="edge").reshape(-1, size)
-    time = np.arange(len(columns)) * size / rate
-    low, high = columns.min(axis=1), columns.max(axis=1)
-    axes.fill_between(time, low, high, color=colour, alpha=alpha, linewidth=0.4)
 
 
 def _table(width: float, height: float) -> "tuple[Figure, Axes]":

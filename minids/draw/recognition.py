@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.decode.greedy import greedy, words
-from minids.draw import GREY, LETTERS, SIGNAL, fonts, plain
-from minids.text import BLANK, Alphabet
+from minids.draw import SIGNAL, fonts, plain
+from minids.draw.sound import colour_of, curves, waveform
+from minids.text import Alphabet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 4000  # a waveform of more samples is drawn by the least and greatest of each column
-VISIBLE = 0.05  # a character that never reaches this probability is not drawn
+COLUMNS = 4000  # of a waveform, which may be 60 inches wide
 
 
 def recognition(
@@ -53,10 +53,7 @@ def recognition(
 
 
 def _waveform(axes: "Axes", samples: np.ndarray, rate: int) -> None:
-    column = -(-len(samples) // COLUMNS)  # samples
-    columns = np.pad(samples, (0, -len(samples) % column), mode="edge").reshape(-1, column)
-    time = np.arange(len(columns)) * column / rate
-    axes.fill_between(time, columns.min(axis=1), columns.max(axis=1), color=SIGNAL, linewidth=0.5)
+    waveform(axes, samples, rate, most=COLUMNS)
     limit = 1.05 * max(np.abs(samples).max(), 1e-4)  # silence is a line
     axes.set(ylabel="amplitude\n(full scale 1)", ylim=(-limit, limit))
 
@@ -72,22 +69,17 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
     """The blank grey, every other character a colour, its letter at the peaks of the best path."""
     from matplotlib.patheffects import withStroke
 
-    probs = np.exp(log_probs)  # (T, K)
-    time = (np.arange(len(probs)) + 0.5) * hop
-    for k, curve in enumerate(probs.T):
-        if k == BLANK or curve.max() > VISIBLE:
-            axes.plot(time, curve, color=_colour(k), linewidth=0.8 if k == BLANK else 1.3)
-            axes.fill_between(time, curve, color=_colour(k), alpha=0.16, linewidth=0)
+    curves(axes, log_probs, hop)
     path = greedy(log_probs)
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
-        t = first + int(probs[first : last + 1, k].argmax())
+        t = first + int(log_probs[first : last + 1, k].argmax())
         axes.annotate(
             alphabet.decode([k]).replace(" ", "␣"),
-            (time[t], peak),
+            ((t + 0.5) * hop, peak),
             (0, 3),
             textcoords="offset points",
             ha="center",
-            color=_colour(k),
+            color=colour_of(k),
             fontsize=11,
             weight="bold",
             family=fonts(),
@@ -106,7 +98,3 @@ def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) 
         middle = (start + end) / 2
         axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, family=fonts(), parse_math=False)
     axes.set(ylabel="heard", ylim=(0, 1), yticks=[])
-
-
-def _colour(k: int) -> str:
-    return GREY if k == BLANK else LETTERS[k % len(LETTERS)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 400  # a wave of more samples is drawn by the least and greatest of each column
+COLUMNS = 400  # of a wave, as wide as a page
 DARKEST, BRIGHTEST = 5, 99.8  # percentiles of a spectrogram's values
 VISIBLE = 0.05  # a character that never reaches this probability is not drawn
 
@@ -160,21 +160,15 @@ def letters(frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, hop: 
 
 
 def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
-    """Each character's probability over time, log_probs (T, K), one every `hop` seconds."""
-    probs = np.exp(log_probs)  # (T, K)
-    time = (np.arange(len(probs)) + 0.5) * hop
-    for k, curve in enumerate(probs.T):
-        if k == BLANK or curve.max() > VISIBLE:
-            axes.plot(time, curve, color=_colour(k), linewidth=0.8 if k == BLANK else 1.4)
-            axes.fill_between(time, curve, color=_colour(k), alpha=0.16, linewidth=0)
+    """Each character's probability over time, log_probs (T, K), one every `hop` seconds, with its letter."""
+    curves(axes, log_probs, hop)
+    time = (np.arange(len(log_probs)) + 0.5) * hop
     path = greedy(log_probs)
     before, raised = -np.inf, False
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         middle = time[first : last + 1].mean()
-        raised = (
-            not raised and middle - before < 0.025 * len(probs) * hop
-        )  # or it would stand in the last one
-        before = middle
+        close = middle - before < 0.025 * len(log_probs) * hop
+        before, raised = middle, close and not raised  # or it would stand in the last one
         letter = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
             letter,
@@ -182,24 +176,46 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: 
             (0, 15 if raised else 9 if letter == "␣" else 3),  # that one has nothing in its upper half
             textcoords="offset points",
             ha="center",
-            color=_colour(k),
+            color=colour_of(k),
             fontsize=13,
             weight="bold",
         )
     axes.set(
         xlabel="time (s); grey: the blank",
         ylabel="probability",
-        xlim=(0, len(probs) * hop),
+        xlim=(0, len(log_probs) * hop),
         ylim=(0, 1.35),
         yticks=[0, 0.5, 1],
     )
 
 
-def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:
-    column = -(-len(samples) // COLUMNS)  # samples
+def curves(axes: "Axes", log_probs: np.ndarray, hop: float) -> None:
+    """The probability of each character that is ever heard, log_probs (T, K), one every `hop` seconds."""
+    time = (np.arange(len(log_probs)) + 0.5) * hop
+    for k, curve in enumerate(np.exp(log_probs).T):
+        if k == BLANK or curve.max() > VISIBLE:
+            axes.plot(time, curve, color=colour_of(k), linewidth=0.8 if k == BLANK else 1.4)
+            axes.fill_between(time, curve, color=colour_of(k), alpha=0.16, linewidth=0)
+
+
+def colour_of(k: int) -> str:
+    """The blank is grey; every other character has its own."""
+    return GREY if k == BLANK else LETTERS[k % len(LETTERS)]
+
+
+def waveform(
+    axes: "Axes", samples: np.ndarray, rate: int, most: int = COLUMNS, colour: str = SIGNAL, alpha: float = 1
+) -> None:
+    """Samples (N,) over seconds; of more than `most`, the least and the greatest of each column."""
+    column = -(-len(samples) // most)  # samples
     columns = np.pad(samples, (0, -len(samples) % column), mode="edge").reshape(-1, column)
     time = np.arange(len(columns)) * column / rate
-    axes.fill_between(time, columns.min(axis=1), columns.max(axis=1), color=SIGNAL, linewidth=0.5)
+    low, high = columns.min(axis=1), columns.max(axis=1)
+    axes.fill_between(time, low, high, color=colour, alpha=alpha, linewidth=0.5)
+
+
+def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:
+    waveform(axes, samples, rate)
     reach = 1.05 * abs(samples).max()
     axes.set(xlim=(0, len(samples) / rate), ylim=(-reach, reach), xlabel="seconds", yticks=[])
 
@@ -224,7 +240,3 @@ def _image(axes: "Axes", log_powers: np.ndarray, highest: float, start: float, h
 
 def _number(x: float) -> str:
     return f"{x + 0.0:.1f}".replace("-0.0", "0.0").replace("-", "−")
-
-
-def _colour(k: int) -> str:
-    return GREY if k == BLANK else LETTERS[k % len(LETTERS)]
