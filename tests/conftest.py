@@ -1,6 +1,7 @@
 """Kernels run on the GPU where there is one; elsewhere, or if MINIDS_SIM=1 asks for it, in the simulator."""
 
 import os
+import shutil
 from importlib.util import find_spec
 
 import pytest
@@ -16,3 +17,21 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if "gpu" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU"))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window, with the log of what pages say and ask for."""
+    pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
+    from selenium import webdriver
+
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("no chromium and chromedriver here; on Debian: apt install chromium chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage":
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as opened:
+        yield opened

@@ -39,29 +39,16 @@ def test_a_script_names_the_recording_and_collapses_the_path(capsys):
     assert capsys.readouterr().out == f"sound: {data('seven.flac')}\n--ss-ee-e -> see\n-- -> \n"
 
 
-def test_what_is_typed_collapses_as_in_the_package(notebook, tmp_path):
-    pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
-    import shutil
-
-    from selenium import webdriver
-
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("no chromium and chromedriver here; on Debian: apt install chromium chromium-driver")
+def test_what_is_typed_collapses_as_in_the_package(browser, notebook, tmp_path):
     collapsing('a"<b>')
     (tmp_path / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{notebook[0]}')
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage":
-        options.add_argument(flag)
     alphabet, drawn = Alphabet("ab"), random.Random(0)
-    with webdriver.Chrome(options, webdriver.ChromeService(driver)) as browser:
-        browser.get((tmp_path / "page.html").as_uri())
-        field = browser.find_element("css selector", "minids-collapse input")
-        assert field.get_attribute("value") == 'a"<b>', "what was given is text, not HTML"
-        for _ in range(10):
-            path = drawn.choices(range(3), k=drawn.randint(1, 8))
-            field.clear()
-            field.send_keys("".join("-ab"[k] for k in path))
-            read = [row.text for row in browser.find_elements("css selector", "minids-collapse strong")]
-            assert read[-1] == alphabet.decode(collapse(path))
+    browser.get((tmp_path / "page.html").as_uri())
+    field = browser.find_element("css selector", "minids-collapse input")
+    assert field.get_attribute("value") == 'a"<b>', "what was given is text, not HTML"
+    for _ in range(10):
+        path = drawn.choices(range(3), k=drawn.randint(1, 8))
+        field.clear()
+        field.send_keys("".join("-ab"[k] for k in path))
+        read = [row.text for row in browser.find_elements("css selector", "minids-collapse strong")]
+        assert read[-1] == alphabet.decode(collapse(path))
