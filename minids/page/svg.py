@@ -61,7 +61,7 @@ def _body(text: str) -> str:
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda m: _COLOURS.get(m[0], m[0]), text)
     # A hundredth of a point is less than any eye sees; what stands between tags is to be read, and stays.
-    text = re.sub(r"(\.\d\d)\d+(?=[^<>]*>)", r"\1", text)
+    text = re.sub(r"<[^<>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r' transform="rotate\(-0[^"]*"', "", text)
     text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
     return re.sub(r"xlink:href", "href", text)
