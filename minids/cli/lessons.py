@@ -17,7 +17,7 @@ SIGNS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Your copies.  [default: this folder if there are lessons in it, else lessons]",
+    help="Your copies.  [default: this folder, or the one in it that changed last, else lessons]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Lessons and exercises as JSON, for machines.")
 @click.pass_context
@@ -30,8 +30,7 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
       minids lessons copy my-lessons
       minids lessons --folder my-lessons hint 1.1
     """
-    here = lesson_folder.lessons(Path(".")) or Path(progress.FILE).exists()
-    ctx.obj = folder or Path("." if here else "lessons")
+    ctx.obj = folder or lesson_folder.yours()
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json)
 
