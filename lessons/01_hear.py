@@ -57,7 +57,7 @@ def check_frames():
     for count, size, step in (10, 4, 2), (10, 5, 3), (9, 3, 3), (4, 4, 2), (100, 7, 1):
         x = np.arange(count) ** 2.0
         starts = [s for s in range(0, count, step) if s + size <= count]
-        by_hand = [[x[s + i] for i in range(size)] for s in starts]
+        by_hand = np.array([[x[s + i] for i in range(size)] for s in starts])
         yield f"frames of {count} samples, {size}, {step}", frames(x, size, step), by_hand
 
 

@@ -185,6 +185,7 @@ def test_the_same_values_agree(got, expected):
             "first wrong element (1, 1): expected 3, got 3.5",
         ),
         (np.ones(3), np.ones((3, 1)), "expected shape (3, 1), got shape (3,)"),
+        ([1, 2], np.array([1, 2]), "expected an array, got a list; np.array(…) makes one of it"),
         (np.nan, 0.0, "expected 0, got nan"),
         (np.inf, -np.inf, "expected -inf, got inf"),
         ("ab", "abc", "expected 'abc', got 'ab'"),
@@ -283,6 +284,21 @@ def test_where_nothing_can_be_written_the_lesson_goes_on(place, attempt, capsys)
     (place / "progress.json").mkdir()
     assert attempt("return 1")[0].endswith("hint: twice\n")
     assert "hint 1 of 3: twice" in command(capsys, "--folder", place, "hint", "7.1")[1]
+
+
+def test_the_copies_meant_are_here_or_just_below(place, capsys, monkeypatch, tmp_path):
+    below = tmp_path / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert command(capsys)[1].endswith("in lessons/\n")
+    command(capsys, "copy", "mine")
+    (below / "lessons" / "answers").mkdir(parents=True)  # a checkout's own lessons, which nobody writes in
+    (below / "lessons" / "07_double.py").write_text("")
+    assert command(capsys)[1].endswith("in mine/\n")
+    assert "hint 1 of 3" in command(capsys, "hint", "7.1")[1]
+    assert (below / "mine" / "progress.json").exists()
+    monkeypatch.chdir(below / "mine")
+    assert "hint 2 of 3" in command(capsys, "hint", "7.1")[1]
 
 
 def test_copies_never_overwrite_what_a_reader_wrote(place, capsys):

@@ -100,6 +100,8 @@ def _arrays(got: Any, expected: np.ndarray, rtol: float, atol: float) -> str | N
     array = np.asarray(got if _even(got) else None)
     if array.dtype.kind not in "biufcU":
         return f"expected {_shape(expected)}, got {_show(got)}"
+    if isinstance(got, (list, tuple)) and array.shape == expected.shape:
+        return f"expected an array, got a {type(got).__name__}; np.array(…) makes one of it"
     if array.shape != expected.shape:
         return f"expected {_shape(expected)}, got {_shape(array)}"
     if "U" in array.dtype.kind + expected.dtype.kind:
