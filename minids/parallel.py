@@ -137,7 +137,7 @@ class TimeSplit:
 
     def __init__(self, model: DeepSpeech, ranks: Ranks):
         if ranks.size != 2 or not model.ops.arrays.on_host:
-            raise InputError("the recurrence is split in time over two ranks, on the CPU; use mpiexec -n 2")
+            raise InputError("--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2")
         self.model, self.ops, self.ranks = model, model.ops, ranks
         self.flat_params, self.flat_grads = model.flat_params, model.flat_grads
 

@@ -331,4 +331,4 @@ def test_training_split_in_time_makes_the_weights_of_one(place):
     np.testing.assert_allclose(weights(run), weights(folder / "alone"), atol=FLOAT32_TEN_STEPS)
     done = mpiexec(train(settings, folder / "four", "--split-time"), ranks=3)
     assert done.returncode != 0
-    assert "split in time over two ranks, on the CPU; use mpiexec -n 2" in done.err
+    assert "--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2" in done.err
