@@ -9,7 +9,12 @@ from minids.cli import options
 
 @click.command()
 @click.option(
-    "--hidden", multiple=True, type=click.IntRange(1, 65536), default=(128, 512, 1024), show_default=True
+    "--hidden",
+    multiple=True,
+    type=click.IntRange(1, 65536),
+    default=(128, 512, 1024),
+    show_default=True,
+    help="Units of a layer; give it several times for several.",
 )
 @click.option(
     "--batch", default=16, type=click.IntRange(1, 4096), show_default=True, help="Utterances in a step."
