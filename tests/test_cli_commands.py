@@ -13,7 +13,7 @@ from minids.model import DeepSpeech, ModelSettings
 from minids.recognize import Recognizer
 from minids.score import Evaluation
 from minids.text import Alphabet
-from minids.weights import Saved, save_weights
+from minids.weights import Saved, load_weights, save_weights
 from tests import tones
 
 pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
@@ -238,6 +238,16 @@ def test_tune_keeps_what_it_found_with_the_model(place, minids):
     told = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
     assert f"WER {100 * told['wer']['rate']:.1f} %" in rates["tuned"]
     assert told["search"]["alpha"] == tuned.alpha
+
+
+def test_a_model_that_hears_nothing_is_not_tuned(place, minids):
+    saved = load_weights("m.safetensors")
+    saved.model.params["b6"][0] = 100  # blanks alone
+    save_weights("silent.safetensors", saved)
+    given = ("--model", "silent.safetensors", "--lm", str(tones.language(place / "lm.arpa")))
+    code, out, err = minids("tune", "m.jsonl", *given)
+    assert (code, out) == (1, "")
+    assert "silent.safetensors hears nothing in m.jsonl yet; train it longer, then tune" in err
 
 
 def test_tune_writes_elsewhere_and_draws(place, minids):

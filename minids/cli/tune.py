@@ -85,19 +85,22 @@ def command(
     skipped: list[str] = []
     log_probs, references = [], []
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
-        for heard in recognizer.hear(utterances, skipped):
-            for utterance, pieces in heard:
+        for some in recognizer.hear(utterances, skipped):
+            for utterance, pieces in some:
                 log_probs.append(np.concatenate(pieces))  # a long one as a whole: near enough to weigh words
                 references.append(normalise(utterance.text, saved.alphabet))
-            bar.update(len(heard))
+            bar.update(len(some))
     tell_skipped(manifest, skipped, len(utterances))
+    heard = [greedy_text(y, saved.alphabet) for y in log_probs]
+    if not any(heard):
+        raise InputError(f"{model} hears nothing in {manifest} yet; train it longer, then tune")
     with tqdm(unit="point", leave=False, disable=None) as bar:
         tuning = tune(log_probs, references, ngram, saved.alphabet, beam_width, bar.update)
     if tuning.alpha == 0:
         note(f"{lm} does not help with these utterances: alpha 0 takes no notice of it")
     if tuning.wer.reference_length < FEW:
         note(f"{tuning.wer.reference_length} words are few to choose by: what is best for them may be chance")
-    greedy = wer(references, [greedy_text(y, saved.alphabet) for y in log_probs])
+    greedy = wer(references, heard)
     if not as_json:
         _report(tuning, greedy)
     keep(saved, model, out or model, lm, crc, Weighing(tuning.alpha, tuning.beta, beam_width))

@@ -98,7 +98,7 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
     if len(raw) == LONGEST_LINE:
         raise _Problem(f"longer than {LONGEST_LINE:,} bytes; write one line for each utterance")
     try:
-        fields = json.loads(raw.decode("utf-8"))
+        fields = json.loads(raw.decode("utf-8").rstrip())  # or its end would be column 1 of a line after it
     except UnicodeDecodeError as error:
         raise _Problem(f"byte {error.start + 1} is not UTF-8; save the manifest as UTF-8") from None
     except json.JSONDecodeError as error:
