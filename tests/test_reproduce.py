@@ -69,7 +69,7 @@ def test_every_finding_has_its_rows_and_what_is_scored_is_kept(study, monkeypatc
     for row in first.rows:
         assert row.interval[0] <= row.wer <= row.interval[1]
         assert row.setting in script.table(first.rows)
-    assert len(first.sorted_batches()) == 2
+    assert len(first.steps()) == 3
     monkeypatch.setattr(script.Recognizer, "load", None)  # nothing is heard a second time
     again = script.Study(given)
     again.all()
