@@ -109,6 +109,11 @@ class Study:
                 print(f"\n== {arm}, seed {seed}: {folder}", file=sys.stderr)
                 Trainer(self.settings(arm, seed), folder, self.backend).run()
 
+    def minutes(self, arm: str) -> list[float]:
+        """How long each seed trained, beside whatever else the machine did."""
+        texts = [(self.run(arm, seed) / "metrics.jsonl").read_text() for seed in self.seeds]
+        return [sum(json.loads(line)["seconds"] for line in text.splitlines()) / 60 for text in texts]
+
     def noisy(self, noise: Path, snr: float) -> Path:
         """The test set in that noise: made once, the same in every run."""
         folder = self.out / f"test-{noise.stem}-{snr:g}dB"
@@ -349,7 +354,6 @@ def main() -> None:
             setattr(given, name, [listed.parent / each["path"] for each in uses if each["use"] == use])
         if not getattr(given, name):
             parser.error(f"no noise in {listed.parent}; give --noise and --test-noise")
-    started = time.monotonic()
     study = Study(given)
     study.train()
     study.all()
@@ -357,7 +361,8 @@ def main() -> None:
     print(table(study.rows) + "\n\n" + "\n".join(speed))
     result = {
         "seeds": list(study.seeds),
-        "minutes": (time.monotonic() - started) / 60,
+        "cores": os.cpu_count(),
+        "training_minutes": {arm: study.minutes(arm) for arm in ARMS},
         "rows": [asdict(row) for row in study.rows],
         "speed": speed,
     }

@@ -70,6 +70,7 @@ def test_every_finding_has_its_rows_and_what_is_scored_is_kept(study, monkeypatc
         assert row.interval[0] <= row.wer <= row.interval[1]
         assert row.setting in script.table(first.rows)
     assert len(first.steps()) == 3
+    assert all(minutes > 0 for minutes in first.minutes("clean"))
     monkeypatch.setattr(script.Recognizer, "load", None)  # nothing is heard a second time
     again = script.Study(given)
     again.all()
