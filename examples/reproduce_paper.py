@@ -218,7 +218,7 @@ class Study:
         self.add("stride", "every second frame", greedy, every, paper)
         runs = [self.run("clean", seed) for seed in self.seeds]
         self.jitter_and_ensemble(runs, searched, ", searched with the language model", beam=BEAM)
-        self.jitter_and_ensemble(runs, greedy, ", greedy: the letters of two networks do not coincide")
+        self.jitter_and_ensemble(runs, greedy, ", greedy")
         both = runs + [self.run("noise", seed) for seed in self.seeds]
         self.add("all together", "one network, greedy", greedy, None, "")
         everything = self.errors(both, beam=BEAM, jitter=True)
@@ -309,7 +309,7 @@ class Study:
             subprocess.run([*here, "train", toml, "--run", folder], check=True, stdout=subprocess.DEVNULL)
             rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
             rate = np.median([row["frames_per_second"] for row in rows])
-            lines.append(f"{ranks} rank{'s' * (ranks > 1)}: {rate / 1000:.0f} k frames/s of training")
+            lines.append(f"ranks of one core each, {ranks}: {rate / 1000:.0f} k frames/s of training")
         return lines
 
 
