@@ -15,12 +15,12 @@ demo: $(VENV)/demo.stamp  ## teach a small model spoken digits from nothing, in 
 	$(VENV)/bin/python examples/demo/demo.py
 
 lessons: $(VENV)/lessons.stamp  ## build the lessons as pages and notebooks, with the wheel these need elsewhere
-	$(RUN) minids.lesson.site
+	$(RUN) minids.lesson.site.build
 	$(RUN) hatchling build --target wheel --directory out/lessons/site
 	@echo "open out/lessons/site/index.html"
 
 thumbnails: lessons  ## draw the pictures of the lessons in README anew
-	$(RUN) minids.lesson.thumbnails
+	$(RUN) minids.lesson.site.thumbnails
 
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)
 	$(RUN) pytest -m "not slow"

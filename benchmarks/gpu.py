@@ -180,10 +180,10 @@ def their_step(name: str, size: Size) -> dict:
 
 def our_step(name: str, size: Size) -> dict:
     """The whole training step, from the frames in the host's memory to the updated weights."""
-    from minids.batches import Batch
+    from minids.data.batches import Batch
     from minids.model import DeepSpeech
     from minids.ops.cuda import matmul
-    from minids.step import step
+    from minids.training.step import step
 
     grid, batch = ops.load("cuda"), size.draw()
     model = DeepSpeech(size.settings(), 0, "cuda")

@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmarks.gpu_kernels import WAYS, Size
 from minids import ops
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.gradcheck import check_backend
 from minids.ops import driver
 

@@ -99,7 +99,7 @@ def queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> dict:
     from numba import njit
 
     from minids.lm.ngram import NGram
-    from minids.lm.query import score
+    from minids.lm.scorer import score
 
     model = NGram.load(arpa)
     lines = text.read_text(encoding="utf-8").splitlines()

@@ -27,12 +27,12 @@ from benchmarks.machine import PAUSE, cores, headline, hold_threads, least, mach
 from benchmarks.scaling import SETTINGS, tones
 from benchmarks.training_step import GRADIENT, LOSS, UPDATE, OurStep, Problem
 from minids import DeepSpeech
-from minids.batches import Batch
-from minids.corpus.manifest import read_manifest, write_manifest
-from minids.parallel import Ranks, TimeSplit
-from minids.settings import read_settings
-from minids.step import step
-from minids.train import Trainer
+from minids.data.batches import Batch
+from minids.data.manifest import read_manifest, write_manifest
+from minids.training.parallel import Ranks, TimeSplit
+from minids.training.settings import read_settings
+from minids.training.step import step
+from minids.training.trainer import Trainer
 from minids.weights import load_weights
 
 ALONE = {"1 process x 1 thread": (1, 1), "1 process x 2 threads": (1, 2)}  # processes, threads of each

@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.machine import apart, headline, hold_threads, machine, peak_memory, save
 from minids.audio import save_audio
-from minids.corpus.manifest import Utterance, read_manifest, write_manifest
+from minids.data.manifest import Utterance, read_manifest, write_manifest
 
 SETTINGS = """
 [data]
@@ -58,11 +58,11 @@ def tones(folder: Path) -> list[Utterance]:
 
 def train(settings: Path, run: Path) -> tuple[float, float]:
     """Seconds of the epoch, and the peak memory (MB) of this process."""
-    import minids.train
-    from minids.settings import read_settings
+    import minids.training.trainer
+    from minids.training.settings import read_settings
 
-    minids.train.say = lambda line: None
-    trainer = minids.train.Trainer(read_settings(settings), run)
+    minids.training.trainer.say = lambda line: None
+    trainer = minids.training.trainer.Trainer(read_settings(settings), run)
     trainer.run()
     return trainer.progress.rows[0]["seconds"], peak_memory()
 

@@ -33,7 +33,7 @@ def texts(pairs: int, seed: int = 0) -> tuple[list[str], list[str]]:
 
 def competitors(references: list[str], hypotheses: list[str]) -> dict[str, dict]:
     """Of each measure, functions that return the sum of errors."""
-    from minids.score import _count_edits, _identify, cer, wer  # the kernel alone: words already numbers
+    from minids.metrics import _count_edits, _identify, cer, wer  # the kernel alone: words already numbers
 
     ref, hyp = [r.split() for r in references], [h.split() for h in hypotheses]
     numbers = [array for side in _identify(ref, hyp) for array in side]

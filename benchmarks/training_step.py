@@ -82,8 +82,8 @@ class OurStep:
         return float(self.model.learn(*batch).sum())
 
     def __call__(self, *batch) -> None:
-        from minids.batches import Batch
-        from minids.step import step
+        from minids.data.batches import Batch
+        from minids.training.step import step
 
         step(self.model, self.velocity, Batch([], *batch), None, *UPDATE)
 

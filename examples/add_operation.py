@@ -9,7 +9,7 @@ own. In the place of the backward recurrence a network could answer J frames lat
     y_t = Σ_j w_j ⊙ x_{t+j},  j = 0 … J-1;     x is zero past an utterance's end
 
 To stay, the parts move to minids/ops/{reference,cpu,cuda}/lookahead.py and their names to each __init__.py;
-tests/test_ops.py then asks every backend for them, with the same arguments.
+tests/ops/test_ops.py then asks every backend for them, with the same arguments.
 """
 
 import numpy as np

@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from minids import InputError, Recognizer
-from minids.corpus.manifest import read_manifest, write_manifest
-from minids.score import Evaluation
-from minids.settings import read_settings
-from minids.train import Trainer
+from minids.data.manifest import read_manifest, write_manifest
+from minids.metrics import Evaluation
+from minids.training.settings import read_settings
+from minids.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 import minids
-from minids.corpus.manifest import read_manifest
-from minids.decode.beam import Hypothesis
-from minids.lm.spelling import Spelt
+from minids.data.manifest import read_manifest
+from minids.decode.beam_search import Hypothesis
+from minids.decode.tune import tune
+from minids.lm.text_filter import Spelt
 from minids.text import normalise
-from minids.tune import tune
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ import numpy as np
 
 import minids
 from minids.decode.greedy import Word
-from minids.recognize import pieces
+from minids.recognizer import pieces
 
 BLOCK = 0.05  # seconds that come in at once
 MARGIN = 0.25  # seconds on either side that are heard with a phrase: a pause is two of them

@@ -7,8 +7,8 @@
 from IPython.display import Audio
 
 import minids
-from minids.draw.recognition import recognition
 from minids.lesson import data, show
+from minids.plot.recognition import recognition
 
 recording = data("two_five.flac")  # or a file of yours: "hello.wav"
 recognizer = minids.Recognizer.load()  # the model that ships, or yours: "runs/mine/best.safetensors"

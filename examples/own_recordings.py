@@ -16,12 +16,12 @@ from pathlib import Path
 
 import minids
 from minids.audio import audio_info
-from minids.corpus.doctor import examine
-from minids.corpus.findings import KINDS
-from minids.corpus.manifest import Utterance, write_manifest
-from minids.score import Evaluation
-from minids.settings import read_settings
-from minids.train import Trainer
+from minids.data.doctor import examine
+from minids.data.findings import KINDS
+from minids.data.manifest import Utterance, write_manifest
+from minids.metrics import Evaluation
+from minids.training.settings import read_settings
+from minids.training.trainer import Trainer
 
 SETTINGS = """\
 # examples/an4.toml explains these, and all others.

@@ -21,20 +21,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from findings import findings as draw
 
 from minids import NGram, Recognizer
+from minids._utils.files import atomic_write
 from minids.audio import load_audio, save_audio
-from minids.batches import Batches
-from minids.corpus.manifest import Utterance, read_manifest, write_manifest
-from minids.decode.beam import BeamSearch
-from minids.draw.findings import findings as draw
-from minids.files import atomic_write
-from minids.noise import Noise
-from minids.score import bootstrap_interval, wer
-from minids.settings import Settings, Superposition, read_settings
-from minids.step import step
-from minids.train import Trainer
-from minids.tune import tune
+from minids.data.batches import Batches
+from minids.data.manifest import Utterance, read_manifest, write_manifest
+from minids.data.noise import Noise
+from minids.decode.beam_search import BeamSearch
+from minids.decode.tune import tune
+from minids.metrics import bootstrap_interval, wer
+from minids.training.settings import Settings, Superposition, read_settings
+from minids.training.step import step
+from minids.training.trainer import Trainer
 
 SNRS = (20, 10, 5, 0)  # dB
 RATE = 16_000  # Hz

@@ -17,11 +17,11 @@ import numpy as np
 
 from minids import DeepSpeech, Recognizer, load_audio
 from minids.decode.greedy import greedy_text
-from minids.draw import sound
-from minids.draw.collapse import collapse as steps
 from minids.lesson import data, exercise, show
-from minids.lesson.collapsing import collapsing
+from minids.lesson.collapse_widget import collapsing
+from minids.lesson.figures.collapse import collapse as steps
 from minids.lesson.listening import listen
+from minids.plot import sound
 
 network = Recognizer.load(data("digits.safetensors"))
 wave, rate = load_audio(data("three_one_four.flac"), network.features.rate)

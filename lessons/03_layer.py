@@ -12,8 +12,8 @@ import numpy as np
 
 import minids
 from minids import gradcheck
-from minids.draw.layer import STEPS, guesses, kinks, layer, step_sizes
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.layer import STEPS, guesses, kinks, layer, step_sizes
 from minids.ops import reference
 from minids.ops.reference import affine_forward, log_softmax_forward
 

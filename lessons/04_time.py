@@ -12,8 +12,8 @@ import numpy as np
 
 import minids
 from minids import gradcheck
-from minids.draw.unrolled import reach, unrolled
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.unrolled import reach, unrolled
 from minids.ops import reference
 from minids.weights import load_weights
 

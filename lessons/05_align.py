@@ -13,9 +13,9 @@ from itertools import product
 import numpy as np
 
 from minids import Recognizer, ctc_loss, load_audio
-from minids.draw.alignments import alignments
-from minids.draw.lattice import lattice as draw_lattice
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.alignments import alignments
+from minids.lesson.figures.lattice import lattice as draw_lattice
 from minids.ops.reference.ctc import lattice, skips
 from minids.text import BLANK, collapse
 

@@ -11,10 +11,10 @@ from itertools import product
 import numpy as np
 
 from minids import DeepSpeech, Recognizer, ctc_loss, load_audio
-from minids.draw.blame import account, blame
-from minids.draw.lattice import lattice as draw_lattice
 from minids.gradcheck import numerical_gradient
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.blame import account, blame
+from minids.lesson.figures.lattice import lattice as draw_lattice
 from minids.model import ModelSettings
 from minids.ops.reference import ctc, log_softmax_forward
 from minids.ops.reference.ctc import forward_variables, lattice, skips

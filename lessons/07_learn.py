@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 import minids
 from minids.decode.greedy import greedy_text
-from minids.draw.learning import letters, losses, valley
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.learning import letters, losses, valley
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import reference
 from minids.text import Alphabet

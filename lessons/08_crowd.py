@@ -13,14 +13,14 @@ import soundfile
 
 from minids import DeepSpeech, Recognizer, cer, ctc_loss, load_audio
 from minids.audio import shift
+from minids.data.noise import Noise
 from minids.decode.greedy import greedy_text
-from minids.draw.batch import dropped, padded, rectangles, superposition
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.batch import dropped, padded, rectangles, superposition
 from minids.model import ModelSettings
-from minids.noise import Noise
 from minids.ops.common import Dropout, key
 from minids.ops.reference import affine_forward
-from minids.recognize import average
+from minids.recognizer import average
 
 rng = np.random.default_rng(8)
 durations = np.clip(rng.gamma(4, 70, 48), 60, None).astype(int)  # frames of 48 recordings
@@ -209,7 +209,7 @@ print(*table, sep="\n")
 
 # %% [markdown]
 # The second knows its track by heart; the third is better where nobody has been. (The recordings
-# both may know by heart. For how people speak *up* in noise, §4.2, see `minids.noise.tilted`.)
+# both may know by heart. For how people speak *up* in noise, §4.2, see `minids.data.noise.tilted`.)
 #
 # ## Dropout, that can be repeated
 # One more way to spoil things on purpose: in each step 5 to 10 % of the units of the feed-forward

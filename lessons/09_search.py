@@ -12,9 +12,9 @@ import minids
 from minids.audio import mix
 from minids.decode.greedy import greedy_text
 from minids.decode.lexicon import Language
-from minids.decode.plain import prefix_beam_search
-from minids.draw.beam import beam, every_path
+from minids.decode.reference import prefix_beam_search
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.beam import beam, every_path
 from minids.text import Alphabet, collapse
 
 two = np.array([[0.6, 0.4], [0.6, 0.4]])  # (T, K): two frames; the blank, then a
@@ -216,7 +216,7 @@ for name, texts in readings.items():
 # The paper takes beams "in the range 1000-8000" (§2.2).
 #
 # ## The package's own
-# `minids/decode/plain.py` is your search with three more things. It adds *logarithms*, for
+# `minids/decode/reference.py` is your search with three more things. It adds *logarithms*, for
 # a minute of speech would underflow. It can ask a language model (next lesson). And it is kind
 # to those it dropped: when “hi” left the beam in frame 2 and grew anew from “h” in frame 3,
 # its older paths were lost; the package lets them come along (h and i are 1 and 2 there):

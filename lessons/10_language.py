@@ -15,10 +15,10 @@ import numpy as np
 
 import minids
 from minids.audio import mix
-from minids.draw.backoff import backoff, smoothing, weighing, weights
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.backoff import backoff, smoothing, weighing, weights
 from minids.lm.kneser_ney import DiscountWarning
-from minids.lm.plain import PlainNGram
+from minids.lm.reference import PlainNGram
 
 TEXT = (
     "we can recognize speech. computers recognize speech. it is hard to recognize speech. "
@@ -59,7 +59,7 @@ show(
 #   \qquad \gamma(h) = \frac{\sum_v D(c(hv))}{\sum_v c(hv)}$$
 #
 # $D$ is the *discount*: here 0.73 of a count of 1, 1.45 of 2, 1.53 of more (which follows from
-# how many pairs of words were seen once, twice, …: `discounts` in `minids/lm/plain.py`).
+# how many pairs of words were seen once, twice, …: `discounts` in `minids/lm/reference.py`).
 # $\gamma$ is the share that was taken, so the sum over all words stays 1.
 
 # %%

@@ -14,9 +14,9 @@ import numpy as np
 import minids
 from minids.audio import mix
 from minids.decode.greedy import greedy_text
-from minids.draw.distance import distances, errors, rates
 from minids.lesson import data, exercise, show
-from minids.score import align
+from minids.lesson.figures.distance import distances, errors, rates
+from minids.metrics import align
 
 said, heard = "are there any tickets for the game", "arther n tickets for the game"
 show(errors(align(said, heard)), ["An utterance of the paper, without a language model (table 1)."])

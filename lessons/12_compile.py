@@ -18,12 +18,12 @@ import numpy as np
 from numba import get_num_threads, njit, prange, set_num_threads  # noqa: F401 (prange: for you)
 from numba.core.errors import NumbaError, NumbaWarning
 
-from minids.bench import bench
-from minids.draw.times import bars
 from minids.lesson import exercise, show
+from minids.lesson.figures.times import bars
 from minids.ops import cpu, reference
 from minids.ops.reference.ctc import forward_variables, lattice
 from minids.text import BLANK, collapse
+from minids.training.bench import bench
 
 times = {name: bench(name, 256, batch=16, frames=60, steps=3).parts for name in ("reference", "cpu")}
 plain, fast = times.values()

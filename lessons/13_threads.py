@@ -5,13 +5,13 @@
 #
 # *You build* three kernels: a bias, a column's sum, a product in tiles. *You need* lesson 3.
 # No GPU: here kernels run as plain Python, in a simulator that you can step through
-# (`minids.ops.cuda.simulator`). It needs one small package: `pip install greenlet`.
+# (`minids.cuda_simulator`). It needs one small package: `pip install greenlet`.
 
 # %%
 import numpy as np
 
-from minids.draw.threads import caption, exchange, memory, moments, reads
 from minids.lesson import exercise, gpu, show
+from minids.lesson.figures.threads import caption, exchange, memory, moments, reads
 from minids.lesson.gpu import KernelError, cuda, float32, grid, room, run, traced  # noqa: F401
 from minids.ops.cuda.birnn import add
 from minids.ops.cuda.context import gather
@@ -234,7 +234,7 @@ for name, kernel in ("a thread on its own", untiled), ("tiles of 4 x 4", tiled):
 show(reads(panels, {"x": x.shape, "W": W.shape}), title="How often each number comes from far memory")
 
 # %% [markdown]
-# The package's product (`minids/ops/cuda/tiles.py`) goes on this way: tiles of 128 x 128 (in the
+# The package's product (`minids/ops/cuda/gemm_tile.py`) goes on this way: tiles of 128 x 128 (in the
 # simulator 16 x 16), and each thread keeps 8 x 8 numbers of $y$ to itself. The same count for it:
 
 # %%

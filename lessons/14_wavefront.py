@@ -10,9 +10,9 @@
 import numpy as np
 
 import minids
-from minids.draw.times import bars
-from minids.draw.wavefront import shifts, wavefront
 from minids.lesson import data, exercise, gpu, show
+from minids.lesson.figures.times import bars
+from minids.lesson.figures.wavefront import shifts, wavefront
 from minids.lesson.gpu import KernelError, cuda, float32, room, run, traced
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import reference
@@ -190,7 +190,7 @@ print(f"{T} frames: loss {-np.logaddexp(*alpha[0, -1, -2:]):.4f}, the reference 
 # a lattice is a lattice.
 #
 # The recurrence needs more room: at H = 2048, $W_r$ is 16 MB, and a block has 0.2. So there
-# (`minids/ops/cuda/recurrence.py`) a block owns some *units*, keeps their rows of $W_r$ in its shared
+# (`minids/ops/cuda/birnn_kernels.py`) a block owns some *units*, keeps their rows of $W_r$ in its shared
 # memory for all frames, and the barrier between two frames is one of the whole grid.
 #
 # ## What the paper does about it
@@ -219,7 +219,7 @@ print("both halves are the whole:", np.array_equal(halves, h))
 
 # %% [markdown]
 # One state goes each way, however long the sound; the gradients come back likewise. Read
-# `minids/parallel.py`: `mpiexec -n 2 minids train mine.toml` shares every batch, and with
+# `minids/training/parallel.py`: `mpiexec -n 2 minids train mine.toml` shares every batch, and with
 # `--split-time` the time.
 #
 # ## A training step

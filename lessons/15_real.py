@@ -18,14 +18,14 @@ import numpy as np
 import minids
 from minids import Recognizer, load_audio
 from minids.audio import mix, save_audio
-from minids.batches import Batches
-from minids.corpus.manifest import Utterance, read_manifest, write_manifest
-from minids.draw import sound
-from minids.draw.progress import progress
+from minids.data.batches import Batches
+from minids.data.manifest import Utterance, read_manifest, write_manifest
 from minids.lesson import data, exercise, show
+from minids.lesson.figures.progress import progress
+from minids.metrics import Evaluation
 from minids.ops.common import key
-from minids.score import Evaluation
-from minids.step import step
+from minids.plot import sound
+from minids.training.step import step
 from minids.weights import load_weights, save_weights
 
 saved = load_weights(data("digits.safetensors"))  # weights, features, alphabet

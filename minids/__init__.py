@@ -29,12 +29,12 @@ _HOMES = {  # in the order of the pipeline
     "Alphabet": "text",
     "DeepSpeech": "model",
     "ctc_loss": "model",
-    "BeamSearch": "decode.beam",
+    "BeamSearch": "decode.beam_search",
     "NGram": "lm.ngram",
-    "Recognizer": "recognize",
-    "wer": "score",
-    "cer": "score",
-    "InputError": "errors",
+    "Recognizer": "recognizer",
+    "wer": "metrics",
+    "cer": "metrics",
+    "InputError": "_utils.errors",
 }
 __all__ = [*_HOMES]
 

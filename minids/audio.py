@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minids.errors import InputError, reason
-from minids.files import atomic_write
+from minids._utils.errors import InputError, reason
+from minids._utils.files import atomic_write
 
 BLOCK = 1 << 18  # samples read at a time: a header can promise more than memory holds
 RATES = range(1_000, 192_001)  # Hz; with any other the header is broken

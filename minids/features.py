@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 
 BLOCK = 512  # frames that go through all steps together, so that each finds them in the cache
 FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance's mean is silence

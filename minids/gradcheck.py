@@ -222,7 +222,7 @@ def check_backend(backend: str, hidden: int = 33, steps: int = 10) -> Iterator[C
 
 def check_search() -> Iterator[Check]:
     """Beam search with room for everything against CTC: each text's probability, and that all sum to 1."""
-    from minids.decode.beam import BeamSearch
+    from minids.decode.beam_search import BeamSearch
 
     rng, worst, worst_total = np.random.default_rng(6), 0.0, 0.0
     search = BeamSearch("ab ", beam_width=10**6, symbol_threshold=np.inf, beam_threshold=np.inf)
@@ -240,7 +240,7 @@ def check_language_model() -> Iterator[Check]:
     """Kneser-Ney smoothing against its plain text, for every word after every history; their total."""
     from minids.lm.kneser_ney import DiscountWarning
     from minids.lm.ngram import NGram
-    from minids.lm.plain import PlainNGram
+    from minids.lm.reference import PlainNGram
 
     lines = ["a b a c", "b a", "c a b a", "a c c", "b", "a b b a", "c b a a"]
     with warnings.catch_warnings():

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from minids import ops
-from minids.errors import InputError, reason
+from minids._utils.errors import InputError, reason
+from minids._utils.files import atomic_write, open_file
 from minids.features import Features
-from minids.files import atomic_write, open_file
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
 

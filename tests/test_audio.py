@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from minids._utils.errors import InputError
 from minids.audio import AudioInfo, AudioWarning, audio_info, load_audio, mix, resample, save_audio, shift
-from minids.errors import InputError
 from tests.tolerances import PCM16, RESAMPLED_LEVEL_DB, SNR_DB
 
 RATE = 16_000

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from minids import DeepSpeech, Features, Recognizer
+from minids._utils.errors import InputError
 from minids.audio import load_audio, save_audio, shift
-from minids.corpus.manifest import Utterance
-from minids.errors import InputError
+from minids.data.manifest import Utterance
 from minids.model import ModelSettings
-from minids.recognize import average
+from minids.recognizer import average
 from minids.text import Alphabet
 from minids.weights import Saved, save_weights
 from tests import tones

@@ -1,12 +1,10 @@
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from minids._utils.errors import InputError
 from minids.audio import load_audio
-from minids.errors import InputError
 from minids.features import (
     BLOCK,
     FLOOR,
@@ -20,6 +18,7 @@ from minids.features import (
     linear_bands,
     power_spectrum,
 )
+from tests import DATA
 from tests.tolerances import FLOAT32_LOG, FLOAT32_SUM, SCALE_INVARIANCE
 
 RATE = 16_000
@@ -171,7 +170,7 @@ def test_a_constant_offset_does_not_matter():
 
 
 def test_an4s_offset_does_not_matter():
-    data = Path(os.environ.get("MINIDS_DATA", Path(__file__).parents[2] / "shared" / "data")) / "an4"
+    data = DATA / "an4"
     if not data.is_dir():
         pytest.skip("no real speech here; set MINIDS_DATA to its folder")
     with open(data / "test.jsonl") as rows:

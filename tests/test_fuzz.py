@@ -18,16 +18,16 @@ import numpy as np
 import pytest
 import soundfile
 
+from minids._utils.errors import InputError
 from minids.audio import AudioWarning, audio_info, load_audio
-from minids.batches import Batches
-from minids.corpus.doctor import examine
-from minids.corpus.manifest import read_manifest, write_manifest
-from minids.errors import InputError
+from minids.data.batches import Batches
+from minids.data.doctor import examine
+from minids.data.manifest import read_manifest, write_manifest
 from minids.features import Features
-from minids.recognize import Recognizer
-from minids.settings import read_settings
+from minids.recognizer import Recognizer
 from minids.text import Alphabet
-from minids.train import Trainer
+from minids.training.settings import read_settings
+from minids.training.trainer import Trainer
 from minids.weights import load_weights
 from tests import tones
 
@@ -215,9 +215,9 @@ def test_manifests(tmp_path):
 def test_settings(tmp_path, monkeypatch):
     tones.corpus(tmp_path, "train", 2)
     tones.corpus(tmp_path, "dev", 1, seed=1)
-    monkeypatch.setattr("minids.train.say", lambda line: None)
-    monkeypatch.setattr("minids.estimate.product_rate", lambda *_: 1e9)
-    monkeypatch.setattr("minids.telling.available_memory", lambda *_: 10**8)
+    monkeypatch.setattr("minids.training.trainer.say", lambda line: None)
+    monkeypatch.setattr("minids.training.resources.product_rate", lambda *_: 1e9)
+    monkeypatch.setattr("minids.training.reporting.available_memory", lambda *_: 10**8)
     good = {
         "data": {"train": "train.jsonl", "dev": "dev.jsonl", "alphabet": " abc"},
         "features": {

@@ -10,7 +10,7 @@ from minids import DeepSpeech, ctc_loss
 from minids.gradcheck import relative_error
 from minids.model import ModelSettings
 from minids.ops.common import key, mix
-from minids.step import step  # the steady state is the trainer's
+from minids.training.step import step  # the steady state is the trainer's
 from tests.tolerances import FLOAT32_NETWORK, FLOAT64_ORDER
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's

@@ -11,8 +11,8 @@ import pytest
 
 from minids.model import ModelSettings
 from minids.ops import reference
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 MAP = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
 # fmt: off
 LESSONS = [
@@ -133,7 +133,7 @@ def test_the_sizes_of_the_whole_network_with_either():
 
 def test_the_misreading_comes_first_and_is_put_right():
     from minids.features import Features
-    from minids.recognize import JITTER
+    from minids.recognizer import JITTER
 
     features = Features()
     assert (features.window_ms, features.hop_ms) == (20, 10)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minids import DeepSpeech, Features
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.model import ModelSettings
 from minids.text import Alphabet
 from minids.weights import Saved, load_weights, save_weights

@@ -15,14 +15,14 @@ import speech
 
 from minids.audio import load_audio
 from minids.cli import announce_compilation
-from minids.corpus.manifest import Utterance, read_manifest
-from minids.draw.recognition import recognition
-from minids.draw.training import training
-from minids.recognize import Recognizer
-from minids.score import wer
-from minids.settings import read_settings
-from minids.telling import clock
-from minids.train import Trainer
+from minids.data.manifest import Utterance, read_manifest
+from minids.metrics import wer
+from minids.plot.recognition import recognition
+from minids.plot.training import training
+from minids.recognizer import Recognizer
+from minids.training.reporting import clock
+from minids.training.settings import read_settings
+from minids.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 OUT = HERE.parent.parent / "out" / "demo"

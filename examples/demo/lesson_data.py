@@ -14,9 +14,9 @@ import numpy as np
 import speech
 
 from minids.audio import resample, save_audio
-from minids.recognize import Recognizer
-from minids.settings import read_settings
-from minids.train import Trainer
+from minids.recognizer import Recognizer
+from minids.training.settings import read_settings
+from minids.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "lessons" / "data"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from minids.audio import resample, save_audio
-from minids.corpus.manifest import Utterance, write_manifest
+from minids.data.manifest import Utterance, write_manifest
 
 RATE = 16000
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]

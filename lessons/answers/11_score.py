@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minids.score import wer
+from minids.metrics import wer
 
 
 def edit_distance(a, b):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minids.schedule import learning_rate
+from minids.training.schedule import learning_rate
 
 __all__ = ["WRONG", "learning_rate", "limited"]
 

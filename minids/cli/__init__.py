@@ -21,7 +21,7 @@ from typing import NoReturn
 import click
 
 import minids
-from minids.errors import InputError, reason
+from minids._utils.errors import InputError, reason
 
 COMMANDS = {  # in the order of a first day with minids
     "transcribe": "Write down what recordings say.",

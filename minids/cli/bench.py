@@ -34,8 +34,8 @@ def command(hidden: tuple[int, ...], batch: int, frames: int, backend: str, gemm
     Example:
       minids bench --hidden 512 --hidden 2048
     """
-    from minids.bench import bench
     from minids.cli import announce_compilation
+    from minids.training.bench import bench
 
     announce_compilation()
     options.multiply(backend, gemm)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.text import Alphabet
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
 def _importer(corpus: str) -> Callable:
     from importlib import import_module
 
-    return getattr(import_module(f"minids.corpus.{corpus}"), f"import_{corpus}")
+    return getattr(import_module(f"minids.data.importers.{corpus}"), f"import_{corpus}")
 
 
 @command.command()
@@ -134,7 +134,7 @@ def noise(
 
     from minids.audio import load_audio, save_audio
     from minids.cli import note
-    from minids.noise import Noise, tilted
+    from minids.data.noise import Noise, tilted
 
     ((name, count),) = Counter(path.stem for path in speech).most_common(1)
     if count > 1:
@@ -184,7 +184,7 @@ def doctor(
     Example:
       minids data doctor train.jsonl dev.jsonl test.jsonl
     """
-    from minids.corpus.doctor import examine
+    from minids.data.doctor import examine
 
     if model and any(option is not None for option in (alphabet, rate, stride)):
         raise click.UsageError("--model says the alphabet, the rate and the stride; give one or the others.")

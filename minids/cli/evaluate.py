@@ -9,8 +9,8 @@ import click
 from minids.cli import options
 
 if TYPE_CHECKING:
-    from minids.decode.examine import SearchReport
-    from minids.score import Evaluation
+    from minids.decode.error_analysis import SearchReport
+    from minids.metrics import Evaluation
 
 
 @click.command()
@@ -46,12 +46,12 @@ def command(
     """
     from tqdm import tqdm
 
+    from minids._utils.errors import InputError
     from minids.cli import announce_compilation, note, tell_skipped
-    from minids.corpus.manifest import read_manifest
-    from minids.decode.examine import SearchReport
-    from minids.errors import InputError
-    from minids.recognize import Recognizer
-    from minids.score import Evaluation
+    from minids.data.manifest import read_manifest
+    from minids.decode.error_analysis import SearchReport
+    from minids.metrics import Evaluation
+    from minids.recognizer import Recognizer
 
     utterances = read_manifest(manifest)
     fields = {"speaker", *(name for u in utterances for name in u.extra)}
@@ -76,7 +76,7 @@ def command(
 
 
 def _report(evaluation: "Evaluation", report: "SearchReport | None", by: str | None, worst: int) -> None:
-    from minids.score import align, side_by_side
+    from minids.metrics import align, side_by_side
 
     click.echo(f"{len(evaluation.rows)} utterances")
     click.echo(f"WER {evaluation.wer}")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.lesson import folder as lesson_folder
 from minids.lesson import progress, source
 

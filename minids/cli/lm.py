@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minids._utils.errors import InputError
 from minids.cli import announce_compilation, note
-from minids.errors import InputError
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
-    from minids.lm.spelling import Spelt
+    from minids.lm.text_filter import Spelt
 
 _TEXTS = click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TEXT...")
 _OUT = click.option(
@@ -96,7 +96,7 @@ def train(
       minids lm train data/an4/train.jsonl --order 3 --out an4.arpa
     """
     from minids.lm.ngram import NGram
-    from minids.lm.spelling import Characters
+    from minids.lm.text_filter import Characters
 
     try:
         thresholds = [int(number) for number in prune.replace(",", " ").split()]
@@ -137,7 +137,7 @@ def perplexity(
       minids lm perplexity books.arpa heldout.txt
     """
     from minids.lm.ngram import NGram
-    from minids.lm.spelling import Characters
+    from minids.lm.text_filter import Characters
 
     announce_compilation()
     source = _spelt(texts, model, alphabet)
@@ -200,7 +200,7 @@ def _check_output(out: Path, *inputs: object) -> None:
 
 def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
     """The texts as they are, or as an alphabet spells them."""
-    from minids.lm.spelling import Spelt
+    from minids.lm.text_filter import Spelt
     from minids.text import Alphabet
 
     if model and symbols is not None:

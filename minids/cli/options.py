@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 
 MODEL = click.option(
     "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the one that ships]"

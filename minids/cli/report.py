@@ -24,8 +24,8 @@ def command(run: Path, manifest: Path | None, out: Path | None) -> None:
     """
     from tqdm import tqdm
 
+    from minids._utils.files import atomic_write, check_writable
     from minids.cli import announce_compilation
-    from minids.files import atomic_write, check_writable
     from minids.report import report
 
     if out:

@@ -40,12 +40,12 @@ def command(
       mpiexec --bind-to none -n 2 minids train examples/an4.toml
       minids transcribe hello.wav --model runs/an4/best.safetensors
     """
-    from minids.checkpoint import RunFolder, folder_for
-    from minids.draw.training import training
-    from minids.files import atomic_write
-    from minids.parallel import Ranks
-    from minids.settings import read_settings
-    from minids.train import Trainer
+    from minids._utils.files import atomic_write
+    from minids.plot.training import training
+    from minids.training.checkpoint import RunFolder, folder_for
+    from minids.training.parallel import Ranks
+    from minids.training.settings import read_settings
+    from minids.training.trainer import Trainer
 
     ranks = Ranks.world()
     with ranks.together():

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minids._utils.errors import InputError
 from minids.cli import announce_compilation, complain, note, options
-from minids.errors import InputError
 
 if TYPE_CHECKING:
-    from minids.recognize import Piece, Transcript
+    from minids.recognizer import Piece, Transcript
 
 
 @click.command()
@@ -49,7 +49,7 @@ def command(
       minids transcribe *.flac --model runs/mine/best.safetensors --json
       minids transcribe hello.wav --lm english.arpa --nbest 5
     """
-    from minids.recognize import Recognizer
+    from minids.recognizer import Recognizer
 
     announce_compilation()
     recognizer = Recognizer.load(models or None, **search)
@@ -78,7 +78,7 @@ def _transcript(path: Path, transcript: "Transcript", as_json: bool, named: bool
 
 
 def _alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
-    from minids.decode.examine import told
+    from minids.decode.error_analysis import told
 
     if as_json:
         rows = [piece._asdict() | {"hypotheses": [told(h) for h in piece.hypotheses]} for piece in pieces]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minids._utils.errors import InputError
 from minids.cli import announce_compilation, note, options, tell_skipped
-from minids.errors import InputError
 
 if TYPE_CHECKING:
-    from minids.score import Score
-    from minids.tune import Tuning
+    from minids.decode.tune import Tuning
+    from minids.metrics import Score
 
 PICTURES = ("pdf", "png", "svg")
 FEW = 300  # words
@@ -57,16 +57,16 @@ def command(
     import numpy as np
     from tqdm import tqdm
 
-    from minids.corpus.manifest import read_manifest
+    from minids._utils.files import atomic_write, check_writable
+    from minids.data.manifest import read_manifest
     from minids.decode.greedy import greedy_text
-    from minids.decode.kept import Weighing, checksum, keep
-    from minids.draw.tuning import tuning as draw
-    from minids.files import atomic_write, check_writable
+    from minids.decode.tune import tune
+    from minids.decode.tuned import Weighing, checksum, keep
     from minids.lm.ngram import NGram
-    from minids.recognize import Recognizer
-    from minids.score import wer
+    from minids.metrics import wer
+    from minids.plot.tuning import tuning as draw
+    from minids.recognizer import Recognizer
     from minids.text import normalise
-    from minids.tune import tune
     from minids.weights import SHIPPED, load_weights
 
     if model is None and out is None:
@@ -117,8 +117,8 @@ def command(
 
 
 def _report(tuning: "Tuning", greedy: "Score") -> None:
-    from minids.decode.kept import Weighing
-    from minids.tune import ALPHAS, BETAS
+    from minids.decode.tune import ALPHAS, BETAS
+    from minids.decode.tuned import Weighing
 
     click.echo("WER %, alpha down, beta across")
     click.echo("      " + "".join(f"{beta:7g}" for beta in BETAS))

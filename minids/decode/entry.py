@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.lm.query import score
-from minids.lm.words import END, UNKNOWN
+from minids.lm.scorer import score
+from minids.lm.vocabulary import END, UNKNOWN
 from minids.text import BLANK
 
 OPEN, CHARACTERS, WORDS, CLOSED = range(4)  # all texts; all, by a model of characters; of words; a lexicon's

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from minids.errors import InputError
-from minids.lm.query import score
-from minids.lm.spelling import SPACE
-from minids.lm.words import END, SPECIAL, UNKNOWN
+from minids._utils.errors import InputError
+from minids.lm.scorer import score
+from minids.lm.text_filter import SPACE
+from minids.lm.vocabulary import END, SPECIAL, UNKNOWN
 from minids.text import BLANK, Alphabet, normalise
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ The lessons themselves are the plain Python files of lessons/; they travel with 
 """
 
 from minids.lesson.checking import exercise
+from minids.lesson.display import show
 from minids.lesson.folder import data
-from minids.lesson.showing import show
 
 __all__ = ["data", "exercise", "show"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minids.errors import InputError, reason
+from minids._utils.errors import InputError, reason
 from minids.lesson import folder, progress
 
 Check = Callable[[], Iterator[tuple[str, Any, Any]]]

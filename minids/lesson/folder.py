@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import minids
-from minids.errors import InputError, reason
+from minids._utils.errors import InputError, reason
 from minids.lesson.progress import FILE
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minids import ops
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.ops import driver
 
 if "minids.ops.cuda" in sys.modules and not driver.simulated():
@@ -24,8 +24,7 @@ grid = ops.load("cuda")  # InputError with the remedy where greenlet is missing
 
 from numba import cuda, float32, int32  # noqa: E402
 
-from minids.ops.cuda.launch import launch  # noqa: E402
-from minids.ops.cuda.simulator import (  # noqa: E402
+from minids.cuda_simulator import (  # noqa: E402
     Kernel,
     KernelError,
     barriers,
@@ -34,6 +33,7 @@ from minids.ops.cuda.simulator import (  # noqa: E402
     traced,
     without,
 )
+from minids.ops.cuda.launch import launch  # noqa: E402
 
 __all__ = [
     "KernelError",

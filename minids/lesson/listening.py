@@ -3,7 +3,7 @@
 from base64 import b64encode
 from pathlib import Path
 
-from minids.lesson.showing import in_notebook
+from minids.lesson.display import in_notebook
 
 
 def listen(path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from minids.errors import InputError
-from minids.files import atomic_write
+from minids._utils.errors import InputError
+from minids._utils.files import atomic_write
 
 FILE = "progress.json"
 STATES = ("open", "wrong", "right")

@@ -19,9 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.errors import InputError
-from minids.lm.table import AHEAD, grown, home, prefetch, roomy
-from minids.lm.words import BEGIN, END, SPECIAL, Progress, Source, Words, blocks
+from minids._utils.errors import InputError
+from minids.lm.hash_table import AHEAD, grown, home, prefetch, roomy
+from minids.lm.vocabulary import BEGIN, END, SPECIAL, Progress, Source, Words, blocks
 
 
 class Grams(NamedTuple):
@@ -43,7 +43,7 @@ class Counts(NamedTuple):
 def count(
     source: Source, order: int, vocabulary: int | Source | None = None, progress: Progress | None = None
 ) -> Counts:
-    """The n-grams of orders 1 to `order` of a text (see `minids.lm.words.blocks` for what that may be).
+    """The n-grams of orders 1 to `order` of a text (see `minids.lm.vocabulary.blocks` for what that may be).
 
     vocabulary: all words of another source, or that many of the most frequent (then the text is read twice);
     every other word is <unk>. The text may itself say <unk>; it may not say <s> or </s>. progress(bytes) is

@@ -1,6 +1,6 @@
 """Interpolated modified Kneser-Ney smoothing (Chen & Goodman 1998), all n-grams of an order at once.
 
-minids/lm/plain.py is the same as a text to be read. With c the adjusted counts of minids/lm/count.py, for a
+minids/lm/reference.py is the readable version. With c the adjusted counts of minids/lm/count.py, for a
 word w and a history h, h' being h without its first word:
 
     p(w | h) = (c(hw) - D(c(hw))) / Σ_v c(hv)  +  γ(h) p(w | h')
@@ -24,9 +24,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.lm.count import Counts, Grams, count
-from minids.lm.words import BEGIN, Progress, Source
+from minids.lm.vocabulary import BEGIN, Progress, Source
 
 LONGEST = 16  # words of an n-gram
 FALLBACK = (0.0, 0.5, 1.0, 1.5)  # D(0) … D(3) where a text is too small, or too regular, to tell them

@@ -10,10 +10,10 @@ from unicodedata import normalize
 import numpy as np
 from numba import njit
 
-from minids.errors import InputError
-from minids.files import check_writable
-from minids.lm.query import Tables, make_tables, score
-from minids.lm.words import BEGIN, END, UNKNOWN, Block, Progress, Source, Words, blocks
+from minids._utils.errors import InputError
+from minids._utils.files import check_writable
+from minids.lm.scorer import Tables, make_tables, score
+from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Block, Progress, Source, Words, blocks
 
 ENDINGS = (".arpa", ".arpa.gz", ".ngram")
 
@@ -95,13 +95,13 @@ class NGram:
 
     @staticmethod
     def load(path: str | Path) -> "NGram":
-        """Read a model: an ARPA file, plain or gzip (see `minids.lm.arpa.read_arpa`), or our quick form.
+        """Read a model: an ARPA file, plain or gzip (see `arpa_reader.read_arpa`), or the binary form.
 
         Their content tells them apart. Raises InputError naming the file, and of an ARPA file the line.
         """
-        from minids.lm import arpa, quick
+        from minids.lm import arpa_reader, binary
 
-        model = quick.read_quick(path) if quick.is_quick(path) else arpa.read_arpa(path)
+        model = binary.read_quick(path) if binary.is_quick(path) else arpa_reader.read_arpa(path)
         model.name = str(path)
         return model
 
@@ -109,8 +109,8 @@ class NGram:
         """Write the model whole or not at all. A name that ends in `.arpa` or `.arpa.gz` gives the form that
         all programs know, `.ngram` our quick form; any other is an InputError.
         """
-        from minids.lm.quick import write_quick
-        from minids.lm.write import write_arpa
+        from minids.lm.arpa_writer import write_arpa
+        from minids.lm.binary import write_quick
 
         check_output(path)
         write = write_quick if str(path).endswith(".ngram") else write_arpa
@@ -177,7 +177,7 @@ class NGram:
 
     @cached_property
     def tables(self) -> Tables:
-        """What `minids.lm.query.score` reads."""
+        """What `minids.lm.scorer.score` reads."""
         return make_tables(self.starts, self.context, self.word, self.log_probs, self.backoff)
 
 

@@ -12,9 +12,9 @@ alone were left out, p(h) is the model's own probability of the words of h.
 
 import numpy as np
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.lm.ngram import NGram
-from minids.lm.words import BEGIN, END
+from minids.lm.vocabulary import BEGIN, END
 
 _NONE_LEFT = 1e-9  # a probability below which rounding of its float32 terms decides
 

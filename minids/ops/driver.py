@@ -4,7 +4,7 @@ import ctypes
 import importlib.util
 import os
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 
 LEAST = 7, 5  # Turing: the oldest that CUDA 13 compiles for
 CUDA = 13000  # 13.0, as drivers count: the code that we compile is of that version

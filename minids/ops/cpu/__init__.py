@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from minids import text
-from minids.compiled import forget_stale
+from minids._utils.compile_cache import forget_stale
 from minids.ops import common
 from minids.ops.cpu.affine import affine_backward, affine_forward
 from minids.ops.cpu.birnn import birnn_backward, birnn_forward

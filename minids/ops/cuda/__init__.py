@@ -6,20 +6,20 @@ from pathlib import Path
 import numba
 
 from minids import text
-from minids.compiled import forget_stale
+from minids._utils.compile_cache import forget_stale
 from minids.ops import common, driver
 
 if driver.simulated():
-    from minids.ops.cuda import simulator
+    from minids import cuda_simulator
 
-    simulator.install()
+    cuda_simulator.install()
 else:
-    from minids.ops.cuda import kept
+    from minids.ops.cuda import kernel_cache
 
     _HERE = Path(__file__).parent
     _SOURCE = [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)]
     forget_stale(_HERE, _SOURCE)  # for room on the disk alone
-    kept.install(_SOURCE)
+    kernel_cache.install(_SOURCE)
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.affine import affine_backward, affine_forward

@@ -14,14 +14,14 @@ from functools import cache
 import numpy as np
 from numba import cuda, float32, int32, int64
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.ops import driver
 from minids.ops.cuda import arrays, matmul
+from minids.ops.cuda.birnn_kernels import Shape, kernels
 from minids.ops.cuda.launch import capture, launch
 from minids.ops.cuda.limits import limits
-from minids.ops.cuda.recurrence import Shape, kernels
 from minids.ops.cuda.registry import Registered
-from minids.ops.cuda.vec import address, aligned
+from minids.ops.cuda.vector_io import address, aligned
 
 _THREADS = 256
 _TILE = 8 if driver.simulated() else 32  # of a matrix that is transposed

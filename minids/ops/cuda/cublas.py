@@ -7,9 +7,9 @@ import ctypes
 from functools import cache
 from typing import Any
 
-from minids.errors import InputError, reason
+from minids._utils.errors import InputError, reason
 from minids.ops import driver
-from minids.ops.cuda.vec import address
+from minids.ops.cuda.vector_io import address
 
 _ONE, _ZERO = ctypes.c_float(1), ctypes.c_float(0)
 _AS_IT_LIES, _TRANSPOSED = 0, 1

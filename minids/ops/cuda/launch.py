@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.ops import driver
 
 if driver.simulated():
-    from minids.ops.cuda import simulator as machine
+    from minids import cuda_simulator as machine
 else:
-    from minids.ops.cuda import native as machine  # type: ignore[no-redef]
+    from minids.ops.cuda import driver_api as machine  # type: ignore[no-redef]
 
 UNASKED = 48 * 1024  # bytes of shared memory that any block may have
 MOST_BLOCKS = 65_535  # of a grid, along y and along z

@@ -20,9 +20,9 @@ class Limits(NamedTuple):
 @cache
 def limits() -> Limits:
     if driver.simulated():
-        from minids.ops.cuda import simulator
+        from minids import cuda_simulator
 
-        return Limits(simulator.RESIDENT, 48 * 1024, True)
+        return Limits(cuda_simulator.RESIDENT, 48 * 1024, True)
     gpu = cuda.get_current_device()
     return Limits(
         gpu.MULTIPROCESSOR_COUNT, gpu.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, bool(gpu.COOPERATIVE_LAUNCH)

@@ -17,14 +17,14 @@ from functools import cache
 import numpy as np
 from numba import cuda, float32, int64, uint32
 
-from minids.errors import InputError
+from minids._utils.errors import InputError
 from minids.ops import common, driver
 from minids.ops.cuda import arrays, cublas
+from minids.ops.cuda.gemm_tile import Shape, tile
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.limits import limits
 from minids.ops.cuda.registry import Registered
-from minids.ops.cuda.tiles import Shape, tile
-from minids.ops.cuda.vec import aligned
+from minids.ops.cuda.vector_io import aligned
 
 _ZERO, _CLIP, _INF = np.float32(0), np.float32(common.CLIP), np.float32(np.inf)
 _mix = cuda.jit(device=True)(common.mix)

@@ -1,0 +1,35 @@
+"""LJSpeech 1.1 (Ito and Johnson 2017): one woman reads seven books, 24 hours, 22.05 kHz.
+
+LJSpeech-1.1/metadata.csv               LJ001-0001|Printing, in 1455, …|Printing, in fourteen fifty-five, …
+LJSpeech-1.1/wavs/LJ001-0001.wav
+"""
+
+from pathlib import Path
+
+from minids._utils.errors import InputError
+from minids.data.importers.common import Imported, find, read_lines, spoken, write_splits
+from minids.data.manifest import Utterance
+
+DEV, TEST = ("LJ049",), ("LJ050",)  # the last two chapters: there is no official division
+
+
+def import_ljspeech(root: str | Path, out: str | Path, progress: bool = False) -> Imported:
+    """Write train, dev and test.jsonl to the folder `out`; `root` is LJSpeech-1.1 or its parent.
+
+    Taken is the third column, which has numbers in words, without punctuation and in small letters. Whole
+    chapters are held out, the last but one as dev, the last as test. Field: chapter. Recordings that are
+    missing or damaged are left out and named in the result. InputError: no LJSpeech there.
+    """
+    folder = find(root, ["LJSpeech-1.1"], "metadata.csv")
+    splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
+    for line in read_lines(folder / "metadata.csv"):
+        if line.count("|") != 2:
+            raise InputError(
+                f"{folder / 'metadata.csv'}: {line[:40]!r} is not NAME|TEXT|TEXT; unpack it again"
+            )
+        name, _, text = line.split("|")
+        chapter = name.partition("-")[0]
+        split = "dev" if chapter in DEV else "test" if chapter in TEST else "train"
+        path = folder / "wavs" / f"{name}.wav"
+        splits[split].append(Utterance(path, spoken(text), 0.0, "lj", extra={"chapter": chapter}))
+    return write_splits(splits, out, [], progress)

@@ -1,0 +1,101 @@
+"""The gradient of CTC: what the network said, what it should have said, the difference (Graves 2006, §4)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.lesson.figures.lattice import colour_of
+from minids.plot import ACCENT, INK, LETTERS, SIGNAL, canvas
+from minids.text import BLANK
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CELL = 0.5  # inches
+SAID = 0.4  # a character that reaches this probability is named
+SHADES = 12
+
+
+def account(y: np.ndarray, wanted: np.ndarray, letters: str) -> "Figure":
+    """Three tables (T, K), a row for each character: y, less what was `wanted`, is the gradient."""
+    T, K = y.shape
+    tables = {"it says  y": y, "it should say  Σ γ": wanted, "gradient  y − Σ γ": y - wanted}
+    width, height = 0.45 + len(tables) * (T * CELL + 0.3), K * CELL + 0.75
+    figure, axes = canvas(width, height)
+    axes.set_position((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(height, 0))  # inches
+    axes.axis("off")
+    for i, (name, table) in enumerate(tables.items()):
+        left = 0.45 + i * (T * CELL + 0.3)
+        axes.text(left + T * CELL / 2, 0.2, name, color=INK, fontsize=11, ha="center", va="center")
+        for t, k in np.ndindex(T, K):
+            cell(axes, left + t * CELL, 0.4 + k * CELL, table[t, k], signed=i == 2)
+        for t in range(T):
+            x, y_ = left + (t + 0.5) * CELL, 0.4 + K * CELL + 0.18
+            axes.text(x, y_, f"t = {t + 1}", color=INK, fontsize=9, ha="center", va="center")
+    for k in range(K):
+        y_ = 0.4 + (k + 0.5) * CELL
+        axes.text(
+            0.22, y_, letters[k], color=colour_of(k), fontsize=14, weight="bold", ha="center", va="center"
+        )
+    return figure
+
+
+def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
+    """A square with a number: the bluer the more is there or wanted, the redder the more is too much."""
+    from matplotlib.patches import Rectangle
+
+    colour = ACCENT if signed and value > 0 else SIGNAL
+    axes.add_patch(Rectangle((x, y), CELL, CELL, color=colour, alpha=0.55 * abs(value), linewidth=0))
+    value = round(float(value), 2) + 0.0  # no −0.00
+    words = f"{value:+.2f}" if signed else f"{value:.2f}"
+    at = x + CELL / 2, y + CELL / 2
+    axes.text(*at, words.replace("-", "−"), color=INK, fontsize=9, ha="center", va="center_baseline")
+
+
+def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], letters: str) -> "Figure":
+    """Above what the network says, log_probs (T, K); below what each frame is asked, dlogits (T, K).
+
+    A row for the blank, for each character of the text `labels`, and one for all others together; shaded by
+    the square root of the gradient, or small ones would not be seen.
+    """
+    T, text = len(log_probs), list(dict.fromkeys(labels))
+    rest = [k for k in range(log_probs.shape[1]) if k not in (BLANK, *text)]
+    asked = np.column_stack([dlogits[:, [BLANK, *text]], dlogits[:, rest].sum(axis=1)])  # (T, rows)
+    figure, (above, below) = canvas(7.5, 5, nrows=2, sharex=True, height_ratios=[1, 1.9])
+    colours = [INK] + [LETTERS[i % len(LETTERS)] for i in range(len(text))] + [INK]
+    for k, colour in zip([BLANK, *text], colours, strict=False):
+        y = np.exp(log_probs[:, k])
+        above.plot(y, color=colour, linewidth=1.6, linestyle=":" if k == BLANK else "-")
+        if k != BLANK and y.max() > SAID:
+            above.text(int(y.argmax()), 1.06, letters[k], color=colour, fontsize=12, ha="center")
+    above.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="it says")
+    heat(below, asked.T)
+    names = [letters[k] for k in [BLANK, *text]] + ["others"]
+    below.set(ylim=(len(names) - 0.5, -0.5), xlim=(-0.5, T - 0.5), xlabel="frame")
+    below.set_ylabel("blue: more   red: less")
+    below.set_yticks(range(len(names)), names)
+    for colour, tick in zip(colours, below.get_yticklabels(), strict=True):
+        tick.set(color=colour, fontsize=11)
+    return figure
+
+
+def heat(axes: "Axes", table: np.ndarray) -> None:
+    """table (rows, T) as coloured cells: below 0 blue, above 0 red. Runs of one shade are one rectangle."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    shades = np.rint(SHADES * np.sqrt(np.abs(table))) * np.sign(table)  # whole numbers
+    for shade in np.unique(shades[shades != 0]):
+        inside = np.pad(shades == shade, ((0, 0), (1, 1))).astype(int)
+        rows, begins = np.nonzero(np.diff(inside) == 1)
+        ends = np.nonzero(np.diff(inside) == -1)[1]
+        boxes = [
+            Path([(a, y - 0.5), (b, y - 0.5), (b, y + 0.5), (a, y + 0.5), (a, y - 0.5)], closed=True)
+            for y, a, b in zip(rows, begins - 0.5, ends - 0.5, strict=True)
+        ]
+        colour = SIGNAL if shade < 0 else ACCENT
+        path = Path.make_compound_path(*boxes)
+        axes.add_patch(PathPatch(path, facecolor=colour, alpha=abs(shade) / SHADES, linewidth=0))

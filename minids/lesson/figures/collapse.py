@@ -1,0 +1,68 @@
+"""A path of letters and blanks, one a frame, on its way to a text: merge what repeats, drop the blanks."""
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from minids.plot import FAINT, GREY, INK, LETTERS, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLANK_SIGN = "-"  # how the blank is typed
+ROWS = ("what it says, frame by frame", "1. merge what repeats", "2. drop the blanks", "read")
+
+
+def collapse(path: str, stage: int) -> "Figure":
+    """The collapse of a typed path, "-" being the blank, in four rows; those up to `stage` (0 … 3) are drawn.
+
+    Stage 0 is the path, 1 its runs merged, 2 without the blanks, 3 the text.
+    """
+    figure, axes = canvas(5.4, 3.8)
+    runs, first = [], 0  # (character, the first frame, the frame after the last)
+    for character, run in groupby(path):
+        after = first + len(list(run))
+        runs.append((character, first, after))
+        first = after
+
+    for y, words in enumerate(ROWS[: stage + 1]):
+        axes.text(-0.2, -1.6 * y - 0.5, words, ha="left", color=INK, fontsize=10)
+    for t, character in enumerate(path):
+        _box(axes, character, t, t + 1, 0, path)
+    if stage >= 1:
+        for character, a, b in runs:
+            _box(axes, character, a, b, 1, path)
+            _link(axes, (a + b) / 2, 0)
+    letters = [(character, a, b) for character, a, b in runs if character != BLANK_SIGN]
+    if stage >= 2:
+        for character, a, b in letters:
+            _box(axes, character, a, b, 2, path)
+            _link(axes, (a + b) / 2, 1)
+    if stage >= 3:
+        text = "".join(character for character, *_ in letters)
+        axes.text(0.1, -1.6 * 3 - 1.15, f"“{text}”", va="center", fontsize=20, weight="bold", color=INK)
+    axes.set(xlim=(-0.3, max(12, len(path)) + 0.3), ylim=(-6.6, 0.1))
+    axes.set_axis_off()
+    return figure
+
+
+def _box(axes: "Axes", character: str, a: float, b: float, row: int, path: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    colour = _colour(character, path)
+    corner, height = -1.6 * row - 1.5, 0.75
+    axes.add_patch(Rectangle((a + 0.05, corner), b - a - 0.1, height, color=colour, alpha=0.25, linewidth=0))
+    letter = character.replace(" ", "␣").replace(BLANK_SIGN, "–")
+    middle = corner + height / 2
+    axes.text((a + b) / 2, middle, letter, ha="center", va="center", color=colour, fontsize=14, weight="bold")
+
+
+def _link(axes: "Axes", x: float, row: int) -> None:
+    top = -1.6 * row - 1.55
+    axes.plot([x, x], [top, top - 0.3], color=FAINT, linewidth=1)
+
+
+def _colour(character: str, path: str) -> str:
+    """Of its own for each character of a path, in order of appearance."""
+    known = [c for c in dict.fromkeys(path) if c != BLANK_SIGN]
+    return GREY if character == BLANK_SIGN else LETTERS[known.index(character) % len(LETTERS)]

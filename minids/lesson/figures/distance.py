@@ -1,0 +1,93 @@
+"""Two texts side by side: their errors, the table of distances and the way back, and how sure a rate is."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.plot import ACCENT, FAINT, INK, LETTERS, SIGNAL, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minids.metrics import Edit
+
+COLOURS = {"C": LETTERS[2], "S": ACCENT, "D": LETTERS[3], "I": LETTERS[4]}
+NAMES = {"C": "right", "S": "substituted", "D": "deleted", "I": "inserted"}
+
+
+def errors(edits: Sequence["Edit"]) -> "Figure":
+    """An alignment, a column a word: what was said above, what was heard below, the error between."""
+    from matplotlib.patches import Rectangle
+
+    figure, axes = canvas(8, 2.0)
+    widths = [max(len(edit.reference), len(edit.hypothesis), 9) for edit in edits]
+    left = 12.0  # where the words begin, in characters
+    for y, name in (2, "said"), (0, "heard"):
+        axes.text(0, y, name, color=INK, fontsize=11, va="center", weight="bold")
+    size = min(12.0, 12 * 78 / (left + sum(widths)))
+    for edit, width in zip(edits, widths, strict=True):
+        colour, middle = COLOURS[edit.op], left + width / 2
+        axes.add_patch(Rectangle((left, -0.6), width - 0.6, 3.2, facecolor=colour, alpha=0.2, linewidth=0))
+        for y, word in (2, edit.reference), (0, edit.hypothesis):
+            axes.text(middle, y, word or "·", color=INK, fontsize=size, ha="center", va="center")
+        axes.text(middle, 1, NAMES[edit.op], color=colour, fontsize=min(size, 10), ha="center", va="center")
+        left += width
+    axes.set(xlim=(0, left), ylim=(-0.7, 2.7))
+    axes.axis("off")
+    return figure
+
+
+def distances(
+    table: np.ndarray,
+    reference: Sequence[str],
+    hypothesis: Sequence[str],
+    rows: int,
+    path: Sequence[tuple[int, int]] = (),
+) -> "Figure":
+    """The first `rows` rows of a table of edit distances (len(reference) + 1, len(hypothesis) + 1).
+
+    The cells of `path` are framed, each with an arrow to the next. All steps are of one size.
+    """
+    from matplotlib.patches import Rectangle
+
+    height, width = table.shape
+    figure, axes = canvas(min(8.0, 1.6 + 0.75 * width), 0.5 + 0.52 * (height + 1))
+    for row, word in enumerate(("", *reference)):
+        axes.text(-0.7, row, word, color=INK, fontsize=12, ha="right", va="center")
+    for column, word in enumerate(("", *hypothesis)):
+        axes.text(column, -0.8, word, color=INK, fontsize=12, ha="center", va="center")
+    for (i, j), value in np.ndenumerate(table[:rows]):
+        strength = 0.06 + 0.6 * value / table.max()
+        axes.add_patch(
+            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=SIGNAL, alpha=strength, linewidth=0)
+        )
+        axes.text(j, i, f"{value:g}", color=INK, fontsize=12, ha="center", va="center")
+    for i, j in path:
+        axes.add_patch(
+            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=ACCENT, linewidth=2.5)
+        )
+    for (i, j), (to_i, to_j) in pairwise(path):
+        axes.plot([j, to_j], [i, to_i], color=ACCENT, linewidth=2.5, alpha=0.4)
+    axes.set(xlim=(-2.4, width - 0.4), ylim=(height - 0.4, -1.3))
+    axes.axis("off")
+    return figure
+
+
+def rates(drawn: np.ndarray, measured: float, interval: tuple[float, float]) -> "Figure":
+    """A histogram of the error rates of resampled corpora; the measured one and its interval are marked."""
+    figure, axes = canvas(8, 3.2)
+    values = 100 * np.asarray(drawn)
+    axes.hist(values, bins=30, color=SIGNAL, alpha=0.6)
+    top = axes.get_ylim()[1]
+    low, high = (100 * each for each in interval)
+    axes.axvspan(low, high, color=FAINT, alpha=0.25, linewidth=0)
+    axes.plot([100 * measured] * 2, [0, top], color=ACCENT, linewidth=2)
+    axes.text(100 * measured, 1.03 * top, f"{100 * measured:.1f} %", color=ACCENT, fontsize=12, ha="center")
+    for edge, side in (low, "right"), (high, "left"):
+        axes.text(edge, 0.9 * top, f" {edge:.1f} % ", color=INK, fontsize=11, ha=side)
+    axes.set(ylim=(0, 1.15 * top), yticks=[])
+    axes.set_xlabel("word error rate in %", fontsize=11)
+    axes.spines["left"].set_visible(False)
+    return figure

@@ -1,0 +1,194 @@
+"""Which thread reads and writes what, as `minids.cuda_simulator.traced()` recorded it from a kernel.
+
+The threads of a block run abreast. The n-th access of each since the last barrier is drawn as one moment.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.plot import ACCENT, FAINT, INK, LETTERS, SIGNAL, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from minids.cuda_simulator import Access
+
+SECTOR = 32  # bytes that a GPU's memory brings at once
+FLOAT = 4  # bytes
+_CELL = 0.36  # inches
+_SHADE = 0.35  # of what lies under a text
+
+
+def moments(accesses: "Sequence[Access]") -> "list[list[Access]]":
+    """What happens at once: of every thread the n-th access since the last barrier."""
+    seen: Counter[tuple] = Counter()
+    abreast: dict[tuple, list[Access]] = {}
+    for access in accesses:
+        who = (access.block, access.thread, access.epoch)
+        abreast.setdefault((access.epoch, seen[who]), []).append(access)
+        seen[who] += 1
+    return [abreast[when] for when in sorted(abreast)]
+
+
+def sectors(moment: "Sequence[Access]", shape: tuple[int, ...]) -> set[int]:
+    """The pieces of 32 bytes that memory must bring for these accesses of one float32 array."""
+    return {int(np.ravel_multi_index(access.element, shape)) * FLOAT // SECTOR for access in moment}
+
+
+def caption(moment: "Sequence[Access]") -> str:
+    """In words: “after 1 barrier: 8 threads write partial”."""
+    threads: dict[tuple[str, str], set] = {}
+    for access in moment:
+        threads.setdefault((access.kind, access.array), set()).add((access.block, access.thread))
+    done = [
+        f"{len(who)} threads {kind} {array}" if len(who) > 1 else f"1 thread {kind}s {array}"
+        for (kind, array), who in threads.items()
+    ]
+    passed = moment[0].epoch - 1
+    return (f"after {passed} barrier{'s' * (passed > 1)}: " if passed else "") + ", ".join(done)
+
+
+def exchange(
+    accesses: "Sequence[Access]", arrays: Mapping[str, np.ndarray], threads: int, blocks: int, upto: int
+) -> "Figure":
+    """Threads, left of them the arrays that they only read, right the others; what they do in moment `upto`.
+
+    `arrays`: the numbers of each array by its name in the kernel, NaN for shared ones. What is written shows
+    from that moment on, in a shared cell the thread that wrote it. A cell has the colour of the thread that
+    touched it last; arrows point to where a number goes. Blocks and threads have one dimension.
+    """
+    steps = moments(accesses)
+    written = {access.array for access in accesses if access.kind == "write"}
+    tables = {name: values.reshape(len(values), -1) for name, values in arrays.items()}
+    tables = dict(sorted(tables.items(), key=lambda item: item[0] in written))
+    rows = max(blocks * (threads + 1), *(len(table) for table in tables.values()))
+    corners, x = {}, 0.0  # of each table: the left edge and the top
+    middle = 2.5 + sum(table.shape[1] + 1 for name, table in tables.items() if name not in written)
+    for name, table in tables.items():
+        x = max(x, middle + 3) if name in written else x
+        corners[name] = x, (rows - len(table)) / 2
+        x += table.shape[1] + 1
+    top = (rows - blocks * (threads + 1)) / 2 + 1
+    places = {(b, i): (middle, top + b * (threads + 1) + i) for b in range(blocks) for i in range(threads)}
+    figure, axes = canvas(min(8, _CELL * (x + 1)), _CELL * (rows + 2))
+    done = [access for step in steps[: upto + 1] for access in step]
+    for name, table in tables.items():
+        left, above = corners[name]
+        mine = [access for access in done if access.array == name]
+        ground = {_cell(access): (_colour(access, threads), _SHADE) for access in mine}
+        texts = _texts(table, mine) if name in written else table
+        _cells(axes, texts, left, above, ground)
+        axes.text(left + table.shape[1] / 2, above - 0.25, name, ha="center", color=INK)
+    for access in steps[upto]:
+        row, column = _cell(access)
+        left, above = corners[access.array]
+        px, py = places[_who(access)]
+        right = left > px
+        cell = left + column + (not right), above + row + 0.5
+        thread = px + (0.5 if right else -0.5), py
+        _arrow(axes, *((cell, thread) if access.kind == "read" else (thread, cell)), _colour(access, threads))
+    busy = {_who(access): _colour(access, threads) for access in steps[upto]}
+    for (block, i), (px, py) in places.items():
+        axes.plot(px, py, "o", markersize=17, color=busy.get((block, i), FAINT), alpha=0.4)
+        axes.text(px, py, f"t{i}", ha="center", va="center", fontsize=9, color=INK)
+        if i == 0:
+            axes.text(px, py - 0.65, f"block {block}", ha="center", va="bottom", fontsize=9, color=INK)
+    axes.set(xlim=(-0.5, x - 0.5), ylim=(rows + 0.5, -1.2), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def memory(moment: "Sequence[Access]", shape: tuple[int, ...], name: str) -> "Figure":
+    """An array as it lies in memory, the elements that threads touch at this moment, and what that costs.
+
+    shape (…, F) of float32, F a multiple of 8. A thread's number stands in its element; frames are the pieces
+    of 32 bytes that memory brings, whether all of a piece is used or not.
+    """
+    from matplotlib.patches import Rectangle
+
+    rows, F = int(np.prod(shape[:-1])), shape[-1]
+    figure, axes = canvas(8, 0.6 + 0.3 * rows)
+    texts, ground = np.full((rows, F), "", object), {}
+    for access in moment:
+        place = divmod(int(np.ravel_multi_index(access.element, shape)), F)
+        texts[place], ground[place] = f"{access.thread[0]}", (SIGNAL, _SHADE)
+    _cells(axes, texts, 0, 0, ground)
+    brought = sectors(moment, shape)
+    for sector in brought:
+        row, column = divmod(sector * SECTOR // FLOAT, F)
+        frame = Rectangle((column, row), SECTOR // FLOAT, 1, fill=False, edgecolor=ACCENT, linewidth=2)
+        axes.add_patch(frame)
+    title = f"{name}: {FLOAT * len(moment)} bytes wanted, {SECTOR * len(brought)} bytes brought"
+    axes.set(xlim=(-0.2, F + 0.2), ylim=(rows + 0.2, -0.2), title=title)
+    axes.axis("off")
+    return figure
+
+
+def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[int, int]]) -> "Figure":
+    """How often each element of some arrays is read, the number in its cell; beside each other for kernels.
+
+    panels {title: accesses}, shapes {array: (rows, columns)}.
+    """
+    counts = {
+        title: Counter((a.array, a.element) for a in accesses if a.kind == "read" and a.array in shapes)
+        for title, accesses in panels.items()
+    }
+    most = max(max(count.values()) for count in counts.values())
+    height = sum(rows + 1.5 for rows, _ in shapes.values())
+    figure, several = canvas(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
+    for axes, (title, count) in zip(several[0], counts.items(), strict=True):
+        above = 1.0
+        for name, shape in shapes.items():
+            numbers = np.array([[count[name, (i, j)] for j in range(shape[1])] for i in range(shape[0])])
+            shades = {cell: (SIGNAL, 0.6 * number / most) for cell, number in np.ndenumerate(numbers)}
+            _cells(axes, numbers, 0, above, shades)
+            axes.text(0, above - 0.2, name, color=INK)
+            above += shape[0] + 1.5
+        widest = max(columns for _, columns in shapes.values())
+        axes.set(xlim=(-0.3, widest + 0.3), ylim=(above - 1, -0.2), title=title, aspect="equal")
+        axes.axis("off")
+    return figure
+
+
+def _texts(table: np.ndarray, accesses: "Sequence[Access]") -> np.ndarray:
+    """What a written array shows so far: its numbers, or who wrote where they are not known."""
+    texts = np.full(table.shape, "", object)
+    for access in accesses:
+        if access.kind == "write":
+            number = table[_cell(access)]
+            texts[_cell(access)] = f"t{access.thread[0]}" if np.isnan(number) else f"{number:g}"
+    return texts
+
+
+def _cells(axes: "Axes", texts: np.ndarray, left: float, above: float, ground: Mapping) -> None:
+    """Squares with what is in them, from their upper left corner on, some on a ground (colour, alpha)."""
+    from matplotlib.patches import Rectangle
+
+    for (row, column), text in np.ndenumerate(texts):
+        x, y = left + column, above + row
+        shade = ground.get((row, column), "none")
+        axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor=FAINT, linewidth=0.8))
+        shown = text if isinstance(text, str) else f"{text:g}"
+        axes.text(x + 0.5, y + 0.5, shown, ha="center", va="center", fontsize=9, color=INK)
+
+
+def _arrow(axes: "Axes", start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
+    arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", end, start, arrowprops=arrow)
+
+
+def _who(access: "Access") -> tuple[int, int]:
+    return access.block[0], access.thread[0]
+
+
+def _cell(access: "Access") -> tuple[int, int]:
+    """The row and column where an element is drawn."""
+    return access.element if len(access.element) == 2 else (access.element[0], 0)  # type: ignore[return-value]
+
+
+def _colour(access: "Access", threads: int) -> str:
+    return LETTERS[(access.block[0] * threads + access.thread[0]) % len(LETTERS)]

@@ -1,0 +1,124 @@
+"""The recurrence unrolled over time: numbers run right, then left; gradients run back."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.lesson.figures.layer import short
+from minids.ops.common import CLIP
+from minids.ops.reference import birnn_backward, birnn_forward
+from minids.plot import ACCENT, FAINT, INK, LETTERS, PAPER, SIGNAL, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PLACES = {"h": (0, 3), "hb": (0.2, 2), "hf": (-0.2, 1), "z": (0, 0)}  # of each row's boxes, from (t, 0)
+WIDE, HIGH = 0.2, 0.28  # half of a box
+
+
+def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | None = None) -> "Figure":
+    """One unit, h_t = hf_t + hb_t, over T frames, after `upto` of 2T + 1 steps.
+
+    z (T,). Without dh the steps forward: hf_1 … hf_T, hb_T … hb_1, all h. With dh (T,), how L grows with each
+    h_t, the steps back: δf_T … δf_1, δb_1 … δb_T, all dz. Gradients stand under the numbers.
+    """
+    T = len(z)
+    values, gradients = _numbers(z, w_f, w_b, np.zeros(T) if dh is None else dh)
+    right, left = range(T), range(T - 1, -1, -1)
+    forward = [{("hf", t)} for t in right] + [{("hb", t)} for t in left] + [{("h", t) for t in right}]
+    backward = [{("hf", t)} for t in left] + [{("hb", t)} for t in right] + [{("z", t) for t in right}]
+    steps = forward if dh is None else backward
+    done = set().union(*steps[:upto])
+    newest = steps[upto - 1] if upto else set()
+    known = {("z", t) for t in right} | (done if dh is None else set().union(*forward))
+    told = set() if dh is None else {("h", t) for t in right} | done
+
+    figure, axes = canvas(8, 5)
+    axes.set(xlim=(-0.85, T - 0.5), ylim=(-0.5, 3.35))
+    axes.set_axis_off()
+    for t in right:
+        for start, end in ("z", "hf"), ("z", "hb"), ("hf", "h"), ("hb", "h"):
+            _arrow(axes, (start, t), (end, t), done, dh is not None)
+        if t + 1 < T:
+            _arrow(axes, ("hf", t), ("hf", t + 1), done, dh is not None, f"× {w_f:g}")
+            _arrow(axes, ("hb", t + 1), ("hb", t), done, dh is not None, f"× {w_b:g}")
+    for t in right:
+        axes.text(t, -0.42, f"t = {t + 1}", color=INK, ha="center", va="center", fontsize=9)
+    for name, (_, y) in PLACES.items():
+        axes.text(-0.82, y, name, color=INK, va="center", weight="bold")
+        for t in right:
+            box = name, t
+            value = values[name][t] if box in known else None
+            gradient = gradients[name][t] if box in told else None
+            _node(axes, box, value, gradient, box in newest)
+    return figure
+
+
+def reach(sizes: Mapping[str, np.ndarray]) -> "Figure":
+    """How strongly a frame is felt against how far away it lies: a line each, the vertical axis logarithmic.
+
+    sizes {name: (distances,)}. The name stands at the end of its line.
+    """
+    figure, axes = canvas(8, 4.5)
+    for (name, size), colour in zip(sizes.items(), LETTERS, strict=False):
+        axes.semilogy(size, color=colour)
+        at = (len(size) - 1, size[-1])
+        axes.annotate(name, at, (6, 0), textcoords="offset points", va="center", color=colour)
+    axes.set(xlabel="distance in frames", ylabel="size of the gradient there")
+    return figure
+
+
+def _numbers(z, w_f: float, w_b: float, dh):
+    """Every number of the picture and its gradient, {row: (T,)} each, as the reference computes them."""
+    T = len(z)
+    z, dh, lengths = z.reshape(T, 1, 1), dh.reshape(T, 1, 1), np.array([T])
+    W = np.full((1, 1), w_f), np.full((1, 1), w_b)
+    delta_f, delta_b = np.empty((T, 1, 1)), np.empty((T, 1, 1))
+    h, hf, hb = birnn_forward(z, *W, lengths)
+    dz, *_ = birnn_backward(dh, hf, hb, *W, lengths, delta_f, delta_b)
+    values = {"z": z, "hf": hf, "hb": hb, "h": h}
+    gradients = {"z": dz, "hf": delta_f, "hb": delta_b, "h": dh}
+    return tuple({name: a.ravel() for name, a in each.items()} for each in (values, gradients))
+
+
+def _centre(box: tuple[str, int]) -> np.ndarray:
+    name, t = box
+    return np.array([t, 0]) + PLACES[name]
+
+
+def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None:
+    """From box to box, or back where gradients run; coloured once the box that it leads to is known."""
+    if back:
+        start, end = end, start
+    colour = (ACCENT if back else SIGNAL) if end in done else FAINT
+    tail, head = _centre(start), _centre(end)
+    across, up = np.sign(head - tail)
+    edge = np.array([0 if up else WIDE * across, HIGH * up])  # from the middle of a box to its edge
+    style = {"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
+    axes.annotate("", head - edge, tail + edge, arrowprops=style)
+    if weight:
+        x, y = (tail + head) / 2
+        axes.text(x + 0.05, y + 0.12, weight, ha="center", color=colour, fontsize=9)
+
+
+def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: bool) -> None:
+    """The number, its gradient below; faint until it is known, a thick edge when it has just become so."""
+    from matplotlib.patches import FancyBboxPatch
+
+    x, y = _centre(box)
+    edge = FAINT if value is None else ACCENT if gradient is not None else SIGNAL
+    style = "round,pad=0,rounding_size=0.06"
+    corner = (x - WIDE, y - HIGH)
+    axes.add_patch(
+        FancyBboxPatch(
+            corner, 2 * WIDE, 2 * HIGH, style, facecolor=PAPER, edgecolor=edge, lw=3 if new else 1.2
+        )
+    )
+    if value is not None:
+        flat = box[0] in ("hf", "hb") and not 0 < value < CLIP
+        words = short(value) + ("  flat" if flat else "")
+        axes.text(x, y + 0.12, words, ha="center", va="center", color=INK, fontsize=10)
+    if gradient is not None:
+        axes.text(x, y - 0.13, short(gradient), ha="center", va="center", color=ACCENT, fontsize=10)

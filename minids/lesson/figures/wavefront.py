@@ -1,0 +1,67 @@
+"""Threads that go through time together: a barrier a frame, as `simulator.traced()` recorded them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.plot import ACCENT, FAINT, INK, LETTERS, canvas
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from minids.cuda_simulator import Access
+
+_FRAME = 1.7  # from frame to frame, in states
+
+
+def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[str], upto: int) -> "Figure":
+    """The lattice of log α that a block fills, a thread a state, a barrier a frame; frames 0 … `upto`.
+
+    `accesses` of a block to its array (B, T, S), alpha (T, S) what is in it then, `names` of states.
+    Arrows: what the threads read for frame `upto`; lines: barriers, red where they are passed.
+    """
+    T, S = alpha.shape
+    figure, axes = canvas(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
+    for access in accesses:
+        (_, t, s), thread = access.element, access.thread[0]
+        colour = LETTERS[thread % len(LETTERS)]
+        if access.kind == "write" and t <= upto:
+            axes.plot(_FRAME * t, s, "s", markersize=27, color=colour, alpha=0.55 if t == upto else 0.3)
+            text = f"{alpha[t, s]:.1f}".replace("-", "−") if alpha[t, s] > -1e9 else "−∞"
+            axes.text(_FRAME * t, s, text, ha="center", va="center", fontsize=9, color=INK)
+        elif access.kind == "read" and t == upto - 1:
+            arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+            start, end = (_FRAME * t + 0.52, s), (_FRAME * upto - 0.52, thread)
+            axes.annotate("", end, start, arrowprops=arrow)
+    for t in range(T):
+        passed = t < upto
+        axes.axvline(_FRAME * (t + 0.5), color=ACCENT if passed else FAINT, linestyle="--", linewidth=1)
+    axes.set(xlim=(-0.6, _FRAME * T), ylim=(S - 0.4, -0.6), xticks=_FRAME * np.arange(T), yticks=range(S))
+    axes.set_xticklabels([f"t = {t}" for t in range(T)])
+    axes.set_yticklabels([f"thread {s}: {name}" for s, name in enumerate(names)])
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return figure
+
+
+def shifts(accesses: "Sequence[Access]", blocks: int, threads: int) -> "Figure":
+    """Who works between which barriers: a line a thread, block below block."""
+    epochs = max(access.epoch for access in accesses)
+    work = np.zeros((blocks, threads, epochs), bool)
+    for access in accesses:
+        work[access.block[0], access.thread[0], access.epoch - 1] = True
+    figure, axes = canvas(8, 0.9 + 0.2 * blocks * (threads + 1))
+    for block, thread, epoch in np.ndindex(work.shape):
+        y = block * (threads + 1) + thread
+        if work[block, thread, epoch]:
+            axes.plot(epoch, y, "s", markersize=8, color=LETTERS[thread % len(LETTERS)])
+        else:
+            axes.plot(epoch, y, ".", markersize=3, color=FAINT)
+    middles = [block * (threads + 1) + (threads - 1) / 2 for block in range(blocks)]
+    axes.set_yticks(middles, [f"block {block}" for block in range(blocks)])
+    axes.set(xlim=(-0.6, epochs), ylim=(blocks * (threads + 1) - 1, -1), xticks=range(epochs))
+    axes.set(xlabel="barriers passed", title=f"{work.mean():.0%} of the threads' time is work")
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    return figure

@@ -1,0 +1,117 @@
+"""Compile every kernel to machine code without a GPU or driver: python -m minids.ops.cuda.compile_report
+
+What no simulator sees, this does: Python that Numba cannot compile, registers that spill, float64 unasked.
+The compiler's libraries come as wheels (`pip install 'minids[cuda]'`). One line of JSON for each kernel and
+architecture says what a thread and a block need:
+
+    registers   of a thread; a multiprocessor has 65,536, so 128 a thread let 512 threads run at once
+    budget      the most that the kernel was allowed
+    spills      bytes that did not fit the registers and went to memory
+    stack       bytes of local arrays that did not become registers
+    shared      bytes of shared memory of a block, without the dynamic
+    float64     instructions of the slow kind, that a constant without np.float32 brings in
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
+
+from cuda.bindings import nvjitlink
+from numba.cuda import codegen, dispatcher
+
+from minids.ops.cuda.registry import Registered, registered
+
+ARCHITECTURES = (75, 80, 90)  # Turing, Ampere, Hopper
+
+
+class Report(NamedTuple):
+    kernel: str
+    architecture: int
+    registers: int
+    budget: int
+    spills: int
+    stack: int
+    shared: int
+    float64: int
+
+
+def report(name: str, entry: Registered, architecture: int) -> Report:
+    """Compile one kernel as numba-cuda does before a launch: to NVVM's intermediate code, and link that."""
+    capability = divmod(architecture, 10)
+    options = dict(entry.kernel.targetoptions) | {"lto": True, "link": []}
+    with _pretended_gpu(capability):
+        kernel = dispatcher._Kernel(entry.kernel.py_func, entry.arguments, **options)
+        code = kernel._codelibrary.get_ltoir(cc=capability)
+        assembly = kernel._codelibrary.get_asm_str(cc=capability)
+    log = _link(code, architecture, kernel.cooperative).partition("Compiling entry function")[2]
+    float64 = len(re.findall(r"^\s+(?:@%?!?\w+\s+)?(?:\w+\.)+f64", assembly, re.MULTILINE))
+    return Report(
+        name,
+        architecture,
+        _number(r"Used (\d+) registers", log),
+        entry.registers,
+        _number(r"(\d+) bytes spill stores", log) + _number(r"(\d+) bytes spill loads", log),
+        _number(r"(\d+) bytes stack frame", log),
+        _number(r"(\d+) bytes smem", log),
+        float64,
+    )
+
+
+@contextmanager
+def _pretended_gpu(capability: tuple[int, int]) -> Iterator[None]:
+    """numba-cuda asks the driver for the device once a kernel calls a device function: answer for it."""
+    device = mock.Mock(compute_capability=capability)
+    with (
+        mock.patch.object(dispatcher, "get_current_device", return_value=device),
+        mock.patch.object(codegen.devices, "get_context", return_value=mock.Mock(device=device)),
+    ):
+        yield
+
+
+def _link(code: bytes, architecture: int, cooperative: bool) -> str:
+    """Intermediate code -> machine code; returns what the assembler says of it. Raises RuntimeError."""
+    options = [f"-arch=sm_{architecture}", "-lto", "-Xptxas=-v", "-verbose"]
+    linker = nvjitlink.create(len(options), options)
+    try:
+        nvjitlink.add_data(linker, nvjitlink.InputType.LTOIR, code, len(code), "kernel")
+        if cooperative:
+            library = _runtime_library().read_bytes()
+            nvjitlink.add_data(linker, nvjitlink.InputType.LIBRARY, library, len(library), "cudadevrt")
+        nvjitlink.complete(linker)
+    except nvjitlink.nvJitLinkError as error:
+        size, read = nvjitlink.get_error_log_size, nvjitlink.get_error_log
+        raise RuntimeError(_text(linker, size, read)) from error
+    log = _text(linker, nvjitlink.get_info_log_size, nvjitlink.get_info_log)
+    nvjitlink.destroy(linker)
+    return log
+
+
+def _text(linker, size, read) -> str:
+    text = bytearray(size(linker))
+    read(linker, text)
+    return text.decode(errors="replace")
+
+
+def _runtime_library() -> Path:
+    """The sync of a grid is a function of CUDA's device runtime."""
+    found = [path for folder in sys.path for path in Path(folder).glob("nvidia/cu*/lib/libcudadevrt.a")]
+    if not found:
+        raise FileNotFoundError("libcudadevrt.a is not there; pip install nvidia-cuda-runtime")
+    return found[0]
+
+
+def _number(pattern: str, log: str) -> int:
+    found = re.search(pattern, log)
+    return int(found[1]) if found else 0
+
+
+if __name__ == "__main__":
+    for architecture in ARCHITECTURES:
+        for name, entry in registered():
+            if entry.least <= architecture:
+                print(json.dumps(report(name, entry, architecture)._asdict()), flush=True)

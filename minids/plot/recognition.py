@@ -1,0 +1,100 @@
+"""One utterance from the sound to the text: four views on one time axis."""
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.decode.greedy import greedy, words
+from minids.plot import SIGNAL, fonts, plain
+from minids.plot.sound import colour_of, curves, waveform
+from minids.text import Alphabet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = 4000  # of a waveform, which may be 60 inches wide
+
+
+def recognition(
+    samples: np.ndarray,
+    rate: int,
+    frames: np.ndarray,
+    log_probs: np.ndarray,
+    alphabet: Alphabet,
+    hop: float,
+    text: str,
+) -> "Figure":
+    """Waveform, features, character probabilities and words of an utterance.
+
+    samples (N,) at `rate` Hz; frames (T0, F), from 0 to rate / 2 (§5.1: the bands are linearly spaced; the
+    energy of a filter bank is the topmost line); log_probs (T, K), one every `hop` seconds. `text` is the
+    transcript and stands above all; at the foot stands what greedy decoding hears, where it hears it.
+    """
+    from matplotlib.figure import Figure
+
+    seconds = max(len(samples) / rate, len(log_probs) * hop)
+    width = float(np.clip(2.6 * seconds, 9, 60))  # inches: room for a letter every 40 ms
+    figure = Figure(figsize=(width, 7.5), layout="constrained")
+    axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
+    said = textwrap.fill(f"“{text}”", round(8 * width))
+    figure.suptitle(said, fontsize=13, family=fonts(), parse_math=False)  # a $ is a $
+    stride = -(-len(frames) // len(log_probs))
+    _waveform(axes[0], samples, rate)
+    _features(axes[1], frames, rate, hop / stride)
+    _probabilities(axes[2], log_probs, alphabet, hop)
+    _words(axes[3], log_probs, alphabet, hop)
+    axes[3].set(xlim=(0, seconds), xlabel="time (s)")
+    for each in axes:
+        plain(each)
+    figure.align_ylabels(axes)
+    return figure
+
+
+def _waveform(axes: "Axes", samples: np.ndarray, rate: int) -> None:
+    waveform(axes, samples, rate, most=COLUMNS)
+    limit = 1.05 * max(np.abs(samples).max(), 1e-4)  # silence is a line
+    axes.set(ylabel="amplitude\n(full scale 1)", ylim=(-limit, limit))
+
+
+def _features(axes: "Axes", frames: np.ndarray, rate: int, hop: float) -> None:
+    low, high = np.percentile(frames, (2, 99.5))
+    extent = (0, len(frames) * hop, 0, rate / 2000)
+    axes.imshow(frames.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=high)
+    axes.set_ylabel(f"{frames.shape[1]} features\nfrequency (kHz)")
+
+
+def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
+    """The blank grey, every other character a colour, its letter at the peaks of the best path."""
+    from matplotlib.patheffects import withStroke
+
+    curves(axes, log_probs, hop)
+    path = greedy(log_probs)
+    for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
+        t = first + int(log_probs[first : last + 1, k].argmax())
+        axes.annotate(
+            alphabet.decode([k]).replace(" ", "␣"),
+            ((t + 0.5) * hop, peak),
+            (0, 3),
+            textcoords="offset points",
+            ha="center",
+            color=colour_of(k),
+            fontsize=11,
+            weight="bold",
+            family=fonts(),
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+    axes.text(
+        1, 1, "grey: blank", transform=axes.transAxes, color="dimgrey", fontsize=8, ha="right", va="top"
+    )
+    axes.set(ylabel="probability of\neach character", ylim=(0, 1.16), yticks=[0, 0.5, 1])
+
+
+def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
+    """A box from the first to the last frame of each word, the darker the surer."""
+    for word, start, end, score in words(greedy(log_probs), alphabet, hop):
+        axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
+        middle = (start + end) / 2
+        axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, family=fonts(), parse_math=False)
+    axes.set(ylabel="heard", ylim=(0, 1), yticks=[])

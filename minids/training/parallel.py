@@ -1,0 +1,233 @@
+"""One training on several processes, which speak MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
+
+Data parallelism (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
+summed over the ranks before each step, so that all replicas stay the same.
+
+Model parallelism (§3.2): two ranks have half of the frames each. Only the recurrence notices:
+
+    rank 0   hf_1 → … → hf_m ─╮ ╭─▶ hb_m → … → hb_1          m = ceil(T/2)
+                              ╳
+    rank 1   hb_T → … → hb_m+1 ╯ ╰─▶ hf_m+1 → … → hf_T
+
+each begins with the direction that starts in its half, then they exchange the states in the middle and swap.
+"""
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from minids._utils.errors import InputError, reason
+from minids.model import DeepSpeech
+from minids.ops.common import Dropout, strided
+
+Item = TypeVar("Item")
+STARTED_BY = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # what Open MPI, MPICH and others set
+
+
+class Ranks:
+    """This process among those of a job: `rank` of `size`, the `near`-th of the `here` on this machine.
+
+    By itself, rank 0 of 1, it talks to nobody.
+    """
+
+    rank = near = 0
+    size = here = 1
+
+    def __init__(self, comm: Any = None):
+        self.comm = comm
+        if comm:
+            from mpi4py import MPI
+
+            self.rank, self.size = comm.rank, comm.size
+            machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+            self.near, self.here = machine.rank, machine.size
+
+    @classmethod
+    def world(cls) -> "Ranks":
+        """All the processes that mpiexec started, or this one alone.
+
+        Those on one machine share its cores. Raises InputError when mpi4py is missing.
+        """
+        if not any(name in os.environ for name in STARTED_BY):
+            return cls()
+        try:
+            from mpi4py import MPI
+        except ImportError:
+            raise InputError("mpiexec needs mpi4py to start minids; pip install 'minids[mpi]'") from None
+        import numba
+
+        world = cls(MPI.COMM_WORLD)
+        share = (os.cpu_count() or 1) // world.here
+        numba.set_num_threads(max(1, min(numba.config.NUMBA_NUM_THREADS, share)))
+        return world
+
+    @property
+    def first(self) -> bool:
+        """Whether it is this rank that prints and writes."""
+        return self.rank == 0
+
+    def share(self, items: list[Item]) -> list[Item]:
+        """Every size-th item, from the rank-th on: together the ranks have each of them once."""
+        return items[self.rank :: self.size]
+
+    def add(self, array: np.ndarray) -> np.ndarray:
+        """The array, summed over the ranks in place."""
+        if self.comm:
+            from mpi4py import MPI
+
+            self.comm.Allreduce(MPI.IN_PLACE, array)
+        return array
+
+    def gathered(self, value: Item) -> list[Item]:
+        """The ranks' values, in their order, on every rank."""
+        return self.comm.allgather(value) if self.comm else [value]
+
+    def given(self, value: Item) -> Item:
+        """Rank 0's value, on every rank."""
+        return self.comm.bcast(value) if self.comm else value
+
+    def own_gpu(self) -> None:
+        """Let the ranks of one machine compute on its GPUs in turn."""
+        if self.comm:
+            from numba import cuda
+
+            cuda.select_device(self.near % len(cuda.gpus))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What fails in here on one of several ranks is said, and ends all: or they wait for it for ever."""
+        try:
+            yield
+        except Exception as error:
+            if self.size == 1:
+                raise
+            time.sleep(min(self.rank, 5))  # they may all know, then the first says it
+            if not isinstance(error, InputError | MemoryError):
+                traceback.print_exc()
+            where = f"rank {self.rank}: " if self.rank else ""
+            what = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            print(f"minids: error: {where}{what}{reason(error)}", file=sys.stderr, flush=True)
+            self.stop(1)
+
+    def stop(self, code: int) -> NoReturn:
+        """End this process, and all others of the job, with an exit code."""
+        if self.size > 1:
+            self.comm.Abort(code)
+        raise SystemExit(code)
+
+    def agree(self, value: object, what: str) -> None:
+        """Raises InputError, on all ranks, unless the value is the same on every rank."""
+        values = self.gathered(value)
+        for rank, other in enumerate(values):
+            if other != values[0]:
+                raise InputError(f"rank {rank} has {what} than rank 0; give all ranks the same")
+
+
+class TimeSplit:
+    """A network on two ranks, each with half of the frames (§3.2): the same losses and gradients.
+
+    `model` is a replica on each rank. Raises InputError for another number of ranks, and on a GPU.
+    """
+
+    def __init__(self, model: DeepSpeech, ranks: Ranks):
+        if ranks.size != 2 or not model.ops.arrays.on_host:
+            raise InputError("--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2")
+        self.model, self.ops, self.ranks = model, model.ops, ranks
+        self.flat_params, self.flat_grads = model.flat_params, model.flat_grads
+
+    def learn_there(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+        """As DeepSpeech.learn_there, on both ranks with the whole batch; `grads` is of all its frames."""
+        half = _Half(self.ops, self.ranks, frames, lengths, self.model.settings.stride)
+        self.model.ops = half  # type: ignore[assignment]  # operations like the module's
+        try:
+            losses = self.model.learn_there(*half.own_frames(), labels, label_lengths, keys)
+        finally:
+            self.model.ops = self.ops
+        self.ranks.add(self.flat_grads)
+        return losses
+
+
+class _Half:
+    """A backend's operations for one rank's half of the frames: `own` of the T that the stride leaves."""
+
+    def __init__(self, ops: Any, ranks: Ranks, frames: np.ndarray, lengths: np.ndarray, stride: int):
+        self._ops, self.ranks = ops, ranks
+        self.frames, self.lengths, self.stride = frames, lengths, stride
+        self.T = strided(len(frames), stride)
+        middle = strided(self.T, 2)
+        self.own = slice(0, middle) if ranks.first else slice(middle, self.T)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ops, name)
+
+    def own_frames(self) -> tuple[np.ndarray, np.ndarray]:
+        """This rank's frames of the batch, and how many of each utterance's are among them."""
+        first, last = (min(t * self.stride, len(self.frames)) for t in (self.own.start, self.own.stop))
+        return self.frames[first:last], np.clip(self.lengths - first, 0, last - first)
+
+    def context_forward(self, frames, lengths, C, stride, out=None):
+        """The context of the first and the last frame lies in the other half."""
+        before = min(self.own.start, strided(C, stride))
+        first = (self.own.start - before) * stride
+        around = self.frames[first : self.own.stop * stride + C]
+        inside = np.clip(self.lengths - first, 0, len(around))
+        out[...] = self._ops.context_forward(around, inside, C, stride)[before:][: len(out)]
+        return out
+
+    def affine_forward(self, x, W, b, clip=False, dropout=None, out=None):
+        """Dropout counts units from the first frame of all."""
+        if dropout:
+            dropout = Dropout(dropout.rate, dropout.keys + np.uint32(self.own.start * len(b)))
+        return self._ops.affine_forward(x, W, b, clip, dropout, out)
+
+    def birnn_forward(self, z, Wr_f, Wr_b, lengths, h, hf, hb, room=None):
+        """The direction that begins here, the states in the middle exchanged, then the other direction."""
+        run, nothing = self._ops.birnn.forward, np.zeros(z.shape[1:], z.dtype)
+        if self.ranks.first:
+            run(z, Wr_f, lengths, hf, nothing)
+            self.beyond = self._exchanged(hf[-1])  # hb_{m+1}
+            run(z, Wr_b, lengths, hb, self.beyond, reverse=True)
+        else:
+            run(z, Wr_b, lengths, hb, nothing, reverse=True)
+            self.beyond = self._exchanged(hb[0] if len(hb) else nothing)  # hf_m
+            run(z, Wr_f, lengths, hf, self.beyond)
+        np.add(hf, hb, out=h)
+
+    def birnn_backward(self, dh, hf, hb, Wr_f, Wr_b, lengths, delta_f, delta_b, dz, dWr_f, dWr_b, room=None):
+        """δb begins in the first half, δf in the second; parts of Wr's gradients cross the middle."""
+        run, nothing = self._ops.birnn.backward, np.zeros(dh.shape[1:], dh.dtype)
+        if self.ranks.first:
+            run(dh, hb, Wr_b, delta_b, nothing)
+            run(dh, hf, Wr_f, delta_f, self._exchanged(delta_b[-1]), reverse=True)
+        else:
+            run(dh, hf, Wr_f, delta_f, nothing, reverse=True)
+            run(dh, hb, Wr_b, delta_b, self._exchanged(delta_f[0] if len(dh) else nothing))
+        H = dh.shape[-1]
+        np.matmul(delta_f[1:].reshape(-1, H).T, hf[:-1].reshape(-1, H), out=dWr_f)
+        np.matmul(delta_b[:-1].reshape(-1, H).T, hb[1:].reshape(-1, H), out=dWr_b)
+        if self.ranks.first:
+            dWr_b += delta_b[-1].T @ self.beyond
+        elif len(dh):
+            dWr_f += delta_f[0].T @ self.beyond
+        np.add(delta_f, delta_b, out=dz)
+
+    def ctc(self, log_probs, lengths, labels, label_lengths, losses, dlogits, room=None):
+        """Both ranks see all frames here: K numbers each, little beside the H of a layer."""
+        other = np.empty((self.T - len(log_probs), *log_probs.shape[1:]), log_probs.dtype)
+        other = self._exchanged(log_probs, other)
+        whole = np.concatenate([log_probs, other] if self.ranks.first else [other, log_probs])  # (T, B, K)
+        lengths = strided(self.lengths, self.stride)
+        losses[...], gradient = self._ops.ctc(whole, lengths, labels, label_lengths)
+        dlogits[...] = gradient[self.own]
+
+    def _exchanged(self, mine: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        """What the other rank has, for what this one has."""
+        other = np.empty_like(mine) if other is None else other
+        self.ranks.comm.Sendrecv(np.ascontiguousarray(mine), 1 - self.ranks.rank, recvbuf=other)
+        return other

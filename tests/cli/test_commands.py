@@ -1,0 +1,275 @@
+"""What the commands print and where, on a small model and recordings made here."""
+
+import json
+
+import numpy as np
+import pytest
+
+from minids import cli
+from minids.audio import load_audio, save_audio
+from minids.data.manifest import Utterance, read_manifest, write_manifest
+from minids.features import Features
+from minids.metrics import Evaluation
+from minids.model import DeepSpeech, ModelSettings
+from minids.recognizer import Recognizer
+from minids.text import Alphabet
+from minids.weights import Saved, load_weights, save_weights
+from tests import tones
+
+pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a model of random weights and six recordings of noise, where the commands run."""
+    rng = np.random.default_rng(0)
+    features = Features(rate=8000, bands=20, normalise="utterance")
+    model = DeepSpeech(ModelSettings(features.size, 5, hidden=8, context=1, stride=2), seed=3)
+    save_weights(tmp_path / "m.safetensors", Saved(model, features, Alphabet(" abc"), {}, {}))
+    utterances = []
+    for i in range(6):
+        path = tmp_path / f"{i}.wav"
+        save_audio(path, rng.normal(0, 0.1, 4000 + 800 * i), 8000)
+        utterances.append(
+            Utterance(path, "abc ab", 0.5 + 0.1 * i, "ann" if i < 2 else "bob", extra={"room": i % 3})
+        )
+    write_manifest(tmp_path / "m.jsonl", utterances)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def minids(capsys):
+    """Call `minids …`: exit code, stdout, stderr, without the note of compiling, which other tests decide."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        out, err = capsys.readouterr()
+        lines = err.splitlines(keepends=True)
+        return end.value.code or 0, out, "".join(line for line in lines if "note: compiling" not in line)
+
+    return call
+
+
+def test_transcribe_prints_the_text_or_names_and_texts(place, minids):
+    text = Recognizer.load("m.safetensors").transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", "--model", "m.safetensors") == (0, f"{text}\n", "")
+    code, out, _ = minids("transcribe", "0.wav", "1.wav", "--model", "m.safetensors")
+    assert code == 0
+    assert out.startswith(f"0.wav: {text}\n1.wav: ")
+
+
+def test_transcribe_goes_on_after_a_bad_file_and_fails_at_the_end(place, minids):
+    (place / "bad.wav").write_bytes(b"RIFF")
+    code, out, err = minids(
+        "transcribe", "bad.wav", "1.wav", "none.wav", "--model", "m.safetensors", "--json"
+    )
+    assert code == 1
+    assert [line.split(":")[2].strip() for line in err.splitlines()] == ["bad.wav", "none.wav"]
+    (row,) = map(json.loads, out.splitlines())
+    assert row["path"] == "1.wav"
+    assert " ".join(word["text"] for word in row["words"]) == row["text"]
+    assert all(0 <= word["start"] < word["end"] <= 0.61 for word in row["words"])
+
+
+def test_a_file_below_the_models_rate_is_noted(place, minids):
+    save_audio(place / "low.wav", np.sin(np.arange(4000)), 4000)
+    code, _, err = minids("transcribe", "low.wav", "--model", "m.safetensors")
+    assert code == 0
+    assert err.startswith("minids: note: low.wav: 4000 Hz is below the model's 8000 Hz")
+    assert err.count("\n") == 1
+
+
+def test_evaluate_counts_groups_and_worst(place, minids):
+    code, out, err = minids(
+        "evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "speaker", "--worst", "1"
+    )
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "6 utterances"
+    assert "of 12" in next(line for line in lines if line.startswith("WER"))
+    assert [line.split()[:2] for line in lines if line.startswith(("ann", "bob"))] == [
+        ["ann", "4"],
+        ["bob", "8"],
+    ]
+    assert sum(line.startswith("REF:") for line in lines) == 1
+
+
+def test_evaluate_json_leaves_out_what_cannot_be_read(place, minids):
+    (place / "3.wav").write_bytes(b"")
+    code, out, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "room", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["utterances"] == 5
+    assert told["wer"]["reference_length"] == 10
+    assert {room: group["wer"]["reference_length"] for room, group in told["groups"].items()} == {
+        "0": 2,
+        "1": 4,
+        "2": 4,
+    }
+    assert "3.wav: the file is empty" in err
+
+
+def test_evaluate_names_the_fields_it_knows(place, minids):
+    code, _, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "gender")
+    assert code == 1
+    assert err == "minids: error: m.jsonl: no utterance has the field 'gender'; known are room, speaker\n"
+
+
+def test_train_prints_the_model_and_leaves_its_curves(place, minids):
+    (place / "small.toml").write_text(
+        '[data]\ntrain = "m.jsonl"\ndev = "m.jsonl"\nalphabet = " abc"\n[features]\nrate = 8000\nbands = 20\n'
+        "[model]\nhidden = 8\ncontext = 1\n[train]\nepochs = 2\nbatch_size = 3\n"
+    )
+    code, out, err = minids("train", "small.toml", "--json")
+    assert code == 0
+    told = json.loads(out)
+    assert told["model"] == "runs/small/best.safetensors"
+    rows = [
+        json.loads(line) for line in (place / "runs" / "small" / "metrics.jsonl").read_text().splitlines()
+    ]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert told["wer"] == min(row["wer"] for row in rows)
+    assert (place / "runs" / "small" / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert "epoch   2/2" in err
+    assert minids("transcribe", "0.wav", "--model", told["model"])[0] == 0
+    code, out, _ = minids("train", "small.toml")
+    assert (code, out) == (0, "runs/small/best.safetensors\n"), "a finished run is finished"
+
+
+def test_transcribe_with_a_language_model(place, minids):
+    tones.language(place / "lm.arpa")
+    given = [
+        "--model",
+        "m.safetensors",
+        "--lm",
+        "lm.arpa",
+        "--alpha",
+        "2",
+        "--beta",
+        "1",
+        "--beam-width",
+        "40",
+    ]
+    recognizer = Recognizer.load("m.safetensors", "lm.arpa", 2.0, 1.0, 40)
+    text = recognizer.transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", *given)[:2] == (0, f"{text}\n")
+    (piece,) = recognizer.alternatives("0.wav", 3)
+    code, out, _ = minids("transcribe", "0.wav", *given, "--nbest", "3")
+    head, names, *lines = out.splitlines()
+    assert (code, head) == (0, "0.wav 0.00 to 0.50 s")
+    assert names.split()[:4] == ["score", "acoustic", "language", "model"]
+    assert [line.split(None, 3)[3] for line in lines] == [h.text for h in piece.hypotheses]
+    numbers = [[float(n) for n in line.split()[:3]] for line in lines]
+    np.testing.assert_allclose(numbers, [h[1:] for h in piece.hypotheses], atol=0.005)
+    code, out, _ = minids("transcribe", "0.wav", "1.wav", *given, "--nbest", "3", "--json")
+    first, second = map(json.loads, out.splitlines())
+    assert (code, first["path"], second["path"]) == (0, "0.wav", "1.wav")
+    assert first["pieces"] == [
+        {"start": 0.0, "end": 0.5, "hypotheses": [h._asdict() for h in piece.hypotheses]}
+    ]
+
+
+def test_evaluate_tells_whose_errors_they_are(place, minids):
+    tones.language(place / "lm.arpa")
+    given = ("evaluate", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "1")
+    code, out, _ = minids(*given)
+    assert code == 0
+    lines = out.splitlines()
+    assert "beam 1, lm.arpa, alpha 0.5, beta 1" in lines
+    errors = {
+        name: int(line.split()[2]) for line in lines for name in ("search", "model") if line.startswith(name)
+    }
+    assert sum(errors.values()) == 6
+    assert any(line.startswith("oracle WER, the best of at most 100 texts each: ") for line in lines)
+    told = json.loads(minids(*given, "--json")[1])["search"]
+    assert {"search": told["search_errors"], "model": told["model_errors"]} == errors
+    assert (told["alpha"], told["beta"], told["beam_width"]) == (0.5, 1, 1)
+    assert [w["search_error"] for w in told["wrong"]] == [
+        w["truth"]["score"] > w["found"]["score"] for w in told["wrong"]
+    ]
+    assert json.loads(minids(*given[:4], "--json")[1])["search"] is None
+
+
+def test_an_ensemble_with_jitter_is_asked_for_by_its_models(place, minids):
+    twice = ("--model", "m.safetensors", "--model", "m.safetensors")
+    one = Recognizer.load("m.safetensors", jitter=True).transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", *twice, "--jitter") == (0, f"{one}\n", "")
+    code, out, _ = minids("evaluate", "m.jsonl", *twice, "--worst", "0")
+    assert code == 0
+    assert out == minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--worst", "0")[1]
+
+
+def test_data_noise_writes_what_training_hears(place, minids):
+    save_audio(place / "whistle.wav", np.sin(np.arange(32000) * 0.9) / 2, 8000)
+    code, out, err = minids("data", "noise", "0.wav", "--noise", ".", "--snr", "10", "--out", "listen")
+    assert (code, out) == (0, "listen/0-10dB.wav: 10 dB\n")
+    assert "rejected: whistle.wav, 0.0 to 2.0 s: " in err
+    clean, mixed = (load_audio(path)[0] for path in ("0.wav", "listen/0-10dB.wav"))
+    assert 10 * np.log10(np.var(clean) / np.var(mixed - clean)) == pytest.approx(10, abs=0.1)
+    code, out, err = minids("data", "noise", "0.wav", "a/0.wav", "--noise", ".", "--out", "listen")
+    assert (code, out) == (1, "")
+    assert "2 recordings are called 0" in err
+    code, out, err = minids("data", "noise", "0.wav", "--noise", "gone.wav", "--out", "listen")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert "gone.wav" in err
+
+
+def test_tune_keeps_what_it_found_with_the_model(place, minids):
+    tones.language(place / "lm.arpa")
+    code, out, _ = minids(
+        "tune", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "9"
+    )
+    assert code == 0
+    lines = out.splitlines()
+    rates = {
+        name: line
+        for line in lines
+        for name in ("greedy", "untuned", "tuned", "expected")
+        if line.startswith(name)
+    }
+    assert len(rates) == 4
+    alone = Recognizer.load("m.safetensors", lm="none").recognise(read_manifest("m.jsonl"))[0]
+    assert rates["greedy"] == f"greedy   WER {Evaluation(alone).wer}"
+    assert lines[-1].startswith("kept in m.safetensors: lm.arpa, alpha ")
+    tuned = Recognizer.load("m.safetensors").search
+    assert f"alpha {tuned.alpha:g}, beta {tuned.beta:g}, beam 9" in lines[-1]
+    told = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
+    assert f"WER {100 * told['wer']['rate']:.1f} %" in rates["tuned"]
+    assert told["search"]["alpha"] == tuned.alpha
+
+
+def test_a_model_that_hears_nothing_is_not_tuned(place, minids):
+    saved = load_weights("m.safetensors")
+    saved.model.params["b6"][0] = 100  # blanks alone
+    save_weights("silent.safetensors", saved)
+    given = ("--model", "silent.safetensors", "--lm", str(tones.language(place / "lm.arpa")))
+    code, out, err = minids("tune", "m.jsonl", *given)
+    assert (code, out) == (1, "")
+    assert "silent.safetensors hears nothing in m.jsonl yet; train it longer, then tune" in err
+
+
+def test_tune_writes_elsewhere_and_draws(place, minids):
+    tones.language(place / "lm.arpa")
+    before = (place / "m.safetensors").read_bytes()
+    given = (
+        "--lm",
+        "lm.arpa",
+        "--beam-width",
+        "9",
+        "--out",
+        "out.safetensors",
+        "--picture",
+        "tuning.png",
+        "--json",
+    )
+    code, out, _ = minids("tune", "m.jsonl", "--model", "m.safetensors", *given)
+    told = json.loads(out)
+    assert (code, told["model"], told["utterances"]) == (0, "out.safetensors", 6)
+    search = Recognizer.load("out.safetensors").search
+    assert (told["alpha"], told["beta"], told["beam_width"]) == (search.alpha, search.beta, search.beam_width)
+    best = min(told["table"], key=lambda row: row["wer"])
+    assert told["wer"]["rate"] == best["wer"]
+    assert (place / "m.safetensors").read_bytes() == before
+    assert (place / "tuning.png").read_bytes().startswith(b"\x89PNG")

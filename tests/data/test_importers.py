@@ -1,0 +1,349 @@
+"""Importers: the official layouts, written here in small, become manifests that point at their recordings."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+
+from minids._utils.errors import InputError
+from minids.data.importers.an4 import import_an4
+from minids.data.importers.common import read_table, spoken
+from minids.data.importers.commonvoice import import_commonvoice
+from minids.data.importers.fsdd import import_fsdd
+from minids.data.importers.librispeech import import_librispeech
+from minids.data.importers.ljspeech import import_ljspeech
+from minids.data.importers.mozilla import import_mozilla
+from minids.data.importers.nemo import import_nemo
+from minids.data.importers.speechcommands import import_speechcommands
+from minids.data.manifest import read_manifest
+
+
+def sound(path, samples=1600, rate=16_000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).normal(0, 0.1, samples)
+    soundfile.write(path, noise, rate, format="NIST" if path.suffix == ".sph" else None, subtype="PCM_16")
+
+
+def texts(path):
+    return {u.path.stem: u.text for u in read_manifest(path)}
+
+
+# AN4 ------------------------------------------------------------------------------------------------------
+
+
+def an4(root, speakers, ending=".sph", folder="wav"):
+    """The official folder: two training recordings per speaker, one test recording of `ftst`."""
+    (root / "etc").mkdir(parents=True)
+    ids = [f"an4_clstk/{s}/an{n}-{s}-b" for s in speakers for n in (251, 253)]
+    lines = [f"<s> YES GO </s> ({i.split('/')[-1]})" for i in ids]
+    (root / "etc" / "an4_train.fileids").write_text("\n".join(ids) + "\n")
+    (root / "etc" / "an4_train.transcription").write_text("\n".join(lines) + "\n")
+    test = "an4test_clstk/ftst/an406-ftst-b"
+    (root / "etc" / "an4_test.fileids").write_text(test + "\n")
+    (root / "etc" / "an4_test.transcription").write_text("RUBOUT G M (an406-ftst-b)\n")  # no <s> </s> here
+    for file_id in [*ids, test]:
+        sound(root / folder / (file_id + ending))
+    return root
+
+
+PEOPLE = [f"f{c}aa" for c in "abcdefgh"] + [f"m{c}aa" for c in "abcdefg"] + ["mdaa2"]
+
+
+@pytest.mark.parametrize(("ending", "folder"), [(".sph", "wav"), (".wav", "wav"), (".flac", "raw")])
+def test_an4_in_each_of_its_usual_formats(tmp_path, ending, folder):
+    an4(tmp_path / "an4", PEOPLE, ending, folder)
+    result = import_an4(tmp_path, tmp_path / "out")  # the parent folder does, too
+    assert not result.missing
+    assert texts(tmp_path / "out" / "test.jsonl") == {"an406-ftst-b": "rubout g m"}
+    train = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert all(u.path.is_file() and u.duration == 0.1 and u.text == "yes go" for u in train)
+    assert {u.extra["gender"] for u in train} == {"f", "m"}
+
+
+def test_an4_holds_out_whole_people_for_dev(tmp_path):
+    an4(tmp_path, PEOPLE)
+    import_an4(tmp_path, tmp_path / "out")
+    train, dev = (read_manifest(tmp_path / "out" / f"{name}.jsonl") for name in ("train", "dev"))
+    speakers = {u.speaker for u in dev}
+    assert speakers == {"fdaa", "mdaa", "mdaa2"}  # mdaa and mdaa2 are one man, 15 people in all
+    assert not speakers & {u.speaker for u in train}
+    assert len(train) + len(dev) == 2 * len(PEOPLE)
+
+
+def test_an4_lost_recordings_are_named_and_do_not_move_the_others(tmp_path):
+    an4(tmp_path, PEOPLE)
+    import_an4(tmp_path, tmp_path / "whole")
+    lost = tmp_path / "wav" / "an4_clstk" / "faaa" / "an251-faaa-b.sph"
+    lost.unlink()
+    torn = tmp_path / "wav" / "an4_clstk" / "fbaa" / "an251-fbaa-b.sph"
+    torn.write_bytes(b"")
+    transcription = tmp_path / "etc" / "an4_train.transcription"
+    transcription.write_text(transcription.read_text().replace("(an251-fcaa-b)", "(an999-fcaa-b)"))
+
+    result = import_an4(tmp_path, tmp_path / "out")
+    assert len(result.missing) == 3
+    for name in (str(lost), str(torn), "an251-fcaa-b"):
+        assert sum(name in line for line in result.missing) == 1
+    assert (tmp_path / "out" / "dev.jsonl").read_text() == (tmp_path / "whole" / "dev.jsonl").read_text()
+    kept = texts(tmp_path / "out" / "train.jsonl")
+    assert set(texts(tmp_path / "whole" / "train.jsonl")) - set(kept) == {
+        *("an251-faaa-b", "an251-fbaa-b"),
+        "an251-fcaa-b",
+    }
+
+
+def test_an4_a_damaged_transcription_is_named(tmp_path):
+    an4(tmp_path, PEOPLE)
+    (tmp_path / "etc" / "an4_test.transcription").write_text("RUBOUT G M\n")
+    with pytest.raises(InputError, match=r"an4_test\.transcription"):
+        import_an4(tmp_path, tmp_path / "out")
+
+
+# FSDD -----------------------------------------------------------------------------------------------------
+
+
+def test_fsdd_official_test_and_unseen_speakers(tmp_path):
+    for speaker in ("george", "jackson", "theo"):
+        for index in (0, 4, 5, 9, 10, 49):
+            sound(tmp_path / "recordings" / f"7_{speaker}_{index}.wav", 800, 8000)
+    sound(tmp_path / "recordings" / "notes.wav", 800, 8000)
+    result = import_fsdd(tmp_path, tmp_path / "out")
+    assert [line for line in result.missing if "notes.wav" in line] == result.missing != []
+
+    splits = {name: read_manifest(tmp_path / "out" / f"{name}.jsonl") for name in ("train", "dev", "test")}
+    assert {name: {u.extra["index"] for u in us} for name, us in splits.items()} == {
+        "train": {10, 49},
+        "dev": {5, 9},
+        "test": {0, 4},
+    }
+    assert {u.text for us in splits.values() for u in us} == {"seven"}
+    by_speaker = {
+        name: {u.speaker for u in read_manifest(tmp_path / "out" / f"speaker_{name}.jsonl")}
+        for name in ("train", "dev", "test")
+    }
+    assert by_speaker == {"train": {"jackson"}, "dev": {"george"}, "test": {"theo"}}
+
+
+# LibriSpeech ----------------------------------------------------------------------------------------------
+
+
+def test_librispeech_merges_its_parts_and_keeps_their_names(tmp_path):
+    root = tmp_path / "LibriSpeech"
+    parts = {"train-clean-100": "19", "train-other-500": "20", "dev-clean": "84", "test-other": "367"}
+    for part, speaker in parts.items():
+        chapter = root / part / speaker / "121"
+        sound(chapter / f"{speaker}-121-0000.flac")
+        sound(chapter / f"{speaker}-121-0001.flac")
+        lines = [f"{speaker}-121-0000 IT'S ME\n", f"{speaker}-121-0001 ÇA VA\n", f"{speaker}-121-0002 LOST\n"]
+        (chapter / f"{speaker}-121.trans.txt").write_text("".join(lines), encoding="utf-8-sig")
+    (root / "SPEAKERS.TXT").write_text(
+        ";ID  |SEX| SUBSET           |MINUTES| NAME\n19   | F | train-clean-100  | 25.19 | A. B. | C\n"
+    )
+    result = import_librispeech(tmp_path, tmp_path / "out")
+    assert len(result.missing) == 4
+    assert all("-121-0002.flac" in line for line in result.missing)
+    train = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert [(u.path.name, u.text, u.speaker, u.extra) for u in train][::2] == [
+        ("19-121-0000.flac", "it's me", "19", {"subset": "train-clean-100", "gender": "f"}),
+        ("20-121-0000.flac", "it's me", "20", {"subset": "train-other-500"}),
+    ]
+    assert all(u.path.is_file() for u in train)
+    assert train[1].text == "ça va"
+    assert [len(read_manifest(tmp_path / "out" / f"{n}.jsonl")) for n in ("train", "dev", "test")] == [
+        4,
+        2,
+        2,
+    ]
+
+
+# All ------------------------------------------------------------------------------------------------------
+
+IMPORTERS = [import_an4, import_fsdd, import_librispeech]
+
+
+@pytest.mark.parametrize("importer", IMPORTERS)
+def test_a_wrong_folder_is_named(tmp_path, importer):
+    for root in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(InputError) as error:
+            importer(root, tmp_path / "out")
+        assert str(root) in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_corpus_without_its_audio_writes_nothing(tmp_path):
+    an4(tmp_path, PEOPLE)
+    for path in (tmp_path / "wav").rglob("*.sph"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"an251.*\.sph: no such file"):
+        import_an4(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_path_below_a_file_is_named(tmp_path):
+    sound(tmp_path / "recordings" / "7_theo_0.wav")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot make the folder"):
+        import_fsdd(tmp_path, tmp_path / "file" / "out")
+
+
+# Common Voice ---------------------------------------------------------------------------------------------
+
+HEADER = "client_id\tpath\tsentence\tup_votes\tage\tgender\taccents\tlocale\tsegment\n"
+
+
+def commonvoice(root):
+    folder = root / "en"
+    for i, name in enumerate(("train", "dev", "test")):
+        row = f'{"ab" * 32}\tcv_{i}.wav\t"I don’t," she said – twice.\t2\t\tfemale\tScottish\ten\t\n'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.tsv").write_text(HEADER + row, encoding="utf-8")
+        sound(folder / "clips" / f"cv_{i}.wav")
+    return root
+
+
+def test_common_voice_reads_its_tables_quotes_and_empty_columns_as_they_are(tmp_path):
+    result = import_commonvoice(commonvoice(tmp_path), tmp_path / "out")
+    assert not result.missing
+    (utterance,) = read_manifest(tmp_path / "out" / "dev.jsonl")
+    assert (utterance.path.name, utterance.text) == ("cv_1.wav", "i don't she said twice")
+    assert utterance.speaker == "ab" * 8
+    assert utterance.extra == {
+        "sentence": '"I don’t," she said – twice.',
+        "gender": "female",
+        "accents": "Scottish",
+        "locale": "en",
+    }
+
+
+def test_common_voice_without_a_column_or_with_a_torn_row_is_named(tmp_path):
+    table = commonvoice(tmp_path) / "en" / "dev.tsv"
+    whole = table.read_text(encoding="utf-8")
+    table.write_text(whole.replace("sentence", "phrase", 1), encoding="utf-8")
+    with pytest.raises(InputError, match=r"dev\.tsv: no column 'sentence' in its first line"):
+        import_commonvoice(tmp_path, tmp_path / "out")
+    table.write_text(whole + "torn\trow\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"dev\.tsv: line 3 has 2 columns, not 9"):
+        import_commonvoice(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+# LJSpeech -------------------------------------------------------------------------------------------------
+
+
+def test_ljspeech_takes_numbers_in_words_and_holds_out_whole_chapters(tmp_path):
+    folder = tmp_path / "LJSpeech-1.1"
+    names = ["LJ001-0001", "LJ001-0002", "LJ049-0001", "LJ050-0001"]
+    for name in names:
+        sound(folder / "wavs" / f"{name}.wav", rate=22_050)
+    lines = [f"{name}|In 1455, printing|In fourteen fifty-five, printing" for name in names]
+    (folder / "metadata.csv").write_text("\n".join(lines))
+    import_ljspeech(tmp_path, tmp_path / "out")
+    found = {split: texts(tmp_path / "out" / f"{split}.jsonl") for split in ("train", "dev", "test")}
+    assert {split: list(of) for split, of in found.items()} == {
+        "train": names[:2],
+        "dev": names[2:3],
+        "test": names[3:],
+    }
+    assert found["train"]["LJ001-0001"] == "in fourteen fifty five printing"
+    for line in ("LJ001-0001", "LJ001-0001|one column", "LJ001-0001|a|b|c"):
+        (folder / "metadata.csv").write_text(line + "\n")
+        with pytest.raises(InputError, match=r"metadata\.csv: .* is not NAME\|TEXT\|TEXT"):
+            import_ljspeech(tmp_path, tmp_path / "out")
+
+
+# Speech Commands ------------------------------------------------------------------------------------------
+
+
+def test_speech_commands_follow_the_official_lists_and_leave_the_noise_out(tmp_path):
+    for name in ("left/aa_nohash_0", "left/bb_nohash_0", "right/aa_nohash_1", "right/cc_nohash_0"):
+        sound(tmp_path / f"{name}.wav")
+    sound(tmp_path / "_background_noise_" / "tap.wav")
+    (tmp_path / "validation_list.txt").write_text("left/bb_nohash_0.wav\n")
+    (tmp_path / "testing_list.txt").write_text("right/cc_nohash_0.wav\n")
+    import_speechcommands(tmp_path, tmp_path / "out")
+    train, dev, test = (read_manifest(tmp_path / "out" / f"{s}.jsonl") for s in ("train", "dev", "test"))
+    assert [(u.text, u.speaker) for u in train] == [("left", "aa"), ("right", "aa")]
+    assert [(u.text, u.speaker) for u in dev + test] == [("left", "bb"), ("right", "cc")]
+
+
+# Tables of other programs ---------------------------------------------------------------------------------
+
+
+def test_mozillas_csv_files_are_read_with_their_quotes(tmp_path):
+    sound(tmp_path / "clips" / "1.wav")
+    sound(tmp_path / "clips" / "2.wav")
+    (tmp_path / "train.csv").write_text(
+        'wav_filename,wav_filesize,transcript,room\nclips/1.wav,3244,"turn, on",b\nclips/2.wav,3244,off,c\n'
+    )
+    (tmp_path / "dev.csv").write_text("wav_filename,wav_filesize,transcript\nclips/3.wav,1,gone\n")
+    result = import_mozilla(tmp_path, tmp_path / "out")
+    assert len(result.missing) == 1
+    assert "3.wav" in result.missing[0]
+    train = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert [(u.text, u.duration, u.extra) for u in train] == [
+        ("turn, on", 0.1, {"room": "b"}),
+        ("off", 0.1, {"room": "c"}),
+    ]
+    with pytest.raises(InputError, match=r"no \*\.csv in it"):
+        import_mozilla(tmp_path / "clips", tmp_path / "out")
+
+
+def test_columns_that_a_manifest_has_itself_do_not_overwrite_it(tmp_path):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "train.csv").write_text(
+        "wav_filename,transcript,path,text,duration,speaker\n1.wav,turn on,/etc/passwd,TURN ON,long,ann\n"
+    )
+    import_mozilla(tmp_path, tmp_path / "out")
+    (one,) = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert (one.path.name, one.text, one.duration, one.speaker) == ("1.wav", "turn on", 0.1, "ann")
+
+
+def test_a_table_is_not_held_in_memory(tmp_path):
+    row = "clips/1.wav,3244,turn on" + 500 * "x" + "\n"
+    (tmp_path / "train.csv").write_text("wav_filename,wav_filesize,transcript\n" + 8000 * row)
+    tracemalloc.start()
+    count = sum(row["wav_filename"] == "clips/1.wav" for row in read_table(tmp_path / "train.csv", ()))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 8000
+    assert peak < 500_000, "of four million bytes"
+
+
+def test_a_table_that_is_no_text_is_named_with_its_line(tmp_path):
+    (tmp_path / "train.csv").write_bytes(b"wav_filename,transcript\n1.wav,caf\xe9\n")
+    with pytest.raises(InputError, match=r"train\.csv: line 2 is not UTF-8 text"):
+        import_mozilla(tmp_path, tmp_path / "out")
+
+
+def test_nemos_manifests_keep_their_fields_and_parts_of_recordings_are_named(tmp_path):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "train.json").write_text(
+        '{"audio_filepath": "1.wav", "duration": 9, "text": "one\u2028more", "lang": "en"}\n'
+        '{"audio_filepath": "1.wav", "duration": 0.05, "offset": 0.02, "text": "part"}\n'
+        '{"audio_filepath": "long.wav", "duration": 0.5, "offset": 0, "text": "part"}\n'
+    )
+    sound(tmp_path / "long.wav", 48_000)
+    result = import_nemo(tmp_path / "train.json", tmp_path / "out")
+    assert "train.json:2 is a part of it; cut it" in result.missing[0]
+    assert "long.wav: lasts 3.0 s, its text is of 0.5 s" in result.missing[1]
+    (utterance,) = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert (utterance.duration, utterance.extra) == (0.1, {"lang": "en"})
+    assert utterance.text == "one\u2028more", "a line ends where JSON lines end"
+    for line in ('{"text": "no path"}', "[]", "not json", '{"audio_filepath": 3, "text": "x"}'):
+        (tmp_path / "bad.json").write_text(line + "\n")
+        with pytest.raises(InputError, match=r"bad\.json: line 1 is no line of NeMo's"):
+            import_nemo(tmp_path / "bad.json", tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("printed", "said"),
+    [
+        ("Don't – he said.", "don't he said"),
+        ("‘Tis “the” rock’n’roll", "tis the rock'n'roll"),
+        ("twenty-one & 1/2", "twenty one 1 2"),
+        ("¿Qué? …", "qué"),
+    ],
+)
+def test_print_becomes_speech(printed, said):
+    assert spoken(printed) == said

@@ -1,0 +1,200 @@
+"""Manifests: what is written is read again, what is broken is named with its line."""
+
+import json
+import random
+import tracemalloc
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from minids._utils.errors import InputError
+from minids.data.manifest import Utterance, read_manifest, write_manifest
+from minids.text import Alphabet
+
+GOOD = '{"path": "a.wav", "duration": 1.5, "text": "go", "speaker": "x"}'
+
+
+def manifest(folder: Path, *lines: str | bytes) -> Path:
+    path = folder / "manifest.jsonl"
+    path.write_bytes(b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines))
+    return path
+
+
+def test_all_fields_come_back_from_another_folder(tmp_path):
+    (tmp_path / "sound").mkdir()
+    (tmp_path / "lists").mkdir()
+    written = [
+        Utterance(tmp_path / "sound" / "a b.flac", "it's", 1.25, "fash", extra={"snr": 6, "split": "dev"}),
+        Utterance(tmp_path / "lists" / "é.wav", "왜 그래", 0.5),
+    ]
+    path = tmp_path / "lists" / "m.jsonl"
+    write_manifest(path, written)
+
+    first, second = read_manifest(path)
+    assert (first.path, first.text, first.duration) == (written[0].path, "it's", 1.25)
+    assert (first.speaker, first.extra) == ("fash", {"snr": 6, "split": "dev"})
+    assert (first.line, first.source, first.where) == (1, path, f"{path}:1")
+    assert (second.path, second.text, second.speaker, second.extra, second.line) == (
+        *(written[1].path, "왜 그래", None),
+        *({}, 2),
+    )
+    raw = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [row["path"] for row in raw] == ["../sound/a b.flac", "é.wav"]
+
+
+def test_paths_hold_when_the_manifests_folder_is_a_link(tmp_path):
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
+    (tmp_path / "a.wav").touch()
+    write_manifest(tmp_path / "link" / "m.jsonl", [Utterance(tmp_path / "a.wav", "go", 1.0)])
+    assert json.loads((tmp_path / "link" / "m.jsonl").read_text())["path"] == "../../a.wav"
+    assert read_manifest(tmp_path / "link" / "m.jsonl")[0].path.samefile(tmp_path / "a.wav")
+    write_manifest(tmp_path / "link" / "m.jsonl", [Utterance(tmp_path / "link" / "b.wav", "go", 1.0)])
+    assert json.loads((tmp_path / "link" / "m.jsonl").read_text())["path"] == "b.wav"
+
+
+def test_a_corpus_can_move_with_its_manifest(tmp_path):
+    (tmp_path / "old").mkdir()
+    write_manifest(tmp_path / "old" / "m.jsonl", [Utterance(tmp_path / "old" / "wav" / "a.wav", "go", 1.0)])
+    (tmp_path / "old").rename(tmp_path / "new")
+    assert read_manifest(tmp_path / "new" / "m.jsonl")[0].path == tmp_path / "new" / "wav" / "a.wav"
+
+
+def test_a_missing_duration_is_the_files_own(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(4000), 8000)
+    path = manifest(tmp_path, '{"path": "a.wav", "text": "go"}', '{"path": "gone.wav", "text": "go"}')
+    assert [u.duration for u in read_manifest(path)] == [0.5, 0.0]
+
+
+def test_byte_order_mark_crlf_and_empty_lines_are_read_past(tmp_path):
+    path = tmp_path / "m.jsonl"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n  \r\n" + GOOD.encode())
+    assert [(u.line, u.text) for u in read_manifest(path)] == [(1, "go"), (4, "go")]
+
+
+def test_decomposed_hangul_is_read_as_whole_syllables(tmp_path):
+    text = "왜 그래요"
+    decomposed = unicodedata.normalize("NFD", text)
+    assert len(decomposed) == 9  # two letters (jamo) in each syllable
+    path = manifest(tmp_path, json.dumps({"path": "a.wav", "text": decomposed, "duration": 1}))
+    (utterance,) = read_manifest(path)
+    assert utterance.text == text
+    for symbols in (" 그래왜요", unicodedata.normalize("NFD", " 그래왜요")):
+        assert Alphabet(symbols).encode(utterance.text).tolist() == [4, 1, 2, 3, 5]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('{"path": "a.wav", "text": "go"', "not JSON"),
+        ("a.wav go", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ('["a.wav", "go"]', "not a JSON object"),
+        ('{"text": "go"}', 'no "path"'),
+        ('{"path": "a.wav"}', 'no "text"'),
+        ('{"path": "", "text": "go"}', "names no file"),
+        ('{"path": "a\\u0000.wav", "text": "go"}', "names no file"),
+        ('{"path": 3, "text": "go"}', '"path" is not a string'),
+        ('{"path": "a.wav", "text": null}', '"text" is not a string'),
+        ('{"path": "a.wav", "text": "\\ud800"}', "surrogate"),
+        ('{"path": "a.wav", "text": "go", "duration": "1.5"}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": true}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": -1}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": NaN}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": 1e999}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": 1e300}', '"duration" is not a number'),
+        (f'{{"path": "a.wav", "text": "go", "duration": 1{"0" * 400}}}', '"duration" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": 1, "speaker": []}', '"speaker" is not a string'),
+        (b'{"path": "a.wav", "text": "\xe9t\xe9"}', "byte 28 is not UTF-8"),
+    ],
+)
+def test_a_broken_line_is_named_with_its_remedy(tmp_path, line, problem):
+    path = manifest(tmp_path, *[GOOD] * 6, line, GOOD)
+    with pytest.raises(InputError) as error:
+        read_manifest(path)
+    message = str(error.value)
+    assert message.startswith(f"{path}:7: ")
+    assert problem in message
+    assert ";" in message  # what to do about it
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n \n"])
+def test_no_manifest_and_an_empty_one_are_named(tmp_path, content):
+    path = tmp_path / "m.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"m\.jsonl"):
+        read_manifest(path)
+
+
+def test_a_folder_is_no_manifest(tmp_path):
+    with pytest.raises(InputError, match="cannot read the manifest"):
+        read_manifest(tmp_path)
+
+
+def test_a_number_is_a_fair_name_of_a_speaker(tmp_path):
+    path = manifest(tmp_path, '{"path": "a.wav", "text": "go", "duration": 1, "speaker": 19}')
+    assert read_manifest(path)[0].speaker == "19"
+
+
+def test_writing_fails_whole(tmp_path):
+    path = manifest(tmp_path, GOOD)
+    before = path.read_bytes()
+
+    def utterances():
+        yield Utterance(tmp_path / "a.wav", "go", 1.0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_manifest(path, utterances())
+    unwritable = Utterance(tmp_path / "\udcff.wav", "go", 1.0)  # a file name that is not UTF-8
+    with pytest.raises(InputError, match="rename it"):
+        write_manifest(path, [unwritable])
+    assert path.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_an_utterance_takes_little_memory(tmp_path):
+    """A thousand hours are some 300,000 of them."""
+    lines = (f'{{"path": "{i}.wav", "duration": 9, "text": "go", "speaker": "x"}}' for i in range(2000))
+    path = manifest(tmp_path, *lines)
+    read_manifest(path)  # what is imported and cached on the way is not the utterances'
+    tracemalloc.start()
+    utterances = read_manifest(path)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size / len(utterances) < 800  # bytes
+    assert not hasattr(utterances[0], "__dict__")
+
+
+@pytest.mark.slow
+def test_mutations_of_a_manifest_are_read_or_named(tmp_path):
+    random_ = random.Random(0)
+    original = ("\n".join([GOOD, '{"path": "b.wav", "text": "왜", "duration": 2, "n": [1]}'] * 3)).encode()
+    path = tmp_path / "m.jsonl"
+    for _ in range(2000):
+        content = bytearray(original)
+        for _ in range(random_.randint(1, 8)):
+            place = random_.randrange(len(content) + 1)
+            match random_.randrange(4):
+                case 0:
+                    content[place : place + 1] = random_.randbytes(1)
+                case 1:
+                    del content[place : place + random_.randint(1, 20)]
+                case 2:
+                    content[place:place] = random_.choice([b"\x00", b"\n", b"{", b'"', b"\\ud800", b"1e999"])
+                case 3:
+                    del content[place:]
+        path.write_bytes(content)
+        try:
+            utterances = read_manifest(path)
+        except InputError as error:
+            message = str(error)
+        else:
+            message = "\n".join(f"{path} {u.path} {u.text}" for u in utterances)
+        assert str(path) in message
+        message.encode()  # all of it can be printed

@@ -1,0 +1,165 @@
+"""Superposed noise (§4.1): the SNR, repetition by seed, what is rejected, what a user can get wrong."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minids._utils.errors import InputError
+from minids.audio import save_audio
+from minids.data import noise as module
+from minids.data.noise import BANDS, Noise, profile, sound_files, strange, tilted
+from minids.features import level
+from tests import DATA
+
+RATE = 16_000
+REAL = DATA / "noise" / "audio"
+
+
+def coloured(seconds: float, seed: int, decay: float = 0.9) -> np.ndarray:
+    """Noise with more power in the low frequencies, as rooms and streets have it."""
+    white = np.random.default_rng(seed).standard_normal(int(seconds * RATE))
+    low = np.zeros_like(white)
+    for i in range(1, len(white)):
+        low[i] = decay * low[i - 1] + white[i]
+    return (0.05 * low).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("noise")
+    for seed in range(3):
+        save_audio(path / f"{seed}.wav", coloured(7, seed), RATE)
+    return path
+
+
+@pytest.fixture
+def speech() -> np.ndarray:
+    rng = np.random.default_rng(7)
+    return (np.sin(np.arange(40_000) / 20) * np.repeat(rng.random(40), 1000)).astype(np.float32)
+
+
+@pytest.mark.parametrize("snr_db", [-5, 0, 5, 20])
+def test_the_mix_has_the_snr_that_was_asked_for(folder, speech, snr_db):
+    mixed = Noise([folder], RATE).over(speech, snr_db, np.random.default_rng(0))
+    measured = 10 * np.log10(np.var(speech, dtype=np.float64) / np.var(mixed - speech, dtype=np.float64))
+    assert measured == pytest.approx(snr_db, abs=0.1)
+
+
+def test_the_same_seed_gives_the_same_sound_and_another_epoch_another(folder, speech):
+    noise = Noise([folder], RATE)
+    one, same, other = (noise.over(speech, 5, np.random.default_rng([3, epoch])) for epoch in (0, 0, 1))
+    np.testing.assert_array_equal(one, same)
+    noises = np.corrcoef(one - speech, other - speech)
+    assert abs(noises[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("N", [1, 31_999, 32_000, 200_001])
+def test_a_track_is_as_long_as_the_speech_however_short_the_clips(folder, N):
+    track = Noise([folder], RATE).track(N, np.random.default_rng(0))
+    assert track.shape == (N,)
+    assert track.dtype == np.float32
+    assert np.isfinite(track).all()
+
+
+def test_clips_fade_into_one_another_without_a_gap_or_a_bump(folder):
+    noise = Noise([folder], RATE, layers=1)
+    track = noise.track(20 * RATE, np.random.default_rng(0))
+    power = np.square(track[: len(track) // 800 * 800].reshape(-1, 800)).mean(axis=1)  # of every 50 ms
+    assert power.min() > power.mean() / 4
+    assert power.max() < power.mean() * 4
+
+
+def test_layers_of_noise_are_superposed(folder):
+    rng = np.random.default_rng
+    power = {n: np.var(Noise([folder], RATE, layers=n).track(30 * RATE, rng(0))) for n in (1, 8)}
+    assert 4 < power[8] / power[1] < 40  # eight chains, each up to 6 dB louder or softer
+
+
+def test_of_much_noise_some_is_taken_from_all_of_it_and_memory_does_not_grow(tmp_path, monkeypatch):
+    for seed in range(12):
+        save_audio(tmp_path / f"{seed:02}.wav", coloured(8, seed, decay=0), RATE)
+    monkeypatch.setattr(module, "MOST_SECONDS", 12)
+    tracemalloc.start()
+    noise = Noise([tmp_path], RATE)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert noise.clips.shape == (6, 2 * RATE)
+    assert peak < 12 * 8 * RATE * 4 / 2, "of all of it, in float32"
+    for i, clip in enumerate(noise.clips):  # every eighth: the first of every second recording
+        assert np.corrcoef(clip, coloured(2, 2 * i, decay=0))[0, 1] > 0.99
+
+
+def test_a_tone_is_rejected_and_the_noise_beside_it_kept(folder, tmp_path):
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    save_audio(tmp_path / "whistle.wav", np.sin(np.arange(2 * RATE) * 0.8).astype(np.float32) / 2, RATE)
+    noise = Noise([tmp_path], RATE)
+    assert [rejected.path.name for rejected in noise.rejected] == ["whistle.wav"]
+    assert "times as far from real noise" in str(noise.rejected[0])
+    assert len(noise.clips) == 9
+
+
+def test_noise_is_compared_with_the_recordings_that_are_given(folder, tmp_path):
+    bright = np.diff(coloured(8, 5, decay=0), n=3, append=[0, 0, 0])
+    save_audio(tmp_path / "bright.wav", bright, RATE)
+    assert not Noise([tmp_path], RATE).rejected
+    with pytest.raises(InputError, match=r"no clip of noise is usable.*bright\.wav.*dB too (loud|quiet)"):
+        Noise([tmp_path], RATE, like=[folder])
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no recorded noise in {REAL}")
+def test_recorded_noise_is_kept():
+    noise = Noise([REAL], RATE)
+    assert len(noise.rejected) <= len(noise.clips) / 20
+
+
+def test_a_profile_is_the_power_of_each_band_and_knows_no_loudness():
+    time = np.arange(2 * RATE) / RATE
+    tone = np.sin(2 * np.pi * 1500 * time).astype(np.float32)  # the middle of band 4 of 24 up to 8 kHz
+    bands = profile(tone, RATE)
+    assert bands.shape == (BANDS,)
+    assert bands.argmax() == 4
+    assert bands[4] == pytest.approx(0, abs=0.5)
+    np.testing.assert_allclose(profile(0.01 * tone, RATE), bands, atol=0.01)
+
+
+def test_the_reason_names_the_band():
+    models = np.random.default_rng(0).normal(-20, 1, (50, BANDS))
+    odd = np.median(models, axis=0)[None]
+    odd[0, 6] += 90
+    assert "; 90 dB too loud at 2.0 to 2.3 kHz" in strange(odd, models, RATE)[0]
+    assert strange(models[:1], models, RATE) == [""]
+
+
+def test_tilt_raises_the_high_frequencies_and_keeps_the_power():
+    samples = coloured(2, 0)
+    tilt = tilted(samples, RATE, 3.0)
+    assert np.var(tilt) == pytest.approx(np.var(samples), rel=1e-4)
+    change = profile(level(tilt), RATE) - profile(level(samples), RATE)
+    octave = change[11] - change[5]  # from 5.5 to 11.5 bands: one octave and a little
+    assert octave == pytest.approx(3.0 * np.log2(11.5 / 5.5), abs=0.3)
+    np.testing.assert_allclose(tilted(samples, RATE, 0.0), samples, atol=1e-5)
+
+
+def test_noise_shorter_than_a_clip_and_of_another_rate_is_used(tmp_path, speech):
+    save_audio(tmp_path / "short.wav", coloured(0.7, 1), RATE)
+    save_audio(tmp_path / "fast.wav", coloured(3, 2), 32_000)
+    noise = Noise([tmp_path], RATE)
+    assert noise.clips.shape == (1 + 1, 2 * RATE)  # 3 s of samples at 32 kHz are 1.5 s: one clip, repeated
+    assert np.isfinite(noise.over(speech, 5, np.random.default_rng(0))).all()
+
+
+def test_silent_noise_is_refused_by_name(tmp_path):
+    save_audio(tmp_path / "silent.wav", np.zeros(RATE, np.float32), RATE)
+    with pytest.raises(InputError, match=r"silent\.wav: the noise is silent; leave it out"):
+        Noise([tmp_path / "silent.wav"], RATE)
+
+
+def test_a_folder_without_sound_and_a_missing_file_are_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("no sound")
+    with pytest.raises(InputError, match="no sound files in this folder"):
+        sound_files(tmp_path)
+    with pytest.raises(InputError, match=r"gone\.wav: no such file"):
+        Noise([tmp_path / "gone.wav"], RATE)

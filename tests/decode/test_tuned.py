@@ -1,0 +1,158 @@
+"""decode/kept.py: what was tuned is found again with the model, and nothing else is taken for it."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from minids._utils.errors import InputError
+from minids.decode.tuned import Weighing, beam_search, checksum, keep
+from minids.lm.ngram import NGram
+from minids.weights import load_weights, save_weights
+from tests import tones
+
+TUNED = Weighing(1.25, -0.5, 50)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """runs/model.safetensors, tuned with lm/words.arpa; lm/other.arpa beside it."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "lm").mkdir()
+    monkeypatch.chdir(tmp_path)
+    tones.language(tmp_path / "lm" / "words.arpa")
+    tones.language(tmp_path / "lm" / "other.arpa", ("a", "b"))
+    tune(tones.model(tmp_path / "runs" / "model.safetensors"))
+    return tmp_path
+
+
+def tune(model, out=None, lm="lm/words.arpa"):
+    lm = model.parents[1] / lm
+    keep(load_weights(model), model, out or model, lm, checksum(lm), TUNED)
+
+
+def search(model="runs/model.safetensors", lm=None, **given):
+    return beam_search(load_weights(model), tones.Path(model), lm, **given)
+
+
+def values(found):
+    return Weighing(found.alpha, found.beta, found.beam_width)
+
+
+def test_what_was_tuned_is_found_again_wherever_one_stands(place, monkeypatch):
+    assert values(search()) == TUNED
+    assert "cab" in search().lm.words
+    monkeypatch.chdir(place / "lm")
+    assert values(search("../runs/model.safetensors")) == TUNED
+    assert load_weights("../runs/model.safetensors").notes["decoder"]["lm"] == "../lm/words.arpa"
+
+
+def test_a_folder_with_both_can_be_moved(place):
+    (place / "elsewhere").mkdir()
+    shutil.move(place / "runs", place / "elsewhere" / "runs")
+    shutil.move(place / "lm", place / "elsewhere" / "lm")
+    assert values(search("elsewhere/runs/model.safetensors")) == TUNED
+
+
+def test_a_link_to_a_model_is_the_model(place):
+    (place / "links").mkdir()
+    link = place / "links" / "model.safetensors"
+    link.symlink_to(place / "runs" / "model.safetensors")
+    assert values(search("links/model.safetensors")) == TUNED
+    tune(link, lm="lm/other.arpa")
+    assert link.is_symlink()
+    assert search().lm.words == NGram.load("lm/other.arpa").words
+
+
+def test_the_rest_of_the_file_is_as_it_was(place):
+    model = tones.model(place / "runs" / "new.safetensors")
+    before = load_weights(model)
+    before.notes["dev"], before.state["velocity"] = {"wer": 0.5}, np.ones(3, np.float32)
+    save_weights(model, before)
+    tune(model, out=place / "lm" / "out.safetensors")
+    assert "decoder" not in load_weights(model).notes
+    after = load_weights("lm/out.safetensors")
+    assert after.notes.pop("decoder")["lm"] == "words.arpa"
+    assert after.notes == before.notes
+    assert after.alphabet == before.alphabet
+    np.testing.assert_array_equal(after.model.flat_params, before.model.flat_params)
+    np.testing.assert_array_equal(after.state["velocity"], before.state["velocity"])
+    np.testing.assert_array_equal(after.features.mean, before.features.mean)
+
+
+def test_what_is_given_counts(place):
+    assert values(search(alpha=0.5)) == (0.5, -0.5, 50)
+    assert values(search(beta=0.0)) == (1.25, 0.0, 50)
+    assert values(search(beam_width=7)) == (1.25, -0.5, 7)
+
+
+def test_weights_belong_to_the_language_model_that_they_were_tuned_with(place):
+    shutil.copy("lm/words.arpa", "same.arpa")
+    assert values(search(lm="same.arpa")) == TUNED
+    assert values(search(lm="lm/other.arpa")) == Weighing()
+    assert values(search(lm=NGram.load("lm/words.arpa"))) == Weighing()
+    assert values(search(lm="lm/other.arpa", alpha=2.0, beam_width=9)) == (2.0, Weighing().beta, 9)
+
+
+def test_without_a_language_model(place):
+    untuned = tones.model(place / "runs" / "untuned.safetensors")
+    assert search(lm="none") is None
+    assert search(untuned) is None
+    for model, lm in ((untuned, None), ("runs/model.safetensors", "none")):
+        found = search(model, lm, beam_width=9)
+        assert found.lm is None
+        assert values(found) == (0.0, 0.0, 9)
+        assert values(search(model, lm, beta=0.5)) == (0.0, 0.5, Weighing().beam_width)
+        with pytest.raises(InputError, match="alpha weighs a language model"):
+            search(model, lm, alpha=0.5)
+
+
+@pytest.mark.parametrize("given", [{}, {"alpha": 1.0}, {"beam_width": 9}])
+def test_a_language_model_that_is_gone_or_changed_is_said(place, given):
+    os.remove("lm/words.arpa")
+    with pytest.raises(
+        InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which is gone; "
+    ):
+        search(**given)
+    shutil.copy("lm/other.arpa", "lm/words.arpa")
+    with pytest.raises(
+        InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which has changed"
+    ):
+        search(**given)
+    assert values(search(lm="lm/words.arpa")) == Weighing(), "the remedy that it names"
+    assert search(lm="none") is None
+
+
+def test_a_model_that_trained_on_meanwhile_is_left_alone(place):
+    model = place / "runs" / "model.safetensors"
+    tuned, newer = load_weights(model), load_weights(model)
+    newer.model.flat_params[7] += 1
+    save_weights(model, newer)
+    before = model.read_bytes()
+    lm = place / "lm" / "words.arpa"
+    with pytest.raises(InputError, match="has changed while it was tuned"):
+        keep(tuned, model, model, lm, checksum(lm), TUNED)
+    assert model.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "note",
+    [None, [], "x", {}, {"lm": "x"}, {"lm": "x", "checksum": 1, "alpha": None, "beta": 1, "beam_width": 1}],
+)
+def test_notes_that_make_no_sense(place, note):
+    saved = load_weights("runs/model.safetensors")
+    saved.notes["decoder"] = note
+    save_weights("runs/model.safetensors", saved)
+    with pytest.raises(InputError, match=r"^runs/model\.safetensors: what was tuned cannot be read"):
+        search()
+    assert search(lm="none") is None
+
+
+@pytest.mark.parametrize("lm", ["\0", "x" * 5000, ".", "/dev/null"])
+def test_notes_of_a_language_model_that_can_be_no_file(place, lm):
+    saved = load_weights("runs/model.safetensors")
+    saved.notes["decoder"]["lm"] = lm
+    save_weights("runs/model.safetensors", saved)
+    with pytest.raises(InputError, match="which is gone"):
+        search()

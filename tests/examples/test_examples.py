@@ -1,0 +1,377 @@
+"""The programs to copy from do what they say; the recipes' settings are real ones."""
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import minids
+from minids.audio import load_audio, save_audio
+from minids.data.importers.librispeech import import_librispeech
+from minids.data.manifest import Utterance, read_manifest, write_manifest
+from minids.decode.beam_search import Hypothesis
+from minids.decode.greedy import Word
+from minids.lesson import data
+from minids.lm.kneser_ney import DiscountWarning
+from minids.ops import driver
+from minids.training.settings import Data, Features, Network, Training, read_settings
+from minids.training.trainer import Trainer
+from minids.weights import SHIPPED
+from tests import ROOT
+from tests.tones import RATE, speak
+
+EXAMPLES = ROOT / "examples"
+SECTIONS = {"data": Data, "features": Features, "model": Network, "train": Training}
+
+
+@pytest.fixture
+def program(monkeypatch):
+    """A program as a module."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, program):
+    """main() of a program with these arguments -> what it prints."""
+
+    def call(name: str, *arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        program(name).main()
+        return capsys.readouterr().out
+
+    return call
+
+
+def test_the_list_is_complete():
+    listed = re.findall(r"\]\((\S+?)\)", (EXAMPLES / "README.md").read_text())
+    there = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
+    assert sorted(listed) == sorted(there - {"README.md"})
+
+
+def test_transcribe_says_the_words_and_when(run):
+    recording = data("three_one_four.flac")
+    text, *lines = run("transcribe", recording, data("digits.safetensors")).splitlines()
+    assert text == "three one four"
+    found = [re.fullmatch(r" *(\S+) to +(\S+) s +\d+%  (\w+)", line).groups() for line in lines]
+    start, end, words = zip(*found, strict=True)
+    assert words == ("three", "one", "four")
+    samples, rate = load_audio(recording)
+    times = np.array([start, end], float).T.ravel()
+    assert (np.diff([0, *times, len(samples) / rate]) >= 0).all()
+
+
+@pytest.mark.parametrize("name", ["transcribe", "own_recordings", "language_model", "microphone"])
+def test_a_program_ends_with_one_line_when_its_file_is_not_there(name, tmp_path):
+    arguments = {
+        "own_recordings": ["nothing", "run"],
+        "language_model": ["nothing.txt", "nothing.jsonl"],
+        "microphone": ["--file", "nothing.wav"],
+    }
+    command = [sys.executable, EXAMPLES / f"{name}.py", *arguments.get(name, ["nothing.wav"])]
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"[^\n]*nothing[^\n]*; [^\n]+\n", done.stderr)
+
+
+@pytest.fixture
+def recordings(tmp_path):
+    """Recordings of three speakers and their texts, in a folder, in the language of tones."""
+    rng = np.random.default_rng(0)
+    for i, text in enumerate(["a", "ab", "ba", "cab", "a b", "Abc", "b a", "ca", "bb", "c a b", "b", "ac"]):
+        speaker = tmp_path / "recordings" / f"s{i % 3}"
+        speaker.mkdir(parents=True, exist_ok=True)
+        save_audio(speaker / f"{i}.wav", speak(text.lower(), rng), RATE)
+        (speaker / f"{i}.txt").write_text(f"{text}\n")
+    return tmp_path / "recordings"
+
+
+def test_own_recordings_from_a_folder_to_a_score(run, recordings, tmp_path, program):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    settings = program("own_recordings").SETTINGS.format(rate=RATE).replace("hidden = 256", "hidden = 16")
+    (folder / "settings.toml").write_text(f"{settings}\n[train]\nepochs = 2\n")
+    told = run("own_recordings", recordings, folder)
+    parts = {part: read_manifest(folder / f"{part}.jsonl") for part in ("train", "dev", "test")}
+    assert {part: len(said) for part, said in parts.items()} == {"train": 10, "dev": 1, "test": 1}
+    said = {u.path.relative_to(recordings): (u.text, u.speaker) for part in parts.values() for u in part}
+    assert len(said) == 12
+    assert said[Path("s2/5.wav")] == ("Abc", "s2")
+    words = len(parts["test"][0].text.split())
+    assert re.search(rf"{re.escape(str(folder / 'best.safetensors'))}: WER .* of {words}\n$", told)
+
+
+def test_own_recordings_are_heard_at_the_rate_that_all_have(run, recordings, tmp_path):
+    save_audio(recordings / "s0" / "0.wav", np.ones(800, np.float32), 11025)
+    (recordings / "s0" / "0.txt").write_text("é")
+    with pytest.raises(SystemExit, match=r"mend these first: .*characters"):
+        run("own_recordings", recordings, tmp_path / "run")
+    assert read_settings(tmp_path / "run" / "settings.toml").features.rate == RATE
+
+
+def test_own_recordings_hold_whole_speakers_apart_where_there_are_ten(program):
+    said = [Utterance(Path(f"{i}.wav"), "a", 1.0, f"s{i % 20}") for i in range(100)]
+    parts = program("own_recordings").split(said)
+    assert {part: len({u.speaker for u in some}) for part, some in parts.items()} == {
+        "train": 16,
+        "dev": 2,
+        "test": 2,
+    }
+    assert sorted(u.path for some in parts.values() for u in some) == sorted(u.path for u in said)
+
+
+def test_own_recordings_are_one_each_to_learn_from_to_stop_by_and_to_be_scored_on(recordings, program):
+    for text in sorted(recordings.rglob("*.txt"))[2:]:
+        text.unlink()
+    with pytest.raises(minids.InputError, match="2 texts, at least 3"):
+        program("own_recordings").utterances(recordings)
+
+
+def test_own_recordings_want_one_recording_a_text(recordings, program):
+    (recordings / "s0" / "0.flac").touch()
+    with pytest.raises(minids.InputError, match=r"0\.txt: 2 recordings of this name"):
+        program("own_recordings").utterances(recordings)
+
+
+@pytest.mark.filterwarnings(f"ignore::{DiscountWarning.__module__}.{DiscountWarning.__name__}")
+def test_a_language_model_mends_what_was_misheard(run, tmp_path):
+    """Without one, the model that ships hears "to five"."""
+    write_manifest(tmp_path / "dev.jsonl", [Utterance(data("two_five.flac"), "two five", 0.9)])
+    (tmp_path / "digits.txt").write_text("Two five.\none two\nfive two\nsix five\nnumber 5\n")
+    told = run(
+        "language_model", tmp_path / "digits.txt", tmp_path / "dev.jsonl", "--out", tmp_path / "words.arpa"
+    )
+    assert "1 of 5 lines cannot be spelled" in told
+    rates = dict(re.findall(r"^(\w+) +WER +(\S+) %", told, re.MULTILINE))
+    assert rates == {"without": "50.0", "rescored": "0.0", "searched": "0.0"}
+    assert minids.NGram.load(tmp_path / "words.arpa").order == 3
+
+
+def test_rescoring_weighs_as_the_search_does(program):
+    lm = minids.NGram.load(SHIPPED.with_name("an4.arpa.gz"))
+    search = minids.BeamSearch(" abcdefghijklmnopqrstuvwxyz", lm, alpha=0.7, beta=1.3)
+    log_probs = np.log(np.full((40, 28), 1 / 28))
+    expected = search.score(log_probs, "two five nine")
+    found = program("language_model").quality(
+        Hypothesis("two five nine", 0.0, expected.log_prob, 0.0), lm, 0.7, 1.3
+    )
+    assert found == pytest.approx(expected.score, abs=1e-4)
+
+
+def spoken(rate: int, *bursts: tuple[float, float], seconds: float) -> np.ndarray:
+    """A tone from … to … seconds, again and again, in a room that is not quite silent, with an offset."""
+    at = np.arange(int(seconds * rate)) / rate
+    loud = sum(((begin <= at) & (at < end)) for begin, end in bursts)
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(len(at))
+    return (0.3 * loud * np.sin(2 * np.pi * 440 * at) + noise + 0.05).astype(np.float32)
+
+
+class Ear:
+    """Hears one word in each stretch of sound above a tenth of full scale."""
+
+    def __init__(self, rate: int):
+        self.rate = rate
+
+    def transcribe(self, samples: np.ndarray) -> SimpleNamespace:
+        loud = np.flatnonzero(np.abs(samples - np.median(samples)) > 0.1)
+        ends = np.flatnonzero(np.diff(loud) > 0.05 * self.rate)
+        edges = zip(loud[np.r_[0, ends + 1]], loud[np.r_[ends, -1]], strict=True) if len(loud) else []
+        return SimpleNamespace(words=[Word("word", a / self.rate, b / self.rate, 1.0) for a, b in edges])
+
+
+SHORT = [(0.3, 0.6), (0.8, 1.1), (2.4, 2.8), (3.0, 3.1), (4.5, 5.0)]
+LONG = [(0.4 * i, 0.4 * i + 0.25) for i in range(60)]  # 24 s without a pause
+
+
+@pytest.mark.parametrize("bursts", [SHORT, LONG], ids=["with pauses", "without a pause"])
+def test_live_sound_is_cut_in_silence_and_every_word_said_once(bursts, program):
+    microphone, rate = program("microphone"), 8000
+    sound = spoken(rate, *bursts, seconds=bursts[-1][1] + 1.5)
+    size = int(microphone.BLOCK * rate)
+    blocks = (sound[i : i + size] for i in range(0, len(sound), size))
+    cut = list(microphone.phrases(blocks, rate))
+    assert [(word.start, word.end) for phrase in cut for word in microphone.said(phrase, Ear(rate))] == [
+        (pytest.approx(begin, abs=0.01), pytest.approx(end, abs=0.01)) for begin, end in bursts
+    ]
+    assert [0.0, *(phrase.end for phrase in cut[:-1])] == [phrase.begin for phrase in cut]
+    assert bursts[-1][1] < cut[-1].end
+    for phrase in cut[:-1]:
+        assert not any(begin < phrase.end < end for begin, end in bursts)
+        assert phrase.end - phrase.begin <= microphone.LONGEST
+    assert len(cut) >= 3
+    for before, phrase in pairwise(cut):
+        assert phrase.start == pytest.approx(before.end - microphone.MARGIN)
+
+
+def test_a_silent_room_is_not_listened_to(program):
+    microphone, rate = program("microphone"), 8000
+    sound = spoken(rate, (0.5, 1.0), seconds=60.0)
+    cut = microphone.phrases(sound.reshape(-1, int(microphone.BLOCK * rate)), rate)
+    assert [phrase.end for phrase in cut] == [pytest.approx(1.25, abs=microphone.BLOCK)]
+
+
+def test_a_phrase_is_known_half_a_second_after_its_end(program):
+    microphone, rate = program("microphone"), 8000
+    sound = spoken(rate, *SHORT, seconds=6.0)
+    known = []
+    for phrase in microphone.phrases(sound.reshape(-1, int(microphone.BLOCK * rate)), rate):
+        words = microphone.said(phrase, Ear(rate))
+        known += [phrase.start + len(phrase.samples) / rate - words[-1].end] if words else []
+    assert known == pytest.approx([0.5, 0.5, 0.5], abs=microphone.BLOCK)
+
+
+def test_microphone_hears_a_file_as_if_it_were_live(run, tmp_path):
+    names, pause = (
+        ("two_five", "three_one_four", "seven"),
+        1e-3 * np.random.default_rng(0).normal(size=12_000),
+    )
+    sounds = [load_audio(data(f"{name}.flac"))[0] for name in names]
+    save_audio(tmp_path / "talk.wav", np.concatenate([np.r_[sound, pause] for sound in sounds]), 16_000)
+    told = run("microphone", "--file", tmp_path / "talk.wav", "--model", data("digits.safetensors"))
+    *lines, latency = told.splitlines()
+    assert [line.split("s  ")[1] for line in lines] == ["two five", "three one four", "seven"]
+    typical, worst = map(float, re.findall(r"(\d+\.\d+)[ ;]", latency)[:2])
+    assert 0.4 < typical <= worst < 2.5  # the pause, and the rest of the phrase
+
+
+def test_no_microphone_is_one_line(monkeypatch, program):
+    microphone = program("microphone")
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    with pytest.raises(minids.InputError, match=r"sounddevice.*: pip install sounddevice .*--file"):
+        next(microphone.microphone(16_000))
+
+    class PortAudioError(Exception):
+        pass
+
+    def nothing(**settings):
+        raise PortAudioError("Error querying device -1")
+
+    fake = SimpleNamespace(PortAudioError=PortAudioError, InputStream=nothing)
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+    with pytest.raises(minids.InputError, match=r"no microphone \(Error querying device -1\); .*--file"):
+        next(microphone.microphone(16_000))
+
+
+def test_blocks_of_a_microphone_come_in_their_order(monkeypatch, capsys, program):
+    class Stream:
+        def __init__(self, callback, blocksize, **settings):
+            self.callback, self.size = callback, blocksize
+
+        def __enter__(self):
+            reused = np.empty((self.size, 1), np.float32)  # PortAudio's own buffer, written over and over
+            for value in (1, 2, 3):
+                reused[:] = value
+                self.callback(reused, self.size, None, None)
+
+        def __exit__(self, *error):
+            pass
+
+    monkeypatch.setitem(
+        sys.modules, "sounddevice", SimpleNamespace(InputStream=Stream, PortAudioError=OSError)
+    )
+    heard = program("microphone").microphone(16_000)
+    assert [np.unique(next(heard)).tolist() for _ in range(3)] == [[1.0], [2.0], [3.0]]
+    assert "Ctrl-C" in capsys.readouterr().err
+
+
+def test_a_new_operation_is_proved(run):
+    assert [line.split()[0] for line in run("add_operation").splitlines()[:3]] == ["dx", "dw", "cpu"]
+
+
+def test_the_new_operation_is_the_formula_it_says(program):
+    rng, lengths = np.random.default_rng(1), np.array([7, 3])
+    x, w = rng.normal(size=(7, 2, 4)), rng.normal(size=(9, 4))
+    y = program("add_operation").lookahead_forward(x, w, lengths)
+    for b, length in enumerate(lengths):
+        for h in range(4):  # a correlation is a convolution with time backwards
+            full = np.convolve(x[:length, b, h][::-1], w[:, h])[:length][::-1]
+            np.testing.assert_allclose(y[:length, b, h], full, rtol=1e-12)
+        assert not y[length:, b].any()
+
+
+@pytest.mark.parametrize("wrong", ["dx past the end", "dw of the other side"])
+def test_a_wrong_gradient_of_a_new_operation_is_noticed(wrong, monkeypatch, program):
+    example = program("add_operation")
+    right = example.lookahead_backward
+
+    def backward(dy, x, w, lengths):
+        dx, dw = right(dy, x, w, lengths)
+        if wrong == "dx past the end":
+            return right(dy, x, w, np.full(3, len(x)))[0], dw
+        return dx, dw[::-1]
+
+    monkeypatch.setattr(example, "lookahead_backward", backward)
+    with pytest.raises(AssertionError):
+        example.main()
+
+
+def test_the_new_kernel_runs_on_the_gpu_or_in_its_simulator(run):
+    if driver.simulated():
+        pytest.importorskip("greenlet", reason="the simulator of a GPU needs greenlet")
+    assert run("add_operation").splitlines()[3].startswith("cuda")
+
+
+def test_notebook_goes_from_the_first_cell_to_the_last(tmp_path):
+    pytest.importorskip("IPython", reason="the extra `lessons` is not installed")
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
+    command = [sys.executable, EXAMPLES / "notebook.py"]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    text, *rest = done.stdout.splitlines()
+    assert text == "two five"
+    best = [rest[i + 1].split()[3:] for i, line in enumerate(rest) if line.startswith("alpha")]
+    assert best == [["to", "five"], ["two", "five"], ["two", "five"]]
+    (picture,) = (line.removeprefix("picture: ") for line in rest if line.startswith("picture: "))
+    assert "<svg" in (tmp_path / picture).read_text()
+
+
+@pytest.mark.parametrize("recipe", sorted(EXAMPLES.rglob("*.toml")), ids=lambda path: path.name)
+def test_every_recipe_is_accepted(recipe):
+    read_settings(recipe)
+
+
+def test_an4_shows_every_setting_with_its_default():
+    text = (EXAMPLES / "an4.toml").read_text()
+    for name, section in SECTIONS.items():
+        part = text.split(f"[{name}]\n")[1].split("\n\n")[0]
+        shown = dict(re.findall(r"^(\w+) = .*?\[([^]]*)\]$", part, re.MULTILINE))
+        known = {f.name: f.default for f in fields(section) if f.name not in ("mean", "std")}
+        assert set(re.findall(r"^(\w+) = ", part, re.MULTILINE)) == set(known)
+        for key, default in shown.items():
+            if key != "alphabet":  # told in words there
+                assert default == (str(known[key]) or "none"), key
+
+
+@pytest.mark.slow
+def test_librispeech_recipe_on_a_small_folder(tmp_path):
+    letters = {"train-clean-100": ["ab", "ba", "aab", "bb"], "dev-clean": ["abb"], "test-clean": ["bab"]}
+    for part, texts in letters.items():
+        chapter = tmp_path / "LibriSpeech" / part / "19" / "198"
+        chapter.mkdir(parents=True)
+        lines = []
+        for i, text in enumerate(texts):
+            save_audio(chapter / f"19-198-{i:04d}.flac", speak(text, np.random.default_rng(i)), RATE)
+            lines.append(f"19-198-{i:04d} {text.upper()}\n")
+        (chapter / "19-198.trans.txt").write_text("".join(lines))
+    import_librispeech(tmp_path / "LibriSpeech", tmp_path / "data" / "librispeech")
+    (tmp_path / "examples").mkdir()
+    recipe = tmp_path / "examples" / "librispeech100.toml"
+    shutil.copy(EXAMPLES / recipe.name, recipe)
+    small = recipe.read_text().replace("hidden = 2048", "hidden = 16").replace("epochs = 20", "epochs = 1")
+    recipe.write_text(small.replace("[features]", f"[features]\nrate = {RATE}"))
+
+    trainer = Trainer(read_settings(recipe), tmp_path / "run")
+    trainer.run()
+
+    assert [row["utterances"] for row in trainer.progress.rows] == [4]
+    assert trainer.folder.best.exists()

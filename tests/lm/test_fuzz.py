@@ -1,0 +1,93 @@
+"""Damaged language models at random but seeded: each is either used or refused in one line, without delay."""
+
+import gzip
+import math
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minids.lm.arpa_reader import ArpaWarning
+from minids.lm.ngram import NGram
+from tests.lm.slow_lm import DATA, random_arpa
+from tests.test_fuzz import VALUES, damage, fuzz
+
+pytestmark = pytest.mark.slow
+
+ORIGINALS = [
+    random_arpa(np.random.default_rng(0), 3, 4, 0.3).encode(),
+    b"\n".join((DATA / "lmplz_pruned.arpa").read_bytes().splitlines()),
+]
+
+
+@pytest.fixture
+def folder():
+    """In memory where there is such a place: most of the time went into replacing files on a disk."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        yield Path(name)
+
+
+def use(path) -> None:
+    """What is accepted can be asked, written and read again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ArpaWarning)
+        model = NGram.load(path)
+    assert math.isfinite(model.log_prob("the w1 ship w2 left <unk> w1 w0 at"))
+    assert model.perplexity(["the w1 ship", "left w0 w2"]).perplexity > 0
+    model.save(path.with_name("again.arpa"))
+    again = NGram.load(path.with_name("again.arpa"))
+    assert again.words == model.words
+    np.testing.assert_array_equal(again.starts, model.starts)
+    np.testing.assert_array_equal(again.context, model.context)
+
+
+def lines_damaged(original: bytes, rng: np.random.Generator) -> bytes:
+    """One or two of: a line dropped, doubled, swapped with another, cut, a field dropped or made wild."""
+    lines = original.split(b"\n")
+    for _ in range(rng.integers(1, 3)):
+        i, j = rng.integers(len(lines), size=2)
+        fields = lines[i].split()
+        match rng.integers(6):
+            case 0:
+                del lines[i]
+            case 1:
+                lines.insert(j, lines[i])
+            case 2:
+                lines[i], lines[j] = lines[j], lines[i]
+            case 3:
+                lines[i] = lines[i][: rng.integers(len(lines[i]) + 1)]
+            case 4 if fields:
+                del fields[rng.integers(len(fields))]
+                lines[i] = b"\t".join(fields)
+            case 5 if fields:
+                fields[rng.integers(len(fields))] = str(VALUES[rng.integers(len(VALUES))])[:400].encode()
+                lines[i] = b"\t".join(fields)
+    return b"\n".join(lines)
+
+
+def test_arpa(folder):
+    def mutations():
+        rng = np.random.default_rng(0)
+        for i in range(5000):
+            yield damage(ORIGINALS[i % 2], rng)
+            yield lines_damaged(ORIGINALS[i % 2], rng)
+
+    fuzz(folder / "bad.arpa", mutations(), use, 0.05, 0.3)
+
+
+def test_gzip_and_quick(folder):
+    model = folder / "good.arpa"
+    model.write_bytes(ORIGINALS[0])
+    NGram.load(model).save(folder / "good.ngram")
+    originals = [gzip.compress(ORIGINALS[0]), (folder / "good.ngram").read_bytes()]
+
+    def mutations():
+        rng = np.random.default_rng(1)
+        for i in range(1000):
+            yield damage(originals[i % 2], rng)
+
+    fuzz(folder / "bad", mutations(), use, 0.0, 0.5)

@@ -1,0 +1,205 @@
+"""NGram: sentences and texts scored as KenLM does, both file forms."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+import minids
+from minids._utils.errors import InputError
+from minids.lm.ngram import NGram
+from tests.lm.slow_lm import DATA, LN10
+from tests.tolerances import LM_FLOAT32, LM_KENLM
+
+KENLM = json.loads((DATA / "kenlm.json").read_text())
+MODELS = ["lmplz.arpa", "lmplz_pruned.arpa"]
+HELD_OUT = (DATA / "heldout.txt").read_text().splitlines()
+
+
+def test_the_public_name():
+    assert minids.NGram is NGram
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_sentences_score_as_in_kenlm(name):
+    model = NGram.load(DATA / name)
+    for text, bos, eos, log10 in KENLM[name]["scores"]:
+        expected = pytest.approx(sum(log10), abs=LM_KENLM)
+        assert model.log_prob(text, bos=bos, eos=eos) / LN10 == expected, text
+        assert model.log_prob(text.split(), bos, eos) / LN10 == expected, text
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_words_score_as_in_kenlm(name):
+    """Each word by itself: the difference that it makes."""
+    model = NGram.load(DATA / name)
+    for text, bos, eos, log10 in KENLM[name]["scores"]:
+        words = text.split()
+        before = [model.log_prob(words[:n], bos, False) for n in range(len(words) + 1)]
+        before += [model.log_prob(words, bos, True)] if eos else []
+        np.testing.assert_allclose(np.diff(before) / LN10, log10, 0, LM_KENLM)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_perplexity_is_that_of_kenlms_query(name):
+    model, expected = NGram.load(DATA / name), KENLM[name]["query"]
+    for source in (DATA / "heldout.txt", HELD_OUT, [*HELD_OUT[:2], "", *HELD_OUT[2:]]):
+        found = model.perplexity(source)
+        assert found.perplexity == pytest.approx(expected["perplexity"], rel=LM_KENLM)
+        assert found.without_oov == pytest.approx(expected["without_oov"], rel=LM_KENLM)
+        assert (found.oov, found.sentences) == (expected["oov"], len(HELD_OUT))
+        assert found.words + found.sentences == expected["tokens"]
+        assert found.log_prob == pytest.approx(sum(map(model.log_prob, HELD_OUT)))
+
+
+def test_long_texts_go_through_in_blocks(monkeypatch):
+    """A sentence goes on from block to block, and its history with it."""
+    model = NGram.load(DATA / "lmplz.arpa")
+    whole = model.perplexity(HELD_OUT * 3)
+    monkeypatch.setattr("minids.lm.vocabulary.BLOCK", 20)
+    assert model.perplexity(HELD_OUT * 3) == pytest.approx(whole)
+
+
+def test_letters_in_either_normal_form_are_the_same():
+    model = NGram.load(DATA / "lmplz.arpa")
+    composed, decomposed = "café überfahrt", "cafe\u0301 u\u0308berfahrt"
+    assert composed != decomposed
+    assert model.log_prob(decomposed) == model.log_prob(composed)
+    assert model.perplexity([decomposed]) == model.perplexity([composed])
+
+
+def test_a_model_in_the_other_normal_form(tmp_path):
+    """Words that are the same in NFC are one: the first of them."""
+    arpa = "\\data\\\nngram 1=6\n\n\\1-grams:\n-1\t<unk>\n-99\t<s>\n-1\t</s>\n"
+    arpa += "-0.5\tcafe\u0301\n-0.75\tcaf\u00e9\n-0.25\ttea\n\n\\end\\\n"
+    (tmp_path / "m.arpa").write_text(arpa, encoding="utf-8")
+    model = NGram.load(tmp_path / "m.arpa")
+    assert model.index == {"<unk>": 0, "<s>": 1, "</s>": 2, "caf\u00e9": 3, "tea": 5}
+    for text in ("cafe\u0301 tea", "caf\u00e9 tea"):
+        found = model.perplexity([text])
+        assert found.oov == 0
+        assert found.log_prob == pytest.approx(-1.75 * LN10, abs=LM_FLOAT32)
+        assert model.log_prob(text) == model.log_prob(text.split()) == pytest.approx(found.log_prob)
+
+
+def test_what_is_shown_of_a_model():
+    model = NGram.load(DATA / "lmplz.arpa")
+    counts = [line.split("=")[1] for line in (DATA / "lmplz.arpa").read_text().splitlines() if "=" in line]
+    assert all(int(count) < 1000 for count in counts)
+    expected = f"{counts[0]} words, " + ", ".join(f"{c} {n}-grams" for n, c in enumerate(counts[1:], 2))
+    assert repr(model) == f"NGram(order {len(counts)}, {expected})"
+    zeros = np.zeros(30_634, np.int32)
+    assert repr(NGram([], [0, 1, 30_631, 30_634], zeros, zeros, zeros, zeros)) == (
+        "NGram(order 2, 30,630 words, 3 2-grams)"
+    )
+
+
+def test_a_text_without_words_is_refused():
+    with pytest.raises(InputError, match="no words"):
+        NGram.load(DATA / "lmplz.arpa").perplexity(["", " "])
+
+
+def test_words_that_no_text_can_have(tmp_path):
+    """Foreign models have words with a DEL; they stand in no one's way."""
+    text = (DATA / "lmplz.arpa").read_text().replace("ship", "sh\x7fp").replace("boats", "sh\x7f\x7fp")
+    (tmp_path / "foreign.arpa").write_text(text)
+    model = NGram.load(tmp_path / "foreign.arpa")
+    assert model.perplexity(["a ship at night"]).oov == 1
+    assert model.perplexity(HELD_OUT).log_prob == pytest.approx(
+        math.fsum(map(model.log_prob, HELD_OUT)), rel=LM_FLOAT32
+    )
+
+
+def test_an_impossible_text_has_an_infinite_perplexity(tmp_path):
+    text = (DATA / "lmplz.arpa").read_text().replace("-2.0921683\t<unk>", "-900000\t<unk>")
+    (tmp_path / "model.arpa").write_text(text)
+    found = NGram.load(tmp_path / "model.arpa").perplexity(["qqq the"])
+    assert found.perplexity == math.inf
+    assert 1 < found.without_oov < 1000
+
+
+@pytest.mark.parametrize("ending", [".arpa", ".arpa.gz", ".ngram"])
+def test_saved_and_loaded(tmp_path, ending):
+    model = NGram.load(DATA / "lmplz_pruned.arpa")
+    model.save(tmp_path / f"model{ending}")
+    shutil.copy(tmp_path / f"model{ending}", tmp_path / "nameless")  # the content tells
+    again = NGram.load(tmp_path / "nameless")
+    assert again.words == model.words
+    for name in ("starts", "context", "word"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(model, name))
+    tolerance = 0 if ending == ".ngram" else LM_FLOAT32
+    np.testing.assert_allclose(again.log_probs, model.log_probs, 0, tolerance)
+    np.testing.assert_allclose(again.backoff, model.backoff, 0, tolerance)
+    assert again.log_prob("the ship left") == pytest.approx(model.log_prob("the ship left"), abs=LM_FLOAT32)
+
+
+@pytest.mark.parametrize("name", ["model", "model.gz", "model.txt", "model.arpa.bz2", "arpa"])
+def test_other_endings_are_refused(tmp_path, name):
+    """Before they replace a file that was something else."""
+    (tmp_path / name).write_text("precious")
+    with pytest.raises(InputError, match=r"ends in \.arpa or \.arpa\.gz or \.ngram"):
+        NGram.load(DATA / "lmplz.arpa").save(tmp_path / name)
+    assert (tmp_path / name).read_text() == "precious"
+
+
+def test_a_file_that_cannot_be_written(tmp_path):
+    model = NGram.load(DATA / "lmplz.arpa")
+    for ending in (".arpa", ".arpa.gz", ".ngram"):
+        with pytest.raises(InputError, match="cannot write"):
+            model.save(tmp_path / "nowhere" / f"model{ending}")
+
+
+def test_the_quick_form_of_other_arrays_is_refused(tmp_path):
+    """Each of these would have Numba read beyond an array, or never end."""
+    good = NGram.load(DATA / "lmplz_pruned.arpa")
+    starts, last = good.starts, len(good.word) - 1
+
+    def refuse(match: str, **changes):
+        bad = NGram(good.words, starts, good.context, good.word, good.log_probs, good.backoff)
+        for name, change in changes.items():
+            setattr(bad, name, change)
+        bad.save(tmp_path / "bad.ngram")
+        with pytest.raises(InputError, match=match):
+            NGram.load(tmp_path / "bad.ngram")
+
+    def changed(array, index, value):
+        array = array.copy()
+        array[index] = value
+        return array
+
+    refuse("context", context=changed(good.context, last, starts[4]))
+    refuse("context", context=changed(good.context, last, 0))
+    refuse("word", word=changed(good.word, last, len(good.words)))
+    refuse("word", word=changed(good.word, last, -1))
+    refuse("1-grams", word=changed(good.word, 5, 7))
+    refuse("lengths", starts=changed(starts, -1, starts[-1] + 1))
+    refuse("lengths", starts=changed(starts, 3, starts[4] + 1))
+    refuse("begin", starts=changed(starts, 2, 5))
+    refuse("lengths", log_probs=good.log_probs[:-1])
+    refuse("logarithm", log_probs=changed(good.log_probs, 9, np.nan))
+    refuse("logarithm", backoff=changed(good.backoff, 9, np.inf))
+    refuse("int64", context=good.context.astype(np.int64))
+    refuse("different", words=[*good.words[:-1], good.words[5]])
+    refuse("white space", words=[*good.words[:-1], "a b"])
+    refuse("white space", words=[*good.words[:-1], ""])
+    refuse("<s>", words=["<unk>", "</s>", "<s>", *good.words[3:]])
+
+
+def test_a_damaged_quick_form_is_refused(tmp_path):
+    path = tmp_path / "model.ngram"
+    NGram.load(DATA / "lmplz.arpa").save(path)
+    content = path.read_bytes()
+    for bad in (content[:-1], content[:200], content[:1000] + b"!" + content[1001:]):
+        path.write_bytes(bad)
+        with pytest.raises(InputError, match=r"model\.ngram cannot be read as a language model"):
+            NGram.load(path)
+
+
+def test_weights_are_no_language_model(tmp_path):
+    from tests import tones
+
+    tones.model(tmp_path / "weights.safetensors")
+    with pytest.raises(InputError, match="no n-gram model"):
+        NGram.load(tmp_path / "weights.safetensors")

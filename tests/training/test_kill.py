@@ -1,0 +1,173 @@
+"""Training that is killed at any moment goes on when the same command is given again, to the same bits."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from tests import ROOT, tones
+
+pytestmark = pytest.mark.slow
+
+EPOCHS, UTTERANCES, BATCH = 8, 33, 4
+STEPS = EPOCHS * -(-UTTERANCES // BATCH)
+TIMES = ("seconds", "frames_per_second")  # in the metrics
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
+# `minids train` that kills itself over its n-th file: before it is on the disk, has its name, or just after.
+SUICIDE = """
+import os, signal, sys
+from minids.cli import main
+moment, times = sys.argv.pop(1), int(sys.argv.pop(1))
+name = "fsync" if moment == "before fsync" else "replace"
+function, count = getattr(os, name), 0
+def call(*arguments):
+    global count
+    count += 1
+    if moment == "after replace":
+        function(*arguments)
+    if count == times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if moment != "after replace":
+        function(*arguments)
+setattr(os, name, call)
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Settings that save after every batch; one recording of the training set is bad, one dev text empty."""
+    folder = tmp_path_factory.mktemp("tones")
+    manifest = tones.corpus(folder, "train", UTTERANCES - 1)
+    with open(manifest, "a") as file:
+        file.write(json.dumps({"path": "gone.wav", "text": "abc", "duration": 0.2}) + "\n")
+    tones.corpus(folder, "dev", 6, seed=1)
+    return tones.settings(folder, epochs=EPOCHS, batch_size=BATCH, checkpoint_minutes=0, speed=0.2)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data):
+    done = subprocess.run(command(data, "undisturbed"), env=ENVIRONMENT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return data.parent / "undisturbed"
+
+
+def command(data: Path, run: str, *program: str) -> list[str]:
+    program = program or ("-m", "minids")
+    return [sys.executable, *program, "train", str(data), "--run", str(data.parent / run)]
+
+
+def tensors(path: Path) -> dict[str, np.ndarray]:
+    with safe_open(path, framework="numpy") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def progress(run: Path) -> dict:
+    """Where the checkpoint of a run stands, which may be replaced while we look."""
+    try:
+        with safe_open(run / "last.safetensors", framework="numpy") as file:
+            return json.loads(file.metadata()["minids"])["notes"]["progress"]
+    except FileNotFoundError:
+        return {"epoch": 0, "batch": 0}
+
+
+def steps(run: Path) -> int:
+    where = progress(run)
+    return where["epoch"] * (STEPS // EPOCHS) + where["batch"]
+
+
+def assert_same(run: Path, undisturbed: Path) -> None:
+    """Bit by bit, but for what depends on the clock."""
+    for name in ("last.safetensors", "best.safetensors"):
+        ours, theirs = tensors(run / name), tensors(undisturbed / name)
+        assert ours.keys() == theirs.keys()
+        for key in theirs:
+            assert ours[key].tobytes() == theirs[key].tobytes(), f"{key} of {name} differs"
+    rows = [timeless(folder / "metrics.jsonl") for folder in (run, undisturbed)]
+    assert len(rows[0]) == EPOCHS
+    assert rows[0] == rows[1]
+    assert sorted(os.listdir(run)) == sorted(os.listdir(undisturbed))  # nothing half-written is left
+
+
+def timeless(metrics: Path) -> list[dict]:
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+def test_the_undisturbed_run_is_worth_comparing(undisturbed):
+    rows = timeless(undisturbed / "metrics.jsonl")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert {row["skipped"] for row in rows} == {1}
+    assert progress(undisturbed)["best_epoch"] > 1
+    assert steps(undisturbed) == STEPS
+
+
+def test_ten_kills_at_random_moments(data, undisturbed):
+    """One in each tenth of the run, some milliseconds after a random checkpoint of it has come."""
+    chance = random.Random(0)
+    run = data.parent / "killed"
+    for kill in range(10):
+        target = int((kill + chance.random()) * (STEPS - 8) / 10)
+        delay = chance.uniform(0, 0.01)
+        process = subprocess.Popen(command(data, "killed"), env=ENVIRONMENT, stderr=subprocess.PIPE)
+        try:
+            while steps(run) < target:
+                time.sleep(0.001)
+                assert process.poll() is None, process.stderr.read().decode()
+            time.sleep(delay)
+        finally:
+            process.kill()
+            process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        assert steps(run) < STEPS
+    finish(data, "killed")
+    assert_same(run, undisturbed)
+
+
+@pytest.mark.parametrize("moment", ["before fsync", "before replace", "after replace"])
+@pytest.mark.parametrize("times", [1, 10, 11, 12])
+def test_kills_while_a_file_is_written(data, undisturbed, moment, times):
+    """The 1st file is the first checkpoint, and with 9 batches an epoch the 10th to 12th are best, metrics
+    and last.
+    """
+    name = f"{moment}, {times}"
+    done = subprocess.run(
+        command(data, name, "-c", SUICIDE, moment, str(times)), env=ENVIRONMENT, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    finish(data, name)
+    assert_same(data.parent / name, undisturbed)
+
+
+def test_ctrl_c(data, undisturbed):
+    """Exit code 130, words on how to go on, and then the same bits."""
+    run = data.parent / "interrupted"
+    process = subprocess.Popen(
+        command(data, "interrupted"),
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        # Who runs us may ignore the signal, as a shell's background does, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while steps(run) < STEPS // 2:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
+    assert f"the same command goes on from the last checkpoint in {run}" in err.decode()
+    finish(data, "interrupted")
+    assert_same(run, undisturbed)
+
+
+def finish(data: Path, run: str) -> None:
+    done = subprocess.run(command(data, run), env=ENVIRONMENT, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()

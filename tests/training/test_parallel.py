@@ -1,0 +1,334 @@
+"""Several ranks: the same weights as one, whatever becomes of them. Starts real processes with mpiexec."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minids import Features
+from minids._utils.errors import InputError
+from minids.data.batches import Batches
+from minids.data.manifest import Utterance, read_manifest
+from minids.model import DeepSpeech, ModelSettings
+from minids.text import Alphabet
+from minids.training.parallel import Ranks, TimeSplit
+from minids.training.reporting import needs
+from minids.training.resources import Estimate
+from minids.training.settings import read_settings
+from minids.training.trainer import Trainer
+from minids.weights import load_weights
+from tests import tones
+from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
+
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
+HERE = Path(__file__).parent
+
+
+def has_mpi() -> bool:
+    try:
+        import mpi4py  # noqa: F401
+    except ImportError:
+        return False
+    return MPIEXEC is not None
+
+
+mpi = pytest.mark.skipif(not has_mpi(), reason="no MPI here; pip install '.[mpi]'")
+
+
+def mpiexec(*programs, ranks=2, wait=True):
+    """Each program on its share of the ranks; the process, ended if `wait`."""
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    command = [MPIEXEC, *root, "--oversubscribe"]
+    each = ranks // len(programs)
+    for i, program in enumerate(programs):
+        command += [":"] * bool(i) + ["-n", str(each), sys.executable, *map(str, program)]
+    path = f"{HERE.parents[1]}:{os.environ.get('PYTHONPATH', '')}"
+    environment = os.environ | {"PYTHONPATH": path, "NUMBA_NUM_THREADS": "1"}
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, env=environment, **streams)
+    if wait:
+        try:
+            process.out, process.err = process.communicate(timeout=240)
+        finally:
+            process.kill()
+    return process
+
+
+def train(settings, run, *options):
+    return ("-m", "minids", "train", settings, "--run", run, *options)
+
+
+def descendants(ancestor):
+    """The Python processes that a process has started, directly or not."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True).stdout
+    of = {ancestor}
+    found = []
+    for pid, parent, name in (line.split(None, 2) for line in listed.splitlines()):
+        if int(parent) in of:
+            of.add(int(pid))
+            found += [int(pid)] * name.startswith("python")
+    return found
+
+
+def weights(run):
+    return load_weights(run / "last.safetensors").model.flat_params
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Ten recordings, in noise, and what one process alone makes of them in two epochs.
+
+    One recording cannot be read, and of the last batch none can.
+    """
+    folder = tmp_path_factory.mktemp("parallel")
+    tones.corpus(folder, "train", 10)
+    tones.corpus(folder, "dev", 3, seed=1)
+    lines = map(json.loads, (folder / "train.jsonl").read_text().splitlines())
+    *_, longer, longest = sorted(lines, key=lambda line: line["duration"])
+    for lost in ("train/4.wav", longer["path"], longest["path"]):
+        (folder / lost).write_text("no recording")
+    settings = tones.settings(folder, [str(tones.hiss(folder / "hiss.wav"))], epochs=2)
+    subprocess.run([sys.executable, *train(settings, folder / "alone")], check=True, capture_output=True)
+    return folder, settings
+
+
+# The shares
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_the_ranks_share_every_batch_without_overlap_or_loss(size):
+    utterances = [Utterance(Path(f"{i}.wav"), "a", 1 + i % 5) for i in range(23)]
+    given = utterances, Features(), Alphabet("ab"), 4
+    whole = Batches(*given)._groups
+    shares = []
+    for rank in range(size):
+        ranks = Ranks()
+        ranks.rank, ranks.size = rank, size
+        shares.append(Batches(*given, share=ranks.share)._groups)
+        assert len(shares[-1]) == len(whole), "all ranks take the same steps"
+    for n, group in enumerate(whole):
+        together = [i for share in shares for i in share[n]]
+        assert sorted(together) == sorted(group)
+
+
+def test_alone_it_talks_to_nobody():
+    ranks = Ranks()
+    array = np.ones(3)
+    assert ranks.add(array) is array
+    assert (ranks.gathered(5), ranks.given(6), ranks.first) == ([5], 6, True)
+    ranks.agree(object(), "anything")
+    model = DeepSpeech(ModelSettings(3, 3, 4), 0)
+    with pytest.raises(InputError, match="two ranks, on the CPU; use mpiexec -n 2"):
+        TimeSplit(model, ranks)
+
+
+def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
+    for name in ("train", "dev"):
+        tones.corpus(tmp_path, name, 5)
+    settings = tones.settings(tmp_path)
+    settings.write_text(settings.read_text().replace("bands", 'normalise = "speaker"\nbands'))
+    frames = []
+    for rank, size in ((0, 1), (0, 2), (1, 2)):
+        ranks = Ranks()
+        ranks.rank, ranks.size = rank, size
+        trainer = Trainer(read_settings(settings), tmp_path / "run", ranks=ranks)
+        trainer._begin()
+        made = trainer.dev_batches.in_order()
+        frames.append({i: b.frames[: b.lengths[k], k] for b in made for k, i in enumerate(b.indices)})
+    alone, *shares = frames
+    assert sorted([*shares[0], *shares[1]]) == sorted(alone)
+    for share in shares:
+        assert share
+        for i, theirs in share.items():
+            np.testing.assert_array_equal(theirs, alone[i])
+
+
+def test_replicas_that_differ_are_noticed_before_anything_is_written(tmp_path):
+    class Drifting(Ranks):
+        def gathered(self, value):
+            return [value, value + 1] if isinstance(value, int) else [value]  # the weights' checksum
+
+    for name in ("train", "dev"):
+        tones.corpus(tmp_path, name, 3)
+    trainer = Trainer(read_settings(tones.settings(tmp_path)), tmp_path / "run", ranks=Drifting())
+    with pytest.raises(InputError, match="rank 1 has other weights than rank 0"):
+        trainer.run()
+    assert not (tmp_path / "run").exists()
+
+
+class Job:
+    """What Ranks asks of MPI where a rank fails."""
+
+    ended = None
+
+    def Abort(self, code):
+        self.ended = code
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (InputError("a.wav: gone"), "minids: error: rank 1: a.wav: gone\n"),
+        (MemoryError(), "minids: error: rank 1: MemoryError: MemoryError\n"),
+        (ZeroDivisionError("by 0"), "minids: error: rank 1: ZeroDivisionError: by 0\n"),
+    ],
+)
+def test_what_fails_on_one_rank_is_said_and_ends_the_job(monkeypatch, capsys, error, said):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    ranks = Ranks()
+    ranks.rank, ranks.size, ranks.comm = 1, 2, Job()
+    with pytest.raises(SystemExit), ranks.together():
+        raise error
+    assert ranks.comm.ended == 1
+    err = capsys.readouterr().err
+    assert err.endswith(said)
+    assert ("Traceback" in err) == isinstance(error, ZeroDivisionError), "a bug of ours shows where it is"
+    with pytest.raises(type(error)), Ranks().together():
+        raise error
+
+
+def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr("minids.training.reporting.available_memory", lambda backend: 1e9)
+    tones.corpus(tmp_path, "train", 4)
+    settings = read_settings(tones.settings(tmp_path))
+    (tmp_path / "dev.jsonl").write_text((tmp_path / "train.jsonl").read_text())
+    train, dev = (read_manifest(tmp_path / f"{name}.jsonl") for name in ("train", "dev"))
+    asked = []
+
+    def estimated(network, frames, longest, batch_size, backend):
+        asked.append((frames, batch_size))
+        return Estimate(300_000_000, 100.0)
+
+    monkeypatch.setattr("minids.training.reporting.estimate", estimated)
+    network = ModelSettings(13, 5, 16)
+    many = Ranks()
+    many.size = many.here = 4
+    assert "about 0.30 GB" in needs(settings, network, train, dev, "cpu", Ranks(), Ranks())
+    with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
+        needs(settings, network, train, dev, "cpu", many, many)
+    assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
+
+
+# Data parallelism
+
+
+@mpi
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_many_ranks_make_the_weights_of_one(place, ranks):
+    folder, settings = place
+    run = folder / f"ranks{ranks}"
+    done = mpiexec(train(settings, run), ranks=ranks)
+    assert done.returncode == 0, done.err
+    assert done.out == f"{run / 'best.safetensors'}\n", "one rank prints"
+    assert done.err.count("epoch   2/2") == 1
+    assert done.err.count("4.wav") == 1
+    np.testing.assert_allclose(weights(run), weights(folder / "alone"), atol=FLOAT32_TEN_STEPS)
+    texts = [(each / "metrics.jsonl").read_text() for each in (run, folder / "alone")]
+    rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
+    for ours, alone in zip(*rows, strict=True):
+        assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+        for name in ("wer", "utterances", "skipped"):
+            assert ours[name] == alone[name]
+    assert rows[0][0]["skipped"] == 3
+
+
+@mpi
+@pytest.mark.slow
+def test_a_run_goes_on_with_another_number_of_ranks(place):
+    folder, settings = place
+    run = folder / "changing"
+    one = settings.with_name("one.toml")
+    one.write_text(settings.read_text().replace("epochs = 2", "epochs = 1"))
+    assert mpiexec(train(one, run), ranks=3).returncode == 0
+    subprocess.run([sys.executable, *train(settings, run)], check=True, capture_output=True)
+    np.testing.assert_allclose(weights(run), weights(folder / "alone"), atol=FLOAT32_TEN_STEPS)
+
+
+@mpi
+@pytest.mark.slow
+def test_a_rank_that_dies_ends_the_job_and_the_checkpoint_is_whole(place):
+    folder, settings = place
+    run, long = folder / "dying", settings.with_name("long.toml")
+    long.write_text(settings.read_text().replace("epochs = 2", "epochs = 5000"))
+    job = mpiexec(train(long, run), wait=False)
+    metrics = run / "metrics.jsonl"
+    end = time.monotonic() + 200
+    while not (metrics.exists() and metrics.read_text().count("\n") > 2):
+        assert job.poll() is None, job.communicate()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    ranks = descendants(job.pid)
+    assert len(ranks) == 2
+    os.kill(ranks[-1], signal.SIGKILL)
+    _, err = job.communicate(timeout=100)
+    assert job.returncode != 0
+    assert "signal 9" in err or "Killed" in err
+    assert load_weights(run / "last.safetensors").notes["progress"]["epoch"] >= 2
+
+
+@mpi
+def test_ranks_with_other_settings_are_refused_in_one_line(place):
+    folder, settings = place
+    other = settings.with_name("other.toml")
+    other.write_text(settings.read_text().replace("hidden = 16", "hidden = 17"))
+    done = mpiexec(train(settings, folder / "two"), train(other, folder / "two"))
+    assert done.returncode != 0
+    error = "minids: error: rank 1 has other settings, manifests or options than rank 0; give all ranks the"
+    assert done.err.count(error) == 1
+    assert not (folder / "two" / "last.safetensors").exists()
+    done = mpiexec(train(settings, folder / "two"), train(settings, folder / "two", "--split-time"))
+    assert done.err.count(error) == 1
+
+
+@mpi
+@pytest.mark.slow
+def test_a_rank_that_cannot_begin_ends_all(place):
+    folder, settings = place
+    done = mpiexec(train(settings, folder / "five"), train(folder / "gone.toml", folder / "five"))
+    assert done.returncode != 0
+    assert done.err.count("minids: error: rank 1: cannot read the settings") == 1
+
+
+@mpi
+@pytest.mark.slow
+def test_an_error_of_one_rank_ends_all(place):
+    folder, settings = place
+    nowhere = settings.with_name("nowhere.toml")
+    nowhere.write_text(settings.read_text().replace("hiss.wav", "gone.wav"))
+    done = mpiexec(train(nowhere, folder / "three"))
+    assert done.returncode != 0
+    assert done.err.count("minids: error: ") == 1
+    assert "gone.wav: no such file" in done.err
+
+
+# The recurrence split in time
+
+
+@mpi
+def test_the_network_split_in_time_is_the_serial_one():
+    done = mpiexec([HERE / "mpi_time_split.py"])
+    assert done.returncode == 0, done.err
+    off = json.loads(done.out)
+    assert off["reference"] < FLOAT64_ORDER
+    assert off["cpu"] < 1e-5
+    assert off["gradient"] < 1e-7
+
+
+@mpi
+@pytest.mark.slow
+def test_training_split_in_time_makes_the_weights_of_one(place):
+    folder, settings = place
+    run = folder / "split"
+    done = mpiexec(train(settings, run, "--split-time"))
+    assert done.returncode == 0, done.err
+    np.testing.assert_allclose(weights(run), weights(folder / "alone"), atol=FLOAT32_TEN_STEPS)
+    done = mpiexec(train(settings, folder / "four", "--split-time"), ranks=3)
+    assert done.returncode != 0
+    assert "--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2" in done.err

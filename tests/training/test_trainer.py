@@ -1,0 +1,426 @@
+"""Training: the step against its formula, a run that is killed and goes on, and runs that cannot go well."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+
+from minids import DeepSpeech, Features, Recognizer, cer, wer
+from minids._utils.errors import InputError
+from minids.data.manifest import read_manifest
+from minids.gradcheck import relative_error
+from minids.model import ModelSettings
+from minids.ops.common import key
+from minids.training import reporting
+from minids.training import trainer as trainer_module
+from minids.training.reporting import clock
+from minids.training.settings import read_settings
+from minids.training.step import step
+from minids.training.trainer import Trainer
+from minids.weights import load_weights, save_weights
+from tests import tones
+from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
+
+TIMES = ("seconds", "trained", "frames_per_second")  # what two runs need not share
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with the language of tones: ten utterances to learn from, three to try."""
+    tones.corpus(tmp_path, "train", 10)
+    tones.corpus(tmp_path, "dev", 3, seed=1)
+    return tmp_path
+
+
+def trainer(place, run="run", **values):
+    """Trains in noise where the folder has a hiss."""
+    noise = [path.name for path in place.glob("hiss.wav")]
+    return Trainer(read_settings(tones.settings(place, noise, **values)), place / run)
+
+
+def test_noise_is_superposed_in_training_alone_and_what_is_rejected_is_told(place, capsys):
+    quiet = trainer(place, "quiet", epochs=1)
+    quiet.run()
+    tones.hiss(place / "hiss.wav")
+    noisy = trainer(place, "noisy", epochs=1)
+    noisy.run()
+    assert "2 clips of noise, 0 rejected" in capsys.readouterr().err
+    frames = [{i: b.frames for b in t.batches.epoch(0) for i in b.indices} for t in (quiet, noisy)]
+    assert any(not np.array_equal(frames[0][i], frames[1][i]) for i in frames[0])
+    plain = [b.frames for b in noisy.batches.in_order()]
+    for one, other in zip(plain, quiet.batches.in_order(), strict=True):
+        np.testing.assert_array_equal(one, other.frames)
+
+
+# The step
+
+
+def batch(possible=True, seed=1):
+    """Three utterances; the last one's text is possible or not."""
+    rng = np.random.default_rng(seed)
+    lengths, labels = np.array([14, 9, 6], np.int32), np.array([[1, 1, 2], [3, 1, 0], [2, 2, 2]], np.int32)
+    return SimpleNamespace(
+        frames=rng.normal(size=(14, 3, 4)).astype(np.float32),
+        lengths=lengths,
+        labels=labels,
+        label_lengths=np.array([3, 2, 1 if possible else 3], np.int32),
+    )
+
+
+def network(backend="reference", dtype="float64"):
+    return DeepSpeech(ModelSettings(4, 5, 9, context=1, stride=2, dropout=0.2), 3, backend, dtype)
+
+
+KEYS = np.array([5, 6, 7], np.uint32)
+
+
+@pytest.mark.parametrize("possible", [True, False])
+@pytest.mark.parametrize("limit", [1e9, 1e-3])
+def test_a_step_is_nesterovs_on_the_mean_of_the_possible_losses(possible, limit):
+    model, b, rate, momentum = network(), batch(possible), 0.1, 0.9
+    b.frames = b.frames.astype(np.float64)
+    losses = model.learn(b.frames, b.lengths, b.labels, b.label_lengths, KEYS)
+    gradient = model.flat_grads / (3 if possible else 2)
+    length = np.sqrt(np.sum(gradient**2))
+    before, velocity = model.flat_params.copy(), np.random.default_rng(0).normal(size=gradient.shape)
+    shortened = gradient * min(1, limit / length)
+    expected_velocity = momentum * velocity - rate * shortened
+    expected = before + momentum * expected_velocity - rate * shortened
+    told, norm = step(model, velocity, b, KEYS, rate, momentum, limit)
+    np.testing.assert_array_equal(told, losses)
+    assert np.isinf(told[2]) == (not possible)
+    assert norm == pytest.approx(length)
+    np.testing.assert_allclose(velocity, expected_velocity, atol=FLOAT64_ORDER)
+    np.testing.assert_allclose(model.flat_params, expected, atol=FLOAT64_ORDER)
+
+
+def test_ten_steps_on_the_cpu_follow_the_reference():
+    models = network("cpu", "float32"), network("reference", "float64")
+    velocities = [np.zeros_like(model.flat_params) for model in models]
+    start = models[1].flat_params.copy()
+    for n in range(10):
+        told = []
+        for model, velocity in zip(models, velocities, strict=True):
+            b = batch(possible=n % 3 > 0, seed=n)
+            b.frames = b.frames.astype(model.dtype)
+            told.append(step(model, velocity, b, KEYS + np.uint32(n), 0.01, 0.9, 3.0))
+        np.testing.assert_allclose(told[0][0], told[1][0], rtol=FLOAT32_TEN_STEPS)
+        assert told[0][1] == pytest.approx(told[1][1], rel=FLOAT32_TEN_STEPS)
+    moved = [model.flat_params - start for model in models]
+    assert abs(moved[1]).max() > 0.05, "there was something to follow"
+    assert relative_error(*moved) <= FLOAT32_TEN_STEPS
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("where", ["frames", "weights"])
+def test_a_step_that_fails_changes_nothing(backend, where):
+    model, b = network(backend, "float32"), batch()
+    if where == "frames":
+        b.frames[3, 1, 2] = np.nan
+    else:
+        model.params["W5"][0, 0] = np.nan
+    velocity, before = np.ones_like(model.flat_params), model.flat_params.copy()
+    with np.errstate(invalid="ignore"):
+        losses, _ = step(model, velocity, b, KEYS, 0.1, 0.9, 1.0)
+    assert list(np.isnan(losses)) == ([False, True, False] if where == "frames" else [True] * 3)
+    np.testing.assert_array_equal(model.flat_params, before)
+    assert (velocity == 1).all()
+
+
+# A run
+
+
+def test_one_recording_can_be_learned_by_heart(tmp_path, capsys):
+    """A training set that says the same sixty times an epoch, with its variations."""
+    tones.corpus(tmp_path, "train", 1)
+    line = (tmp_path / "train.jsonl").read_text()
+    (tmp_path / "train.jsonl").write_text(60 * line)
+    (tmp_path / "dev.jsonl").write_text(line)
+    run = trainer(tmp_path, epochs=8, batch_size=2, learning_rate=0.005, momentum=0.9)
+    run.run()
+    rows = run.progress.rows
+    best = rows[run.progress.best_epoch - 1]
+    assert best["cer"] == best["wer"] == 0
+    assert min(row["loss"] for row in rows) < rows[0]["loss"] / 5
+    said = json.loads(line)
+    assert Recognizer.load(run.folder.best).transcribe(tmp_path / said["path"]).text == said["text"]
+    assert "WER   0.0%" in capsys.readouterr().err
+
+
+def test_the_rows_of_metrics_tell_what_happened(place):
+    run = trainer(place, epochs=3, anneal=2.0, learning_rate=0.02, momentum=0.95, momentum_ramp=2)
+    run.run()
+    rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
+    assert rows == run.progress.rows
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert [row["learning_rate"] for row in rows] == [0.02, 0.01, 0.005]
+    assert [row["momentum"] for row in rows] == pytest.approx([0.9, 1 - 0.1 * 0.5**0.5, 0.95])
+    assert [row["utterances"] for row in rows] == [10] * 3
+    assert all(row["frames_per_second"] > 0 and row["gradient_norm"] > 0 for row in rows)
+    errors = [row["wer"] + row["cer"] / 1000 for row in rows]
+    assert run.progress.best_epoch == 1 + errors.index(min(errors))
+
+    best = load_weights(run.folder.best)
+    assert best.state == {}, "what training alone needs is not in it"
+    assert best.notes["dev"]["epoch"] == run.progress.best_epoch
+    recognizer = Recognizer(best)
+    dev = read_manifest(place / "dev.jsonl")
+    heard = [recognizer.transcribe(u.path).text for u in dev]
+    assert wer([u.text for u in dev], heard).rate == best.notes["dev"]["wer"]
+    assert cer([u.text for u in dev], heard).rate == best.notes["dev"]["cer"]
+
+
+def test_dropout_follows_seed_epoch_and_utterance(place, monkeypatch):
+    asked = []
+
+    def watched(model, velocity, batch, keys, *rest):
+        asked.append((list(batch.indices), list(keys)))
+        return step(model, velocity, batch, keys, *rest)
+
+    monkeypatch.setattr(trainer_module, "step", watched)
+    trainer(place, seed=8).run()
+    assert len(asked) == 2 * 3
+    for n, (indices, keys) in enumerate(asked):
+        assert keys == [key(8, n // 3, i) for i in indices]
+    assert len({k for _, keys in asked for k in keys}) == 20
+
+
+def test_only_the_seed_makes_two_runs_differ(place):
+    results = []
+    for run, seed in (("a", 1), ("b", 1), ("c", 2)):
+        one = trainer(place, run, epochs=1, seed=seed)
+        one.run()
+        results.append(one.model.flat_params)
+    np.testing.assert_array_equal(results[0], results[1])
+    assert (results[0] != results[2]).any()
+
+
+# Killed, and called again
+
+
+class Killed(BaseException):
+    """No `except Exception` may catch a kill."""
+
+
+def result(folder):
+    """Everything that two equal runs share: every array's bits and every number but the times."""
+
+    def timeless(x):
+        if isinstance(x, dict):
+            return {name: timeless(value) for name, value in x.items() if name not in TIMES}
+        return [timeless(value) for value in x] if isinstance(x, list) else x
+
+    told = []
+    for name in ("last", "best"):
+        saved = load_weights(folder / f"{name}.safetensors")
+        arrays = {**saved.model.params, **saved.state, "mean": saved.features.mean, "std": saved.features.std}
+        told.append({name: value.tobytes() for name, value in arrays.items()})
+        told.append(timeless(saved.notes))
+    told.append([timeless(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()])
+    return told
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """Three epochs of three batches, never disturbed: the folder, and what the run left."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    tones.hiss(folder / "hiss.wav")
+    tones.corpus(folder, "train", 10)
+    tones.corpus(folder, "dev", 3, seed=1)
+    (folder / "train" / "4.wav").write_text("no recording")
+    trainer(folder, epochs=3).run()
+    return folder, result(folder / "run")
+
+
+def kill_at(monkeypatch, target, name, call, after=False):
+    """Let the `call`-th call of a function be the last that happens, before or after it does its work."""
+    right, calls = getattr(target, name), [0]
+
+    def killing(*arguments, **named):
+        calls[0] += 1
+        if calls[0] == call and not after:
+            raise Killed
+        value = right(*arguments, **named)
+        if calls[0] == call:
+            raise Killed
+        return value
+
+    monkeypatch.setattr(target, name, killing)
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+@pytest.mark.parametrize(
+    ("name", "call", "after"),
+    [
+        *[("step", 1, False), ("step", 2, True), ("step", 3, True), ("step", 4, False), ("step", 8, False)],
+        *[("save_weights", 1, False), ("save_weights", 3, True), ("save_weights", 4, True)],
+        *[("Trainer._evaluate", 2, False), ("Trainer._evaluate", 3, True)],
+        *[("RunFolder.write_rows", 1, False), ("RunFolder.write_rows", 3, True), ("Batches.fit", 1, True)],
+    ],
+)
+def test_a_killed_run_ends_with_the_same_bits(undisturbed, monkeypatch, name, call, after, minutes):
+    """A checkpoint after every batch, or one an epoch."""
+    folder, expected = undisturbed
+    run = f"killed-{name}-{call}-{after}-{minutes}"
+    *path, function = name.split(".")
+    target = getattr(trainer_module, path[0]) if path else trainer_module
+    with monkeypatch.context() as patch:
+        kill_at(patch, target, function, call, after)
+        with pytest.raises(Killed):
+            trainer(folder, run, epochs=3, checkpoint_minutes=minutes).run()
+    again = trainer(folder, run, epochs=3, checkpoint_minutes=minutes)
+    again.run()
+    got = result(folder / run)
+    assert got[0] == expected[0], "last"
+    assert got[2] == expected[2], "best"
+    assert got[4] == expected[4], "metrics"
+
+
+def test_a_run_killed_over_and_over_ends_with_the_same_bits(undisturbed, monkeypatch):
+    folder, expected = undisturbed
+    kills = 0
+    for attempt in range(20):
+        with monkeypatch.context() as patch:
+            kill_at(patch, trainer_module, "step", 1 + attempt % 3, after=True)
+            try:
+                trainer(folder, "often", epochs=3, checkpoint_minutes=0).run()
+                break
+            except Killed:
+                kills += 1
+    assert kills > 3
+    got = result(folder / "often")
+    assert [got[0], got[2], got[4]] == [expected[0], expected[2], expected[4]]
+
+
+def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_first(undisturbed):
+    folder, expected = undisturbed
+    trainer(folder, "longer", epochs=1).run()
+    trainer(folder, "longer", epochs=3).run()
+    got = result(folder / "longer")
+    assert [got[0], got[2], got[4]] == [expected[0], expected[2], expected[4]]
+    finished = trainer(folder, "longer", epochs=3)
+    finished.run()  # nothing to do, and no harm
+    assert result(folder / "longer") == got
+    assert finished.progress.epoch == 3
+
+
+def test_what_was_tuned_outlives_more_training(place, capsys):
+    trainer(place, "tuned", epochs=1).run()
+    best = place / "tuned" / "best.safetensors"
+    saved = load_weights(best)
+    saved.notes["decoder"] = {"lm": "words.arpa", "checksum": 1, "alpha": 1.0, "beta": 2.0, "beam_width": 9}
+    save_weights(best, saved)
+    capsys.readouterr()
+    trainer(place, "tuned", epochs=4).run()
+    assert load_weights(best).notes["dev"]["epoch"] > 1
+    assert load_weights(best).notes["decoder"] == saved.notes["decoder"]
+    assert "tuned for earlier weights; run `minids tune` again" in capsys.readouterr().err
+
+
+def test_a_bad_recording_is_named_at_the_end_also_after_a_kill(undisturbed, monkeypatch, capsys):
+    folder, _ = undisturbed
+    with monkeypatch.context() as patch:
+        kill_at(patch, Trainer, "_evaluate", 3)
+        with pytest.raises(Killed):
+            trainer(folder, "named", epochs=3, checkpoint_minutes=0).run()
+    capsys.readouterr()
+    trainer(folder, "named", epochs=3, checkpoint_minutes=0).run()
+    said = capsys.readouterr().err
+    assert f"skipped: {folder / 'train' / '4.wav'}" in said
+    assert "1 of 10 train utterances were skipped" in said
+    assert "going on in" in said
+
+
+# Runs that cannot go well
+
+
+def test_a_loss_that_is_no_number_names_the_utterance(place, monkeypatch):
+    raw, normalised = Features.raw, Features.normalised
+    marked, of_marked = np.float32(0.123), []
+
+    def remembered(self, samples):
+        frames = raw(self, samples)
+        if samples[0] == marked:
+            of_marked.append(frames)
+        return frames
+
+    def broken(self, frames, statistics=None):
+        bad = any(frames is each for each in of_marked)
+        return np.full_like(frames, np.nan) if bad else normalised(self, frames, statistics)
+
+    samples = tones.speak("abc", np.random.default_rng(0))
+    samples[0] = marked
+    soundfile.write(place / "train" / "7.wav", samples, tones.RATE, "FLOAT")
+    monkeypatch.setattr(Features, "raw", remembered)
+    monkeypatch.setattr(Features, "normalised", broken)
+    run = trainer(place, shift_ms=0, speed=0)
+    with pytest.raises(InputError) as error:
+        run.run()
+    for words in ("epoch 1: the loss is not a number", str(place / "train" / "7.wav"), "train.jsonl:8"):
+        assert words in str(error.value)
+    assert not run.folder.path.exists(), "no checkpoint with broken weights, no empty folder"
+
+
+def test_a_learning_rate_that_is_too_high_stops_with_a_word(place):
+    with pytest.raises(InputError, match=r"lower learning_rate \(now 1000.0\)"):
+        trainer(place, epochs=30, learning_rate=1000, gradient_limit=1e30).run()
+
+
+@pytest.mark.parametrize("text", ["", "a"])
+def test_a_model_that_says_nothing_is_said_to_be_normal(place, monkeypatch, capsys, text):
+    monkeypatch.setattr(trainer_module, "greedy_text", lambda log_probs, alphabet: text)
+    trainer(place, epochs=3).run()
+    err = capsys.readouterr().err
+    assert err.count("nothing but blanks yet") == (2 if text == "" else 0)
+    assert err.count("silent still: raise epochs") == (1 if text == "" else 0)
+
+
+def test_too_little_memory_is_said_before_anything_begins(place, monkeypatch):
+    monkeypatch.setattr(reporting, "available_memory", lambda *_: 1000)
+    with pytest.raises(InputError, match=r"in a batch of 4 needs .* GB, 0.0 GB are free; .*lower batch_size"):
+        trainer(place).run()
+    assert not (place / "run").exists()
+    monkeypatch.setattr(reporting, "available_memory", lambda *_: None)
+    trainer(place, epochs=1).run()
+
+
+def test_the_estimate_is_told_first(place, capsys):
+    trainer(place, epochs=1).run()
+    first = capsys.readouterr().err.splitlines()[0]
+    hours = sum(u.duration for u in read_manifest(place / "train.jsonl")) / 3600
+    assert first.startswith(
+        f"10 utterances, {hours:.2f} h; 0.00 M weights; about 0.00 GB of memory, at least 0:01"
+    )
+
+
+def test_nothing_usable_is_named(place):
+    for path in (place / "train").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match="no recording could be read"):
+        trainer(place).run()
+    tones.settings(place)
+    text = (place / "tones.toml").read_text()
+    (place / "tones.toml").write_text(text.replace("bands", 'normalise = "utterance"\nbands'))
+    with pytest.raises(InputError, match=r"train.jsonl: no utterance could be used \(.*wav"):
+        Trainer(read_settings(place / "tones.toml"), place / "run").run()
+
+
+def test_a_clock_is_easy_to_read():
+    assert [clock(s) for s in (0, 59.6, 90, 3599, 3600, 5400, 360000)] == [
+        *("0:00", "1:00", "1:30", "59:59", "1:00:00", "1:30:00", "100:00:00")
+    ]
+
+
+def test_cached_features_train_the_same_whether_made_or_read(place):
+    settings = read_settings(tones.settings(place, epochs=1, shift_ms=0, speed=0))
+    losses = []
+    for name, cache in (("without", ""), ("made", "kept"), ("read", "kept")):
+        run = Trainer(replace(settings, data=replace(settings.data, cache=cache)), place / name)
+        run.run()
+        losses.append(run.progress.rows[0]["loss"])
+    assert len(list((place / "kept").rglob("*.npy"))) == 13
+    assert losses[1] == losses[2]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-3)
