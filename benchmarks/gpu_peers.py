@@ -37,7 +37,7 @@ class Peers:
         sizes = tuple(lengths.tolist()), tuple(label_lengths.tolist())
         for value in (x, W, b, z6):
             value.requires_grad_()
-        optimiser = torch.optim.SGD([flat.requires_grad_()], lr=1e-9, momentum=0.9, nesterov=True, fused=True)
+        optimizer = torch.optim.SGD([flat.requires_grad_()], lr=1e-9, momentum=0.9, nesterov=True, fused=True)
         flat.grad = torch.randn_like(flat)
 
         def layer():
@@ -70,7 +70,7 @@ class Peers:
             "log_softmax": lambda: no_grad(lambda: z6.log_softmax(2)),
             "ctc": lambda: ctc,
             "norm": lambda: lambda: torch.linalg.vector_norm(flat.grad).item(),
-            "nesterov": lambda: optimiser.step,
+            "nesterov": lambda: optimizer.step,
         }
 
     def ms(self, name: str) -> float:

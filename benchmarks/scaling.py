@@ -25,7 +25,7 @@ train = "{times}.jsonl"
 dev = "dev.jsonl"
 [features]
 bands = 40
-normalise = "utterance"
+normalize = "utterance"
 [model]
 hidden = {hidden}
 context = 5

@@ -9,7 +9,7 @@ Three forms; they differ in the recurrence alone:
 
 What an expert would do is done: both directions advance in one batched product, the clip works in place (its
 backward needs only the result), the input has no gradient, the context is copied once into memory that
-stays, gradients are handed over instead of added to zeros, and the optimiser is the fused one.
+stays, gradients are handed over instead of added to zeros, and the optimizer is the fused one.
 """
 
 from itertools import pairwise
@@ -115,7 +115,7 @@ class TorchStep:
         self.inside = padded[context : context + T]
         around = padded.as_strided((T, B, 2 * context + 1, F), (B * F, F, B * F, 1))  # no copy: rows overlap
         self.context, self.x = around, torch.empty(around.shape)
-        self.optimiser = torch.optim.SGD(w.values(), lr=rate, momentum=momentum, nesterov=True, fused=True)
+        self.optimizer = torch.optim.SGD(w.values(), lr=rate, momentum=momentum, nesterov=True, fused=True)
         self.limit = limit
 
     def log_probs(self, frames: torch.Tensor) -> torch.Tensor:
@@ -130,7 +130,7 @@ class TorchStep:
 
     def learn(self, frames, lengths, labels, label_lengths) -> float:
         """The sum of the losses; its gradients are in `weights[name].grad`."""
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss = functional.ctc_loss(self.log_probs(frames), labels, lengths, label_lengths, reduction="sum")
         loss.backward()
         return loss.item()
@@ -144,5 +144,5 @@ class TorchStep:
         norm = get_total_norm(gradients)
         if norm > self.limit:
             clip_grads_with_norm_(self.weights.values(), self.limit, norm)
-        self.optimiser.step()
+        self.optimizer.step()
         return loss

@@ -46,10 +46,10 @@ class Problem:
         return ModelSettings(self.features, CHARACTERS, self.hidden, CONTEXT, dropout=0.0)
 
     def weights(self) -> dict[str, np.ndarray]:
-        from minids.model import initialise
+        from minids.model import initialize
 
         weights = {name: np.empty(shape, np.float32) for name, shape in self.settings().shapes().items()}
-        initialise(weights, seed=0)
+        initialize(weights, seed=0)
         return weights
 
     def draw(self) -> tuple[np.ndarray, ...]:

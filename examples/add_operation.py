@@ -68,7 +68,7 @@ def _rows(x, w, lengths, y):
                 y[t, b, h] += w[j, h] * x[t + j, b, h]
 
 
-# 3. The GPU: one thread an element; neighbours in a warp read neighbours in memory.
+# 3. The GPU: one thread an element; neighbors in a warp read neighbors in memory.
 def cuda_forward(x, w, lengths, y=None):
     """As the reference; x, w, lengths are arrays of the GPU."""
     from numba import cuda

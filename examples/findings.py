@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, GREY, INK, SIGNAL, canvas
+from minids.plot import ACCENT, GRAY, INK, SIGNAL, canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ NOISY = re.compile(r"heard in: (.*), (-?[\d.]+) dB")
 def findings(rows: Sequence[Mapping]) -> "Figure":
     """Rows {"subject", "setting", "wer", "interval", "change_interval"}, in % and points -> Figure.
 
-    On the left each setting's word error rate with its interval, in colour where the change from the first
+    On the left each setting's word error rate with its interval, in color where the change from the first
     of its subject is sure. On the right, of subjects "heard in: NOISE, SNR dB", the rate against the SNR.
     """
     noisy = [row for row in rows if NOISY.fullmatch(row["subject"])]
@@ -44,9 +44,9 @@ def _rates(axes: "Axes", rows: Sequence[Mapping]) -> None:
         low, high = row["interval"]
         change = row["change_interval"]
         sure = change is not None and (change[0] > 0 or change[1] < 0)
-        colour = GREY if not sure else SIGNAL if change[1] < 0 else ACCENT
-        axes.plot([low, high], [y, y], color=colour, linewidth=2, alpha=0.6)
-        axes.plot(row["wer"], y, "o", color=colour)
+        color = GRAY if not sure else SIGNAL if change[1] < 0 else ACCENT
+        axes.plot([low, high], [y, y], color=color, linewidth=2, alpha=0.6)
+        axes.plot(row["wer"], y, "o", color=color)
         axes.text(high + 0.3, y, f"{row['wer']:.1f}", va="center", fontsize=9, color=INK)
         ticks.append(y)
         names.append(row["setting"])
@@ -61,7 +61,7 @@ def _rates(axes: "Axes", rows: Sequence[Mapping]) -> None:
 def _against_snr(axes: "Axes", rows: Sequence[Mapping]) -> None:
     """A line for each noise and training: dashed when trained clean."""
     noises = sorted({NOISY.fullmatch(row["subject"])[1] for row in rows})  # type: ignore[index]
-    for noise, colour in zip(noises, (SIGNAL, ACCENT, GREY) * len(noises), strict=False):
+    for noise, color in zip(noises, (SIGNAL, ACCENT, GRAY) * len(noises), strict=False):
         for setting in dict.fromkeys(row["setting"] for row in rows):
             points = []
             for row in rows:
@@ -70,8 +70,8 @@ def _against_snr(axes: "Axes", rows: Sequence[Mapping]) -> None:
                     points.append((float(snr), row["wer"], *row["interval"]))
             snrs, rates, lows, highs = zip(*sorted(points), strict=True)
             dashes = "--" if "clean" in setting else "-"
-            axes.plot(snrs, rates, dashes, marker="o", color=colour, label=f"{noise}, {setting}")
-            axes.fill_between(snrs, lows, highs, color=colour, alpha=0.12, linewidth=0)
+            axes.plot(snrs, rates, dashes, marker="o", color=color, label=f"{noise}, {setting}")
+            axes.fill_between(snrs, lows, highs, color=color, alpha=0.12, linewidth=0)
     axes.set(xlabel="SNR of the recordings heard (dB)", ylabel="word error rate (%)")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)

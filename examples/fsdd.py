@@ -58,7 +58,7 @@ def main() -> None:
     trainer.run()
 
     test = read_manifest(arguments.data / f"{prefix}test.jsonl")
-    rows, _ = Recognizer.load(trainer.folder.best).recognise(test)
+    rows, _ = Recognizer.load(trainer.folder.best).recognize(test)
     print(f"test, {arguments.split} split: WER {Evaluation(rows).wer}")
 
 

@@ -1,4 +1,4 @@
-"""A language model of your text, and what it does to what a recogniser hears.
+"""A language model of your text, and what it does to what a recognizer hears.
 
     python examples/language_model.py books.txt dev.jsonl
     python examples/language_model.py books.txt dev.jsonl --model runs/mine/best.safetensors --out words.arpa
@@ -19,7 +19,7 @@ from minids.data.manifest import read_manifest
 from minids.decode.beam_search import Hypothesis
 from minids.decode.tune import tune
 from minids.lm.text_filter import Spelt
-from minids.text import normalise
+from minids.text import normalize
 
 
 def main() -> None:
@@ -35,21 +35,21 @@ def main() -> None:
 
     recognizer = minids.Recognizer.load(given.model, lm="none")
     alphabet = recognizer.alphabet
-    spelt = Spelt(given.text, alphabet)  # small letters, no punctuation: as the recogniser writes
-    lm = minids.NGram.train(spelt, order=given.order)
+    spelled = Spelt(given.text, alphabet)  # small letters, no punctuation: as the recognizer writes
+    lm = minids.NGram.train(spelled, order=given.order)
     lm.save(given.out)
-    print(f"{given.out}: {lm.sizes}; {spelt.skipped} of {spelt.lines} lines cannot be spelled")
+    print(f"{given.out}: {lm.sizes}; {spelled.skipped} of {spelled.lines} lines cannot be spelled")
 
     # The network hears everything once; whatever weighs its words works on these log-probabilities.
     skipped, log_probs, references = [], [], []
     for batch in recognizer.hear(read_manifest(given.dev), skipped):
         log_probs += [np.concatenate(pieces) for _, pieces in batch]  # each (T, K)
-        references += [normalise(utterance.text, alphabet) for utterance, _ in batch]
+        references += [normalize(utterance.text, alphabet) for utterance, _ in batch]
     for reason in skipped:
         print(f"skipped: {reason}")
     print(f"the dev texts: {lm.perplexity(references).perplexity:.1f} words to choose from at each word")
 
-    # Rescoring: the recogniser's own n best texts, ordered anew. A model can do no more than is in the list.
+    # Rescoring: the recognizer's own n best texts, ordered anew. A model can do no more than is in the list.
     plain = minids.BeamSearch(alphabet, beam_width=100)
     n_best = plain.decode_batch(log_probs, n_best=20)
     # Searching with the model finds texts that no such list has. alpha and beta: by the word error rate.

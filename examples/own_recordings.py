@@ -1,4 +1,4 @@
-"""From a folder of your recordings to a recogniser and its word error rate.
+"""From a folder of your recordings to a recognizer and its word error rate.
 
     python examples/own_recordings.py recordings runs/mine
 
@@ -65,7 +65,7 @@ def main() -> None:
     trainer.run()
 
     recognizer = minids.Recognizer.load(trainer.folder.best)
-    rows, _ = recognizer.recognise(split(recordings)["test"])
+    rows, _ = recognizer.recognize(split(recordings)["test"])
     print(f"{trainer.folder.best}: WER {Evaluation(rows).wer}")
 
 

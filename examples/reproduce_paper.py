@@ -32,7 +32,7 @@ from minids.data.noise import Noise
 from minids.decode.beam_search import BeamSearch
 from minids.decode.tune import tune
 from minids.metrics import bootstrap_interval, wer
-from minids.training.settings import Settings, Superposition, read_settings
+from minids.training.settings import NoiseSettings, Settings, read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
 
@@ -88,7 +88,7 @@ class Study:
         base = read_settings(Path(__file__).parent / "an4.toml")
         paths = {name: str((self.data / f"{name}.jsonl").resolve()) for name in ("train", "dev")}
         size = {"hidden": 512} if self.full else {}
-        epochs = {"epochs": 120, "anneal": 1.015} if self.full else {"epochs": 70, "anneal": 1.03}
+        epochs = {"epochs": 120, "lr_decay": 1.015} if self.full else {"epochs": 70, "lr_decay": 1.03}
         made = replace(
             base,
             data=replace(base.data, **paths),
@@ -96,7 +96,7 @@ class Study:
             train=replace(base.train, seed=seed, **epochs),
         )
         if "noise" in ARMS[arm]:
-            made = replace(made, noise=Superposition([str(path.resolve()) for path in self.noise]))
+            made = replace(made, noise=NoiseSettings([str(path.resolve()) for path in self.noise]))
         return made
 
     def run(self, arm: str, seed: int) -> Path:
@@ -163,7 +163,7 @@ class Study:
             models = [run / "best.safetensors" for run in runs]
             recognizer = Recognizer.load(models, lm="none", jitter=jitter, backend=self.backend)
             recognizer.search = self.search(recognizer, f"tuned {heard_by}", beam) if beam else None
-            rows, _ = recognizer.recognise(read_manifest(manifest))
+            rows, _ = recognizer.recognize(read_manifest(manifest))
             rows.sort(key=lambda row: row.name)
             counts = wer([row.reference for row in rows], [row.hypothesis for row in rows]).counts
             self.keep(key, np.column_stack([counts[:, :3].sum(axis=1), counts[:, 3]]).tolist())
@@ -243,7 +243,7 @@ class Study:
             self.add("beam size", f"{beam}", counts, base, "§2.2: typically 1000 to 8000")
 
     def in_noise(self) -> None:
-        paper = "§4.1: noise synthesised by superposition; §5.2: 19.1 % of noisy words, others 30.5 %"
+        paper = "§4.1: noise synthesized by superposition; §5.2: 19.1 % of noisy words, others 30.5 %"
         sets = [("clean", self.test)]
         sets += [(f"{n.stem}, {snr} dB", self.noisy(n, snr)) for n in self.test_noise for snr in SNRS]
         for name, manifest in sets:
@@ -296,7 +296,7 @@ class Study:
     def ranks(self) -> list[str]:
         command = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
         if command is None:
-            return ["data parallelism: not measured, there is no mpiexec; pip install 'minids[mpi]'"]
+            return ["data parallelizm: not measured, there is no mpiexec; pip install 'minids[mpi]'"]
         lines = []
         for ranks in (1, 2):
             folder = self.out / f"ranks-{ranks}"

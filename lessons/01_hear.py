@@ -227,7 +227,7 @@ show(pictures, captions, title="Long or short windows?")
 theirs = Features(rate, kind="spectrogram").raw(wave)
 apart = abs(log_powers - theirs).max()
 print(f"yours and the package's, which has 7 digits, are {apart:.1e} apart")
-features = Features(rate, bands=40, normalise="utterance")
+features = Features(rate, bands=40, normalize="utterance")
 x = features(wave)
 print(f"{x.shape[0]} frames of {x.shape[1]} numbers, {x.min():.1f} … {x.max():.1f}")
 

@@ -34,13 +34,13 @@ listen(data("three_one_four.flac"))
 # %% [markdown]
 # ## What it sees: a little of before and after
 # Can you tell a letter from one column of 20 ms? Hardly: a **t** is a silence and
-# *then* a burst. So frame $t$ comes with $C$ neighbours on each side, glued into one
+# *then* a burst. So frame $t$ comes with $C$ neighbors on each side, glued into one
 # long vector:
 #
 # $$ x_t = [\,f_{t-C} \; \ldots \; f_t \; \ldots \; f_{t+C}\,] $$
 #
 # The paper tries $C$ of 5, 7 and 9 (§2). Where there is no frame, before the first and
-# after the last, stand zeros. (And since neighbours see nearly the same, it may take only
+# after the last, stand zeros. (And since neighbors see nearly the same, it may take only
 # every second of these vectors, which halves all work that follows: *striding*, §3.3.)
 # With $C = 1$ and two numbers a frame:
 #
@@ -66,7 +66,7 @@ def check_with_context():
     check_with_context,
     hints=[
         "np.pad(f, ((C, C), (0, 0))) puts C frames of zeros before and after.",
-        "In that, frame t and its neighbours are the rows t … t + 2C. Now .ravel() them.",
+        "In that, frame t and its neighbors are the rows t … t + 2C. Now .ravel() them.",
         "np.array([padded[t : t + 2 * C + 1].ravel() for t in range(len(f))])",
     ],
 )
@@ -78,7 +78,7 @@ def with_context(f, C):
 # %%
 C = network.model.settings.context
 x = with_context(frames, C)
-print(f"{frames.shape} and {C} neighbours a side: {x.shape}")
+print(f"{frames.shape} and {C} neighbors a side: {x.shape}")
 print(f"the first layer's weights W1: {network.model.params['W1'].shape}  (lesson 3)")
 
 # %% [markdown]
@@ -147,7 +147,7 @@ for t in range(16, 26):
 path = "tthrree-eee-"
 captions = [
     "One character a frame, 12 frames.",
-    "Equal neighbours become one. The blank keeps two e's apart.",
+    "Equal neighbors become one. The blank keeps two e's apart.",
     "Now the blanks have done their work.",
     "What is left is the text.",
 ]
@@ -225,8 +225,8 @@ print(f"it says {greedy_text(said[:, 0], network.alphabet)!r}")
 print(f"at its surest: {np.exp(said.max()):.2f}; mere guessing: {1 / len(characters):.2f}")
 
 # %% [markdown]
-# **What we have now** All of a speech recogniser except its inside: sound goes in as
-# frames with their neighbours, probabilities come out, greedy reading and a collapse
+# **What we have now** All of a speech recognizer except its inside: sound goes in as
+# frames with their neighbors, probabilities come out, greedy reading and a collapse
 # give the text.
 #
 # **Next question** Between the newborn's babble and "three one four" lie 76 000

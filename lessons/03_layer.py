@@ -247,4 +247,4 @@ show(pictures, captions=told, title="One layer learns to guess the next frame")
 #
 # **What we have now**: a layer, its gradients in four lines, and a judge that knows no formula.
 #
-# **Next question**: this layer sees one frame. How does a frame know its neighbours?
+# **Next question**: this layer sees one frame. How does a frame know its neighbors?

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 4. How does a frame know its neighbours?
+# # 4. How does a frame know its neighbors?
 # For 20 milliseconds an *f* and an *s* are nearly the same hiss; the vowel behind tells
 # more. And the *e* of "five" cannot be heard at all: it is written because of all that came
 # before.
@@ -204,7 +204,7 @@ for check in gradcheck.check_birnn():
 # ## How far does it reach?
 # With each frame of distance the gradient is multiplied by $W_r^T$ once more, and gated. A
 # number below 1, again and again, makes nothing; above 1, everything. Here are 64 units with
-# random weights of deviation $1/\sqrt{64}$ times 0.5, 1.4 and 3, and the recogniser of
+# random weights of deviation $1/\sqrt{64}$ times 0.5, 1.4 and 3, and the recognizer of
 # lesson 2 as it hears "five":
 
 

@@ -225,17 +225,17 @@ show(draw_lattice(a, lattice([1]), "–a", total="p(a)\n= 0.64"))
 
 # %% [markdown]
 # ## On a real sound
-# The lessons' small recogniser listens to somebody saying "two five". The package's own
+# The lessons' small recognizer listens to somebody saying "two five". The package's own
 # [`ctc_loss`](../minids/ops/reference/ctc.py) is the exercise and its gradient, for a whole
 # batch. Which text has the smallest loss?
 
 # %%
-recogniser = Recognizer.load(data("digits.safetensors"))
-samples, _ = load_audio(data("two_five.flac"), recogniser.features.rate)
-log_y = recogniser.log_probs(samples)  # (T, K)
+recognizer = Recognizer.load(data("digits.safetensors"))
+samples, _ = load_audio(data("two_five.flac"), recognizer.features.rate)
+log_y = recognizer.log_probs(samples)  # (T, K)
 T = len(log_y)
 for text in "two five", "two nine", "to five", "five two", "two":
-    label = recogniser.alphabet.encode(text)
+    label = recognizer.alphabet.encode(text)
     (loss,), _ = ctc_loss(log_y[:, None], [T], [label], [len(label)])
     ways = math.comb(T + len(label), T - len(label))
     print(f"{text:9} loss {loss:6.2f}  p = {math.exp(-loss):7.1e}, {ways:.0e} alignments")

@@ -187,11 +187,11 @@ def ctc_gradient(log_y, label):
 
 # %%
 names = ["two five", "seven", "three one four"]
-recogniser = Recognizer.load(data("digits.safetensors"))  # for its features and alphabet only
-heard, alphabet = [], recogniser.alphabet
+recognizer = Recognizer.load(data("digits.safetensors"))  # for its features and alphabet only
+heard, alphabet = [], recognizer.alphabet
 for name in names:
-    samples, _ = load_audio(data(name.replace(" ", "_") + ".flac"), recogniser.features.rate)
-    heard.append(recogniser.features(samples))  # (T0, F)
+    samples, _ = load_audio(data(name.replace(" ", "_") + ".flac"), recognizer.features.rate)
+    heard.append(recognizer.features(samples))  # (T0, F)
 lengths = np.array([len(x) for x in heard], np.int32)
 label_lengths = np.array([len(name) for name in names], np.int32)
 frames = np.zeros((lengths.max(), 3, heard[0].shape[1]), np.float32)  # (T0, B, F)

@@ -23,7 +23,7 @@ from minids.text import Alphabet
 
 TEXT, alphabet = "two five", Alphabet()  # a … z, space, apostrophe, blank: K = 29
 samples, _ = minids.load_audio(data("two_five.flac"))
-frames = minids.Features(normalise="utterance")(samples)  # (T0, F)
+frames = minids.Features(normalize="utterance")(samples)  # (T0, F)
 recording = frames[:, None], np.array([len(frames)])  # (T0, B, F), its length: a batch of 1
 batch = *recording, alphabet.encode(TEXT)[None], np.array([len(TEXT)])
 network = ModelSettings(inputs=81, characters=29, hidden=64, context=5, stride=2)
@@ -56,7 +56,7 @@ show(
 )
 
 # %% [markdown]
-# At first all 29 characters are equally likely. Soon it says nothing but *blank* (grey). That
+# At first all 29 characters are equally likely. Soon it says nothing but *blank* (gray). That
 # is no bug: blanks are in nearly every alignment, so they are the first thing worth knowing.
 # Then letters rise, are wrong, swap places, and after some 60 steps they read "two five".
 # (Not quite where they sound: to learn one recording by heart, any place will do.)
@@ -84,7 +84,7 @@ print(f"total {sum(math.prod(shape) for shape in shapes.values()):6} numbers to 
 # The cheapest test of a whole network: before it has learned anything, it should be as good
 # as chance, no better and no worse. By chance each of the $T$ frames says each of the $K$
 # characters with probability $1/K$, so every alignment has $K^{-T}$. Lesson 5 counted
-# those: $\binom{T+U}{T-U}$ for $U$ letters, no two neighbours the same. Hence
+# those: $\binom{T+U}{T-U}$ for $U$ letters, no two neighbors the same. Hence
 #
 # $$L_\text{chance} = T \log K - \log \binom{T+U}{T-U}$$
 

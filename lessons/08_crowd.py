@@ -138,20 +138,20 @@ def mix(speech, noise, snr_db):
 # any other street. So the paper *sums* many *short clips* (§4.1). In minids every $\xi$ is a chain
 # of clips of 2 s, drawn anew for each recording and epoch: no noise comes twice. And a clip whose
 # power per frequency band is far from that of real noise is **rejected**: it would teach nothing.
-# Our streets are hiss, each of its own colour; and somebody has whistled:
+# Our streets are hiss, each of its own color; and somebody has whistled:
 
 
 # %%
 def street(rng, seconds):
-    """Hiss of a colour of its own: high frequencies are weaker, by a power that is drawn."""
+    """Hiss of a color of its own: high frequencies are weaker, by a power that is drawn."""
     spectrum = np.fft.rfft(rng.normal(size=seconds * rate))
     spectrum *= np.maximum(np.arange(len(spectrum)), 100) ** -rng.uniform(0, 1.2)
     hiss = np.fft.irfft(spectrum)
     return 0.1 * hiss / hiss.std()
 
 
-recogniser = Recognizer.load(data("digits.safetensors"))  # it has learnt in quiet
-rate, alphabet = recogniser.features.rate, recogniser.alphabet
+recognizer = Recognizer.load(data("digits.safetensors"))  # it has learned in quiet
+rate, alphabet = recognizer.features.rate, recognizer.alphabet
 tracks = {f"street_{i}": street(np.random.default_rng([8, i]), 8) for i in range(12)}
 tracks["whistle"] = 0.1 * np.sin(2 * np.pi * 1700 * np.arange(4 * rate) / rate)
 with TemporaryDirectory() as folder:
@@ -165,7 +165,7 @@ sounds = [load_audio(data(name.replace(" ", "_") + ".flac"), rate)[0] for name i
 x, ratios = sounds[0], (20, 15, 10, 5, 0)
 chains = [chain.track(len(x), rng) for _ in range(3)]  # ξ_1, ξ_2, ξ_3
 mixtures = [mix(x, sum(chains), snr) for snr in ratios]
-said = [greedy_text(recogniser.log_probs(mixed), alphabet) for mixed in mixtures]
+said = [greedy_text(recognizer.log_probs(mixed), alphabet) for mixed in mixtures]
 captions = [f"{snr} dB: it hears '{text}'" for snr, text in zip(ratios, said, strict=True)]
 show([superposition(x, chains, mixed, rate) for mixed in mixtures], captions, title="Speech in noise")
 
@@ -177,8 +177,8 @@ texts, label_lengths = pad([alphabet.encode(name)[:, None] for name in names * 4
 labels = texts[:, :, 0].T.astype(np.int32)  # (B, U)
 
 
-def learnt(track, seed=8):
-    """The recogniser after 16 steps, each with the recordings four times over, in track(N, rng)."""
+def learned(track, seed=8):
+    """The recognizer after 16 steps, each with the recordings four times over, in track(N, rng)."""
     pupil, rng = Recognizer.load(data("digits.safetensors")), np.random.default_rng(seed)
     model, velocity = pupil.model, np.zeros_like(pupil.model.flat_params)
     for i in range(16):
@@ -200,10 +200,10 @@ def wrong(pupil, noises):
 
 track = tracks["street_1"]
 fresh = [street(np.random.default_rng([9, i]), 2) for i in range(8)]  # nobody has heard these
-one, sums = learnt(lambda N, _: track[:N]), learnt(noise.track)
+one, sums = learned(lambda N, _: track[:N]), learned(noise.track)
 table = [
     f"{name:13} wrong in that track: {wrong(pupil, [track]):4.0%}, in new noise: {wrong(pupil, fresh):4.0%}"
-    for name, pupil in {"quiet": recogniser, "one track": one, "sums of clips": sums}.items()
+    for name, pupil in {"quiet": recognizer, "one track": one, "sums of clips": sums}.items()
 ]
 print(*table, sep="\n")
 
@@ -230,7 +230,7 @@ show([dropped(h[:, 0]) for h in kept], captions=["Epoch 0", "Epoch 1"])
 # jitter=True)` does both. The loss in new noise, of the last pupil and a twin with other noise:
 
 # %%
-twin = learnt(noise.track, seed=9)
+twin = learned(noise.track, seed=9)
 losses = {"one": [], "twin": [], "one, jitter": [], "one and twin": []}
 for b, mixed in ((b, mix(sounds[b], each, 5)) for b in range(3) for each in fresh):
     y, other = sums.log_probs(mixed), twin.log_probs(mixed)

@@ -228,7 +228,7 @@ print(f"P(hi), a beam of 3: ours {ours:.3f}, the package's {np.exp(kind.log_prob
 
 # %% [markdown]
 # `minids.BeamSearch` is the same on flat arrays, a thousand times as fast. Now something
-# real: the little recogniser of lesson 1, and noise until it is no longer sure.
+# real: the little recognizer of lesson 1, and noise until it is no longer sure.
 
 # %%
 digits = minids.Recognizer.load(data("digits.safetensors"))

@@ -1,6 +1,6 @@
 # %% [markdown]
 # # 11. How wrong is it?
-# Somebody said one thing, the recogniser heard another. One number is to say how bad that is,
+# Somebody said one thing, the recognizer heard another. One number is to say how bad that is,
 # and another how far the first can be trusted.
 #
 # *You build* edit distance, the word error rate, and its uncertainty. *You need* Python; to
@@ -44,8 +44,8 @@ show(errors(align(said, heard)), ["An utterance of the paper, without a language
 # $$d(i, j) = \min \{\, d(i-1, j-1) + [\,r_i \neq h_j\,], \;\; d(i-1, j) + 1, \;\; d(i, j-1) + 1 \,\}$$
 #
 # with $d(i, 0) = i$ (all deleted) and $d(0, j) = j$ (all inserted). Row by row, each cell
-# looks at its left, upper and upper left neighbours. At the end the way back, from the lower
-# right corner along the neighbours that gave the least, tells *which* errors they were.
+# looks at its left, upper and upper left neighbors. At the end the way back, from the lower
+# right corner along the neighbors that gave the least, tells *which* errors they were.
 
 # %%
 said, heard = ["can", "we", "recognize", "speech"], ["we", "wreck", "a", "nice", "beach"]

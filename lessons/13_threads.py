@@ -147,10 +147,10 @@ show(
 )
 
 # %% [markdown]
-# ## Neighbours
+# ## Neighbors
 # The sum is right; is it quick? Memory does not come in numbers: it comes in pieces of
-# 32 bytes, eight float32. The 32 threads of a **warp** ask at the same instant. If neighbours
-# ask for neighbours, they share pieces: the access is *coalesced*. Beside your kernel here is one of
+# 32 bytes, eight float32. The 32 threads of a **warp** ask at the same instant. If neighbors
+# ask for neighbors, they share pieces: the access is *coalesced*. Beside your kernel here is one of
 # the package's, `gather`, which copies the frames around a frame side by side (lesson 2):
 
 # %%
@@ -173,12 +173,12 @@ show(
 
 # %% [markdown]
 # So the package's sum (`gate` in `minids/ops/cuda/affine.py`) gives a block 32 columns:
-# neighbouring threads read neighbouring columns, and 32 sums end at once.
+# neighboring threads read neighboring columns, and 32 sums end at once.
 #
 # ## The product
 # $y = x W^T$, a thread an element, each going along $k$: the thread of $y_{ij}$ reads row $i$
 # of $x$ and row $j$ of $W$, $2K$ numbers from far memory for $K$ multiplications. Its
-# neighbours need the *same* rows. So let a block of 4 x 4 threads fetch them once:
+# neighbors need the *same* rows. So let a block of 4 x 4 threads fetch them once:
 #
 # 1. each brings one number of $x$ and one of $W$ into two shared **tiles**
 #    `cuda.shared.array((TILE, TILE), float32)`, 4 steps along $k$; barrier;
@@ -245,6 +245,6 @@ far = sum(a.kind == "read" and a.array in ("x", "W") for a in accesses)
 print(f"{far} reads for {y.size} elements of K = 64: {far / y.size:.1f} each, instead of 128")
 
 # %% [markdown]
-# **What we have now**: guards, neighbours that share pieces of memory, blocks that share numbers.
+# **What we have now**: guards, neighbors that share pieces of memory, blocks that share numbers.
 #
 # **Next question**: a layer is one crowd, but a recurrence waits for its own past. What then?

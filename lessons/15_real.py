@@ -112,12 +112,12 @@ def limited(gradient, limit):
 
 # %%
 def check_learning_rate():
-    for first, anneal in (0.1, 2.0), (0.004, 1.15), (1.0, 1.0):
+    for first, lr_decay in (0.1, 2.0), (0.004, 1.15), (1.0, 1.0):
         rate = first
         for epoch in range(5):
-            got = learning_rate(first, anneal, epoch)
-            yield f"learning_rate({first}, {anneal}, {epoch})", got, rate
-            rate = rate / anneal
+            got = learning_rate(first, lr_decay, epoch)
+            yield f"learning_rate({first}, {lr_decay}, {epoch})", got, rate
+            rate = rate / lr_decay
 
 
 @exercise(
@@ -126,10 +126,10 @@ def check_learning_rate():
     hints=[
         "Epoch 0 runs at `first`. Each later one divides what the one before had.",
         "Dividing by a factor n times is dividing by the factor to the power of n.",
-        "return first / anneal**epoch",
+        "return first / lr_decay**epoch",
     ],
 )
-def learning_rate(first, anneal, epoch):
+def learning_rate(first, lr_decay, epoch):
     """The learning rate after `epoch` whole epochs.  About 1 line."""
     raise NotImplementedError
 
@@ -144,7 +144,7 @@ def learning_rate(first, anneal, epoch):
 
 # %%
 def score(utterances):
-    rows, _ = network.recognise(utterances)
+    rows, _ = network.recognize(utterances)
     return Evaluation(rows).wer
 
 
@@ -242,7 +242,7 @@ if "--full" in sys.argv:
 # %% [markdown]
 # **What we have now** Everything. A sound, its spectrogram, a network, its gradients, a
 # loss that needs no alignment, a search, a language model, threads and GPUs, and a
-# recogniser that you have taught something. Nothing in it is magic any more, and
+# recognizer that you have taught something. Nothing in it is magic any more, and
 # nothing in it is hidden: `minids/` reads like these lessons.
 #
-# **Next question** is yours. Whose voice does nobody's recogniser know yet?
+# **Next question** is yours. Whose voice does nobody's recognizer know yet?

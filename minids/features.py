@@ -1,7 +1,7 @@
 """From samples to frames: what the network hears (§2, §5).
 
     samples ─ level ─▶ (N,) ─ frames ─▶ (T0, n) ─ window, power spectrum ─▶ (T0, n/2+1)
-                                            ─ linear bands ─▶ (T0, F) ─ log ─▶ (T0, F) ─ normalise ─▶ (T0, F)
+                                            ─ linear bands ─▶ (T0, F) ─ log ─▶ (T0, F) ─ normalize ─▶ (T0, F)
 
 N samples; n of them in a window (20 ms); T0 whole windows, one every hop (10 ms); F features of a frame.
 """
@@ -18,7 +18,7 @@ BLOCK = 512  # frames that go through all steps together, so that each finds the
 FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance's mean is silence
 LEAST_DEVIATION = 0.05  # a bin that never changes is divided by this; speech's deviation is 3 or 4
 KINDS = ("filterbank", "spectrogram")
-NORMALISATIONS = ("corpus", "speaker", "utterance")
+NORMALIZATIONS = ("corpus", "speaker", "utterance")
 
 # glibc gives freed memory back to the system until it has seen an array of this size come and go. Without it
 # every block's arrays are mapped and zeroed anew, which can take longer than all the arithmetic.
@@ -42,13 +42,13 @@ def level(samples: np.ndarray) -> np.ndarray:
             f"samples have the shape {samples.shape}, not (N,): give one channel that is not empty"
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        centred = samples - samples.mean()  # (N,)
-        power = np.dot(centred, centred) / len(centred)
+        centerd = samples - samples.mean()  # (N,)
+        power = np.dot(centerd, centerd) / len(centerd)
     if not np.isfinite(power):
         raise InputError("samples are not finite numbers")
     if power > 0:
-        centred /= np.sqrt(power)
-    return centred
+        centerd /= np.sqrt(power)
+    return centerd
 
 
 def frames(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
@@ -76,12 +76,12 @@ def linear_bands(bands: int, window: int) -> np.ndarray:
     """Filter bank as a matrix (n/2+1, bands + 1): power spectrum @ matrix = power per band, then the energy.
 
     Band j is a triangle around (j + 1) / (bands + 1) of the Nyquist frequency that falls to 0 at its
-    neighbours' centres. All are equally wide in Hz (§5.1: "linearly spaced"; mel bands grow), and between the
-    first centre and the last the weights add up to 1. The last column gives the energy of the windowed frame:
+    neighbors' centers. All are equally wide in Hz (§5.1: "linearly spaced"; mel bands grow), and between the
+    first center and the last the weights add up to 1. The last column gives the energy of the windowed frame:
     by Parseval's theorem Σ x[i]² = 1/n Σ |X[p]|², where an inner bin counts twice, for p and n - p.
     """
     bins = np.arange(window // 2 + 1)
-    position = bins[:, None] * (bands + 1) / (window / 2)  # (n/2+1, 1), in centres of bands
+    position = bins[:, None] * (bands + 1) / (window / 2)  # (n/2+1, 1), in centers of bands
     triangles = np.maximum(0, 1 - abs(position - np.arange(1, bands + 1)))  # (n/2+1, bands)
     energy = np.where((bins == 0) | (2 * bins == window), 1, 2) / window  # (n/2+1,)
     return np.column_stack([triangles, energy]).astype(np.float32)
@@ -129,7 +129,7 @@ class Features:
     """How samples become frames: the settings, and with a call the frames.
 
     kind: "filterbank" (`bands` linear log filter banks, then the log energy) or "spectrogram" (all bins).
-    normalise: whose mean and deviation per bin are taken out: those of the training "corpus" (§5.2; set by
+    normalize: whose mean and deviation per bin are taken out: those of the training "corpus" (§5.2; set by
     `fit`), of the "speaker" (§5.1; given with the call) or of the "utterance" itself.
     Raises InputError for impossible settings.
     """
@@ -139,12 +139,12 @@ class Features:
     bands: int = 80
     window_ms: float = 20.0
     hop_ms: float = 10.0
-    normalise: str = "corpus"
+    normalize: str = "corpus"
     mean: np.ndarray | None = field(default=None, repr=False, compare=False)  # (F,), of the corpus
     std: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, known in (("kind", KINDS), ("normalise", NORMALISATIONS)):
+        for name, known in (("kind", KINDS), ("normalize", NORMALIZATIONS)):
             if getattr(self, name) not in known:
                 raise InputError(
                     f"{name} = {getattr(self, name)!r} is unknown; use one of {', '.join(known)}"
@@ -181,7 +181,7 @@ class Features:
         return 1 + max(0, samples - self.window) // self.hop
 
     def raw(self, samples: np.ndarray) -> np.ndarray:
-        """Samples (N,) -> log powers (T0, F) float32, before the normalisation per bin.
+        """Samples (N,) -> log powers (T0, F) float32, before the normalization per bin.
 
         Less than a window is padded with zeros.
         """
@@ -204,10 +204,10 @@ class Features:
     def __call__(
         self, samples: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
     ) -> np.ndarray:
-        """Samples (N,) -> frames (T0, F) float32: `raw`, then `normalised`."""
-        return self.normalised(self.raw(samples), statistics)
+        """Samples (N,) -> frames (T0, F) float32: `raw`, then `normalized`."""
+        return self.normalized(self.raw(samples), statistics)
 
-    def normalised(
+    def normalized(
         self, x: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
     ) -> np.ndarray:
         """Log powers (T0, F) -> (log power - mean) / std, in place.
@@ -215,9 +215,9 @@ class Features:
         `statistics` are the speaker's (mean, std); without them a "speaker" is known by the utterance alone.
         "corpus" before `fit` leaves the log powers as they are.
         """
-        if self.normalise == "corpus":
+        if self.normalize == "corpus":
             statistics = None if self.mean is None or self.std is None else (self.mean, self.std)
-        elif self.normalise == "utterance" or statistics is None:
+        elif self.normalize == "utterance" or statistics is None:
             alone = Statistics()
             alone.add(x)
             statistics = alone.mean_std()

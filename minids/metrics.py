@@ -78,7 +78,7 @@ class Score:
 def wer(references: str | Sequence[str], hypotheses: str | Sequence[str]) -> Score:
     """Word error rate of hypotheses, one for each reference. Words are what white space separates, in NFC.
 
-    Case and punctuation count: normalise both sides alike before, if they should not. ValueError when the two
+    Case and punctuation count: normalize both sides alike before, if they should not. ValueError when the two
     lists differ in length.
     """
     return Score.of(_counts(references, hypotheses, _words))
@@ -156,7 +156,7 @@ def side_by_side(edits: Iterable[Edit]) -> str:
 
 
 class Row(NamedTuple):
-    """An utterance recognised: its name (the file), what was said, what was heard, and its group."""
+    """An utterance recognized: its name (the file), what was said, what was heard, and its group."""
 
     name: str
     reference: str
@@ -165,7 +165,7 @@ class Row(NamedTuple):
 
 
 class Evaluation:
-    """Everything `minids evaluate` tells of a list of recognised utterances, each aligned once."""
+    """Everything `minids evaluate` tells of a list of recognized utterances, each aligned once."""
 
     def __init__(self, rows: Iterable[Row]):
         self.rows = list(rows)
@@ -274,7 +274,7 @@ def _cost(ref, hyp, row, steps):
             diagonal = up = row[j]
             if steps is not None:
                 steps[i, j] = _DIAGONAL if both <= min(up, left) + _ERROR else _DOWN if up <= left else _RIGHT
-            one = min(both, up + _ERROR)  # apart, so that only one sum waits for its left neighbour
+            one = min(both, up + _ERROR)  # apart, so that only one sum waits for its left neighbor
             row[j] = left = min(one, left + _ERROR)
     return row[len(hyp)]
 

@@ -93,7 +93,7 @@ class DeepSpeech:
         arrays, size = self.ops.arrays, sum(int(np.prod(shape)) for shape in shapes.values())
         flat = np.empty(size, self.dtype)
         if seed is not None:
-            initialise(_views(flat, shapes), seed)
+            initialize(_views(flat, shapes), seed)
         self.flat_params = arrays.from_host(flat)
         self.flat_grads = arrays.empty((size,), self.dtype)
         self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
@@ -200,7 +200,7 @@ class DeepSpeech:
         layer(1, "x", "h1", two, None)
 
 
-def initialise(params: dict[str, np.ndarray], seed: int) -> None:
+def initialize(params: dict[str, np.ndarray], seed: int) -> None:
     """Draw the initial weights, in place: normal, of variance 1 / inputs, and biases 0.
 
     The recurrent ones are half as wide, so that states neither die nor explode over hundreds of frames; the

@@ -20,7 +20,7 @@ from minids.decode.greedy import Word, greedy, words
 from minids.decode.tuned import beam_search
 from minids.lm.ngram import NGram
 from minids.metrics import Row
-from minids.text import normalise
+from minids.text import normalize
 from minids.weights import SHIPPED, Saved, load_weights
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ class Recognizer:
             log_probs = self.log_probs(samples[first:last])
             yield first / self.features.rate, last / self.features.rate, log_probs
 
-    def recognise(
+    def recognize(
         self,
         utterances: Sequence[Utterance],
         by: str | None = None,
@@ -278,7 +278,7 @@ class Recognizer:
         group = "" if by is None else utterance.speaker if by == "speaker" else utterance.extra.get(by)
         return Row(
             str(utterance.path),
-            normalise(utterance.text, self.alphabet),
+            normalize(utterance.text, self.alphabet),
             heard,
             "(none)" if group is None else str(group),
         )

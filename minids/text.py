@@ -73,7 +73,7 @@ def units(text: str | Sequence[str]) -> list[str]:
     return units
 
 
-def normalise(text: str, alphabet: Alphabet) -> str:
+def normalize(text: str, alphabet: Alphabet) -> str:
     """A transcript as the model writes it: NFC, single spaces, lower case where only that is known.
 
     Characters that the alphabet lacks stay, for the caller to report: silently dropping a letter teaches a

@@ -89,7 +89,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
         features = Features.from_dict(header["features"])
         if settings.inputs != features.size or settings.characters != len(alphabet):
             raise ValueError("its network, features and alphabet do not fit one another")
-        if features.normalise == "corpus":
+        if features.normalize == "corpus":
             features.mean = _take(tensors, "features.mean", (features.size,))
             features.std = _take(tensors, "features.std", (features.size,))
         params = {name: _take(tensors, name, shape) for name, shape in settings.shapes().items()}

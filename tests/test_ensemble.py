@@ -21,7 +21,7 @@ RATE = tones.RATE
 
 def model(seed=0, symbols=" abc", stride=2, **features):
     """A network of large weights: it babbles, and what it says depends on what it hears."""
-    features = Features(**({"rate": RATE, "bands": 6, "normalise": "utterance"} | features))
+    features = Features(**({"rate": RATE, "bands": 6, "normalize": "utterance"} | features))
     alphabet = Alphabet(symbols)
     network = DeepSpeech(ModelSettings(features.size, len(alphabet), 16, 2, stride), seed)
     network.params["W6"] *= 30

@@ -49,8 +49,8 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
         )
         if settings.kind == "filterbank":
             hz = np.arange(n // 2 + 1) * settings.rate / n
-            centres = np.linspace(0, settings.rate / 2, settings.bands + 2)
-            banks = [np.interp(hz, centres[j : j + 3], [0, 1, 0]) @ power for j in range(settings.bands)]
+            centers = np.linspace(0, settings.rate / 2, settings.bands + 2)
+            banks = [np.interp(hz, centers[j : j + 3], [0, 1, 0]) @ power for j in range(settings.bands)]
             power = np.array([*banks, np.sum(frame**2)])
         rows.append(np.log(power + FLOOR))
     return np.array(rows)
@@ -116,16 +116,16 @@ def test_white_noise_of_power_one_has_power_one_in_every_bin():
 def test_bands_are_linear_in_frequency_and_overlap_to_one(bands):
     bank = linear_bands(bands, 320)[:, :-1]
     hz = np.arange(161) * 50.0
-    centres = np.arange(1, bands + 1) * 8000 / (bands + 1)
-    inside = (hz >= centres[0]) & (hz <= centres[-1])
+    centers = np.arange(1, bands + 1) * 8000 / (bands + 1)
+    inside = (hz >= centers[0]) & (hz <= centers[-1])
     np.testing.assert_allclose(bank[inside].sum(axis=1), 1, atol=1e-5)
     assert (bank.sum(axis=0) > 0).all()
     assert bank.min() == 0
-    for j in range(bands):  # no weight from a neighbour's centre on
-        assert not bank[abs(hz - centres[j]) > 8000 / (bands + 1) + 1e-3, j].any()
-    # a triangle's first moment is its centre, where bins lie dense enough to tell
+    for j in range(bands):  # no weight from a neighbor's center on
+        assert not bank[abs(hz - centers[j]) > 8000 / (bands + 1) + 1e-3, j].any()
+    # a triangle's first moment is its center, where bins lie dense enough to tell
     if 1 < bands <= 80:
-        np.testing.assert_allclose((hz @ bank / bank.sum(axis=0)), centres, atol=10)
+        np.testing.assert_allclose((hz @ bank / bank.sum(axis=0)), centers, atol=10)
 
 
 @pytest.mark.parametrize("bands", [1, 4, 25, 80, 160])
@@ -140,8 +140,8 @@ def test_blocks_are_the_whole_filter_bank(bands):
 @pytest.mark.parametrize("hz", [200, 1000, 3950, 7500])
 def test_a_pure_tone_peaks_in_its_band(hz):
     x = Features().raw(tone(hz))[:, :-1]  # without the energy
-    centres = np.arange(1, 81) * 8000 / 81
-    assert (x.argmax(axis=1) == np.argmin(abs(centres - hz))).all()
+    centers = np.arange(1, 81) * 8000 / 81
+    assert (x.argmax(axis=1) == np.argmin(abs(centers - hz))).all()
     s = Features(kind="spectrogram").raw(tone(hz))
     assert (s.argmax(axis=1) == round(hz / 50)).all()
     assert (s.max(axis=1) - np.median(s, axis=1) > np.log(1e6)).all()  # and nowhere else
@@ -179,16 +179,16 @@ def test_an4s_offset_does_not_matter():
         np.testing.assert_allclose(Features()(x + 0.01), Features()(x), atol=SCALE_INVARIANCE)
 
 
-@pytest.mark.parametrize("normalise", ["corpus", "speaker", "utterance"])
+@pytest.mark.parametrize("normalize", ["corpus", "speaker", "utterance"])
 @pytest.mark.parametrize("kind", ["filterbank", "spectrogram"])
-def test_silence_is_finite(kind, normalise):
-    features = Features(kind=kind, normalise=normalise)
+def test_silence_is_finite(kind, normalize):
+    features = Features(kind=kind, normalize=normalize)
     features.fit([features.raw(np.zeros(5000))])
     for silence in (np.zeros(1), np.zeros(5000), np.full(5000, 0.25), np.full(5000, 1e-30)):
         assert np.isfinite(features(silence)).all()
 
 
-# --- normalisation -------------------------------------------------------------------------------------
+# --- normalization -------------------------------------------------------------------------------------
 
 
 def test_statistics_in_parts_are_those_of_the_whole():
@@ -216,16 +216,16 @@ def test_corpus_takes_out_the_training_sets_mean_and_deviation():
 
 
 def test_speaker_takes_out_the_speakers():
-    features = Features(normalise="speaker")
+    features = Features(normalize="speaker")
     x = features.raw(noise(9000))
     mean, std = np.linspace(-3, 3, 81, dtype=np.float32), np.linspace(1, 4, 81, dtype=np.float32)
     np.testing.assert_allclose(features(noise(9000), (mean, std)), (x - mean) / std, atol=1e-5)
-    alone = Features(normalise="utterance")(noise(9000))
+    alone = Features(normalize="utterance")(noise(9000))
     np.testing.assert_array_equal(features(noise(9000)), alone)
 
 
 def test_utterance_takes_out_its_own():
-    x = Features(normalise="utterance", kind="spectrogram")(noise(9000))
+    x = Features(normalize="utterance", kind="spectrogram")(noise(9000))
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-4)
 
@@ -247,7 +247,7 @@ def test_sizes_are_the_papers():
 
 def test_settings_survive_json():
     features = Features(
-        rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalise="speaker"
+        rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalize="speaker"
     )
     features.fit([features.raw(noise(5000))])
     copy = Features.from_dict(json.loads(json.dumps(features.as_dict())))
@@ -259,7 +259,7 @@ def test_settings_survive_json():
     ("settings", "words"),
     [
         ({"kind": "mfcc"}, "'mfcc'.*filterbank, spectrogram"),
-        ({"normalise": "none"}, "'none'.*corpus, speaker, utterance"),
+        ({"normalize": "none"}, "'none'.*corpus, speaker, utterance"),
         ({"bands": 0}, "bands = 0"),
         ({"rate": -1}, "rate = -1"),
         ({"hop_ms": float("nan")}, "hop_ms = nan"),

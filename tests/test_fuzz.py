@@ -186,7 +186,7 @@ def test_recordings(tmp_path, ending):
 def test_manifests(tmp_path):
     tones.corpus(tmp_path, "good", 3)
     rows = [json.loads(line) for line in (tmp_path / "good.jsonl").read_text().splitlines()]
-    features, alphabet = Features(rate=tones.RATE, bands=12, normalise="speaker"), Alphabet(" abc")
+    features, alphabet = Features(rate=tones.RATE, bands=12, normalize="speaker"), Alphabet(" abc")
 
     def mutations():
         rng = np.random.default_rng(3)
@@ -222,12 +222,18 @@ def test_settings(tmp_path, monkeypatch):
         "data": {"train": "train.jsonl", "dev": "dev.jsonl", "alphabet": " abc"},
         "features": {
             **{"rate": tones.RATE, "kind": "filterbank", "bands": 12, "window_ms": 20.0, "hop_ms": 10.0},
-            **{"normalise": "utterance"},
+            **{"normalize": "utterance"},
         },
         "model": {"hidden": 8, "context": 2, "stride": 2, "dropout": 0.1},
         "train": {
-            **{"epochs": 1, "batch_size": 2, "learning_rate": 0.01, "anneal": 1.05, "momentum": 0.9},
-            **{"momentum_ramp": 10, "gradient_limit": 50.0, "shift_ms": 10.0, "speed": 0.1, "seed": 0},
+            **{"epochs": 1, "batch_size": 2, "learning_rate": 0.01, "lr_decay": 1.05, "momentum": 0.9},
+            **{
+                "momentum_ramp": 10,
+                "grad_clip_norm": 50.0,
+                "max_shift_ms": 10.0,
+                "max_speed_change": 0.1,
+                "seed": 0,
+            },
             **{"checkpoint_minutes": 5.0},
         },
     }

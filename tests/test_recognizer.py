@@ -27,7 +27,7 @@ RATE = tones.RATE
 
 def untrained(stride=2, rate=RATE, seed=1):
     """A network of large weights: it babbles, and what it says depends on what it hears."""
-    features = Features(rate=rate, bands=6, normalise="utterance")
+    features = Features(rate=rate, bands=6, normalize="utterance")
     alphabet = Alphabet(" abc")
     model = DeepSpeech(ModelSettings(features.size, len(alphabet), hidden=16, context=2, stride=stride), seed)
     model.params["W6"] *= 30
@@ -236,7 +236,7 @@ def said(tmp_path):
 
 def test_many_recordings_are_heard_as_one_by_one(said):
     recognizer, ticks = untrained(), []
-    rows, skipped = recognizer.recognise(said, tick=ticks.append)
+    rows, skipped = recognizer.recognize(said, tick=ticks.append)
     assert skipped == []
     assert sum(ticks) == 7
     alone = {str(u.path): (u.text, recognizer.transcribe(u.path).text) for u in said}
@@ -248,7 +248,7 @@ def test_many_recordings_are_searched_as_one_by_one(said, searching, monkeypatch
     middle = sorted(u.duration for u in said)[3]
     monkeypatch.setattr("minids.recognizer.LONGEST", middle)
     report = SearchReport(searching.search)
-    rows, skipped = searching.recognise(said, report=report)
+    rows, skipped = searching.recognize(said, report=report)
     assert skipped == []
     alone = {str(u.path): searching.transcribe(u.path).text for u in said}
     assert {row.name: row.hypothesis for row in rows} == alone
@@ -260,11 +260,11 @@ def test_many_recordings_are_searched_as_one_by_one(said, searching, monkeypatch
 
 def test_long_and_short_ones_in_one_manifest(said, monkeypatch):
     recognizer = untrained()
-    whole = {row.name: row for row in recognizer.recognise(said)[0]}
+    whole = {row.name: row for row in recognizer.recognize(said)[0]}
     middle = sorted(u.duration for u in said)[3]
     monkeypatch.setattr("minids.recognizer.LONGEST", middle)
     ticks = []
-    rows, _ = recognizer.recognise(said, tick=ticks.append)
+    rows, _ = recognizer.recognize(said, tick=ticks.append)
     assert {row.name: row for row in rows} == whole
     assert sum(ticks) == 7
 
@@ -273,7 +273,7 @@ def test_long_and_short_ones_in_one_manifest(said, monkeypatch):
 def test_what_cannot_be_heard_is_named(said, duration):
     said[2].path.write_text("no recording")
     said[2] = replace(said[2], duration=duration)
-    rows, skipped = untrained().recognise(said)
+    rows, skipped = untrained().recognize(said)
     assert len(rows) == 6
     assert len(skipped) == 1
     assert str(said[2].path) in skipped[0]
@@ -283,7 +283,7 @@ def test_a_text_beyond_the_alphabet_or_the_frames_still_counts(said):
     """The score has to see what the model could not write."""
     said[0] = replace(said[0], text="Ünwritable " * 9)
     said[1] = replace(said[1], text="  AB\tc ")
-    rows, skipped = untrained().recognise(said)
+    rows, skipped = untrained().recognize(said)
     assert skipped == []
     references = {row.name: row.reference for row in rows}
     assert references[str(said[0].path)] == ("Ünwritable " * 9).strip()
@@ -293,7 +293,7 @@ def test_a_text_beyond_the_alphabet_or_the_frames_still_counts(said):
 def test_rows_are_grouped_by_speaker_or_by_any_field(said):
     recognizer = untrained()
     said = [replace(u, extra={"snr": n % 3}) for n, u in enumerate(said)]
-    speakers = {row.name: row.group for row in recognizer.recognise(said, by="speaker")[0]}
+    speakers = {row.name: row.group for row in recognizer.recognize(said, by="speaker")[0]}
     assert speakers == {str(u.path): u.speaker for u in said}
-    noises = {row.name: row.group for row in recognizer.recognise(said, by="snr")[0]}
+    noises = {row.name: row.group for row in recognizer.recognize(said, by="snr")[0]}
     assert noises == {str(u.path): str(u.extra["snr"]) for u in said}

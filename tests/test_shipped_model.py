@@ -30,7 +30,7 @@ def test_the_card_tells_the_word_error_rate(nth, lm):
     test = DATA / "an4" / "test.jsonl"
     if not test.exists():
         pytest.skip("no real speech here; set MINIDS_DATA to its folder")
-    rows, skipped = Recognizer.load(lm=lm).recognise(read_manifest(test))
+    rows, skipped = Recognizer.load(lm=lm).recognize(read_manifest(test))
     told = re.findall(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)[nth]
     assert not skipped
     assert 100 * Evaluation(rows).wer.rate == pytest.approx(

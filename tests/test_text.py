@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minids.text import BLANK, ENGLISH, Alphabet, collapse, normalise
+from minids.text import BLANK, ENGLISH, Alphabet, collapse, normalize
 
 reproducible = settings(derandomize=True, deadline=None, database=None)
 HANGUL = "가나다라각났닭"
@@ -98,15 +98,15 @@ def test_characters_that_are_missing_are_named_once_and_in_order():
 )
 def test_texts_as_the_model_writes_them(text, alphabet, expected):
     """White space is one space, lower case where only that is known; what is missing stays to be named."""
-    assert normalise(text, Alphabet(alphabet)) == expected
+    assert normalize(text, Alphabet(alphabet)) == expected
 
 
 @reproducible
 @given(st.text())
 def test_a_normal_text_is_normal_and_stays_what_it_was(text):
     alphabet = Alphabet()
-    once = normalise(text, alphabet)
-    assert normalise(once, alphabet) == once
+    once = normalize(text, alphabet)
+    assert normalize(once, alphabet) == once
     assert once == unicodedata.normalize("NFC", once)
     assert once.lower().split() == unicodedata.normalize("NFC", text).lower().split()
 

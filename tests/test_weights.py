@@ -61,7 +61,7 @@ def test_saving_what_was_loaded_changes_nothing(file, tmp_path):
 
 
 def test_features_of_the_utterance_need_no_mean(saved, tmp_path):
-    saved.features = Features(rate=8000, bands=6, normalise="utterance")
+    saved.features = Features(rate=8000, bands=6, normalize="utterance")
     save_weights(tmp_path / "model", saved)
     assert load_weights(tmp_path / "model").features.mean is None
 
@@ -147,12 +147,12 @@ def test_a_file_without_a_checksum_is_read_too(saved, file):
         ({"model": {"stride": 0}}, "stride = 0"),
         ({"model": {"hidden": 6}}, r"W1 is float32 \(5, 21\), expected float32 \(6, 21\)"),
         ({"model": {"inputs": 8}}, "do not fit one another"),
-        ({"model": {"colour": "red"}}, "colour"),
+        ({"model": {"color": "red"}}, "color"),
         ({"features": {"rate": -8000}}, "rate = -8000"),
         ({"features": {"hop_ms": float("nan")}}, "hop_ms"),
         ({"features": {"window_ms": float("inf")}}, "window_ms"),
         ({"features": {"bands": 7}}, "do not fit one another"),
-        ({"features": {"colour": "red"}}, "colour"),
+        ({"features": {"color": "red"}}, "color"),
         ({"alphabet": [" ", "a", "a", "b"]}, "'a' twice"),
         ({"alphabet": [" ", "a", "b"]}, "do not fit one another"),
         ({"alphabet": 5}, ""),

@@ -2,7 +2,7 @@
 
     python examples/demo/demo.py
 
-Speech is synthesised (speech.py), a small network learns it (demo.toml), its errors on the held-out voices
+Speech is synthesized (speech.py), a small network learns it (demo.toml), its errors on the held-out voices
 are counted, and one recording is drawn from the sound to the text. Everything lands in out/demo.
 """
 

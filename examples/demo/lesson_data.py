@@ -1,8 +1,8 @@
-"""Make what the lessons listen to: lessons/data, three recordings and a recogniser of 0.3 MB.
+"""Make what the lessons listen to: lessons/data, three recordings and a recognizer of 0.3 MB.
 
     python examples/demo/lesson_data.py
 
-Speech is synthesised (speech.py), a small network learns it (lesson_data.toml), and three voices that it
+Speech is synthesized (speech.py), a small network learns it (lesson_data.toml), and three voices that it
 never heard say the lessons' texts. That takes about three minutes; the run lies in out/lesson_data.
 """
 

@@ -2,7 +2,7 @@
 
     python examples/demo/speech.py OUT [SEED]
 
-The speaker is espeak-ng, a formant synthesiser, out of PyPI's `espeakng-loader` (minids's extra `demo`). It
+The speaker is espeak-ng, a formant synthesizer, out of PyPI's `espeakng-loader` (minids's extra `demo`). It
 runs in this process through ctypes: no system package, no network. The library is GPL-3, its speech is free.
 """
 
@@ -30,7 +30,7 @@ CHUNK = 500  # utterances spoken by one process
 
 
 class Espeak:
-    """The synthesiser, one per process: its state lives in global variables.
+    """The synthesizer, one per process: its state lives in global variables.
 
     Something of each utterance is left over in the next (the phase of the voice), even through a fresh start
     of the library. So only a fresh process repeats itself, and chunks of utterances have one each.

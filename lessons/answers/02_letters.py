@@ -67,7 +67,7 @@ def takes_off_the_mean(z):
         return e / e.sum(axis=-1, keepdims=True)
 
 
-def normalises_over_time(z):
+def normalizes_over_time(z):
     """Every character adds up to 1, instead of every frame."""
     e = np.exp(z - z.max(axis=0))
     return e / e.sum(axis=0)
@@ -115,7 +115,7 @@ WRONG = {
         overflows,
         takes_one_maximum_of_all,
         takes_off_the_mean,
-        normalises_over_time,
+        normalizes_over_time,
         forgets_to_divide,
     ],
     "collapse": [

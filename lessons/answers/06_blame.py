@@ -56,7 +56,7 @@ def skips_by_where_it_comes_from(log_y, states):
 
 
 def skips_to_new_letters_only(log_y, states):
-    """Keeps from skipping to any letter that was there before, not only to an equal neighbour."""
+    """Keeps from skipping to any letter that was there before, not only to an equal neighbor."""
 
     def new(states):
         return np.array([k not in (0, *states[:s]) for s, k in enumerate(states)])

@@ -52,7 +52,7 @@ def begins_with_zeros(a, b):
 
 
 def never_inserts(a, b):
-    """The left neighbour is forgotten."""
+    """The left neighbor is forgotten."""
     return filled(a, b, lambda both, up, left, same: min(both + (not same), up + 1))
 
 
@@ -72,8 +72,8 @@ def difference_of_bags(a, b):
     return most - sum(min(list(a).count(x), list(b).count(x)) for x in {*a})
 
 
-def swaps_neighbours(a, b):
-    """Two neighbours in the wrong order count as one error."""
+def swaps_neighbors(a, b):
+    """Two neighbors in the wrong order count as one error."""
     d = np.add.outer(np.arange(len(a) + 1), np.arange(len(b) + 1))
     for i, x in enumerate(a, start=1):
         for j, y in enumerate(b, start=1):
@@ -165,7 +165,7 @@ WRONG = {
         takes_the_diagonal_when_equal_only,
         place_by_place,
         difference_of_bags,
-        swaps_neighbours,
+        swaps_neighbors,
         of_the_letters,
     ],
     "word_error_rate": [

@@ -109,7 +109,7 @@ def begins_in_two_states(log_y, states):
 
 
 def from_left_to_right(log_y, states):
-    """The neighbours' numbers of this frame instead of the last."""
+    """The neighbors' numbers of this frame instead of the last."""
     alpha = np.full((len(log_y), len(states)), -np.inf)
     for t in range(len(log_y)):
         for s in range(len(states)):

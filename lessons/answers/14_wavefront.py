@@ -52,7 +52,7 @@ def walked(log_probs, lengths, states, sizes, alpha, barrier="for all", skips="r
 
 
 def no_barrier(log_probs, lengths, states, sizes, alpha):
-    """Reads what a neighbour may not have written yet."""
+    """Reads what a neighbor may not have written yet."""
     walked(log_probs, lengths, states, sizes, alpha, barrier=None)
 
 

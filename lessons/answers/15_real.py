@@ -57,29 +57,29 @@ def halves_it(gradient, limit):
     return gradient
 
 
-def falls_in_a_line(first, anneal, epoch):
+def falls_in_a_line(first, lr_decay, epoch):
     """Divided once, by epochs times the factor."""
-    return first / (anneal * epoch) if epoch else first
+    return first / (lr_decay * epoch) if epoch else first
 
 
-def begins_too_early(first, anneal, epoch):
+def begins_too_early(first, lr_decay, epoch):
     """The first epoch is annealed already."""
-    return first / anneal ** (epoch + 1)
+    return first / lr_decay ** (epoch + 1)
 
 
-def grows(first, anneal, epoch):
+def grows(first, lr_decay, epoch):
     """Multiplied."""
-    return first * anneal**epoch
+    return first * lr_decay**epoch
 
 
-def over_the_epochs(first, anneal, epoch):
+def over_the_epochs(first, lr_decay, epoch):
     """A smaller and smaller share each time."""
-    return first / (1 + (anneal - 1) * epoch)
+    return first / (1 + (lr_decay - 1) * epoch)
 
 
-def anneals_once(first, anneal, epoch):
+def anneals_once(first, lr_decay, epoch):
     """After the first epoch, and never again."""
-    return first if epoch == 0 else first / anneal
+    return first if epoch == 0 else first / lr_decay
 
 
 WRONG = {

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def command(
     manifest: Path, models: tuple[Path, ...], by: str | None, worst: int, as_json: bool, **search: Any
 ) -> None:
-    """Recognise every utterance of MANIFEST and compare with its text.
+    """Recognize every utterance of MANIFEST and compare with its text.
 
     Errors are substitutions, deletions and insertions over the words (characters) of the texts, with a 95 %
     interval. After a beam search each wrong text is a search error, when the right one scores better and was
@@ -63,7 +63,7 @@ def command(
     recognizer = Recognizer.load(models or None, **search)
     report = SearchReport(recognizer.search) if recognizer.search else None
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
-        rows, skipped = recognizer.recognise(utterances, by, bar.update, report)
+        rows, skipped = recognizer.recognize(utterances, by, bar.update, report)
     for reason in skipped[:20]:
         note(f"skipped: {reason}")
     tell_skipped(manifest, skipped, len(utterances))

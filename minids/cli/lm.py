@@ -29,7 +29,7 @@ _SPELLING = (
     click.option(
         "--model",
         type=click.Path(path_type=Path),
-        help="Spell TEXT in the characters of this recogniser, as --alphabet says.",
+        help="Spell TEXT in the characters of this recognizer, as --alphabet says.",
     ),
     click.option(
         "--alphabet",
@@ -42,10 +42,10 @@ _SPELLING = (
 
 @click.group()
 def command() -> None:
-    """A language model: which words follow which, learnt from plain text.
+    """A language model: which words follow which, learned from plain text.
 
     TEXT is UTF-8, plain or .gz, a sentence a line, words between white space; of a manifest (.jsonl) the
-    texts are taken. Words stay as they are written; --model or --alphabet spells them as a recogniser does.
+    texts are taken. Words stay as they are written; --model or --alphabet spells them as a recognizer does.
 
     \b
     Example:
@@ -107,12 +107,12 @@ def train(
     announce_compilation()
     source = _spelt(texts, model, alphabet)
     with _progress() as update:
-        learnt = NGram.train(Characters(source) if characters else source, order, thresholds, known, update)
+        learned = NGram.train(Characters(source) if characters else source, order, thresholds, known, update)
     left_out = _tell_of(source)
     if source is texts:
-        _warn_of_spelling(learnt.words)
-    learnt.save(out)
-    _report(out, learnt, as_json, left_out)
+        _warn_of_spelling(learned.words)
+    learned.save(out)
+    _report(out, learned, as_json, left_out)
 
 
 @command.command()
@@ -228,14 +228,14 @@ def _tell_of(source: "tuple[Path, ...] | Spelt") -> dict[str, int]:
 
 
 def _warn_of_spelling(words: Sequence[str]) -> None:
-    """Of words that few recognisers can write."""
+    """Of words that few recognizers can write."""
     ordinary = [word for word in words if not word.startswith("<")]
     upper = next((word for word in ordinary if word != word.lower()), None)
     glued = next((word for word in ordinary if _is_mark(word[0]) or _is_mark(word[-1])), None)
     examples = " and ".join(repr(word) for word in (upper, glued) if word)
     if examples:
         note(
-            f"words such as {examples} are kept as written; --model or --alphabet spells as a recogniser does"
+            f"words such as {examples} are kept as written; --model or --alphabet spells as a recognizer does"
         )
 
 

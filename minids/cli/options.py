@@ -1,4 +1,4 @@
-"""The options of the commands that recognise: which model, and how its answers become text."""
+"""The options of the commands that recognize: which model, and how its answers become text."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -66,7 +66,7 @@ def command(
     from minids.metrics import wer
     from minids.plot.tuning import tuning as draw
     from minids.recognizer import Recognizer
-    from minids.text import normalise
+    from minids.text import normalize
     from minids.weights import SHIPPED, load_weights
 
     if model is None and out is None:
@@ -88,7 +88,7 @@ def command(
         for some in recognizer.hear(utterances, skipped):
             for utterance, pieces in some:
                 log_probs.append(np.concatenate(pieces))  # a long one as a whole: near enough to weigh words
-                references.append(normalise(utterance.text, saved.alphabet))
+                references.append(normalize(utterance.text, saved.alphabet))
             bar.update(len(some))
     tell_skipped(manifest, skipped, len(utterances))
     heard = [greedy_text(y, saved.alphabet) for y in log_probs]

@@ -11,7 +11,7 @@ What a GPU does in silence is an error here, a `KernelError` with the array, the
     Race                two threads touch one element of shared or global memory, one of them writing, and no
                         barrier stands between
     DivergentBarrier    a barrier that some of the threads that it waits for never reach
-    Uninitialised       shared memory that is read before anyone has written to it
+    Uninitialized       shared memory that is read before anyone has written to it
     OutOfBounds         an index outside its array, negative ones too
 
 Local arrays and new device arrays hold NaN. Every access of memory can be recorded (`traced`), every barrier
@@ -39,7 +39,7 @@ from numba.np.numpy_support import as_dtype
 WARP = 32
 MOST_THREADS = 1024  # of a block
 MOST_SHARED = 227 * 1024  # bytes of a block, as on Hopper
-RESIDENT = 8  # blocks that the simulated GPU can hold at once: as many may synchronise as a grid
+RESIDENT = 8  # blocks that the simulated GPU can hold at once: as many may synchronize as a grid
 
 
 class KernelError(RuntimeError):
@@ -54,7 +54,7 @@ class DivergentBarrier(KernelError):
     """Some of the threads that a barrier waits for never reach it."""
 
 
-class Uninitialised(KernelError):
+class Uninitialized(KernelError):
     """Shared memory was read that nobody had written."""
 
 
@@ -172,7 +172,7 @@ class Memory:
         written = launch.written.get(address)
         if written is None:
             if self._shared:
-                raise Uninitialised(f"{self._at(index)} is read, and nobody has written it")
+                raise Uninitialized(f"{self._at(index)} is read, and nobody has written it")
         elif not written.before(now):
             raise Race(f"{self._at(index)} is read by {now.thread}, and written by {written.thread}")
         launch.read.setdefault(address, {})[now.thread] = now

@@ -20,7 +20,7 @@ from minids.data.manifest import Utterance
 from minids.data.noise import Noise, tilted
 from minids.features import Features, Statistics
 from minids.ops.common import least_frames, strided
-from minids.text import Alphabet, normalise
+from minids.text import Alphabet, normalize
 
 AHEAD = 4  # batches that wait ready; one recording that is slow to read is not noticed
 MeanStd = tuple[np.ndarray, np.ndarray]
@@ -42,34 +42,36 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Variation:
+class Augmentation:
     """How a recording differs from epoch to epoch.
 
-    Up to `shift_ms` of its start are cut off, so that frames fall elsewhere; it is played faster or slower by
-    up to the share `speed`, pitch and tempo together; its spectrum is tilted by up to `tilt` dB an octave
-    either way (see data.noise.tilted). Then, with the probability `share`, noise is superposed at an SNR
-    between the two of `snr_db` (§4.1). How loud it is need not vary: features do not tell.
+    A random cut of up to `max_shift_ms` at the start moves the frames; a random factor of up to
+    1 + `max_speed_change` changes speed, pitch and tempo together; the spectrum is tilted by up to `max_tilt_db`
+    dB per octave either way (see data.noise.tilted). Then, with probability `noise_prob`, noise is added at a
+    random SNR in `snr_db` (§4.1). The level is not varied, because features do not depend on it.
     """
 
-    shift_ms: float = 0.0
-    speed: float = 0.0
-    tilt: float = 0.0
+    max_shift_ms: float = 0.0
+    max_speed_change: float = 0.0
+    max_tilt_db: float = 0.0
     noise: Noise | None = None
-    share: float = 1.0
+    noise_prob: float = 1.0
     snr_db: tuple[float, float] = (0.0, 20.0)
 
     def __bool__(self) -> bool:
-        return bool(self.shift_ms or self.speed or self.tilt or (self.noise and self.share))
+        return bool(
+            self.max_shift_ms or self.max_speed_change or self.max_tilt_db or (self.noise and self.noise_prob)
+        )
 
     def __call__(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
-        factor = (1 + self.speed) ** rng.uniform(-1, 1)
-        samples = samples[int(rng.integers(0, int(self.shift_ms * rate / 1000) + 1)) :]
-        if self.speed and len(samples):
+        factor = (1 + self.max_speed_change) ** rng.uniform(-1, 1)
+        samples = samples[int(rng.integers(0, int(self.max_shift_ms * rate / 1000) + 1)) :]
+        if self.max_speed_change and len(samples):
             at = np.arange(int(len(samples) / factor)) * factor
             samples = np.interp(at, np.arange(len(samples)), samples).astype(np.float32)
-        if self.tilt and len(samples):
-            samples = tilted(samples, rate, rng.uniform(-self.tilt, self.tilt))
-        if self.noise and len(samples) and rng.random() < self.share:
+        if self.max_tilt_db and len(samples):
+            samples = tilted(samples, rate, rng.uniform(-self.max_tilt_db, self.max_tilt_db))
+        if self.noise and len(samples) and rng.random() < self.noise_prob:
             samples = self.noise.over(samples, rng.uniform(*self.snr_db), rng)
         return samples
 
@@ -95,7 +97,7 @@ class Batches:
         batch_size: int = 16,
         stride: int = 1,
         seed: int = 0,
-        variation: Variation | None = None,
+        variation: Augmentation | None = None,
         shift_ms: float = 0.0,
         cache: FeatureCache | None = None,
         share: Callable[[list[int]], list[int]] = list,
@@ -105,7 +107,7 @@ class Batches:
         self.shift_ms, self.cache = shift_ms, cache
         self.skipped: dict[int, str] = {}
         for utterance in utterances:
-            missing = alphabet.missing(normalise(utterance.text, alphabet))
+            missing = alphabet.missing(normalize(utterance.text, alphabet))
             if missing:
                 raise InputError(
                     f"{utterance.where}: the alphabet has no {missing[0]!r} (U+{ord(missing[0][0]):04X});"
@@ -136,7 +138,7 @@ class Batches:
         self.features.fit(raw for _, raw in in_order(self._raw, sample) if raw is not None)
 
     def _prefetch(self, groups: list[list[int]], epoch: int | None) -> Generator[Batch | None, None, None]:
-        if self.features.normalise == "speaker" and not self._speakers:
+        if self.features.normalize == "speaker" and not self._speakers:
             self._speakers = self._fit_speakers()
         with closing(in_order(lambda group: self._make(group, epoch), groups, AHEAD)) as made:
             for _, batch in made:
@@ -159,7 +161,7 @@ class Batches:
     def _example(self, i: int, epoch: int | None) -> tuple[np.ndarray, np.ndarray] | None:
         """Frames and label of an utterance, or None and a word in `skipped`."""
         utterance = self.utterances[i]
-        label = self.alphabet.encode(normalise(utterance.text, self.alphabet))
+        label = self.alphabet.encode(normalize(utterance.text, self.alphabet))
         rng = None
         if epoch is not None and self.variation:
             rng = np.random.default_rng([self.seed, epoch, i])
@@ -168,7 +170,7 @@ class Batches:
         except InputError as error:
             self.skipped[i] = str(error)
             return None
-        return self.features.normalised(raw, self._speakers.get(utterance.speaker or "")), label
+        return self.features.normalized(raw, self._speakers.get(utterance.speaker or "")), label
 
     def _log_powers(
         self, utterance: Utterance, least: int = 0, rng: np.random.Generator | None = None

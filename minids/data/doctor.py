@@ -21,7 +21,7 @@ from minids.audio import audio_info, load_audio
 from minids.data.findings import Finding, Report, Summary, describe
 from minids.data.manifest import LONGEST_LINE, BrokenLine, Utterance, scan
 from minids.features import Features
-from minids.text import Alphabet, normalise
+from minids.text import Alphabet, normalize
 
 SILENT = -60.0  # dB, root mean square against full scale: the quietest of 5467 good recordings has -53
 CLIPPED = 0.002  # share of samples in flat tops: the worst of the good recordings has 0.0014
@@ -160,7 +160,7 @@ class _Examination:
         controls = {character for character in text if category(character) == "Cc" and character.isspace()}
         if controls:
             find("control character", ", ".join(f"U+{ord(character):04X}" for character in sorted(controls)))
-        text = normalise(text, self.alphabet)
+        text = normalize(text, self.alphabet)
         if not text:
             find("empty text", "")
             return []
@@ -184,7 +184,7 @@ class _Examination:
         steps = math.ceil(frames / self.stride)
         repeats = sum(a == b for a, b in pairwise(units))
         if steps < len(units) + repeats:
-            needs = f"{len(units)} characters with {repeats} equal neighbours need {len(units) + repeats}"
+            needs = f"{len(units)} characters with {repeats} equal neighbors need {len(units) + repeats}"
             find("too short", f"{sound.duration:.2f} s are {steps} steps, {needs}")
 
     def whole(self) -> None:

@@ -19,14 +19,14 @@ from minids.features import Features
 
 
 class FeatureCache:
-    """The log powers (T0, F) of recordings, before normalisation, in a folder for these features.
+    """The log powers (T0, F) of recordings, before normalization, in a folder for these features.
 
     Raises InputError when the folder cannot be made.
     """
 
     def __init__(self, folder: str | Path, features: Features):
         # Whose mean and deviation are taken out afterwards does not matter.
-        settings = {name: value for name, value in features.as_dict().items() if name != "normalise"}
+        settings = {name: value for name, value in features.as_dict().items() if name != "normalize"}
         self.folder = Path(folder) / f"{zlib.crc32(json.dumps(settings, sort_keys=True).encode()):08x}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Wrong(NamedTuple):
 
 @dataclass
 class SearchReport:
-    """Gathers what `Recognizer.recognise` found; of the rows of several pieces only the oracle is told."""
+    """Gathers what `Recognizer.recognize` found; of the rows of several pieces only the oracle is told."""
 
     search: BeamSearch
     n_best: int = 100

@@ -2,7 +2,7 @@
 
 A word that the language model does not know is spelled, P_lm(word) = P(<unk>) / (K-1)^letters: all symbols
 are equally likely. The search charges that from the first letter on with which no known word begins, not only
-when the word ends. So an unknown word that swallows its neighbour pays for every letter of it, and words are
+when the word ends. So an unknown word that swallows its neighbor pays for every letter of it, and words are
 not glued together, a common complaint about other decoders.
 """
 
@@ -18,7 +18,7 @@ from minids._utils.errors import InputError
 from minids.lm.scorer import score
 from minids.lm.text_filter import SPACE
 from minids.lm.vocabulary import END, SPECIAL, UNKNOWN
-from minids.text import BLANK, Alphabet, normalise
+from minids.text import BLANK, Alphabet, normalize
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
@@ -59,7 +59,7 @@ def build_trie(spellings: dict[tuple[int, ...], int], characters: int) -> Trie:
 
 
 class LanguageWarning(UserWarning):
-    """A language model many of whose words a recogniser cannot write."""
+    """A language model many of whose words a recognizer cannot write."""
 
 
 class Language:
@@ -174,10 +174,10 @@ def spell(
 
     In lower case where the alphabet knows only that; of one spelling's words ("The", "the") the last counts.
     """
-    spelt, others = {}, []
+    spelled, others = {}, []
     for word, number in words:
         try:
-            spelt[tuple(alphabet.encode(normalise(word, alphabet)).tolist())] = number
+            spelled[tuple(alphabet.encode(normalize(word, alphabet)).tolist())] = number
         except ValueError:
             others.append(word)
-    return spelt, others
+    return spelled, others

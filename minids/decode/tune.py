@@ -1,7 +1,7 @@
 """alpha and beta, by what they do to the word error rate of a development set (§2.2: by cross-validation).
 
 The network runs once; its log_probs are decoded at every point (alpha, beta) of a grid, then at the
-neighbours of the best one, at the grid's step, half and a quarter of it, until no neighbour is better. So the
+neighbors of the best one, at the grid's step, half and a quarter of it, until no neighbor is better. So the
 range grows where the best lies on its edge. Of equals in word errors the one with fewer letter errors is
 better, then the smaller alpha.
 
@@ -112,7 +112,7 @@ def tune(
 
 
 def lowest(order: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> Point:
-    """The point of least order: of those, then of its neighbours as long as one is lower, ever nearer."""
+    """The point of least order: of those, then of its neighbors as long as one is lower, ever nearer."""
     point = min(start, key=order)
     for a, b in STEPS:
         while (better := min(around(point, a, b), key=order)) != point:
@@ -121,6 +121,6 @@ def lowest(order: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> Po
 
 
 def around(point: Point, a: float, b: float) -> list[Point]:
-    """The point and its eight neighbours, as far as alpha is not negative."""
+    """The point and its eight neighbors, as far as alpha is not negative."""
     alpha, beta = point
     return [(alpha + i * a, beta + j * b) for i in (-1, 0, 1) for j in (-1, 0, 1) if alpha + i * a >= 0]

@@ -20,7 +20,7 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
     """Show a figure, or a list of figures as steps: with buttons, a slider and the arrow keys.
 
     `captions`, one for each figure, stand below it and are read aloud; `title` names the whole. In Jupyter,
-    VS Code and on the built pages the pictures stand inline, in the page's own colours. As a script this
+    VS Code and on the built pages the pictures stand inline, in the page's own colors. As a script this
     writes out/lessons/NN-k.html and prints its path. Raises ValueError for another number of captions,
     InputError where nothing can be written.
     """

@@ -6,7 +6,7 @@
 The rooms, in the order of the way:
 
     plain.py       counting and smoothing, to be read
-    words.py       a text, of any size, as word numbers;  spelling.py as a recogniser's alphabet spells it
+    words.py       a text, of any size, as word numbers;  spelling.py as a recognizer's alphabet spells it
     count.py       its n-grams counted
     kneser_ney.py  interpolated modified Kneser-Ney smoothing
     ngram.py       NGram, the model in memory: train, load, save, log_prob, perplexity

@@ -1,4 +1,4 @@
-"""A text in the letters of a recogniser: what it cannot write, its language model need not know.
+"""A text in the letters of a recognizer: what it cannot write, its language model need not know.
 
 And a text letter by letter, of which the same counting and smoothing make a model of characters.
 """
@@ -10,7 +10,7 @@ from unicodedata import category
 
 from minids._utils.errors import InputError
 from minids.lm.vocabulary import BLOCK, Source, blocks
-from minids.text import APOSTROPHES, Alphabet, normalise, units
+from minids.text import APOSTROPHES, Alphabet, normalize, units
 
 SPACE = "|"  # the space as a word among words
 TOLD = 5  # characters that a message names
@@ -48,9 +48,9 @@ class Spelt:
             if missing:
                 self.skipped += 1
                 self.missing.update(missing)
-            elif spelt := " ".join(known[word][0] for word in words if known[word][0]):
+            elif spelled := " ".join(known[word][0] for word in words if known[word][0]):
                 some = True
-                yield spelt
+                yield spelled
         if self.skipped and not some:
             raise InputError(
                 f"none of the {self.lines:,} lines of {_name(self.source)} can be spelled in"
@@ -67,7 +67,7 @@ class Spelt:
         """A word as the alphabet has it; several where punctuation parts it, or none."""
         if "'" in self.alphabet:
             word = "".join(u if u in self.alphabet else u.translate(APOSTROPHES) for u in units(word))
-        ours = units(normalise(word, self.alphabet))
+        ours = units(normalize(word, self.alphabet))
         parted = "".join(" " if u not in self.alphabet and category(u[0])[0] in "PS" else u for u in ours)
         return " ".join(parted.split())
 

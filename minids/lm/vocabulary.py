@@ -140,7 +140,7 @@ class Store(NamedTuple):
 class Words:
     """The words of a text, numbered as they come, behind <unk>, <s>, </s>.
 
-    `closed`: no more are learnt; another word is <unk>.
+    `closed`: no more are learned; another word is <unk>.
     """
 
     def __init__(self) -> None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Text and lines, the ground, and what stands back: on a page they become its own colours, light or dark; the
-# colours of data brighten on a dark one. What lies under a text is shaded by `alpha`, so that either ground
+# Text and lines, the ground, and what stands back: on a page they become its own colors, light or dark; the
+# colors of data brighten on a dark one. What lies under a text is shaded by `alpha`, so that either ground
 # shines through.
 INK, PAPER, FAINT = "#1a1b1c", "#fdfcfb", "#696a6b"
-SIGNAL, ACCENT, GREY = "#2b5d8a", "#c8452d", "#9a9a9a"
+SIGNAL, ACCENT, GRAY = "#2b5d8a", "#c8452d", "#9a9a9a"
 LETTERS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e07b00", "#17929e", "#8c564b", "#c2379a")
 
 # On Linux, macOS, Windows: fonts with the scripts that matplotlib's own lacks (Hangul, kana, Chinese).

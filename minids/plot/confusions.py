@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import FAINT, GREY, INK, SIGNAL, canvas, fonts
+from minids.plot import FAINT, GRAY, INK, SIGNAL, canvas, fonts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ NOTHING = "∅"
 
 
 def confusions(counts: Counter[tuple[str, str]], most: int = 32) -> "Figure":
-    """How often each character (rows) was heard as each (columns); what is right is grey, ∅ is no character.
+    """How often each character (rows) was heard as each (columns); what is right is gray, ∅ is no character.
 
     `counts` maps (said, heard) to a number, "" for nothing. Shown are the `most` frequent characters.
     """
@@ -34,8 +34,8 @@ def confusions(counts: Counter[tuple[str, str]], most: int = 32) -> "Figure":
             n = counts[said, heard]
             if n:
                 shade = 0.35 if said == heard else 0.15 + 0.75 * np.sqrt(n / worst)
-                colour = GREY if said == heard else SIGNAL
-                axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=colour, alpha=shade, linewidth=0))
+                color = GRAY if said == heard else SIGNAL
+                axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=color, alpha=shade, linewidth=0))
                 axes.text(j, i, f"{n}", ha="center", va="center", fontsize=5 if n > 99 else 6.5, color=INK)
     labels = [_label(name) for name in names]
     style = {"fontsize": 9, "family": fonts()}

@@ -7,7 +7,7 @@ import numpy as np
 
 from minids.decode.greedy import greedy, words
 from minids.plot import SIGNAL, fonts, plain
-from minids.plot.sound import colour_of, curves, waveform
+from minids.plot.sound import color_of, curves, waveform
 from minids.text import Alphabet
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _features(axes: "Axes", frames: np.ndarray, rate: int, hop: float) -> None:
 
 
 def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
-    """The blank grey, every other character a colour, its letter at the peaks of the best path."""
+    """The blank gray, every other character a color, its letter at the peaks of the best path."""
     from matplotlib.patheffects import withStroke
 
     curves(axes, log_probs, hop)
@@ -79,14 +79,14 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
             (0, 3),
             textcoords="offset points",
             ha="center",
-            color=colour_of(k),
+            color=color_of(k),
             fontsize=11,
             weight="bold",
             family=fonts(),
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     axes.text(
-        1, 1, "grey: blank", transform=axes.transAxes, color="dimgrey", fontsize=8, ha="right", va="top"
+        1, 1, "gray: blank", transform=axes.transAxes, color="dimgrey", fontsize=8, ha="right", va="top"
     )
     axes.set(ylabel="probability of\neach character", ylim=(0, 1.16), yticks=[0, 0.5, 1])
 

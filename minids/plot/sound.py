@@ -6,7 +6,7 @@ import numpy as np
 
 from minids.decode.greedy import greedy
 from minids.features import frames, hann
-from minids.plot import ACCENT, FAINT, GREY, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, SIGNAL, canvas
 from minids.text import BLANK, Alphabet
 
 if TYPE_CHECKING:
@@ -69,12 +69,12 @@ def question(x: np.ndarray, p: int) -> "Figure":
     axes[0].set_title(f"x (dots), and {asked} of the cosine (red) and the sine (green)", fontsize=10)
 
     sums = []
-    for row, (name, colour, swing) in enumerate(
+    for row, (name, color, swing) in enumerate(
         (("cosine", ACCENT, np.cos), ("sine", LETTERS[2], np.sin)), start=1
     ):
         product = x * swing(2 * np.pi * p * i / n)
         sums.append(product.sum())
-        axes[row].bar(i, product, color=colour, alpha=0.6, width=0.7)
+        axes[row].bar(i, product, color=color, alpha=0.6, width=0.7)
         axes[row].set_title(f"x · {name}: the bars add up to {_number(sums[-1])}", fontsize=10)
     for each in axes[:3]:
         reach = 1.1 * max(1, abs(x).max())
@@ -149,7 +149,7 @@ def spectrogram(log_powers: np.ndarray, rate: int, size: int, step: int, title: 
 def letters(frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, hop: float, rate: int) -> "Figure":
     """Features (T0, F) above the probability of each character (T, K), of which one comes every `hop` s.
 
-    The blank is grey; every other character has a colour, and stands at its peaks on the best path.
+    The blank is gray; every other character has a color, and stands at its peaks on the best path.
     """
     figure, (image, curves) = canvas(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
     low, high = np.percentile(frames, (DARKEST, BRIGHTEST))
@@ -176,12 +176,12 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: 
             (0, 15 if raised else 9 if letter == "␣" else 3),  # that one has nothing in its upper half
             textcoords="offset points",
             ha="center",
-            color=colour_of(k),
+            color=color_of(k),
             fontsize=13,
             weight="bold",
         )
     axes.set(
-        xlabel="time (s); grey: the blank",
+        xlabel="time (s); gray: the blank",
         ylabel="probability",
         xlim=(0, len(log_probs) * hop),
         ylim=(0, 1.35),
@@ -194,24 +194,24 @@ def curves(axes: "Axes", log_probs: np.ndarray, hop: float) -> None:
     time = (np.arange(len(log_probs)) + 0.5) * hop
     for k, curve in enumerate(np.exp(log_probs).T):
         if k == BLANK or curve.max() > VISIBLE:
-            axes.plot(time, curve, color=colour_of(k), linewidth=0.8 if k == BLANK else 1.4)
-            axes.fill_between(time, curve, color=colour_of(k), alpha=0.16, linewidth=0)
+            axes.plot(time, curve, color=color_of(k), linewidth=0.8 if k == BLANK else 1.4)
+            axes.fill_between(time, curve, color=color_of(k), alpha=0.16, linewidth=0)
 
 
-def colour_of(k: int) -> str:
-    """The blank is grey; every other character has its own."""
-    return GREY if k == BLANK else LETTERS[k % len(LETTERS)]
+def color_of(k: int) -> str:
+    """The blank is gray; every other character has its own."""
+    return GRAY if k == BLANK else LETTERS[k % len(LETTERS)]
 
 
 def waveform(
-    axes: "Axes", samples: np.ndarray, rate: int, most: int = COLUMNS, colour: str = SIGNAL, alpha: float = 1
+    axes: "Axes", samples: np.ndarray, rate: int, most: int = COLUMNS, color: str = SIGNAL, alpha: float = 1
 ) -> None:
     """Samples (N,) over seconds; of more than `most`, the least and the greatest of each column."""
     column = -(-len(samples) // most)  # samples
     columns = np.pad(samples, (0, -len(samples) % column), mode="edge").reshape(-1, column)
     time = np.arange(len(columns)) * column / rate
     low, high = columns.min(axis=1), columns.max(axis=1)
-    axes.fill_between(time, low, high, color=colour, alpha=alpha, linewidth=0.5)
+    axes.fill_between(time, low, high, color=color, alpha=alpha, linewidth=0.5)
 
 
 def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:

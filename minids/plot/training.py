@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, GREY, SIGNAL, plain
+from minids.plot import ACCENT, GRAY, SIGNAL, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,9 +26,9 @@ def training(rows: Sequence[Mapping]) -> "Figure":
     _curve(loss, rows, "loss", "training {:.3g}", SIGNAL, "top")
     _curve(errors, rows, "wer", "WER {:.3g} %", ACCENT, "bottom", scale=100)
     _curve(errors, rows, "cer", "CER {:.3g} %", SIGNAL, "top", scale=100)
-    _curve(rate, rows, "learning_rate", "{:.2g}", GREY, "center")
-    _curve(gradient, rows, "gradient_norm", "{:.2g}", GREY, "center")
-    _curve(speed, rows, "frames_per_second", "{:.3g} k", GREY, "center", scale=1e-3)
+    _curve(rate, rows, "learning_rate", "{:.2g}", GRAY, "center")
+    _curve(gradient, rows, "gradient_norm", "{:.2g}", GRAY, "center")
+    _curve(speed, rows, "frames_per_second", "{:.3g} k", GRAY, "center", scale=1e-3)
     _best(errors, rows)
     loss.set_ylabel("CTC loss\n(nats per utterance)")
     errors.set_ylabel("errors, dev set (%)")
@@ -38,7 +38,7 @@ def training(rows: Sequence[Mapping]) -> "Figure":
     speed.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in figure.axes:
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.8)
+        axes.grid(axis="y", color=GRAY, alpha=0.25, linewidth=0.8)
         axes.set_axisbelow(True)
         plain(axes)
     figure.suptitle(f"Training, {len(rows)} epoch{'s' * (len(rows) != 1)}", fontsize=13)
@@ -47,15 +47,15 @@ def training(rows: Sequence[Mapping]) -> "Figure":
 
 
 def _curve(
-    axes: "Axes", rows: Sequence[Mapping], field: str, words: str, colour: str, side: str, scale: float = 1
+    axes: "Axes", rows: Sequence[Mapping], field: str, words: str, color: str, side: str, scale: float = 1
 ) -> None:
     """A line with its name and last value at its end: no legend to look up. Sides keep two names apart."""
     points = [(row["epoch"], scale * row[field]) for row in rows if row.get(field) is not None]
     if points:
-        axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.6, marker="o", markersize=2.5)
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=1.6, marker="o", markersize=2.5)
         last = points[-1]
         axes.annotate(
-            words.format(last[1]), last, (7, 0), textcoords="offset points", va=side, color=colour, fontsize=9
+            words.format(last[1]), last, (7, 0), textcoords="offset points", va=side, color=color, fontsize=9
         )
 
 
@@ -66,7 +66,7 @@ def _best(axes: "Axes", rows: Sequence[Mapping]) -> None:
     best = min(scored, key=lambda row: (row["wer"], row.get("cer") or 0, row.get("dev_loss") or 0))
     words = f"best: {100 * best['wer']:.3g} % in epoch {best['epoch']}"
     late = best["epoch"] > (scored[0]["epoch"] + scored[-1]["epoch"]) / 2  # write on the side that has room
-    axes.axvline(best["epoch"], color=GREY, linewidth=0.8, linestyle=":")
+    axes.axvline(best["epoch"], color=GRAY, linewidth=0.8, linestyle=":")
     axes.annotate(
         words,
         (best["epoch"], 1),

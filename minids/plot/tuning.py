@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def tuning(tuned: "Tuning") -> "Figure":
     """A cell for every point that was tried, with its WER in %; the best is framed.
 
-    Where finer steps were tried, their smaller cells lie on the larger ones. The colours leave out the
+    Where finer steps were tried, their smaller cells lie on the larger ones. The colors leave out the
     highest quarter of the rates, where nobody would go.
     """
     from matplotlib.cm import ScalarMappable

@@ -52,7 +52,7 @@ def report(run: Path, manifest: Path | None = None, tick: Callable[[int], object
     recognizer = Recognizer.load(run / "best.safetensors")
     heard_on = manifest or _dev(run, last)
     utterances = read_manifest(heard_on)
-    scored, skipped = recognizer.recognise(utterances, "speaker", tick)
+    scored, skipped = recognizer.recognize(utterances, "speaker", tick)
     if not scored:
         raise InputError(f"{heard_on}: no recording could be heard ({skipped[0]})")
     evaluation = Evaluation(scored)

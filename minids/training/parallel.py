@@ -1,9 +1,9 @@
 """One training on several processes, which speak MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
 
-Data parallelism (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
+Data parallelizm (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
 summed over the ranks before each step, so that all replicas stay the same.
 
-Model parallelism (§3.2): two ranks have half of the frames each. Only the recurrence notices:
+Model parallelizm (§3.2): two ranks have half of the frames each. Only the recurrence notices:
 
     rank 0   hf_1 → … → hf_m ─╮ ╭─▶ hb_m → … → hb_1          m = ceil(T/2)
                               ╳

@@ -57,7 +57,7 @@ def needs(
 def most_frames(settings: Settings, utterances: list[Utterance]) -> int:
     """Of the longest recording, played as slowly as it may be."""
     features, longest = settings.features, max(u.duration for u in utterances)
-    return features.length(int(longest * (1 + settings.train.speed) * features.rate))
+    return features.length(int(longest * (1 + settings.train.max_speed_change) * features.rate))
 
 
 def epoch_lines(row: dict[str, Any], epochs: int, trained: float, better: bool) -> Iterator[str]:
@@ -88,10 +88,10 @@ def metrics(
         "wer": scored.wer.rate,
         "cer": scored.cer.rate,
         "silent": all(not row.hypothesis for row in scored.rows),
-        "learning_rate": schedule.learning_rate(settings.learning_rate, settings.anneal, p.epoch),
+        "learning_rate": schedule.learning_rate(settings.learning_rate, settings.lr_decay, p.epoch),
         "momentum": schedule.momentum(settings.momentum, settings.momentum_ramp, p.epoch),
         "gradient_norm": float(np.median(p.norms)),
-        "limited": float(np.mean(np.array(p.norms) > settings.gradient_limit)),
+        "limited": float(np.mean(np.array(p.norms) > settings.grad_clip_norm)),
         "utterances": p.utterances,
         "skipped": skipped,
         "frames_per_second": p.frames / max(p.seconds, 1e-9),

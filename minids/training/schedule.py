@@ -1,9 +1,9 @@
 """How the learning rate and the momentum move during training (§5)."""
 
 
-def learning_rate(first: float, anneal: float, epoch: int) -> float:
+def learning_rate(first: float, lr_decay: float, epoch: int) -> float:
     """ε after `epoch` whole epochs: divided by a constant factor after each (§5)."""
-    return first * anneal**-epoch
+    return first * lr_decay**-epoch
 
 
 def momentum(last: float, ramp: int, epoch: int) -> float:

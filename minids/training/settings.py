@@ -55,13 +55,13 @@ class Training:
     epochs: int = setting(60, least=1, most=10**6)
     batch_size: int = setting(8, least=1, most=10**6)
     learning_rate: float = setting(0.0003, above=0, most=1000)
-    anneal: float = setting(1.03, least=1, most=10)
+    lr_decay: float = setting(1.03, least=1, most=10)
     momentum: float = setting(0.99, least=0, most=0.9999)
     momentum_ramp: int = setting(5, least=0, most=10**6)
-    gradient_limit: float = setting(50.0, above=0, most=1e30)
-    shift_ms: float = setting(10.0, least=0, most=1000)
-    speed: float = setting(0.1, least=0, most=0.5)
-    tilt: float = setting(0.0, least=0, most=20)
+    grad_clip_norm: float = setting(50.0, above=0, most=1e30)
+    max_shift_ms: float = setting(10.0, least=0, most=1000)
+    max_speed_change: float = setting(0.1, least=0, most=0.5)
+    max_tilt_db: float = setting(0.0, least=0, most=20)
     checkpoint_minutes: float = setting(5.0, least=0)
     seed: int = setting(0, least=0, most=2**32 - 1)
     gemm: str = "fp32"
@@ -72,20 +72,20 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Superposition:
+class NoiseSettings:
     """[noise]: the noise that training recordings are heard in, see minids.data.noise."""
 
     recordings: list[str] = field(default_factory=list)
     like: list[str] = field(default_factory=list)
     layers: int = setting(3, least=1, most=100)
-    share: float = setting(0.8, least=0, most=1)
-    snr_low: float = setting(0.0, least=-50, most=100)
-    snr_high: float = setting(20.0, least=-50, most=100)
+    noise_prob: float = setting(0.8, least=0, most=1)
+    min_snr_db: float = setting(0.0, least=-50, most=100)
+    max_snr_db: float = setting(20.0, least=-50, most=100)
 
     def __post_init__(self) -> None:
-        if self.snr_low > self.snr_high:
+        if self.min_snr_db > self.max_snr_db:
             raise InputError(
-                f"snr_low = {self.snr_low} is above snr_high = {self.snr_high}; the low one comes first"
+                f"min_snr_db = {self.min_snr_db} is above max_snr_db = {self.max_snr_db}; swap them"
             )
         if self.like and not self.recordings:
             raise InputError("like tells which recordings are rejected, and there are none; add recordings")
@@ -98,7 +98,7 @@ class Settings:
     data: Data
     features: Features
     model: Network
-    noise: Superposition
+    noise: NoiseSettings
     train: Training
     source: Path
 
@@ -147,7 +147,7 @@ def read_settings(path: str | Path) -> Settings:
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
         raise InputError(f"{path} is not TOML: {reason(error)}; see examples/an4.toml") from error
     sections: dict[str, type] = {"data": Data, "features": Features, "model": Network}
-    sections |= {"noise": Superposition, "train": Training}
+    sections |= {"noise": NoiseSettings, "train": Training}
     _known(path, "the settings", table, sections)
     made = {name: _section(path, name, kind, table.get(name, {})) for name, kind in sections.items()}
     settings = Settings(**made, source=path)

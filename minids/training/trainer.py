@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.data.batches import Batches, Variation, brought
+from minids.data.batches import Augmentation, Batches, brought
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import read_manifest
 from minids.data.noise import Noise
@@ -88,15 +88,17 @@ class Trainer:
         features = saved.features if saved else replace(s.features)  # its own: `fit` will change it
         t = s.train
         n = s.noise
-        snr_db = (n.snr_low, n.snr_high)
+        snr_db = (n.min_snr_db, n.max_snr_db)
         noise = self._noise(features.rate)
         self.ranks.agree(noise and zlib.crc32(noise.clips.data), "other noise")
-        variation = Variation(t.shift_ms, t.speed, t.tilt, noise, n.share, snr_db)
+        variation = Augmentation(
+            t.max_shift_ms, t.max_speed_change, t.max_tilt_db, noise, n.noise_prob, snr_db
+        )
         cache = FeatureCache(s.path("cache"), features) if s.data.cache else None
         given = self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
         self.batches = Batches(*given, cache=cache, share=self.sharing.share)
         if saved is None:
-            if features.normalise == "corpus":
+            if features.normalize == "corpus":
                 if self.ranks.first:
                     self.batches.fit()
                 features.mean, features.std = self.ranks.given((features.mean, features.std))
@@ -156,7 +158,7 @@ class Trainer:
     def _epoch(self) -> None:
         """Train on the batches of one epoch that are still to do."""
         t, p = self.settings.train, self.progress
-        rate = schedule.learning_rate(t.learning_rate, t.anneal, p.epoch)
+        rate = schedule.learning_rate(t.learning_rate, t.lr_decay, p.epoch)
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
         shown = bar(p, len(self.batches), t.epochs, self.ranks.first)
@@ -169,7 +171,7 @@ class Trainer:
                 indices = batch.indices if batch else []
                 if self.sharing.add(np.array([len(indices)]))[0]:  # else no rank could use any of it
                     keys = key(t.seed, p.epoch, np.array(indices, np.int64))
-                    given = rate, momentum, t.gradient_limit, self.sharing
+                    given = rate, momentum, t.grad_clip_norm, self.sharing
                     losses, norm = step(self.learner, self.velocity, batch, keys, *given)
                     self._count(indices, int(batch.lengths.sum()) if batch else 0, losses, norm)
                     shown.set_postfix_str(f"loss {p.loss / max(1, p.utterances):.2f}", refresh=False)
@@ -214,7 +216,7 @@ class Trainer:
         if enough and p.loss > 2 * chance:
             raise InputError(
                 f"epoch {p.epoch + 1}: training diverges, the loss is twice what pure guessing gives;"
-                f" lower learning_rate (now {t.learning_rate}) or gradient_limit (now {t.gradient_limit})"
+                f" lower learning_rate (now {t.learning_rate}) or grad_clip_norm (now {t.grad_clip_norm})"
                 " and begin anew with another --run"
             )
 
@@ -282,7 +284,7 @@ class Trainer:
             save_weights(self.folder.last, self.saved)
 
     def _for_use(self, row: dict[str, Any]) -> Saved:
-        """Without velocity and counters: what is needed to recognise, and where it came from."""
+        """Without velocity and counters: what is needed to recognize, and where it came from."""
         told = {name: row[name] for name in ("epoch", "wer", "cer")}
         return Saved(
             self.model,

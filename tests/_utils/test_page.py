@@ -1,4 +1,4 @@
-"""Pages that are one file: what their SVG says, in whose colours, and whether these can be read."""
+"""Pages that are one file: what their SVG says, in whose colors, and whether these can be read."""
 
 import re
 from xml.etree import ElementTree
@@ -8,7 +8,7 @@ import pytest
 
 from minids._utils.page import asset, page
 from minids._utils.page.svg import ON_DARK, svg
-from minids.plot import ACCENT, FAINT, GREY, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, PAPER, SIGNAL, canvas
 
 LIGHT, DARK = (re.findall(r"--paper: (#\w+)[^}]*--ink: (#\w+)", asset("page.css"))[i] for i in (0, 1))
 
@@ -32,14 +32,14 @@ def test_the_svg_is_xml_with_its_numbers_as_text():
     assert {"t = 0.205", "A line", "frame <t>"} <= texts
 
 
-def test_the_svg_takes_the_colours_of_its_page():
+def test_the_svg_takes_the_colors_of_its_page():
     text = svg(picture(), "", "x")
-    for colour in INK, PAPER, FAINT, "#000000", "#ffffff":
-        assert colour not in text
+    for color in INK, PAPER, FAINT, "#000000", "#ffffff":
+        assert color not in text
     assert "fill: currentColor" in text
     assert f"stroke: var(--c{SIGNAL[1:]}, {SIGNAL})" in text
     assert "var(--paper" in text
-    assert set(ON_DARK) == {SIGNAL, ACCENT, GREY, *LETTERS}
+    assert set(ON_DARK) == {SIGNAL, ACCENT, GRAY, *LETTERS}
 
 
 def test_ids_are_apart_on_a_page_and_the_same_every_time():
@@ -54,14 +54,14 @@ def test_ids_are_apart_on_a_page_and_the_same_every_time():
     assert used == ids("a")
 
 
-def luminance(colour):
-    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+def luminance(color):
+    channels = np.array([int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return linear @ [0.2126, 0.7152, 0.0722]
 
 
 def contrast(one, other):
-    """WCAG 2.2: 1 of the same colour, 21 of black and white; text needs 4.5, what is drawn 3."""
+    """WCAG 2.2: 1 of the same color, 21 of black and white; text needs 4.5, what is drawn 3."""
     dark, light = sorted((luminance(one), luminance(other)))
     return (light + 0.05) / (dark + 0.05)
 
@@ -74,16 +74,16 @@ def test_contrast_is_measured_rightly():
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_and_code_of_a_page_can_be_read(scheme):
     block = re.findall(r":root \{(.*?)\}", asset("page.css"), re.DOTALL)[scheme]
-    colours = dict(re.findall(r"--(\w+): (#\w+)", block))
+    colors = dict(re.findall(r"--(\w+): (#\w+)", block))
     for name in "ink", "faint", "link", "key", "text", "number", "name":
         for ground in "paper", "box":
-            assert contrast(colours[name], colours[ground]) >= 4.5, f"{name} on {ground}"
+            assert contrast(colors[name], colors[ground]) >= 4.5, f"{name} on {ground}"
 
 
-@pytest.mark.parametrize("colour", ON_DARK)
-def test_colours_of_data_can_be_seen_on_both_grounds(colour):
-    assert contrast(colour, LIGHT[0]) >= (2.7 if colour in (GREY, "#e07b00") else 3)
-    assert contrast(ON_DARK[colour], DARK[0]) >= 5
+@pytest.mark.parametrize("color", ON_DARK)
+def test_colors_of_data_can_be_seen_on_both_grounds(color):
+    assert contrast(color, LIGHT[0]) >= (2.7 if color in (GRAY, "#e07b00") else 3)
+    assert contrast(ON_DARK[color], DARK[0]) >= 5
 
 
 def test_a_page_escapes_its_title():

@@ -293,20 +293,20 @@ def test_a_checkpoint_is_a_model_too(minids):
 
 # --- language models -----------------------------------------------------------------------------------
 
-RECOGNISE = ("transcribe dev/0.wav --model model.safetensors", "evaluate dev.jsonl --model model.safetensors")
+RECOGNIZE = ("transcribe dev/0.wav --model model.safetensors", "evaluate dev.jsonl --model model.safetensors")
 TUNE = "tune dev.jsonl --model model.safetensors"
 
 
 @pytest.mark.parametrize("bad", [no_such_file, empty, text_named_wav, folder, pipe])
 def test_no_language_model(here, refused, bad):
     bad(here / "bad.arpa")
-    for line in (*RECOGNISE, TUNE):
+    for line in (*RECOGNIZE, TUNE):
         refused(f"{line} --lm bad.arpa", "bad.arpa")
 
 
 def test_a_language_model_of_another_alphabet(here, refused):
     tones.language(here / "lm.arpa", ("привет", "мир"))
-    for line in (*RECOGNISE, TUNE):
+    for line in (*RECOGNIZE, TUNE):
         refused(f"{line} --lm lm.arpa", "no word of lm.arpa", "' abc'")
 
 
@@ -316,7 +316,7 @@ def test_a_language_model_gone_after_tuning(here, minids, refused, bad):
     assert minids(f"{TUNE} --lm lm.arpa --beam-width 5")[0] == 0
     (here / "lm.arpa").unlink()
     bad(here / "lm.arpa")
-    for line in RECOGNISE:
+    for line in RECOGNIZE:
         refused(line, "lm.arpa")
         refused(f"{line} --beam-width 5", "lm.arpa")
         assert minids(f"{line} --lm none")[0] == 0
@@ -336,7 +336,7 @@ def test_a_language_model_gone_after_tuning(here, minids, refused, bad):
 )
 def test_impossible_searches(here, refused, options, words):
     tones.language(here / "lm.arpa")
-    for line in RECOGNISE:
+    for line in RECOGNIZE:
         refused(f"{line} {options}", words)
 
 
@@ -420,7 +420,7 @@ def test_no_settings(here, refused, bad):
 
 
 def test_a_learning_rate_too_high_is_said(here, minids):
-    replace(here / "tones.toml", "learning_rate = 0.01", "learning_rate = 1000\ngradient_limit = 1e30")
+    replace(here / "tones.toml", "learning_rate = 0.01", "learning_rate = 1000\ngrad_clip_norm = 1e30")
     replace(here / "tones.toml", "epochs = 1", "epochs = 3")
     code, _, err = minids("train tones.toml --run new")
     assert code == 1
@@ -522,7 +522,7 @@ def test_odd_corpora_are_learned_from(here, minids):
     rows = read_rows(here / "train.jsonl")
     rows += [rows[0], {"path": "short.wav", "text": ""}, {"path": "silence.wav", "text": " "}, rows[0]]
     write_rows(here / "train.jsonl", rows)  # 13 in batches of 4
-    replace(here / "tones.toml", "epochs = 1", "epochs = 3\nshift_ms = 30.0")
+    replace(here / "tones.toml", "epochs = 1", "epochs = 3\nmax_shift_ms = 30.0")
     code, _, err = minids("train tones.toml --run new")
     assert code == 0
     assert "skipped" not in err

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
 def place(tmp_path, monkeypatch):
     """A folder with a model of random weights and six recordings of noise, where the commands run."""
     rng = np.random.default_rng(0)
-    features = Features(rate=8000, bands=20, normalise="utterance")
+    features = Features(rate=8000, bands=20, normalize="utterance")
     model = DeepSpeech(ModelSettings(features.size, 5, hidden=8, context=1, stride=2), seed=3)
     save_weights(tmp_path / "m.safetensors", Saved(model, features, Alphabet(" abc"), {}, {}))
     utterances = []
@@ -230,7 +230,7 @@ def test_tune_keeps_what_it_found_with_the_model(place, minids):
         if line.startswith(name)
     }
     assert len(rates) == 4
-    alone = Recognizer.load("m.safetensors", lm="none").recognise(read_manifest("m.jsonl"))[0]
+    alone = Recognizer.load("m.safetensors", lm="none").recognize(read_manifest("m.jsonl"))[0]
     assert rates["greedy"] == f"greedy   WER {Evaluation(alone).wer}"
     assert lines[-1].startswith("kept in m.safetensors: lm.arpa, alpha ")
     tuned = Recognizer.load("m.safetensors").search

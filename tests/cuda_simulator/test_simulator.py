@@ -215,7 +215,7 @@ def all_write_one(x):
 
 
 @cuda.jit
-def neighbours_in_global_memory(x):
+def neighbors_in_global_memory(x):
     i = cuda.threadIdx.x
     x[i] = x[(i + 1) % N]
 
@@ -231,7 +231,7 @@ def a_barrier_of_another_warp(x):
 
 @ORDERS
 @pytest.mark.parametrize(
-    "kernel", [read_after_write, write_after_read, all_write_one, neighbours_in_global_memory]
+    "kernel", [read_after_write, write_after_read, all_write_one, neighbors_in_global_memory]
 )
 def test_races(kernel, order):
     with cuda_simulator.order(order, seed=2), pytest.raises(cuda_simulator.Race, match=r"thread .* of block"):
@@ -239,7 +239,7 @@ def test_races(kernel, order):
 
 
 def test_a_race_between_warps():
-    with pytest.raises((cuda_simulator.Race, cuda_simulator.Uninitialised)):
+    with pytest.raises((cuda_simulator.Race, cuda_simulator.Uninitialized)):
         launch(a_barrier_of_another_warp, 1, 2 * N, numbers(2 * N))
 
 
@@ -320,7 +320,7 @@ def test_shared_memory_that_nobody_has_written():
         s = cuda.shared.array(N, float32)
         x[0] = s[3]
 
-    with pytest.raises(cuda_simulator.Uninitialised, match=r"s\[3\]"):
+    with pytest.raises(cuda_simulator.Uninitialized, match=r"s\[3\]"):
         launch(read, 1, 1, numbers())
 
 
@@ -398,7 +398,7 @@ def test_a_barrier_can_be_taken_out():
     (site,) = sites
     with open(site.file) as source:
         assert source.readlines()[site.line - 1].strip() == "cuda.syncthreads()"
-    with cuda_simulator.without(site), pytest.raises(cuda_simulator.Uninitialised):
+    with cuda_simulator.without(site), pytest.raises(cuda_simulator.Uninitialized):
         launch(turn_round, 1, N, numbers(), room())
     launch(turn_round, 1, N, numbers(), room())
 

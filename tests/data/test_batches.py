@@ -12,7 +12,7 @@ from minids import Features
 from minids._utils.errors import InputError
 from minids.audio import load_audio, save_audio
 from minids.data import batches
-from minids.data.batches import AHEAD, Batch, Batches, Variation, brought
+from minids.data.batches import AHEAD, Augmentation, Batch, Batches, brought
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.data.noise import Noise
@@ -21,11 +21,11 @@ from tests.tolerances import FLOAT16_FEATURES, FLOAT32_SUM
 
 RATE = 8000
 ALPHABET = Alphabet(" abc")
-VARIED = Variation(shift_ms=10, speed=0.1)
+VARIED = Augmentation(max_shift_ms=10, max_speed_change=0.1)
 
 
 def features(**changed):
-    return Features(**({"rate": RATE, "bands": 6, "normalise": "utterance"} | changed))
+    return Features(**({"rate": RATE, "bands": 6, "normalize": "utterance"} | changed))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_utterances_of_a_batch_are_nearly_as_long_as_each_other(utterances):
         assert sorted(i for b in one.epoch(epoch) for i in b.indices) == list(range(23)), "each exactly once"
 
 
-def test_texts_are_normalised_and_what_the_alphabet_lacks_is_named(say):
+def test_texts_are_normalized_and_what_the_alphabet_lacks_is_named(say):
     ok = [say(" Ab\t\n  CA ", 0.5), say("", 0.2)]
     (b,) = Batches(ok, features(), ALPHABET).in_order()
     assert [ALPHABET.decode(x[:n]) for x, n in zip(b.labels, b.label_lengths, strict=True)] == ["", "ab ca"]
@@ -162,10 +162,10 @@ def test_a_variation_cuts_the_start_and_stretches_time():
     samples = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32)
     cuts, pitches = [], []
     for seed in range(200):
-        cut = Variation(shift_ms=10)(samples, RATE, np.random.default_rng(seed))
+        cut = Augmentation(max_shift_ms=10)(samples, RATE, np.random.default_rng(seed))
         cuts.append(len(samples) - len(cut))
         np.testing.assert_array_equal(cut, samples[cuts[-1] :])
-        fast = Variation(speed=0.1)(samples, RATE, np.random.default_rng(seed))
+        fast = Augmentation(max_speed_change=0.1)(samples, RATE, np.random.default_rng(seed))
         assert fast.dtype == np.float32
         factor = len(samples) / len(fast)
         pitches.append(factor)
@@ -174,7 +174,7 @@ def test_a_variation_cuts_the_start_and_stretches_time():
     assert (min(cuts), max(cuts)) == (0, RATE // 100)
     assert 1 / 1.1 - 1e-3 < min(pitches) < 0.92
     assert 1.08 < max(pitches) < 1.1 + 1e-3
-    same = Variation()(samples, RATE, np.random.default_rng(0))
+    same = Augmentation()(samples, RATE, np.random.default_rng(0))
     np.testing.assert_array_equal(same, samples)
 
 
@@ -183,7 +183,7 @@ def test_noise_is_superposed_at_an_snr_of_the_range_on_a_share_of_the_utterances
     save_audio(tmp_path / "noise.wav", (0.1 * rng.normal(size=3 * RATE)).astype(np.float32), RATE)
     noise = Noise([tmp_path / "noise.wav"], RATE)
     samples = np.sin(np.arange(RATE)).astype(np.float32)
-    quiet, loud = Variation(10, 0.1), Variation(10, 0.1, noise=noise, share=0.5, snr_db=(3, 9))
+    quiet, loud = Augmentation(10, 0.1), Augmentation(10, 0.1, noise=noise, noise_prob=0.5, snr_db=(3, 9))
     snrs = []
     for i in range(60):
         clean, mixed = (varied(samples, RATE, np.random.default_rng(i)) for varied in (quiet, loud))
@@ -198,7 +198,7 @@ def test_noise_is_superposed_at_an_snr_of_the_range_on_a_share_of_the_utterances
 @pytest.mark.parametrize("text", ["", "a"])
 def test_a_recording_shorter_than_the_shift_is_no_trouble(say, text):
     tiny = [say(text, 1 / RATE), say(text, 0.004)]
-    one = Batches(tiny, features(), ALPHABET, variation=Variation(shift_ms=100, speed=0.5))
+    one = Batches(tiny, features(), ALPHABET, variation=Augmentation(max_shift_ms=100, max_speed_change=0.5))
     for epoch in range(20):
         (b,) = one.epoch(epoch)
         assert list(b.lengths) == [1, 1]
@@ -228,7 +228,7 @@ def test_a_text_must_fit_into_the_frames_after_the_stride(say, stride):
 
 def test_a_variation_never_makes_a_text_impossible(say):
     spoken = [say("abcabcabcabcabcabca", 0.2), say("abcabcabcabcabcabcabcabcabcab", 0.3)]
-    one = Batches(spoken, features(), ALPHABET, variation=Variation(shift_ms=50, speed=0.5))
+    one = Batches(spoken, features(), ALPHABET, variation=Augmentation(max_shift_ms=50, max_speed_change=0.5))
     lengths = {tuple(b.lengths) for epoch in range(20) for b in one.epoch(epoch)}
     assert one.skipped == {}
     assert len(lengths) > 5, "slower ones are longer"
@@ -281,7 +281,7 @@ def test_a_batch_of_nothing_is_none_in_an_epoch_and_absent_in_order(say):
 
 def test_fit_takes_the_mean_of_all_frames_of_the_set(utterances, monkeypatch):
     utterances[3].path.unlink()  # is named when its batch is made
-    corpus = features(normalise="corpus")
+    corpus = features(normalize="corpus")
     Batches(utterances, corpus, ALPHABET).fit()
     raw = [corpus.raw(load_audio(u.path)[0]) for i, u in enumerate(utterances) if i != 3]
     everything = np.concatenate(raw).astype(np.float64)
@@ -297,18 +297,18 @@ def test_fit_without_a_single_recording_is_named(say):
     utterance = say("a", 0.2)
     utterance.path.unlink()
     with pytest.raises(InputError, match="no recording could be read"):
-        Batches([utterance], features(normalise="corpus"), ALPHABET).fit()
+        Batches([utterance], features(normalize="corpus"), ALPHABET).fit()
 
 
-def test_speakers_are_normalised_by_their_own_mean(say):
+def test_speakers_are_normalized_by_their_own_mean(say):
     spoken = [say("ab", 0.3, speaker=name) for name in ("x", "y", "x", None)]
-    frames = of_utterance(Batches(spoken, features(normalise="speaker"), ALPHABET).in_order())
+    frames = of_utterance(Batches(spoken, features(normalize="speaker"), ALPHABET).in_order())
     x = np.concatenate([frames[0][0], frames[2][0]])
     for mine in (x, frames[1][0], frames[3][0]):
         np.testing.assert_allclose(mine.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(mine.std(axis=0), 1, atol=1e-4)
     assert abs(frames[0][0].mean(axis=0)).max() > 1e-3, "one of two utterances alone has another mean"
-    given = spoken, features(normalise="speaker"), ALPHABET
+    given = spoken, features(normalize="speaker"), ALPHABET
     shared = of_utterance(Batches(*given, share=lambda group: group[1:2]).in_order())
     (i,) = shared
     np.testing.assert_array_equal(shared[i][0], frames[i][0], "whoever else has a speaker's recordings")
@@ -435,7 +435,7 @@ def test_what_does_not_vary_is_read_once(say, tmp_path, monkeypatch):
 
 def test_an_epoch_that_varies_nothing_is_read_once(say, tmp_path, monkeypatch):
     spoken = [say("ab", 0.3), say("a", 0.4)]
-    given = spoken, features(), ALPHABET, 4, 1, 0, Variation(share=0.8)
+    given = spoken, features(), ALPHABET, 4, 1, 0, Augmentation(noise_prob=0.8)
     cache = FeatureCache(tmp_path / "kept", features())
     (one,) = Batches(*given, cache=cache).epoch(0)
     monkeypatch.setattr(batches, "load_audio", None)  # not called any more
@@ -463,7 +463,7 @@ def test_a_recording_that_changed_is_read_anew_and_other_features_are_kept_apart
     (two,) = Batches([spoken], features(), ALPHABET, cache=cache).in_order()
     assert one.frames.shape != two.frames.shape
     assert FeatureCache(tmp_path / "kept", features(bands=7)).read(spoken.path) is None
-    assert FeatureCache(tmp_path / "kept", features(normalise="corpus")).read(spoken.path) is not None
+    assert FeatureCache(tmp_path / "kept", features(normalize="corpus")).read(spoken.path) is not None
 
 
 def test_what_varies_is_not_cached_and_a_torn_file_is_made_again(say, tmp_path):

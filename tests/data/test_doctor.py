@@ -121,7 +121,7 @@ def test_the_only_trouble_decides_between_notes_and_spoilt(corpus):
 def test_too_short_for_its_text_after_the_stride(corpus, stride):
     steps = {1: 99, 2: 50, 3: 33}[stride]  # of 99 frames
     fits, misses = "ab" * (steps // 2) + "a" * (steps % 2), "ab" * (steps // 2) + "ac"[: 1 + steps % 2]
-    repeats = "aab" * (steps // 4)  # 3 labels, of which two are equal neighbours: 4 steps each
+    repeats = "aab" * (steps // 4)  # 3 labels, of which two are equal neighbors: 4 steps each
     rest = "c" * (steps - 4 * (steps // 4) > 0)  # one more step may be left
     path = corpus(fits, misses, repeats + rest, repeats + "cdef")
     assert found(examine(path, stride=stride)) == [("too short", 2), ("too short", 4)]
@@ -243,7 +243,7 @@ def test_command_takes_rate_and_stride(corpus, capsys):
 
 
 def test_command_asks_a_model_what_it_hears(corpus, capsys, tmp_path):
-    features, alphabet = Features(rate=8000, bands=4, normalise="utterance"), Alphabet("go")
+    features, alphabet = Features(rate=8000, bands=4, normalize="utterance"), Alphabet("go")
     network = DeepSpeech(
         ModelSettings(features.size, len(alphabet), hidden=3, context=1, stride=4), backend="reference"
     )

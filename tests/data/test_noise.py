@@ -17,7 +17,7 @@ RATE = 16_000
 REAL = DATA / "noise" / "audio"
 
 
-def coloured(seconds: float, seed: int, decay: float = 0.9) -> np.ndarray:
+def colored(seconds: float, seed: int, decay: float = 0.9) -> np.ndarray:
     """Noise with more power in the low frequencies, as rooms and streets have it."""
     white = np.random.default_rng(seed).standard_normal(int(seconds * RATE))
     low = np.zeros_like(white)
@@ -30,7 +30,7 @@ def coloured(seconds: float, seed: int, decay: float = 0.9) -> np.ndarray:
 def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("noise")
     for seed in range(3):
-        save_audio(path / f"{seed}.wav", coloured(7, seed), RATE)
+        save_audio(path / f"{seed}.wav", colored(7, seed), RATE)
     return path
 
 
@@ -79,7 +79,7 @@ def test_layers_of_noise_are_superposed(folder):
 
 def test_of_much_noise_some_is_taken_from_all_of_it_and_memory_does_not_grow(tmp_path, monkeypatch):
     for seed in range(12):
-        save_audio(tmp_path / f"{seed:02}.wav", coloured(8, seed, decay=0), RATE)
+        save_audio(tmp_path / f"{seed:02}.wav", colored(8, seed, decay=0), RATE)
     monkeypatch.setattr(module, "MOST_SECONDS", 12)
     tracemalloc.start()
     noise = Noise([tmp_path], RATE)
@@ -88,7 +88,7 @@ def test_of_much_noise_some_is_taken_from_all_of_it_and_memory_does_not_grow(tmp
     assert noise.clips.shape == (6, 2 * RATE)
     assert peak < 12 * 8 * RATE * 4 / 2, "of all of it, in float32"
     for i, clip in enumerate(noise.clips):  # every eighth: the first of every second recording
-        assert np.corrcoef(clip, coloured(2, 2 * i, decay=0))[0, 1] > 0.99
+        assert np.corrcoef(clip, colored(2, 2 * i, decay=0))[0, 1] > 0.99
 
 
 def test_a_tone_is_rejected_and_the_noise_beside_it_kept(folder, tmp_path):
@@ -102,7 +102,7 @@ def test_a_tone_is_rejected_and_the_noise_beside_it_kept(folder, tmp_path):
 
 
 def test_noise_is_compared_with_the_recordings_that_are_given(folder, tmp_path):
-    bright = np.diff(coloured(8, 5, decay=0), n=3, append=[0, 0, 0])
+    bright = np.diff(colored(8, 5, decay=0), n=3, append=[0, 0, 0])
     save_audio(tmp_path / "bright.wav", bright, RATE)
     assert not Noise([tmp_path], RATE).rejected
     with pytest.raises(InputError, match=r"no clip of noise is usable.*bright\.wav.*dB too (loud|quiet)"):
@@ -134,7 +134,7 @@ def test_the_reason_names_the_band():
 
 
 def test_tilt_raises_the_high_frequencies_and_keeps_the_power():
-    samples = coloured(2, 0)
+    samples = colored(2, 0)
     tilt = tilted(samples, RATE, 3.0)
     assert np.var(tilt) == pytest.approx(np.var(samples), rel=1e-4)
     change = profile(level(tilt), RATE) - profile(level(samples), RATE)
@@ -144,8 +144,8 @@ def test_tilt_raises_the_high_frequencies_and_keeps_the_power():
 
 
 def test_noise_shorter_than_a_clip_and_of_another_rate_is_used(tmp_path, speech):
-    save_audio(tmp_path / "short.wav", coloured(0.7, 1), RATE)
-    save_audio(tmp_path / "fast.wav", coloured(3, 2), 32_000)
+    save_audio(tmp_path / "short.wav", colored(0.7, 1), RATE)
+    save_audio(tmp_path / "fast.wav", colored(3, 2), 32_000)
     noise = Noise([tmp_path], RATE)
     assert noise.clips.shape == (1 + 1, 2 * RATE)  # 3 s of samples at 32 kHz are 1.5 s: one clip, repeated
     assert np.isfinite(noise.over(speech, 5, np.random.default_rng(0))).all()

@@ -171,7 +171,7 @@ def test_a_language_model_mends_what_sounds_alike():
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 1.5])
-def test_a_name_that_no_model_knows_does_not_swallow_its_neighbour(alpha):
+def test_a_name_that_no_model_knows_does_not_swallow_its_neighbor(alpha):
     """The space between them is there, if weak; a rare word costs less than four letters more."""
     alphabet = Alphabet(ENGLISH)
     log_probs = sure_of([*alphabet.encode("kvothe"), 0, *alphabet.encode("said")], len(alphabet), 0.97)

@@ -33,7 +33,7 @@ def test_the_lowest_point_of_a_bowl_wherever_it_lies(target):
     assert min(alpha for alpha, _ in seen) == 0
 
 
-def test_the_lowest_point_has_no_lower_neighbour_on_a_rough_surface():
+def test_the_lowest_point_has_no_lower_neighbor_on_a_rough_surface():
     rng = np.random.default_rng(0)
     for _ in range(20):
         heights = {}

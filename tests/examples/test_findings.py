@@ -1,8 +1,8 @@
-"""The picture of the findings: every row stands in it, and what is sure is coloured."""
+"""The picture of the findings: every row stands in it, and what is sure is colored."""
 
 import runpy
 
-from minids.plot import ACCENT, GREY, SIGNAL
+from minids.plot import ACCENT, GRAY, SIGNAL
 from tests import ROOT
 
 findings = runpy.run_path(str(ROOT / "examples" / "findings.py"))["findings"]
@@ -30,12 +30,12 @@ ROWS = [
 ]
 
 
-def test_every_setting_has_its_rate_and_what_is_sure_its_colour():
+def test_every_setting_has_its_rate_and_what_is_sure_its_color():
     left, _ = findings(ROWS).axes
     assert [label.get_text() for label in left.get_yticklabels()] == ["without", "±5 ms", "with", "without"]
     dots = [line for line in left.lines if line.get_marker() == "o"]
     assert [dot.get_xdata()[0] for dot in dots] == [10.0, 9.0, 10.0, 12.0]
-    assert [dot.get_color() for dot in dots] == [GREY, SIGNAL, GREY, ACCENT]
+    assert [dot.get_color() for dot in dots] == [GRAY, SIGNAL, GRAY, ACCENT]
     assert {"jitter", "dropout", "9.0"} <= {text.get_text() for text in left.texts}
 
 

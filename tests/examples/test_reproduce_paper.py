@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
-from minids.training.settings import Superposition, read_settings
+from minids.training.settings import NoiseSettings, read_settings
 from tests import ROOT, tones
 
 SUBJECTS = {
@@ -39,7 +39,7 @@ def study(script, tmp_path, monkeypatch):
     def settings(self, arm, seed):
         made = replace(base, train=replace(base.train, seed=seed))
         made = replace(made, model=replace(made.model, **script.ARMS[arm].get("model", {})))
-        return replace(made, noise=Superposition([str(hiss)])) if arm == "noise" else made
+        return replace(made, noise=NoiseSettings([str(hiss)])) if arm == "noise" else made
 
     monkeypatch.setattr(script.Study, "settings", settings)
     monkeypatch.setattr(script, "SNRS", (10,))

@@ -1,4 +1,4 @@
-"""lessons/data: three recordings that say what they should, and a recogniser that reads them."""
+"""lessons/data: three recordings that say what they should, and a recognizer that reads them."""
 
 import importlib
 from pathlib import Path
@@ -15,7 +15,7 @@ TEXTS = {"seven": "seven", "two_five": "two five", "three_one_four": "three one 
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_recogniser_reads_the_recordings(name):
+def test_the_recognizer_reads_the_recordings(name):
     samples, rate = load_audio(DATA / f"{name}.flac")
     assert rate == 16_000
     assert 0.5 < len(samples) / rate < 1.5
@@ -23,7 +23,7 @@ def test_the_recogniser_reads_the_recordings(name):
     assert heard.text == TEXTS[name]
 
 
-def test_the_recogniser_speaks_100_times_a_second():
+def test_the_recognizer_speaks_100_times_a_second():
     saved = load_weights(DATA / "digits.safetensors")
     assert saved.model.settings.stride == 1
     assert saved.features.hop_ms == 10

@@ -73,7 +73,7 @@ def test_what_a_gpu_would_do_in_silence_is_raised():
     ("lesson", "exercise", "mistake", "told"),
     [
         (13, "bias", "no_guard", "OutOfBounds"),
-        (13, "column_sum", "no_barrier", "Uninitialised"),
+        (13, "column_sum", "no_barrier", "Uninitialized"),
         (13, "column_sum", "all_add_to_one", "Race"),
         (13, "tiled", "leaves_early", "DivergentBarrier"),
         (13, "tiled", "without_tiles", "far reads"),

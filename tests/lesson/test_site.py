@@ -130,14 +130,14 @@ def test_a_notebook_is_valid_and_the_same_every_time(tiny):
     assert len({cell.id for cell in notebook.cells}) == 4
 
 
-def test_a_thumbnail_brings_its_own_colours(tiny, tmp_path):
+def test_a_thumbnail_brings_its_own_colors(tiny, tmp_path):
     (made,) = [path for path in thumbnails.draw(tiny, tmp_path / "to") if path.name == "01.svg"]
     text = made.read_text()
     root = ElementTree.fromstring(text)
     assert root.get("viewBox") == "0 0 432 144"
     assert "step 3 of it" in text  # the last
     used = set(re.findall(r"var\((--\w+)", text))
-    assert used <= set(re.findall(r"(--\w+):", text)) | {f"--c{colour[1:]}" for colour in ON_DARK}
+    assert used <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in ON_DARK}
     assert "prefers-color-scheme: dark" in text
 
 
@@ -222,18 +222,18 @@ def test_formulas_are_laid_out(tiny, visit):
     assert sub
 
 
-def test_a_picture_wears_the_colours_of_the_page(tiny, visit):
-    colours = {}
+def test_a_picture_wears_the_colors_of_the_page(tiny, visit):
+    colors = {}
     for scheme in "light", "dark":
         browser = visit(tiny / "01_tiny.html", scheme=scheme)
-        colours[scheme] = browser.execute_script(
+        colors[scheme] = browser.execute_script(
             "const of = (what, which) => getComputedStyle(document.querySelector(what))[which];"
             "return [of('body', 'backgroundColor'), of('body', 'color'), of('.minids svg text', 'fill')]"
         )
-    for ground, ink, text in colours.values():
+    for ground, ink, text in colors.values():
         assert text == ink
         assert ground != ink
-    assert colours["light"] != colours["dark"]
+    assert colors["light"] != colors["dark"]
 
 
 def fits(browser):

@@ -86,7 +86,7 @@ def test_the_products_inside_numbas_threads_have_one_thread_each():
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("C", [0, 1, 4])
 @pytest.mark.parametrize(("T0", "B", "F"), [(1, 1, 1), (7, 3, 5), (12, 33, 2)])
-def test_context_gathers_the_neighbours(backend, C, stride, T0, B, F):
+def test_context_gathers_the_neighbors(backend, C, stride, T0, B, F):
     rng = np.random.default_rng(1)
     frames, lengths = normal(rng, T0, B, F), uneven(rng, T0, B)
     got = ops.load(backend).context_forward(poisoned(frames, lengths), lengths, C, stride)
@@ -181,7 +181,7 @@ def test_dropout_drops_the_same_units_on_every_backend(rate):
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
 def test_dropout_is_a_fair_coin(rate):
-    """To five deviations: the rate, the expectation, and neighbours that know nothing of each other."""
+    """To five deviations: the rate, the expectation, and neighbors that know nothing of each other."""
     dropped = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128) == 0  # (T, B, H)
 
     def within(share, expected, count):

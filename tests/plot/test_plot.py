@@ -8,7 +8,7 @@ from matplotlib.colors import to_rgb
 
 from minids.decode.tune import Tuning
 from minids.metrics import Score
-from minids.plot import ACCENT, GREY
+from minids.plot import ACCENT, GRAY
 from minids.plot.recognition import recognition
 from minids.plot.training import training
 from minids.plot.tuning import tuning
@@ -64,7 +64,7 @@ def test_letters_stand_at_their_peaks():
 def test_only_the_blank_is_grey():
     figure, probs = picture()
     lines = figure.axes[2].lines
-    (blank,) = [line for line in lines if to_rgb(line.get_color()) == to_rgb(GREY)]
+    (blank,) = [line for line in lines if to_rgb(line.get_color()) == to_rgb(GRAY)]
     np.testing.assert_allclose(blank.get_ydata(), probs[:, 0])
     assert len(lines) == len(ALPHABET)
 

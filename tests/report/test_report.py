@@ -60,7 +60,7 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(run):
 def test_the_page_tells_what_evaluation_tells(run):
     html = report(run)
     dev = read_manifest(run.parent / "dev.jsonl")
-    rows, _ = Recognizer.load(run / "best.safetensors").recognise(dev)
+    rows, _ = Recognizer.load(run / "best.safetensors").recognize(dev)
     shown = [row for row in rows if f"<h3>{Path(row.name).name}</h3>" in html]
     assert len(shown) >= 4
     for row in shown:

@@ -50,7 +50,7 @@ def data(tmp_path_factory):
     with open(manifest, "a") as file:
         file.write(json.dumps({"path": "gone.wav", "text": "abc", "duration": 0.2}) + "\n")
     tones.corpus(folder, "dev", 6, seed=1)
-    return tones.settings(folder, epochs=EPOCHS, batch_size=BATCH, checkpoint_minutes=0, speed=0.2)
+    return tones.settings(folder, epochs=EPOCHS, batch_size=BATCH, checkpoint_minutes=0, max_speed_change=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
     for name in ("train", "dev"):
         tones.corpus(tmp_path, name, 5)
     settings = tones.settings(tmp_path)
-    settings.write_text(settings.read_text().replace("bands", 'normalise = "speaker"\nbands'))
+    settings.write_text(settings.read_text().replace("bands", 'normalize = "speaker"\nbands'))
     frames = []
     for rank, size in ((0, 1), (0, 2), (1, 2)):
         ranks = Ranks()
@@ -216,7 +216,7 @@ def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_pa
     assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
 
 
-# Data parallelism
+# Data parallelizm
 
 
 @mpi

@@ -46,7 +46,7 @@ def test_the_memory_of_a_run_is_near_what_was_said(settings, frames, batch_size,
         model, waiting = DeepSpeech(settings), [batch() for _ in range(AHEAD + 2)]
         velocity = np.zeros_like(model.flat_params)
         step(model, velocity, waiting[0], keys, 1e-5, 0.9, 1.0)
-        features = Features(bands=settings.inputs - 1, normalise="utterance")
+        features = Features(bands=settings.inputs - 1, normalize="utterance")
         saved = Saved(model, features, Alphabet(), {"velocity": velocity}, {})
         save_weights(tmp_path / "checkpoint", saved)
         needed = tracemalloc.get_traced_memory()[1]

@@ -39,8 +39,8 @@ def test_no_ramp_begins_with_the_last_value():
 
 def test_whatever_the_settings_allow_is_a_number():
     for epoch in (0, 1, 10**6):
-        for anneal in (1.0, 1.05, 10.0):
-            assert 0 <= learning_rate(0.01, anneal, epoch) <= 0.01
+        for lr_decay in (1.0, 1.05, 10.0):
+            assert 0 <= learning_rate(0.01, lr_decay, epoch) <= 0.01
         for last in (0.0, 0.9999):
             for ramp in (0, 10**6):
                 assert 0 <= momentum(last, ramp, epoch) < 1

@@ -8,7 +8,7 @@ import pytest
 
 from minids._utils.errors import InputError
 from minids.features import Features
-from minids.training.settings import Data, Network, Superposition, Training, read_settings
+from minids.training.settings import Data, Network, NoiseSettings, Training, read_settings
 
 DATA = '[data]\ntrain = "train.jsonl"\ndev = "dev.jsonl"\n'
 
@@ -50,12 +50,13 @@ def test_every_key_can_be_set(settings):
         DATA
         + 'alphabet = "가나"\ncache = "kept"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
     )
-    text += 'window_ms = 25\nhop_ms = 12.5\nnormalise = "speaker"\n'
+    text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
-    text += '[noise]\nrecordings = ["a.wav", "street"]\nlike = ["real"]\nlayers = 2\nshare = 1\n'
-    text += "snr_low = -3\nsnr_high = 12.5\n"
-    text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nanneal = 2\nmomentum = 0.5\n"
-    text += "momentum_ramp = 0\ngradient_limit = 1e3\nshift_ms = 0\nspeed = 0\ntilt = 3\nseed = 9\n"
+    text += '[noise]\nrecordings = ["a.wav", "street"]\nlike = ["real"]\nlayers = 2\nnoise_prob = 1\n'
+    text += "min_snr_db = -3\nmax_snr_db = 12.5\n"
+    text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nlr_decay = 2\nmomentum = 0.5\n"
+    text += "momentum_ramp = 0\ngrad_clip_norm = 1e3\nmax_shift_ms = 0\nmax_speed_change = 0\n"
+    text += "max_tilt_db = 3\nseed = 9\n"
     text += 'checkpoint_minutes = 0.5\ngemm = "tf32"\n'
     s = settings(text)
     assert s.data == Data("train.jsonl", "dev.jsonl", "가나", "kept")
@@ -63,7 +64,7 @@ def test_every_key_can_be_set(settings):
     assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker")
     assert s.model == Network(33, 0, 3, 0.0)
     assert s.train == Training(7, 3, 1.0, 2.0, 0.5, 0, 1000.0, 0.0, 0.0, 3.0, 0.5, 9, "tf32")
-    assert s.noise == Superposition(["a.wav", "street"], ["real"], 2, 1.0, -3.0, 12.5)
+    assert s.noise == NoiseSettings(["a.wav", "street"], ["real"], 2, 1.0, -3.0, 12.5)
     assert s.recordings("recordings")[1] == s.source.parent / "street"
     for section in (s.model, s.train):
         for field in fields(section):
@@ -100,10 +101,10 @@ def test_manifests_lie_beside_the_settings_or_where_the_environment_says(setting
         ("[features]\nmean = 3\n", ["[features] has no 'mean'"]),
         ("[train]\nepochs = 2.5\n", ["[train] epochs = 2.5 must be a whole number"]),
         ("[train]\nepochs = true\n", ["[train] epochs = True must be a whole number"]),
-        ("[train]\nspeed = '1'\n", ["[train] speed = '1' must be a number"]),
+        ("[train]\nmax_speed_change = '1'\n", ["[train] max_speed_change = '1' must be a number"]),
         ("[noise]\nrecordings = 'a.wav'\n", ["[noise] recordings = 'a.wav' must be a list of texts"]),
         ("[noise]\nlike = [3]\n", ["[noise] like = [3] must be a list of texts"]),
-        ("[noise]\nsnr_low = 9\nsnr_high = 3\n", ["[noise] snr_low = 9.0 is above snr_high = 3.0"]),
+        ("[noise]\nmin_snr_db = 9\nmax_snr_db = 3\n", ["[noise] min_snr_db = 9.0 is above max_snr_db = 3.0"]),
         ('[noise]\nlike = ["a.wav"]\n', ["[noise] like tells which", "add recordings"]),
         ("[model]\nhidden = 0\n", ["[model] hidden = 0 must be at least 1"]),
         ("[model]\ncontext = -1\n", ["context = -1 must be at least 0"]),
@@ -114,11 +115,11 @@ def test_manifests_lie_beside_the_settings_or_where_the_environment_says(setting
         ("[train]\nlearning_rate = 0\n", ["learning_rate = 0.0 must be above 0"]),
         ("[train]\nlearning_rate = inf\n", ["learning_rate = inf must be"]),
         ("[train]\nlearning_rate = nan\n", ["learning_rate = nan must be"]),
-        ("[train]\ngradient_limit = -1\n", ["gradient_limit = -1.0 must be above 0"]),
-        ("[train]\nanneal = 0.9\n", ["anneal = 0.9 must be at least 1"]),
+        ("[train]\ngrad_clip_norm = -1\n", ["grad_clip_norm = -1.0 must be above 0"]),
+        ("[train]\nlr_decay = 0.9\n", ["lr_decay = 0.9 must be at least 1"]),
         ("[train]\nmomentum = 1\n", ["momentum = 1.0 must be at most 0.9999"]),
         ("[train]\nseed = -1\n", ["seed = -1 must be at least 0"]),
-        (f"[train]\nspeed = {10**400}\n", ["[train] speed"]),
+        (f"[train]\nmax_speed_change = {10**400}\n", ["[train] max_speed_change"]),
         ("[train]\nepochs = " + "9" * 5000 + "\n", ["not TOML"]),
         ("[features]\nkind = 'mfcc'\n", ["[features] kind = 'mfcc'", "filterbank, spectrogram"]),
         ("[features]\nrate = 0\n", ["[features] rate = 0"]),

@@ -151,7 +151,7 @@ def test_one_recording_can_be_learned_by_heart(tmp_path, capsys):
 
 
 def test_the_rows_of_metrics_tell_what_happened(place):
-    run = trainer(place, epochs=3, anneal=2.0, learning_rate=0.02, momentum=0.95, momentum_ramp=2)
+    run = trainer(place, epochs=3, lr_decay=2.0, learning_rate=0.02, momentum=0.95, momentum_ramp=2)
     run.run()
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
     assert rows == run.progress.rows
@@ -338,7 +338,7 @@ def test_a_bad_recording_is_named_at_the_end_also_after_a_kill(undisturbed, monk
 
 
 def test_a_loss_that_is_no_number_names_the_utterance(place, monkeypatch):
-    raw, normalised = Features.raw, Features.normalised
+    raw, normalized = Features.raw, Features.normalized
     marked, of_marked = np.float32(0.123), []
 
     def remembered(self, samples):
@@ -349,14 +349,14 @@ def test_a_loss_that_is_no_number_names_the_utterance(place, monkeypatch):
 
     def broken(self, frames, statistics=None):
         bad = any(frames is each for each in of_marked)
-        return np.full_like(frames, np.nan) if bad else normalised(self, frames, statistics)
+        return np.full_like(frames, np.nan) if bad else normalized(self, frames, statistics)
 
     samples = tones.speak("abc", np.random.default_rng(0))
     samples[0] = marked
     soundfile.write(place / "train" / "7.wav", samples, tones.RATE, "FLOAT")
     monkeypatch.setattr(Features, "raw", remembered)
-    monkeypatch.setattr(Features, "normalised", broken)
-    run = trainer(place, shift_ms=0, speed=0)
+    monkeypatch.setattr(Features, "normalized", broken)
+    run = trainer(place, max_shift_ms=0, max_speed_change=0)
     with pytest.raises(InputError) as error:
         run.run()
     for words in ("epoch 1: the loss is not a number", str(place / "train" / "7.wav"), "train.jsonl:8"):
@@ -366,7 +366,7 @@ def test_a_loss_that_is_no_number_names_the_utterance(place, monkeypatch):
 
 def test_a_learning_rate_that_is_too_high_stops_with_a_word(place):
     with pytest.raises(InputError, match=r"lower learning_rate \(now 1000.0\)"):
-        trainer(place, epochs=30, learning_rate=1000, gradient_limit=1e30).run()
+        trainer(place, epochs=30, learning_rate=1000, grad_clip_norm=1e30).run()
 
 
 @pytest.mark.parametrize("text", ["", "a"])
@@ -403,7 +403,7 @@ def test_nothing_usable_is_named(place):
         trainer(place).run()
     tones.settings(place)
     text = (place / "tones.toml").read_text()
-    (place / "tones.toml").write_text(text.replace("bands", 'normalise = "utterance"\nbands'))
+    (place / "tones.toml").write_text(text.replace("bands", 'normalize = "utterance"\nbands'))
     with pytest.raises(InputError, match=r"train.jsonl: no utterance could be used \(.*wav"):
         Trainer(read_settings(place / "tones.toml"), place / "run").run()
 
@@ -415,7 +415,7 @@ def test_a_clock_is_easy_to_read():
 
 
 def test_cached_features_train_the_same_whether_made_or_read(place):
-    settings = read_settings(tones.settings(place, epochs=1, shift_ms=0, speed=0))
+    settings = read_settings(tones.settings(place, epochs=1, max_shift_ms=0, max_speed_change=0))
     losses = []
     for name, cache in (("without", ""), ("made", "kept"), ("read", "kept")):
         run = Trainer(replace(settings, data=replace(settings.data, cache=cache)), place / name)

@@ -54,7 +54,7 @@ def asset(name: str) -> str:
 
 
 def bright(where: str) -> str:
-    """The rule that brightens the colours of data inside `where`, which is dark."""
+    """The rule that brightens the colors of data inside `where`, which is dark."""
     return f"{where} {{{''.join(f'--c{light[1:]}: {dark};' for light, dark in ON_DARK.items())}}}"
 
 

@@ -1,19 +1,19 @@
-"""A figure as SVG that takes its colours from the page around it."""
+"""A figure as SVG that takes its colors from the page around it."""
 
 import io
 import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, FAINT, GREY, INK, LETTERS, PAPER, SIGNAL
+from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, PAPER, SIGNAL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ON_DARK = {  # what the colours of data become on a dark page: as far from its ground as they are from paper
+ON_DARK = {  # what the colors of data become on a dark page: as far from its ground as they are from paper
     SIGNAL: "#7db3e6",
     ACCENT: "#ff8b6e",
-    GREY: "#8e9196",
+    GRAY: "#8e9196",
     **dict(
         zip(
             LETTERS,
@@ -26,12 +26,12 @@ _GROUND = (
     "var(--paper, var(--jp-layout-color0, var(--vscode-notebook-editorBackground, "
     "var(--vscode-editor-background, Canvas))))"
 )
-_COLOURS = {
+_COLORS = {
     INK: "currentColor",
     "#000000": "currentColor",  # matplotlib's own choice, where it says one
     PAPER: _GROUND,
     FAINT: "var(--faint, color-mix(in srgb, currentColor 70%, transparent))",
-    **{colour: f"var(--c{colour[1:]}, {colour})" for colour in ON_DARK},
+    **{color: f"var(--c{color[1:]}, {color})" for color in ON_DARK},
 }
 
 
@@ -59,7 +59,7 @@ def _body(text: str) -> str:
     used = set(re.findall(r"#([\w.-]+)", text))
     text = re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", text)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"#[0-9a-f]{6}\b", lambda m: _COLOURS.get(m[0], m[0]), text)
+    text = re.sub(r"#[0-9a-f]{6}\b", lambda m: _COLORS.get(m[0], m[0]), text)
     # A hundredth of a point is less than any eye sees; what stands between tags is to be read, and stays.
     text = re.sub(r"<[^<>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r' transform="rotate\(-0[^"]*"', "", text)

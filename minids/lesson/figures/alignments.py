@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.lesson.figures.lattice import FALL, TOP, arrow, centre, colour_of, node, sheet
+from minids.lesson.figures.lattice import FALL, TOP, arrow, center, color_of, node, sheet
 from minids.plot import ACCENT, INK, SIGNAL
 from minids.text import BLANK
 
@@ -56,11 +56,11 @@ def tiles(axes: "Axes", path: Sequence[int], letters: str, i: int, lit: bool) ->
     from matplotlib.patches import Rectangle
 
     T = len(path)
-    x, y = centre(T - 1, 0, 0.6 + i // ROWS * (T * TILE + 0.2))[0], TOP - FALL / 3 + i % ROWS * LINE
+    x, y = center(T - 1, 0, 0.6 + i // ROWS * (T * TILE + 0.2))[0], TOP - FALL / 3 + i % ROWS * LINE
     for t, k in enumerate(path):
         corner = x + t * TILE, y - LINE / 2 + 0.02
         shade = 0.05 if k == BLANK else 0.3
-        axes.add_patch(Rectangle(corner, TILE, LINE - 0.04, color=colour_of(k), alpha=shade, linewidth=0))
+        axes.add_patch(Rectangle(corner, TILE, LINE - 0.04, color=color_of(k), alpha=shade, linewidth=0))
         at = x + (t + 0.5) * TILE, y
         axes.text(*at, letters[k], color=INK, fontsize=10, ha="center", va="center_baseline")
     if lit:

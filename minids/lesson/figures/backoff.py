@@ -22,13 +22,13 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
     ends = np.array(alphas)
     margin = 0.01 * np.ptp(ends)
     lines = list(texts.values())
-    for row, ((text, (sound, lm)), colour) in enumerate(zip(texts.items(), LETTERS, strict=False)):
+    for row, ((text, (sound, lm)), color) in enumerate(zip(texts.items(), LETTERS, strict=False)):
         q = sound + ends * lm
-        axes.plot(ends, q, color=colour, linewidth=2.2)
+        axes.plot(ends, q, color=color, linewidth=2.2)
         for x, y, side in (ends[0] - margin, q[0], "right"), (ends[1] + margin, q[1], "left"):
-            axes.text(x, y, f"{y:.1f}", color=colour, fontsize=11, va="center", ha=side)
+            axes.text(x, y, f"{y:.1f}", color=color, fontsize=11, va="center", ha=side)
         place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
-        axes.text(1, 1 - 0.1 * row, text, color=colour, fontsize=12, weight="bold", **place)
+        axes.text(1, 1 - 0.1 * row, text, color=color, fontsize=12, weight="bold", **place)
     (a, b), (c, d) = lines[:2]
     alpha = (c - a) / (b - d)
     axes.plot(alpha, a + alpha * b, "o", color=INK)

@@ -56,8 +56,8 @@ def dropped(h: np.ndarray) -> "Figure":
     figure, axes = _table(T * CELL + 0.9, H * CELL + 0.5)
     for t, u in np.ndindex(T, H):
         value = h[t, u]
-        words, colour = (f"{value:.2f}", SIGNAL) if value else ("", FAINT)
-        _cell(axes, 0.8 + t * CELL, 0.05 + u * CELL, colour, 0.3 if value else 0.06, words)
+        words, color = (f"{value:.2f}", SIGNAL) if value else ("", FAINT)
+        _cell(axes, 0.8 + t * CELL, 0.05 + u * CELL, color, 0.3 if value else 0.06, words)
     for u in range(H):
         _words(axes, 0.4, 0.05 + (u + 0.5) * CELL, f"unit {u}")
     for t in range(T):
@@ -71,9 +71,9 @@ def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.nd
     figure, axes = canvas(7, 1.1 * len(chains) + 2.2, nrows=len(chains) + 2, sharex=True, sharey=True)
     waveform(axes[0], speech, rate)
     for i, chain in enumerate(chains):
-        waveform(axes[i + 1], gain * chain, rate, colour=ACCENT, alpha=0.6)
+        waveform(axes[i + 1], gain * chain, rate, color=ACCENT, alpha=0.6)
         axes[i + 1].set_ylabel(f"ξ{'₁₂₃₄₅₆₇₈₉'[i]}", rotation=0, ha="right")
-    waveform(axes[-1], mixed, rate, colour=ACCENT, alpha=0.6)
+    waveform(axes[-1], mixed, rate, color=ACCENT, alpha=0.6)
     waveform(axes[-1], speech, rate)
     limit = 1.6 * np.abs(speech).max()
     axes[0].set(ylim=(-limit, limit), yticks=[])
@@ -90,11 +90,11 @@ def _table(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _cell(axes: "Axes", x: float, y: float, colour: str, alpha: float, words: str) -> None:
+def _cell(axes: "Axes", x: float, y: float, color: str, alpha: float, words: str) -> None:
     from matplotlib.patches import Rectangle
 
     size = 0.94 * CELL
-    axes.add_patch(Rectangle((x, y), size, size, color=colour, alpha=alpha, linewidth=0))
+    axes.add_patch(Rectangle((x, y), size, size, color=color, alpha=alpha, linewidth=0))
     _words(axes, x + size / 2, y + size / 2, words)
 
 

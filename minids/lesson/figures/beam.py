@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, GREY, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, SIGNAL, canvas
 from minids.text import collapse
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def every_path(Y: np.ndarray, letters: str) -> "Figure":
         left = 0.0
         for i, (name, p) in enumerate(texts[text].items()):
             edge, line = (ACCENT, 3) if p == greatest else (INK, 0.6)
-            colour = LETTERS[row % len(LETTERS)]
-            shade = (colour, 0.3 + 0.15 * (i % 2))
+            color = LETTERS[row % len(LETTERS)]
+            shade = (color, 0.3 + 0.15 * (i % 2))
             axes.barh(row, p, 0.6, left, facecolor=shade, edgecolor=edge, linewidth=line)
             axes.text(left + p / 2, row, f"{name}\n{p:.2f}", ha="center", va="center", color=INK, fontsize=11)
             left += p
@@ -54,7 +54,7 @@ def beam(columns: Sequence[Beam], width: int, upto: int) -> "Figure":
     """The beam behind frames 0 to `upto`; the pictures of all `upto` < len(columns) are of one size.
 
     columns[t] has all texts that grew in frame t; its `width` most probable stay, the others fade. A text has
-    two bars: its paths that end in a blank (grey, p_b), those that end in its last letter (blue, p_nb).
+    two bars: its paths that end in a blank (gray, p_b), those that end in its last letter (blue, p_nb).
     """
     rows = min(ROWS, max(map(len, columns)))
     figure, axes = canvas(8, 0.9 + 0.95 * rows)
@@ -81,10 +81,10 @@ def _text(
 ) -> None:
     """A text, the sum of its paths, and the bars of the two kinds."""
     faded = 1.0 if stays else 0.4
-    colour = ACCENT if best else INK
-    axes.text(x, row - 0.13, f"“{text}”", color=colour, fontsize=12, weight="bold", alpha=faded)
-    axes.text(x + BAR, row - 0.13, f"{sum(masses):.3f}", color=colour, fontsize=10, ha="right", alpha=faded)
-    for place, mass, bar in zip((0, 1), masses, (GREY, SIGNAL), strict=True):
+    color = ACCENT if best else INK
+    axes.text(x, row - 0.13, f"“{text}”", color=color, fontsize=12, weight="bold", alpha=faded)
+    axes.text(x + BAR, row - 0.13, f"{sum(masses):.3f}", color=color, fontsize=10, ha="right", alpha=faded)
+    for place, mass, bar in zip((0, 1), masses, (GRAY, SIGNAL), strict=True):
         y = row + 0.05 + 0.24 * place
         axes.barh(y, mass * BAR * 0.8, 0.2, x, color=bar, alpha=faded)
         axes.text(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.lesson.figures.lattice import colour_of
+from minids.lesson.figures.lattice import color_of
 from minids.plot import ACCENT, INK, LETTERS, SIGNAL, canvas
 from minids.text import BLANK
 
@@ -38,7 +38,7 @@ def account(y: np.ndarray, wanted: np.ndarray, letters: str) -> "Figure":
     for k in range(K):
         y_ = 0.4 + (k + 0.5) * CELL
         axes.text(
-            0.22, y_, letters[k], color=colour_of(k), fontsize=14, weight="bold", ha="center", va="center"
+            0.22, y_, letters[k], color=color_of(k), fontsize=14, weight="bold", ha="center", va="center"
         )
     return figure
 
@@ -47,8 +47,8 @@ def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
     """A square with a number: the bluer the more is there or wanted, the redder the more is too much."""
     from matplotlib.patches import Rectangle
 
-    colour = ACCENT if signed and value > 0 else SIGNAL
-    axes.add_patch(Rectangle((x, y), CELL, CELL, color=colour, alpha=0.55 * abs(value), linewidth=0))
+    color = ACCENT if signed and value > 0 else SIGNAL
+    axes.add_patch(Rectangle((x, y), CELL, CELL, color=color, alpha=0.55 * abs(value), linewidth=0))
     value = round(float(value), 2) + 0.0  # no −0.00
     words = f"{value:+.2f}" if signed else f"{value:.2f}"
     at = x + CELL / 2, y + CELL / 2
@@ -65,25 +65,25 @@ def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], let
     rest = [k for k in range(log_probs.shape[1]) if k not in (BLANK, *text)]
     asked = np.column_stack([dlogits[:, [BLANK, *text]], dlogits[:, rest].sum(axis=1)])  # (T, rows)
     figure, (above, below) = canvas(7.5, 5, nrows=2, sharex=True, height_ratios=[1, 1.9])
-    colours = [INK] + [LETTERS[i % len(LETTERS)] for i in range(len(text))] + [INK]
-    for k, colour in zip([BLANK, *text], colours, strict=False):
+    colors = [INK] + [LETTERS[i % len(LETTERS)] for i in range(len(text))] + [INK]
+    for k, color in zip([BLANK, *text], colors, strict=False):
         y = np.exp(log_probs[:, k])
-        above.plot(y, color=colour, linewidth=1.6, linestyle=":" if k == BLANK else "-")
+        above.plot(y, color=color, linewidth=1.6, linestyle=":" if k == BLANK else "-")
         if k != BLANK and y.max() > SAID:
-            above.text(int(y.argmax()), 1.06, letters[k], color=colour, fontsize=12, ha="center")
+            above.text(int(y.argmax()), 1.06, letters[k], color=color, fontsize=12, ha="center")
     above.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="it says")
     heat(below, asked.T)
     names = [letters[k] for k in [BLANK, *text]] + ["others"]
     below.set(ylim=(len(names) - 0.5, -0.5), xlim=(-0.5, T - 0.5), xlabel="frame")
     below.set_ylabel("blue: more   red: less")
     below.set_yticks(range(len(names)), names)
-    for colour, tick in zip(colours, below.get_yticklabels(), strict=True):
-        tick.set(color=colour, fontsize=11)
+    for color, tick in zip(colors, below.get_yticklabels(), strict=True):
+        tick.set(color=color, fontsize=11)
     return figure
 
 
 def heat(axes: "Axes", table: np.ndarray) -> None:
-    """table (rows, T) as coloured cells: below 0 blue, above 0 red. Runs of one shade are one rectangle."""
+    """table (rows, T) as colored cells: below 0 blue, above 0 red. Runs of one shade are one rectangle."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
@@ -96,6 +96,6 @@ def heat(axes: "Axes", table: np.ndarray) -> None:
             Path([(a, y - 0.5), (b, y - 0.5), (b, y + 0.5), (a, y + 0.5), (a, y - 0.5)], closed=True)
             for y, a, b in zip(rows, begins - 0.5, ends - 0.5, strict=True)
         ]
-        colour = SIGNAL if shade < 0 else ACCENT
+        color = SIGNAL if shade < 0 else ACCENT
         path = Path.make_compound_path(*boxes)
-        axes.add_patch(PathPatch(path, facecolor=colour, alpha=abs(shade) / SHADES, linewidth=0))
+        axes.add_patch(PathPatch(path, facecolor=color, alpha=abs(shade) / SHADES, linewidth=0))

@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from minids.plot import FAINT, GREY, INK, LETTERS, canvas
+from minids.plot import FAINT, GRAY, INK, LETTERS, canvas
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,12 +49,12 @@ def collapse(path: str, stage: int) -> "Figure":
 def _box(axes: "Axes", character: str, a: float, b: float, row: int, path: str) -> None:
     from matplotlib.patches import Rectangle
 
-    colour = _colour(character, path)
+    color = _color(character, path)
     corner, height = -1.6 * row - 1.5, 0.75
-    axes.add_patch(Rectangle((a + 0.05, corner), b - a - 0.1, height, color=colour, alpha=0.25, linewidth=0))
+    axes.add_patch(Rectangle((a + 0.05, corner), b - a - 0.1, height, color=color, alpha=0.25, linewidth=0))
     letter = character.replace(" ", "␣").replace(BLANK_SIGN, "–")
     middle = corner + height / 2
-    axes.text((a + b) / 2, middle, letter, ha="center", va="center", color=colour, fontsize=14, weight="bold")
+    axes.text((a + b) / 2, middle, letter, ha="center", va="center", color=color, fontsize=14, weight="bold")
 
 
 def _link(axes: "Axes", x: float, row: int) -> None:
@@ -62,7 +62,7 @@ def _link(axes: "Axes", x: float, row: int) -> None:
     axes.plot([x, x], [top, top - 0.3], color=FAINT, linewidth=1)
 
 
-def _colour(character: str, path: str) -> str:
+def _color(character: str, path: str) -> str:
     """Of its own for each character of a path, in order of appearance."""
     known = [c for c in dict.fromkeys(path) if c != BLANK_SIGN]
-    return GREY if character == BLANK_SIGN else LETTERS[known.index(character) % len(LETTERS)]
+    return GRAY if character == BLANK_SIGN else LETTERS[known.index(character) % len(LETTERS)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from minids.metrics import Edit
 
-COLOURS = {"C": LETTERS[2], "S": ACCENT, "D": LETTERS[3], "I": LETTERS[4]}
+COLORS = {"C": LETTERS[2], "S": ACCENT, "D": LETTERS[3], "I": LETTERS[4]}
 NAMES = {"C": "right", "S": "substituted", "D": "deleted", "I": "inserted"}
 
 
@@ -28,11 +28,11 @@ def errors(edits: Sequence["Edit"]) -> "Figure":
         axes.text(0, y, name, color=INK, fontsize=11, va="center", weight="bold")
     size = min(12.0, 12 * 78 / (left + sum(widths)))
     for edit, width in zip(edits, widths, strict=True):
-        colour, middle = COLOURS[edit.op], left + width / 2
-        axes.add_patch(Rectangle((left, -0.6), width - 0.6, 3.2, facecolor=colour, alpha=0.2, linewidth=0))
+        color, middle = COLORS[edit.op], left + width / 2
+        axes.add_patch(Rectangle((left, -0.6), width - 0.6, 3.2, facecolor=color, alpha=0.2, linewidth=0))
         for y, word in (2, edit.reference), (0, edit.hypothesis):
             axes.text(middle, y, word or "·", color=INK, fontsize=size, ha="center", va="center")
-        axes.text(middle, 1, NAMES[edit.op], color=colour, fontsize=min(size, 10), ha="center", va="center")
+        axes.text(middle, 1, NAMES[edit.op], color=color, fontsize=min(size, 10), ha="center", va="center")
         left += width
     axes.set(xlim=(0, left), ylim=(-0.7, 2.7))
     axes.axis("off")

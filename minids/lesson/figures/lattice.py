@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PITCH, FALL, RADIUS = 1.0, 0.72, 0.27  # inches from frame to frame, from state to state, and of a node
-LEFT, TOP, FOOT = 0.75, 0.4, 0.75  # inches from the edges to the nearest nodes' centres
+LEFT, TOP, FOOT = 0.75, 0.4, 0.75  # inches from the edges to the nearest nodes' centers
 
 Edge = tuple[int, int, int]  # t, s, and the state s' of frame t + 1
 
@@ -45,10 +45,10 @@ def lattice(
             strength = numbers[t, s] / numbers[t].max()
             node(axes, t, s, number(numbers[t, s]), strength, ACCENT if t == now else INK)
             if factors is not None and t == now:
-                x, y = centre(t, s, 0, 0.37)
+                x, y = center(t, s, 0, 0.37)
                 axes.text(x, y, f"×{factors[t, s]:.2g}", color=ACCENT, fontsize=9, ha="center", va="center")
     if total and T - 1 in filled:
-        x, y = centre(T - 1, S - 1.5, RADIUS + 0.1)
+        x, y = center(T - 1, S - 1.5, RADIUS + 0.1)
         axes.text(x, y, total, color=INK, fontsize=11, weight="bold", va="center", linespacing=1.4)
     return figure
 
@@ -62,16 +62,16 @@ def sheet(T: int, states: np.ndarray, letters: str, room: float) -> "tuple[Figur
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches
     axes.axis("off")
     gap = (np.nan, np.nan)
-    moves = [[centre(t, s), centre(t + 1, onward), gap] for t, s, onward in edges(T, states)]
+    moves = [[center(t, s), center(t + 1, onward), gap] for t, s, onward in edges(T, states)]
     axes.plot(*np.reshape(moves, (-1, 2)).T, color=FAINT, linewidth=0.8, alpha=0.4, zorder=0)
-    dots = [centre(t, s) for t in range(T) for s in range(S)]
+    dots = [center(t, s) for t in range(T) for s in range(S)]
     style = {"markersize": 11, "markerfacecolor": PAPER, "markeredgecolor": FAINT, "linestyle": "none"}
     axes.plot(*np.transpose(dots), marker="o", zorder=0.5, **style)
     for s, k in enumerate(states):
-        x, y = centre(0, s, -0.5)
-        axes.text(x, y, letters[k], color=colour_of(k), fontsize=15, weight="bold", ha="center", va="center")
+        x, y = center(0, s, -0.5)
+        axes.text(x, y, letters[k], color=color_of(k), fontsize=15, weight="bold", ha="center", va="center")
     for t in range(T):
-        axes.text(*centre(t, S - 1, 0, 0.62), f"t = {t + 1}", color=INK, fontsize=9.5, ha="center")
+        axes.text(*center(t, S - 1, 0, 0.62), f"t = {t + 1}", color=INK, fontsize=9.5, ha="center")
     return figure, axes
 
 
@@ -87,32 +87,32 @@ def edges(T: int, states: np.ndarray) -> list[Edge]:
     ]
 
 
-def centre(t: float, s: float, dx: float = 0, dy: float = 0) -> tuple[float, float]:
+def center(t: float, s: float, dx: float = 0, dy: float = 0) -> tuple[float, float]:
     """Where node (t, s) stands, in inches from the upper left corner, and a little beside it."""
     return LEFT + t * PITCH + dx, TOP + s * FALL + dy
 
 
-def arrow(axes: "Axes", edge: Edge, colour: str, width: float = 1.1) -> None:
+def arrow(axes: "Axes", edge: Edge, color: str, width: float = 1.1) -> None:
     """From node to node; the nodes, drawn later, cover its ends."""
     t, s, onward = edge
-    (x0, y0), (x1, y1) = centre(t, s), centre(t + 1, onward)
+    (x0, y0), (x1, y1) = center(t, s), center(t + 1, onward)
     away = (RADIUS + 0.02) / np.hypot(x1 - x0, y1 - y0)  # the tip touches the next node
     tip = x1 - away * (x1 - x0), y1 - away * (y1 - y0)
-    style = {"arrowstyle": "-|>", "color": colour, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", tip, (x0, y0), arrowprops=style, zorder=2 if colour == ACCENT else 1)
+    style = {"arrowstyle": "-|>", "color": color, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", tip, (x0, y0), arrowprops=style, zorder=2 if color == ACCENT else 1)
 
 
-def node(axes: "Axes", t: int, s: int, words: str, strength: float, colour: str) -> None:
+def node(axes: "Axes", t: int, s: int, words: str, strength: float, color: str) -> None:
     """A disc with a word in it, the bluer the stronger (0 to 1)."""
     from matplotlib.patches import Circle
 
-    at = centre(t, s)
-    axes.add_patch(Circle(at, RADIUS, facecolor=PAPER, edgecolor=colour, linewidth=1.2, zorder=3))
+    at = center(t, s)
+    axes.add_patch(Circle(at, RADIUS, facecolor=PAPER, edgecolor=color, linewidth=1.2, zorder=3))
     axes.add_patch(Circle(at, RADIUS, facecolor=SIGNAL, linewidth=0, alpha=0.5 * strength, zorder=4))
     axes.text(*at, words, color=INK, fontsize=9.5, ha="center", va="center_baseline", zorder=5)
 
 
-def colour_of(k: int) -> str:
+def color_of(k: int) -> str:
     """The blank has none; every other character its own."""
     return INK if k == BLANK else LETTERS[(k - 1) % len(LETTERS)]
 

@@ -66,12 +66,12 @@ def step_sizes(sizes: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Figure":
     sizes (n,), errors {name: (n,)}, relative. The least of each is marked and told.
     """
     figure, axes = canvas(8, 4.5)
-    for n, ((name, error), colour) in enumerate(zip(errors.items(), (ACCENT, SIGNAL), strict=True)):
+    for n, ((name, error), color) in enumerate(zip(errors.items(), (ACCENT, SIGNAL), strict=True)):
         best = int(error.argmin())
-        axes.loglog(sizes, error, color=colour, marker="o", markersize=3)
-        axes.loglog(sizes[best], error[best], color=colour, marker="o", markersize=9)
+        axes.loglog(sizes, error, color=color, marker="o", markersize=3)
+        axes.loglog(sizes[best], error[best], color=color, marker="o", markersize=9)
         words = f"{name}: {error[best]:.0e} at h = {sizes[best]:.0e}"
-        axes.text(0.5, 0.97 - 0.08 * n, words, transform=axes.transAxes, ha="center", va="top", color=colour)
+        axes.text(0.5, 0.97 - 0.08 * n, words, transform=axes.transAxes, ha="center", va="top", color=color)
     lowest = min(error.min() for error in errors.values())
     axes.set(xlabel="step h", ylabel="relative error of the gradient", ylim=(lowest / 10, 1000))
     axes.text(0.02, 0.97, "← rounding: 1 / h", transform=axes.transAxes, va="top", color=INK)
@@ -101,7 +101,7 @@ def kinks(h: float) -> "Figure":
 
 
 def guesses(came: np.ndarray, guess: np.ndarray, loss: float) -> "Figure":
-    """What came and what a layer guessed, (T, F) each, one above the other in the same colours."""
+    """What came and what a layer guessed, (T, F) each, one above the other in the same colors."""
     figure, axes = canvas(8, 4.2, nrows=2, sharex=True)
     for each, frames, name in zip(axes, (guess, came), ("guess", "what came"), strict=True):
         look = {
@@ -124,7 +124,7 @@ def _edge(axes: "Axes", start, end) -> None:
 
 
 def _number(axes: "Axes", at, value: float, gradient: float | None, name: str = "") -> None:
-    """A weight on its edge, in the paper's colour so that it can be read there; its gradient under it."""
+    """A weight on its edge, in the paper's color so that it can be read there; its gradient under it."""
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
     x, y = at
     axes.text(x, y + 0.12, name + short(value), ha="center", va="center", color=INK, fontsize=9.5, bbox=box)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, GREY, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, PAPER, SIGNAL, canvas
 from minids.text import BLANK, Alphabet
 
 if TYPE_CHECKING:
@@ -17,21 +17,21 @@ RIGHT: dict[str, Any] = {"ha": "right", "va": "top", "color": INK}
 
 
 def letters(log_probs: np.ndarray, alphabet: Alphabet, text: str, title: str) -> "Figure":
-    """The probability of every character over the frames; the blank is grey, those of `text` have colours.
+    """The probability of every character over the frames; the blank is gray, those of `text` have colors.
 
     log_probs (T, K). A letter stands at its peaks, bold where nothing is more probable.
     """
     probs = np.exp(log_probs)  # (T, K)
     best = probs.argmax(axis=1)  # (T,)
-    colours = dict(zip(dict.fromkeys(alphabet.encode(text).tolist()), LETTERS, strict=False))
+    colors = dict(zip(dict.fromkeys(alphabet.encode(text).tolist()), LETTERS, strict=False))
     figure, axes = canvas(8, 3.4)
     for k, curve in enumerate(probs.T):
-        colour = GREY if k == BLANK else colours.get(k, FAINT)
-        axes.plot(curve, color=colour, linewidth=1.8 if k in colours else 0.8)
+        color = GRAY if k == BLANK else colors.get(k, FAINT)
+        axes.plot(curve, color=color, linewidth=1.8 if k in colors else 0.8)
         for t in np.flatnonzero(_peaks(curve)) if k != BLANK else ():
             letter = alphabet.decode([k]).replace(" ", "␣")
             weight = "bold" if best[t] == k else "normal"
-            axes.text(t, curve[t] + 0.03, letter, ha="center", color=colour, weight=weight, fontsize=12)
+            axes.text(t, curve[t] + 0.03, letter, ha="center", color=color, weight=weight, fontsize=12)
     axes.set(xlim=(-1, len(probs)), ylim=(0, 1.15), xlabel="frame", ylabel="probability", title=title)
     return figure
 
@@ -42,12 +42,12 @@ def losses(curves: Mapping[str, Sequence[float]], chance: float) -> "Figure":
     What is below LEAST is drawn there: float32 cannot tell it from 0.
     """
     figure, axes = canvas(8, 4)
-    for (name, curve), colour in zip(curves.items(), (SIGNAL, ACCENT, *LETTERS[2:]), strict=False):
+    for (name, curve), color in zip(curves.items(), (SIGNAL, ACCENT, *LETTERS[2:]), strict=False):
         drawn = np.maximum(curve, LEAST)
-        axes.semilogy(drawn, color=colour)
+        axes.semilogy(drawn, color=color)
         words = f"{name}: {max(0, curve[-1]):.0f}"
         at = len(drawn) - 1, drawn[-1]
-        axes.annotate(words, at, (5, 0), textcoords="offset points", va="center", color=colour)
+        axes.annotate(words, at, (5, 0), textcoords="offset points", va="center", color=color)
     axes.axhline(chance, color=INK, linestyle=":", linewidth=1)
     axes.text(0.99, chance * 0.85, f"chance: {chance:.0f}", transform=axes.get_yaxis_transform(), **RIGHT)
     axes.set(xlabel="step", ylabel="loss (nats)")

@@ -13,12 +13,12 @@ def progress(losses: Sequence[float], errors: Sequence[float]) -> "Figure":
     """The mean losses of rounds 1 … R, and the word error rates after rounds 0 … R (1.0 is 100 %)."""
     figure, axes = canvas(8, 4, nrows=2, sharex=True)
     rounds = range(len(errors))
-    for each, values, colour, text, title in (
+    for each, values, color, text, title in (
         (axes[0], losses, SIGNAL, "{:.1f}", "loss on the recordings it learns from"),
         (axes[1], errors, ACCENT, "{:.0%}", "word errors on those that it does not learn from"),
     ):
         at = rounds[-len(values) :]
-        each.plot(at, values, "o-", color=colour, markersize=4, linewidth=1.4)
+        each.plot(at, values, "o-", color=color, markersize=4, linewidth=1.4)
         for i in (0, -1):
             each.annotate(
                 text.format(values[i]),

@@ -58,7 +58,7 @@ def exchange(
     """Threads, left of them the arrays that they only read, right the others; what they do in moment `upto`.
 
     `arrays`: the numbers of each array by its name in the kernel, NaN for shared ones. What is written shows
-    from that moment on, in a shared cell the thread that wrote it. A cell has the colour of the thread that
+    from that moment on, in a shared cell the thread that wrote it. A cell has the color of the thread that
     touched it last; arrows point to where a number goes. Blocks and threads have one dimension.
     """
     steps = moments(accesses)
@@ -79,7 +79,7 @@ def exchange(
     for name, table in tables.items():
         left, above = corners[name]
         mine = [access for access in done if access.array == name]
-        ground = {_cell(access): (_colour(access, threads), _SHADE) for access in mine}
+        ground = {_cell(access): (_color(access, threads), _SHADE) for access in mine}
         texts = _texts(table, mine) if name in written else table
         _cells(axes, texts, left, above, ground)
         axes.text(left + table.shape[1] / 2, above - 0.25, name, ha="center", color=INK)
@@ -90,8 +90,8 @@ def exchange(
         right = left > px
         cell = left + column + (not right), above + row + 0.5
         thread = px + (0.5 if right else -0.5), py
-        _arrow(axes, *((cell, thread) if access.kind == "read" else (thread, cell)), _colour(access, threads))
-    busy = {_who(access): _colour(access, threads) for access in steps[upto]}
+        _arrow(axes, *((cell, thread) if access.kind == "read" else (thread, cell)), _color(access, threads))
+    busy = {_who(access): _color(access, threads) for access in steps[upto]}
     for (block, i), (px, py) in places.items():
         axes.plot(px, py, "o", markersize=17, color=busy.get((block, i), FAINT), alpha=0.4)
         axes.text(px, py, f"t{i}", ha="center", va="center", fontsize=9, color=INK)
@@ -165,7 +165,7 @@ def _texts(table: np.ndarray, accesses: "Sequence[Access]") -> np.ndarray:
 
 
 def _cells(axes: "Axes", texts: np.ndarray, left: float, above: float, ground: Mapping) -> None:
-    """Squares with what is in them, from their upper left corner on, some on a ground (colour, alpha)."""
+    """Squares with what is in them, from their upper left corner on, some on a ground (color, alpha)."""
     from matplotlib.patches import Rectangle
 
     for (row, column), text in np.ndenumerate(texts):
@@ -176,8 +176,8 @@ def _cells(axes: "Axes", texts: np.ndarray, left: float, above: float, ground: M
         axes.text(x + 0.5, y + 0.5, shown, ha="center", va="center", fontsize=9, color=INK)
 
 
-def _arrow(axes: "Axes", start: tuple[float, float], end: tuple[float, float], colour: str) -> None:
-    arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
+def _arrow(axes: "Axes", start: tuple[float, float], end: tuple[float, float], color: str) -> None:
+    arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", end, start, arrowprops=arrow)
 
 
@@ -190,5 +190,5 @@ def _cell(access: "Access") -> tuple[int, int]:
     return access.element if len(access.element) == 2 else (access.element[0], 0)  # type: ignore[return-value]
 
 
-def _colour(access: "Access", threads: int) -> str:
+def _color(access: "Access", threads: int) -> str:
     return LETTERS[(access.block[0] * threads + access.thread[0]) % len(LETTERS)]

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], unit: str) -> "Figure":
     """For each name a bar of every series, {"reference": [...], "cpu": [...]}, with its number in `unit`."""
-    colours = (ACCENT, SIGNAL, *LETTERS)
+    colors = (ACCENT, SIGNAL, *LETTERS)
     figure, axes = canvas(5.6, 0.9 + len(names) * (0.1 + 0.24 * len(series)))  # a phone shows it whole
     thick = 0.85 / len(series)
     for i, (label, numbers) in enumerate(series.items()):
         y = np.arange(len(names)) + (i - (len(series) - 1) / 2) * thick
-        axes.barh(y, numbers, thick, label=label, color=colours[i])
+        axes.barh(y, numbers, thick, label=label, color=colors[i])
         for place, number in zip(y, numbers, strict=True):
             text = f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
             axes.annotate(

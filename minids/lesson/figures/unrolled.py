@@ -62,10 +62,10 @@ def reach(sizes: Mapping[str, np.ndarray]) -> "Figure":
     sizes {name: (distances,)}. The name stands at the end of its line.
     """
     figure, axes = canvas(8, 4.5)
-    for (name, size), colour in zip(sizes.items(), LETTERS, strict=False):
-        axes.semilogy(size, color=colour)
+    for (name, size), color in zip(sizes.items(), LETTERS, strict=False):
+        axes.semilogy(size, color=color)
         at = (len(size) - 1, size[-1])
-        axes.annotate(name, at, (6, 0), textcoords="offset points", va="center", color=colour)
+        axes.annotate(name, at, (6, 0), textcoords="offset points", va="center", color=color)
     axes.set(xlabel="distance in frames", ylabel="size of the gradient there")
     return figure
 
@@ -83,31 +83,31 @@ def _numbers(z, w_f: float, w_b: float, dh):
     return tuple({name: a.ravel() for name, a in each.items()} for each in (values, gradients))
 
 
-def _centre(box: tuple[str, int]) -> np.ndarray:
+def _center(box: tuple[str, int]) -> np.ndarray:
     name, t = box
     return np.array([t, 0]) + PLACES[name]
 
 
 def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None:
-    """From box to box, or back where gradients run; coloured once the box that it leads to is known."""
+    """From box to box, or back where gradients run; colored once the box that it leads to is known."""
     if back:
         start, end = end, start
-    colour = (ACCENT if back else SIGNAL) if end in done else FAINT
-    tail, head = _centre(start), _centre(end)
+    color = (ACCENT if back else SIGNAL) if end in done else FAINT
+    tail, head = _center(start), _center(end)
     across, up = np.sign(head - tail)
     edge = np.array([0 if up else WIDE * across, HIGH * up])  # from the middle of a box to its edge
-    style = {"arrowstyle": "->", "color": colour, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
+    style = {"arrowstyle": "->", "color": color, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
     axes.annotate("", head - edge, tail + edge, arrowprops=style)
     if weight:
         x, y = (tail + head) / 2
-        axes.text(x + 0.05, y + 0.12, weight, ha="center", color=colour, fontsize=9)
+        axes.text(x + 0.05, y + 0.12, weight, ha="center", color=color, fontsize=9)
 
 
 def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: bool) -> None:
     """The number, its gradient below; faint until it is known, a thick edge when it has just become so."""
     from matplotlib.patches import FancyBboxPatch
 
-    x, y = _centre(box)
+    x, y = _center(box)
     edge = FAINT if value is None else ACCENT if gradient is not None else SIGNAL
     style = "round,pad=0,rounding_size=0.06"
     corner = (x - WIDE, y - HIGH)

@@ -25,13 +25,13 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
     figure, axes = canvas(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
     for access in accesses:
         (_, t, s), thread = access.element, access.thread[0]
-        colour = LETTERS[thread % len(LETTERS)]
+        color = LETTERS[thread % len(LETTERS)]
         if access.kind == "write" and t <= upto:
-            axes.plot(_FRAME * t, s, "s", markersize=27, color=colour, alpha=0.55 if t == upto else 0.3)
+            axes.plot(_FRAME * t, s, "s", markersize=27, color=color, alpha=0.55 if t == upto else 0.3)
             text = f"{alpha[t, s]:.1f}".replace("-", "−") if alpha[t, s] > -1e9 else "−∞"
             axes.text(_FRAME * t, s, text, ha="center", va="center", fontsize=9, color=INK)
         elif access.kind == "read" and t == upto - 1:
-            arrow = {"arrowstyle": "->", "color": colour, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
+            arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
             start, end = (_FRAME * t + 0.52, s), (_FRAME * upto - 0.52, thread)
             axes.annotate("", end, start, arrowprops=arrow)
     for t in range(T):

@@ -96,7 +96,7 @@ def _cell(cell: Any, exercises: dict[str, source.Exercise], folded: bool) -> str
     """A cell and what came of it; `folded`: what came of it, and its code folded away below."""
     if cell.cell_type == "markdown":
         return markdown.html(cell.source)
-    code = f'<pre class="code" tabindex="0"><code>{_coloured(cell.source)}</code></pre>'
+    code = f'<pre class="code" tabindex="0"><code>{_colored(cell.source)}</code></pre>'
     outputs = [
         _printed("".join(output.text for output in group)) if printed else "\n".join(map(_shown, group))
         for printed, group in groupby(cell.outputs, lambda output: output.output_type == "stream")
@@ -127,7 +127,7 @@ def _help(exercise: source.Exercise) -> str:
     answer = getattr(folder.answers(int(exercise.number.split(".")[0])), exercise.name)
     answer = getattr(answer, "py_func", answer)  # what Numba compiled
     hints = "".join(f"<li>{escape(hint)}</li>" for hint in exercise.hints)
-    code = _coloured(inspect.getsource(answer))
+    code = _colored(inspect.getsource(answer))
     return (
         f"<details><summary>Hints for {exercise.number}</summary><ol>{hints}</ol></details>"
         f"<details><summary>Our answer to {exercise.number}</summary>"
@@ -135,7 +135,7 @@ def _help(exercise: source.Exercise) -> str:
     )
 
 
-def _coloured(code: str) -> str:
+def _colored(code: str) -> str:
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer

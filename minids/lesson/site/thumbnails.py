@@ -23,9 +23,9 @@ def draw(pages: Path = OUT, to: Path = TO) -> list[Path]:
 
 
 def _alone(picture: str) -> str:
-    """An <svg> of a page as a file: it brings the colours of the page along."""
-    colours = re.findall(r":root \{.*?\}", asset("page.css"), re.DOTALL)
-    light, dark = (block.replace(":root", "svg") for block in colours)
+    """An <svg> of a page as a file: it brings the colors of the page along."""
+    colors = re.findall(r":root \{.*?\}", asset("page.css"), re.DOTALL)
+    light, dark = (block.replace(":root", "svg") for block in colors)
     style = (
         f"{light} svg {{color: var(--ink)}} @media (prefers-color-scheme: dark) {{{dark} {bright('svg')}}}"
     )

@@ -20,9 +20,9 @@ def _gather(frames, lengths, C, stride, x):
     F = frames.shape[2]
     for i in prange(T * B):
         t, b = i // B, i % B
-        centre = t * stride
+        center = t * stride
         for c in range(2 * C + 1):
-            source = centre - C + c
-            inside = centre < lengths[b] and 0 <= source < lengths[b]
+            source = center - C + c
+            inside = center < lengths[b] and 0 <= source < lengths[b]
             for f in range(F):
                 x[t, b, c * F + f] = frames[source, b, f] if inside else np.float32(0)

@@ -55,7 +55,7 @@ def _gate(dy, y, dz, db, rows, H, clip, scale):
 def gate(dy, y, dz, sums, rows, H, depth, clip, scale):
     """dz ← dy ⊙ g'(z), and its sums (parts, H) over `depth` rows each. Block (x, part) owns 32 units.
 
-    The threads of a warp have neighbouring units: they read one line of memory. Each thread sums every 32nd
+    The threads of a warp have neighboring units: they read one line of memory. Each thread sums every 32nd
     row; the 32 partial sums of a unit meet in shared memory.
     """
     partial = cuda.shared.array((_DOWN, _ACROSS), float32)

@@ -23,13 +23,13 @@ def context_forward(frames, lengths, C, stride, out=None):
 
 @cuda.jit(cache=True)
 def gather(frames, lengths, C, stride, x):
-    """A block a frame of x, a thread a feature: neighbours read neighbours, and write neighbours."""
+    """A block a frame of x, a thread a feature: neighbors read neighbors, and write neighbors."""
     B, F = frames.shape[1], frames.shape[2]
     t, b = cuda.blockIdx.x // B, cuda.blockIdx.x % B
-    centre, length = t * stride, lengths[b]
+    center, length = t * stride, lengths[b]
     for c in range(2 * C + 1):
-        source = centre - C + c
-        inside = centre < length and 0 <= source < length
+        source = center - C + c
+        inside = center < length and 0 <= source < length
         for f in range(cuda.threadIdx.x, F, cuda.blockDim.x):
             x[t, b, c * F + f] = frames[source, b, f] if inside else np.float32(0)
 

@@ -71,7 +71,7 @@ def _staging(side, depth, threads, pitch, k_last, wide, number):
     """fetch and put: a slice (side, depth) of an operand, from global memory to registers to shared memory.
 
     `side` is the tile's extent along the operand's other axis, `pitch` the step from one k to the next in
-    shared memory. Quad q of a thread is number tid + q threads; neighbours in the matrix go to neighbouring
+    shared memory. Quad q of a thread is number tid + q threads; neighbors in the matrix go to neighboring
     threads, so that a warp reads whole lines.
     """
     QUADS = side * depth // (4 * threads)

@@ -29,7 +29,7 @@ def norm(x) -> float:
 
 @cuda.jit(cache=True)
 def squares(x, sums):
-    """sums_block = Σ x_i² over i = thread, thread + all threads, … : neighbours read neighbours.
+    """sums_block = Σ x_i² over i = thread, thread + all threads, … : neighbors read neighbors.
 
     A warp adds its threads' sums in registers, and the first warp those of the warps, in shared memory.
     """

@@ -1,4 +1,4 @@
-"""Sixteen bytes at once: four neighbouring float32 in one load or store.
+"""Sixteen bytes at once: four neighboring float32 in one load or store.
 
 A GPU reads and writes memory in pieces of 32 bytes, and each instruction costs a turn of the scheduler. One
 instruction that moves four numbers instead of one is the difference between a kernel that waits for its loads
@@ -75,7 +75,7 @@ else:
 
 @cuda.jit(device=True)
 def four_at_once(source, start, inside):
-    """Four neighbours from a multiple of 4 on, of which `inside` lie in the matrix: all, or none."""
+    """Four neighbors from a multiple of 4 on, of which `inside` lie in the matrix: all, or none."""
     if inside > 0:
         return load4(source, start)
     return _ZERO, _ZERO, _ZERO, _ZERO

@@ -8,15 +8,15 @@ from minids.lesson.figures.batch import dropped, padded, rectangles, superpositi
 from minids.plot import ACCENT, SIGNAL
 
 
-def coloured(patches, colour):
-    return [patch for patch in patches if to_rgb(patch.get_facecolor()) == to_rgb(colour)]
+def colored(patches, color):
+    return [patch for patch in patches if to_rgb(patch.get_facecolor()) == to_rgb(color)]
 
 
 def test_rectangles_are_as_long_as_their_longest():
     lengths = np.array([10, 40, 20, 30])
     axes = rectangles(lengths, [[0, 1], [2, 3]]).axes[0]
-    assert [bar.get_width() for bar in coloured(axes.patches, SIGNAL)] == [10, 40, 20, 30]
-    assert [bar.get_width() for bar in coloured(axes.patches, ACCENT)] == [30, 0, 10, 0]
+    assert [bar.get_width() for bar in colored(axes.patches, SIGNAL)] == [10, 40, 20, 30]
+    assert [bar.get_width() for bar in colored(axes.patches, ACCENT)] == [30, 0, 10, 0]
     assert [text.get_text() for text in axes.texts] == ["38%", "17%"]
     assert axes.get_title() == "batches: 2   padding: 29% of the work"  # 40 of 140
     (together,) = rectangles(lengths, [range(4)]).axes
@@ -29,14 +29,14 @@ def test_padding_is_red():
     axes = padded(values, np.array([3, 1])).axes[0]
     words = [text.get_text() for text in axes.texts]
     assert words == ["b = 0", "1", "2", "3", "b = 1", "4", "0", "0", "t = 0", "t = 1", "t = 2"]
-    assert len(coloured(axes.patches, ACCENT)) == 2
-    assert len(coloured(axes.patches, SIGNAL)) == 4
+    assert len(colored(axes.patches, ACCENT)) == 2
+    assert len(colored(axes.patches, SIGNAL)) == 4
 
 
 def test_what_is_dropped_is_empty():
     axes = dropped(np.array([[0.0, 1.11], [1.11, 1.11]])).axes[0]
     assert sorted(text.get_text() for text in axes.texts if "." in text.get_text()) == ["1.11"] * 3
-    assert len(coloured(axes.patches, SIGNAL)) == 3
+    assert len(colored(axes.patches, SIGNAL)) == 3
 
 
 def test_noise_is_red_around_the_speech():

@@ -16,7 +16,7 @@ def test_an_account_holds_its_numbers():
     assert cells[:6] == ["0.10", "0.70", "0.20", "0.60", "0.30", "0.10"]
     assert cells[12:] == ["+0.10", "−0.30", "+0.20", "+0.00", "+0.30", "−0.30"]
     shades = [(to_rgb(box.get_facecolor()), box.get_alpha()) for box in axes.patches[12:]]
-    assert [colour == to_rgb(ACCENT) for colour, _ in shades] == [True, False, True, False, True, False]
+    assert [color == to_rgb(ACCENT) for color, _ in shades] == [True, False, True, False, True, False]
     assert shades[3][1] < shades[0][1] < shades[2][1] < shades[1][1]
 
 

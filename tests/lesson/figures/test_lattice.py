@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from minids.lesson.figures.alignments import alignments, walk
-from minids.lesson.figures.lattice import centre, edges, lattice, number
+from minids.lesson.figures.lattice import center, edges, lattice, number
 from minids.ops.reference.ctc import lattice as states_of
 from minids.plot import ACCENT
 from minids.text import collapse
@@ -25,7 +25,7 @@ def words(figure):
 def standing(figure, T, S):
     """(T, S) of the texts in the nodes, "" where there is none."""
     at = words(figure)
-    return [[at.get(tuple(np.round(centre(t, s), 6)), "") for s in range(S)] for t in range(T)]
+    return [[at.get(tuple(np.round(center(t, s), 6)), "") for s in range(S)] for t in range(T)]
 
 
 def arrows(figure):

@@ -10,7 +10,7 @@ X, W, B, WANTED = np.array([2.0, 1, -1]), np.array([[1.5, -1, 0.5], [-1, 0.5, 2]
 
 
 def texts(upto):
-    """{what stands there: how often}, numbers and gradients apart by their colour."""
+    """{what stands there: how often}, numbers and gradients apart by their color."""
     axes = layer(X, W, np.array(B), WANTED, upto).axes[0]
     red = sorted(t.get_text() for t in axes.texts if t.get_color() == ACCENT and t.get_text()[-1].isdigit())
     return red, [t.get_text() for t in axes.texts if t.get_color() != ACCENT]
@@ -50,7 +50,7 @@ def test_a_step_across_a_kink_measures_half_a_slope():
         assert measured[len(measured) // 2] == pytest.approx(0.5)
 
 
-def test_a_guess_and_the_truth_share_their_colours():
+def test_a_guess_and_the_truth_share_their_colors():
     came, guess = np.arange(6.0).reshape(3, 2), np.full((3, 2), 9.0)
     above, below = guesses(came, guess, 12.3).axes
     np.testing.assert_array_equal(above.images[0].get_array(), guess.T)

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from minids.lesson.figures.learning import LEAST, letters, losses, valley
-from minids.plot import FAINT, GREY
+from minids.plot import FAINT, GRAY
 from minids.text import Alphabet
 
 ALPHABET = Alphabet(" abc")  # the blank is 0, then the space
@@ -20,10 +20,10 @@ def test_letters_stand_at_their_peaks_bold_where_they_win():
     assert axes.get_title() == "step 3"
     told = [(t.get_text(), t.get_position()[0], t.get_weight()) for t in axes.texts]
     assert told == [("a", 1, "bold"), ("b", 4, "normal")]
-    colours = [to_rgb(line.get_color()) for line in axes.lines]
-    assert colours[0] == to_rgb(GREY)
-    assert colours[1] == colours[4] == to_rgb(FAINT)  # neither the space nor c is in the text
-    assert len(set(colours)) == 4
+    colors = [to_rgb(line.get_color()) for line in axes.lines]
+    assert colors[0] == to_rgb(GRAY)
+    assert colors[1] == colors[4] == to_rgb(FAINT)  # neither the space nor c is in the text
+    assert len(set(colors)) == 4
 
 
 def test_a_letter_that_is_held_is_told_once():

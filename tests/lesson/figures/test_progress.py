@@ -25,10 +25,10 @@ def test_a_merged_run_is_as_wide_as_its_frames_and_the_blank_leaves_a_gap():
     assert spans[9:] == [(0, 2), (3, 1), (4, 1)]
 
 
-def test_equal_letters_have_equal_colours_and_the_blank_is_none_of_them():
-    colours = [text.get_color() for text in collapse("ab-a", 0).axes[0].texts[1:]]
-    assert colours[0] == colours[3]
-    assert len(set(colours)) == 3
+def test_equal_letters_have_equal_colors_and_the_blank_is_none_of_them():
+    colors = [text.get_color() for text in collapse("ab-a", 0).axes[0].texts[1:]]
+    assert colors[0] == colors[3]
+    assert len(set(colors)) == 3
 
 
 def test_the_empty_text_is_read_too():

@@ -52,7 +52,7 @@ def test_what_is_written_appears_when_it_is_written():
     assert not {"91", "82", "73"} & set(shown[2])
 
 
-def test_neighbours_share_a_piece_of_memory():
+def test_neighbors_share_a_piece_of_memory():
     along = [access(i, "x", (0, i), "read") for i in range(16)]
     across = [access(i, "x", (i, 3), "read") for i in range(16)]
     assert sectors(along, (16, 32)) == {0, 1}

@@ -9,15 +9,15 @@ from minids.plot import ACCENT, INK
 Z, DH = np.array([-3.0, 4, 1, 2]), np.array([0.0, 0, 0, 1])
 
 
-def row(figure, name, colour):
-    """What stands in the boxes of a row, from left to right, in this colour."""
+def row(figure, name, color):
+    """What stands in the boxes of a row, from left to right, in this color."""
     shift, y = PLACES[name]
-    at = {round(text.get_position()[0] - shift, 6): text for text in _near(figure, y, colour)}
+    at = {round(text.get_position()[0] - shift, 6): text for text in _near(figure, y, color)}
     return [at[t].get_text() if t in at else "" for t in range(4)]
 
 
-def _near(figure, y, colour):
-    return [t for t in figure.axes[0].texts if abs(t.get_position()[1] - y) < 0.2 and t.get_color() == colour]
+def _near(figure, y, color):
+    return [t for t in figure.axes[0].texts if abs(t.get_position()[1] - y) < 0.2 and t.get_color() == color]
 
 
 @pytest.mark.parametrize(

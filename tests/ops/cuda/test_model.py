@@ -135,7 +135,7 @@ def test_ctc_loss_on_the_gpu():
 def test_weights_go_through_a_file(tmp_path):
     from minids import Alphabet, Features
 
-    features = Features(bands=2, normalise="utterance")
+    features = Features(bands=2, normalize="utterance")
     there = DeepSpeech(SETTINGS, 3, "cuda")
     assert features.size == SETTINGS.inputs
     saved = weights.Saved(there, features, Alphabet("abcd"), {}, {})
