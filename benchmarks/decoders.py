@@ -22,7 +22,7 @@ def minids(symbols, arpa, beam_width, pruned, alpha, beta, closed=False):
 
     lm = NGram.load(arpa)
     lexicon = lm.words[3:] if closed else None
-    thresholds = {} if pruned else {"symbol_threshold": inf, "beam_threshold": inf}
+    thresholds = {} if pruned else {"token_min_logp": inf, "beam_prune_logp": inf}
     search = BeamSearch(symbols, lm, alpha, beta, beam_width, lexicon, **thresholds)
     return lambda log_probs: search.decode(log_probs, n_best=1)[0].text
 
@@ -61,7 +61,7 @@ def flashlight(symbols, arpa, beam_width, pruned, alpha, beta):
     options = fl.LexiconDecoderOptions(
         beam_size=beam_width,
         beam_size_token=8 if pruned else len(symbols) + 1,
-        beam_threshold=25.0 if pruned else 1e9,
+        beam_prune_logp=25.0 if pruned else 1e9,
         lm_weight=alpha * float(np.log(10)),
         word_score=beta,
         unk_score=float("-inf"),

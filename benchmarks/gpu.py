@@ -191,7 +191,7 @@ def our_step(name: str, size: Size) -> dict:
     once = Batch(list(range(size.B)), *batch)
     matmul.use(name.removeprefix("step, "))
     try:
-        loss = float(model.learn(*batch).sum())
+        loss = float(model.loss_and_grad(*batch).sum())
         return {"ms": ms(lambda: step(model, velocity, once, None, 1e-9, 0.9, 1e9)), "loss": loss}
     finally:
         matmul.use("fp32")

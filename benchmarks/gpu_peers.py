@@ -88,5 +88,5 @@ def step(form: str, size: Size) -> dict:
         theirs = TorchStep(form, dict(weights), shape, size.C, 1e-9, 0.9, 1e9)
     frames, lengths, labels, label_lengths = tensors(*size.draw())
     given = frames, lengths, labels.cuda(), label_lengths
-    loss = theirs.learn(*given)
+    loss = theirs.loss_and_grad(*given)
     return {"ms": median_ms(seconds(lambda: theirs(*given), event)), "loss": loss}

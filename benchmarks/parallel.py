@@ -29,22 +29,25 @@ from benchmarks.training_step import GRADIENT, LOSS, UPDATE, OurStep, Problem
 from minids import DeepSpeech
 from minids.data.batches import Batch
 from minids.data.manifest import read_manifest, write_manifest
-from minids.training.parallel import Ranks, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.settings import read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
 from minids.weights import load_weights
 
-ALONE = {"1 process x 1 thread": (1, 1), "1 process x 2 threads": (1, 2)}  # processes, threads of each
+ONE_PROCESS = {
+    "1 process x 1 thread": (1, 1),
+    "1 process x 2 threads": (1, 2),
+}  # processes, threads of each
 SPLIT, SHARED = "2 ranks x 1, frames split", "2 ranks x 1, utterances shared"
-FORMS = ALONE | {SPLIT: (2, 1), SHARED: (2, 1)}
+FORMS = ONE_PROCESS | {SPLIT: (2, 1), SHARED: (2, 1)}
 WEIGHTS = 1e-2  # as a share of the way they went; float32, and ranks add in another order
 
 
 # What each rank does; rank 0 prints what it returns
 
 
-def epochs(ranks: Ranks, settings: str, run: str) -> dict:
+def epochs(ranks: ProcessGroup, settings: str, run: str) -> dict:
     """Train for two epochs, of which the first warms up: seconds and frames a second of the second."""
     trainer = Trainer(read_settings(Path(settings)), Path(run), ranks=ranks)
     trainer.run()
@@ -52,13 +55,13 @@ def epochs(ranks: Ranks, settings: str, run: str) -> dict:
     return {"seconds": row["seconds"], "frames_per_second": row["frames_per_second"]}
 
 
-def steps(ranks: Ranks, form: str, problem: dict, n: int) -> dict:
+def steps(ranks: ProcessGroup, form: str, problem: dict, n: int) -> dict:
     """How far loss and gradient are from those of one process, and the seconds of n steps after one."""
     given = Problem(**problem)
     serial, ours = OurStep(given), OurStep(given)
     frames, *rest = whole = given.draw()
-    right = serial.learn(*whole)
-    learner, batch, sharing = ours.model, Batch([], *whole), Ranks()
+    right = serial.loss_and_grad(*whole)
+    learner, batch, sharing = ours.model, Batch([], *whole), ProcessGroup()
     if form == SPLIT:
         learner = TimeSplit(ours.model, ranks)
     elif form == SHARED:
@@ -69,11 +72,11 @@ def steps(ranks: Ranks, form: str, problem: dict, n: int) -> dict:
         """The sum of the losses of this rank's utterances."""
         return float(step(learner, ours.velocity, batch, None, *UPDATE, sharing)[0].sum())
 
-    loss, gradient = float(sharing.add(np.array(go()))), serial.model.flat_grads
+    loss, gradient = float(sharing.allreduce_sum(np.array(go()))), serial.model.flat_grads
     apart = abs(loss - right) / right, float(norm(ours.model.flat_grads - gradient) / norm(gradient))
     seconds = []
     for _ in range(n + 1):
-        ranks.gathered("all are here")
+        ranks.allgather("all are here")
         start = time.perf_counter()
         go()
         seconds.append(time.perf_counter() - start)
@@ -112,7 +115,7 @@ def mpiexec() -> str:
 def time_training(counts: list[int], manifest: str | None, hidden: int, batch: int, n: int) -> dict:
     """Each form of training in its turn."""
     many = {f"{i} ranks x 1{', oversubscribed' * (i > cores())}": (i, 1) for i in counts}
-    forms = ALONE | many
+    forms = ONE_PROCESS | many
     found: dict[str, dict[str, list]] = {form: {"frames_per_second": [], "seconds": []} for form in forms}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -203,9 +206,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.job:
         name, *arguments = options.job
-        ranks = Ranks.world()
+        ranks = ProcessGroup.world()
         result = {"epochs": epochs, "steps": steps}[name](ranks, *arguments)
-        if ranks.first:
+        if ranks.is_main:
             print(json.dumps(result))
         return
     said = subprocess.run([mpiexec(), "--version"], capture_output=True, text=True).stdout.splitlines()[0]

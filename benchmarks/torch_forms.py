@@ -128,7 +128,7 @@ class TorchStep:
         h = g(functional.linear(self.recurrence(h), w["W5"], w["b5"]))
         return functional.linear(h, w["W6"], w["b6"]).log_softmax(2)
 
-    def learn(self, frames, lengths, labels, label_lengths) -> float:
+    def loss_and_grad(self, frames, lengths, labels, label_lengths) -> float:
         """The sum of the losses; its gradients are in `weights[name].grad`."""
         self.optimizer.zero_grad()
         loss = functional.ctc_loss(self.log_probs(frames), labels, lengths, label_lengths, reduction="sum")
@@ -139,7 +139,7 @@ class TorchStep:
         return {name: value.grad.numpy() for name, value in self.weights.items()}
 
     def __call__(self, *batch) -> float:
-        loss = self.learn(*batch)
+        loss = self.loss_and_grad(*batch)
         gradients = [value.grad for value in self.weights.values()]
         norm = get_total_norm(gradients)
         if norm > self.limit:

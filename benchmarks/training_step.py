@@ -77,9 +77,9 @@ class OurStep:
             self.model.params[name][...] = value
         self.velocity = np.zeros_like(self.model.flat_params)
 
-    def learn(self, *batch) -> float:
+    def loss_and_grad(self, *batch) -> float:
         """The sum of the losses; its gradients are in `model.grads`."""
-        return float(self.model.learn(*batch).sum())
+        return float(self.model.loss_and_grad(*batch).sum())
 
     def __call__(self, *batch) -> None:
         from minids.data.batches import Batch
@@ -127,8 +127,8 @@ def check(problem: Problem) -> str:
     frames, *rest = problem.draw()
     for form in FORMS:
         batch = (frames if form == "rnn" else LOUD * frames, *rest)
-        loss, peer = step.learn(*batch), their_step(problem, form)
-        loss_off = abs(peer.learn(*tensors(*batch)) - loss) / loss
+        loss, peer = step.loss_and_grad(*batch), their_step(problem, form)
+        loss_off = abs(peer.loss_and_grad(*tensors(*batch)) - loss) / loss
         a, b = peer.gradients(), step.model.grads
         worst = max(float(norm(a[name] - b[name]) / norm(b[name])) for name in a.keys() & b.keys())
         if not (loss_off < LOSS and worst < GRADIENT):

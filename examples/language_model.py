@@ -18,7 +18,7 @@ import minids
 from minids.data.manifest import read_manifest
 from minids.decode.beam_search import Hypothesis
 from minids.decode.tune import tune
-from minids.lm.text_filter import Spelt
+from minids.lm.text_filter import NormalizedText
 from minids.text import normalize
 
 
@@ -35,7 +35,7 @@ def main() -> None:
 
     recognizer = minids.Recognizer.load(given.model, lm="none")
     alphabet = recognizer.alphabet
-    spelled = Spelt(given.text, alphabet)  # small letters, no punctuation: as the recognizer writes
+    spelled = NormalizedText(given.text, alphabet)  # small letters, no punctuation: as the recognizer writes
     lm = minids.NGram.train(spelled, order=given.order)
     lm.save(given.out)
     print(f"{given.out}: {lm.sizes}; {spelled.skipped} of {spelled.lines} lines cannot be spelled")

@@ -43,7 +43,7 @@ show(recognition(samples, rate, frames, log_probs, alphabet, recognizer.hop, tra
 # %%
 search = minids.BeamSearch(alphabet, recognizer.search.lm, beam_width=100)
 for alpha, beta in (0, 0), (0.5, 1), (1.25, 3.75):
-    search.weigh(alpha, beta)
+    search.set_weights(alpha, beta)
     print(f"alpha {alpha}, beta {beta}:  score, log P(c|x), log P_lm(c)")
     for found in search.decode(log_probs, n_best=3):
         print(f"{found.score:10.2f} {found.log_prob:8.2f} {found.lm_log_prob:8.2f}   {found.text}")

@@ -275,7 +275,7 @@ class Study:
         for name, (arm, ordered) in forms.items():
             heard = Recognizer.load(self.run(arm, 0) / "best.safetensors", lm="none")
             given = ordered, heard.features, heard.alphabet, 8, heard.model.settings.stride
-            made[name] = heard.model, list(Batches(*given).in_order())
+            made[name] = heard.model, list(Batches(*given).in_length_order())
         seconds: dict[str, list[float]] = {name: [] for name in forms}
         for _ in range(3):
             for name, (model, batches) in made.items():
@@ -296,7 +296,7 @@ class Study:
     def ranks(self) -> list[str]:
         command = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}")
         if command is None:
-            return ["data parallelizm: not measured, there is no mpiexec; pip install 'minids[mpi]'"]
+            return ["data parallelism: not measured, there is no mpiexec; pip install 'minids[mpi]'"]
         lines = []
         for ranks in (1, 2):
             folder = self.out / f"ranks-{ranks}"

@@ -213,7 +213,7 @@ for i in range(151):
         text = alphabet.decode(collapse(log_y[:T, 0].argmax(axis=1)))
         captions.append(f"After {i} steps: loss {losses[0]:.1f}, it reads '{text}'")
         steps.append(blame(log_y[:T, 0], dlogits[:T, 0], label, letters))
-    model.learn(frames, lengths, labels, label_lengths)
+    model.loss_and_grad(frames, lengths, labels, label_lengths)
     scale = min(1.0, 5 / model.ops.norm(model.flat_grads))
     model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.002, 0.9, scale)
 show(steps, captions=captions, title="The gradient sharpens from a staircase to spikes")

@@ -37,7 +37,7 @@ def train(update, steps=200):
     for step in range(steps + 1):
         if step in (0, 3, 10, 20, 30, 35, 40, 45, 50, 55, 60, 200):
             said[step] = model.forward(*recording)[0][:, 0]  # log ŷ, (T, K)
-        curve.append(float(model.learn(*batch)[0]))  # forward, CTC, backward
+        curve.append(float(model.loss_and_grad(*batch)[0]))  # forward, CTC, backward
         update(model.flat_params, model.flat_grads, velocity)
     return curve, said
 

@@ -55,11 +55,11 @@ def check_pad():
     yield "the frames (T0, B, F)", frames, truth
     model = DeepSpeech(ModelSettings(3, 3, 6, 1, dropout=0.0), 8, "reference", "float64")
     labels, label_lengths = np.array([[1, 2], [1, 0], [2, 2]]), np.array([2, 1, 2])  # of –ab
-    together = model.learn(frames, lengths, labels, label_lengths)
+    together = model.loss_and_grad(frames, lengths, labels, label_lengths)
     gradient, alone, total = model.flat_grads.copy(), [], np.zeros_like(model.flat_grads)
     for b, x in enumerate(utterances):
         one = labels[b : b + 1], label_lengths[b : b + 1]
-        alone.append(model.learn(x[:, None], lengths[b : b + 1], *one)[0])
+        alone.append(model.loss_and_grad(x[:, None], lengths[b : b + 1], *one)[0])
         total += model.flat_grads
     yield "the losses, together against one by one", together, np.array(alone)
     yield "the gradient, together against the sum", gradient, total
@@ -185,7 +185,7 @@ def learned(track, seed=8):
         noisy = [mix(x, track(len(x), rng), rng.uniform(0, 20)) for x in sounds * 4]
         frames, lengths = pad([pupil.features(x) for x in noisy])
         batch = frames.astype(np.float32), lengths, labels, label_lengths
-        model.learn(*batch, key(seed, i, np.arange(12)))  # the key is for dropout, see below
+        model.loss_and_grad(*batch, key(seed, i, np.arange(12)))  # the key is for dropout, see below
         scale = min(1 / 12, 15 / model.ops.norm(model.flat_grads))  # the mean of 12; the limit
         model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.002, 0.9, scale)
     return pupil

@@ -18,7 +18,7 @@ from minids.audio import mix
 from minids.lesson import data, exercise, show
 from minids.lesson.figures.backoff import backoff, smoothing, weighing, weights
 from minids.lm.kneser_ney import DiscountWarning
-from minids.lm.reference import PlainNGram
+from minids.lm.reference import ReferenceNGram
 
 TEXT = (
     "we can recognize speech. computers recognize speech. it is hard to recognize speech. "
@@ -63,7 +63,7 @@ show(
 # $\gamma$ is the share that was taken, so the sum over all words stays 1.
 
 # %%
-plain = PlainNGram(LINES, order=3)  # the same model, to be read
+plain = ReferenceNGram(LINES, order=3)  # the same model, to be read
 counts = plain.after["a",]  # the words after “a”
 D = plain.D[2]  # of pairs of words: [D(0), D(1), D(2), D(3 and more)]
 total, gamma_a = sum(counts.values()), plain.gamma(("a",))
@@ -214,7 +214,7 @@ spoken = minids.NGram.train(lines, order=2)
 search = minids.BeamSearch(digits.alphabet, spoken, beam_width=100)
 
 for alpha, beta in (0, 0), (1, 2):
-    search.weigh(alpha, beta)
+    search.set_weights(alpha, beta)
     print(f"α = {alpha}, β = {beta}: {search.decode(noisy('two_five', 5, seed=5))[0].text}")
 
 # %% [markdown]
@@ -233,7 +233,7 @@ for snr in 10, 8, 7, 6:
     sounds = [noisy(name, snr, seed) for name, seed in product(SAID, range(8))]
     rates = np.empty((len(ALPHAS), len(BETAS)))
     for i, j in product(range(len(ALPHAS)), range(len(BETAS))):
-        search.weigh(ALPHAS[i], BETAS[j])
+        search.set_weights(ALPHAS[i], BETAS[j])
         heard = [best.text for best, *_ in search.decode_batch(sounds, n_best=1)]
         rates[i, j] = minids.wer(said, heard).rate
     maps.append(weights(ALPHAS, BETAS, rates, f"speech {snr} dB above the noise"))

@@ -233,7 +233,7 @@ tiny, grads = ModelSettings(inputs=3, characters=4, hidden=8, context=1, dropout
 for backend in "reference", "cuda":
     model = DeepSpeech(tiny, backend=backend)
     with gpu.launches() as kernels:
-        losses = model.learn(frames, lengths, labels, label_lengths)
+        losses = model.loss_and_grad(frames, lengths, labels, label_lengths)
     grads[backend] = model.ops.arrays.to_host(model.flat_grads)
     print(f"{backend:10} losses {losses}")
 print(f"gradients differ by {abs(grads['cuda'] - grads['reference']).max():.0e}")

@@ -203,7 +203,7 @@ for first, second in ("two_five", "seven"), ("seven", "three_one_four"):
 # ## Your own voice
 # Record a few dozen digits, as WAV or FLAC, let `record` take your paths and texts in
 # place of ours, and run this lesson again. For more than digits, start from the network
-# that ships with minids: `load_weights(minids.weights.SHIPPED)` knows all letters. And
+# that ships with minids: `load_weights(minids.weights.SHIPPED_MODEL)` knows all letters. And
 # from nothing, with a manifest like those above:
 #
 #     minids data doctor mine.jsonl                 what is wrong with the recordings

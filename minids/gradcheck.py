@@ -141,11 +141,11 @@ def check_ctc() -> Iterator[Check]:
 def check_network() -> Iterator[Check]:
     """The whole network: context, stride, dropout, every parameter."""
     model, batch = _small_network("reference", "float64")
-    model.learn(*batch)
+    model.loss_and_grad(*batch)
     gradients = {name: value.copy() for name, value in model.grads.items()}
 
     def loss():
-        return float(model.learn(*batch).sum())
+        return float(model.loss_and_grad(*batch).sum())
 
     for name, value in model.params.items():
         yield Check(
@@ -183,13 +183,13 @@ def check_padding(backend: str) -> Iterator[Check]:
     dtype = "float64" if backend == "reference" else "float32"
     model, (frames, lengths, labels, label_lengths, keys) = _small_network(backend, dtype)
     to_host = model.ops.arrays.to_host
-    together = model.learn(frames, lengths, labels, label_lengths, keys)
+    together = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
     gradient, total = to_host(model.flat_grads).copy(), np.zeros(model.flat_grads.shape, dtype)
     alone = np.empty_like(together)
     for b in range(len(lengths)):
         one = slice(b, b + 1)
         cut = np.ascontiguousarray(frames[: lengths[b], one])
-        alone[one] = model.learn(cut, lengths[one], labels[one], label_lengths[one], keys[one])
+        alone[one] = model.loss_and_grad(cut, lengths[one], labels[one], label_lengths[one], keys[one])
         total += to_host(model.flat_grads)
     values, gradients = (
         (PADDING_REFERENCE, PADDING_REFERENCE)
@@ -204,7 +204,7 @@ def check_backend(backend: str, hidden: int = 33, steps: int = 10) -> Iterator[C
     """Another backend against the reference: losses, every gradient, and the weights after some steps."""
     truth, batch = _small_network("reference", "float64", hidden)
     other, small = _small_network(backend, "float32", hidden)
-    losses, expected = other.learn(*small), truth.learn(*batch)
+    losses, expected = other.loss_and_grad(*small), truth.loss_and_grad(*batch)
     to_host = other.ops.arrays.to_host
     yield Check(f"{backend} against reference: losses", relative_error(losses, expected), FLOAT32_VALUES)
     for name in truth.grads:
@@ -213,7 +213,7 @@ def check_backend(backend: str, hidden: int = 33, steps: int = 10) -> Iterator[C
     for model, data in ((truth, batch), (other, small)):
         velocity = model.ops.arrays.from_host(np.zeros(model.flat_params.shape, model.dtype))
         for _ in range(steps):
-            model.learn(*data)
+            model.loss_and_grad(*data)
             scale = min(1.0, 1 / model.ops.norm(model.flat_grads))
             model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.01, 0.9, scale)
     error = relative_error(to_host(other.flat_params), truth.flat_params)
@@ -225,7 +225,7 @@ def check_search() -> Iterator[Check]:
     from minids.decode.beam_search import BeamSearch
 
     rng, worst, worst_total = np.random.default_rng(6), 0.0, 0.0
-    search = BeamSearch("ab ", beam_width=10**6, symbol_threshold=np.inf, beam_threshold=np.inf)
+    search = BeamSearch("ab ", beam_width=10**6, token_min_logp=np.inf, beam_prune_logp=np.inf)
     for T in range(1, 7):
         log_probs = ops.load("reference").log_softmax_forward(2 * rng.normal(size=(T, 1, 4)))[:, 0]
         found = search.decode(log_probs, n_best=10**6)
@@ -240,12 +240,12 @@ def check_language_model() -> Iterator[Check]:
     """Kneser-Ney smoothing against its plain text, for every word after every history; their total."""
     from minids.lm.kneser_ney import DiscountWarning
     from minids.lm.ngram import NGram
-    from minids.lm.reference import PlainNGram
+    from minids.lm.reference import ReferenceNGram
 
     lines = ["a b a c", "b a", "c a b a", "a c c", "b", "a b b a", "c b a a"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DiscountWarning)  # so few words have no discounts of their own
-        model, plain = NGram.train(lines, order=3), PlainNGram(lines, order=3)
+        model, plain = NGram.train(lines, order=3), ReferenceNGram(lines, order=3)
     worst, worst_total = 0.0, 0.0
     for history in product("abc", repeat=2):
         before = model.log_prob(history, bos=False, eos=False)

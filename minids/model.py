@@ -64,7 +64,7 @@ class Workspace:
             self._flat[name] = self._arrays.empty((size,), dtype or self._dtype)
         return self._flat[name][:size].reshape(shape)
 
-    def holding(self, name: str, array: np.ndarray):
+    def to_device(self, name: str, array: np.ndarray):
         """An array where the backend computes: a copy in the buffer, or itself where it is there already."""
         if self._arrays.on_host or not isinstance(array, np.ndarray):
             return array
@@ -123,18 +123,18 @@ class DeepSpeech:
             raise ValueError(f"dlogits have the shape {dlogits.shape}, not {self._acts['z6'].shape}")
         self._backward(self.ops.arrays.from_host(np.ascontiguousarray(dlogits, self.dtype)))
 
-    def learn(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+    def loss_and_grad(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
         """Forward, CTC, backward: the losses (B,); `grads` holds the gradient of their sum.
 
         Arguments as those of `forward` and `ctc_loss`. A text that is impossible has loss inf and no part in
         the gradient. Raises ValueError for what does not fit.
         """
-        losses = self.learn_there(frames, lengths, labels, label_lengths, keys)
+        losses = self.loss_and_grad_on_device(frames, lengths, labels, label_lengths, keys)
         return self.ops.arrays.to_host(losses).copy()
 
-    def learn_there(self, frames, lengths, labels, label_lengths, keys=None):
+    def loss_and_grad_on_device(self, frames, lengths, labels, label_lengths, keys=None):
         """As `learn`, without waiting: the losses stay where the backend computes, until the next call."""
-        given = self._room.holding  # before the forward pass: a copy to a GPU waits for what it was given
+        given = self._room.to_device  # before the forward pass: a copy to a GPU waits for what it was given
         texts = given("labels", labels), given("label_lengths", label_lengths)
         log_probs = self._forward(frames, lengths, keys)
         lengths = strided(lengths, self.settings.stride)
@@ -157,10 +157,10 @@ class DeepSpeech:
             raise ValueError(f"{len(keys)} keys for {B} utterances")
         T, H, K = strided(T0, s.stride), s.hidden, s.characters
         self._acts = {}  # or the views of the last batch would keep buffers that are now too small
-        self._lengths = room.holding("lengths", strided(lengths, s.stride))
+        self._lengths = room.to_device("lengths", strided(lengths, s.stride))
         self._drop = {}
         if keys is not None and s.dropout > 0:
-            own = {n: room.holding(f"keys{n}", key(keys, n)) for n in (1, 2, 3, 5)}
+            own = {n: room.to_device(f"keys{n}", key(keys, n)) for n in (1, 2, 3, 5)}
             self._drop = {n: Dropout(s.dropout, own[n]) for n in own}
         a = {name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
         a |= {"x": room("x", T, B, (2 * s.context + 1) * F), "z6": room("z6", T, B, K)}
@@ -169,7 +169,7 @@ class DeepSpeech:
         def layer(n, x, y, clip=True):
             ops.affine_forward(a[x], p[f"W{n}"], p[f"b{n}"], clip, self._drop.get(n), a[y])
 
-        given = room.holding("frames", frames), room.holding("lengths0", lengths)
+        given = room.to_device("frames", frames), room.to_device("lengths0", lengths)
         ops.context_forward(*given, s.context, s.stride, a["x"])
         layer(1, "x", "h1")
         layer(2, "h1", "h2")

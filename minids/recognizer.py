@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids._utils.threads import in_order
+from minids._utils.threads import ordered_map
 from minids.audio import load_audio, resample, shift
 from minids.data.batches import Batch, Batches
 from minids.data.manifest import Utterance
@@ -21,7 +21,7 @@ from minids.decode.tuned import beam_search
 from minids.lm.ngram import NGram
 from minids.metrics import Row
 from minids.text import normalize
-from minids.weights import SHIPPED, Saved, load_weights
+from minids.weights import SHIPPED_MODEL, Saved, load_weights
 
 if TYPE_CHECKING:
     from minids.decode.error_analysis import SearchReport
@@ -53,7 +53,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Ear:
+class AcousticModel:
     """A model that hears recordings `shift_ms` later than they are."""
 
     saved: Saved
@@ -74,7 +74,7 @@ class Ear:
 
     def posteriors(self, batches: Batches) -> Iterator[tuple[Batch, np.ndarray, np.ndarray]]:
         """Each batch with its log_probs (T, B, K) and lengths (B,) after the stride."""
-        for batch in batches.in_order():
+        for batch in batches.in_length_order():
             yield batch, *self.saved.model.forward(batch.frames, batch.lengths)
 
 
@@ -119,7 +119,7 @@ class Recognizer:
         first = models[0]
         self.model, self.features, self.alphabet = first.model, first.features, first.alphabet
         self.search = search
-        self.ears = [Ear(each, ms) for each in models for ms in (JITTER if jitter else (0.0,))]
+        self.ears = [AcousticModel(each, ms) for each in models for ms in (JITTER if jitter else (0.0,))]
 
     @classmethod
     def load(
@@ -138,7 +138,7 @@ class Recognizer:
         `lm`: a file or an NGram; None: what was tuned and kept with the (first) model; "none": no language
         model.
         alpha, beta and beam_width: None for those that were tuned with this language model,
-        else those of `minids.decode.tuned.Weighing`.
+        else those of `minids.decode.tuned.DecoderWeights`.
         Without a language model, beta and beam_width, decoding is greedy. `pruning`: whether the search
         passes over symbols and prefixes that are unlikely.
 
@@ -146,7 +146,7 @@ class Recognizer:
         ensemble do not write the same characters at the same times, and when the language model that was
         tuned with is gone or changed.
         """
-        paths = [SHIPPED] if path is None else [path] if isinstance(path, str | Path) else list(path)
+        paths = [SHIPPED_MODEL] if path is None else [path] if isinstance(path, str | Path) else list(path)
         first, *_ = paths = [Path(each) for each in paths]
         models = [load_weights(each, backend) for each in paths]
         for each, saved in zip(paths, models, strict=True):
@@ -230,7 +230,9 @@ class Recognizer:
         rows: list[Row] = []
         skipped: list[str] = []
         n_best = report.n_best if report else 1
-        decoded = in_order(lambda heard: self._decode(heard, n_best), self.hear(utterances, skipped), ahead=1)
+        decoded = ordered_map(
+            lambda heard: self._decode(heard, n_best), self.hear(utterances, skipped), ahead=1
+        )
         with closing(decoded):
             for heard, found in decoded:
                 for (utterance, log_probs), hypotheses in zip(heard, found, strict=True):

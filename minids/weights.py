@@ -20,8 +20,8 @@ from minids.text import Alphabet
 
 FORMAT = "minids-1"
 # What a damaged or foreign file can make of our own lines below.
-BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)
-SHIPPED = Path(__file__).parent / "models" / "an4.safetensors"
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)
+SHIPPED_MODEL = Path(__file__).parent / "models" / "an4.safetensors"
 
 
 @dataclass
@@ -98,7 +98,7 @@ def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
         return Saved(model, features, alphabet, tensors, header["notes"])
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a model that `minids train` wrote") from None
-    except (SafetensorError, *BROKEN) as error:
+    except (SafetensorError, *LOAD_ERRORS) as error:
         raise InputError(
             f"{path} cannot be read as a model: {reason(error)}; copy it again or train anew"
         ) from error

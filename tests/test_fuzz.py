@@ -201,7 +201,7 @@ def test_manifests(tmp_path):
         report.table()
         utterances = read_manifest(path)
         batches = Batches(utterances, features, alphabet, batch_size=2)
-        made = sum(len(batch.indices) for batch in batches.in_order())
+        made = sum(len(batch.indices) for batch in batches.in_length_order())
         assert made + len(batches.skipped) == len(utterances)
         write_manifest(tmp_path / "again.jsonl", utterances)
         assert [u.path for u in read_manifest(tmp_path / "again.jsonl")] == [u.path for u in utterances]

@@ -108,11 +108,13 @@ def test_forward_at_other_strides_without_context(backend, stride):
 def test_an_utterance_without_frames_takes_part_in_a_batch(backend):
     model = network(backend)
     frames, lengths, labels, label_lengths, keys = batch(lengths=(0, 6))
-    losses = model.learn(frames, lengths, labels, label_lengths, keys)
+    losses = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
     assert losses[0] == math.inf
     assert math.isfinite(losses[1])
     both = model.flat_grads.copy()
-    model.learn(np.ascontiguousarray(frames[:, 1:]), lengths[1:], labels[1:], label_lengths[1:], keys[1:])
+    model.loss_and_grad(
+        np.ascontiguousarray(frames[:, 1:]), lengths[1:], labels[1:], label_lengths[1:], keys[1:]
+    )
     assert relative_error(both, model.flat_grads) <= FLOAT32_NETWORK
 
 
@@ -148,7 +150,7 @@ def test_time_backwards_is_the_other_direction(backend):
 def test_learn_is_forward_ctc_backward(backend):
     model = network(backend)
     frames, lengths, labels, label_lengths, keys = batch()
-    losses = model.learn(frames, lengths, labels, label_lengths, keys)
+    losses = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
     gradients = model.flat_grads.copy()
     log_probs, after = model.forward(frames, lengths, keys)
     expected, dlogits = ctc_loss(log_probs, after, labels, label_lengths, backend)
@@ -164,10 +166,10 @@ def test_an_impossible_text_teaches_nothing(backend):
     frames, lengths, labels, label_lengths, keys = batch()
     model = network(backend)
     kept = np.array([1, 2, 3])
-    model.learn(frames[:, kept], lengths[kept], labels[kept], label_lengths[kept], keys[kept])
+    model.loss_and_grad(frames[:, kept], lengths[kept], labels[kept], label_lengths[kept], keys[kept])
     without = model.flat_grads.copy()
     labels[0], lengths[0] = 1, 8  # 1 1 1 in four frames
-    losses = model.learn(frames, lengths, labels, label_lengths, keys)
+    losses = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
     assert losses[0] == math.inf
     assert np.isfinite(losses[1:]).all()
     assert relative_error(model.flat_grads, without) <= FLOAT32_NETWORK
@@ -226,9 +228,9 @@ def test_an_answer_is_the_callers_to_keep(backend):
     model = network(backend)
     frames, lengths, labels, label_lengths, _ = batch()
     log_probs, _ = model.forward(frames, lengths)
-    losses = model.learn(frames, lengths, labels, label_lengths)
+    losses = model.loss_and_grad(frames, lengths, labels, label_lengths)
     before = log_probs.copy(), losses.copy()
-    model.learn(*batch(seed=2)[:4])
+    model.loss_and_grad(*batch(seed=2)[:4])
     np.testing.assert_array_equal(log_probs, before[0])
     np.testing.assert_array_equal(losses, before[1])
 
@@ -237,9 +239,9 @@ def test_an_answer_is_the_callers_to_keep(backend):
 def test_the_same_batch_gives_the_same_bits_whatever_came_between(backend):
     """Also after a larger batch has left its numbers in the memory that is used again."""
     model, small = network(backend), batch()
-    losses, gradients = model.learn(*small), model.flat_grads.copy()
-    model.learn(*batch(lengths=(40, 39, 38, 37), seed=5))
-    np.testing.assert_array_equal(model.learn(*small), losses)
+    losses, gradients = model.loss_and_grad(*small), model.flat_grads.copy()
+    model.loss_and_grad(*batch(lengths=(40, 39, 38, 37), seed=5))
+    np.testing.assert_array_equal(model.loss_and_grad(*small), losses)
     np.testing.assert_array_equal(model.flat_grads, gradients)
 
 

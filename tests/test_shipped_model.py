@@ -11,10 +11,10 @@ from minids.lm.ngram import NGram
 from minids.metrics import Evaluation
 from minids.recognizer import Recognizer
 from minids.text import Alphabet
-from minids.weights import SHIPPED
+from minids.weights import SHIPPED_MODEL
 from tests import DATA
 
-CARD = (SHIPPED.parent / "README.md").read_text()
+CARD = (SHIPPED_MODEL.parent / "README.md").read_text()
 
 
 def test_the_card_tells_the_size():
@@ -22,7 +22,7 @@ def test_the_card_tells_the_size():
     assert recognizer.alphabet == Alphabet()
     assert f"{recognizer.model.flat_params.size / 1e6:.2f} M weights" in CARD
     assert f"{recognizer.model.settings.hidden} units" in CARD
-    assert SHIPPED.stat().st_size < 3_000_000
+    assert SHIPPED_MODEL.stat().st_size < 3_000_000
 
 
 @pytest.mark.parametrize(("nth", "lm"), [(0, None), (1, "none")])
@@ -45,5 +45,5 @@ def test_the_language_model_is_that_of_the_training_texts(tmp_path):
     with pytest.warns(DiscountWarning):
         NGram.train(train, order=3).save(tmp_path / "an4.arpa")
     assert (tmp_path / "an4.arpa").read_bytes() == gzip.decompress(
-        (SHIPPED.parent / "an4.arpa.gz").read_bytes()
+        (SHIPPED_MODEL.parent / "an4.arpa.gz").read_bytes()
     )

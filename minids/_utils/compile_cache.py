@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def forget_stale(folder: Path, lenders: Iterable[Path]) -> None:
+def remove_stale(folder: Path, lenders: Iterable[Path]) -> None:
     """Remove from a folder's cache what is older than one of the files that lend to it.
 
     For those who change the source, whose cache lies beside it; an installation brings new files alone.

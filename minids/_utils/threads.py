@@ -10,7 +10,7 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def in_order(
+def ordered_map(
     function: Callable[[In], Out], items: Iterable[In], ahead: int = 8
 ) -> Generator[tuple[In, Out], None, None]:
     """(item, function(item)) in order, computed in threads, at most `ahead` of what has been asked for.

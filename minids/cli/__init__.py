@@ -101,12 +101,12 @@ def note(message: str) -> None:
     tqdm.write(f"minids: note: {message}", file=sys.stderr)
 
 
-def complain(message: object) -> None:
+def print_error(message: object) -> None:
     """The line of an error, for a command that goes on with its other files and fails at its end."""
     click.echo(f"minids: error: {' '.join(str(message).split())}", err=True)
 
 
-def tell_skipped(manifest: object, skipped: Sequence[str], total: int) -> None:
+def report_skipped(manifest: object, skipped: Sequence[str], total: int) -> None:
     """A note on the utterances of a manifest that were left out. Raises InputError when all of them were."""
     if skipped:
         note(f"{len(skipped)} of {total} utterances skipped; see `minids data doctor {manifest}`")
@@ -133,7 +133,7 @@ def announce_compilation() -> None:
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
-    complain(message)
+    print_error(message)
     sys.exit(code)
 
 

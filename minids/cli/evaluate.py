@@ -47,7 +47,7 @@ def command(
     from tqdm import tqdm
 
     from minids._utils.errors import InputError
-    from minids.cli import announce_compilation, note, tell_skipped
+    from minids.cli import announce_compilation, note, report_skipped
     from minids.data.manifest import read_manifest
     from minids.decode.error_analysis import SearchReport
     from minids.metrics import Evaluation
@@ -66,7 +66,7 @@ def command(
         rows, skipped = recognizer.recognize(utterances, by, bar.update, report)
     for reason in skipped[:20]:
         note(f"skipped: {reason}")
-    tell_skipped(manifest, skipped, len(utterances))
+    report_skipped(manifest, skipped, len(utterances))
     evaluation = Evaluation(rows)
     if as_json:
         told = evaluation.as_dict(worst) | {"skipped": skipped, "search": report and report.as_dict()}

@@ -15,7 +15,7 @@ from minids.cli import announce_compilation, note
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
-    from minids.lm.text_filter import Spelt
+    from minids.lm.text_filter import NormalizedText
 
 _TEXTS = click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TEXT...")
 _OUT = click.option(
@@ -198,9 +198,11 @@ def _check_output(out: Path, *inputs: object) -> None:
             raise InputError(f"cannot write {out}: it is what is read; give --out another name")
 
 
-def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> "tuple[Path, ...] | Spelt":
+def _spelt(
+    texts: tuple[Path, ...], model: Path | None, symbols: str | None
+) -> "tuple[Path, ...] | NormalizedText":
     """The texts as they are, or as an alphabet spells them."""
-    from minids.lm.text_filter import Spelt
+    from minids.lm.text_filter import NormalizedText
     from minids.text import Alphabet
 
     if model and symbols is not None:
@@ -208,16 +210,16 @@ def _spelt(texts: tuple[Path, ...], model: Path | None, symbols: str | None) -> 
     if model:
         from minids.weights import load_weights
 
-        return Spelt(texts, load_weights(model, backend="reference").alphabet)
+        return NormalizedText(texts, load_weights(model, backend="reference").alphabet)
     if symbols is None:
         return texts
     try:
-        return Spelt(texts, Alphabet(symbols))
+        return NormalizedText(texts, Alphabet(symbols))
     except ValueError as error:
         raise InputError(f"--alphabet: {error}; name each character once") from error
 
 
-def _tell_of(source: "tuple[Path, ...] | Spelt") -> dict[str, int]:
+def _tell_of(source: "tuple[Path, ...] | NormalizedText") -> dict[str, int]:
     """The lines that an alphabet could not spell: noted, and as numbers for --json."""
     if isinstance(source, tuple):
         return {}

@@ -43,27 +43,27 @@ def command(
     from minids._utils.files import atomic_write
     from minids.plot.training import training
     from minids.training.checkpoint import RunFolder, folder_for
-    from minids.training.parallel import Ranks
+    from minids.training.parallel import ProcessGroup
     from minids.training.settings import read_settings
     from minids.training.trainer import Trainer
 
-    ranks = Ranks.world()
-    with ranks.together():
+    ranks = ProcessGroup.world()
+    with ranks.abort_on_error():
         read = read_settings(settings)
         folder = RunFolder(run or folder_for(read))
         if backend == "cuda":
-            ranks.own_gpu()
-        if ranks.first:
+            ranks.select_gpu()
+        if ranks.is_main:
             announce_compilation()
         try:
             trainer = Trainer(read, folder.path, backend, ranks, split_time)
             trainer.run()
         except KeyboardInterrupt:
             saved = f"goes on from the last checkpoint in {folder.path}"
-            if ranks.first:
+            if ranks.is_main:
                 note(f"stopped; the same command {saved if folder.last.exists() else 'begins anew'}")
             ranks.stop(130)
-        if not ranks.first:
+        if not ranks.is_main:
             return
         with atomic_write(folder.picture) as file:
             training(trainer.progress.rows).savefig(file, format="png", dpi=150)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minids._utils.errors import InputError
-from minids.cli import announce_compilation, complain, note, options
+from minids.cli import announce_compilation, note, options, print_error
 
 if TYPE_CHECKING:
     from minids.recognizer import Piece, Transcript
@@ -61,7 +61,7 @@ def command(
             else:
                 _transcript(path, recognizer.transcribe(path), as_json, len(files) > 1)
         except InputError as error:
-            complain(error)
+            print_error(error)
             failed = True
     ctx.exit(int(failed))
 

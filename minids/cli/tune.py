@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minids._utils.errors import InputError
-from minids.cli import announce_compilation, note, options, tell_skipped
+from minids.cli import announce_compilation, note, options, report_skipped
 
 if TYPE_CHECKING:
     from minids.decode.tune import Tuning
@@ -61,17 +61,17 @@ def command(
     from minids.data.manifest import read_manifest
     from minids.decode.greedy import greedy_text
     from minids.decode.tune import tune
-    from minids.decode.tuned import Weighing, checksum, keep
+    from minids.decode.tuned import DecoderWeights, checksum, keep
     from minids.lm.ngram import NGram
     from minids.metrics import wer
     from minids.plot.tuning import tuning as draw
     from minids.recognizer import Recognizer
     from minids.text import normalize
-    from minids.weights import SHIPPED, load_weights
+    from minids.weights import SHIPPED_MODEL, load_weights
 
     if model is None and out is None:
         raise InputError("the model that ships is left as it is; give --out FILE, or your own --model")
-    model = model or SHIPPED
+    model = model or SHIPPED_MODEL
     if picture and picture.suffix[1:] not in PICTURES:
         raise InputError(f"{picture}: a picture is one of {', '.join(f'.{kind}' for kind in PICTURES)}")
     for path in (out or model, picture):
@@ -90,7 +90,7 @@ def command(
                 log_probs.append(np.concatenate(pieces))  # a long one as a whole: near enough to weigh words
                 references.append(normalize(utterance.text, saved.alphabet))
             bar.update(len(some))
-    tell_skipped(manifest, skipped, len(utterances))
+    report_skipped(manifest, skipped, len(utterances))
     heard = [greedy_text(y, saved.alphabet) for y in log_probs]
     if not any(heard):
         raise InputError(f"{model} hears nothing in {manifest} yet; train it longer, then tune")
@@ -103,7 +103,7 @@ def command(
     greedy = wer(references, heard)
     if not as_json:
         _report(tuning, greedy)
-    keep(saved, model, out or model, lm, crc, Weighing(tuning.alpha, tuning.beta, beam_width))
+    keep(saved, model, out or model, lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width))
     if picture:
         with atomic_write(picture) as file:
             draw(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
@@ -118,14 +118,14 @@ def command(
 
 def _report(tuning: "Tuning", greedy: "Score") -> None:
     from minids.decode.tune import ALPHAS, BETAS
-    from minids.decode.tuned import Weighing
+    from minids.decode.tuned import DecoderWeights
 
     click.echo("WER %, alpha down, beta across")
     click.echo("      " + "".join(f"{beta:7g}" for beta in BETAS))
     for alpha in ALPHAS:
         rates = (tuning.table[alpha, beta][0].rate for beta in BETAS)
         click.echo(f"{alpha:6g}" + "".join(f"{100 * rate:7.1f}" for rate in rates))
-    untuned, _ = tuning.table[Weighing().alpha, Weighing().beta]
+    untuned, _ = tuning.table[DecoderWeights().alpha, DecoderWeights().beta]
     click.echo(f"\ngreedy   WER {greedy}")
     click.echo(f"untuned  WER {untuned}")
     click.echo(f"tuned    WER {tuning.wer}")

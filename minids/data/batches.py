@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids._utils.threads import in_order
+from minids._utils.threads import ordered_map
 from minids.audio import load_audio, shift
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.data.noise import Noise, tilted
 from minids.features import Features, Statistics
-from minids.ops.common import least_frames, strided
+from minids.ops.common import min_frames, strided
 from minids.text import Alphabet, normalize
 
 AHEAD = 4  # batches that wait ready; one recording that is slow to read is not noticed
@@ -46,9 +46,9 @@ class Augmentation:
     """How a recording differs from epoch to epoch.
 
     A random cut of up to `max_shift_ms` at the start moves the frames; a random factor of up to
-    1 + `max_speed_change` changes speed, pitch and tempo together; the spectrum is tilted by up to `max_tilt_db`
-    dB per octave either way (see data.noise.tilted). Then, with probability `noise_prob`, noise is added at a
-    random SNR in `snr_db` (§4.1). The level is not varied, because features do not depend on it.
+    1 + `max_speed_change` changes speed, pitch and tempo together; the spectrum is tilted by up to
+    `max_tilt_db` dB per octave either way (see data.noise.tilted). Then, with probability `noise_prob`,
+    noise is added at a random SNR in `snr_db` (§4.1). The level is not varied: features do not depend on it.
     """
 
     max_shift_ms: float = 0.0
@@ -128,19 +128,19 @@ class Batches:
         order = np.random.default_rng([self.seed, number]).permutation(len(self._groups))
         return self._prefetch([self._groups[g] for g in order[first:]], number)
 
-    def in_order(self) -> Iterator[Batch]:
+    def in_length_order(self) -> Iterator[Batch]:
         """All utterances as they are, by length."""
         return (batch for batch in self._prefetch(self._groups, None) if batch)
 
     def fit(self) -> None:
         """Set the features' mean and deviation to those of these utterances (a sample of at most 2000)."""
         sample = self.utterances[:: -(-len(self.utterances) // SAMPLE)]
-        self.features.fit(raw for _, raw in in_order(self._raw, sample) if raw is not None)
+        self.features.fit(raw for _, raw in ordered_map(self._raw, sample) if raw is not None)
 
     def _prefetch(self, groups: list[list[int]], epoch: int | None) -> Generator[Batch | None, None, None]:
         if self.features.normalize == "speaker" and not self._speakers:
             self._speakers = self._fit_speakers()
-        with closing(in_order(lambda group: self._make(group, epoch), groups, AHEAD)) as made:
+        with closing(ordered_map(lambda group: self._make(group, epoch), groups, AHEAD)) as made:
             for _, batch in made:
                 yield batch
 
@@ -166,7 +166,7 @@ class Batches:
         if epoch is not None and self.variation:
             rng = np.random.default_rng([self.seed, epoch, i])
         try:
-            raw = self._log_powers(utterance, least_frames(label), rng)
+            raw = self._log_powers(utterance, min_frames(label), rng)
         except InputError as error:
             self.skipped[i] = str(error)
             return None
@@ -224,13 +224,13 @@ class Batches:
                 of.setdefault(utterance.speaker, []).append(utterance)
         sample = [u for said in of.values() for u in said[:: -(-len(said) // 50)]]
         known = {speaker: Statistics() for speaker in of}
-        for utterance, raw in in_order(self._raw, sample):
+        for utterance, raw in ordered_map(self._raw, sample):
             if raw is not None:
                 known[str(utterance.speaker)].add(raw)
         return {speaker: statistics.mean_std() for speaker, statistics in known.items() if statistics.count}
 
 
-def brought(
+def prefetch_to_device(
     batches: Generator[Batch | None, None, None], bring: Callable[[np.ndarray], Any]
 ) -> Generator[Batch | None, None, None]:
     """Batches whose frames are `bring(frames)`, a copy on a GPU: made while the one before is in use."""
@@ -238,6 +238,6 @@ def brought(
     def there(batch: Batch | None) -> Batch | None:
         return batch and replace(batch, frames=bring(batch.frames))
 
-    with closing(batches), closing(in_order(there, batches, ahead=1)) as made:
+    with closing(batches), closing(ordered_map(there, batches, ahead=1)) as made:
         for _, batch in made:
             yield batch

@@ -16,7 +16,7 @@ import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
-from minids._utils.threads import in_order
+from minids._utils.threads import ordered_map
 from minids.audio import audio_info, load_audio
 from minids.data.findings import Finding, Report, Summary, describe
 from minids.data.manifest import LONGEST_LINE, BrokenLine, Utterance, scan
@@ -65,7 +65,7 @@ def examine(
     with tqdm(total=sum(lines), desc="examined", unit=" lines", disable=None if progress else True) as bar:
         for manifest in manifests:
             examination.report.summaries.append(Summary(str(manifest)))
-            for line, sound in in_order(_listen, scan(manifest)):
+            for line, sound in ordered_map(_listen, scan(manifest)):
                 examination.take(line, sound)
                 bar.update()
     examination.whole()

@@ -9,7 +9,7 @@ kept.py     the search that was tuned for a model;  examine.py whose fault an er
 
 from pathlib import Path
 
-from minids._utils.compile_cache import forget_stale
+from minids._utils.compile_cache import remove_stale
 
 _HERE = Path(__file__).parent
-forget_stale(_HERE, [*_HERE.glob("*.py"), *_HERE.parent.glob("lm/*.py"), _HERE.parent / "text.py"])
+remove_stale(_HERE, [*_HERE.glob("*.py"), *_HERE.parent.glob("lm/*.py"), _HERE.parent / "text.py"])

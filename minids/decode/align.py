@@ -13,7 +13,7 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids.decode.greedy import Path
-from minids.ops.common import least_frames
+from minids.ops.common import min_frames
 from minids.ops.reference.ctc import lattice, skips
 
 
@@ -27,7 +27,7 @@ def align(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray) -> Path:
     T, K = log_probs.shape
     if ((labels < 1) | (labels >= K)).any():
         raise ValueError(f"a label is outside 1 … {K - 1} (0 is the blank)")
-    needed = least_frames(labels)
+    needed = min_frames(labels)
     if needed > T:
         raise InputError(
             f"{T} frames cannot spell the {len(labels)} characters of the text, which need {needed};"

@@ -42,8 +42,8 @@ class BeamSearch:
     beam_width        how many prefixes are followed; the paper takes 1000 to 8000
     lexicon           the only words that a text may have. None: any word; one that the model does not know is
                       spelled, at 1/(K-1) a letter
-    symbol_threshold  a frame's symbols under exp(-this) of its likeliest are passed over; math.inf: none is
-    beam_threshold    prefixes under exp(-this) of the likeliest are dropped; math.inf: none is
+    token_min_logp  a frame's symbols under exp(-this) of its likeliest are passed over; math.inf: none is
+    beam_prune_logp    prefixes under exp(-this) of the likeliest are dropped; math.inf: none is
 
     With a model of words or a lexicon the alphabet's space ends a word: texts have single spaces, none at
     their ends. A model of characters (`minids lm train --characters`) knows no words and judges every symbol.
@@ -58,23 +58,23 @@ class BeamSearch:
         beta: float = 0.0,
         beam_width: int = 500,
         lexicon: Iterable[str] | None = None,
-        symbol_threshold: float = 6.0,
-        beam_threshold: float = 12.0,
+        token_min_logp: float = 6.0,
+        beam_prune_logp: float = 12.0,
     ):
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
         if beam_width != int(beam_width) or not 1 <= beam_width <= _WIDEST:
             raise InputError(f"a beam of {beam_width} cannot be; give 1 to {_WIDEST}")
-        if not (symbol_threshold >= 0 and beam_threshold >= 0):
+        if not (token_min_logp >= 0 and beam_prune_logp >= 0):
             raise InputError("thresholds are 0 or more; math.inf switches one off")
         lm = NGram.load(lm) if isinstance(lm, str | Path) else lm
         self.language = Language(self.alphabet, lm, lexicon)
         self.lm, self.beam_width = lm, int(beam_width)
-        self.symbol_threshold, self.beam_threshold = float(symbol_threshold), float(beam_threshold)
-        self.weigh(alpha, beta)
+        self.token_min_logp, self.beam_prune_logp = float(token_min_logp), float(beam_prune_logp)
+        self.set_weights(alpha, beta)
         self._tables = (lm or _INDIFFERENT).tables
         self._trie: Trie = build_trie(self.language.words, len(self.alphabet))
 
-    def weigh(self, alpha: float, beta: float) -> None:
+    def set_weights(self, alpha: float, beta: float) -> None:
         """Search with another alpha and beta from now on."""
         if not (alpha >= 0 and math.isfinite(alpha) and math.isfinite(beta)):
             raise InputError(f"alpha {alpha} and beta {beta} must be finite numbers, alpha at least 0")
@@ -89,8 +89,8 @@ class BeamSearch:
             self.alpha,
             self.beta,
             language.letter_cost,
-            self.symbol_threshold,
-            self.beam_threshold,
+            self.token_min_logp,
+            self.beam_prune_logp,
         )
 
     def decode(self, log_probs: np.ndarray, n_best: int = 10) -> list[Hypothesis]:

@@ -45,8 +45,8 @@ class Rules(NamedTuple):
     alpha: float
     beta: float
     letter_cost: float
-    symbol_threshold: float
-    beam_threshold: float
+    token_min_logp: float
+    beam_prune_logp: float
 
 
 @njit(cache=True)

@@ -68,8 +68,8 @@ def prefix_beam_search(
     alpha: float,
     beta: float,
     beam_width: int,
-    symbol_threshold: float = math.inf,
-    beam_threshold: float = math.inf,
+    token_min_logp: float = math.inf,
+    beam_prune_logp: float = math.inf,
 ) -> dict[Labels, Found]:
     """log_probs (T, K) -> {labels: (score, log P(labels|x) as far as the beam has seen it, log P_lm)}."""
 
@@ -80,7 +80,7 @@ def prefix_beam_search(
     beam: dict[Labels, Mass] = {(): Mass(0.0, NOTHING)}
     discarded: dict[Labels, Mass] = {}  # computed for the frame before, but not good enough to stay
     for y in log_probs:
-        likely = max(y) - symbol_threshold
+        likely = max(y) - token_min_logp
         symbols = [c for c in range(len(y)) if c != BLANK and y[c] >= likely and y[c] > NOTHING]
         following: dict[Labels, Mass] = {}
         for prefix, mass in beam.items():
@@ -97,7 +97,7 @@ def prefix_beam_search(
         best = sorted(scores, key=scores.__getitem__, reverse=True)[:beam_width]
         if not best:  # a lexicon has no word for what is sure to have been said
             return {}
-        least = max(scores[best[0]] - beam_threshold, LEAST)
+        least = max(scores[best[0]] - beam_prune_logp, LEAST)
         beam = {prefix: following[prefix] for prefix in best if scores[prefix] >= least}
         discarded = {prefix: mass for prefix, mass in following.items() if prefix not in beam}
 

@@ -67,7 +67,7 @@ def search(y, rules, tables, trie, width):
     for t in range(T):
         if n == 0:  # a lexicon has no word for what is sure to have been said
             break
-        m = _worth_looking_at(y[t], rules.symbol_threshold, symbols, now.column)
+        m = _worth_looking_at(y[t], rules.token_min_logp, symbols, now.column)
         _stay(y[t], beam[:n], nodes, now.column, stays)
         _grow(y[t], beam[:n], symbols[:m], before, now, mass, most)
         _take_dropped(y[t], beam[:n], dropped[:dropouts], nodes, now, mass, most)
@@ -75,7 +75,7 @@ def search(y, rules, tables, trie, width):
         count = _candidates(
             beam[:n], stays, symbols[:m], now.column, mass, most, rules, tables, trie, width, keys, child
         )
-        cut = keys[:count].max() * math.exp(-min(rules.beam_threshold, FURTHEST))
+        cut = keys[:count].max() * math.exp(-min(rules.beam_prune_logp, FURTHEST))
         if count > width:
             scratch[:count] = keys[:count]
             cut = max(cut, kth_largest(scratch[:count], width))
@@ -253,7 +253,7 @@ def _candidates(beam, stays, symbols, column, mass, most, rules, tables, trie, w
         units[i] = math.exp(beam[i].log_prob + beam[i].worth - top)
         keys[i] = units[i] * (stays[i, 0] + stays[i, 1])
         best, least = max(best, keys[i]), min(least, keys[i])
-    cut = best * math.exp(-rules.beam_threshold)
+    cut = best * math.exp(-rules.beam_prune_logp)
     if n == width:  # as many are better already
         cut = max(cut, least)
 

@@ -86,7 +86,7 @@ def tune(
 
     def decoded(point: Point) -> tuple[Score, Score]:
         if point not in table:
-            search.weigh(*point)
+            search.set_weights(*point)
             texts = [best.text for best, *_ in search.decode_batch(log_probs, n_best=1)]
             table[point] = wer(references, texts), cer(references, texts)
             tick(1)

@@ -19,7 +19,7 @@ from minids.lm.ngram import NGram
 from minids.weights import Saved, load_weights, save_weights
 
 
-class Weighing(NamedTuple):
+class DecoderWeights(NamedTuple):
     """How a beam search weighs, and how many it follows. As it stands: of a language model nobody tuned."""
 
     alpha: float = 0.5
@@ -37,7 +37,7 @@ class Kept(NamedTuple):
     beam_width: int
 
 
-def keep(tuned: Saved, model: Path, out: Path, lm: Path, checksum: int, values: Weighing) -> None:
+def keep(tuned: Saved, model: Path, out: Path, lm: Path, checksum: int, values: DecoderWeights) -> None:
     """Write the model that was read from the file `model` as `tuned` to `out`, with what was tuned.
 
     Raises InputError when `model` holds other weights by now (its training may have gone on), and when `out`
@@ -64,7 +64,7 @@ def beam_search(
 
     See `minids.Recognizer.load` for the arguments.
     """
-    values = Weighing()
+    values = DecoderWeights()
     if not isinstance(lm, NGram) and lm != "none" and (kept := _read(saved.notes, model)):
         path = Path(os.path.relpath(model.resolve().parent / kept.lm))
         remedy = "give --lm FILE, or --lm none"
@@ -74,7 +74,7 @@ def beam_search(
         if lm is None and not same:
             raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")
         if same:
-            values = Weighing(kept.alpha, kept.beta, kept.beam_width)
+            values = DecoderWeights(kept.alpha, kept.beta, kept.beam_width)
         lm = path if lm is None else lm
     if lm is None or lm == "none":
         if alpha is not None:
@@ -82,7 +82,7 @@ def beam_search(
         if beta is None and beam_width is None and pruning:
             return None
         lm, values = None, values._replace(alpha=0.0, beta=0.0)
-    values = Weighing(
+    values = DecoderWeights(
         values.alpha if alpha is None else alpha,
         values.beta if beta is None else beta,
         values.beam_width if beam_width is None else beam_width,
@@ -91,7 +91,7 @@ def beam_search(
         saved.alphabet, lm if lm is None or isinstance(lm, NGram) else NGram.load(lm), *values
     )
     if not pruning:
-        search.symbol_threshold = search.beam_threshold = math.inf
+        search.token_min_logp = search.beam_prune_logp = math.inf
     return search
 
 

@@ -19,7 +19,7 @@ The rooms, in the order of the way:
 
 from pathlib import Path
 
-from minids._utils.compile_cache import forget_stale
+from minids._utils.compile_cache import remove_stale
 
 _HERE = Path(__file__).parent
-forget_stale(_HERE, _HERE.glob("*.py"))
+remove_stale(_HERE, _HERE.glob("*.py"))

@@ -14,14 +14,14 @@ from minids.lm.vocabulary import SPECIAL
 
 FORMAT = "minids-ngram-1"
 # What a damaged or foreign file can make of our own lines below.
-BROKEN = (OSError, ValueError, TypeError, AttributeError, RecursionError, MemoryError)
+LOAD_ERRORS = (OSError, ValueError, TypeError, AttributeError, RecursionError, MemoryError)
 DTYPES = {
     **{"words": np.uint8, "starts": np.int64, "context": np.int32, "word": np.int32},
     **{"log_probs": np.float32, "backoff": np.float32},
 }
 
 
-def is_quick(path: str | Path) -> bool:
+def is_binary(path: str | Path) -> bool:
     """Whether a file begins like safetensors: the size of its header, then the header."""
     try:
         with open_file(path) as file:
@@ -31,7 +31,7 @@ def is_quick(path: str | Path) -> bool:
     return begin[6:] == b"\0\0{"
 
 
-def write_quick(path: str | Path, ngram: NGram) -> None:
+def write_binary(path: str | Path, ngram: NGram) -> None:
     """Write the file whole or not at all.
 
     Raises InputError naming it when there is no room, no folder, no permission.
@@ -52,8 +52,8 @@ def write_quick(path: str | Path, ngram: NGram) -> None:
         file.write(data)
 
 
-def read_quick(path: str | Path) -> NGram:
-    """Read what `write_quick` wrote. Raises InputError naming the file when it is damaged or foreign."""
+def read_binary(path: str | Path) -> NGram:
+    """Read what `write_binary` wrote. Raises InputError naming the file when it is damaged or foreign."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -66,7 +66,7 @@ def read_quick(path: str | Path) -> NGram:
             raise ValueError("it is not what was written: its checksum differs")
         words = tensors["words"].tobytes().decode().split("\n")
         _check(words, tensors)
-    except (SafetensorError, *BROKEN) as error:
+    except (SafetensorError, *LOAD_ERRORS) as error:
         raise InputError(
             f"{path} cannot be read as a language model: {reason(error)}; copy it again or train anew"
         ) from error

@@ -33,7 +33,7 @@ def fnv(mixed, byte):
 
 @intrinsic
 def prefetch(typing, array, index):
-    """Have array[index] brought from memory while the processor does something else."""
+    """Fetch array[index] from memory while the processor does something else."""
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data

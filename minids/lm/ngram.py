@@ -101,7 +101,7 @@ class NGram:
         """
         from minids.lm import arpa_reader, binary
 
-        model = binary.read_quick(path) if binary.is_quick(path) else arpa_reader.read_arpa(path)
+        model = binary.read_binary(path) if binary.is_binary(path) else arpa_reader.read_arpa(path)
         model.name = str(path)
         return model
 
@@ -110,10 +110,10 @@ class NGram:
         all programs know, `.ngram` our quick form; any other is an InputError.
         """
         from minids.lm.arpa_writer import write_arpa
-        from minids.lm.binary import write_quick
+        from minids.lm.binary import write_binary
 
         check_output(path)
-        write = write_quick if str(path).endswith(".ngram") else write_arpa
+        write = write_binary if str(path).endswith(".ngram") else write_arpa
         write(path, self)
 
     def log_prob(self, words: str | Sequence[str], bos: bool = True, eos: bool = True) -> float:

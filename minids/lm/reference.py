@@ -57,7 +57,7 @@ def discounts(counts: Iterable[int]) -> list[float]:
     return D if all(0 < D[k] <= k for k in (1, 2, 3)) else FALLBACK
 
 
-class PlainNGram:
+class ReferenceNGram:
     """A model of lines of text; every line is the sentence <s> w1 … wm </s>."""
 
     def __init__(self, lines: Iterable[str], order: int = 3):

@@ -16,7 +16,7 @@ SPACE = "|"  # the space as a word among words
 TOLD = 5  # characters that a message names
 
 
-class Spelt:
+class NormalizedText:
     """The lines of a source as an alphabet has them.
 
     Punctuation and symbols (Unicode's P* and S*) that the alphabet lacks separate words, printed apostrophes
@@ -75,11 +75,11 @@ class Spelt:
 class Characters:
     """The lines of a source with each character as a word, and the space as `SPACE`."""
 
-    def __init__(self, source: Source | Spelt):
+    def __init__(self, source: Source | NormalizedText):
         self.source = source
 
     def __iter__(self) -> Iterator[str]:
-        for line in self.source if isinstance(self.source, Spelt) else _lines(self.source):
+        for line in self.source if isinstance(self.source, NormalizedText) else _lines(self.source):
             yield " ".join(SPACE if unit == " " else unit for unit in units(" ".join(line.split())))
 
 

@@ -53,7 +53,7 @@ def strided(lengths, stride: int):
     return -(-lengths // stride)
 
 
-def least_frames(label) -> int:
+def min_frames(label) -> int:
     """U + adjacent equal pairs: the fewest frames that can spell a label; each pair needs a blank between."""
     label = np.asarray(label)
     return len(label) + int(np.count_nonzero(label[1:] == label[:-1]))

@@ -1,9 +1,9 @@
 """One training on several processes, which speak MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
 
-Data parallelizm (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
+Data parallelism (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
 summed over the ranks before each step, so that all replicas stay the same.
 
-Model parallelizm (§3.2): two ranks have half of the frames each. Only the recurrence notices:
+Model parallelism (§3.2): two ranks have half of the frames each. Only the recurrence notices:
 
     rank 0   hf_1 → … → hf_m ─╮ ╭─▶ hb_m → … → hb_1          m = ceil(T/2)
                               ╳
@@ -30,14 +30,14 @@ Item = TypeVar("Item")
 STARTED_BY = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # what Open MPI, MPICH and others set
 
 
-class Ranks:
-    """This process among those of a job: `rank` of `size`, the `near`-th of the `here` on this machine.
+class ProcessGroup:
+    """This process in a job: `rank` of `size`, the `local_rank`-th of the `local_size` on this machine.
 
     By itself, rank 0 of 1, it talks to nobody.
     """
 
-    rank = near = 0
-    size = here = 1
+    rank = local_rank = 0
+    size = local_size = 1
 
     def __init__(self, comm: Any = None):
         self.comm = comm
@@ -46,10 +46,10 @@ class Ranks:
 
             self.rank, self.size = comm.rank, comm.size
             machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
-            self.near, self.here = machine.rank, machine.size
+            self.local_rank, self.local_size = machine.rank, machine.size
 
     @classmethod
-    def world(cls) -> "Ranks":
+    def world(cls) -> "ProcessGroup":
         """All the processes that mpiexec started, or this one alone.
 
         Those on one machine share its cores. Raises InputError when mpi4py is missing.
@@ -63,20 +63,20 @@ class Ranks:
         import numba
 
         world = cls(MPI.COMM_WORLD)
-        share = (os.cpu_count() or 1) // world.here
+        share = (os.cpu_count() or 1) // world.local_size
         numba.set_num_threads(max(1, min(numba.config.NUMBA_NUM_THREADS, share)))
         return world
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether it is this rank that prints and writes."""
         return self.rank == 0
 
-    def share(self, items: list[Item]) -> list[Item]:
+    def shard(self, items: list[Item]) -> list[Item]:
         """Every size-th item, from the rank-th on: together the ranks have each of them once."""
         return items[self.rank :: self.size]
 
-    def add(self, array: np.ndarray) -> np.ndarray:
+    def allreduce_sum(self, array: np.ndarray) -> np.ndarray:
         """The array, summed over the ranks in place."""
         if self.comm:
             from mpi4py import MPI
@@ -84,23 +84,23 @@ class Ranks:
             self.comm.Allreduce(MPI.IN_PLACE, array)
         return array
 
-    def gathered(self, value: Item) -> list[Item]:
+    def allgather(self, value: Item) -> list[Item]:
         """The ranks' values, in their order, on every rank."""
         return self.comm.allgather(value) if self.comm else [value]
 
-    def given(self, value: Item) -> Item:
+    def broadcast(self, value: Item) -> Item:
         """Rank 0's value, on every rank."""
         return self.comm.bcast(value) if self.comm else value
 
-    def own_gpu(self) -> None:
+    def select_gpu(self) -> None:
         """Let the ranks of one machine compute on its GPUs in turn."""
         if self.comm:
             from numba import cuda
 
-            cuda.select_device(self.near % len(cuda.gpus))
+            cuda.select_device(self.local_rank % len(cuda.gpus))
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def abort_on_error(self) -> Iterator[None]:
         """What fails in here on one of several ranks is said, and ends all: or they wait for it for ever."""
         try:
             yield
@@ -121,9 +121,9 @@ class Ranks:
             self.comm.Abort(code)
         raise SystemExit(code)
 
-    def agree(self, value: object, what: str) -> None:
+    def assert_equal(self, value: object, what: str) -> None:
         """Raises InputError, on all ranks, unless the value is the same on every rank."""
-        values = self.gathered(value)
+        values = self.allgather(value)
         for rank, other in enumerate(values):
             if other != values[0]:
                 raise InputError(f"rank {rank} has {what} than rank 0; give all ranks the same")
@@ -135,33 +135,33 @@ class TimeSplit:
     `model` is a replica on each rank. Raises InputError for another number of ranks, and on a GPU.
     """
 
-    def __init__(self, model: DeepSpeech, ranks: Ranks):
+    def __init__(self, model: DeepSpeech, ranks: ProcessGroup):
         if ranks.size != 2 or not model.ops.arrays.on_host:
             raise InputError("--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2")
         self.model, self.ops, self.ranks = model, model.ops, ranks
         self.flat_params, self.flat_grads = model.flat_params, model.flat_grads
 
-    def learn_there(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
-        """As DeepSpeech.learn_there, on both ranks with the whole batch; `grads` is of all its frames."""
+    def loss_and_grad_on_device(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+        """As DeepSpeech.loss_and_grad_on_device, on both ranks with the whole batch."""
         half = _Half(self.ops, self.ranks, frames, lengths, self.model.settings.stride)
         self.model.ops = half  # type: ignore[assignment]  # operations like the module's
         try:
-            losses = self.model.learn_there(*half.own_frames(), labels, label_lengths, keys)
+            losses = self.model.loss_and_grad_on_device(*half.own_frames(), labels, label_lengths, keys)
         finally:
             self.model.ops = self.ops
-        self.ranks.add(self.flat_grads)
+        self.ranks.allreduce_sum(self.flat_grads)
         return losses
 
 
 class _Half:
     """A backend's operations for one rank's half of the frames: `own` of the T that the stride leaves."""
 
-    def __init__(self, ops: Any, ranks: Ranks, frames: np.ndarray, lengths: np.ndarray, stride: int):
+    def __init__(self, ops: Any, ranks: ProcessGroup, frames: np.ndarray, lengths: np.ndarray, stride: int):
         self._ops, self.ranks = ops, ranks
         self.frames, self.lengths, self.stride = frames, lengths, stride
         self.T = strided(len(frames), stride)
         middle = strided(self.T, 2)
-        self.own = slice(0, middle) if ranks.first else slice(middle, self.T)
+        self.own = slice(0, middle) if ranks.is_main else slice(middle, self.T)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ops, name)
@@ -189,7 +189,7 @@ class _Half:
     def birnn_forward(self, z, Wr_f, Wr_b, lengths, h, hf, hb, room=None):
         """The direction that begins here, the states in the middle exchanged, then the other direction."""
         run, nothing = self._ops.birnn.forward, np.zeros(z.shape[1:], z.dtype)
-        if self.ranks.first:
+        if self.ranks.is_main:
             run(z, Wr_f, lengths, hf, nothing)
             self.beyond = self._exchanged(hf[-1])  # hb_{m+1}
             run(z, Wr_b, lengths, hb, self.beyond, reverse=True)
@@ -202,7 +202,7 @@ class _Half:
     def birnn_backward(self, dh, hf, hb, Wr_f, Wr_b, lengths, delta_f, delta_b, dz, dWr_f, dWr_b, room=None):
         """δb begins in the first half, δf in the second; parts of Wr's gradients cross the middle."""
         run, nothing = self._ops.birnn.backward, np.zeros(dh.shape[1:], dh.dtype)
-        if self.ranks.first:
+        if self.ranks.is_main:
             run(dh, hb, Wr_b, delta_b, nothing)
             run(dh, hf, Wr_f, delta_f, self._exchanged(delta_b[-1]), reverse=True)
         else:
@@ -211,7 +211,7 @@ class _Half:
         H = dh.shape[-1]
         np.matmul(delta_f[1:].reshape(-1, H).T, hf[:-1].reshape(-1, H), out=dWr_f)
         np.matmul(delta_b[:-1].reshape(-1, H).T, hb[1:].reshape(-1, H), out=dWr_b)
-        if self.ranks.first:
+        if self.ranks.is_main:
             dWr_b += delta_b[-1].T @ self.beyond
         elif len(dh):
             dWr_f += delta_f[0].T @ self.beyond
@@ -221,7 +221,7 @@ class _Half:
         """Both ranks see all frames here: K numbers each, little beside the H of a layer."""
         other = np.empty((self.T - len(log_probs), *log_probs.shape[1:]), log_probs.dtype)
         other = self._exchanged(log_probs, other)
-        whole = np.concatenate([log_probs, other] if self.ranks.first else [other, log_probs])  # (T, B, K)
+        whole = np.concatenate([log_probs, other] if self.ranks.is_main else [other, log_probs])  # (T, B, K)
         lengths = strided(self.lengths, self.stride)
         losses[...], gradient = self._ops.ctc(whole, lengths, labels, label_lengths)
         dlogits[...] = gradient[self.own]

@@ -13,7 +13,7 @@ from minids.metrics import Evaluation
 from minids.model import ModelSettings
 from minids.training import schedule
 from minids.training.checkpoint import Progress
-from minids.training.parallel import Ranks
+from minids.training.parallel import ProcessGroup
 from minids.training.resources import available_memory, estimate, largest_batch
 from minids.training.settings import Settings, Training
 
@@ -24,8 +24,8 @@ def needs(
     train: list[Utterance],
     dev: list[Utterance],
     backend: str,
-    ranks: Ranks,
-    sharing: Ranks,
+    ranks: ProcessGroup,
+    sharing: ProcessGroup,
 ) -> str:
     """Data, weights, memory of all ranks on this machine, and time; `sharing` have parts of each batch.
 
@@ -36,7 +36,7 @@ def needs(
     longest = max(train + dev, key=lambda u: u.duration)
     frames, most = features.length(int(hours * 3600 * features.rate)), most_frames(settings, train + dev)
     needed = estimate(network, frames // ranks.size, most, -(-t.batch_size // sharing.size), backend)
-    beside = 1 if backend == "cuda" else ranks.here  # who takes of the same memory
+    beside = 1 if backend == "cuda" else ranks.local_size  # who takes of the same memory
     memory = needed.memory * beside
     free = available_memory(backend)
     if free is not None and memory > free:

@@ -4,9 +4,9 @@ import numpy as np
 
 from minids.data.batches import Batch
 from minids.model import DeepSpeech
-from minids.training.parallel import Ranks, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 
 
 def step(
@@ -17,7 +17,7 @@ def step(
     rate: float,
     momentum: float,
     limit: float,
-    ranks: Ranks = ALONE,
+    ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[np.ndarray, float]:
     """One step of training: the losses (B,) and the norm of the gradient of their mean, before the limit.
 
@@ -29,14 +29,16 @@ def step(
     """
     arrays = model.ops.arrays
     if batch:
-        there = model.learn_there(batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys)
+        there = model.loss_and_grad_on_device(
+            batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys
+        )
     else:
         arrays.copy(np.zeros(model.flat_grads.shape, np.float32), model.flat_grads)
     if ranks.size > 1:
-        arrays.copy(ranks.add(arrays.to_host(model.flat_grads)), model.flat_grads)
+        arrays.copy(ranks.allreduce_sum(arrays.to_host(model.flat_grads)), model.flat_grads)
     length = model.ops.norm(model.flat_grads)  # here a GPU is waited for; its losses have long been there
     losses = arrays.to_host(there).copy() if batch else np.zeros(0, np.float32)
-    possible, bad = ranks.add(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
+    possible, bad = ranks.allreduce_sum(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
     norm = length / max(1, int(possible)) if not bad else np.nan
     if np.isfinite(norm):
         scale = min(1.0, limit / norm if norm else 1.0) / max(1, int(possible))

@@ -1,6 +1,6 @@
 """Training: stochastic gradient descent on the CTC loss, epoch by epoch (§2, §5).
 
-    for every batch:   losses, gradients = forward, CTC, backward        model.learn
+    for every batch:   losses, gradients = forward, CTC, backward        model.loss_and_grad
                        velocity, weights = Nesterov's step                step
     after every epoch: the dev set; metrics.jsonl, best.safetensors, last.safetensors
 
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.data.batches import Augmentation, Batches, brought
+from minids.data.batches import Augmentation, Batches, prefetch_to_device
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import read_manifest
 from minids.data.noise import Noise
@@ -31,7 +31,7 @@ from minids.ops.common import key, strided
 from minids.recognizer import Recognizer
 from minids.training import schedule
 from minids.training.checkpoint import Progress, RunFolder, identity
-from minids.training.parallel import Ranks, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.reporting import bar, end_lines, epoch_lines, metrics, most_frames, needs, say
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
@@ -51,13 +51,15 @@ class Trainer:
         settings: Settings,
         folder: Path,
         backend: str = "cpu",
-        ranks: Ranks | None = None,
+        ranks: ProcessGroup | None = None,
         time_split: bool = False,
     ):
         self.settings, self.folder, self.backend = settings, RunFolder(folder), backend
-        self.ranks, self.time_split = ranks or Ranks(), time_split
-        self.sharing = Ranks() if time_split else self.ranks  # who have different utterances of a batch
-        self.say = say if self.ranks.first else bool
+        self.ranks, self.time_split = ranks or ProcessGroup(), time_split
+        self.data_parallel = (
+            ProcessGroup() if time_split else self.ranks
+        )  # who have different utterances of a batch
+        self.say = say if self.ranks.is_main else bool
         self.train = read_manifest(settings.path("train"))
         self.dev = read_manifest(settings.path("dev"))
         self.tuned: dict[str, Any] = {}
@@ -67,8 +69,8 @@ class Trainer:
 
         Raises InputError for data and settings that cannot work, and when training fails.
         """
-        with self.folder.locked() if self.ranks.first else nullcontext():
-            self.ranks.gathered("the folder is ours")
+        with self.folder.locked() if self.ranks.is_main else nullcontext():
+            self.ranks.allgather("the folder is ours")
             self._begin()
             last = self.settings.train.epochs
             while self.progress.epoch < last:
@@ -80,28 +82,30 @@ class Trainer:
         s = self.settings
         m = s.model
         options = self.backend, self.time_split
-        self.ranks.agree((identity(s), options), "other settings, manifests or options")
+        self.ranks.assert_equal((identity(s), options), "other settings, manifests or options")
         network = ModelSettings(s.features.size, len(s.alphabet), m.hidden, m.context, m.stride, m.dropout)
-        self.say(needs(s, network, self.train, self.dev, self.backend, self.ranks, self.sharing))
+        self.say(needs(s, network, self.train, self.dev, self.backend, self.ranks, self.data_parallel))
         saved = self.folder.resume(s, self.backend)
-        self.ranks.agree(saved and saved.notes["progress"], f"another checkpoint in {self.folder.path}")
+        self.ranks.assert_equal(
+            saved and saved.notes["progress"], f"another checkpoint in {self.folder.path}"
+        )
         features = saved.features if saved else replace(s.features)  # its own: `fit` will change it
         t = s.train
         n = s.noise
         snr_db = (n.min_snr_db, n.max_snr_db)
         noise = self._noise(features.rate)
-        self.ranks.agree(noise and zlib.crc32(noise.clips.data), "other noise")
+        self.ranks.assert_equal(noise and zlib.crc32(noise.clips.data), "other noise")
         variation = Augmentation(
             t.max_shift_ms, t.max_speed_change, t.max_tilt_db, noise, n.noise_prob, snr_db
         )
         cache = FeatureCache(s.path("cache"), features) if s.data.cache else None
         given = self.train, features, s.alphabet, t.batch_size, s.model.stride, t.seed, variation
-        self.batches = Batches(*given, cache=cache, share=self.sharing.share)
+        self.batches = Batches(*given, cache=cache, share=self.data_parallel.shard)
         if saved is None:
             if features.normalize == "corpus":
-                if self.ranks.first:
+                if self.ranks.is_main:
                     self.batches.fit()
-                features.mean, features.std = self.ranks.given((features.mean, features.std))
+                features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
             model = DeepSpeech(network, t.seed, self.backend)
             zeros = np.zeros(model.flat_params.shape, np.float32)
             saved = Saved(
@@ -125,7 +129,7 @@ class Trainer:
         self.batches.skipped.update(self.progress.skipped)
         self.recognizer = Recognizer(saved)
         (ear,) = self.recognizer.ears
-        self.dev_batches = ear.batches(self.dev, t.batch_size, cache=cache, share=self.ranks.share)
+        self.dev_batches = ear.batches(self.dev, t.batch_size, cache=cache, share=self.ranks.shard)
 
     def _noise(self, rate: int) -> Noise | None:
         s = self.settings
@@ -145,13 +149,15 @@ class Trainer:
         """
         model, features = self.model, self.saved.features
         T0 = most_frames(self.settings, self.train + self.dev)
-        B = min(-(-self.settings.train.batch_size // self.sharing.size), max(len(self.train), len(self.dev)))
+        B = min(
+            -(-self.settings.train.batch_size // self.data_parallel.size), max(len(self.train), len(self.dev))
+        )
         T, letters = strided(T0, model.settings.stride), max(len(u.text) for u in self.train + self.dev)
         frames, full = np.zeros((T0, B, features.size), np.float32), np.ones(B, np.int32)
         labels = np.ones((B, max(1, min(letters, T))), np.int32)  # a longer text is skipped
-        model.learn(frames, full * T0, labels, full * labels.shape[1], full.astype(np.uint32))
+        model.loss_and_grad(frames, full * T0, labels, full * labels.shape[1], full.astype(np.uint32))
         model.ops.norm(model.flat_grads)
-        self.bring = model.ops.arrays.Aside()
+        self.bring = model.ops.arrays.AsyncCopier()
         for _ in range(2):  # the batch in use, and the next
             self.bring(frames)
 
@@ -161,24 +167,26 @@ class Trainer:
         rate = schedule.learning_rate(t.learning_rate, t.lr_decay, p.epoch)
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
-        shown = bar(p, len(self.batches), t.epochs, self.ranks.first)
+        shown = bar(p, len(self.batches), t.epochs, self.ranks.is_main)
         coming = self.batches.epoch(p.epoch, p.batch)
         if self.backend == "cuda":
-            coming = brought(coming, self.bring)
+            coming = prefetch_to_device(coming, self.bring)
         with shown, closing(coming) as batches:
             for batch in batches:
                 p.batch += 1
                 indices = batch.indices if batch else []
-                if self.sharing.add(np.array([len(indices)]))[0]:  # else no rank could use any of it
+                if self.data_parallel.allreduce_sum(np.array([len(indices)]))[
+                    0
+                ]:  # else no rank could use any of it
                     keys = key(t.seed, p.epoch, np.array(indices, np.int64))
-                    given = rate, momentum, t.grad_clip_norm, self.sharing
+                    given = rate, momentum, t.grad_clip_norm, self.data_parallel
                     losses, norm = step(self.learner, self.velocity, batch, keys, *given)
                     self._count(indices, int(batch.lengths.sum()) if batch else 0, losses, norm)
                     shown.set_postfix_str(f"loss {p.loss / max(1, p.utterances):.2f}", refresh=False)
                 shown.update()
                 now = time.monotonic()
                 p.seconds, started = p.seconds + now - started, now
-                if self.ranks.given(now - saved_at > 60 * t.checkpoint_minutes):
+                if self.ranks.broadcast(now - saved_at > 60 * t.checkpoint_minutes):
                     self._check_ranks()
                     self._save_last()
                     saved_at = now
@@ -204,7 +212,7 @@ class Trainer:
             if np.isinf(loss):
                 self.batches.skipped[indices[b]] = f"{names[b]}: its text has probability 0 in this recording"
         possible = np.isfinite(losses)
-        loss, utterances, frames = self.sharing.add(
+        loss, utterances, frames = self.data_parallel.allreduce_sum(
             np.array([losses[possible].sum(), possible.sum(), frames], np.float64)
         )
         p.loss += float(loss)
@@ -234,7 +242,7 @@ class Trainer:
         better = p.best is None or errors < p.best
         if better:
             p.best, p.best_epoch = errors, p.epoch
-        if self.ranks.first:
+        if self.ranks.is_main:
             if better:
                 save_weights(self.folder.best, self._for_use(row))
             self.folder.write_rows(p.rows)
@@ -255,8 +263,8 @@ class Trainer:
             for b, i in enumerate(batch.indices):
                 text = greedy_text(log_probs[: lengths[b], b], alphabet)
                 said.append(self.recognizer.row(self.dev[i], text))
-        total, count = self.ranks.add(np.array([total, count], np.float64))
-        said = [row for some in self.ranks.gathered(said) for row in some]
+        total, count = self.ranks.allreduce_sum(np.array([total, count], np.float64))
+        said = [row for some in self.ranks.allgather(said) for row in some]
         if not said:
             raise self._nothing_usable("dev", self.dev_batches)
         return total / max(1, count), Evaluation(said)
@@ -267,20 +275,20 @@ class Trainer:
 
     def _of_all(self, reasons: Iterable[str]) -> list[str]:
         """What any of the ranks has to say, once."""
-        return list(dict.fromkeys(each for some in self.ranks.gathered(list(reasons)) for each in some))
+        return list(dict.fromkeys(each for some in self.ranks.allgather(list(reasons)) for each in some))
 
     def _check_ranks(self) -> None:
         """Let all know what any has skipped. Raises InputError unless all have the same weights."""
-        for skipped in self.ranks.gathered(self.batches.skipped):
+        for skipped in self.ranks.allgather(self.batches.skipped):
             self.batches.skipped.update(skipped)
         weights = self.model.ops.arrays.to_host(self.model.flat_params)
-        self.ranks.agree(zlib.crc32(weights), "other weights")
+        self.ranks.assert_equal(zlib.crc32(weights), "other weights")
 
     def _save_last(self) -> None:
         self.progress.skipped = list(self.batches.skipped.items())
         self.saved.notes["progress"] = dict(vars(self.progress))
         self.saved.state["velocity"] = self.model.ops.arrays.to_host(self.velocity)
-        if self.ranks.first:
+        if self.ranks.is_main:
             save_weights(self.folder.last, self.saved)
 
     def _for_use(self, row: dict[str, Any]) -> Saved:

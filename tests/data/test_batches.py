@@ -12,7 +12,7 @@ from minids import Features
 from minids._utils.errors import InputError
 from minids.audio import load_audio, save_audio
 from minids.data import batches
-from minids.data.batches import AHEAD, Augmentation, Batch, Batches, brought
+from minids.data.batches import AHEAD, Augmentation, Batch, Batches, prefetch_to_device
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.data.noise import Noise
@@ -70,7 +70,7 @@ def of_utterance(made):
 
 def test_a_batch_holds_frames_labels_and_zeros_beyond(utterances):
     one = Batches(utterances, features(), ALPHABET, batch_size=4)
-    made = list(one.in_order())
+    made = list(one.in_length_order())
     assert len(made) == len(one) == 6
     assert [len(b.indices) for b in made] == [4] * 5 + [3]
     for b in made:
@@ -89,7 +89,7 @@ def test_a_batch_holds_frames_labels_and_zeros_beyond(utterances):
 def test_utterances_of_a_batch_are_nearly_as_long_as_each_other(utterances):
     """§3.1: sorted by length, so that little of a batch is padding."""
     one = Batches(utterances, features(), ALPHABET, batch_size=4)
-    order = [i for b in one.in_order() for i in b.indices]
+    order = [i for b in one.in_length_order() for i in b.indices]
     assert order == sorted(range(23), key=lambda i: utterances[i].duration)
     padded = sum(b.frames.shape[0] * b.frames.shape[1] for b in one.epoch(0))
     used = sum(int(b.lengths.sum()) for b in one.epoch(0))
@@ -100,7 +100,7 @@ def test_utterances_of_a_batch_are_nearly_as_long_as_each_other(utterances):
 
 def test_texts_are_normalized_and_what_the_alphabet_lacks_is_named(say):
     ok = [say(" Ab\t\n  CA ", 0.5), say("", 0.2)]
-    (b,) = Batches(ok, features(), ALPHABET).in_order()
+    (b,) = Batches(ok, features(), ALPHABET).in_length_order()
     assert [ALPHABET.decode(x[:n]) for x, n in zip(b.labels, b.label_lengths, strict=True)] == ["", "ab ca"]
     with pytest.raises(InputError, match=r"m.jsonl:3: the alphabet has no 'é' \(U\+00E9\)"):
         Batches([*ok, say("abé", 0.5)], features(), ALPHABET)
@@ -148,13 +148,13 @@ def test_a_variation_belongs_to_seed_epoch_and_utterance_not_to_the_batch(uttera
 
 def test_without_variation_every_epoch_and_the_evaluation_hear_the_same(utterances):
     one = Batches(utterances, features(), ALPHABET, 4)
-    plain = of_utterance(one.in_order())
+    plain = of_utterance(one.in_length_order())
     for epoch in (0, 5):
         for i, (frames, label) in of_utterance(one.epoch(epoch)).items():
             np.testing.assert_array_equal(frames, plain[i][0])
             np.testing.assert_array_equal(label, plain[i][1])
     varied = Batches(utterances, features(), ALPHABET, 4, variation=VARIED)
-    for i, (frames, _) in of_utterance(varied.in_order()).items():
+    for i, (frames, _) in of_utterance(varied.in_length_order()).items():
         np.testing.assert_array_equal(frames, plain[i][0])
 
 
@@ -218,7 +218,7 @@ def test_a_text_must_fit_into_the_frames_after_the_stride(say, stride):
     long = [fits[0] + "c" * (fits[0][-1] != "c") + "a" * (fits[0][-1] == "c"), "a" * ((T + 1) // 2 + 1)]
     spoken = [say(text, 0.2) for text in fits + long]
     one = Batches(spoken, features(), ALPHABET, 2, stride)
-    assert sorted(of_utterance(one.in_order())) == [0, 1, 2]
+    assert sorted(of_utterance(one.in_length_order())) == [0, 1, 2]
     assert sorted(one.skipped) == [3, 4]
     assert one.skipped[3].startswith(
         f"{spoken[3].path}: {T} frames cannot spell its text, which needs {T + 1}"
@@ -247,7 +247,7 @@ def test_bad_recordings_are_skipped_and_named(utterances, say, tmp_path):
     soundfile.write(loud.path, np.full(2400, 1e30) * (-1.0) ** np.arange(2400), RATE, "DOUBLE")
     bad = [missing, empty, nan, text, loud]
     one = Batches([*bad, *utterances], features(), ALPHABET, 4, variation=VARIED)
-    for made in (one.epoch(0), one.in_order()):
+    for made in (one.epoch(0), one.in_length_order()):
         got = of_utterance(b for b in made if b)
         assert sorted(got) == list(range(5, 28))
     assert sorted(one.skipped) == [0, 1, 2, 3, 4]
@@ -261,7 +261,7 @@ def test_a_recording_far_longer_than_its_manifest_says_is_skipped(say):
     spoken = [say("a", 1.9), say("a", 2.5), say("a", 9.0)]
     spoken = [replace(u, duration=d) for u, d in zip(spoken, (0.5, 0.5, 5.0), strict=True)]
     one = Batches(spoken, features(), ALPHABET)
-    assert [b.indices for b in one.in_order()] == [[0, 2]]
+    assert [b.indices for b in one.in_length_order()] == [[0, 2]]
     assert list(one.skipped) == [1]
     assert one.skipped[1].startswith(f"{spoken[1].path}: lasts 2.5 s, not 0.5 ({spoken[1].where})")
 
@@ -273,7 +273,7 @@ def test_a_batch_of_nothing_is_none_in_an_epoch_and_absent_in_order(say):
     one = Batches([*gone, *here], features(), ALPHABET, batch_size=2)
     assert [b is None for b in one.epoch(0)].count(True) == 1
     assert len(list(one.epoch(0))) == len(one) == 2, "a resumed run counts on it"
-    assert [b.indices for b in one.in_order()] == [[2, 3]]
+    assert [b.indices for b in one.in_length_order()] == [[2, 3]]
 
 
 # Statistics
@@ -302,14 +302,14 @@ def test_fit_without_a_single_recording_is_named(say):
 
 def test_speakers_are_normalized_by_their_own_mean(say):
     spoken = [say("ab", 0.3, speaker=name) for name in ("x", "y", "x", None)]
-    frames = of_utterance(Batches(spoken, features(normalize="speaker"), ALPHABET).in_order())
+    frames = of_utterance(Batches(spoken, features(normalize="speaker"), ALPHABET).in_length_order())
     x = np.concatenate([frames[0][0], frames[2][0]])
     for mine in (x, frames[1][0], frames[3][0]):
         np.testing.assert_allclose(mine.mean(axis=0), 0, atol=1e-4)
         np.testing.assert_allclose(mine.std(axis=0), 1, atol=1e-4)
     assert abs(frames[0][0].mean(axis=0)).max() > 1e-3, "one of two utterances alone has another mean"
     given = spoken, features(normalize="speaker"), ALPHABET
-    shared = of_utterance(Batches(*given, share=lambda group: group[1:2]).in_order())
+    shared = of_utterance(Batches(*given, share=lambda group: group[1:2]).in_length_order())
     (i,) = shared
     np.testing.assert_array_equal(shared[i][0], frames[i][0], "whoever else has a speaker's recordings")
 
@@ -410,7 +410,7 @@ def test_frames_are_brought_one_batch_ahead_and_no_further():
     none = np.zeros(0, np.int32)
     some = (None if n == 2 else Batch([n], np.array([n]), none, none, none) for n in range(5))
     got = []
-    for batch in brought(some, bring):
+    for batch in prefetch_to_device(some, bring):
         got.append(batch and int(batch.frames[0]))
         assert len(asked) <= len(got) + 1
     assert got == [0, -1, None, -3, -4]
@@ -422,10 +422,10 @@ def test_frames_are_brought_one_batch_ahead_and_no_further():
 def test_what_does_not_vary_is_read_once(say, tmp_path, monkeypatch):
     spoken = [say("ab", 0.3 + 0.1 * i, speaker=f"s{i % 2}") for i in range(4)]
     cache = FeatureCache(tmp_path / "kept", features())
-    plain = of_utterance(Batches(spoken, features(), ALPHABET).in_order())
-    one = of_utterance(Batches(spoken, features(), ALPHABET, cache=cache).in_order())
+    plain = of_utterance(Batches(spoken, features(), ALPHABET).in_length_order())
+    one = of_utterance(Batches(spoken, features(), ALPHABET, cache=cache).in_length_order())
     monkeypatch.setattr(batches, "load_audio", None)  # not called any more
-    two = of_utterance(Batches(spoken, features(), ALPHABET, cache=cache).in_order())
+    two = of_utterance(Batches(spoken, features(), ALPHABET, cache=cache).in_length_order())
     assert one.keys() == two.keys()
     for i in one:
         np.testing.assert_array_equal(one[i][0], two[i][0])
@@ -451,16 +451,16 @@ def test_a_full_disk_costs_no_recording(say, tmp_path, monkeypatch):
     spoken = [say("ab", 0.3), say("a", 0.4)]
     one = Batches(spoken, features(), ALPHABET, cache=FeatureCache(tmp_path / "kept", features()))
     with pytest.warns(UserWarning, match=r"features are not kept any more: cannot write .*no room") as told:
-        (batch,) = one.in_order()
+        (batch,) = one.in_length_order()
     assert (len(batch.indices), one.skipped, len(told)) == (2, {}, 1)
 
 
 def test_a_recording_that_changed_is_read_anew_and_other_features_are_kept_apart(say, tmp_path):
     spoken = say("ab", 0.3)
     cache = FeatureCache(tmp_path / "kept", features())
-    (one,) = Batches([spoken], features(), ALPHABET, cache=cache).in_order()
+    (one,) = Batches([spoken], features(), ALPHABET, cache=cache).in_length_order()
     save_audio(spoken.path, np.sin(np.arange(3000)).astype(np.float32), RATE)
-    (two,) = Batches([spoken], features(), ALPHABET, cache=cache).in_order()
+    (two,) = Batches([spoken], features(), ALPHABET, cache=cache).in_length_order()
     assert one.frames.shape != two.frames.shape
     assert FeatureCache(tmp_path / "kept", features(bands=7)).read(spoken.path) is None
     assert FeatureCache(tmp_path / "kept", features(normalize="corpus")).read(spoken.path) is not None
@@ -474,10 +474,10 @@ def test_what_varies_is_not_cached_and_a_torn_file_is_made_again(say, tmp_path):
     for one, other in zip(varied.epoch(0), plain.epoch(0), strict=True):
         assert_same(one, other)
     assert not list((tmp_path / "kept").rglob("*.npy"))
-    list(varied.in_order())
+    list(varied.in_length_order())
     kept = sorted((tmp_path / "kept").rglob("*.npy"))
     assert len(kept) == 2
     whole = kept[0].read_bytes()
     kept[0].write_bytes(whole[:50])
-    list(varied.in_order())
+    list(varied.in_length_order())
     assert kept[0].read_bytes() == whole

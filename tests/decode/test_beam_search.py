@@ -20,7 +20,7 @@ from tests.tolerances import BEAM_SCORE, PROBABILITY
 
 INF = math.inf
 LETTERS = Alphabet("ab ")
-ALL = {"symbol_threshold": INF, "beam_threshold": INF}
+ALL = {"token_min_logp": INF, "beam_prune_logp": INF}
 UNBOUNDED = {"beam_width": 10**6, **ALL}
 
 
@@ -167,7 +167,7 @@ def test_a_language_model_mends_what_sounds_alike():
     lm = unigrams({"a": 0.4, "soar": 0.4, "sore": 1e-9})
     assert BeamSearch(alphabet).decode(heard)[0].text == "a sore"
     heard[4:, :] = np.log(1 / len(alphabet))  # "so" and then anything
-    assert BeamSearch(alphabet, lm, alpha=1.0, symbol_threshold=INF).decode(heard)[0].text == "a soar"
+    assert BeamSearch(alphabet, lm, alpha=1.0, token_min_logp=INF).decode(heard)[0].text == "a soar"
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 1.5])
@@ -201,7 +201,7 @@ def test_a_lexicon_holds_the_search_to_its_words():
 def test_a_lexicon_without_a_way_out_gives_its_whole_words():
     """And their own probability, not that of what was cut off."""
     log_probs = sure_of([1, 3, 1, 2], 4)  # "a ab"
-    search = BeamSearch(LETTERS, lexicon=["a", "abb"], beam_width=1, beam_threshold=INF)
+    search = BeamSearch(LETTERS, lexicon=["a", "abb"], beam_width=1, beam_prune_logp=INF)
     assert search.decode(log_probs) == [search.score(log_probs, "a")]
 
 
@@ -238,9 +238,9 @@ def test_an_upper_case_model_serves_a_lower_case_alphabet():
 def test_pruning_is_what_the_plain_text_says():
     """A symbol under the threshold is passed over; the most probable never is."""
     log_probs = np.log([[0.01, 0.98, 0.01]])
-    search = BeamSearch("ab", symbol_threshold=1.0, beam_threshold=INF)
+    search = BeamSearch("ab", token_min_logp=1.0, beam_prune_logp=INF)
     assert {h.text for h in search.decode(log_probs)} == {"a", ""}
-    assert BeamSearch("ab", symbol_threshold=0.0).decode(log_probs)[0].text == "a"
+    assert BeamSearch("ab", token_min_logp=0.0).decode(log_probs)[0].text == "a"
 
 
 def test_a_batch_is_each_of_it_in_order():
@@ -271,7 +271,7 @@ def test_what_grows_ever_less_likely_does_no_harm():
     log_probs = np.log([[1e-12, 1 - 2e-12, 1e-12], [0.3, 0.4, 0.3], *held, [0.1, 0.1, 0.8]])
     language = Language(Alphabet("ab"), lexicon=["a", "ab"])  # two texts alone: none is pushed out
     expected = prefix_beam_search(log_probs, language, 0, 0, 10, 6.0, INF)
-    search = BeamSearch("ab", None, 0, 0, 10, ["a", "ab"], symbol_threshold=6.0, beam_threshold=INF)
+    search = BeamSearch("ab", None, 0, 0, 10, ["a", "ab"], token_min_logp=6.0, beam_prune_logp=INF)
     best = search.decode(log_probs)[0]
     assert best.text == "ab"
     assert best.log_prob == pytest.approx(expected[1, 2].log_prob, abs=BEAM_SCORE)
@@ -286,7 +286,7 @@ from minids.decode.beam_search import BeamSearch
 rng = np.random.default_rng(0)
 y = rng.normal(size=(200, 28))
 y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
-search = BeamSearch("abcdefghijklmnopqrstuvwxyz ", beam_width=1000, beam_threshold=np.inf)
+search = BeamSearch("abcdefghijklmnopqrstuvwxyz ", beam_width=1000, beam_prune_logp=np.inf)
 search.decode(y[:2])
 threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -312,7 +312,7 @@ def test_weights_can_be_changed():
     rng = np.random.default_rng(6)
     lm, log_probs = random_lm(rng), random_log_probs(rng, 20, 4)
     search = BeamSearch(LETTERS, lm)
-    search.weigh(1.5, 0.5)
+    search.set_weights(1.5, 0.5)
     assert search.decode(log_probs) == BeamSearch(LETTERS, lm, 1.5, 0.5).decode(log_probs)
 
 
@@ -354,8 +354,8 @@ def test_kth_largest_is_that_of_a_sorted_list():
         ({"alpha": -1.0}, "alpha -1.0"),
         ({"alpha": math.nan}, "alpha nan"),
         ({"beta": INF}, "beta inf"),
-        ({"symbol_threshold": -1.0}, "thresholds"),
-        ({"beam_threshold": math.nan}, "thresholds"),
+        ({"token_min_logp": -1.0}, "thresholds"),
+        ({"beam_prune_logp": math.nan}, "thresholds"),
         ({"lexicon": []}, "no word of the lexicon"),
         ({"lexicon": ["", "a b"]}, "no word of the lexicon"),
         ({"lexicon": ["привет"]}, "no word of the lexicon .such as 'привет'."),

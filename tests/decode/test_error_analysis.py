@@ -43,7 +43,7 @@ def test_whose_error_it_was():
 
 
 def test_a_wide_beam_makes_no_search_errors():
-    wide = BeamSearch(LETTERS, beam_width=100, symbol_threshold=np.inf, beam_threshold=np.inf)
+    wide = BeamSearch(LETTERS, beam_width=100, token_min_logp=np.inf, beam_prune_logp=np.inf)
     report = SearchReport(wide)
     for n, (log_probs, _) in enumerate(cases(50)):
         hypotheses = wide.decode(log_probs)

@@ -56,7 +56,7 @@ class Oracle:
         self.calls, self.right, self.texts = [], right, texts
         monkeypatch.setattr(tune_module, "BeamSearch", lambda *_, **__: self)
 
-    def weigh(self, alpha, beta):
+    def set_weights(self, alpha, beta):
         self.calls.append((alpha, beta))
 
     def decode_batch(self, log_probs, n_best):

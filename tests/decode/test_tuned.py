@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
-from minids.decode.tuned import Weighing, beam_search, checksum, keep
+from minids.decode.tuned import DecoderWeights, beam_search, checksum, keep
 from minids.lm.ngram import NGram
 from minids.weights import load_weights, save_weights
 from tests import tones
 
-TUNED = Weighing(1.25, -0.5, 50)
+TUNED = DecoderWeights(1.25, -0.5, 50)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def search(model="runs/model.safetensors", lm=None, **given):
 
 
 def values(found):
-    return Weighing(found.alpha, found.beta, found.beam_width)
+    return DecoderWeights(found.alpha, found.beta, found.beam_width)
 
 
 def test_what_was_tuned_is_found_again_wherever_one_stands(place, monkeypatch):
@@ -90,9 +90,9 @@ def test_what_is_given_counts(place):
 def test_weights_belong_to_the_language_model_that_they_were_tuned_with(place):
     shutil.copy("lm/words.arpa", "same.arpa")
     assert values(search(lm="same.arpa")) == TUNED
-    assert values(search(lm="lm/other.arpa")) == Weighing()
-    assert values(search(lm=NGram.load("lm/words.arpa"))) == Weighing()
-    assert values(search(lm="lm/other.arpa", alpha=2.0, beam_width=9)) == (2.0, Weighing().beta, 9)
+    assert values(search(lm="lm/other.arpa")) == DecoderWeights()
+    assert values(search(lm=NGram.load("lm/words.arpa"))) == DecoderWeights()
+    assert values(search(lm="lm/other.arpa", alpha=2.0, beam_width=9)) == (2.0, DecoderWeights().beta, 9)
 
 
 def test_without_a_language_model(place):
@@ -103,7 +103,7 @@ def test_without_a_language_model(place):
         found = search(model, lm, beam_width=9)
         assert found.lm is None
         assert values(found) == (0.0, 0.0, 9)
-        assert values(search(model, lm, beta=0.5)) == (0.0, 0.5, Weighing().beam_width)
+        assert values(search(model, lm, beta=0.5)) == (0.0, 0.5, DecoderWeights().beam_width)
         with pytest.raises(InputError, match="alpha weighs a language model"):
             search(model, lm, alpha=0.5)
 
@@ -120,7 +120,7 @@ def test_a_language_model_that_is_gone_or_changed_is_said(place, given):
         InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which has changed"
     ):
         search(**given)
-    assert values(search(lm="lm/words.arpa")) == Weighing(), "the remedy that it names"
+    assert values(search(lm="lm/words.arpa")) == DecoderWeights(), "the remedy that it names"
     assert search(lm="none") is None
 
 

@@ -25,7 +25,7 @@ from minids.lm.kneser_ney import DiscountWarning
 from minids.ops import driver
 from minids.training.settings import Data, Features, Network, Training, read_settings
 from minids.training.trainer import Trainer
-from minids.weights import SHIPPED
+from minids.weights import SHIPPED_MODEL
 from tests import ROOT
 from tests.tones import RATE, speak
 
@@ -158,7 +158,7 @@ def test_a_language_model_mends_what_was_misheard(run, tmp_path):
 
 
 def test_rescoring_weighs_as_the_search_does(program):
-    lm = minids.NGram.load(SHIPPED.with_name("an4.arpa.gz"))
+    lm = minids.NGram.load(SHIPPED_MODEL.with_name("an4.arpa.gz"))
     search = minids.BeamSearch(" abcdefghijklmnopqrstuvwxyz", lm, alpha=0.7, beta=1.3)
     log_probs = np.log(np.full((40, 28), 1 / 28))
     expected = search.score(log_probs, "two five nine")
@@ -176,7 +176,7 @@ def spoken(rate: int, *bursts: tuple[float, float], seconds: float) -> np.ndarra
     return (0.3 * loud * np.sin(2 * np.pi * 440 * at) + noise + 0.05).astype(np.float32)
 
 
-class Ear:
+class AcousticModel:
     """Hears one word in each stretch of sound above a tenth of full scale."""
 
     def __init__(self, rate: int):
@@ -200,9 +200,9 @@ def test_live_sound_is_cut_in_silence_and_every_word_said_once(bursts, program):
     size = int(microphone.BLOCK * rate)
     blocks = (sound[i : i + size] for i in range(0, len(sound), size))
     cut = list(microphone.phrases(blocks, rate))
-    assert [(word.start, word.end) for phrase in cut for word in microphone.said(phrase, Ear(rate))] == [
-        (pytest.approx(begin, abs=0.01), pytest.approx(end, abs=0.01)) for begin, end in bursts
-    ]
+    assert [
+        (word.start, word.end) for phrase in cut for word in microphone.said(phrase, AcousticModel(rate))
+    ] == [(pytest.approx(begin, abs=0.01), pytest.approx(end, abs=0.01)) for begin, end in bursts]
     assert [0.0, *(phrase.end for phrase in cut[:-1])] == [phrase.begin for phrase in cut]
     assert bursts[-1][1] < cut[-1].end
     for phrase in cut[:-1]:
@@ -225,7 +225,7 @@ def test_a_phrase_is_known_half_a_second_after_its_end(program):
     sound = spoken(rate, *SHORT, seconds=6.0)
     known = []
     for phrase in microphone.phrases(sound.reshape(-1, int(microphone.BLOCK * rate)), rate):
-        words = microphone.said(phrase, Ear(rate))
+        words = microphone.said(phrase, AcousticModel(rate))
         known += [phrase.start + len(phrase.samples) / rate - words[-1].end] if words else []
     assert known == pytest.approx([0.5, 0.5, 0.5], abs=microphone.BLOCK)
 

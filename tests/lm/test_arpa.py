@@ -137,7 +137,7 @@ def test_an_order_may_be_empty(write):
 
 # --- what is refused -----------------------------------------------------------------------------------
 
-BROKEN = {
+LOAD_ERRORS = {
     "nothing": (lambda text: "", r"no line \\data\\"),
     "another text": (lambda text: "a\n" * 5000, r"no line \\data\\"),
     "no counts": (lambda text: text.replace("ngram", "gram"), "line 2 .*ngram 1="),
@@ -188,9 +188,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("name", BROKEN)
+@pytest.mark.parametrize("name", LOAD_ERRORS)
 def test_what_is_broken_is_refused_with_its_line(write, name):
-    change, message = BROKEN[name]
+    change, message = LOAD_ERRORS[name]
     text = change(GOOD)
     assert text != GOOD
     path = write(text)

@@ -13,7 +13,7 @@ from minids.lm import vocabulary
 from minids.lm.count import count
 from minids.lm.hash_table import grown, home, roomy
 from minids.lm.reference import adjusted_counts
-from minids.lm.text_filter import Spelt
+from minids.lm.text_filter import NormalizedText
 from minids.text import Alphabet
 
 
@@ -172,13 +172,13 @@ LETTERS = " abcdefghijklmnopqrstuvwxyz"
 
 
 def test_lines_in_an_alphabet():
-    lines = Spelt(["The  End", "the ênd.", "a 3", "", "a 3 33 ê", "— ¡…!", "a"], Alphabet(LETTERS))
+    lines = NormalizedText(["The  End", "the ênd.", "a 3", "", "a 3 33 ê", "— ¡…!", "a"], Alphabet(LETTERS))
     for _ in range(2):
         assert list(lines) == ["the end", "a"]
         assert (lines.lines, lines.skipped) == (6, 3)
         assert lines.missing == {"3": 2, "ê": 2}
         assert lines.reasons() == "'3' in 2, 'ê' in 2"
-    assert list(Spelt([], Alphabet(LETTERS))) == []
+    assert list(NormalizedText([], Alphabet(LETTERS))) == []
 
 
 @pytest.mark.parametrize(
@@ -192,12 +192,12 @@ def test_lines_in_an_alphabet():
     ],
 )
 def test_punctuation_separates_words(line, symbols, expected):
-    assert list(Spelt([line], Alphabet(symbols))) == [expected]
+    assert list(NormalizedText([line], Alphabet(symbols))) == [expected]
 
 
 def test_a_text_of_which_no_line_is_left(tmp_path):
     (tmp_path / "t.txt").write_text("1\n2 1\n\n3 4 5 6 7 8\n")
-    lines = Spelt([tmp_path / "t.txt"], Alphabet(" abc"))
+    lines = NormalizedText([tmp_path / "t.txt"], Alphabet(" abc"))
     message = (
         r"none of the 3 lines of .*t\.txt can be spelled in ' abc': '1' in 2, '2' in 1, .*'5' in 1, …; give"
     )
@@ -205,7 +205,7 @@ def test_a_text_of_which_no_line_is_left(tmp_path):
         count(lines, 2)
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="none of the 1 lines of the text"):
-        list(Spelt(["1"], Alphabet("abc")))
+        list(NormalizedText(["1"], Alphabet("abc")))
 
 
 def test_a_text_of_no_lines():

@@ -11,7 +11,7 @@ from minids._utils.errors import InputError
 from minids.lm.kneser_ney import FALLBACK, DiscountWarning, discounts, train
 from minids.lm.ngram import NGram
 from minids.lm.prune import prune
-from minids.lm.reference import PlainNGram
+from minids.lm.reference import ReferenceNGram
 from minids.lm.scorer import score
 from tests.lm.test_count import random_lines
 from tests.tolerances import LM_ARPA, LM_SUM
@@ -61,7 +61,7 @@ def read_arpa(path):
 @pytest.mark.parametrize("vocabulary", [8, 60])
 def test_as_the_readable_one_says(order, vocabulary):
     lines = random_lines(order, 150, vocabulary)
-    plain = PlainNGram(lines, order)
+    plain = ReferenceNGram(lines, order)
     for gram, (log_p, backoff) in spelt(learn(lines, order)).items():
         if gram != ("<s>",):
             assert np.exp(log_p) == pytest.approx(plain.probability(gram[-1], gram[:-1]), rel=1e-5)

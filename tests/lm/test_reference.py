@@ -2,7 +2,7 @@
 
 import pytest
 
-from minids.lm.reference import BEGIN, END, FALLBACK, UNKNOWN, PlainNGram, adjusted_counts, discounts
+from minids.lm.reference import BEGIN, END, FALLBACK, UNKNOWN, ReferenceNGram, adjusted_counts, discounts
 
 LINES = ["a b", "a b", "c b"]
 
@@ -51,7 +51,7 @@ def test_probabilities_by_hand():
     Pairs: t = 2, 2, 1, 0, Y = 1/3, D = 1/3, 3/2, 3. a is followed by b, twice: γ(a) = 3/2 / 2 = 3/4,
     p(b | a) = (2 - 3/2)/2 + 3/4 3/10 = 19/40, p(a | a) = 3/4 1/5.
     """
-    model = PlainNGram(LINES, order=2)
+    model = ReferenceNGram(LINES, order=2)
     assert model.D[1] == FALLBACK
     assert model.D[2] == pytest.approx([0, 1 / 3, 3 / 2, 3])
     assert model.gamma(("a",)) == pytest.approx(3 / 4)
@@ -67,6 +67,6 @@ def test_probabilities_by_hand():
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
 def test_probabilities_sum_to_1_after_every_history(order):
     lines = ["the cat sat on the mat", "the cat ate", "a dog sat on the cat", "", "the dog"]
-    model = PlainNGram(lines, order)
+    model = ReferenceNGram(lines, order)
     for history in [*model.after, ("never", "seen")]:
         assert sum(model.probability(word, history) for word in model.vocabulary) == pytest.approx(1)

@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 
 from minids import ops
 from minids.gradcheck import relative_error
-from minids.ops.common import CLIP, Dropout, key, least_frames, strided
+from minids.ops.common import CLIP, Dropout, key, min_frames, strided
 from tests.tolerances import FLOAT32_RECURRENCE, FLOAT32_SUM
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's
@@ -385,7 +385,7 @@ def test_frames_after_the_stride_and_frames_for_a_text():
             assert strided(T0, stride) == len(range(0, T0, stride))
     np.testing.assert_array_equal(strided(np.array([0, 1, 5]), 2), [0, 1, 3])
     for label, frames in (([], 0), ([1], 1), ([1, 2], 2), ([1, 1], 3), ([1, 1, 1], 5), ([1, 1, 2, 2, 1], 7)):
-        assert least_frames(label) == frames
+        assert min_frames(label) == frames
     assert CLIP == 20
 
 

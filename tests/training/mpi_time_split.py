@@ -8,7 +8,7 @@ from mpi4py import MPI
 
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import key
-from minids.training.parallel import Ranks, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit
 
 
 def batch(rng: np.random.Generator, T0: int, B: int, F: int, K: int):
@@ -24,12 +24,12 @@ def off(backend: str, dtype: str, T0: int, stride: int, context: int, dropout: f
     settings = ModelSettings(5, 4, 16, context, stride, dropout)
     whole = DeepSpeech(settings, 3, backend, dtype)
     half = DeepSpeech(settings, 3, backend, dtype)
-    split = TimeSplit(half, Ranks(MPI.COMM_WORLD))
+    split = TimeSplit(half, ProcessGroup(MPI.COMM_WORLD))
     worst = 0.0
     for step in range(2):  # the second time, buffers hold what the first left
         given = batch(np.random.default_rng([T0, step]), T0, 3, 5, 4)
         keys = key(1, step, np.arange(3)) if dropout else None
-        losses, ours = whole.learn(*given, keys), split.learn_there(*given, keys)
+        losses, ours = whole.loss_and_grad(*given, keys), split.loss_and_grad_on_device(*given, keys)
         assert (np.isinf(losses) == np.isinf(ours)).all()
         possible = np.isfinite(losses)
         pairs = [(losses[possible], ours[possible])]
@@ -41,15 +41,15 @@ def off(backend: str, dtype: str, T0: int, stride: int, context: int, dropout: f
 def checked_gradient() -> float:
     """Central differences of the split network's loss along a random direction, against its gradient."""
     model = DeepSpeech(ModelSettings(4, 4, 8, 2, 1, 0.0), 5, "reference", "float64")
-    split = TimeSplit(model, Ranks(MPI.COMM_WORLD))
+    split = TimeSplit(model, ProcessGroup(MPI.COMM_WORLD))
     given = batch(np.random.default_rng(0), 9, 2, 4, 4)
     direction = np.random.default_rng(1).standard_normal(split.flat_params.shape)
-    split.learn_there(*given)
+    split.loss_and_grad_on_device(*given)
     slope = float(split.flat_grads @ direction)
     start, losses, h = split.flat_params.copy(), [], 1e-6
     for sign in (1, -1):
         split.flat_params[...] = start + sign * h * direction
-        losses.append(split.learn_there(*given).sum())
+        losses.append(split.loss_and_grad_on_device(*given).sum())
     return abs((losses[0] - losses[1]) / (2 * h) - slope) / abs(slope)
 
 

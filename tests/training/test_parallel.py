@@ -18,7 +18,7 @@ from minids.data.batches import Batches
 from minids.data.manifest import Utterance, read_manifest
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
-from minids.training.parallel import Ranks, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.reporting import needs
 from minids.training.resources import Estimate
 from minids.training.settings import read_settings
@@ -109,9 +109,9 @@ def test_the_ranks_share_every_batch_without_overlap_or_loss(size):
     whole = Batches(*given)._groups
     shares = []
     for rank in range(size):
-        ranks = Ranks()
+        ranks = ProcessGroup()
         ranks.rank, ranks.size = rank, size
-        shares.append(Batches(*given, share=ranks.share)._groups)
+        shares.append(Batches(*given, share=ranks.shard)._groups)
         assert len(shares[-1]) == len(whole), "all ranks take the same steps"
     for n, group in enumerate(whole):
         together = [i for share in shares for i in share[n]]
@@ -119,11 +119,11 @@ def test_the_ranks_share_every_batch_without_overlap_or_loss(size):
 
 
 def test_alone_it_talks_to_nobody():
-    ranks = Ranks()
+    ranks = ProcessGroup()
     array = np.ones(3)
-    assert ranks.add(array) is array
-    assert (ranks.gathered(5), ranks.given(6), ranks.first) == ([5], 6, True)
-    ranks.agree(object(), "anything")
+    assert ranks.allreduce_sum(array) is array
+    assert (ranks.allgather(5), ranks.broadcast(6), ranks.is_main) == ([5], 6, True)
+    ranks.assert_equal(object(), "anything")
     model = DeepSpeech(ModelSettings(3, 3, 4), 0)
     with pytest.raises(InputError, match="two ranks, on the CPU; use mpiexec -n 2"):
         TimeSplit(model, ranks)
@@ -136,11 +136,11 @@ def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
     settings.write_text(settings.read_text().replace("bands", 'normalize = "speaker"\nbands'))
     frames = []
     for rank, size in ((0, 1), (0, 2), (1, 2)):
-        ranks = Ranks()
+        ranks = ProcessGroup()
         ranks.rank, ranks.size = rank, size
         trainer = Trainer(read_settings(settings), tmp_path / "run", ranks=ranks)
         trainer._begin()
-        made = trainer.dev_batches.in_order()
+        made = trainer.dev_batches.in_length_order()
         frames.append({i: b.frames[: b.lengths[k], k] for b in made for k, i in enumerate(b.indices)})
     alone, *shares = frames
     assert sorted([*shares[0], *shares[1]]) == sorted(alone)
@@ -151,8 +151,8 @@ def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
 
 
 def test_replicas_that_differ_are_noticed_before_anything_is_written(tmp_path):
-    class Drifting(Ranks):
-        def gathered(self, value):
+    class Drifting(ProcessGroup):
+        def allgather(self, value):
             return [value, value + 1] if isinstance(value, int) else [value]  # the weights' checksum
 
     for name in ("train", "dev"):
@@ -164,7 +164,7 @@ def test_replicas_that_differ_are_noticed_before_anything_is_written(tmp_path):
 
 
 class Job:
-    """What Ranks asks of MPI where a rank fails."""
+    """What ProcessGroup asks of MPI where a rank fails."""
 
     ended = None
 
@@ -182,15 +182,15 @@ class Job:
 )
 def test_what_fails_on_one_rank_is_said_and_ends_the_job(monkeypatch, capsys, error, said):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    ranks = Ranks()
+    ranks = ProcessGroup()
     ranks.rank, ranks.size, ranks.comm = 1, 2, Job()
-    with pytest.raises(SystemExit), ranks.together():
+    with pytest.raises(SystemExit), ranks.abort_on_error():
         raise error
     assert ranks.comm.ended == 1
     err = capsys.readouterr().err
     assert err.endswith(said)
     assert ("Traceback" in err) == isinstance(error, ZeroDivisionError), "a bug of ours shows where it is"
-    with pytest.raises(type(error)), Ranks().together():
+    with pytest.raises(type(error)), ProcessGroup().abort_on_error():
         raise error
 
 
@@ -208,15 +208,15 @@ def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_pa
 
     monkeypatch.setattr("minids.training.reporting.estimate", estimated)
     network = ModelSettings(13, 5, 16)
-    many = Ranks()
-    many.size = many.here = 4
-    assert "about 0.30 GB" in needs(settings, network, train, dev, "cpu", Ranks(), Ranks())
+    many = ProcessGroup()
+    many.size = many.local_size = 4
+    assert "about 0.30 GB" in needs(settings, network, train, dev, "cpu", ProcessGroup(), ProcessGroup())
     with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
         needs(settings, network, train, dev, "cpu", many, many)
     assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
 
 
-# Data parallelizm
+# Data parallelism
 
 
 @mpi

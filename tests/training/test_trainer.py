@@ -50,8 +50,8 @@ def test_noise_is_superposed_in_training_alone_and_what_is_rejected_is_told(plac
     assert "2 clips of noise, 0 rejected" in capsys.readouterr().err
     frames = [{i: b.frames for b in t.batches.epoch(0) for i in b.indices} for t in (quiet, noisy)]
     assert any(not np.array_equal(frames[0][i], frames[1][i]) for i in frames[0])
-    plain = [b.frames for b in noisy.batches.in_order()]
-    for one, other in zip(plain, quiet.batches.in_order(), strict=True):
+    plain = [b.frames for b in noisy.batches.in_length_order()]
+    for one, other in zip(plain, quiet.batches.in_length_order(), strict=True):
         np.testing.assert_array_equal(one, other.frames)
 
 
@@ -82,7 +82,7 @@ KEYS = np.array([5, 6, 7], np.uint32)
 def test_a_step_is_nesterovs_on_the_mean_of_the_possible_losses(possible, limit):
     model, b, rate, momentum = network(), batch(possible), 0.1, 0.9
     b.frames = b.frames.astype(np.float64)
-    losses = model.learn(b.frames, b.lengths, b.labels, b.label_lengths, KEYS)
+    losses = model.loss_and_grad(b.frames, b.lengths, b.labels, b.label_lengths, KEYS)
     gradient = model.flat_grads / (3 if possible else 2)
     length = np.sqrt(np.sum(gradient**2))
     before, velocity = model.flat_params.copy(), np.random.default_rng(0).normal(size=gradient.shape)

@@ -13,7 +13,7 @@ from unicodedata import category
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
-from minids._utils.threads import in_order
+from minids._utils.threads import ordered_map
 from minids.audio import audio_info
 from minids.data.manifest import Utterance, write_manifest
 from minids.text import APOSTROPHES
@@ -123,7 +123,7 @@ def write_splits(
     with tqdm(total=count, desc="headers", unit=" files", disable=None if progress else True) as bar:
         for name, utterances in splits.items():
             readable[name] = []
-            with closing(in_order(_with_duration, utterances, ahead=64)) as all_looked:
+            with closing(ordered_map(_with_duration, utterances, ahead=64)) as all_looked:
                 for _, looked in all_looked:
                     bar.update()
                     if isinstance(looked, str):

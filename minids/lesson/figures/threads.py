@@ -117,12 +117,12 @@ def memory(moment: "Sequence[Access]", shape: tuple[int, ...], name: str) -> "Fi
         place = divmod(int(np.ravel_multi_index(access.element, shape)), F)
         texts[place], ground[place] = f"{access.thread[0]}", (SIGNAL, _SHADE)
     _cells(axes, texts, 0, 0, ground)
-    brought = sectors(moment, shape)
-    for sector in brought:
+    fetched = sectors(moment, shape)
+    for sector in fetched:
         row, column = divmod(sector * SECTOR // FLOAT, F)
         frame = Rectangle((column, row), SECTOR // FLOAT, 1, fill=False, edgecolor=ACCENT, linewidth=2)
         axes.add_patch(frame)
-    title = f"{name}: {FLOAT * len(moment)} bytes wanted, {SECTOR * len(brought)} bytes brought"
+    title = f"{name}: {FLOAT * len(moment)} bytes wanted, {SECTOR * len(fetched)} bytes fetched"
     axes.set(xlim=(-0.2, F + 0.2), ylim=(rows + 0.2, -0.2), title=title)
     axes.axis("off")
     return figure

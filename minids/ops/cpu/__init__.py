@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from minids import text
-from minids._utils.compile_cache import forget_stale
+from minids._utils.compile_cache import remove_stale
 from minids.ops import common
 from minids.ops.cpu.affine import affine_backward, affine_forward
 from minids.ops.cpu.birnn import birnn_backward, birnn_forward
@@ -28,4 +28,4 @@ __all__ = [
 ]
 
 _HERE = Path(__file__).parent
-forget_stale(_HERE, [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)])
+remove_stale(_HERE, [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)])

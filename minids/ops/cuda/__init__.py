@@ -6,7 +6,7 @@ from pathlib import Path
 import numba
 
 from minids import text
-from minids._utils.compile_cache import forget_stale
+from minids._utils.compile_cache import remove_stale
 from minids.ops import common, driver
 
 if driver.simulated():
@@ -18,7 +18,7 @@ else:
 
     _HERE = Path(__file__).parent
     _SOURCE = [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)]
-    forget_stale(_HERE, _SOURCE)  # for room on the disk alone
+    remove_stale(_HERE, _SOURCE)  # for room on the disk alone
     kernel_cache.install(_SOURCE)
 
 from minids.ops.cuda import arrays

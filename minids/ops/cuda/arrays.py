@@ -48,7 +48,7 @@ def copy(array: np.ndarray, out):
     return out
 
 
-class Aside:
+class AsyncCopier:
     """Copies a batch's frames to the GPU while it computes on those before.
 
     From memory of the host that stays where it is (pinned), over a stream that waits for no other. Two places

@@ -57,8 +57,8 @@ def test_neighbors_share_a_piece_of_memory():
     across = [access(i, "x", (i, 3), "read") for i in range(16)]
     assert sectors(along, (16, 32)) == {0, 1}
     assert sectors(across, (16, 32)) == {4 * row for row in range(16)}
-    assert memory(along, (16, 32), "x").axes[0].get_title() == "x: 64 bytes wanted, 64 bytes brought"
-    assert memory(across, (16, 32), "x").axes[0].get_title() == "x: 64 bytes wanted, 512 bytes brought"
+    assert memory(along, (16, 32), "x").axes[0].get_title() == "x: 64 bytes wanted, 64 bytes fetched"
+    assert memory(across, (16, 32), "x").axes[0].get_title() == "x: 64 bytes wanted, 512 bytes fetched"
 
 
 def test_reads_are_counted_where_they_happen():

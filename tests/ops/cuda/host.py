@@ -119,12 +119,12 @@ def steps(H, B, U, dropout, way=None, gemm="fp32"):
     matmul.use(gemm)
     model = DeepSpeech(ModelSettings(81, 29, hidden=H, context=2, stride=2, dropout=dropout), backend="cuda")
     velocity = grid.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
-    bring = grid.arrays.Aside()
+    bring = grid.arrays.AsyncCopier()
     for T0 in (9, 1, 9, 9):
         frames, lengths = np.ones((T0, B, 81), np.float32), np.full(B, T0, np.int32)
         labels, label_lengths = np.ones((B, U), np.int32), np.full(B, U, np.int32)
         keys = np.arange(B, dtype=np.uint32) if dropout else None
-        model.learn(bring(frames), lengths, labels, label_lengths, keys)
+        model.loss_and_grad(bring(frames), lengths, labels, label_lengths, keys)
         grid.norm(model.flat_grads)
         grid.nesterov(model.flat_params, model.flat_grads, velocity, 1e-3, 0.9, 1.0)
         model.forward(frames, lengths)

@@ -69,7 +69,7 @@ def test_they_are_compiled_for_the_types_that_they_are_launched_with():
     with cuda_simulator.launches() as launched:
         for way in ("launches", "persistent"):
             birnn.use(way)
-            model.learn(frames, lengths, labels, label_lengths, np.array([5, 6], np.uint32))
+            model.loss_and_grad(frames, lengths, labels, label_lengths, np.array([5, 6], np.uint32))
         birnn.use(None)
         model.ops.norm(model.flat_grads)
         model.ops.nesterov(*[model.flat_params] * 2, model.flat_grads, 0.1, 0.9)

@@ -54,7 +54,7 @@ def test_forward_and_backward_are_learn():
     """Taken apart, with NumPy arrays between them."""
     model = DeepSpeech(SETTINGS, backend="cuda")
     frames, lengths, labels, label_lengths, keys = batch()
-    losses = model.learn(frames, lengths, labels, label_lengths, keys)
+    losses = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
     gradient = model.ops.arrays.to_host(model.flat_grads)
     log_probs, after = model.forward(frames, lengths, keys)
     expected, dlogits = ctc_loss(log_probs, after, labels, label_lengths, "cuda")
@@ -117,7 +117,7 @@ def test_a_step_waits_for_the_gpu_once(monkeypatch, cuda):
 def test_the_next_batch_is_brought_while_one_is_in_use(cuda):
     """Two places take turns, and grow."""
     frames = [np.full((n, 2, 3), n, np.float32) for n in (2, 5, 1, 4)]
-    aside = cuda.arrays.Aside()
+    aside = cuda.arrays.AsyncCopier()
     there = [aside(frames[0])]
     for before, now in pairwise(frames):
         there.append(aside(now))
@@ -161,8 +161,8 @@ def test_a_gpu_that_agrees_with_the_cpu_is_trusted_and_keeps_its_weights(monkeyp
 def test_a_gpu_that_gives_other_losses_is_not_trusted(monkeypatch, wrong, named):
     monkeypatch.setattr(selfcheck, "UTTERANCES", 2)
     model = DeepSpeech(SETTINGS, backend="cpu")  # whose losses somebody spoils
-    right = model.learn
-    monkeypatch.setattr(model, "learn", lambda *given: wrong * right(*given))
+    right = model.loss_and_grad
+    monkeypatch.setattr(model, "loss_and_grad", lambda *given: wrong * right(*given))
     with pytest.raises(ValueError, match=f"the GPU and the CPU disagree, {named}.*--backend cpu"):
         selfcheck.self_check(model, 8)
 
@@ -170,14 +170,14 @@ def test_a_gpu_that_gives_other_losses_is_not_trusted(monkeypatch, wrong, named)
 def test_a_gpu_that_gives_another_gradient_is_not_trusted(monkeypatch):
     monkeypatch.setattr(selfcheck, "UTTERANCES", 2)
     model = DeepSpeech(SETTINGS, backend="cpu")
-    right = model.learn
+    right = model.loss_and_grad
 
     def spoiled(*given):
         losses = right(*given)
         model.grads["Wr_b"][...] *= 1.1
         return losses
 
-    monkeypatch.setattr(model, "learn", spoiled)
+    monkeypatch.setattr(model, "loss_and_grad", spoiled)
     with pytest.raises(ValueError, match=r"dWr_b by 1\.0e-01"):
         selfcheck.self_check(model, 8)
 
@@ -245,7 +245,7 @@ def test_too_little_memory_on_the_gpu_is_a_memory_error(monkeypatch, cuda):
         arrays.empty((10**9,), np.float32)
     monkeypatch.setattr(arrays.cuda, "pinned_array", full)
     with pytest.raises(MemoryError, match=r"the host has no 0.04 GB left that may be held for the GPU"):
-        cuda.arrays.Aside()(np.zeros((100, 10, 10_000), np.float32))
+        cuda.arrays.AsyncCopier()(np.zeros((100, 10, 10_000), np.float32))
 
 
 def test_a_grid_that_no_gpu_takes_is_refused():
