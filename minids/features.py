@@ -237,14 +237,14 @@ class Features:
             )
         self.mean, self.std = corpus.mean_std()
 
-    def as_dict(self) -> dict:
+    def to_dict(self) -> dict:
         """The settings without mean and std, for JSON."""
         return {name: value for name, value in asdict(self).items() if name not in ("mean", "std")}
 
     @classmethod
     def from_dict(cls, settings: dict) -> "Features":
-        """The settings back from `as_dict`. Raises InputError for a name that is none of them."""
-        unknown = set(settings) - set(cls().as_dict())
+        """The settings back from `to_dict`. Raises InputError for a name that is none of them."""
+        unknown = set(settings) - set(cls().to_dict())
         if unknown:
             raise InputError(f"features have no setting {min(unknown)!r}; leave it out")
         return cls(**settings)

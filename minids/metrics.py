@@ -54,7 +54,7 @@ class Score:
         """Where the rate of another such corpus would lie: bootstrap_interval over these utterances."""
         return bootstrap_interval(self.counts[:, :3].sum(axis=1), self.counts[:, 3], level, samples, seed)
 
-    def as_dict(self) -> dict:
+    def to_dict(self) -> dict:
         """For JSON, which knows no infinity: there a rate over an empty reference is None."""
         rate, low, high = (r if math.isfinite(r) else None for r in (self.rate, *self.interval()))
         return {
@@ -195,13 +195,13 @@ class Evaluation:
         edits = chain.from_iterable(align(row.reference, row.hypothesis) for row in self.rows)
         return Counter(edit for edit in edits if edit.op != CORRECT).most_common(k)
 
-    def as_dict(self, k: int = 5) -> dict:
+    def to_dict(self, k: int = 5) -> dict:
         """For --json."""
         return {
             "utterances": len(self.rows),
-            "wer": self.wer.as_dict(),
-            "cer": self.cer.as_dict(),
-            "groups": {g: {"wer": w.as_dict(), "cer": c.as_dict()} for g, (w, c) in self.groups().items()},
+            "wer": self.wer.to_dict(),
+            "cer": self.cer.to_dict(),
+            "groups": {g: {"wer": w.to_dict(), "cer": c.to_dict()} for g, (w, c) in self.groups().items()},
             "worst": [row._asdict() for row in self.worst(k)],
             "confusions": [{**edit._asdict(), "count": n} for edit, n in self.confusions(k)],
         }

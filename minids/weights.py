@@ -54,7 +54,7 @@ def save_weights(path: str | Path, saved: Saved) -> None:
     header: dict[str, Any] = {
         "format": FORMAT,
         "model": asdict(model.settings),
-        "features": features.as_dict(),
+        "features": features.to_dict(),
         "alphabet": list(saved.alphabet.symbols),
         "notes": saved.notes,
     }

@@ -250,7 +250,7 @@ def test_settings_survive_json():
         rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalize="speaker"
     )
     features.fit([features.raw(noise(5000))])
-    copy = Features.from_dict(json.loads(json.dumps(features.as_dict())))
+    copy = Features.from_dict(json.loads(json.dumps(features.to_dict())))
     assert copy == features
     assert copy.mean is None  # arrays go beside the settings
 

@@ -197,7 +197,7 @@ def test_manifests(tmp_path):
 
     def use(path: Path) -> None:
         report = examine(path, alphabet, features)
-        json.dumps(report.as_dict())
+        json.dumps(report.to_dict())
         report.table()
         utterances = read_manifest(path)
         batches = Batches(utterances, features, alphabet, batch_size=2)

@@ -197,9 +197,9 @@ def test_confusions_are_counted(evaluation):
 
 
 def test_an_evaluation_as_json(evaluation):
-    told = json.loads(json.dumps(evaluation.as_dict(), allow_nan=False))
+    told = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
     assert told["utterances"] == 4
     assert told["wer"]["rate"] == 4 / 9
     assert told["groups"]["bert"]["wer"]["deletions"] == 1
-    nothing_said = Evaluation([Row("5.wav", "", "noise")]).as_dict()
+    nothing_said = Evaluation([Row("5.wav", "", "noise")]).to_dict()
     assert json.loads(json.dumps(nothing_said, allow_nan=False))["wer"]["rate"] is None

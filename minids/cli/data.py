@@ -191,7 +191,7 @@ def doctor(
     ear = _of_model(model) if model else _of_options(alphabet, rate or 16_000, stride or 2)
     report = examine(manifests, *ear, progress=True)
     if as_json:
-        click.echo(json.dumps(report.as_dict()))
+        click.echo(json.dumps(report.to_dict()))
     else:
         for finding in report.findings:
             click.echo(str(finding))

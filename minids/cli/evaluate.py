@@ -69,7 +69,7 @@ def command(
     report_skipped(manifest, skipped, len(utterances))
     evaluation = Evaluation(rows)
     if as_json:
-        told = evaluation.as_dict(worst) | {"skipped": skipped, "search": report and report.as_dict()}
+        told = evaluation.to_dict(worst) | {"skipped": skipped, "search": report and report.to_dict()}
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
         _report(evaluation, report, by, worst)

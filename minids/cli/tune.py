@@ -108,8 +108,8 @@ def command(
         with atomic_write(picture) as file:
             draw(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
     if as_json:
-        told = {"model": str(out or model), "beam_width": beam_width, "greedy": greedy.as_dict()}
-        told |= tuning.as_dict() | {"utterances": len(references), "skipped": skipped}
+        told = {"model": str(out or model), "beam_width": beam_width, "greedy": greedy.to_dict()}
+        told |= tuning.to_dict() | {"utterances": len(references), "skipped": skipped}
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
         values = f"alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"

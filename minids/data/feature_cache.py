@@ -26,7 +26,7 @@ class FeatureCache:
 
     def __init__(self, folder: str | Path, features: Features):
         # Whose mean and deviation are taken out afterwards does not matter.
-        settings = {name: value for name, value in features.as_dict().items() if name != "normalize"}
+        settings = {name: value for name, value in features.to_dict().items() if name != "normalize"}
         self.folder = Path(folder) / f"{zlib.crc32(json.dumps(settings, sort_keys=True).encode()):08x}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -83,7 +83,7 @@ class Summary:
         self.seconds += seconds
         self.rates[rate] += 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return vars(self) | {"hours": self.seconds / 3600, "speakers": len(self.speakers)}
 
 
@@ -110,14 +110,14 @@ class Report:
         """Nothing here would stop or spoil training; there may be notes."""
         return not any(KINDS[kind].spoils for kind in self.counts)
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "healthy": self.healthy,
             "hours": self.hours,
             "counts": self.counts,
             "characters_outside_alphabet": dict(self.outside.most_common()),
-            "manifests": [summary.as_dict() for summary in self.summaries],
+            "manifests": [summary.to_dict() for summary in self.summaries],
             "findings": [asdict(finding) | {"remedy": finding.remedy} for finding in self.findings],
         }
 

@@ -87,7 +87,7 @@ class SearchReport:
             f"oracle WER, the best of at most {self.n_best} texts each: {self.oracle}"
         )
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For JSON, which knows no infinity: what cannot be has None."""
         search = self.search
         return {
@@ -98,7 +98,7 @@ class SearchReport:
             "model_errors": self.model_errors,
             "in_pieces": self.in_pieces,
             "n_best": self.n_best,
-            "oracle": self.oracle.as_dict(),
+            "oracle": self.oracle.to_dict(),
             "wrong": [
                 {
                     "name": w.name,

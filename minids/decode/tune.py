@@ -52,14 +52,14 @@ class Tuning:
     def cer(self) -> Score:
         return self.table[self.alpha, self.beta][1]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "alpha": self.alpha,
             "beta": self.beta,
-            "wer": self.wer.as_dict(),
-            "cer": self.cer.as_dict(),
-            "expected": self.expected and self.expected.as_dict(),
+            "wer": self.wer.to_dict(),
+            "cer": self.cer.to_dict(),
+            "expected": self.expected and self.expected.to_dict(),
             "table": [
                 {"alpha": alpha, "beta": beta, "wer": wer.rate, "cer": cer.rate}
                 for (alpha, beta), (wer, cer) in sorted(self.table.items())

@@ -119,7 +119,7 @@ class RunFolder:
 def identity(settings: Settings) -> dict[str, Any]:
     """What must not change under a run: its settings, and the manifests' contents."""
     checksums = {name: zlib.crc32(_read(settings.path(name))) for name in ("train", "dev")}
-    return settings.as_dict() | {"checksums": checksums}
+    return settings.to_dict() | {"checksums": checksums}
 
 
 def _read(path: Path) -> bytes:

@@ -123,9 +123,9 @@ class Settings:
             )
         return self.source.parent / expanded
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         return {
-            **{"data": asdict(self.data), "features": self.features.as_dict()},
+            **{"data": asdict(self.data), "features": self.features.to_dict()},
             **{"model": asdict(self.model), "noise": asdict(self.noise), "train": asdict(self.train)},
         }
 

@@ -299,7 +299,7 @@ class Trainer:
             self.saved.features,
             self.saved.alphabet,
             {},
-            {"settings": self.settings.as_dict(), "dev": told} | self.tuned,
+            {"settings": self.settings.to_dict(), "dev": told} | self.tuned,
         )
 
     def _tell_end(self) -> None:

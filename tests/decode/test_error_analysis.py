@@ -74,7 +74,7 @@ def test_what_cannot_be_written_is_the_models_error():
     report.add(Row("1", "déjà vu", hypotheses[0][0].text), [log_probs], hypotheses)
     report.add(Row("2", "a" * 9, hypotheses[0][0].text), [log_probs], hypotheses)
     assert (report.search_errors, report.model_errors) == (0, 2)
-    told = json.loads(json.dumps(report.as_dict(), allow_nan=False))
+    told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert [wrong["truth"] and wrong["truth"]["score"] for wrong in told["wrong"]] == [None, None]
 
 

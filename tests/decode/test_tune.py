@@ -130,7 +130,7 @@ def test_one_utterance_has_nothing_to_expect(monkeypatch):
     oracle = Oracle(monkeypatch, lambda i, a, b: True, [("ab", "")])
     tuning = oracle.tune(["ab"])
     assert (tuning.alpha, tuning.beta, tuning.expected) == (0.0, 0.0, None)
-    assert tuning.as_dict()["expected"] is None
+    assert tuning.to_dict()["expected"] is None
 
 
 @pytest.mark.parametrize("references", [[], [""], ["", " "]])
@@ -160,7 +160,7 @@ def test_a_language_model_mends_what_was_nearly_heard(tmp_path):
     assert tuning.wer.errors == 0
     assert tuning.alpha > 0
     assert tuning.table[0.0, 0.0][0].errors == 3
-    assert tune(log_probs, ["ab"] * 3, lm, LETTERS, beam_width=20).as_dict() == tuning.as_dict()
+    assert tune(log_probs, ["ab"] * 3, lm, LETTERS, beam_width=20).to_dict() == tuning.to_dict()
     ticks = []
     tune(log_probs, ["ab"] * 3, lm, LETTERS, 20, ticks.append)
     assert sum(ticks) == len(tuning.table)

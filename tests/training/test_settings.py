@@ -74,13 +74,13 @@ def test_every_key_can_be_set(settings):
 
 def test_as_dict_tells_everything_and_is_json(settings):
     s = settings(DATA + "[model]\nhidden = 20\n")
-    told = json.loads(json.dumps(s.as_dict()))
+    told = json.loads(json.dumps(s.to_dict()))
     assert told["model"]["hidden"] == 20
     assert {name: set(told[name]) for name in ("data", "model", "train")} == {
         name: {field.name for field in fields(kind)}
         for name, kind in {"data": Data, "model": Network, "train": Training}.items()
     }
-    assert told["features"] == Features().as_dict()
+    assert told["features"] == Features().to_dict()
 
 
 def test_manifests_lie_beside_the_settings_or_where_the_environment_says(settings, tmp_path, monkeypatch):
