@@ -1,30 +1,26 @@
-"""From samples to frames: what the network hears (§2, §5).
+"""From samples to frames, the input of the network (§2, §5).
 
     samples ─ level ─▶ (N,) ─ frames ─▶ (T0, n) ─ window, power spectrum ─▶ (T0, n/2+1)
                                             ─ linear bands ─▶ (T0, F) ─ log ─▶ (T0, F) ─ normalize ─▶ (T0, F)
 
-N samples; n of them in a window (20 ms); T0 whole windows, one every hop (10 ms); F features of a frame.
+N samples, n samples in a window (20 ms), T0 whole windows, one every hop (10 ms), F features of a frame.
 """
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from minids._utils.errors import InputError
 
-BLOCK = 512  # frames that go through all steps together, so that each finds them in the cache
+BLOCK_FRAMES = 512  # frames that go through all steps together, so that they stay in the CPU's cache
 FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance's mean is silence
-LEAST_DEVIATION = 0.05  # a bin that never changes is divided by this; speech's deviation is 3 or 4
+MIN_STD = 0.05  # a bin that never changes is divided by this; the deviation of speech is 3 to 4
 KINDS = ("filterbank", "spectrogram")
 NORMALIZATIONS = ("corpus", "speaker", "utterance")
 
-# glibc gives freed memory back to the system until it has seen an array of this size come and go. Without it
-# every block's arrays are mapped and zeroed anew, which can take longer than all the arithmetic.
-np.empty(1 << 24, np.uint8)
-
-LIMITS: dict[str, tuple] = {  # the type and the highest value; all are above 0
+MAX_VALUES: dict[str, tuple] = {  # type and maximum of each setting; all are above 0
     "rate": (int, 192_000),
     "bands": (int, 1000),
     "window_ms": (int | float, 200),
@@ -33,26 +29,26 @@ LIMITS: dict[str, tuple] = {  # the type and the highest value; all are above 0
 
 
 def level(samples: np.ndarray) -> np.ndarray:
-    """(x - mean) / sqrt(mean power): no constant offset, power 1, however far the microphone was (§5.2).
+    """(x - mean) / sqrt(mean power): no offset, and power 1 at any distance of the microphone (§5.2).
 
-    Silence stays silence. Raises InputError for samples (N,) that are none, or not finite.
+    Silence stays silence. Raises InputError for samples that are empty, not of shape (N,), or not finite.
     """
     if samples.ndim != 1 or not len(samples):
         raise InputError(
-            f"samples have the shape {samples.shape}, not (N,): give one channel that is not empty"
+            f"samples have the shape {samples.shape}, not (N,); give one channel of at least one sample"
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        centerd = samples - samples.mean()  # (N,)
-        power = np.dot(centerd, centerd) / len(centerd)
+        centered = samples - samples.mean()  # (N,)
+        power = np.dot(centered, centered) / len(centered)
     if not np.isfinite(power):
-        raise InputError("samples are not finite numbers")
+        raise InputError("samples are not finite (NaN, infinite or too large); check the recording")
     if power > 0:
-        centerd /= np.sqrt(power)
-    return centerd
+        centered /= np.sqrt(power)
+    return centered
 
 
 def frames(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
-    """frames[t] = samples[t hop : t hop + window], every whole window: (T0, window), a view."""
+    """frames[t] = samples[t hop : t hop + window] for every whole window: (T0, window), a view."""
     return np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
 
 
@@ -64,7 +60,7 @@ def hann(window: int) -> np.ndarray:
 
 def power_spectrum(windowed: np.ndarray) -> np.ndarray:
     """|X[p]|², X[p] = Σ_i x[i] exp(-2πj p i/n), the power at p·rate/n Hz: (T, n) -> (T, n/2+1)."""
-    from scipy.fft import rfft  # transforms several frames at once, which NumPy's does not
+    from scipy.fft import rfft  # transforms several frames at once in float32; NumPy's does not
 
     spectrum = rfft(windowed)  # (T, n/2+1) complex64
     power = spectrum.real**2
@@ -76,9 +72,9 @@ def linear_bands(bands: int, window: int) -> np.ndarray:
     """Filter bank as a matrix (n/2+1, bands + 1): power spectrum @ matrix = power per band, then the energy.
 
     Band j is a triangle around (j + 1) / (bands + 1) of the Nyquist frequency that falls to 0 at its
-    neighbors' centers. All are equally wide in Hz (§5.1: "linearly spaced"; mel bands grow), and between the
-    first center and the last the weights add up to 1. The last column gives the energy of the windowed frame:
-    by Parseval's theorem Σ x[i]² = 1/n Σ |X[p]|², where an inner bin counts twice, for p and n - p.
+    neighbors' centers. All bands are equally wide in Hz (§5.1: "linearly spaced"; mel bands grow wider), and
+    between the first and the last center the weights add up to 1. The last column gives the energy of the
+    windowed frame: by Parseval's theorem Σ x[i]² = 1/n Σ |X[p]|²; inner bins count twice, for p and n - p.
     """
     bins = np.arange(window // 2 + 1)
     position = bins[:, None] * (bands + 1) / (window / 2)  # (n/2+1, 1), in centers of bands
@@ -88,21 +84,21 @@ def linear_bands(bands: int, window: int) -> np.ndarray:
 
 
 def diagonal_blocks(matrix: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
-    """The filter bank without most of its zeros: five blocks along the diagonal, and the energy's column.
+    """The filter bank without most of its zeros: five diagonal blocks, and the column of the energy.
 
-    Each is (its bins, its bands, its weights). Together they need a third of the whole product's time.
+    Each block is (bins, bands, weights). Their products take a third of the time of the full product.
     """
     bands = matrix.shape[1] - 1
     blocks = []
     for columns in [*np.array_split(np.arange(bands), min(5, bands)), np.array([bands])]:
-        touched = np.flatnonzero(matrix[:, columns].any(axis=1))
-        bins = slice(touched[0], touched[-1] + 1)
+        nonzero = np.flatnonzero(matrix[:, columns].any(axis=1))
+        bins = slice(nonzero[0], nonzero[-1] + 1)
         blocks.append((bins, slice(columns[0], columns[-1] + 1), matrix[bins, columns].copy()))
     return blocks
 
 
 class Statistics:
-    """Mean and standard deviation per bin of any number of frames, by their sums: memory does not grow."""
+    """Mean and standard deviation of each bin over any number of frames, from running sums."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -110,28 +106,28 @@ class Statistics:
         self.squares: np.ndarray | float = 0.0  # (F,) float64
 
     def add(self, frames: np.ndarray) -> None:
-        """Take in frames (T0, F)."""
+        """Add frames (T0, F) to the sums."""
         x = frames.astype(np.float64)  # (T0, F)
         self.count += len(x)
         self.sum = self.sum + x.sum(axis=0)
         self.squares = self.squares + (x * x).sum(axis=0)
 
     def mean_std(self) -> tuple[np.ndarray, np.ndarray]:
-        """(mean (F,), standard deviation (F,)) in float32, the deviation at least LEAST_DEVIATION."""
+        """(mean (F,), standard deviation (F,)) in float32, the deviation at least MIN_STD."""
         mean = np.asarray(self.sum / self.count)
         variance = np.asarray(self.squares / self.count) - mean**2
-        std = np.sqrt(np.maximum(variance, LEAST_DEVIATION**2))
+        std = np.sqrt(np.maximum(variance, MIN_STD**2))
         return mean.astype(np.float32), std.astype(np.float32)
 
 
 @dataclass
 class Features:
-    """How samples become frames: the settings, and with a call the frames.
+    """The feature settings; calling the object turns samples into frames.
 
-    kind: "filterbank" (`bands` linear log filter banks, then the log energy) or "spectrogram" (all bins).
-    normalize: whose mean and deviation per bin are taken out: those of the training "corpus" (§5.2; set by
-    `fit`), of the "speaker" (§5.1; given with the call) or of the "utterance" itself.
-    Raises InputError for impossible settings.
+    kind: "filterbank" (`bands` linear log filter banks and the log energy) or "spectrogram" (all bins).
+    normalize: the source of the mean and the deviation that each bin is normalized by: the training "corpus"
+    (§5.2; set by `fit`), the "speaker" (§5.1; an argument of the call) or the "utterance" itself.
+    Raises InputError for invalid settings.
     """
 
     rate: int = 16_000
@@ -149,50 +145,53 @@ class Features:
                 raise InputError(
                     f"{name} = {getattr(self, name)!r} is unknown; use one of {', '.join(known)}"
                 )
-        for name, (kind, most) in LIMITS.items():
+        for name, (kind, maximum) in MAX_VALUES.items():
             value = getattr(self, name)
-            if not isinstance(value, kind) or not 0 < value <= most:
-                raise InputError(f"{name} = {value!r} is impossible; it must be above 0, at most {most}")
+            if not isinstance(value, kind) or not 0 < value <= maximum:
+                raise InputError(f"{name} = {value!r} is invalid; it must be above 0 and at most {maximum}")
         if self.window < 2 or self.hop < 1:
             raise InputError(
                 f"window_ms = {self.window_ms}, hop_ms = {self.hop_ms}: too short at {self.rate} Hz"
             )
         if self.kind == "filterbank" and self.bands > self.window // 2:
-            resolved = f"{self.window_ms} ms at {self.rate} Hz tell {self.window // 2} bands apart"
-            raise InputError(f"bands = {self.bands} is too many: {resolved}")
+            raise InputError(
+                f"bands = {self.bands} is too many; a window of {self.window_ms} ms at {self.rate} Hz"
+                f" resolves at most {self.window // 2}"
+            )
 
     @property
     def window(self) -> int:
-        """n, the samples in a window."""
+        """n, samples in a window."""
         return round(self.rate * self.window_ms / 1000)
 
     @property
     def hop(self) -> int:
-        """The samples from one window to the next."""
+        """Samples from the start of one window to the start of the next."""
         return round(self.rate * self.hop_ms / 1000)
 
     @property
     def size(self) -> int:
-        """F, the numbers in a frame."""
+        """F, features of a frame."""
         return self.bands + 1 if self.kind == "filterbank" else self.window // 2 + 1
 
     def length(self, samples: int) -> int:
-        """T0, the frames that so many samples give: whole windows, at least one."""
+        """T0, the number of frames of `samples` samples: whole windows, at least one."""
         return 1 + max(0, samples - self.window) // self.hop
 
     def raw(self, samples: np.ndarray) -> np.ndarray:
-        """Samples (N,) -> log powers (T0, F) float32, before the normalization per bin.
+        """Samples (N,) -> log powers (T0, F) float32, before the normalization of each bin.
 
-        Less than a window is padded with zeros.
+        Sound shorter than a window is padded with zeros.
         """
+        _keep_freed_memory()
         samples = level(np.asarray(samples, np.float32))
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
         windows = frames(samples, self.window, self.hop)  # (T0, n)
         x = np.empty((len(windows), self.size), np.float32)  # (T0, F)
-        for t in range(0, len(windows), BLOCK):
-            block = x[t : t + BLOCK]
-            power = power_spectrum(windows[t : t + BLOCK] * self._hann)
+        for t in range(0, len(windows), BLOCK_FRAMES):
+            block = x[t : t + BLOCK_FRAMES]
+            power = power_spectrum(windows[t : t + BLOCK_FRAMES] * self._hann)
             if self.kind == "filterbank":
                 for bins, bands, weights in self._blocks:
                     np.matmul(power[:, bins], weights, out=block[:, bands])
@@ -204,7 +203,7 @@ class Features:
     def __call__(
         self, samples: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
     ) -> np.ndarray:
-        """Samples (N,) -> frames (T0, F) float32: `raw`, then `normalized`."""
+        """Samples (N,) -> frames (T0, F) float32: `raw` followed by `normalized`."""
         return self.normalized(self.raw(samples), statistics)
 
     def normalized(
@@ -212,41 +211,39 @@ class Features:
     ) -> np.ndarray:
         """Log powers (T0, F) -> (log power - mean) / std, in place.
 
-        `statistics` are the speaker's (mean, std); without them a "speaker" is known by the utterance alone.
-        "corpus" before `fit` leaves the log powers as they are.
+        `statistics` is the (mean, std) of the speaker; without it, "speaker" uses the utterance's own.
+        Before `fit`, "corpus" leaves the log powers unchanged.
         """
         if self.normalize == "corpus":
             statistics = None if self.mean is None or self.std is None else (self.mean, self.std)
         elif self.normalize == "utterance" or statistics is None:
-            alone = Statistics()
-            alone.add(x)
-            statistics = alone.mean_std()
+            utterance = Statistics()
+            utterance.add(x)
+            statistics = utterance.mean_std()
         if statistics is not None:
             x -= statistics[0]
             x /= statistics[1]
         return x
 
     def fit(self, raw_frames: Iterable[np.ndarray]) -> None:
-        """Set mean and std to those of a training set, an iterable of utterances' `raw` frames (T0, F)."""
+        """Set `mean` and `std` to those of a training set, given as its `raw` frames (T0, F)."""
         corpus = Statistics()
         for x in raw_frames:
             corpus.add(x)
         if not corpus.count:
-            raise InputError(
-                "no recording could be read: nothing to take the features' mean and deviation of"
-            )
+            raise InputError("no recording could be read to compute mean and deviation; check the paths")
         self.mean, self.std = corpus.mean_std()
 
     def to_dict(self) -> dict:
-        """The settings without mean and std, for JSON."""
+        """The settings as JSON values, without `mean` and `std`."""
         return {name: value for name, value in asdict(self).items() if name not in ("mean", "std")}
 
     @classmethod
     def from_dict(cls, settings: dict) -> "Features":
-        """The settings back from `to_dict`. Raises InputError for a name that is none of them."""
+        """The inverse of `to_dict`. Raises InputError for an unknown setting."""
         unknown = set(settings) - set(cls().to_dict())
         if unknown:
-            raise InputError(f"features have no setting {min(unknown)!r}; leave it out")
+            raise InputError(f"unknown feature setting {min(unknown)!r}; remove it")
         return cls(**settings)
 
     @cached_property
@@ -256,3 +253,12 @@ class Features:
     @cached_property
     def _blocks(self) -> list[tuple[slice, slice, np.ndarray]]:
         return diagonal_blocks(linear_bands(self.bands, self.window))
+
+
+@cache
+def _keep_freed_memory() -> None:
+    """Make glibc keep freed blocks of up to 16 MB for reuse: it does once it has seen such a block freed.
+
+    Otherwise the arrays of every block are mapped and zeroed again, which can cost more than the arithmetic.
+    """
+    np.empty(1 << 24, np.uint8)

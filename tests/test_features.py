@@ -6,9 +6,9 @@ import pytest
 from minids._utils.errors import InputError
 from minids.audio import load_audio
 from minids.features import (
-    BLOCK,
+    BLOCK_FRAMES,
     FLOOR,
-    LEAST_DEVIATION,
+    MIN_STD,
     Features,
     Statistics,
     diagonal_blocks,
@@ -72,7 +72,7 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
     ids=str,
 )
 @pytest.mark.parametrize("n", [37, 4321])
-def test_the_fast_way_is_the_plain_discrete_fourier_transform(settings, n):
+def test_raw_features_equal_the_discrete_fourier_transform_by_definition(settings, n):
     samples = 0.1 * noise(n) + tone(440)[:n] + 0.3
     x = settings.raw(samples)
     truth = by_definition(samples, settings)
@@ -81,13 +81,13 @@ def test_the_fast_way_is_the_plain_discrete_fourier_transform(settings, n):
     np.testing.assert_allclose(x, truth, atol=FLOAT32_LOG)
 
 
-def test_blocks_leave_no_seam():
-    samples = level(noise(160 * (2 * BLOCK + 9)))
+def test_processing_in_blocks_gives_the_same_frames():
+    samples = level(noise(160 * (2 * BLOCK_FRAMES + 9)))
     at_once = power_spectrum(frames(samples, 320, 160) * hann(320)) @ linear_bands(80, 320)  # one block
     np.testing.assert_allclose(Features().raw(samples), np.log(at_once + FLOOR), atol=FLOAT32_LOG)
 
 
-def test_frames_are_every_whole_window():
+def test_frames_are_all_whole_windows():
     samples = np.arange(10, dtype=np.float32)
     np.testing.assert_array_equal(frames(samples, 4, 3), [[0, 1, 2, 3], [3, 4, 5, 6], [6, 7, 8, 9]])
 
@@ -107,13 +107,13 @@ def test_parseval(window):
     np.testing.assert_allclose(energy, np.sum(windowed**2, axis=1), rtol=FLOAT32_SUM)
 
 
-def test_white_noise_of_power_one_has_power_one_in_every_bin():
+def test_white_noise_of_power_1_has_power_1_in_every_bin():
     power = power_spectrum(frames(noise(2_000_000), 320, 160) * hann(320)).mean(axis=0)
     assert abs(power - 1).max() < 0.05  # 12,500 frames, a deviation of 1 each
 
 
 @pytest.mark.parametrize("bands", [1, 4, 40, 80, 160])
-def test_bands_are_linear_in_frequency_and_overlap_to_one(bands):
+def test_bands_are_linear_in_frequency_and_their_weights_add_up_to_1(bands):
     bank = linear_bands(bands, 320)[:, :-1]
     hz = np.arange(161) * 50.0
     centers = np.arange(1, bands + 1) * 8000 / (bands + 1)
@@ -123,13 +123,13 @@ def test_bands_are_linear_in_frequency_and_overlap_to_one(bands):
     assert bank.min() == 0
     for j in range(bands):  # no weight from a neighbor's center on
         assert not bank[abs(hz - centers[j]) > 8000 / (bands + 1) + 1e-3, j].any()
-    # a triangle's first moment is its center, where bins lie dense enough to tell
+    # the first moment of a triangle is its center, where the bins are dense enough
     if 1 < bands <= 80:
         np.testing.assert_allclose((hz @ bank / bank.sum(axis=0)), centers, atol=10)
 
 
 @pytest.mark.parametrize("bands", [1, 4, 25, 80, 160])
-def test_blocks_are_the_whole_filter_bank(bands):
+def test_diagonal_blocks_add_up_to_the_filter_bank(bands):
     matrix = linear_bands(bands, 320)
     rebuilt = np.zeros_like(matrix)
     for bins, columns, weights in diagonal_blocks(matrix):
@@ -147,7 +147,7 @@ def test_a_pure_tone_peaks_in_its_band(hz):
     assert (s.max(axis=1) - np.median(s, axis=1) > np.log(1e6)).all()  # and nowhere else
 
 
-# --- what does not matter to it ------------------------------------------------------------------------
+# --- invariances ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -159,29 +159,29 @@ def test_a_louder_recording_has_the_same_features(settings, gain):
     np.testing.assert_allclose(settings(gain * speech), settings(speech), atol=SCALE_INVARIANCE)
 
 
-def test_samples_may_be_integers():
+def test_integer_samples_give_the_same_features():
     pcm = (3000 * noise(4000)).astype(np.int16)
     np.testing.assert_allclose(Features()(pcm), Features()(pcm / 32768), atol=SCALE_INVARIANCE)
 
 
-def test_a_constant_offset_does_not_matter():
+def test_a_constant_offset_does_not_change_the_features():
     speech = 0.03 * noise(8000) * np.hanning(8000).astype(np.float32)
     np.testing.assert_allclose(Features()(speech + 0.01), Features()(speech), atol=SCALE_INVARIANCE)
 
 
-def test_an4s_offset_does_not_matter():
+def test_an_offset_of_an4_recordings_does_not_change_their_features():
     data = DATA / "an4"
     if not data.is_dir():
-        pytest.skip("no real speech here; set MINIDS_DATA to its folder")
+        pytest.skip("no real speech; set MINIDS_DATA to its folder")
     with open(data / "test.jsonl") as rows:
         sounds = [load_audio(data / json.loads(row)["path"])[0] for row in list(rows)[:20]]
-    for x in sounds:  # its worst is 1 % of full scale, 10 dB below the speech
+    for x in sounds:  # the largest offset of AN4 is 1 % of full scale, 10 dB below the speech
         np.testing.assert_allclose(Features()(x + 0.01), Features()(x), atol=SCALE_INVARIANCE)
 
 
 @pytest.mark.parametrize("normalize", ["corpus", "speaker", "utterance"])
 @pytest.mark.parametrize("kind", ["filterbank", "spectrogram"])
-def test_silence_is_finite(kind, normalize):
+def test_features_of_silence_are_finite(kind, normalize):
     features = Features(kind=kind, normalize=normalize)
     features.fit([features.raw(np.zeros(5000))])
     for silence in (np.zeros(1), np.zeros(5000), np.full(5000, 0.25), np.full(5000, 1e-30)):
@@ -191,7 +191,7 @@ def test_silence_is_finite(kind, normalize):
 # --- normalization -------------------------------------------------------------------------------------
 
 
-def test_statistics_in_parts_are_those_of_the_whole():
+def test_statistics_of_parts_equal_those_of_all_frames():
     x = 5 * noise(900).reshape(300, 3) + [[-12, 0, 7]]
     statistics = Statistics()
     for part in np.split(x.astype(np.float32), [1, 50, 51]):
@@ -203,7 +203,7 @@ def test_statistics_in_parts_are_those_of_the_whole():
     np.testing.assert_allclose(std, x.std(axis=0), rtol=1e-5)
 
 
-def test_corpus_takes_out_the_training_sets_mean_and_deviation():
+def test_corpus_normalization_removes_the_training_sets_mean_and_deviation():
     features = Features()
     sounds = [np.cumsum(noise(9000, seed)) + noise(9000, seed) for seed in range(5)]
     unfitted = features(sounds[0])
@@ -215,7 +215,7 @@ def test_corpus_takes_out_the_training_sets_mean_and_deviation():
     assert abs(features(sounds[0]).mean(axis=0)).max() > 0.01  # one utterance differs from the corpus
 
 
-def test_speaker_takes_out_the_speakers():
+def test_speaker_normalization_removes_the_speakers_mean_and_deviation():
     features = Features(normalize="speaker")
     x = features.raw(noise(9000))
     mean, std = np.linspace(-3, 3, 81, dtype=np.float32), np.linspace(1, 4, 81, dtype=np.float32)
@@ -224,35 +224,35 @@ def test_speaker_takes_out_the_speakers():
     np.testing.assert_array_equal(features(noise(9000)), alone)
 
 
-def test_utterance_takes_out_its_own():
+def test_utterance_normalization_removes_its_own_mean_and_deviation():
     x = Features(normalize="utterance", kind="spectrogram")(noise(9000))
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-4)
 
 
-def test_a_bin_that_never_changes_does_not_explode():
+def test_the_deviation_of_a_constant_bin_has_a_minimum():
     statistics = Statistics()
     statistics.add(np.full((1000, 2), -16.1, np.float32))
-    np.testing.assert_allclose(statistics.mean_std()[1], LEAST_DEVIATION)
+    np.testing.assert_allclose(statistics.mean_std()[1], MIN_STD)
 
 
 # --- settings ------------------------------------------------------------------------------------------
 
 
-def test_sizes_are_the_papers():
+def test_feature_sizes_are_those_of_the_paper():
     assert Features(bands=80).size == 81  # §5.1
     assert Features(bands=160).size == 161  # §5.2
     assert Features(kind="spectrogram").size == 161
 
 
-def test_settings_survive_json():
+def test_settings_round_trip_through_json():
     features = Features(
         rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalize="speaker"
     )
     features.fit([features.raw(noise(5000))])
     copy = Features.from_dict(json.loads(json.dumps(features.to_dict())))
     assert copy == features
-    assert copy.mean is None  # arrays go beside the settings
+    assert copy.mean is None  # arrays are stored separately
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_settings_survive_json():
         ({"wnidow_ms": 20}, "'wnidow_ms'"),
     ],
 )
-def test_impossible_settings(settings, words):
+def test_invalid_settings_are_refused(settings, words):
     with pytest.raises(InputError, match=words):
         Features.from_dict(settings)
 
@@ -284,11 +284,11 @@ def test_impossible_settings(settings, words):
         (np.array([1e30] * 500 + [0]), "not finite"),
     ],
 )
-def test_impossible_samples(samples, words):
+def test_invalid_samples_are_refused(samples, words):
     with pytest.raises(InputError, match=words):
         Features()(samples)
 
 
-def test_nothing_to_fit():
+def test_fit_without_recordings_is_refused():
     with pytest.raises(InputError, match="no recording"):
         Features().fit([])
