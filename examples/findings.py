@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, GRAY, INK, SIGNAL, canvas
+from minids.plot import ACCENT, GRAY, INK, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def findings(rows: Sequence[Mapping]) -> "Figure":
     noisy = [row for row in rows if NOISY.fullmatch(row["subject"])]
     others = [row for row in rows if row not in noisy]
     height = max(4.0, 0.27 * (len(others) + len({row["subject"] for row in others})) + 0.8)
-    figure, (left, right) = canvas(12 if noisy else 8, height, ncols=2, width_ratios=[1.6, 1])
+    figure, (left, right) = subplots(12 if noisy else 8, height, ncols=2, width_ratios=[1.6, 1])
     figure.patch.set(facecolor="white", alpha=1)
     _rates(left, others)
     if noisy:

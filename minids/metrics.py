@@ -1,12 +1,13 @@
-"""How wrong a transcript is: word and character error rate, their uncertainty, and where the errors are.
+"""Word and character error rate, their confidence intervals, and the errors themselves.
 
     rate = (substitutions + deletions + insertions) / words (characters) of the reference
 
-over the whole corpus, so long utterances weigh more; it can pass 100 %. A deletion is a word of the reference
-that the hypothesis lacks, an insertion one of the hypothesis that the reference lacks (sclite's sense).
+summed over the corpus, so long utterances weigh more; the rate can exceed 100 %. A deletion is a word of the
+reference that the hypothesis lacks, an insertion a word of the hypothesis that the reference lacks (as in
+sclite).
 
-Of all alignments with the fewest errors we count the one with the most words right. So the counts depend on
-the two texts alone: swapping them swaps deletions and insertions, reversing both changes nothing.
+Of all alignments with the fewest errors, the one with the most correct words is counted. The counts therefore
+depend on the two texts alone: swapping them swaps deletions and insertions, reversing both changes nothing.
 """
 
 import math
@@ -21,28 +22,26 @@ import numba
 import numpy as np
 
 CORRECT, SUBSTITUTION, DELETION, INSERTION = "CSDI"
-# One integer holds the errors and below them the substitutions: the least has the fewest errors and, among
-# those, the fewest substitutions, which means the most words right.
+# One integer holds the errors in its high bits and the substitutions in its low bits: the minimum has the
+# fewest errors and, among those, the fewest substitutions, hence the most correct words.
 _ERROR = 1 << 32
 _DIAGONAL, _DOWN, _RIGHT = range(3)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Errors of a corpus; `rate` is their sum over `reference_length`, inf if only the reference is empty."""
+    """Errors of a corpus. `rate` is their sum over `reference_length`: inf if only the reference is empty."""
 
     rate: float
     substitutions: int
     deletions: int
     insertions: int
     reference_length: int
-    counts: np.ndarray = field(
-        repr=False, compare=False
-    )  # (utterances, 4): substitutions, …, reference length
+    counts: np.ndarray = field(repr=False, compare=False)  # (n, 4), one row per utterance: see from_counts
 
     @classmethod
-    def of(cls, counts: np.ndarray) -> "Score":
-        """Of n utterances, counts (n, 4): substitutions, deletions, insertions, reference length."""
+    def from_counts(cls, counts: np.ndarray) -> "Score":
+        """Sum counts (n, 4) of n utterances: substitutions, deletions, insertions, reference length."""
         s, d, i, length = counts.sum(axis=0).tolist()
         return cls(_rate(s + d + i, length), s, d, i, length, counts)
 
@@ -51,11 +50,11 @@ class Score:
         return self.substitutions + self.deletions + self.insertions
 
     def interval(self, level: float = 0.95, samples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Where the rate of another such corpus would lie: bootstrap_interval over these utterances."""
+        """Confidence interval of the rate: bootstrap_interval over these utterances."""
         return bootstrap_interval(self.counts[:, :3].sum(axis=1), self.counts[:, 3], level, samples, seed)
 
     def to_dict(self) -> dict:
-        """For JSON, which knows no infinity: there a rate over an empty reference is None."""
+        """The score for JSON, with None for a rate that is infinite (JSON has no infinity)."""
         rate, low, high = (r if math.isfinite(r) else None for r in (self.rate, *self.interval()))
         return {
             "rate": rate,
@@ -76,26 +75,27 @@ class Score:
 
 
 def wer(references: str | Sequence[str], hypotheses: str | Sequence[str]) -> Score:
-    """Word error rate of hypotheses, one for each reference. Words are what white space separates, in NFC.
+    """Word error rate of hypotheses against their references. White space separates words; texts become NFC.
 
-    Case and punctuation count: normalize both sides alike before, if they should not. ValueError when the two
+    Case and punctuation count: normalize both sides first if they should not. Raises ValueError if the two
     lists differ in length.
     """
-    return Score.of(_counts(references, hypotheses, _words))
+    return Score.from_counts(_counts(references, hypotheses, _words))
 
 
 def cer(references: str | Sequence[str], hypotheses: str | Sequence[str]) -> Score:
-    """Character error rate: as wer, over the code points of the NFC text; white space counts as one each."""
-    return Score.of(_counts(references, hypotheses, _characters))
+    """Character error rate: as wer, over the code points in NFC. A run of white space counts as one."""
+    return Score.from_counts(_counts(references, hypotheses, _characters))
 
 
 def bootstrap_interval(
     errors: np.ndarray, lengths: np.ndarray, level: float = 0.95, samples: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of sum(errors) / sum(lengths), utterances (n,) drawn n at a time with replacement.
+    """Percentile bootstrap interval of sum(errors) / sum(lengths) of n utterances; both arrays are (n,).
 
-    Utterances, not words, are the draws, for the errors within one depend on each other. Of one speaker's few
-    utterances it says little about other speakers.
+    Each of the `samples` resamples draws n utterances with replacement: utterances and not words, because the
+    errors within an utterance depend on each other. The interval says little about speakers who are not in
+    the corpus.
     """
     errors, lengths = np.asarray(errors), np.asarray(lengths)
     n = len(errors)
@@ -107,14 +107,13 @@ def bootstrap_interval(
         drawn = generator.integers(n, size=n)
         rates[i] = _rate(errors[drawn].sum(), lengths[drawn].sum())
     tail = (1 - level) / 2
-    low, high = np.quantile(
-        rates, (tail, 1 - tail), method="inverted_cdf"
-    )  # no interpolation: a rate may be inf
+    # No interpolation between rates: a rate may be inf.
+    low, high = np.quantile(rates, (tail, 1 - tail), method="inverted_cdf")
     return float(low), float(high)
 
 
 class Edit(NamedTuple):
-    """One column of an alignment: op is C, S, D or I; the side that has no word there is ''."""
+    """One column of an alignment. `op` is C, S, D or I; the word that a D or an I lacks is ''."""
 
     op: str
     reference: str
@@ -122,9 +121,9 @@ class Edit(NamedTuple):
 
 
 def align(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> list[Edit]:
-    """Which word became which: the alignment that wer counts. A string is split into words, a list is not.
+    """The alignment whose errors wer counts. A string is split into words; a list is aligned as it is.
 
-    Of equals, the one whose last difference is a pair of words rather than a deletion, than an insertion.
+    Ties are broken from the end: a substitution comes before a deletion, and that before an insertion.
     """
     ref = _words(reference) if isinstance(reference, str) else list(reference)
     hyp = _words(hypothesis) if isinstance(hypothesis, str) else list(hypothesis)
@@ -143,8 +142,8 @@ def align(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> li
     return edits[::-1]
 
 
-def side_by_side(edits: Iterable[Edit]) -> str:
-    """An alignment as three lines: REF, HYP (*** where that side lacks the word) and the errors' letters."""
+def format_alignment(edits: Iterable[Edit]) -> str:
+    """An alignment as three lines: REF and HYP, with *** for a missing word, and the letter of each error."""
     rows = [["REF:"], ["HYP:"], ["    "]]
     for op, reference, hypothesis in edits:
         cells = [reference, hypothesis, op if op != CORRECT else ""]
@@ -155,8 +154,8 @@ def side_by_side(edits: Iterable[Edit]) -> str:
     return "\n".join(" ".join(row).rstrip() for row in rows)
 
 
-class Row(NamedTuple):
-    """An utterance recognized: its name (the file), what was said, what was heard, and its group."""
+class UtteranceResult(NamedTuple):
+    """A recognized utterance: its file, its two texts, and a field of its manifest line (the speaker, say)."""
 
     name: str
     reference: str
@@ -165,44 +164,45 @@ class Row(NamedTuple):
 
 
 class Evaluation:
-    """Everything `minids evaluate` tells of a list of recognized utterances, each aligned once."""
+    """The scores and errors of recognized utterances, as `minids evaluate` reports them."""
 
-    def __init__(self, rows: Iterable[Row]):
-        self.rows = list(rows)
-        texts = [row.reference for row in self.rows], [row.hypothesis for row in self.rows]
+    def __init__(self, results: Iterable[UtteranceResult]):
+        self.results = list(results)
+        texts = [result.reference for result in self.results], [result.hypothesis for result in self.results]
         self._words = _counts(*texts, _words)
         self._characters = _counts(*texts, _characters)
-        self.wer = Score.of(self._words)
-        self.cer = Score.of(self._characters)
+        self.wer = Score.from_counts(self._words)
+        self.cer = Score.from_counts(self._characters)
 
     def groups(self) -> dict[str, tuple[Score, Score]]:
-        """(WER, CER) of each group, in the order of their names."""
+        """(WER, CER) of each group, sorted by group."""
         members = defaultdict(list)
-        for i, row in enumerate(self.rows):
-            members[row.group].append(i)
+        for i, result in enumerate(self.results):
+            members[result.group].append(i)
         return {
-            g: (Score.of(self._words[m]), Score.of(self._characters[m])) for g, m in sorted(members.items())
+            group: (Score.from_counts(self._words[m]), Score.from_counts(self._characters[m]))
+            for group, m in sorted(members.items())
         }
 
-    def worst(self, k: int = 5) -> list[Row]:
-        """The k utterances with most word errors, of equals those with more character errors."""
+    def worst(self, k: int = 5) -> list[UtteranceResult]:
+        """The k utterances with the most word errors, then the most character errors, without correct ones."""
         words, characters = self._words[:, :3].sum(axis=1), self._characters[:, :3].sum(axis=1)
         order = np.lexsort((-characters, -words))
-        return [self.rows[i] for i in order[:k] if words[i] > 0]
+        return [self.results[i] for i in order[:k] if words[i] > 0]
 
     def confusions(self, k: int = 10) -> list[tuple[Edit, int]]:
-        """The k most frequent errors and how often each happened."""
-        edits = chain.from_iterable(align(row.reference, row.hypothesis) for row in self.rows)
+        """The k most frequent errors, each with its count."""
+        edits = chain.from_iterable(align(result.reference, result.hypothesis) for result in self.results)
         return Counter(edit for edit in edits if edit.op != CORRECT).most_common(k)
 
     def to_dict(self, k: int = 5) -> dict:
-        """For --json."""
+        """The evaluation for JSON, with the k worst utterances and the k most frequent errors."""
         return {
-            "utterances": len(self.rows),
+            "utterances": len(self.results),
             "wer": self.wer.to_dict(),
             "cer": self.cer.to_dict(),
             "groups": {g: {"wer": w.to_dict(), "cer": c.to_dict()} for g, (w, c) in self.groups().items()},
-            "worst": [row._asdict() for row in self.worst(k)],
+            "worst": [result._asdict() for result in self.worst(k)],
             "confusions": [{**edit._asdict(), "count": n} for edit, n in self.confusions(k)],
         }
 
@@ -222,7 +222,7 @@ def _characters(text: str) -> str:
 
 
 def _width(text: str) -> int:
-    """Columns of a terminal: East Asian characters take two, combining marks none."""
+    """Width in terminal columns: East Asian characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
@@ -231,7 +231,7 @@ def _width(text: str) -> int:
 def _counts(
     references: str | Sequence[str], hypotheses: str | Sequence[str], split: Callable[[str], Sequence[str]]
 ) -> np.ndarray:
-    """(n, 4) int64 of each pair: substitutions, deletions, insertions, reference length."""
+    """The counts (n, 4) int64 of n pairs: substitutions, deletions, insertions, reference length."""
     references = [references] if isinstance(references, str) else references
     hypotheses = [hypotheses] if isinstance(hypotheses, str) else hypotheses
     if len(references) != len(hypotheses):
@@ -241,41 +241,41 @@ def _counts(
 
 
 def _identify(*sides: Iterable[Iterable[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each side: its words as numbers, one after the other, and where each text begins (n + 1,)."""
-    number: defaultdict[str, int] = defaultdict(count().__next__)
-    numbered = []
+    """For each side, the ids of its words, concatenated, and the start of each text in them (n + 1,)."""
+    word_id: defaultdict[str, int] = defaultdict(count().__next__)
+    encoded = []
     for texts in sides:
-        numbers: list[int] = []
+        ids: list[int] = []
         starts = [0]
         for text in texts:
-            numbers.extend(map(number.__getitem__, text))
-            starts.append(len(numbers))
-        numbered.append((np.array(numbers, np.int32), np.array(starts)))
-    return numbered
+            ids.extend(map(word_id.__getitem__, text))
+            starts.append(len(ids))
+        encoded.append((np.array(ids, np.int32), np.array(starts)))
+    return encoded
 
 
 @numba.njit(cache=True)
 def _cost(ref, hyp, row, steps):
-    """errors · 2³² + substitutions of the best alignment; row[j] is its value for ref[:i], hyp[:j].
+    """errors · 2³² + substitutions of the best alignment. row[j] holds this cost for ref[:i], hyp[:j].
 
-    steps (len(ref) + 1, len(hyp) + 1), if given, receives how each cell was reached.
+    steps (len(ref) + 1, len(hyp) + 1), unless None, receives the step that led to each cell.
     """
     for j in range(len(hyp) + 1):
         row[j] = j * _ERROR
         if steps is not None:
             steps[0, j] = _RIGHT
     for i in range(1, len(ref) + 1):
-        diagonal = row[0]  # the value of (i-1, j-1)
+        diagonal = row[0]  # the cost at (i-1, j-1)
         row[0] = left = i * _ERROR
         if steps is not None:
             steps[i, 0] = _DOWN
         for j in range(1, len(hyp) + 1):
-            both = diagonal + (0 if ref[i - 1] == hyp[j - 1] else _ERROR + 1)
+            pair = diagonal + (0 if ref[i - 1] == hyp[j - 1] else _ERROR + 1)
             diagonal = up = row[j]
             if steps is not None:
-                steps[i, j] = _DIAGONAL if both <= min(up, left) + _ERROR else _DOWN if up <= left else _RIGHT
-            one = min(both, up + _ERROR)  # apart, so that only one sum waits for its left neighbor
-            row[j] = left = min(one, left + _ERROR)
+                steps[i, j] = _DIAGONAL if pair <= min(up, left) + _ERROR else _DOWN if up <= left else _RIGHT
+            without_left = min(pair, up + _ERROR)  # computed first: the loop waits only for its left neighbor
+            row[j] = left = min(without_left, left + _ERROR)
     return row[len(hyp)]
 
 
@@ -288,7 +288,7 @@ def _count_edits(ref, ref_starts, hyp, hyp_starts):
     for i in range(n):
         r = ref[ref_starts[i] : ref_starts[i + 1]]
         h = hyp[hyp_starts[i] : hyp_starts[i + 1]]
-        begin = end = 0  # what is equal there is right in a best alignment, too
+        begin = end = 0  # a common beginning and end are correct in a best alignment too: skip them
         while begin < min(len(r), len(h)) and r[begin] == h[begin]:
             begin += 1
         while end < min(len(r), len(h)) - begin and r[-1 - end] == h[-1 - end]:

@@ -19,9 +19,9 @@ from minids.decode.beam_search import BeamSearch, Hypothesis
 from minids.decode.greedy import Word, greedy, words
 from minids.decode.tuned import beam_search
 from minids.lm.ngram import NGram
-from minids.metrics import Row
+from minids.metrics import UtteranceResult
 from minids.text import normalize
-from minids.weights import SHIPPED_MODEL, Saved, load_weights
+from minids.weights import SHIPPED_MODEL, SavedModel, load_weights
 
 if TYPE_CHECKING:
     from minids.decode.error_analysis import SearchReport
@@ -56,7 +56,7 @@ class Piece(NamedTuple):
 class AcousticModel:
     """A model that hears recordings `shift_ms` later than they are."""
 
-    saved: Saved
+    saved: SavedModel
     shift_ms: float = 0.0
 
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ def average(log_probs: Sequence[np.ndarray]) -> np.ndarray:
     return np.logaddexp.reduce(list(log_probs)) - np.float32(np.log(len(log_probs)))
 
 
-def _check_alike(first: Path, one: Saved, second: Path, other: Saved) -> None:
+def _check_alike(first: Path, one: SavedModel, second: Path, other: SavedModel) -> None:
     """Raises InputError unless the models write the same characters at the same times."""
     if one.alphabet != other.alphabet:
         raise InputError(
@@ -115,7 +115,7 @@ class Recognizer:
     decoded greedily. `model`, `features` and `alphabet` are those of the first model.
     """
 
-    def __init__(self, *models: Saved, search: BeamSearch | None = None, jitter: bool = False):
+    def __init__(self, *models: SavedModel, search: BeamSearch | None = None, jitter: bool = False):
         first = models[0]
         self.model, self.features, self.alphabet = first.model, first.features, first.alphabet
         self.search = search
@@ -221,13 +221,13 @@ class Recognizer:
         by: str | None = None,
         tick: Callable[[int], object] = bool,
         report: "SearchReport | None" = None,
-    ) -> tuple[list[Row], list[str]]:
+    ) -> tuple[list[UtteranceResult], list[str]]:
         """Texts of a manifest beside its own: rows to score, and a word on every utterance left out.
 
         `by` is the field to group rows by ("speaker" or any other); `tick` is told how many more are done;
         `report` examines each row that a beam search made. One batch is decoded while the next is computed.
         """
-        rows: list[Row] = []
+        rows: list[UtteranceResult] = []
         skipped: list[str] = []
         n_best = report.n_best if report else 1
         decoded = ordered_map(
@@ -275,10 +275,10 @@ class Recognizer:
         each = iter(found)
         return [list(islice(each, len(pieces))) for _, pieces in heard]
 
-    def row(self, utterance: Utterance, heard: str, by: str | None = None) -> Row:
+    def row(self, utterance: Utterance, heard: str, by: str | None = None) -> UtteranceResult:
         """What was said beside what was heard, to be scored; grouped by the field `by`."""
         group = "" if by is None else utterance.speaker if by == "speaker" else utterance.extra.get(by)
-        return Row(
+        return UtteranceResult(
             str(utterance.path),
             normalize(utterance.text, self.alphabet),
             heard,

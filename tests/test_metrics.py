@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minids.metrics import Edit, Evaluation, Row, align, bootstrap_interval, cer, side_by_side, wer
+from minids.metrics import Edit, Evaluation, UtteranceResult, align, bootstrap_interval, cer, format_alignment, wer
 
 reproducible = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 short = st.lists(st.sampled_from("abc"), max_size=4).map(" ".join)
@@ -147,12 +147,12 @@ def test_bootstrap_draws_utterances_not_words():
 
 
 def test_lines_stand_under_each_other():
-    assert side_by_side(align("go to the shop", "to a shop now")) == (
+    assert format_alignment(align("go to the shop", "to a shop now")) == (
         "REF: go to the shop ***\n"
         "HYP: ** to a   shop now\n"
         "     D     S        I"
     )  # fmt: skip
-    assert side_by_side(align("나는 간다", "간다")) == "REF: 나는 간다\nHYP: **** 간다\n     D"
+    assert format_alignment(align("나는 간다", "간다")) == "REF: 나는 간다\nHYP: **** 간다\n     D"
 
 
 def test_ties_are_broken_from_the_end():
@@ -168,10 +168,10 @@ def test_characters_align_when_given_as_a_list():
 def evaluation():
     return Evaluation(
         [
-            Row("1.wav", "one two three", "one two three", "anna"),
-            Row("2.wav", "four five", "for five", "bert"),
-            Row("3.wav", "four six", "for sick", "anna"),
-            Row("4.wav", "seven eight", "eight", "bert"),
+            UtteranceResult("1.wav", "one two three", "one two three", "anna"),
+            UtteranceResult("2.wav", "four five", "for five", "bert"),
+            UtteranceResult("3.wav", "four six", "for sick", "anna"),
+            UtteranceResult("4.wav", "seven eight", "eight", "bert"),
         ]
     )
 
@@ -201,5 +201,5 @@ def test_an_evaluation_as_json(evaluation):
     assert told["utterances"] == 4
     assert told["wer"]["rate"] == 4 / 9
     assert told["groups"]["bert"]["wer"]["deletions"] == 1
-    nothing_said = Evaluation([Row("5.wav", "", "noise")]).to_dict()
+    nothing_said = Evaluation([UtteranceResult("5.wav", "", "noise")]).to_dict()
     assert json.loads(json.dumps(nothing_said, allow_nan=False))["wer"]["rate"] is None

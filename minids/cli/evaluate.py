@@ -76,9 +76,9 @@ def command(
 
 
 def _report(evaluation: "Evaluation", report: "SearchReport | None", by: str | None, worst: int) -> None:
-    from minids.metrics import align, side_by_side
+    from minids.metrics import align, format_alignment
 
-    click.echo(f"{len(evaluation.rows)} utterances")
+    click.echo(f"{len(evaluation.results)} utterances")
     click.echo(f"WER {evaluation.wer}")
     click.echo(f"CER {evaluation.cer}")
     if report:
@@ -89,7 +89,7 @@ def _report(evaluation: "Evaluation", report: "SearchReport | None", by: str | N
             click.echo(f"{name:<20} {words.reference_length:7d} {words.rate:8.1%} {characters.rate:8.1%}")
     for row in evaluation.worst(worst):
         click.echo(f"\n{row.name}")
-        click.echo(side_by_side(align(row.reference, row.hypothesis)))
+        click.echo(format_alignment(align(row.reference, row.hypothesis)))
     if worst and (confusions := evaluation.confusions()):
         click.echo("\nmost frequent errors")
         for edit, count in confusions:

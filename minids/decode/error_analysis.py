@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minids.decode.beam_search import BeamSearch, Hypothesis
-from minids.metrics import Row, Score, wer
+from minids.metrics import UtteranceResult, Score, wer
 
 
 class Wrong(NamedTuple):
@@ -39,7 +39,7 @@ class SearchReport:
     in_pieces: int = 0  # wrong ones of which no piece's own text is known
     _oracle: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, row: Row, log_probs: Sequence[np.ndarray], hypotheses: Sequence[list[Hypothesis]]) -> None:
+    def add(self, row: UtteranceResult, log_probs: Sequence[np.ndarray], hypotheses: Sequence[list[Hypothesis]]) -> None:
         """A row with the log_probs and hypotheses of its pieces."""
         if row.reference.split() == row.hypothesis.split():
             self._oracle.append(wer(row.reference, row.hypothesis).counts)
@@ -57,7 +57,7 @@ class SearchReport:
                 )
             )
 
-    def _truth(self, row: Row, log_probs: np.ndarray) -> Hypothesis | None:
+    def _truth(self, row: UtteranceResult, log_probs: np.ndarray) -> Hypothesis | None:
         if self.search.alphabet.missing(row.reference):
             return None
         return self.search.score(log_probs, row.reference)
@@ -65,7 +65,7 @@ class SearchReport:
     @property
     def oracle(self) -> Score:
         """Word errors when the best of each list is taken."""
-        return Score.of(np.concatenate(self._oracle))
+        return Score.from_counts(np.concatenate(self._oracle))
 
     @property
     def search_errors(self) -> int:

@@ -108,7 +108,7 @@ def tune(
         if not apart.all():
             unseen.append(decoded(best(everything[~apart], GRID))[0].counts[apart])
     chosen = best(everything, {*GRID, *table})  # the parts may have come upon a better one
-    return Tuning(*chosen, table, Score.of(np.concatenate(unseen)) if unseen else None)
+    return Tuning(*chosen, table, Score.from_counts(np.concatenate(unseen)) if unseen else None)
 
 
 def lowest(order: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> Point:

@@ -10,7 +10,7 @@ from unicodedata import category
 
 from minids._utils.errors import InputError
 from minids.lm.vocabulary import BLOCK, Source, blocks
-from minids.text import APOSTROPHES, Alphabet, normalize, units
+from minids.text import APOSTROPHES, Alphabet, normalize, graphemes
 
 SPACE = "|"  # the space as a word among words
 TOLD = 5  # characters that a message names
@@ -66,8 +66,8 @@ class NormalizedText:
     def _spell(self, word: str) -> str:
         """A word as the alphabet has it; several where punctuation parts it, or none."""
         if "'" in self.alphabet:
-            word = "".join(u if u in self.alphabet else u.translate(APOSTROPHES) for u in units(word))
-        ours = units(normalize(word, self.alphabet))
+            word = "".join(u if u in self.alphabet else u.translate(APOSTROPHES) for u in graphemes(word))
+        ours = graphemes(normalize(word, self.alphabet))
         parted = "".join(" " if u not in self.alphabet and category(u[0])[0] in "PS" else u for u in ours)
         return " ".join(parted.split())
 
@@ -80,7 +80,7 @@ class Characters:
 
     def __iter__(self) -> Iterator[str]:
         for line in self.source if isinstance(self.source, NormalizedText) else _lines(self.source):
-            yield " ".join(SPACE if unit == " " else unit for unit in units(" ".join(line.split())))
+            yield " ".join(SPACE if unit == " " else unit for unit in graphemes(" ".join(line.split())))
 
 
 def _lines(source: Source) -> Iterator[str]:

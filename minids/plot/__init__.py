@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 # shines through.
 INK, PAPER, FAINT = "#1a1b1c", "#fdfcfb", "#696a6b"
 SIGNAL, ACCENT, GRAY = "#2b5d8a", "#c8452d", "#9a9a9a"
-LETTERS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e07b00", "#17929e", "#8c564b", "#c2379a")
+PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e07b00", "#17929e", "#8c564b", "#c2379a")
 
-# On Linux, macOS, Windows: fonts with the scripts that matplotlib's own lacks (Hangul, kana, Chinese).
+# On Linux, macOS, Windows: font_families with the scripts that matplotlib's own lacks (Hangul, kana, Chinese).
 _MORE_FONTS = (
     "Noto Sans CJK KR",
     "Noto Sans CJK JP",
@@ -40,7 +40,7 @@ _STYLE: Any = {
 
 
 @cache
-def fonts() -> list[str]:
+def font_families() -> list[str]:
     """Font families for text in any script: matplotlib's own, then those of the above that are here."""
     from matplotlib.font_manager import get_font_names
 
@@ -48,13 +48,13 @@ def fonts() -> list[str]:
     return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
 
 
-def plain(axes) -> None:
+def despine(axes) -> None:
     """Only the two axes that are read, with small figures."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
 
 
-def canvas(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
+def subplots(width: float, height: float, **subplots: Any) -> "tuple[Figure, Any]":
     """An empty transparent figure of `width` × `height` inches, and its axes: one, or an array of them.
 
     At most 8 inches wide, and no text below 9 points: then a phone can show it. `subplots` is what

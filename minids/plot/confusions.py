@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import FAINT, GRAY, INK, SIGNAL, canvas, fonts
+from minids.plot import FAINT, GRAY, INK, SIGNAL, subplots, font_families
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def confusions(counts: Counter[tuple[str, str]], most: int = 32) -> "Figure":
     shown = sorted([c for c, _ in often.most_common() if c][:most])
     names = [*shown, ""]
     side = max(2.5, 0.24 * len(names) + 0.9)
-    figure, axes = canvas(min(8, side), min(8, side))
+    figure, axes = subplots(min(8, side), min(8, side))
     errors = [n for (said, heard), n in counts.items() if said != heard]
     worst = max(errors, default=1)
     for i, said in enumerate(names):
@@ -38,7 +38,7 @@ def confusions(counts: Counter[tuple[str, str]], most: int = 32) -> "Figure":
                 axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=color, alpha=shade, linewidth=0))
                 axes.text(j, i, f"{n}", ha="center", va="center", fontsize=5 if n > 99 else 6.5, color=INK)
     labels = [_label(name) for name in names]
-    style = {"fontsize": 9, "family": fonts()}
+    style = {"fontsize": 9, "family": font_families()}
     axes.set_xticks(range(len(names)), labels, **style)
     axes.set_yticks(range(len(names)), labels, **style)
     axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")

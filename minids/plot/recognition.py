@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.decode.greedy import greedy, words
-from minids.plot import SIGNAL, fonts, plain
+from minids.plot import SIGNAL, font_families, despine
 from minids.plot.sound import color_of, curves, waveform
 from minids.text import Alphabet
 
@@ -39,7 +39,7 @@ def recognition(
     figure = Figure(figsize=(width, 7.5), layout="constrained")
     axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
     said = textwrap.fill(f"“{text}”", round(8 * width))
-    figure.suptitle(said, fontsize=13, family=fonts(), parse_math=False)  # a $ is a $
+    figure.suptitle(said, fontsize=13, family=font_families(), parse_math=False)  # a $ is a $
     stride = -(-len(frames) // len(log_probs))
     _waveform(axes[0], samples, rate)
     _features(axes[1], frames, rate, hop / stride)
@@ -47,7 +47,7 @@ def recognition(
     _words(axes[3], log_probs, alphabet, hop)
     axes[3].set(xlim=(0, seconds), xlabel="time (s)")
     for each in axes:
-        plain(each)
+        despine(each)
     figure.align_ylabels(axes)
     return figure
 
@@ -82,7 +82,7 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
             color=color_of(k),
             fontsize=11,
             weight="bold",
-            family=fonts(),
+            family=font_families(),
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     axes.text(
@@ -96,5 +96,5 @@ def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) 
     for word, start, end, score in words(greedy(log_probs), alphabet, hop):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
         middle = (start + end) / 2
-        axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, family=fonts(), parse_math=False)
+        axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, family=font_families(), parse_math=False)
     axes.set(ylabel="heard", ylim=(0, 1), yticks=[])

@@ -6,7 +6,7 @@ import numpy as np
 
 from minids.decode.greedy import greedy
 from minids.features import frames, hann
-from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, SIGNAL, subplots
 from minids.text import BLANK, Alphabet
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ VISIBLE = 0.05  # a character that never reaches this probability is not drawn
 
 def numbers(samples: np.ndarray, rate: int, at: float, count: int = 16) -> "Figure":
     """A recording (N,) seen from ever nearer: all of it, 20 ms at `at` seconds, and `count` samples there."""
-    figure, (whole, window, few) = canvas(8, 5.6, nrows=3)
+    figure, (whole, window, few) = subplots(8, 5.6, nrows=3)
     first, n = round(at * rate), round(0.02 * rate)
     _wave(whole, samples, rate)
     whole.axvspan(at, at + 0.02, color=ACCENT, alpha=0.5, linewidth=0)
@@ -61,16 +61,16 @@ def question(x: np.ndarray, p: int) -> "Figure":
     n, i = len(x), np.arange(len(x))
     fine = np.linspace(0, n, 200)
     powers = abs(np.fft.rfft(x)) ** 2
-    figure, axes = canvas(8, 6.4, nrows=4, height_ratios=[1.2, 1, 1, 1.2])
+    figure, axes = subplots(8, 6.4, nrows=4, height_ratios=[1.2, 1, 1, 1.2])
     asked = f"{p} swing{'s' * (p != 1)}"
     axes[0].plot(fine, np.cos(2 * np.pi * p * fine / n), color=ACCENT, linewidth=1, alpha=0.7)
-    axes[0].plot(fine, np.sin(2 * np.pi * p * fine / n), color=LETTERS[2], linewidth=1, alpha=0.7)
+    axes[0].plot(fine, np.sin(2 * np.pi * p * fine / n), color=PALETTE[2], linewidth=1, alpha=0.7)
     axes[0].plot(i, x, "o-", color=SIGNAL, linewidth=1, markersize=5)
     axes[0].set_title(f"x (dots), and {asked} of the cosine (red) and the sine (green)", fontsize=10)
 
     sums = []
     for row, (name, color, swing) in enumerate(
-        (("cosine", ACCENT, np.cos), ("sine", LETTERS[2], np.sin)), start=1
+        (("cosine", ACCENT, np.cos), ("sine", PALETTE[2], np.sin)), start=1
     ):
         product = x * swing(2 * np.pi * p * i / n)
         sums.append(product.sum())
@@ -93,7 +93,7 @@ def question(x: np.ndarray, p: int) -> "Figure":
 
 def leak(tone: np.ndarray, faded: np.ndarray, rate: int) -> "Figure":
     """Spectra (n/2 + 1,), log power, of one tone: cut out of the sound, and faded in and out."""
-    figure, axes = canvas(8, 3)
+    figure, axes = subplots(8, 3)
     frequency = np.arange(len(tone)) * rate / (2 * (len(tone) - 1))
     axes.plot(frequency, tone, color=ACCENT, label="cut out")
     axes.plot(frequency, faded, color=SIGNAL, label="faded in and out")
@@ -107,7 +107,7 @@ def hearing(samples: np.ndarray, rate: int, size: int, step: int, log_powers: np
 
     log_powers (T0, size/2 + 1) of windows of `size` samples, a new one every `step`; those up to t are drawn.
     """
-    figure, ((wave, window), (image, spectrum)) = canvas(
+    figure, ((wave, window), (image, spectrum)) = subplots(
         8, 5, nrows=2, ncols=2, width_ratios=[2.2, 1], height_ratios=[1, 1.5]
     )
     start = t * step / rate
@@ -138,7 +138,7 @@ def hearing(samples: np.ndarray, rate: int, size: int, step: int, log_powers: np
 
 def spectrogram(log_powers: np.ndarray, rate: int, size: int, step: int, title: str) -> "Figure":
     """log_powers (T0, size/2 + 1) of windows of `size` samples, one every `step`; half of the bins."""
-    figure, axes = canvas(8, 3)
+    figure, axes = subplots(8, 3)
     low, high = np.percentile(log_powers, (DARKEST, BRIGHTEST))
     _image(axes, log_powers[:, : size // 4 + 1], rate / 4, (size - step) / 2 / rate, step / rate, low, high)
     axes.set(xlim=(0, (len(log_powers) * step + size - step) / rate))
@@ -151,7 +151,7 @@ def letters(frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, hop: 
 
     The blank is gray; every other character has a color, and stands at its peaks on the best path.
     """
-    figure, (image, curves) = canvas(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
+    figure, (image, curves) = subplots(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
     low, high = np.percentile(frames, (DARKEST, BRIGHTEST))
     _image(image, frames, rate / 2, 0, hop * len(log_probs) / len(frames), low, high)
     image.set_xlabel("")
@@ -200,7 +200,7 @@ def curves(axes: "Axes", log_probs: np.ndarray, hop: float) -> None:
 
 def color_of(k: int) -> str:
     """The blank is gray; every other character has its own."""
-    return GRAY if k == BLANK else LETTERS[k % len(LETTERS)]
+    return GRAY if k == BLANK else PALETTE[k % len(PALETTE)]
 
 
 def waveform(

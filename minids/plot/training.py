@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, GRAY, SIGNAL, plain
+from minids.plot import ACCENT, GRAY, SIGNAL, despine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,7 @@ def training(rows: Sequence[Mapping]) -> "Figure":
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=GRAY, alpha=0.25, linewidth=0.8)
         axes.set_axisbelow(True)
-        plain(axes)
+        despine(axes)
     figure.suptitle(f"Training, {len(rows)} epoch{'s' * (len(rows) != 1)}", fontsize=13)
     figure.align_ylabels()
     return figure

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minids.decode.tune import STEPS
-from minids.plot import ACCENT, plain
+from minids.plot import ACCENT, despine
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,6 +54,6 @@ def tuning(tuned: "Tuning") -> "Figure":
     cell(best, apart[best].min(), "none", ACCENT, 1.8)
     axes.set(xlim=(low[0], high[0]), xlabel="alpha: how much the language model weighs")
     axes.set(ylim=(low[1], high[1]), ylabel="beta: what a word is worth")
-    plain(axes)
+    despine(axes)
     figure.suptitle(f"WER {rates[best]:.1f} % at alpha {tuned.alpha:g}, beta {tuned.beta:g}", fontsize=12)
     return figure

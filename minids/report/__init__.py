@@ -21,12 +21,12 @@ from minids._utils.files import open_file
 from minids._utils.page import fragment, page
 from minids.audio import load_audio
 from minids.data.manifest import Utterance, read_manifest
-from minids.metrics import CORRECT, DELETION, Edit, Evaluation, Row, Score, align
+from minids.metrics import CORRECT, DELETION, Edit, Evaluation, UtteranceResult, Score, align
 from minids.plot.confusions import confusions
 from minids.plot.recognition import recognition
 from minids.plot.training import training
 from minids.recognizer import LONGEST, Recognizer
-from minids.weights import Saved, load_weights
+from minids.weights import SavedModel, load_weights
 
 SHOWN = 4  # of the worst utterances, and of the median ones
 METRICS = {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate", "gradient_norm", "frames_per_second"}
@@ -109,7 +109,7 @@ def _metrics(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _dev(run: Path, last: Saved) -> Path:
+def _dev(run: Path, last: SavedModel) -> Path:
     path = Path(last.notes.get("manifests", {}).get("dev", ""))
     if not path.is_file():
         raise InputError(f"{run}: its dev set {path} is gone; give --manifest FILE")
@@ -151,7 +151,7 @@ def _settings(settings: dict[str, Any]) -> str:
     return _table(["setting", "value"], rows)
 
 
-def _letters(rows: Sequence[Row]) -> Counter[tuple[str, str]]:
+def _letters(rows: Sequence[UtteranceResult]) -> Counter[tuple[str, str]]:
     """How often each character was heard as each."""
     counts: Counter[tuple[str, str]] = Counter()
     for row in rows:
@@ -160,7 +160,7 @@ def _letters(rows: Sequence[Row]) -> Counter[tuple[str, str]]:
     return counts
 
 
-def _median(rows: Sequence[Row]) -> list[Row]:
+def _median(rows: Sequence[UtteranceResult]) -> list[UtteranceResult]:
     """The SHOWN rows in the middle, by the share of words that are wrong."""
     rate = [
         sum(e.op != CORRECT for e in align(r.reference, r.hypothesis)) / max(1, len(r.reference.split()))
@@ -171,7 +171,7 @@ def _median(rows: Sequence[Row]) -> list[Row]:
     return [rows[i] for i in order[first : first + SHOWN]]
 
 
-def _utterance(recognizer: Recognizer, utterance: Utterance, row: Row, salt: str) -> str:
+def _utterance(recognizer: Recognizer, utterance: Utterance, row: UtteranceResult, salt: str) -> str:
     """A recording to listen to, what was said and heard, and a picture of how it was heard."""
     parts = [f"<h3>{escape(utterance.path.name)}</h3>", f'<p class="words">{_edits(row)}</p>']
     samples, rate = load_audio(utterance.path, recognizer.features.rate)
@@ -191,7 +191,7 @@ def _utterance(recognizer: Recognizer, utterance: Utterance, row: Row, salt: str
     return "".join(parts)
 
 
-def _edits(row: Row) -> str:
+def _edits(row: UtteranceResult) -> str:
     return " ".join(map(_edit, align(row.reference, row.hypothesis)))
 
 

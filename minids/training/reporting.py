@@ -14,8 +14,8 @@ from minids.model import ModelSettings
 from minids.training import schedule
 from minids.training.checkpoint import Progress
 from minids.training.parallel import ProcessGroup
-from minids.training.resources import available_memory, estimate, largest_batch
-from minids.training.settings import Settings, Training
+from minids.training.resources import available_memory, estimate, max_batch_size
+from minids.training.settings import Settings, TrainSettings
 
 
 def needs(
@@ -34,13 +34,13 @@ def needs(
     features, t = settings.features, settings.train
     hours = sum(u.duration for u in train) / 3600
     longest = max(train + dev, key=lambda u: u.duration)
-    frames, most = features.length(int(hours * 3600 * features.rate)), most_frames(settings, train + dev)
+    frames, most = features.length(int(hours * 3600 * features.rate)), max_frames(settings, train + dev)
     needed = estimate(network, frames // ranks.size, most, -(-t.batch_size // sharing.size), backend)
     beside = 1 if backend == "cuda" else ranks.local_size  # who takes of the same memory
     memory = needed.memory * beside
     free = available_memory(backend)
     if free is not None and memory > free:
-        fit = sharing.size * largest_batch(network, most, free // beside, backend)
+        fit = sharing.size * max_batch_size(network, most, free // beside, backend)
         raise InputError(
             f"{longest.path} ({longest.where}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
             f" needs {memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
@@ -54,7 +54,7 @@ def needs(
     )
 
 
-def most_frames(settings: Settings, utterances: list[Utterance]) -> int:
+def max_frames(settings: Settings, utterances: list[Utterance]) -> int:
     """Of the longest recording, played as slowly as it may be."""
     features, longest = settings.features, max(u.duration for u in utterances)
     return features.length(int(longest * (1 + settings.train.max_speed_change) * features.rate))
@@ -78,7 +78,7 @@ def epoch_lines(row: dict[str, Any], epochs: int, trained: float, better: bool) 
 
 
 def metrics(
-    settings: Training, p: Progress, dev_loss: float, scored: Evaluation, skipped: int
+    settings: TrainSettings, p: Progress, dev_loss: float, scored: Evaluation, skipped: int
 ) -> dict[str, Any]:
     """The row of the epoch that `p` has the sums of."""
     return {
@@ -87,7 +87,7 @@ def metrics(
         "dev_loss": dev_loss,
         "wer": scored.wer.rate,
         "cer": scored.cer.rate,
-        "silent": all(not row.hypothesis for row in scored.rows),
+        "silent": all(not row.hypothesis for row in scored.results),
         "learning_rate": schedule.learning_rate(settings.learning_rate, settings.lr_decay, p.epoch),
         "momentum": schedule.momentum(settings.momentum, settings.momentum_ramp, p.epoch),
         "gradient_norm": float(np.median(p.norms)),
@@ -99,7 +99,7 @@ def metrics(
     }
 
 
-def end_lines(
+def summary_lines(
     p: Progress, skipped: dict[str, tuple[list[str], int]], tuned: bool, best: Path
 ) -> Iterator[str]:
     """What was skipped (the reasons, of how many, by the name of the set), the best epoch, its file."""

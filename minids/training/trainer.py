@@ -25,18 +25,18 @@ from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import read_manifest
 from minids.data.noise import Noise
 from minids.decode.greedy import greedy_text
-from minids.metrics import Evaluation, Row
+from minids.metrics import Evaluation, UtteranceResult
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import key, strided
 from minids.recognizer import Recognizer
 from minids.training import schedule
-from minids.training.checkpoint import Progress, RunFolder, identity
+from minids.training.checkpoint import Progress, RunFolder, run_identity
 from minids.training.parallel import ProcessGroup, TimeSplit
-from minids.training.reporting import bar, end_lines, epoch_lines, metrics, most_frames, needs, say
+from minids.training.reporting import bar, summary_lines, epoch_lines, metrics, max_frames, needs, say
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
 from minids.training.step import step
-from minids.weights import Saved, load_weights, save_weights
+from minids.weights import SavedModel, load_weights, save_weights
 
 
 class Trainer:
@@ -73,7 +73,7 @@ class Trainer:
             self.ranks.allgather("the folder is ours")
             self._begin()
             last = self.settings.train.epochs
-            while self.progress.epoch < last:
+            while self.state.epoch < last:
                 self._epoch()
                 self._finish_epoch()
             self._tell_end()
@@ -82,7 +82,7 @@ class Trainer:
         s = self.settings
         m = s.model
         options = self.backend, self.time_split
-        self.ranks.assert_equal((identity(s), options), "other settings, manifests or options")
+        self.ranks.assert_equal((run_identity(s), options), "other settings, manifests or options")
         network = ModelSettings(s.features.size, len(s.alphabet), m.hidden, m.context, m.stride, m.dropout)
         self.say(needs(s, network, self.train, self.dev, self.backend, self.ranks, self.data_parallel))
         saved = self.folder.resume(s, self.backend)
@@ -108,8 +108,8 @@ class Trainer:
                 features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
             model = DeepSpeech(network, t.seed, self.backend)
             zeros = np.zeros(model.flat_params.shape, np.float32)
-            saved = Saved(
-                model, features, s.alphabet, {"velocity": zeros}, {"settings": identity(s), "progress": {}}
+            saved = SavedModel(
+                model, features, s.alphabet, {"velocity": zeros}, {"settings": run_identity(s), "progress": {}}
             )
         else:
             self.say(f"going on in {self.folder.path} after epoch {saved.notes['progress']['epoch']}")
@@ -125,8 +125,8 @@ class Trainer:
             self.say("the GPU agrees with the CPU on the losses and gradients of a small batch")
         saved.notes["manifests"] = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
         self.velocity = self.model.ops.arrays.from_host(saved.state["velocity"])
-        self.progress = Progress(**saved.notes["progress"])
-        self.batches.skipped.update(self.progress.skipped)
+        self.state = Progress(**saved.notes["progress"])
+        self.batches.skipped.update(self.state.skipped)
         self.recognizer = Recognizer(saved)
         (ear,) = self.recognizer.ears
         self.dev_batches = ear.batches(self.dev, t.batch_size, cache=cache, share=self.ranks.shard)
@@ -148,7 +148,7 @@ class Trainer:
         larger than its manifest says finds its room when it comes.
         """
         model, features = self.model, self.saved.features
-        T0 = most_frames(self.settings, self.train + self.dev)
+        T0 = max_frames(self.settings, self.train + self.dev)
         B = min(
             -(-self.settings.train.batch_size // self.data_parallel.size), max(len(self.train), len(self.dev))
         )
@@ -163,7 +163,7 @@ class Trainer:
 
     def _epoch(self) -> None:
         """Train on the batches of one epoch that are still to do."""
-        t, p = self.settings.train, self.progress
+        t, p = self.settings.train, self.state
         rate = schedule.learning_rate(t.learning_rate, t.lr_decay, p.epoch)
         momentum = schedule.momentum(t.momentum, t.momentum_ramp, p.epoch)
         saved_at = started = time.monotonic()
@@ -195,7 +195,7 @@ class Trainer:
 
     def _count(self, indices: list[int], frames: int, losses: np.ndarray, norm: float) -> None:
         """Take a step into the epoch's sums. Raises InputError when it failed, or when training diverges."""
-        p, t = self.progress, self.settings.train
+        p, t = self.state, self.settings.train
         names = [f"{self.train[i].path} ({self.train[i].where})" for i in indices]
         if not np.isfinite(norm):
             bad = self._of_all([name for name, loss in zip(names, losses, strict=True) if np.isnan(loss)])
@@ -230,7 +230,7 @@ class Trainer:
 
     def _finish_epoch(self) -> None:
         """The dev set, the row of metrics, best and last; the next call makes good a kill between them."""
-        p = self.progress
+        p = self.state
         self._check_ranks()
         dev_loss, scored = self._evaluate()
         row = metrics(self.settings.train, p, dev_loss, scored, len(self.batches.skipped))
@@ -252,7 +252,7 @@ class Trainer:
 
     def _evaluate(self) -> tuple[float, Evaluation]:
         """The mean loss and the errors of greedy decoding on the dev set."""
-        said: list[Row] = []
+        said: list[UtteranceResult] = []
         total, count = 0.0, 0
         alphabet, arrays = self.settings.alphabet, self.model.ops.arrays
         for batch, log_probs, lengths in self.recognizer.ears[0].posteriors(self.dev_batches):
@@ -285,16 +285,16 @@ class Trainer:
         self.ranks.assert_equal(zlib.crc32(weights), "other weights")
 
     def _save_last(self) -> None:
-        self.progress.skipped = list(self.batches.skipped.items())
-        self.saved.notes["progress"] = dict(vars(self.progress))
+        self.state.skipped = list(self.batches.skipped.items())
+        self.saved.notes["progress"] = dict(vars(self.state))
         self.saved.state["velocity"] = self.model.ops.arrays.to_host(self.velocity)
         if self.ranks.is_main:
             save_weights(self.folder.last, self.saved)
 
-    def _for_use(self, row: dict[str, Any]) -> Saved:
+    def _for_use(self, row: dict[str, Any]) -> SavedModel:
         """Without velocity and counters: what is needed to recognize, and where it came from."""
         told = {name: row[name] for name in ("epoch", "wer", "cer")}
-        return Saved(
+        return SavedModel(
             self.model,
             self.saved.features,
             self.saved.alphabet,
@@ -305,5 +305,5 @@ class Trainer:
     def _tell_end(self) -> None:
         sets = ("train", self.batches, self.train), ("dev", self.dev_batches, self.dev)
         skipped = {name: (self._of_all(given.skipped.values()), len(of)) for name, given, of in sets}
-        for line in end_lines(self.progress, skipped, bool(self.tuned), self.folder.best):
+        for line in summary_lines(self.state, skipped, bool(self.tuned), self.folder.best):
             self.say(line)

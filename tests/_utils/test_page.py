@@ -8,13 +8,13 @@ import pytest
 
 from minids._utils.page import asset, page
 from minids._utils.page.svg import ON_DARK, svg
-from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL, subplots
 
 LIGHT, DARK = (re.findall(r"--paper: (#\w+)[^}]*--ink: (#\w+)", asset("page.css"))[i] for i in (0, 1))
 
 
 def picture(t=0):
-    figure, axes = canvas(6, 2)
+    figure, axes = subplots(6, 2)
     axes.plot(np.arange(9), color=SIGNAL)
     axes.axvline(t, color=FAINT)
     axes.text(4, 4, f"t = {t}", color=INK, bbox={"facecolor": PAPER})
@@ -39,7 +39,7 @@ def test_the_svg_takes_the_colors_of_its_page():
     assert "fill: currentColor" in text
     assert f"stroke: var(--c{SIGNAL[1:]}, {SIGNAL})" in text
     assert "var(--paper" in text
-    assert set(ON_DARK) == {SIGNAL, ACCENT, GRAY, *LETTERS}
+    assert set(ON_DARK) == {SIGNAL, ACCENT, GRAY, *PALETTE}
 
 
 def test_ids_are_apart_on_a_page_and_the_same_every_time():

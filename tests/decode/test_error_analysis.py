@@ -7,7 +7,7 @@ from scipy.special import log_softmax
 
 from minids.decode.beam_search import BeamSearch
 from minids.decode.error_analysis import SearchReport
-from minids.metrics import Row, wer
+from minids.metrics import UtteranceResult, wer
 from minids.text import Alphabet
 from tests.ops.test_ctc import enumerate_texts
 
@@ -35,7 +35,7 @@ def test_whose_error_it_was():
             if truth != found:
                 missed += probability[truth] > probability[found]
                 worse += probability[truth] <= probability[found]
-            report.add(Row(str(n), truth, found), [log_probs], [hypotheses])
+            report.add(UtteranceResult(str(n), truth, found), [log_probs], [hypotheses])
     assert (report.search_errors, report.model_errors) == (missed, worse)
     assert missed > 5
     assert worse > 100
@@ -47,7 +47,7 @@ def test_a_wide_beam_makes_no_search_errors():
     report = SearchReport(wide)
     for n, (log_probs, _) in enumerate(cases(50)):
         hypotheses = wide.decode(log_probs)
-        report.add(Row(str(n), "bb", hypotheses[0].text), [log_probs], [hypotheses])
+        report.add(UtteranceResult(str(n), "bb", hypotheses[0].text), [log_probs], [hypotheses])
     assert report.search_errors == 0
     assert report.model_errors == sum(wrong.found.text != "bb" for wrong in report.wrong) > 10
 
@@ -59,7 +59,7 @@ def test_the_oracle_takes_the_best_of_each_list():
     for n in range(20):
         log_probs = log_softmax(rng.normal(0, 1, (6, 4)), axis=1)
         hypotheses = search.decode(log_probs, 5)
-        report.add(Row(str(n), "a b", hypotheses[0].text), [log_probs], [hypotheses])
+        report.add(UtteranceResult(str(n), "a b", hypotheses[0].text), [log_probs], [hypotheses])
         rates.append(min(wer("a b", h.text).errors for h in hypotheses))
     assert report.oracle.errors == sum(rates)
     assert report.oracle.reference_length == 40
@@ -71,8 +71,8 @@ def test_what_cannot_be_written_is_the_models_error():
     report = SearchReport(search)
     log_probs, _ = next(cases(1))
     hypotheses = [search.decode(log_probs)]
-    report.add(Row("1", "déjà vu", hypotheses[0][0].text), [log_probs], hypotheses)
-    report.add(Row("2", "a" * 9, hypotheses[0][0].text), [log_probs], hypotheses)
+    report.add(UtteranceResult("1", "déjà vu", hypotheses[0][0].text), [log_probs], hypotheses)
+    report.add(UtteranceResult("2", "a" * 9, hypotheses[0][0].text), [log_probs], hypotheses)
     assert (report.search_errors, report.model_errors) == (0, 2)
     told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert [wrong["truth"] and wrong["truth"]["score"] for wrong in told["wrong"]] == [None, None]
@@ -83,8 +83,8 @@ def test_pieces_and_what_is_right_are_not_examined():
     report = SearchReport(search)
     log_probs, _ = next(cases(1))
     hypotheses = search.decode(log_probs)
-    report.add(Row("1", "right", "right"), [log_probs], [hypotheses])
-    report.add(Row("2", "long one", "wrong one"), [log_probs] * 2, [hypotheses] * 2)
+    report.add(UtteranceResult("1", "right", "right"), [log_probs], [hypotheses])
+    report.add(UtteranceResult("2", "long one", "wrong one"), [log_probs] * 2, [hypotheses] * 2)
     assert (report.wrong, report.in_pieces) == ([], 1)
     assert (report.oracle.errors, report.oracle.reference_length) == (1, 3)
     assert "1 in several pieces" in str(report)

@@ -8,18 +8,18 @@ import pytest
 
 from minids._utils.errors import InputError
 from minids.lesson import display, show
-from minids.plot import canvas
+from minids.plot import subplots
 
 
 def picture(t=0):
-    figure, axes = canvas(6, 2)
+    figure, axes = subplots(6, 2)
     axes.axvline(t)
     axes.set(title="A line", xlabel="frame <t>")
     return figure
 
 
 def test_a_canvas_is_transparent_and_of_the_size_asked_for():
-    figure, axes = canvas(6, 2, ncols=2, sharey=True)
+    figure, axes = subplots(6, 2, ncols=2, sharey=True)
     assert tuple(figure.get_size_inches()) == (6, 2)
     assert axes.shape == (2,)
     assert figure.patch.get_alpha() == 0

@@ -29,12 +29,12 @@ TINY = r"""# %% [markdown]
 # |---|---|
 # | 1 | 2 |
 # %%
-from minids.plot import canvas
+from minids.plot import subplots
 from minids.lesson import exercise, show
 
 
 def picture(t):
-    figure, axes = canvas(6, 2)
+    figure, axes = subplots(6, 2)
     axes.text(0.5, 0.5, f"step {t} of it")
     return figure
 

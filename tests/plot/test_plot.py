@@ -134,7 +134,7 @@ def test_a_tuning_has_its_rate_in_every_cell_and_frames_the_best():
         (0.25, 0.0): 15,
         (0.375, 0.25): 12,
     }
-    table = {point: (Score.of(np.array([[rate, 0, 0, 200]])),) * 2 for point, rate in rates.items()}
+    table = {point: (Score.from_counts(np.array([[rate, 0, 0, 200]])),) * 2 for point, rate in rates.items()}
     figure = tuning(Tuning(0.25, 0.5, table, None))
     (axes,) = figure.axes
     written = {text.get_position(): text.get_text() for text in axes.texts}
@@ -151,5 +151,5 @@ def test_a_tuning_has_its_rate_in_every_cell_and_frames_the_best():
 
 
 def test_a_tuning_where_nothing_matters_can_be_drawn():
-    perfect = Score.of(np.array([[0, 0, 0, 5]]))
+    perfect = Score.from_counts(np.array([[0, 0, 0, 5]]))
     png(tuning(Tuning(0.0, 0.0, {(0.0, 0.0): (perfect, perfect), (0.5, 0.0): (perfect, perfect)}, None)))

@@ -5,7 +5,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, PAPER, SIGNAL
+from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,7 +16,7 @@ ON_DARK = {  # what the colors of data become on a dark page: as far from its gr
     GRAY: "#8e9196",
     **dict(
         zip(
-            LETTERS,
+            PALETTE,
             ("#5caeea", "#ff7b7b", "#62c562", "#bd9be0", "#f29a38", "#46c0cb", "#c49488", "#ef86cf"),
             strict=True,
         )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,11 +18,11 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
 
     The point where the first two are equal is marked.
     """
-    figure, axes = canvas(5.6, 3.8)  # a phone shows it whole
+    figure, axes = subplots(5.6, 3.8)  # a phone shows it whole
     ends = np.array(alphas)
     margin = 0.01 * np.ptp(ends)
     lines = list(texts.values())
-    for row, ((text, (sound, lm)), color) in enumerate(zip(texts.items(), LETTERS, strict=False)):
+    for row, ((text, (sound, lm)), color) in enumerate(zip(texts.items(), PALETTE, strict=False)):
         q = sound + ends * lm
         axes.plot(ends, q, color=color, linewidth=2.2)
         for x, y, side in (ends[0] - margin, q[0], "right"), (ends[1] + margin, q[1], "left"):
@@ -45,7 +45,7 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
 
 def smoothing(history: Words, rows: Mapping[str, tuple[int, float, float]]) -> "Figure":
     """Counts after a history -> probabilities; rows[word] = (count, its own share, what γ p(w|h') adds)."""
-    figure, axes = canvas(8, 0.9 + 0.4 * len(rows))
+    figure, axes = subplots(8, 0.9 + 0.4 * len(rows))
     most = max(own + lent for _, own, lent in rows.values())
     for row, (word, (count, own, lent)) in enumerate(rows.items()):
         axes.barh(row, own, 0.62, color=SIGNAL)
@@ -72,7 +72,7 @@ def backoff(
 
     p and gamma as an ARPA file has them: p of the n-grams that were seen, gamma of the histories.
     """
-    figure, axes = canvas(8, 1.0 + 0.85 * (len(history) + 1))
+    figure, axes = subplots(8, 1.0 + 0.85 * (len(history) + 1))
     product, factors = 1.0, []
     for step in range(len(history) + 1):
         known = history[step:]
@@ -100,7 +100,7 @@ def _boxes(axes, row: float, longest: int, history: Words, word: str) -> None:
 
     for i, each in enumerate((*history, word), start=longest - len(history)):
         last = i == longest
-        face, edge = (LETTERS[2], INK) if last else (FAINT, FAINT)
+        face, edge = (PALETTE[2], INK) if last else (FAINT, FAINT)
         axes.add_patch(Rectangle((i, row - 0.3), 0.94, 0.6, facecolor=face, alpha=0.35, edgecolor=edge))
         axes.text(i + 0.47, row, each, ha="center", va="center", color=INK, fontsize=12)
 
@@ -109,7 +109,7 @@ def weights(alphas: Sequence[float], betas: Sequence[float], rates: np.ndarray, 
     """Word error rates (alphas, betas) as a map with its numbers in %, the lowest bold."""
     from matplotlib.patches import Rectangle
 
-    figure, axes = canvas(8, 0.9 + 0.5 * len(betas))
+    figure, axes = subplots(8, 0.9 + 0.5 * len(betas))
     for (i, j), rate in np.ndenumerate(rates):
         corner = (i - 0.5, j - 0.5)
         axes.add_patch(Rectangle(corner, 1, 1, facecolor=ACCENT, alpha=min(0.85 * rate, 0.85), linewidth=0))

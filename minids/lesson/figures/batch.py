@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, SIGNAL, subplots
 from minids.plot.sound import waveform
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ CELL = 0.44  # inches
 
 def rectangles(lengths: np.ndarray, groups: Sequence[Sequence[int]]) -> "Figure":
     """Each group of utterances is a batch, as long as its longest: what is padding is red, with its share."""
-    figure, axes = canvas(7, 4.4)
+    figure, axes = subplots(7, 4.4)
     y, wasted, longest = 0.0, 0, int(max(lengths))
     for group in groups:
         own, full = lengths[list(group)], int(max(lengths[list(group)]))
@@ -68,7 +68,7 @@ def dropped(h: np.ndarray) -> "Figure":
 def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.ndarray, rate: int) -> "Figure":
     """Speech (N,), chains of noise (N,) as loud as in the mixture, and this (N,): what was added is red."""
     gain = np.std(mixed - speech) / np.std(sum(chains))
-    figure, axes = canvas(7, 1.1 * len(chains) + 2.2, nrows=len(chains) + 2, sharex=True, sharey=True)
+    figure, axes = subplots(7, 1.1 * len(chains) + 2.2, nrows=len(chains) + 2, sharex=True, sharey=True)
     waveform(axes[0], speech, rate)
     for i, chain in enumerate(chains):
         waveform(axes[i + 1], gain * chain, rate, color=ACCENT, alpha=0.6)
@@ -83,7 +83,7 @@ def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.nd
 
 
 def _table(width: float, height: float) -> "tuple[Figure, Axes]":
-    figure, axes = canvas(width, height)
+    figure, axes = subplots(width, height)
     axes.set_position((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches
     axes.axis("off")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, SIGNAL, subplots
 from minids.text import collapse
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ def every_path(Y: np.ndarray, letters: str) -> "Figure":
         texts.setdefault(text, {})[name] = math.prod(y[k] for y, k in zip(Y, path, strict=True))
     order = sorted(texts, key=lambda text: -sum(texts[text].values()))
     greatest = max(p for paths in texts.values() for p in paths.values())
-    figure, axes = canvas(8, 0.8 + 0.75 * len(order))
+    figure, axes = subplots(8, 0.8 + 0.75 * len(order))
     for row, text in enumerate(order):
         left = 0.0
         for i, (name, p) in enumerate(texts[text].items()):
             edge, line = (ACCENT, 3) if p == greatest else (INK, 0.6)
-            color = LETTERS[row % len(LETTERS)]
+            color = PALETTE[row % len(PALETTE)]
             shade = (color, 0.3 + 0.15 * (i % 2))
             axes.barh(row, p, 0.6, left, facecolor=shade, edgecolor=edge, linewidth=line)
             axes.text(left + p / 2, row, f"{name}\n{p:.2f}", ha="center", va="center", color=INK, fontsize=11)
@@ -57,7 +57,7 @@ def beam(columns: Sequence[Beam], width: int, upto: int) -> "Figure":
     two bars: its paths that end in a blank (gray, p_b), those that end in its last letter (blue, p_nb).
     """
     rows = min(ROWS, max(map(len, columns)))
-    figure, axes = canvas(8, 0.9 + 0.95 * rows)
+    figure, axes = subplots(8, 0.9 + 0.95 * rows)
     places: dict[str, float] = {}  # the texts that stayed in the column before
     for t, column in enumerate(columns[: upto + 1]):
         order = sorted(

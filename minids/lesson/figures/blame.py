@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.lesson.figures.lattice import color_of
-from minids.plot import ACCENT, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, INK, PALETTE, SIGNAL, subplots
 from minids.text import BLANK
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def account(y: np.ndarray, wanted: np.ndarray, letters: str) -> "Figure":
     T, K = y.shape
     tables = {"it says  y": y, "it should say  Σ γ": wanted, "gradient  y − Σ γ": y - wanted}
     width, height = 0.45 + len(tables) * (T * CELL + 0.3), K * CELL + 0.75
-    figure, axes = canvas(width, height)
+    figure, axes = subplots(width, height)
     axes.set_position((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches
     axes.axis("off")
@@ -64,8 +64,8 @@ def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], let
     T, text = len(log_probs), list(dict.fromkeys(labels))
     rest = [k for k in range(log_probs.shape[1]) if k not in (BLANK, *text)]
     asked = np.column_stack([dlogits[:, [BLANK, *text]], dlogits[:, rest].sum(axis=1)])  # (T, rows)
-    figure, (above, below) = canvas(7.5, 5, nrows=2, sharex=True, height_ratios=[1, 1.9])
-    colors = [INK] + [LETTERS[i % len(LETTERS)] for i in range(len(text))] + [INK]
+    figure, (above, below) = subplots(7.5, 5, nrows=2, sharex=True, height_ratios=[1, 1.9])
+    colors = [INK] + [PALETTE[i % len(PALETTE)] for i in range(len(text))] + [INK]
     for k, color in zip([BLANK, *text], colors, strict=False):
         y = np.exp(log_probs[:, k])
         above.plot(y, color=color, linewidth=1.6, linestyle=":" if k == BLANK else "-")

@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from minids.plot import FAINT, GRAY, INK, LETTERS, canvas
+from minids.plot import FAINT, GRAY, INK, PALETTE, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ def collapse(path: str, stage: int) -> "Figure":
 
     Stage 0 is the path, 1 its runs merged, 2 without the blanks, 3 the text.
     """
-    figure, axes = canvas(5.4, 3.8)
+    figure, axes = subplots(5.4, 3.8)
     runs, first = [], 0  # (character, the first frame, the frame after the last)
     for character, run in groupby(path):
         after = first + len(list(run))
@@ -65,4 +65,4 @@ def _link(axes: "Axes", x: float, row: int) -> None:
 def _color(character: str, path: str) -> str:
     """Of its own for each character of a path, in order of appearance."""
     known = [c for c in dict.fromkeys(path) if c != BLANK_SIGN]
-    return GRAY if character == BLANK_SIGN else LETTERS[known.index(character) % len(LETTERS)]
+    return GRAY if character == BLANK_SIGN else PALETTE[known.index(character) % len(PALETTE)]

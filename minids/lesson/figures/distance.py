@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from minids.metrics import Edit
 
-COLORS = {"C": LETTERS[2], "S": ACCENT, "D": LETTERS[3], "I": LETTERS[4]}
+COLORS = {"C": PALETTE[2], "S": ACCENT, "D": PALETTE[3], "I": PALETTE[4]}
 NAMES = {"C": "right", "S": "substituted", "D": "deleted", "I": "inserted"}
 
 
@@ -21,7 +21,7 @@ def errors(edits: Sequence["Edit"]) -> "Figure":
     """An alignment, a column a word: what was said above, what was heard below, the error between."""
     from matplotlib.patches import Rectangle
 
-    figure, axes = canvas(8, 2.0)
+    figure, axes = subplots(8, 2.0)
     widths = [max(len(edit.reference), len(edit.hypothesis), 9) for edit in edits]
     left = 12.0  # where the words begin, in characters
     for y, name in (2, "said"), (0, "heard"):
@@ -53,7 +53,7 @@ def distances(
     from matplotlib.patches import Rectangle
 
     height, width = table.shape
-    figure, axes = canvas(min(8.0, 1.6 + 0.75 * width), 0.5 + 0.52 * (height + 1))
+    figure, axes = subplots(min(8.0, 1.6 + 0.75 * width), 0.5 + 0.52 * (height + 1))
     for row, word in enumerate(("", *reference)):
         axes.text(-0.7, row, word, color=INK, fontsize=12, ha="right", va="center")
     for column, word in enumerate(("", *hypothesis)):
@@ -77,7 +77,7 @@ def distances(
 
 def rates(drawn: np.ndarray, measured: float, interval: tuple[float, float]) -> "Figure":
     """A histogram of the error rates of resampled corpora; the measured one and its interval are marked."""
-    figure, axes = canvas(8, 3.2)
+    figure, axes = subplots(8, 3.2)
     values = 100 * np.asarray(drawn)
     axes.hist(values, bins=30, color=SIGNAL, alpha=0.6)
     top = axes.get_ylim()[1]

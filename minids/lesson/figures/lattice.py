@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.ops.reference.ctc import skips
-from minids.plot import ACCENT, FAINT, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, subplots
 from minids.text import BLANK
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def sheet(T: int, states: np.ndarray, letters: str, room: float) -> "tuple[Figur
     """The empty lattice: its characters at the left, its frames below, `room` inches at the right."""
     S = len(states)
     width, height = LEFT + (T - 1) * PITCH + RADIUS + room, TOP + (S - 1) * FALL + FOOT
-    figure, axes = canvas(width, height)
+    figure, axes = subplots(width, height)
     axes.set_position((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches
     axes.axis("off")
@@ -114,7 +114,7 @@ def node(axes: "Axes", t: int, s: int, words: str, strength: float, color: str) 
 
 def color_of(k: int) -> str:
     """The blank has none; every other character its own."""
-    return INK if k == BLANK else LETTERS[(k - 1) % len(LETTERS)]
+    return INK if k == BLANK else PALETTE[(k - 1) % len(PALETTE)]
 
 
 def number(value: float) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.ops.common import CLIP
-from minids.plot import ACCENT, FAINT, INK, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, PAPER, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto:
     dz = np.where((z > 0) & (z < CLIP), dh, 0)
     dx, dW = dz @ W, np.outer(dz, x)
 
-    figure, axes = canvas(8, 6)
+    figure, axes = subplots(8, 6)
     axes.set(xlim=(0, 8), ylim=(0, 6))
     axes.set_axis_off()
     across = 8 * (np.arange(len(x)) + 0.5) / len(x)
@@ -65,7 +65,7 @@ def step_sizes(sizes: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Figure":
 
     sizes (n,), errors {name: (n,)}, relative. The least of each is marked and told.
     """
-    figure, axes = canvas(8, 4.5)
+    figure, axes = subplots(8, 4.5)
     for n, ((name, error), color) in enumerate(zip(errors.items(), (ACCENT, SIGNAL), strict=True)):
         best = int(error.argmin())
         axes.loglog(sizes, error, color=color, marker="o", markersize=3)
@@ -84,7 +84,7 @@ def kinks(h: float) -> "Figure":
 
     They see the kink from as far as their step `h`, and are wrong by up to a half there.
     """
-    figure, axes = canvas(8, 4.5, nrows=2, ncols=2, sharex="col", sharey="row")
+    figure, axes = subplots(8, 4.5, nrows=2, ncols=2, sharex="col", sharey="row")
     for (upper, lower), kink in zip(axes.T, (0, CLIP), strict=True):
         z = kink + np.linspace(-4, 4, 801)
         slope = (np.clip(z + h, 0, CLIP) - np.clip(z - h, 0, CLIP)) / (2 * h)
@@ -102,7 +102,7 @@ def kinks(h: float) -> "Figure":
 
 def guesses(came: np.ndarray, guess: np.ndarray, loss: float) -> "Figure":
     """What came and what a layer guessed, (T, F) each, one above the other in the same colors."""
-    figure, axes = canvas(8, 4.2, nrows=2, sharex=True)
+    figure, axes = subplots(8, 4.2, nrows=2, sharex=True)
     for each, frames, name in zip(axes, (guess, came), ("guess", "what came"), strict=True):
         look = {
             "vmin": 0,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, GRAY, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL, subplots
 from minids.text import BLANK, Alphabet
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def letters(log_probs: np.ndarray, alphabet: Alphabet, text: str, title: str) ->
     """
     probs = np.exp(log_probs)  # (T, K)
     best = probs.argmax(axis=1)  # (T,)
-    colors = dict(zip(dict.fromkeys(alphabet.encode(text).tolist()), LETTERS, strict=False))
-    figure, axes = canvas(8, 3.4)
+    colors = dict(zip(dict.fromkeys(alphabet.encode(text).tolist()), PALETTE, strict=False))
+    figure, axes = subplots(8, 3.4)
     for k, curve in enumerate(probs.T):
         color = GRAY if k == BLANK else colors.get(k, FAINT)
         axes.plot(curve, color=color, linewidth=1.8 if k in colors else 0.8)
@@ -41,8 +41,8 @@ def losses(curves: Mapping[str, Sequence[float]], chance: float) -> "Figure":
 
     What is below LEAST is drawn there: float32 cannot tell it from 0.
     """
-    figure, axes = canvas(8, 4)
-    for (name, curve), color in zip(curves.items(), (SIGNAL, ACCENT, *LETTERS[2:]), strict=False):
+    figure, axes = subplots(8, 4)
+    for (name, curve), color in zip(curves.items(), (SIGNAL, ACCENT, *PALETTE[2:]), strict=False):
         drawn = np.maximum(curve, LEAST)
         axes.semilogy(drawn, color=color)
         words = f"{name}: {max(0, curve[-1]):.0f}"
@@ -59,7 +59,7 @@ def valley(curvature: np.ndarray, paths: Mapping[str, np.ndarray]) -> "Figure":
     wide, high = (1.1 * max(abs(path[:, i]).max() for path in paths.values()) for i in (0, 1))
     x, y = np.meshgrid(np.linspace(-wide, wide, 101), np.linspace(-high, high, 101))
     height = (curvature[0] * x**2 + curvature[1] * y**2) / 2
-    figure, axes = canvas(8, 1.7 * len(paths) + 0.4, nrows=len(paths), sharex=True, sharey=True)
+    figure, axes = subplots(8, 1.7 * len(paths) + 0.4, nrows=len(paths), sharex=True, sharey=True)
     for each, (name, path) in zip(axes, paths.items(), strict=True):
         each.contour(
             x, y, height, levels=height.max() * np.linspace(0.01, 1, 8) ** 2, colors=FAINT, linewidths=0.6

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minids.plot import ACCENT, INK, SIGNAL, canvas
+from minids.plot import ACCENT, INK, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def progress(losses: Sequence[float], errors: Sequence[float]) -> "Figure":
     """The mean losses of rounds 1 … R, and the word error rates after rounds 0 … R (1.0 is 100 %)."""
-    figure, axes = canvas(8, 4, nrows=2, sharex=True)
+    figure, axes = subplots(8, 4, nrows=2, sharex=True)
     rounds = range(len(errors))
     for each, values, color, text, title in (
         (axes[0], losses, SIGNAL, "{:.1f}", "loss on the recordings it learns from"),

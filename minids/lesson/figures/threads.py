@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +74,7 @@ def exchange(
         x += table.shape[1] + 1
     top = (rows - blocks * (threads + 1)) / 2 + 1
     places = {(b, i): (middle, top + b * (threads + 1) + i) for b in range(blocks) for i in range(threads)}
-    figure, axes = canvas(min(8, _CELL * (x + 1)), _CELL * (rows + 2))
+    figure, axes = subplots(min(8, _CELL * (x + 1)), _CELL * (rows + 2))
     done = [access for step in steps[: upto + 1] for access in step]
     for name, table in tables.items():
         left, above = corners[name]
@@ -111,7 +111,7 @@ def memory(moment: "Sequence[Access]", shape: tuple[int, ...], name: str) -> "Fi
     from matplotlib.patches import Rectangle
 
     rows, F = int(np.prod(shape[:-1])), shape[-1]
-    figure, axes = canvas(8, 0.6 + 0.3 * rows)
+    figure, axes = subplots(8, 0.6 + 0.3 * rows)
     texts, ground = np.full((rows, F), "", object), {}
     for access in moment:
         place = divmod(int(np.ravel_multi_index(access.element, shape)), F)
@@ -139,7 +139,7 @@ def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[i
     }
     most = max(max(count.values()) for count in counts.values())
     height = sum(rows + 1.5 for rows, _ in shapes.values())
-    figure, several = canvas(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
+    figure, several = subplots(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
     for axes, (title, count) in zip(several[0], counts.items(), strict=True):
         above = 1.0
         for name, shape in shapes.items():
@@ -191,4 +191,4 @@ def _cell(access: "Access") -> tuple[int, int]:
 
 
 def _color(access: "Access", threads: int) -> str:
-    return LETTERS[(access.block[0] * threads + access.thread[0]) % len(LETTERS)]
+    return PALETTE[(access.block[0] * threads + access.thread[0]) % len(PALETTE)]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, INK, LETTERS, SIGNAL, canvas
+from minids.plot import ACCENT, INK, PALETTE, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], unit: str) -> "Figure":
     """For each name a bar of every series, {"reference": [...], "cpu": [...]}, with its number in `unit`."""
-    colors = (ACCENT, SIGNAL, *LETTERS)
-    figure, axes = canvas(5.6, 0.9 + len(names) * (0.1 + 0.24 * len(series)))  # a phone shows it whole
+    colors = (ACCENT, SIGNAL, *PALETTE)
+    figure, axes = subplots(5.6, 0.9 + len(names) * (0.1 + 0.24 * len(series)))  # a phone shows it whole
     thick = 0.85 / len(series)
     for i, (label, numbers) in enumerate(series.items()):
         y = np.arange(len(names)) + (i - (len(series) - 1) / 2) * thick

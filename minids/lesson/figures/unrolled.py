@@ -8,7 +8,7 @@ import numpy as np
 from minids.lesson.figures.layer import short
 from minids.ops.common import CLIP
 from minids.ops.reference import birnn_backward, birnn_forward
-from minids.plot import ACCENT, FAINT, INK, LETTERS, PAPER, SIGNAL, canvas
+from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | 
     known = {("z", t) for t in right} | (done if dh is None else set().union(*forward))
     told = set() if dh is None else {("h", t) for t in right} | done
 
-    figure, axes = canvas(8, 5)
+    figure, axes = subplots(8, 5)
     axes.set(xlim=(-0.85, T - 0.5), ylim=(-0.5, 3.35))
     axes.set_axis_off()
     for t in right:
@@ -61,8 +61,8 @@ def reach(sizes: Mapping[str, np.ndarray]) -> "Figure":
 
     sizes {name: (distances,)}. The name stands at the end of its line.
     """
-    figure, axes = canvas(8, 4.5)
-    for (name, size), color in zip(sizes.items(), LETTERS, strict=False):
+    figure, axes = subplots(8, 4.5)
+    for (name, size), color in zip(sizes.items(), PALETTE, strict=False):
         axes.semilogy(size, color=color)
         at = (len(size) - 1, size[-1])
         axes.annotate(name, at, (6, 0), textcoords="offset points", va="center", color=color)

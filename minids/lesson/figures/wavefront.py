@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, LETTERS, canvas
+from minids.plot import ACCENT, FAINT, INK, PALETTE, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,10 +22,10 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
     Arrows: what the threads read for frame `upto`; lines: barriers, red where they are passed.
     """
     T, S = alpha.shape
-    figure, axes = canvas(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
+    figure, axes = subplots(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
     for access in accesses:
         (_, t, s), thread = access.element, access.thread[0]
-        color = LETTERS[thread % len(LETTERS)]
+        color = PALETTE[thread % len(PALETTE)]
         if access.kind == "write" and t <= upto:
             axes.plot(_FRAME * t, s, "s", markersize=27, color=color, alpha=0.55 if t == upto else 0.3)
             text = f"{alpha[t, s]:.1f}".replace("-", "−") if alpha[t, s] > -1e9 else "−∞"
@@ -51,11 +51,11 @@ def shifts(accesses: "Sequence[Access]", blocks: int, threads: int) -> "Figure":
     work = np.zeros((blocks, threads, epochs), bool)
     for access in accesses:
         work[access.block[0], access.thread[0], access.epoch - 1] = True
-    figure, axes = canvas(8, 0.9 + 0.2 * blocks * (threads + 1))
+    figure, axes = subplots(8, 0.9 + 0.2 * blocks * (threads + 1))
     for block, thread, epoch in np.ndindex(work.shape):
         y = block * (threads + 1) + thread
         if work[block, thread, epoch]:
-            axes.plot(epoch, y, "s", markersize=8, color=LETTERS[thread % len(LETTERS)])
+            axes.plot(epoch, y, "s", markersize=8, color=PALETTE[thread % len(PALETTE)])
         else:
             axes.plot(epoch, y, ".", markersize=3, color=FAINT)
     middles = [block * (threads + 1) + (threads - 1) / 2 for block in range(blocks)]
