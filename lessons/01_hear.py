@@ -12,8 +12,7 @@ import numpy as np
 
 from minids import Features, load_audio
 from minids.features import FLOOR, hann, level
-from minids.lesson import data, exercise, show
-from minids.lesson.listening import listen
+from minids.lesson import data, exercise, listen, show
 from minids.plot import sound
 
 wave, rate = load_audio(data("two_five.flac"))

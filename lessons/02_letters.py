@@ -17,10 +17,8 @@ import numpy as np
 
 from minids import DeepSpeech, Recognizer, load_audio
 from minids.decode.greedy import greedy_text
-from minids.lesson import data, exercise, show
-from minids.lesson.collapse_widget import collapsing
+from minids.lesson import collapse_field, data, exercise, listen, show
 from minids.lesson.figures.collapse import collapse as steps
-from minids.lesson.listening import listen
 from minids.plot import sound
 
 network = Recognizer.load(data("digits.safetensors"))
@@ -158,7 +156,7 @@ show([steps(path, stage) for stage in range(4)], captions, title="A path collaps
 # out as "thre"? And the shortest path for "three"? (Not five frames!)
 
 # %%
-collapsing("--ffi-vvv-e-")
+collapse_field("--ffi-vvv-e-")
 
 # %% [markdown]
 # Now in numbers: 0 is the blank. `[1, 1, 0, 1, 2, 2, 0]` becomes `[1, 1, 2]`. The check

@@ -193,6 +193,7 @@ def check_nesterov():
         "First the velocity; the second formula uses the new one.",
         "params += momentum * velocity - rate * grads",
     ],
+    pure=False,
 )
 def nesterov(params, grads, velocity, rate, momentum):
     """One step in place; returns nothing.  About 3 lines."""

@@ -149,6 +149,7 @@ def check_forward():
 @exercise(
     "12.1",
     check_forward,
+    pure=False,
     hints=[
         "For all t, for all s: ways = …, and then alpha[t, s] = log_y[t, states[s]] + ways.",
         "In frame 0 ways is 0.0 (log 1) for s < 2, else -np.inf. Later it begins as alpha[t - 1, s].",
@@ -199,6 +200,7 @@ def check_losses():
 @exercise(
     "12.2",
     check_losses,
+    pure=False,
     hints=[
         "result = np.empty(B), and in turn b only result[b] is written.",
         "An utterance's own part: log_probs[: lengths[b], b] and labels[b, : label_lengths[b]].",

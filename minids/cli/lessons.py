@@ -1,4 +1,4 @@
-"""`minids lessons`: what there is to learn, how far one is, copies to write in, hints."""
+"""`minids lessons`: list the lessons and the reader's progress, copy the lessons, show hints."""
 
 import json
 from pathlib import Path
@@ -10,19 +10,19 @@ from minids._utils.errors import InputError
 from minids.lesson import folder as lesson_folder
 from minids.lesson import progress, source
 
-SIGNS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
+SYMBOLS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
 
 
 @click.group(invoke_without_command=True)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path),
-    help="Your copies.  [default: this folder, or the one in it that changed last, else lessons]",
+    help="Folder of your copies.  [default: this folder, else its most recent subfolder with lessons]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Lessons and exercises as JSON, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print lessons and exercises as JSON.")
 @click.pass_context
 def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
-    """List the lessons and their exercises: [✓] right, [✗] wrong, [ ] not written yet.
+    """List the lessons and your progress: [✓] right, [✗] wrong, [ ] not written yet.
 
     \b
     Example:
@@ -30,7 +30,7 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
       minids lessons copy my-lessons
       minids lessons --folder my-lessons hint 1.1
     """
-    ctx.obj = folder or lesson_folder.yours()
+    ctx.obj = folder or lesson_folder.working_copy()
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json)
 
@@ -38,66 +38,68 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
 @command.command()
 @click.argument("folder", type=click.Path(path_type=Path), default="lessons")
 def copy(folder: Path) -> None:
-    """Copy the lessons into FOLDER, to write in. A file that is there and differs is yours and stays.
+    """Copy the lessons into FOLDER, where you can edit them. Files you have changed are never overwritten.
 
     \b
     Example:
       minids lessons copy my-lessons
     """
-    written, kept = lesson_folder.copy(folder)
-    left = f", {len(kept)} kept as you left them" if kept else ""
+    copied, skipped = lesson_folder.copy_lessons(folder)
+    note = f", {len(skipped)} skipped because you have changed them" if skipped else ""
     first = folder / lesson_folder.lessons()[0].name
-    click.echo(f"{folder}: {len(written)} lessons copied{left}; begin with {first}")
-    for path in kept:
-        click.echo(f"  kept: {path} (to have ours again, move yours away)", err=True)
+    click.echo(f"{folder}: {len(copied)} lessons copied{note}; start with {first}")
+    for path in skipped:
+        click.echo(f"  skipped: {path} (to get the original again, rename your file)", err=True)
 
 
 @command.command()
 @click.argument("number")
 @click.pass_context
 def hint(ctx: click.Context, number: str) -> None:
-    """The next hint for exercise NUMBER: each call goes one further, up to nearly the line itself.
+    """Show the next hint for exercise NUMBER. Each call shows one more; the last one is nearly the code.
 
     \b
     Example:
       minids lessons hint 1.1
     """
-    known = {each.number: each for path in lesson_folder.lessons() for each in source.exercises(path)}
-    if number not in known:
+    exercises = {
+        exercise.number: exercise for path in lesson_folder.lessons() for exercise in source.exercises(path)
+    }
+    if number not in exercises:
         raise InputError(f"{number}: no such exercise; `minids lessons` lists them")
-    hints = known[number].hints
-    if not hints:
+    exercise = exercises[number]
+    if not exercise.hints:
         raise InputError(f"{number}: this exercise has no hints")
-    step, words = progress.next_hint(ctx.obj, number, hints)
-    click.echo(f"{number} {known[number].name}, hint {step} of {len(hints)}: {words}")
+    i, text = progress.next_hint(ctx.obj, number, exercise.hints)
+    click.echo(f"{number} {exercise.name}, hint {i} of {len(exercise.hints)}: {text}")
 
 
 def _list(folder: Path, as_json: bool) -> None:
-    done = progress.load(folder)
-    listed: list[dict[str, Any]] = [
+    entries = progress.load(folder)
+
+    def state(number: str) -> str:
+        return entries.get(number, {}).get("state", "open")
+
+    rows: list[dict[str, Any]] = [
         {
             "number": int(path.name[:2]),
             "file": path.name,
             "question": source.title(path),
             "exercises": [
-                {
-                    "number": each.number,
-                    "name": each.name,
-                    "state": done.get(each.number, {}).get("state", "open"),
-                }
-                for each in source.exercises(path)
+                {"number": exercise.number, "name": exercise.name, "state": state(exercise.number)}
+                for exercise in source.exercises(path)
             ],
         }
         for path in lesson_folder.lessons()
     ]
     if as_json:
-        click.echo(json.dumps(listed, ensure_ascii=False))
+        click.echo(json.dumps(rows, ensure_ascii=False))
         return
-    for lesson in listed:
-        click.echo(f"{lesson['file']:<18}{lesson['question']}")
-        signs = [f"{SIGNS[each['state']]} {each['number']} {each['name']}" for each in lesson["exercises"]]
-        click.echo(f"{'':<18}{'   '.join(signs)}")
-    states = [each["state"] for lesson in listed for each in lesson["exercises"]]
+    for row in rows:
+        click.echo(f"{row['file']:<18}{row['question']}")
+        exercises = [f"{SYMBOLS[e['state']]} {e['number']} {e['name']}" for e in row["exercises"]]
+        click.echo(f"{'':<18}{'   '.join(exercises)}")
+    states = [e["state"] for row in rows for e in row["exercises"]]
     click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")
     if not lesson_folder.lessons(folder):
-        click.echo("No lessons are there yet; `minids lessons copy` puts them there, to write in.", err=True)
+        click.echo("This folder has no lessons yet; `minids lessons copy` puts copies there.", err=True)

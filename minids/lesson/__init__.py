@@ -1,12 +1,12 @@
-"""What a lesson is made of: exercises that check themselves, and pictures, still ones or in steps.
+"""What lessons are made of: exercises that check themselves, pictures (still or in steps) and sounds.
 
-    from minids.lesson import data, exercise, show
+    from minids.lesson import data, exercise, listen, show
 
-The lessons themselves are the plain Python files of lessons/; they travel with the package.
+The lessons themselves are the plain Python files in lessons/; the wheel contains them too.
 """
 
 from minids.lesson.checking import exercise
-from minids.lesson.display import show
+from minids.lesson.display import collapse_field, listen, show
 from minids.lesson.folder import data
 
-__all__ = ["data", "exercise", "show"]
+__all__ = ["collapse_field", "data", "exercise", "listen", "show"]

@@ -1,9 +1,14 @@
-"""Exercises: a function to be written, a check against an independent truth, hints, and our own answer."""
+"""Exercises: a function that the reader writes, an independent check, hints and our answer."""
 
+import copy
+import functools
 import inspect
 import os
+import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -15,124 +20,187 @@ from minids._utils.errors import InputError, reason
 from minids.lesson import folder, progress
 
 Check = Callable[[], Iterator[tuple[str, Any, Any]]]
+TIME_LIMIT = 120  # seconds for the check of one exercise, compilation included
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What became of an exercise: its state, "open", "wrong" or "right", and that in words."""
+class Result:
+    """The result of a check: `state` is "open", "wrong" or "right", `message` explains it in one line."""
 
     state: str
-    words: str
+    message: str
+
+
+class SideEffectError(Exception):
+    """A function changed an argument that it should only read."""
 
 
 def exercise(
-    number: str, check: Check, hints: Sequence[str] = (), rtol: float = 1e-9, atol: float = 1e-12
+    number: str,
+    check: Check,
+    hints: Sequence[str] = (),
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    pure: bool = True,
 ) -> Callable[[Callable], Callable]:
-    """Decorate a function that the reader is to write; print how it does, and a hint where it does not yet.
+    """Decorate a function that the reader writes: check it, print the result and, if it is wrong, a hint.
 
-    `number` is "<lesson>.<n>". `check` yields (what, got, expected), where `got` comes of calling the
-    function by its name and `expected` from elsewhere. The name is bound to the reader's function if that
-    is right, else to ours, so that the lesson can go on; MINIDS_ANSWERS=1 in the environment takes ours at
-    once. Nothing that the reader's function does raises here.
+    `number` is "<lesson>.<n>". `check` yields (description, got, expected): `got` calls the function by its
+    name, `expected` comes from an independent source. With `pure`, arrays and lists passed to the function
+    must be unchanged when it returns. The name is bound to the reader's function if it is right, else to our
+    answer, so that the lesson can continue; MINIDS_ANSWERS=1 in the environment always takes our answer.
+    An error in the reader's function is reported, never raised.
     """
 
     def decorate(function: Callable) -> Callable:
         name = function.__name__
-        ours = getattr(folder.answers(int(number.split(".")[0])), name, None)
-        if ours is None:
-            raise InputError(f"{number} {name}: lessons/answers has no such answer")
-        given = os.environ.get("MINIDS_ANSWERS") == "1"
-        verdict = examine(name, ours if given else function, check, rtol, atol)
-        print(f"{number} {name}  {verdict.words}")
-        if not given:
-            hint = progress.record(number, verdict.state, function, _folder(check), hints)
+        answer = getattr(folder.answers(int(number.split(".")[0])), name, None)
+        if answer is None:
+            raise InputError(f"{number} {name}: lessons/answers has no answer of that name")
+        use_answer = os.environ.get("MINIDS_ANSWERS") == "1"
+        result = run_check(name, answer if use_answer else function, check, rtol, atol, pure)
+        print(f"{number} {name}  {result.message}")
+        if not use_answer:
+            hint = progress.record(number, result.state, function, _folder(check), hints)
             if hint:
                 print(f"    hint: {hint}")
-        return function if verdict.state == "right" and not given else ours
+        return function if result.state == "right" and not use_answer else answer
 
     return decorate
 
 
-def examine(name: str, function: Callable, check: Check, rtol: float = 1e-9, atol: float = 1e-12) -> Verdict:
-    """Run `check`, with `name` bound to `function` among its globals, up to the first difference."""
-    bound = check.__globals__  # type: ignore[attr-defined]
-    bound[name] = function
+def run_check(
+    name: str,
+    function: Callable,
+    check: Check,
+    rtol: float = 1e-9,
+    atol: float = 1e-12,
+    pure: bool = True,
+) -> Result:
+    """Run `check`, with `name` bound to `function` in its globals, up to the first difference."""
+    namespace = check.__globals__  # type: ignore[attr-defined]
+    namespace[name] = _guard(function) if pure and inspect.isfunction(function) else function
     count = 0
     try:
-        for what, got, expected in check():
-            count += 1
-            wrong = difference(got, expected, rtol, atol)
-            if wrong:
-                return Verdict("wrong", f"[✗] {what}: {wrong}")
+        with time_limit(TIME_LIMIT):
+            for description, got, expected in check():
+                count += 1
+                message = difference(got, expected, rtol, atol)
+                if message:
+                    return Result("wrong", f"[✗] {description}: {message}")
     except NotImplementedError:
-        return Verdict("open", "[ ] not written yet: the lesson goes on with ours")
+        return Result("open", "[ ] not written yet; the lesson continues with our answer")
+    except SideEffectError as error:
+        return Result("wrong", f"[✗] {error}")
     except (Exception, SystemExit) as error:
-        return Verdict("wrong", f"[✗] {type(error).__name__}: {_words(error)}{_line(error, function)}")
-    return Verdict("right", f"[✓] right ({count} check{'s' * (count != 1)})")
+        return Result("wrong", f"[✗] {type(error).__name__}: {_message(error)}{_line(error, function)}")
+    finally:
+        namespace[name] = function
+    return Result("right", f"[✓] right ({count} check{'s' * (count != 1)})")
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError after `seconds`. No limit on Windows and outside the main thread."""
+    if not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(f"no result after {seconds:g} seconds; does a loop never end?")
+
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def difference(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12) -> str | None:
-    """The first difference in words; None when there is none.
+    """Describe the first difference between `got` and `expected`; None if they agree.
 
-    Numbers agree when |got - expected| ≤ atol + rtol |expected|, infinities and NaN when they are the same.
-    Lists and tuples count as one another. Text, bools and None must be equal.
+    Numbers agree if |got - expected| ≤ atol + rtol |expected|; infinities and NaN agree with themselves.
+    A list and a tuple of the same items agree. Text, bool and None must be equal.
     """
     if isinstance(expected, (str, bool, type(None), set, frozenset)):
-        got = _plain(got)
+        got = _to_python(got)
         same = not isinstance(got, np.ndarray) and got == expected
-        return None if same else f"expected {_show(expected)}, got {_show(got)}"
+        return None if same else f"expected {_repr(expected)}, got {_repr(got)}"
     if isinstance(expected, dict):
         if not isinstance(got, dict) or got.keys() != expected.keys():
-            return f"expected {_show(expected)}, got {_show(got)}"
-        return _first(((repr(key), got[key], expected[key]) for key in expected), rtol, atol)
-    if isinstance(expected, (list, tuple)) and not (isinstance(got, np.ndarray) and _even(expected)):
+            return f"expected {_repr(expected)}, got {_repr(got)}"
+        return _first_difference(((repr(key), got[key], expected[key]) for key in expected), rtol, atol)
+    if isinstance(expected, (list, tuple)) and not (
+        isinstance(got, np.ndarray) and _is_rectangular(expected)
+    ):
         if not isinstance(got, (list, tuple)):
-            return f"expected a {type(expected).__name__} of {len(expected)}, got {_show(got)}"
+            return f"expected a {type(expected).__name__} of {len(expected)}, got {_repr(got)}"
         if len(got) != len(expected):
             count = f"{len(expected)} item{'s' * (len(expected) != 1)}"
-            return f"expected {count}, got {len(got)}: {_show(got)}"
+            return f"expected {count}, got {len(got)}: {_repr(got)}"
         pairs = enumerate(zip(got, expected, strict=True))
-        return _first(((f"item {i}", one, other) for i, (one, other) in pairs), rtol, atol)
-    return _arrays(got, np.asarray(expected), rtol, atol)
+        return _first_difference(((f"item {i}", a, b) for i, (a, b) in pairs), rtol, atol)
+    return _array_difference(got, np.asarray(expected), rtol, atol)
 
 
-def _arrays(got: Any, expected: np.ndarray, rtol: float, atol: float) -> str | None:
-    array = np.asarray(got if _even(got) else None)
+def _array_difference(got: Any, expected: np.ndarray, rtol: float, atol: float) -> str | None:
+    array = np.asarray(got if _is_rectangular(got) else None)
     if array.dtype.kind not in "biufcU":
-        return f"expected {_shape(expected)}, got {_show(got)}"
+        return f"expected {_shape(expected)}, got {_repr(got)}"
     if isinstance(got, (list, tuple)) and array.shape == expected.shape:
-        return f"expected an array, got a {type(got).__name__}; np.array(…) makes one of it"
+        return f"expected an array, got a {type(got).__name__}; convert it with np.array(…)"
     if array.shape != expected.shape:
         return f"expected {_shape(expected)}, got {_shape(array)}"
+    if array.dtype.kind == "c" and expected.dtype.kind != "c":
+        return f"expected real numbers, got {array.dtype}"
     if "U" in array.dtype.kind + expected.dtype.kind:
         same = array == expected
     else:
         same = np.isclose(array, expected, rtol, atol, equal_nan=True)
     if np.all(same):
         return None
-    where = tuple(int(i) for i in np.argwhere(~same)[0])
-    values = f"expected {_show(expected[where])}, got {_show(array[where])}"
-    if not where:
+    index = tuple(int(i) for i in np.argwhere(~same)[0])
+    values = f"expected {_repr(expected[index])}, got {_repr(array[index])}"
+    if not index:
         return values
-    return f"first wrong element {where if len(where) > 1 else where[0]}: {values}"
+    return f"first wrong element {index if len(index) > 1 else index[0]}: {values}"
 
 
-def _first(pairs: Iterable[tuple[str, Any, Any]], rtol: float, atol: float) -> str | None:
-    for where, got, expected in pairs:
-        wrong = difference(got, expected, rtol, atol)
-        if wrong:
-            return f"{where}: {wrong}"
+def _first_difference(pairs: Iterable[tuple[str, Any, Any]], rtol: float, atol: float) -> str | None:
+    for place, got, expected in pairs:
+        message = difference(got, expected, rtol, atol)
+        if message:
+            return f"{place}: {message}"
     return None
 
 
-def _words(error: BaseException) -> str:
-    """An error in one line; what forgets to return meets its end in the check, as None."""
-    words = shorten(reason(error), 300, placeholder=" …")
-    return f"{words}; is a return missing?" if "NoneType" in words else words
+def _guard(function: Callable) -> Callable:
+    """`function`, made to raise SideEffectError if a call changes an array or a list passed to it."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        before = [copy.deepcopy(a) if isinstance(a, (np.ndarray, list)) else None for a in args]
+        result = function(*args, **kwargs)
+        for name, argument, original in zip(
+            inspect.signature(function).parameters, args, before, strict=False
+        ):
+            if original is not None and difference(argument, original):
+                raise SideEffectError(f"it changes its argument `{name}`; work on a copy")
+        return result
+
+    return guarded
+
+
+def _message(error: BaseException) -> str:
+    """An error in one line. None where a value is needed usually means a forgotten return."""
+    message = shorten(reason(error), 300, placeholder=" …")
+    return f"{message}; is a return missing?" if "NoneType" in message else message
 
 
 def _line(error: BaseException, function: Callable) -> str:
-    """Where in the file of `function` an error passed last."""
+    """The last line of the file of `function` that the error passed."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     file = code.co_filename if code else ""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -140,13 +208,13 @@ def _line(error: BaseException, function: Callable) -> str:
 
 
 def _folder(check: Check) -> Path:
-    """The folder of the lesson; in a notebook, that in which it runs."""
+    """The folder of the lesson; in a notebook, the current folder."""
     file = check.__globals__.get("__file__", "notebook")  # type: ignore[attr-defined]
     return Path(file).resolve().parent
 
 
-def _even(values: Any) -> bool:
-    """Whether an array could hold these: numbers, or rows of one length."""
+def _is_rectangular(values: Any) -> bool:
+    """Whether np.asarray accepts the values: one number, or nested lists whose rows have equal lengths."""
     try:
         np.asarray(values)
     except ValueError:
@@ -154,16 +222,16 @@ def _even(values: Any) -> bool:
     return True
 
 
-def _plain(value: Any) -> Any:
+def _to_python(value: Any) -> Any:
     return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.shape else value
 
 
 def _shape(array: np.ndarray) -> str:
-    return f"shape {array.shape}" if array.shape else f"a number, such as {_show(array)}"
+    return f"shape {array.shape}" if array.shape else f"a number, such as {_repr(array)}"
 
 
-def _show(value: Any) -> str:
-    """A value in a few characters of one line."""
-    value = _plain(value)
+def _repr(value: Any) -> str:
+    """The value in at most 80 characters, on one line."""
+    value = _to_python(value)
     text = f"{value:.8g}" if isinstance(value, float) else " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,4 +1,4 @@
-"""Where the lessons lie: beside the package in a checkout, inside it when it was installed from a wheel."""
+"""Where the lessons are: next to the package in a checkout, inside it if it was installed from a wheel."""
 
 import importlib.util
 from functools import cache
@@ -11,22 +11,22 @@ from minids.lesson.progress import FILE
 
 
 @cache
-def home() -> Path:
-    """The folder of the lessons as they ship. Raises InputError when this installation has none."""
+def root() -> Path:
+    """The folder of the lessons that come with the package. Raises InputError if there are none."""
     package = Path(minids.__file__).resolve().parent
     for folder in package / "lessons", package.parent / "lessons":
         if folder.is_dir():
             return folder
-    raise InputError(f"{package}: no lessons came with this installation; install the wheel or a checkout")
+    raise InputError(f"{package}: this installation has no lessons; install the wheel, or use a checkout")
 
 
 def lessons(folder: Path | None = None) -> list[Path]:
-    """The lessons in `folder` (default: as they ship), in their order."""
-    return sorted((folder or home()).glob("[0-9][0-9]_*.py"))
+    """The lessons in `folder` (default: those that come with the package), in order."""
+    return sorted((folder or root()).glob("[0-9][0-9]_*.py"))
 
 
-def yours() -> Path:
-    """The copies a reader means: here, else in the folder just below that changed last, else "lessons"."""
+def working_copy() -> Path:
+    """The reader's copies: this folder, else its most recent subfolder with lessons, else "lessons"."""
     if lessons(Path(".")) or Path(FILE).exists():
         return Path(".")
     copies = [path for path in Path(".").glob("*/") if lessons(path) and not (path / "answers").exists()]
@@ -34,25 +34,24 @@ def yours() -> Path:
 
 
 def data(name: str) -> Path:
-    """A file that the lessons listen to or load: "two_five.flac", "digits.safetensors", …
+    """The path of a file that the lessons use: "two_five.flac", "digits.safetensors", …
 
-    Raises InputError, with the names that there are, for any other.
+    Raises InputError, with the names that exist, for any other name.
     """
-    path = home() / "data" / name
+    path = root() / "data" / name
     if not path.is_file():
-        there = ", ".join(sorted(file.name for file in path.parent.glob("*.*")))
-        raise InputError(f"{name}: the lessons have no such data, only {there or 'none'}")
+        names = ", ".join(sorted(file.name for file in path.parent.glob("*.*")))
+        raise InputError(f"{name}: not in the data of the lessons, which has {names or 'no files'}")
     return path
 
 
 @cache
 def answers(number: int) -> ModuleType:
-    """Our answers to the exercises of a lesson, and WRONG: by exercise, answers with the usual mistakes.
+    """The answers to a lesson's exercises, and WRONG: for each exercise, answers with common mistakes.
 
-    Raises InputError when there are none.
+    Raises InputError if there are none.
     """
-    found = lessons(home() / "answers")
-    for path in found:
+    for path in lessons(root() / "answers"):
         if int(path.name[:2]) == number:
             spec = importlib.util.spec_from_file_location(f"minids_answers_{number}", path)
             assert spec is not None
@@ -60,24 +59,26 @@ def answers(number: int) -> ModuleType:
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return module
-    raise InputError(f"{home() / 'answers'}: no answers to lesson {number}")
+    raise InputError(f"{root() / 'answers'}: no answers to lesson {number}")
 
 
-def copy(to: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the lessons into a folder; never over a file that differs. Returns the copies, and those kept.
+def copy_lessons(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Copy the lessons into `folder`, never over a file that differs. Returns the paths copied and skipped.
 
-    Raises InputError where nothing can be written.
+    Raises InputError if the folder cannot be written.
     """
-    written, kept = [], []
+    copied, skipped = [], []
     try:
-        to.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for lesson in lessons():
-            path = to / lesson.name
+            path = folder / lesson.name
             if not path.exists():
                 path.write_bytes(lesson.read_bytes())
-                written.append(path)
+                copied.append(path)
             elif path.read_bytes() != lesson.read_bytes():
-                kept.append(path)
+                skipped.append(path)
     except OSError as error:
-        raise InputError(f"cannot write {to}: {reason(error)}; choose a folder you can write to") from error
-    return written, kept
+        raise InputError(
+            f"cannot write {folder}: {reason(error)}; choose a folder you can write to"
+        ) from error
+    return copied, skipped

@@ -1,4 +1,4 @@
-"""A lesson's file read as text: its question, its exercises, and what they need without the rest."""
+"""A lesson's file, parsed but not run: its question, its exercises, and the code that their checks need."""
 
 import ast
 import symtable
@@ -17,9 +17,11 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Trial:
-    stub: Callable
+    """The function as it is in the lesson, its check, and the check's options (rtol, atol, pure)."""
+
+    function: Callable
     check: Callable
-    tolerances: dict[str, float]
+    options: dict[str, Any]
 
 
 def title(path: Path) -> str:
@@ -31,27 +33,24 @@ def title(path: Path) -> str:
 
 
 def exercises(path: Path) -> list[Exercise]:
-    """The exercises of a lesson in their order, read without running anything.
-
-    Raises SyntaxError for a file that is not Python.
-    """
+    """The exercises of a lesson, in order. Nothing is run. Raises SyntaxError if the file is not Python."""
     return [
         Exercise(ast.literal_eval(call.args[0]), function.name, _hints(call))
         for function, call in _decorated(_parse(path))
     ]
 
 
-def trials(path: Path, ours: Any = None) -> dict[str, Trial]:
-    """By exercise: its stub and its check, ready to run. Of the lesson is run only what the checks need.
+def trials(path: Path, answers: Any = None) -> dict[str, Trial]:
+    """The function and the check of each exercise, by name. Only the code that the checks need is run.
 
-    `ours`: an object with our answers, on which what follows an exercise may rely, as in the lesson.
+    `answers`: an object with our answers; later checks may call earlier exercises, as in the lesson.
     """
-    found: dict[str, Trial] = {}
+    collected: dict[str, Trial] = {}
 
-    def collect(number: str, check: Callable, hints: Sequence[str] = (), **tolerances: float) -> Callable:
+    def collect(number: str, check: Callable, hints: Sequence[str] = (), **options: Any) -> Callable:
         def decorate(function: Callable) -> Callable:
-            found[function.__name__] = Trial(function, check, tolerances)
-            return getattr(ours, function.__name__, function)
+            collected[function.__name__] = Trial(function, check, options)
+            return getattr(answers, function.__name__, function)
 
         return decorate
 
@@ -62,7 +61,7 @@ def trials(path: Path, ours: Any = None) -> dict[str, Trial]:
         names.add(function.name)
     module = ast.fix_missing_locations(ast.Module(_needed(tree, names), []))
     exec(compile(module, str(path), "exec"), {"__name__": path.stem, "collect": collect})
-    return found
+    return collected
 
 
 def _parse(path: Path) -> ast.Module:
@@ -80,37 +79,37 @@ def _decorated(tree: ast.Module) -> list[tuple[ast.FunctionDef, ast.Call]]:
 
 
 def _hints(call: ast.Call) -> list[str]:
-    given = [*call.args[2:3], *(k.value for k in call.keywords if k.arg == "hints")]
-    return ast.literal_eval(given[0]) if given else []
+    arguments = [*call.args[2:3], *(k.value for k in call.keywords if k.arg == "hints")]
+    return ast.literal_eval(arguments[0]) if arguments else []
 
 
 def _needed(tree: ast.Module, names: set[str]) -> list[ast.stmt]:
-    """The statements of a module that bind `names`, or what those use in turn, in their order."""
+    """The statements of a module that bind `names`, and those that bind the names they use, in order."""
     needed: set[int] = set()
     while True:
-        more = {i for i, node in enumerate(tree.body) if i not in needed and _bound(node) & names}
+        more = {i for i, node in enumerate(tree.body) if i not in needed and _bound_names(node) & names}
         if not more:
             return [tree.body[i] for i in sorted(needed)]
         needed |= more
         for i in more:
-            names |= set(_used(_table(tree.body[i])))
+            names |= set(_used_names(_symbol_table(tree.body[i])))
 
 
-def _table(node: ast.AST) -> symtable.SymbolTable:
+def _symbol_table(node: ast.AST) -> symtable.SymbolTable:
     return symtable.symtable(ast.unparse(node), "lesson", "exec")
 
 
-def _used(table: symtable.SymbolTable) -> Iterator[str]:
-    """The module's names that a piece of code reads, at any depth; not the locals of its functions."""
+def _used_names(table: symtable.SymbolTable) -> Iterator[str]:
+    """The global names that a piece of code reads, at any depth."""
     for symbol in table.get_symbols():
         if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
             yield symbol.get_name()
     for inner in table.get_children():
-        yield from _used(inner)
+        yield from _used_names(inner)
 
 
-def _bound(node: ast.stmt) -> set[str]:
-    """The names that an import, a definition or an assignment binds, or writes into."""
+def _bound_names(node: ast.stmt) -> set[str]:
+    """The names that an import, a definition or an assignment binds or modifies."""
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):

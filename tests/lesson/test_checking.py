@@ -1,4 +1,4 @@
-"""Exercises: what is printed, which function the lesson goes on with, which hint comes next."""
+"""Exercises: what is printed, which function the lesson continues with, and which hint comes next."""
 
 import json
 import runpy
@@ -9,8 +9,8 @@ import pytest
 
 from minids import cli
 from minids._utils.errors import InputError
-from minids.lesson import exercise, folder, source
-from minids.lesson.checking import difference
+from minids.lesson import checking, exercise, folder, source
+from minids.lesson.checking import difference, run_check
 
 LESSON = '''
 # # 7. A question?
@@ -32,13 +32,13 @@ def double(x):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A home of lessons with one answer, the folder of a reader beside it."""
-    home = tmp_path / "home"
-    (home / "answers").mkdir(parents=True)
-    (home / "answers" / "07_double.py").write_text("def double(x):\n    return x + x\n")
-    (home / "07_double.py").write_text(LESSON.replace("BODY", "raise NotImplementedError"))
+    """The folder of a reader, next to a folder of lessons with one answer."""
+    shipped = tmp_path / "shipped"
+    (shipped / "answers").mkdir(parents=True)
+    (shipped / "answers" / "07_double.py").write_text("def double(x):\n    return x + x\n")
+    (shipped / "07_double.py").write_text(LESSON.replace("BODY", "raise NotImplementedError"))
     (tmp_path / "mine").mkdir()
-    monkeypatch.setattr(folder, "home", lambda: home)
+    monkeypatch.setattr(folder, "root", lambda: shipped)
     monkeypatch.delenv("MINIDS_ANSWERS", raising=False)
     folder.answers.cache_clear()
     yield tmp_path / "mine"
@@ -47,7 +47,7 @@ def place(tmp_path, monkeypatch):
 
 @pytest.fixture
 def attempt(place, capsys):
-    """Run the lesson with this body of double(): what it prints, and with which double it goes on."""
+    """Run the lesson with this body of double(); return what it prints, and the double it continues with."""
 
     def run(body):
         (place / "07_double.py").write_text(LESSON.replace("BODY", body))
@@ -57,9 +57,9 @@ def attempt(place, capsys):
     return run
 
 
-def test_what_is_not_written_yet_is_said_and_ours_goes_on(attempt):
+def test_an_exercise_that_is_not_written_yet_continues_with_our_answer(attempt):
     out, double = attempt("raise NotImplementedError")
-    assert out == "7.1 double  [ ] not written yet: the lesson goes on with ours\n"
+    assert out == "7.1 double  [ ] not written yet; the lesson continues with our answer\n"
     assert double(4) == 8
     assert double.__module__.startswith("minids_answers")
 
@@ -70,7 +70,7 @@ def test_a_right_function_is_kept(attempt):
     assert double.__doc__ == "About 1 line."
 
 
-def test_the_first_difference_is_named_and_ours_goes_on(attempt):
+def test_the_first_difference_is_printed(attempt):
     out, double = attempt("return x * x if x > 1 else 2")
     assert out == "7.1 double  [✗] double(5): expected 10, got 25\n    hint: twice\n"
     assert double(5) == 10
@@ -117,7 +117,7 @@ def test_a_function_may_print(attempt):
     assert out == "x is 1\nx is 2\nx is 5\n7.1 double  [✓] right (3 checks)\n"
 
 
-def test_each_new_attempt_gets_one_hint_more_and_the_same_one_the_same(attempt):
+def test_each_new_attempt_gets_the_next_hint(attempt):
     hints = [
         attempt(body)[0].splitlines()[1].split("hint: ")[1]
         for body in ("return x", "return x", "return -x", "return x**2", "return x**3")
@@ -125,7 +125,7 @@ def test_each_new_attempt_gets_one_hint_more_and_the_same_one_the_same(attempt):
     assert hints == ["twice", "twice", "two times", "2 * x", "2 * x"]
 
 
-def test_the_answers_can_be_run_and_leave_no_progress(attempt, place, monkeypatch):
+def test_the_answers_can_be_run_and_record_no_progress(attempt, place, monkeypatch):
     monkeypatch.setenv("MINIDS_ANSWERS", "1")
     out, double = attempt("return 'wrong'")
     assert out == "7.1 double  [✓] right (3 checks)\n"
@@ -133,11 +133,11 @@ def test_the_answers_can_be_run_and_leave_no_progress(attempt, place, monkeypatc
     assert not (place / "progress.json").exists()
 
 
-def test_an_exercise_without_our_answer_is_our_own_mistake(place):
+def test_an_exercise_without_an_answer_is_an_error(place):
     def check_half():
         yield "half(2)", half(2), 1
 
-    with pytest.raises(InputError, match=r"7\.2 half: .* no such answer"):
+    with pytest.raises(InputError, match=r"7\.2 half: .* no answer of that name"):
 
         @exercise("7.2", check_half)
         def half(x):
@@ -171,7 +171,7 @@ def test_an_exercise_without_our_answer_is_our_own_mistake(place):
         (np.ones(2), (1, 1)),
     ],
 )
-def test_the_same_values_agree(got, expected):
+def test_equal_values_agree(got, expected):
     assert difference(got, expected) is None
 
 
@@ -185,7 +185,7 @@ def test_the_same_values_agree(got, expected):
             "first wrong element (1, 1): expected 3, got 3.5",
         ),
         (np.ones(3), np.ones((3, 1)), "expected shape (3, 1), got shape (3,)"),
-        ([1, 2], np.array([1, 2]), "expected an array, got a list; np.array(…) makes one of it"),
+        ([1, 2], np.array([1, 2]), "expected an array, got a list; convert it with np.array(…)"),
         (np.nan, 0.0, "expected 0, got nan"),
         (np.inf, -np.inf, "expected -inf, got inf"),
         ("ab", "abc", "expected 'abc', got 'ab'"),
@@ -199,18 +199,47 @@ def test_the_same_values_agree(got, expected):
         (np.ones(2, bool), True, "expected True, got array([ True, True])"),
         (np.array(["a"]), "a", "expected 'a', got array(['a'], dtype='<U1')"),
         (np.ones(2), (np.ones(2), 1.0), "expected a tuple of 2, got array([1., 1.])"),
+        (np.ones(2, complex), np.ones(2), "expected real numbers, got complex128"),
         ("x" * 200, "y", f"expected 'y', got '{'x' * 76}…"),
     ],
 )
-def test_the_first_difference_in_words(got, expected, words):
+def test_the_first_difference_is_described(got, expected, words):
     assert difference(got, expected) == words
 
 
-def test_tolerances_are_an_exercises_own():
+def test_tolerances_can_be_chosen():
     assert difference(1.001, 1.0, rtol=1e-2) is None
     assert difference(1.001, 1.0, rtol=1e-4, atol=0) is not None
     assert difference(1e-10, 0.0, atol=1e-9) is None
     assert difference(1e-10, 0.0) is not None
+
+
+def total(values):
+    """run_check binds this name to the function that it checks."""
+    raise NotImplementedError
+
+
+def check_total():
+    yield "total([1, 2])", total(np.array([1.0, 2.0])), 3.0
+
+
+def test_a_function_must_not_change_its_arguments():
+    def in_place(values):
+        values *= 2
+        return values.sum() / 2
+
+    message = run_check("total", in_place, check_total).message
+    assert message == "[✗] it changes its argument `values`; work on a copy"
+    assert run_check("total", in_place, check_total, pure=False).state == "right"
+
+
+def test_an_endless_loop_is_stopped(monkeypatch):
+    def endless(values):
+        while True:
+            pass
+
+    monkeypatch.setattr(checking, "TIME_LIMIT", 0.1)
+    assert "TimeoutError: no result after 0.1 seconds" in run_check("total", endless, check_total).message
 
 
 def test_a_lesson_is_read_without_being_run(place):
@@ -229,14 +258,14 @@ def test_a_check_runs_with_what_it_needs_and_nothing_else(place):
         "@exercise('7.1', check_it, ['hint'], **LOOSE)\ndef it():\n    raise NotImplementedError\n"
     )
     trial = source.trials(path)["it"]
-    assert trial.tolerances == {"rtol": 0.1}
+    assert trial.options == {"rtol": 0.1}
     with pytest.raises(NotImplementedError):
-        trial.stub()
+        trial.function()
     trial.check.__globals__["it"] = lambda: 5
     assert list(trial.check()) == [("it", 5, 2**0.5)]
 
 
-def test_what_follows_an_exercise_relies_on_our_answer(place):
+def test_later_checks_may_call_our_answer(place):
     path = place / "07_more.py"
     path.write_text(
         LESSON.replace("BODY", "raise NotImplementedError") + "six = double(3)\n"
@@ -255,7 +284,7 @@ def command(capsys, *arguments):
     return end.value.code or 0, out, err
 
 
-def test_the_list_shows_how_far_one_is(place, attempt, capsys):
+def test_the_list_shows_the_progress(place, attempt, capsys):
     code, out, _ = command(capsys, "--folder", place)
     assert code == 0
     assert "07_double.py      A question?" in out
@@ -271,22 +300,22 @@ def test_the_list_shows_how_far_one_is(place, attempt, capsys):
 
 
 @pytest.mark.parametrize(
-    "spoilt", ['["no', "[7]", '{"7.1": 7}', '{"7.1": {}}', '{"7.1": {"state": "?", "hints": 0}}']
+    "content", ['["no', "[7]", '{"7.1": 7}', '{"7.1": {}}', '{"7.1": {"state": "?", "hints": 0}}']
 )
-def test_spoilt_progress_is_begun_anew(place, attempt, capsys, spoilt):
-    (place / "progress.json").write_text(spoilt)
+def test_damaged_progress_is_ignored(place, attempt, capsys, content):
+    (place / "progress.json").write_text(content)
     assert "[ ] 7.1" in command(capsys, "--folder", place)[1]
     attempt("return 2 * x")
     assert "[✓] 7.1" in command(capsys, "--folder", place)[1]
 
 
-def test_where_nothing_can_be_written_the_lesson_goes_on(place, attempt, capsys):
+def test_a_read_only_folder_does_not_stop_the_lesson(place, attempt, capsys):
     (place / "progress.json").mkdir()
     assert attempt("return 1")[0].endswith("hint: twice\n")
     assert "hint 1 of 3: twice" in command(capsys, "--folder", place, "hint", "7.1")[1]
 
 
-def test_the_copies_meant_are_here_or_just_below(place, capsys, monkeypatch, tmp_path):
+def test_the_working_copy_is_this_folder_or_a_subfolder(place, capsys, monkeypatch, tmp_path):
     below = tmp_path / "below"
     below.mkdir()
     monkeypatch.chdir(below)
@@ -301,23 +330,23 @@ def test_the_copies_meant_are_here_or_just_below(place, capsys, monkeypatch, tmp
     assert "hint 2 of 3" in command(capsys, "hint", "7.1")[1]
 
 
-def test_copies_never_overwrite_what_a_reader_wrote(place, capsys):
+def test_copies_never_overwrite_changed_lessons(place, capsys):
     mine = place / "new" / "copies"
-    begin = f"begin with {mine}/07_double.py\n"
-    assert command(capsys, "copy", mine)[:2] == (0, f"{mine}: 1 lessons copied; {begin}")
-    assert (mine / "07_double.py").read_text() == (folder.home() / "07_double.py").read_text()
+    start = f"start with {mine}/07_double.py\n"
+    assert command(capsys, "copy", mine)[:2] == (0, f"{mine}: 1 lessons copied; {start}")
+    assert (mine / "07_double.py").read_text() == (folder.root() / "07_double.py").read_text()
     assert not (mine / "answers").exists()
     (mine / "07_double.py").write_text("mine\n")
     code, out, err = command(capsys, "copy", mine)
-    assert (code, out) == (0, f"{mine}: 0 lessons copied, 1 kept as you left them; {begin}")
-    assert "kept: " in err
+    assert (code, out) == (0, f"{mine}: 0 lessons copied, 1 skipped because you have changed them; {start}")
+    assert "skipped: " in err
     assert (mine / "07_double.py").read_text() == "mine\n"
     code, _, err = command(capsys, "copy", mine / "07_double.py")
     assert code == 1
     assert "choose a folder you can write to" in err
 
 
-def test_hints_come_one_by_one_on_request(place, attempt, capsys):
+def test_hints_are_shown_one_by_one(place, attempt, capsys):
     asked = [command(capsys, "--folder", place, "hint", "7.1")[1] for _ in range(4)]
     assert [words.split(": ")[1].strip() for words in asked] == ["twice", "two times", "2 * x", "2 * x"]
     assert asked[1].startswith("7.1 double, hint 2 of 3: ")
@@ -326,9 +355,9 @@ def test_hints_come_one_by_one_on_request(place, attempt, capsys):
     assert "no such exercise" in err
 
 
-def test_data_that_is_not_there_is_named(place):
-    (folder.home() / "data").mkdir()
-    (folder.home() / "data" / "one.flac").write_bytes(b"")
+def test_unknown_data_is_an_error(place):
+    (folder.root() / "data").mkdir()
+    (folder.root() / "data" / "one.flac").write_bytes(b"")
     assert folder.data("one.flac").is_file()
-    with pytest.raises(InputError, match=r"two\.flac: .* only one\.flac"):
+    with pytest.raises(InputError, match=r"two\.flac: .* has one\.flac"):
         folder.data("two.flac")
