@@ -16,7 +16,7 @@ from pathlib import Path
 
 import minids
 from minids.audio import audio_info
-from minids.data.doctor import examine
+from minids.data.doctor import validate_dataset
 from minids.data.findings import KINDS
 from minids.data.manifest import Utterance, write_manifest
 from minids.metrics import Evaluation
@@ -55,11 +55,11 @@ def main() -> None:
         rates = [audio_info(u.path).rate for u in recordings]
         path.write_text(SETTINGS.format(rate=min(16000, *rates)))  # the model hears what all of them have
     settings = read_settings(path)
-    report = examine(manifests, settings.alphabet, settings.features, settings.model.stride)
+    report = validate_dataset(manifests, settings.alphabet, settings.features, settings.model.stride)
     for finding in report.findings:
         print(f"{finding}; {finding.remedy}")
-    if not report.healthy:
-        sys.exit(f"mend these first: {', '.join(kind for kind in report.counts if KINDS[kind].spoils)}")
+    if not report.valid:
+        sys.exit(f"fix these first: {', '.join(kind for kind in report.counts if KINDS[kind].is_error)}")
 
     trainer = Trainer(settings, run)
     trainer.run()

@@ -209,7 +209,7 @@ print(*table, sep="\n")
 
 # %% [markdown]
 # The second knows its track by heart; the third is better where nobody has been. (The recordings
-# both may know by heart. For how people speak *up* in noise, §4.2, see `minids.data.noise.tilted`.)
+# both may know by heart. For how people speak *up* in noise, §4.2, see `minids.data.augment.spectral_tilt`.)
 #
 # ## Dropout, that can be repeated
 # One more way to spoil things on purpose: in each step 5 to 10 % of the units of the feed-forward

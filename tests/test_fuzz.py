@@ -21,7 +21,7 @@ import soundfile
 from minids._utils.errors import InputError
 from minids.audio import AudioWarning, audio_info, load_audio
 from minids.data.batches import Batches
-from minids.data.doctor import examine
+from minids.data.doctor import validate_dataset
 from minids.data.manifest import read_manifest, write_manifest
 from minids.features import Features
 from minids.recognizer import Recognizer
@@ -196,7 +196,7 @@ def test_manifests(tmp_path):
             yield "\n".join(map(json.dumps, lines)).encode()
 
     def use(path: Path) -> None:
-        report = examine(path, alphabet, features)
+        report = validate_dataset(path, alphabet, features)
         json.dumps(report.to_dict())
         report.table()
         utterances = read_manifest(path)
@@ -216,7 +216,7 @@ def test_settings(tmp_path, monkeypatch):
     tones.corpus(tmp_path, "train", 2)
     tones.corpus(tmp_path, "dev", 1, seed=1)
     monkeypatch.setattr("minids.training.trainer.say", lambda line: None)
-    monkeypatch.setattr("minids.training.resources.product_rate", lambda *_: 1e9)
+    monkeypatch.setattr("minids.training.resources.matmul_rate", lambda *_: 1e9)
     monkeypatch.setattr("minids.training.reporting.available_memory", lambda *_: 10**8)
     good = {
         "data": {"train": "train.jsonl", "dev": "dev.jsonl", "alphabet": " abc"},
@@ -254,11 +254,11 @@ def test_settings(tmp_path, monkeypatch):
         accepted += 1
         trainer = Trainer(read, tmp_path / "run")
         with trainer.folder.locked():
-            trainer._begin()
+            trainer.prepare()
             if accepted % 20 == 0 and read.train.epochs < 3:
-                while trainer.progress.epoch < read.train.epochs:
-                    trainer._epoch()
-                    trainer._finish_epoch()
+                while trainer.state.epoch < read.train.epochs:
+                    trainer.train_epoch()
+                    trainer.finish_epoch(*trainer.evaluate())
                 for file in (tmp_path / "run").iterdir():
                     file.unlink()
 

@@ -1,4 +1,4 @@
-"""`minids data`: import known corpora, examine your own, hear them in noise."""
+"""`minids data`: import corpora, validate datasets, add noise to recordings."""
 
 import json
 from collections import Counter
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from minids.features import Features
 
 CORPORA = ("an4", "commonvoice", "fsdd", "librispeech", "ljspeech", "mozilla", "nemo", "speechcommands")
-MOST_NAMED = 20  # missing recordings on the terminal; --json names all
+MAX_LISTED = 20  # missing recordings on the terminal; --json lists all
 
 
 @click.group()
 def command() -> None:
-    """Import known corpora; examine your own before training on it; hear it in noise.
+    """Import corpora, validate a dataset before training, add noise to recordings.
 
     \b
     Example:
@@ -34,14 +34,14 @@ def command() -> None:
 @click.argument("corpus", type=click.Choice(CORPORA))
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the manifests.")
-@click.option("--json", "as_json", is_flag=True, help="Counts and all missing recordings, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print counts and all missing recordings as JSON.")
 def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
-    """Write manifests for CORPUS, unpacked in ROOT as it is published. No audio is copied.
+    """Write manifests for CORPUS, unpacked in ROOT as published. No audio is copied.
 
-    mozilla is any corpus in CSV files for Mozilla DeepSpeech, nemo in JSON manifests for NVIDIA NeMo: ROOT is
-    such a file, or the folder of several.
+    mozilla imports CSV files for Mozilla DeepSpeech, nemo JSON manifests for NVIDIA NeMo; ROOT is a file or a
+    folder of them.
 
-    Recordings that are missing or damaged are named and left out.
+    Recordings that are missing or damaged are listed and left out.
 
     \b
     Example:
@@ -65,10 +65,10 @@ def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
         )
     if result.missing:
         click.echo(f"left out: {len(result.missing)}", err=True)
-    for line in result.missing[:MOST_NAMED]:
+    for line in result.missing[:MAX_LISTED]:
         click.echo(f"  {line}", err=True)
-    if len(result.missing) > MOST_NAMED:
-        click.echo(f"  and {len(result.missing) - MOST_NAMED} more; --json names all", err=True)
+    if len(result.missing) > MAX_LISTED:
+        click.echo(f"  and {len(result.missing) - MAX_LISTED} more; --json lists all", err=True)
 
 
 def _importer(corpus: str) -> Callable:
@@ -85,32 +85,38 @@ def _importer(corpus: str) -> Callable:
     required=True,
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A recording of noise, or a folder of them; give it several times for several.",
+    help="Recording of noise, or a folder of them; may be repeated.",
 )
 @click.option(
     "--like",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Recordings with the noise to expect; clips unlike them are rejected.  [default: one another]",
+    help="Recordings with the expected noise; noise unlike them is rejected.  [default: the noise itself]",
 )
 @click.option(
     "--snr",
     default=5.0,
     show_default=True,
     type=click.FloatRange(-50, 100),
-    help="How far the speech is above the noise, in dB.",
+    help="Signal-to-noise ratio in dB.",
 )
 @click.option(
-    "--layers", default=3, show_default=True, type=click.IntRange(1), help="Chains that are summed."
+    "--layers",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Number of noise tracks that are summed.",
 )
 @click.option(
     "--tilt",
     default=0.0,
     show_default=True,
     type=click.FloatRange(-20, 20),
-    help="Brighten the speech first, in dB an octave.",
+    help="Spectral tilt of the speech in dB per octave; positive is brighter.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of all that is drawn.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random clips."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the WAV files.")
 def noise(
     speech: tuple[Path, ...],
@@ -122,9 +128,9 @@ def noise(
     seed: int,
     out: Path,
 ) -> None:
-    """Superpose noise on recordings of SPEECH, to hear what [noise] in the settings of a training does.
+    """Add noise to recordings of SPEECH, to hear what [noise] in the training settings does.
 
-    Every part of the noise that is rejected is named, with the reason.
+    Rejected parts of the noise are listed with the reason.
 
     \b
     Example:
@@ -134,37 +140,44 @@ def noise(
 
     from minids.audio import load_audio, save_audio
     from minids.cli import note
-    from minids.data.noise import Noise, tilted
+    from minids.data.augment import spectral_tilt
+    from minids.data.noise import Noise
 
     ((name, count),) = Counter(path.stem for path in speech).most_common(1)
     if count > 1:
         raise InputError(
-            f"{count} recordings are called {name}, as their results would be; give one at a time"
+            f"{count} recordings are named {name}, and so would be their results; give one at a time"
         )
-    loaded: dict[int, Noise] = {}
+    noise_at: dict[int, Noise] = {}  # by sampling rate
     for i, path in enumerate(speech):
         samples, rate = load_audio(path)
-        if rate not in loaded:
-            loaded[rate] = Noise(recordings, rate, like, layers)
-            for rejected in loaded[rate].rejected:
+        if rate not in noise_at:
+            noise_at[rate] = Noise(recordings, rate, like, layers)
+            for rejected in noise_at[rate].rejected:
                 note(f"rejected: {rejected}")
-        mixed = loaded[rate].over(tilted(samples, rate, tilt), snr, np.random.default_rng([seed, i]))
-        loudest = float(abs(mixed).max())
-        if loudest > 1:  # in training it may be so loud; in a file it would be clipped
-            mixed /= np.float32(loudest)
+        mixed = noise_at[rate].add_to(
+            spectral_tilt(samples, rate, tilt), snr, np.random.default_rng([seed, i])
+        )
+        peak = float(abs(mixed).max())
+        if peak > 1:  # a file would be clipped
+            mixed /= np.float32(peak)
         out.mkdir(parents=True, exist_ok=True)
         target = out / f"{path.stem}-{snr:g}dB.wav"
         save_audio(target, mixed, rate)
-        click.echo(f"{target}: {snr:g} dB{f', at 1/{loudest:.2f} of its loudness' if loudest > 1 else ''}")
+        click.echo(f"{target}: {snr:g} dB{f', scaled by 1/{peak:.2f}' if peak > 1 else ''}")
 
 
 @command.command()
 @click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", type=click.Path(path_type=Path), help="A model; it says all three that follow.")
-@click.option("--alphabet", help="Its characters.  [default: space, apostrophe, a to z]")
-@click.option("--rate", type=click.IntRange(min=1), help="Its rate in Hz.  [default: 16000]")
-@click.option("--stride", type=click.IntRange(min=1), help="Its stride in frames.  [default: 2]")
-@click.option("--json", "as_json", is_flag=True, help="Everything as one JSON object, for machines.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), help="Model that defines alphabet, rate and stride."
+)
+@click.option("--alphabet", help="Characters of the model.  [default: space, apostrophe, a to z]")
+@click.option(
+    "--rate", type=click.IntRange(min=1), help="Sampling rate of the model in Hz.  [default: 16000]"
+)
+@click.option("--stride", type=click.IntRange(min=1), help="Stride of the model in frames.  [default: 2]")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole report as JSON.")
 @click.pass_context
 def doctor(
     ctx: click.Context,
@@ -175,42 +188,42 @@ def doctor(
     stride: int | None,
     as_json: bool,
 ) -> None:
-    """Name every line and recording of MANIFESTS that would stop or spoil training, and the remedy.
+    """Validate a dataset: find lines and recordings of MANIFESTS that would stop or spoil training.
 
-    Give the splits of one corpus together: then recordings and speakers in two of them are found too. The
-    exit code is 1 when anything would stop or spoil training.
+    Give all splits of a dataset together, so that recordings and speakers in two splits are found. The exit
+    code is 1 if there is an error.
 
     \b
     Example:
       minids data doctor train.jsonl dev.jsonl test.jsonl
     """
-    from minids.data.doctor import examine
+    from minids.data.doctor import validate_dataset
 
     if model and any(option is not None for option in (alphabet, rate, stride)):
-        raise click.UsageError("--model says the alphabet, the rate and the stride; give one or the others.")
-    ear = _of_model(model) if model else _of_options(alphabet, rate or 16_000, stride or 2)
-    report = examine(manifests, *ear, progress=True)
+        raise click.UsageError("--model defines alphabet, rate and stride; do not give these with it.")
+    settings = _model_settings(model) if model else _option_settings(alphabet, rate or 16_000, stride or 2)
+    report = validate_dataset(manifests, *settings, progress=True)
     if as_json:
         click.echo(json.dumps(report.to_dict()))
     else:
         for finding in report.findings:
             click.echo(str(finding))
         click.echo(("\n" if report.findings else "") + report.table())
-    ctx.exit(0 if report.healthy else 1)
+    ctx.exit(0 if report.valid else 1)
 
 
-def _of_model(path: Path) -> "tuple[Alphabet, Features, int]":
+def _model_settings(path: Path) -> "tuple[Alphabet, Features, int]":
     from minids.weights import load_weights
 
     saved = load_weights(path, backend="reference")
     return saved.alphabet, saved.features, saved.model.settings.stride
 
 
-def _of_options(symbols: str | None, rate: int, stride: int) -> "tuple[Alphabet, Features, int]":
+def _option_settings(symbols: str | None, rate: int, stride: int) -> "tuple[Alphabet, Features, int]":
     from minids.features import Features
 
-    features = Features(rate=rate, kind="spectrogram")  # of which only the lengths matter here
+    features = Features(rate=rate, kind="spectrogram")  # only the number of frames matters
     try:
         return Alphabet() if symbols is None else Alphabet(symbols), features, stride
     except ValueError as error:
-        raise InputError(f"--alphabet: {error}; name each character once") from error
+        raise InputError(f"--alphabet: {error}; list each character once") from error

@@ -1,1 +1,1 @@
-"""Corpora: manifests, importers of known layouts, and the doctor that looks for what would hurt."""
+"""Datasets: manifests, importers, validation, batches, augmentation, noise, and the feature cache."""

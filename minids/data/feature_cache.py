@@ -1,7 +1,7 @@
-"""Features kept on disk, so that a recording is read and transformed once: half the size of floats.
+"""Features on disk, so that each recording is read and transformed once.
 
-A frame's log powers lie between the floor and some 20 nats; in float16 they are off by 0.008 at most, where
-speech varies by 3 to 4. What changes from epoch to epoch (noise, speed, shift) cannot be kept.
+Log powers are stored as float16: they lie between the floor and about 20 nats, so the error is at most 0.008,
+while speech varies by 3 to 4. Augmented features change from epoch to epoch and are not stored.
 """
 
 import hashlib
@@ -19,45 +19,45 @@ from minids.features import Features
 
 
 class FeatureCache:
-    """The log powers (T0, F) of recordings, before normalization, in a folder for these features.
+    """Log powers (T0, F) of recordings, before normalization, in a subfolder for these feature settings.
 
-    Raises InputError when the folder cannot be made.
+    Raises InputError if the folder cannot be created.
     """
 
     def __init__(self, folder: str | Path, features: Features):
-        # Whose mean and deviation are taken out afterwards does not matter.
+        # Normalization comes after the cache.
         settings = {name: value for name, value in features.to_dict().items() if name != "normalize"}
         self.folder = Path(folder) / f"{zlib.crc32(json.dumps(settings, sort_keys=True).encode()):08x}"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise InputError(f"cannot make the folder {folder}: {reason(error)}; choose another") from error
-        self._full = False
+            raise InputError(f"cannot create the folder {folder}: {reason(error)}; choose another") from error
+        self._disk_full = False
 
     def read(self, recording: Path) -> np.ndarray | None:
-        """What was kept of the recording as it is now, (T0, F) float32; None if nothing was."""
+        """The stored log powers (T0, F) float32 of this version of the recording, or None."""
         try:
             return np.load(self._path(recording)).astype(np.float32)
-        except (OSError, ValueError, EOFError):  # not there, or not ours
+        except (OSError, ValueError, EOFError):  # missing or damaged
             return None
 
-    def write(self, recording: Path, raw: np.ndarray) -> np.ndarray:
-        """Keep the log powers of the recording as it is now. Returns what `read` will: all epochs agree.
+    def write(self, recording: Path, log_powers: np.ndarray) -> np.ndarray:
+        """Store the log powers of a recording. Returns what `read` will return, so that all epochs agree.
 
-        A folder that is full costs time, not a recording: from then on nothing more is kept, with a warning.
+        After the first failure (a full disk) nothing more is stored, with one warning.
         """
-        kept = raw.astype(np.float16)
-        if not self._full:
+        stored = log_powers.astype(np.float16)
+        if not self._disk_full:
             try:
                 with atomic_write(self._path(recording)) as file:
-                    np.save(file, kept)
+                    np.save(file, stored)
             except InputError as error:
-                self._full = True
-                warnings.warn(f"features are not kept any more: {error}", stacklevel=2)
-        return kept.astype(np.float32)
+                self._disk_full = True
+                warnings.warn(f"the feature cache is off: {error}", stacklevel=2)
+        return stored.astype(np.float32)
 
     def _path(self, recording: Path) -> Path:
-        """A name that another recording, or the same one changed, does not have."""
+        """The file of a recording; its name depends on path, size and time of modification."""
         status = os.stat(recording)
         identity = f"{os.path.abspath(recording)} {status.st_size} {status.st_mtime_ns}"
         return self.folder / f"{hashlib.blake2b(os.fsencode(identity), digest_size=16).hexdigest()}.npy"

@@ -1,4 +1,4 @@
-"""What the doctor finds: the kinds of trouble with their remedies, and the report."""
+"""Findings of dataset validation: their kinds with remedies, and the report."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,49 +9,53 @@ from unicodedata import name
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of trouble. `spoils`: training would stop or learn what is wrong; otherwise it is a note."""
+class FindingKind:
+    """A kind of finding. An error would stop training or teach something wrong; otherwise it is a note."""
 
-    spoils: bool
+    is_error: bool
     remedy: str
 
 
 KINDS = {
-    "broken line": Kind(True, 'write one JSON object a line: {"path": "a.wav", "text": "hello"}'),
-    "no utterances": Kind(True, "give the manifest at least one line"),
-    "missing": Kind(True, "correct the path, which counts from the manifest's folder, or delete the line"),
-    "unreadable": Kind(True, "copy or record it again, or delete the line"),
-    "silent": Kind(True, "record it again, or delete the line"),
-    "low rate": Kind(True, "set `rate` of the features to the lowest rate, or record at the higher one"),
-    "characters": Kind(True, "add the characters to the alphabet, or write the words in its letters"),
-    "empty text": Kind(True, "write what is said, or delete the line"),
-    "too short": Kind(True, "correct the text, delete the line, or use a smaller stride or hop"),
-    "duration": Kind(True, "write the file's own duration, or leave the field out"),
-    "duplicate": Kind(True, "delete one of the lines: no recording belongs in two sets, or twice in one"),
-    "clipped": Kind(False, "record with less gain; a few do no harm"),
-    "very long": Kind(False, "cut it at pauses: a batch takes the memory of its longest recording"),
-    "unusual pace": Kind(False, "listen to it: the text may be another recording's, or only a part of it"),
-    "speaker overlap": Kind(
-        False, "keep each speaker to one set, or the error rate tells nothing of new voices"
+    "invalid line": FindingKind(True, 'write one JSON object per line: {"path": "a.wav", "text": "hello"}'),
+    "no utterances": FindingKind(True, "add at least one line to the manifest"),
+    "missing": FindingKind(True, "correct the path (relative to the manifest's folder), or delete the line"),
+    "unreadable": FindingKind(True, "copy or record it again, or delete the line"),
+    "silent": FindingKind(True, "record it again, or delete the line"),
+    "low rate": FindingKind(
+        True, "set `rate` of the features to the lowest rate, or use recordings above it"
     ),
-    "control character": Kind(
-        False, "none needed: read as a space; delete them if the file is to serve elsewhere"
+    "characters": FindingKind(True, "add the characters to the alphabet, or spell the words without them"),
+    "empty text": FindingKind(True, "write what is spoken, or delete the line"),
+    "too short": FindingKind(True, "correct the text, delete the line, or use a smaller stride or hop"),
+    "duration": FindingKind(True, "write the duration of the file, or remove the field"),
+    "duplicate": FindingKind(True, "delete one of the lines: a recording belongs in one split, once"),
+    "clipped": FindingKind(False, "record with less gain; a few such recordings are harmless"),
+    "very long": FindingKind(
+        False, "split at pauses: the longest recording determines the memory of a batch"
     ),
-    "byte-order mark": Kind(False, "none needed: it is read past; save as UTF-8 without it to be tidy"),
-    "CRLF": Kind(False, "none needed: it is read past; save with LF line ends to be tidy"),
+    "unusual pace": FindingKind(False, "listen: the text may belong to another recording, or be incomplete"),
+    "speaker overlap": FindingKind(
+        False, "keep each speaker in one split; else the error rate does not hold for new speakers"
+    ),
+    "control character": FindingKind(
+        False, "none needed: read as a space; other programs may need it removed"
+    ),
+    "byte-order mark": FindingKind(False, "none needed: it is ignored; other programs may need it removed"),
+    "CRLF": FindingKind(False, "none needed: read like LF; other programs may need LF line ends"),
 }
 
-MOST_NAMED = 20  # characters outside the alphabet, in the table
+MAX_LISTED_CHARACTERS = 20  # outside the alphabet, in the table
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Trouble of one kind in one line of a manifest (line 0: in the whole manifest)."""
+    """One finding in a line of a manifest (line 0: in the manifest as a whole)."""
 
     kind: str
     manifest: str
     line: int
-    path: str  # the recording; empty when it is about the manifest
+    path: str  # the recording; empty if the finding is about the manifest
     message: str
 
     @property
@@ -59,14 +63,14 @@ class Finding:
         return KINDS[self.kind].remedy
 
     def __str__(self) -> str:
-        where = f"{self.manifest}:{self.line}" if self.line else self.manifest
-        line = ": ".join(filter(None, (where, self.kind, self.path, self.message)))
+        location = f"{self.manifest}:{self.line}" if self.line else self.manifest
+        line = ": ".join(filter(None, (location, self.kind, self.path, self.message)))
         return line if line.isprintable() else line.encode("unicode_escape").decode()  # stays one line
 
 
 @dataclass
-class Summary:
-    """One manifest in numbers. Seconds are the recordings' own, where they can be read."""
+class ManifestSummary:
+    """Counts of a manifest. Durations are those of the recordings that can be read, in seconds."""
 
     manifest: str
     utterances: int = 0
@@ -77,7 +81,7 @@ class Summary:
     rates: Counter[int] = field(default_factory=Counter)
 
     def add(self, seconds: float, rate: int) -> None:
-        """Count a recording that can be read."""
+        """Count a readable recording."""
         self.shortest = min(self.shortest, seconds) if self.rates else seconds
         self.longest = max(self.longest, seconds)
         self.seconds += seconds
@@ -88,12 +92,12 @@ class Summary:
 
 
 @dataclass
-class Report:
-    """All that was found, in the order of the manifests and their lines."""
+class ValidationReport:
+    """All findings, in the order of the manifests and their lines."""
 
-    summaries: list[Summary] = field(default_factory=list)
+    summaries: list[ManifestSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    outside: Counter[str] = field(default_factory=Counter)  # texts that hold a character the alphabet lacks
+    outside: Counter[str] = field(default_factory=Counter)  # character outside the alphabet -> texts with it
 
     @property
     def counts(self) -> dict[str, int]:
@@ -106,14 +110,19 @@ class Report:
         return sum(summary.seconds for summary in self.summaries) / 3600
 
     @property
-    def healthy(self) -> bool:
-        """Nothing here would stop or spoil training; there may be notes."""
-        return not any(KINDS[kind].spoils for kind in self.counts)
+    def errors(self) -> int:
+        """Findings that would stop or spoil training."""
+        return sum(count for kind, count in self.counts.items() if KINDS[kind].is_error)
+
+    @property
+    def valid(self) -> bool:
+        """Whether nothing would stop or spoil training; there may be notes."""
+        return not self.errors
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The report as JSON values."""
         return {
-            "healthy": self.healthy,
+            "valid": self.valid,
             "hours": self.hours,
             "counts": self.counts,
             "characters_outside_alphabet": dict(self.outside.most_common()),
@@ -122,7 +131,7 @@ class Report:
         }
 
     def table(self) -> str:
-        """The report in numbers, for people: a row per manifest, a row per kind of finding and its remedy."""
+        """Counts as text: a row for each manifest, a row for each kind of finding with its remedy."""
         return "\n".join(self._rows())
 
     def _rows(self) -> Iterator[str]:
@@ -133,24 +142,23 @@ class Report:
             span = f"{s.shortest:.1f} to {s.longest:.1f}"
             numbers = f"{s.utterances:10}  {s.seconds / 3600:7.2f}  {len(s.speakers):8}  {span:13}  {rates}"
             yield f"{Path(s.manifest).name:{width}}  {numbers}"
-        for spoils, title in ((True, "would stop or spoil training"), (False, "worth knowing")):
-            counts = {kind: n for kind, n in self.counts.items() if KINDS[kind].spoils == spoils}
+        for is_error, title in ((True, "errors"), (False, "notes")):
+            counts = {kind: n for kind, n in self.counts.items() if KINDS[kind].is_error == is_error}
             if counts:
-                yield f"\nfound  {title:27}  what to do"
+                yield f"\ncount  {title:20}  remedy"
                 for kind, n in counts.items():
-                    yield f"{n:5}  {kind:27}  {KINDS[kind].remedy}"
+                    yield f"{n:5}  {kind:20}  {KINDS[kind].remedy}"
         if self.outside:
             yield "\ntexts  with a character outside the alphabet"
-            for unit, n in self.outside.most_common(MOST_NAMED):
-                yield f"{n:5}  {describe(unit)}"
-            if len(self.outside) > MOST_NAMED:
-                yield f"       and {len(self.outside) - MOST_NAMED} other characters; --json names all"
-        spoiling = sum(n for kind, n in self.counts.items() if KINDS[kind].spoils)
-        yield f"\n{spoiling or 'Nothing'} found that would stop or spoil training."
+            for character, n in self.outside.most_common(MAX_LISTED_CHARACTERS):
+                yield f"{n:5}  {describe_character(character)}"
+            if len(self.outside) > MAX_LISTED_CHARACTERS:
+                yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
+        yield f"\n{self.errors or 'No'} errors that would stop or spoil training."
 
 
-def describe(unit: str) -> str:
-    """A character so that it can be told from its look-alikes: 'é' U+00E9 LATIN SMALL LETTER E WITH ACUTE."""
-    points = " ".join(f"U+{ord(character):04X}" for character in unit)
-    names = " + ".join(name(character, "no name") for character in unit)
-    return f"{unit!r} {points} {names}"
+def describe_character(character: str) -> str:
+    """A character with its code points and names: 'é' U+00E9 LATIN SMALL LETTER E WITH ACUTE."""
+    points = " ".join(f"U+{ord(point):04X}" for point in character)
+    names = " + ".join(name(point, "no name") for point in character)
+    return f"{character!r} {points} {names}"

@@ -1,10 +1,10 @@
-"""Manifests: one utterance per line, as JSON.
+"""Manifests: JSON Lines files with one utterance per line.
 
     {"path": "wav/a.flac", "duration": 1.25, "text": "go forward", "speaker": "fash", "gender": "f"}
 
-`path` (relative to the manifest's folder, or absolute) and `text` are needed, `duration` (seconds) and
-`speaker` may be left out; any other field is kept in `extra`. The file is UTF-8; a byte-order mark, CRLF line
-ends and empty lines are read past. Texts are folded to NFC: "가" is one character however it was typed.
+`path` (relative to the manifest's folder, or absolute) and `text` are required, `duration` (seconds) and
+`speaker` are optional; other fields are kept in `extra`. The file is UTF-8; a byte-order mark, CRLF line ends
+and empty lines are ignored. Texts are normalized to NFC, in which "가" is always one character.
 """
 
 import json
@@ -20,31 +20,31 @@ from unicodedata import normalize
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, open_file
 
-LONGEST_LINE = 1_000_000  # bytes; a file without line ends must not fill the memory
-LONGEST = 1e6  # seconds, eleven days; what claims more is no duration
-EXAMPLE = '{"path": "a.wav", "text": "hello"}'
+MAX_LINE_BYTES = 1_000_000  # a file without line ends must not fill the memory
+MAX_SECONDS = 1e6  # eleven days; a larger number is not a duration
+EXAMPLE_LINE = '{"path": "a.wav", "text": "hello"}'
 
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One recording and what is said in it."""
+    """A recording and its text."""
 
     path: Path  # absolute
     text: str  # NFC
-    duration: float  # seconds; 0 where the manifest has none and the file cannot be read
+    duration: float  # seconds; 0 if the manifest has none and the file cannot be read
     speaker: str | None = None
     line: int = 0  # of the manifest, from 1
     extra: dict[str, Any] = field(default_factory=dict)
     source: Path = Path()  # the manifest
 
     @property
-    def where(self) -> str:
+    def location(self) -> str:
         """`manifest:line`, for messages."""
         return f"{self.source}:{self.line}"
 
 
-class BrokenLine(InputError):
-    """A line that is no utterance: `manifest:line: problem; remedy`."""
+class InvalidLine(InputError):
+    """A line that is not an utterance; the message is `manifest:line: problem; remedy`."""
 
     def __init__(self, source: Path, line: int, problem: str):
         super().__init__(f"{source}:{line}: {problem}")
@@ -53,31 +53,33 @@ class BrokenLine(InputError):
 
 
 def read_manifest(path: str | Path) -> list[Utterance]:
-    """The utterances of a manifest, in its order. A missing duration is read from the recording's header.
+    """The utterances of a manifest in order. A missing duration is read from the header of the recording.
 
-    Raises InputError naming the manifest and the line when a line cannot be understood, or when there is
-    none. Recordings are not opened (except for a missing duration): whoever loads a bad one meets its error.
+    Raises InputError naming the manifest and the line if a line is invalid, or if there is no line.
+    Recordings are opened only for a missing duration; problems with them appear when they are loaded.
     """
     utterances = []
     for utterance in scan(path):
-        if isinstance(utterance, BrokenLine):
+        if isinstance(utterance, InvalidLine):
             raise utterance
         utterances.append(utterance)
     if not utterances:
-        raise InputError(f"{path}: no utterances in this manifest; write one line such as {EXAMPLE} for each")
+        raise InputError(
+            f"{path}: the manifest has no utterances; write a line such as {EXAMPLE_LINE} for each"
+        )
     return utterances
 
 
-def scan(path: str | Path) -> Iterator[Utterance | BrokenLine]:
-    """The lines of a manifest one by one: each an utterance, or what is wrong with it.
+def scan(path: str | Path) -> Iterator[Utterance | InvalidLine]:
+    """Each line of a manifest, as an utterance or as an InvalidLine.
 
-    Raises InputError when the manifest itself cannot be read.
+    Raises InputError if the manifest itself cannot be read.
     """
     source = Path(path)
     folder = source.parent.resolve()
     try:
         with open_file(source) as file:
-            for number, raw in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
+            for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):
                 if number == 1:
                     raw = raw.removeprefix(b"\xef\xbb\xbf")
                 if raw.isspace() or not raw:
@@ -85,31 +87,35 @@ def scan(path: str | Path) -> Iterator[Utterance | BrokenLine]:
                 try:
                     yield _utterance(raw, number, source, folder)
                 except _Problem as problem:
-                    yield BrokenLine(source, number, str(problem))
+                    yield InvalidLine(source, number, str(problem))
     except OSError as error:
         raise InputError(f"cannot read the manifest {path}: {reason(error)}; check the path") from error
 
 
 class _Problem(Exception):
-    """What is wrong with a line, and the remedy."""
+    """What is wrong with a line, and how to fix it."""
 
 
 def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance:
-    if len(raw) == LONGEST_LINE:
-        raise _Problem(f"longer than {LONGEST_LINE:,} bytes; write one line for each utterance")
+    if len(raw) == MAX_LINE_BYTES:
+        raise _Problem(f"longer than {MAX_LINE_BYTES:,} bytes; write one line for each utterance")
     try:
-        fields = json.loads(raw.decode("utf-8").rstrip())  # or its end would be column 1 of a line after it
+        fields = json.loads(
+            raw.decode("utf-8").rstrip()
+        )  # else errors at its end name a column of the next line
     except UnicodeDecodeError as error:
         raise _Problem(f"byte {error.start + 1} is not UTF-8; save the manifest as UTF-8") from None
     except json.JSONDecodeError as error:
-        raise _Problem(f"not JSON ({error.msg}, column {error.colno}); write it like {EXAMPLE}") from None
+        raise _Problem(
+            f"not JSON ({error.msg}, column {error.colno}); write it like {EXAMPLE_LINE}"
+        ) from None
     except (ValueError, RecursionError) as error:
-        raise _Problem(f"not JSON ({reason(error)}); write it like {EXAMPLE}") from None
+        raise _Problem(f"not JSON ({reason(error)}); write it like {EXAMPLE_LINE}") from None
     if not isinstance(fields, dict):
-        raise _Problem(f"not a JSON object; write it like {EXAMPLE}")
+        raise _Problem(f"not a JSON object; write it like {EXAMPLE_LINE}")
     name = _string(fields, "path")
     if not name or "\0" in name:
-        raise _Problem('"path" names no file; give the path of the recording, relative to the manifest')
+        raise _Problem('"path" is not a file name; write the path of the recording, relative to the manifest')
     text = normalize("NFC", _string(fields, "text"))
     speaker = fields.pop("speaker", None)
     if isinstance(speaker, int) and not isinstance(speaker, bool):
@@ -118,7 +124,7 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
         if not isinstance(speaker, str):
             raise _Problem('"speaker" is not a string; put the speaker\'s name in quotes')
         speaker = sys.intern(speaker)  # one string per speaker, not per line
-    # Only `..` needs the slow way; a path is built for each of perhaps 300,000 lines.
+    # normpath is slow, and a manifest may have 300,000 lines; only `..` needs it.
     recording = Path(os.path.normpath(folder / name)) if ".." in name else folder / name
     seconds = fields.pop("duration", None)
     duration = _header_duration(recording) if seconds is None else _seconds(seconds)
@@ -128,22 +134,22 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
 
 def _string(fields: dict[str, Any], key: str) -> str:
     if key not in fields:
-        raise _Problem(f'no "{key}"; write the line like {EXAMPLE}')
+        raise _Problem(f'no "{key}"; write the line like {EXAMPLE_LINE}')
     value = fields.pop(key)
     if not isinstance(value, str):
-        raise _Problem(f'"{key}" is not a string; write the line like {EXAMPLE}')
+        raise _Problem(f'"{key}" is not a string; write the line like {EXAMPLE_LINE}')
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _Problem(f'"{key}" holds half a character (a lone surrogate); write it as UTF-8') from None
+            raise _Problem(f'"{key}" has half a character (a lone surrogate); write it as UTF-8') from None
     return value
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LONGEST:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS:
         return float(value)
-    raise _Problem('"duration" is not a number of seconds; correct it, or leave the field out')
+    raise _Problem('"duration" is not a number of seconds; correct it or remove the field')
 
 
 def _header_duration(recording: Path) -> float:
@@ -156,10 +162,7 @@ def _header_duration(recording: Path) -> float:
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
-    """Write a manifest, whole or not at all; the recordings' paths become relative to its folder.
-
-    Raises InputError when it cannot be written.
-    """
+    """Write a manifest atomically, with paths relative to its folder. InputError if it cannot be written."""
     path = Path(path)
     folder = os.path.realpath(path.parent)
     with atomic_write(path) as file:
@@ -171,23 +174,20 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
             }
             if utterance.speaker is not None:
                 fields["speaker"] = utterance.speaker
-            others = {name: value for name, value in utterance.extra.items() if name not in fields}
-            line = json.dumps(fields | others, ensure_ascii=False)
+            extra = {name: value for name, value in utterance.extra.items() if name not in fields}
+            line = json.dumps(fields | extra, ensure_ascii=False)
             try:
                 file.write(line.encode() + b"\n")
             except UnicodeEncodeError:
-                raise InputError(f"{line!a}: the name of this recording is not UTF-8; rename it") from None
+                raise InputError(f"{line!a}: the file name is not UTF-8; rename the file") from None
 
 
 def _relative(recording: Path, folder: str) -> str:
-    return (
-        os.path.join(_way(str(recording.parent), folder), recording.name)
-        .replace(os.sep, "/")
-        .removeprefix("./")
-    )
+    path = os.path.join(_relative_folder(str(recording.parent), folder), recording.name)
+    return path.replace(os.sep, "/").removeprefix("./")
 
 
 @lru_cache(maxsize=1024)
-def _way(target: str, folder: str) -> str:
-    """From `folder` to `target`; symbolic links are followed, since `..` steps out of where a link leads."""
+def _relative_folder(target: str, folder: str) -> str:
+    """Path from `folder` to `target`, symbolic links resolved: `..` is the parent of a link's target."""
     return os.path.relpath(os.path.realpath(target), folder)

@@ -69,11 +69,11 @@ def _file(path: Path) -> Iterator[bytes]:
 
 
 def _manifest(path: Path) -> Iterator[bytes]:
-    from minids.data.manifest import BrokenLine, scan
+    from minids.data.manifest import InvalidLine, scan
 
     line = 1
     for utterance in scan(path):
-        if isinstance(utterance, BrokenLine):
+        if isinstance(utterance, InvalidLine):
             raise utterance
         yield b"\n" * (utterance.line - line) + utterance.text.replace("\n", " ").encode()
         line = utterance.line

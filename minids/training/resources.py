@@ -1,76 +1,79 @@
-"""What a training run will need, said before it starts: memory for the longest batch, time for an epoch."""
+"""What a training needs: memory for the longest batch, time for an epoch. Estimated before it starts."""
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from minids.model import ModelSettings
+from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import strided
 
-FLOAT = 4  # bytes
-SHARE = 0.6  # of the rate of a matrix product alone, which training reaches on small batches
+FLOAT_BYTES = 4
+EFFICIENCY = 0.6  # of a matrix product alone, which training reaches on small batches
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes at the peak, seconds an epoch."""
+    """Peak memory in bytes, seconds per epoch."""
 
     memory: int
     epoch_seconds: float
 
 
 def estimate(
-    settings: ModelSettings, frames: int, longest: int, batch_size: int, backend: str = "cpu"
+    settings: ModelSettings, frames: int, max_frames: int, batch_size: int, backend: str = "cpu"
 ) -> Estimate:
-    """`frames` of the whole training set, `longest` of its longest recording, both before the stride."""
-    flops = training_flops(settings) * strided(frames, settings.stride)
-    seconds = flops / (SHARE * product_rate(backend))
-    return Estimate(memory(settings, longest, batch_size, backend), seconds)
+    """`frames` of the whole training set, `max_frames` of its longest recording, both before the stride."""
+    flops = flops_per_frame(settings) * strided(frames, settings.stride)
+    seconds = flops / (EFFICIENCY * matmul_rate(backend))
+    return Estimate(memory(settings, max_frames, batch_size, backend), seconds)
 
 
-def memory(settings: ModelSettings, longest: int, batch_size: int, backend: str = "cpu") -> int:
-    """Of the weights: themselves, gradients, velocities, and the copies that a checkpoint writes.
+def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: str = "cpu") -> int:
+    """Bytes at the peak of training.
 
-    Of the longest batch: x, eight of (T, B, H) forward and three backward, three of (T, B, K), CTC's lattice
-    with at most a letter in three frames, the recurrence's room; and the frames of the batches that wait.
-
-    Of a GPU's memory: a checkpoint is written, and most batches wait, in the host's.
+    For the weights: the weights, gradients and velocity, and the copies for writing a checkpoint. For a batch
+    of the longest recording: x, eight arrays (T, B, H) forward and three backward, three (T, B, K), the CTC
+    lattice with at most one letter per three frames, the scratch of the recurrence, and the frames of the
+    prefetched batches. With "cuda" this is the memory of the GPU; the host holds the copies for
+    checkpoints and most prefetched batches.
     """
     from minids.data.batches import AHEAD
 
-    H, T = settings.hidden, strided(longest, settings.stride)
+    H, T = settings.hidden, strided(max_frames, settings.stride)
     parameters = sum(int(np.prod(shape)) for shape in settings.shapes().values())
     inputs = (2 * settings.context + 1) * settings.inputs
     activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
     copies, batches = (3, 3) if backend == "cuda" else (5, AHEAD + 2)
-    waiting = batches * longest * batch_size * settings.inputs
-    return FLOAT * (copies * parameters + activations + recurrence + waiting)
+    prefetched = batches * max_frames * batch_size * settings.inputs
+    return FLOAT_BYTES * (copies * parameters + activations + recurrence + prefetched)
 
 
-def largest_batch(settings: ModelSettings, longest: int, free: int, backend: str = "cpu") -> int:
-    """How many utterances of `longest` frames fit into so many bytes; 0 where not one does."""
-    none, one = (memory(settings, longest, n, backend) for n in (0, 1))
-    return max(0, (free - none) // (one - none))
+def max_batch_size(settings: ModelSettings, max_frames: int, free: int, backend: str = "cpu") -> int:
+    """The number of utterances of `max_frames` frames that fit into `free` bytes; 0 if not even one does."""
+    fixed, with_one = (memory(settings, max_frames, n, backend) for n in (0, 1))
+    return max(0, (free - fixed) // (with_one - fixed))
 
 
-def training_flops(settings: ModelSettings) -> int:
-    """Of one frame: 2 a weight forward, 4 backward, of W1 only 2 there: frames need no gradient."""
+def flops_per_frame(settings: ModelSettings) -> int:
+    """Per weight 2 forward and 4 backward; W1 only 2 backward, since the frames need no gradient."""
     weights = {name: int(np.prod(shape)) for name, shape in settings.shapes().items() if name.startswith("W")}
     return 6 * sum(weights.values()) - 2 * weights["W1"]
 
 
-def product_rate(backend: str = "cpu") -> float:
-    """This machine's float32 matrix product, flop/s, as the network uses it."""
+def matmul_rate(backend: str = "cpu") -> float:
+    """Measured flop/s of a float32 matrix product on this machine, computed as the network does."""
     from minids import ops
 
-    grid, n = ops.load(backend), {"cuda": 4096}.get(backend, 512)  # the least that fills it
+    grid, n = ops.load(backend), {"cuda": 4096}.get(backend, 512)  # large enough to use the whole device
     x, W, b = np.ones((n, 1, n), np.float32), np.ones((n, n), np.float32), np.zeros(n, np.float32)
     x, W, b, y = map(grid.arrays.from_host, (x, W, b, np.empty_like(x)))
     seconds = []
-    for _ in range(41):  # the least: other programs only ever add, and the first call may compile
+    for _ in range(41):  # the minimum: other programs only add time, and the first call may compile
         start = time.perf_counter()
         grid.affine_forward(x, W, b, out=y)
         grid.arrays.synchronize()
@@ -79,7 +82,7 @@ def product_rate(backend: str = "cpu") -> float:
 
 
 def available_memory(backend: str = "cpu") -> int | None:
-    """Bytes that programs may still take, of the host's memory or the GPU's; None where nobody says."""
+    """Free bytes in the host or the GPU; None where the system does not say."""
     if backend == "cuda":
         from minids import ops
 
@@ -90,3 +93,23 @@ def available_memory(backend: str = "cpu") -> int | None:
         return int(fields["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else None
+
+
+def reserve_memory(
+    model: DeepSpeech, max_frames: int, max_labels: int, batch_size: int
+) -> Callable[[np.ndarray], Any]:
+    """Allocate all buffers on the GPU by a step on the largest batch; returns the copier of frames.
+
+    A batch that is larger than its manifest says allocates when it comes.
+    """
+    settings = model.settings
+    frames = np.zeros((max_frames, batch_size, settings.inputs), np.float32)
+    ones = np.ones(batch_size, np.int32)
+    # A text with more labels than frames is skipped.
+    labels = np.ones((batch_size, max(1, min(max_labels, strided(max_frames, settings.stride)))), np.int32)
+    model.loss_and_grad(frames, ones * max_frames, labels, ones * labels.shape[1], ones.astype(np.uint32))
+    model.ops.norm(model.flat_grads)
+    copy_to_device = model.ops.arrays.AsyncCopier()
+    for _ in range(2):  # the batch in use, and the next
+        copy_to_device(frames)
+    return copy_to_device

@@ -1,4 +1,4 @@
-"""The data doctor: every planted trouble is found once, in its place, and none in healthy data."""
+"""Dataset validation: every planted problem is found once with its line, and none in good data."""
 
 import json
 import unicodedata
@@ -9,12 +9,12 @@ import soundfile
 
 from minids import cli
 from minids._utils.errors import InputError
-from minids.data.doctor import examine
+from minids.data.doctor import validate_dataset
 from minids.data.findings import KINDS
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
-from minids.weights import Saved, save_weights
+from minids.weights import SavedModel, save_weights
 from tests import DATA
 
 RATE = 16_000
@@ -49,20 +49,20 @@ def corpus(tmp_path):
     return write
 
 
-def found(report):
+def kinds_and_lines(report):
     return [(f.kind, f.line) for f in report.findings]
 
 
-def test_healthy_data_is_healthy(corpus):
-    report = examine(corpus("go", "stop", "IT'S  me"))
-    assert (found(report), report.healthy, report.counts) == ([], True, {})
+def test_good_data_has_no_findings(corpus):
+    report = validate_dataset(corpus("go", "stop", "IT'S  me"))
+    assert (kinds_and_lines(report), report.valid, report.counts) == ([], True, {})
     (summary,) = report.summaries
     assert (summary.utterances, summary.shortest, summary.longest) == (3, 1, 1)
     assert (summary.speakers, summary.rates) == ({"m.jsonl"}, {RATE: 3})
     assert report.hours == pytest.approx(3 / 3600)
 
 
-def test_each_trouble_is_found_once_and_in_its_place(corpus, tmp_path):
+def test_each_problem_is_found_once_with_its_line(corpus, tmp_path):
     clipped = np.clip(speech(rms=1.0), -1, 1)
     path = corpus(
         "fine",
@@ -85,8 +85,8 @@ def test_each_trouble_is_found_once_and_in_its_place(corpus, tmp_path):
         "one\ntwo",
     )
     (tmp_path / "text.wav").write_text("This is no sound.")
-    report = examine(path)
-    assert found(report) == [
+    report = validate_dataset(path)
+    assert kinds_and_lines(report) == [
         ("missing", 2),
         ("unreadable", 3),
         ("silent", 4),
@@ -98,81 +98,81 @@ def test_each_trouble_is_found_once_and_in_its_place(corpus, tmp_path):
         ("empty text", 11),
         ("duration", 12),
         ("duplicate", 13),
-        ("broken line", 14),
+        ("invalid line", 14),
         ("very long", 15),
         ("unreadable", 16),
         ("unreadable", 17),
         ("control character", 18),
     ]
-    assert not report.healthy
+    assert not report.valid
     assert all(str(f).startswith(f"{path}:{f.line}: {f.kind}") and f.remedy for f in report.findings)
     assert all(str(f).isprintable() for f in report.findings)  # a line each, whatever the name
     assert report.findings[10].message.endswith("m.jsonl:1")
     assert sum(report.counts.values()) == len(report.findings)
 
 
-def test_the_only_trouble_decides_between_notes_and_spoilt(corpus):
-    assert examine(corpus(("go", {"samples": np.clip(speech(rms=1.0), -1, 1)}))).healthy
-    assert not examine(corpus(("go", {"samples": np.zeros(RATE)}))).healthy
-    assert not examine(corpus()).healthy  # no lines at all
+def test_a_dataset_with_only_notes_is_valid(corpus):
+    assert validate_dataset(corpus(("go", {"samples": np.clip(speech(rms=1.0), -1, 1)}))).valid
+    assert not validate_dataset(corpus(("go", {"samples": np.zeros(RATE)}))).valid
+    assert not validate_dataset(corpus()).valid  # no lines at all
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_too_short_for_its_text_after_the_stride(corpus, stride):
+def test_a_recording_too_short_for_its_text_after_the_stride_is_found(corpus, stride):
     steps = {1: 99, 2: 50, 3: 33}[stride]  # of 99 frames
     fits, misses = "ab" * (steps // 2) + "a" * (steps % 2), "ab" * (steps // 2) + "ac"[: 1 + steps % 2]
     repeats = "aab" * (steps // 4)  # 3 labels, of which two are equal neighbors: 4 steps each
     rest = "c" * (steps - 4 * (steps // 4) > 0)  # one more step may be left
     path = corpus(fits, misses, repeats + rest, repeats + "cdef")
-    assert found(examine(path, stride=stride)) == [("too short", 2), ("too short", 4)]
+    assert kinds_and_lines(validate_dataset(path, stride=stride)) == [("too short", 2), ("too short", 4)]
 
 
-def test_too_short_counts_frames_at_the_models_rate(corpus):
+def test_too_short_counts_frames_at_the_rate_of_the_model(corpus):
     row = ("ab" * 25, {"samples": speech(rate=8000), "rate": 8000})
     for rate in (8000, 16_000):
-        assert "too short" not in examine(corpus(row), features=Features(rate=rate)).counts
-    assert "too short" in examine(corpus(row), features=Features(rate=8000, hop_ms=11.0)).counts
+        assert "too short" not in validate_dataset(corpus(row), features=Features(rate=rate)).counts
+    assert "too short" in validate_dataset(corpus(row), features=Features(rate=8000, hop_ms=11.0)).counts
 
 
-def test_characters_outside_the_alphabet_are_told_from_their_look_alikes(corpus):
+def test_characters_outside_the_alphabet_are_listed_with_their_code_points(corpus):
     texts = ("café", unicodedata.normalize("NFD", "café"), "pаt", "x\u0302y", "a\ufeffb", "go")
-    report = examine(corpus(*texts))
-    assert found(report) == [("characters", line) for line in (1, 2, 3, 4, 5)]
+    report = validate_dataset(corpus(*texts))
+    assert kinds_and_lines(report) == [("characters", line) for line in (1, 2, 3, 4, 5)]
     assert report.outside == {"é": 2, "а": 1, "x\u0302": 1, "\ufeff": 1}
     assert "U+00E9 LATIN SMALL LETTER E WITH ACUTE" in report.findings[1].message
     assert "U+0430 CYRILLIC SMALL LETTER A" in report.findings[2].message
     assert "U+0078 U+0302 LATIN SMALL LETTER X + COMBINING CIRCUMFLEX" in report.findings[3].message
     assert all(str(finding).isprintable() for finding in report.findings)
-    assert examine(corpus(*texts), Alphabet([*"acfgbytpo", "é", "а", "x\u0302", "\ufeff"])).healthy
+    assert validate_dataset(corpus(*texts), Alphabet([*"acfgbytpo", "é", "а", "x\u0302", "\ufeff"])).valid
 
 
-def test_hangul_typed_either_way_fits_its_alphabet(corpus):
+def test_composed_and_decomposed_hangul_fit_the_alphabet(corpus):
     texts = ["왜 그래", unicodedata.normalize("NFD", "왜 그래")]
     assert texts[0] != texts[1]
-    assert not found(examine(corpus(*texts), Alphabet(" 왜그래")))
-    assert examine(corpus(*texts), Alphabet(" 왜그")).outside == {"래": 2}
+    assert not kinds_and_lines(validate_dataset(corpus(*texts), Alphabet(" 왜그래")))
+    assert validate_dataset(corpus(*texts), Alphabet(" 왜그")).outside == {"래": 2}
 
 
-def test_byte_order_mark_and_crlf_are_read_past_but_reported(corpus):
-    report = examine(corpus("go", "stop", end="\r\n", begin="\ufeff"))
-    assert sorted(found(report)) == [("CRLF", 0), ("byte-order mark", 1)]
-    assert report.healthy
+def test_byte_order_mark_and_crlf_are_notes(corpus):
+    report = validate_dataset(corpus("go", "stop", end="\r\n", begin="\ufeff"))
+    assert sorted(kinds_and_lines(report)) == [("CRLF", 0), ("byte-order mark", 1)]
+    assert report.valid
     assert report.summaries[0].utterances == 2
 
 
-def test_one_text_of_another_recording_stands_out(corpus):
+def test_an_unusual_speaking_rate_is_found(corpus):
     rows = ["hello you" + "ab"[: i % 3] for i in range(30)]
-    assert not found(examine(corpus(*rows)))
+    assert not kinds_and_lines(validate_dataset(corpus(*rows)))
     rows[17] = ("a much longer text", {"samples": speech(12.0)})
     rows[20] = ("a", {"samples": speech(6.0)})
-    assert found(examine(corpus(*rows))) == [("unusual pace", 18), ("unusual pace", 21)]
+    assert kinds_and_lines(validate_dataset(corpus(*rows))) == [("unusual pace", 18), ("unusual pace", 21)]
 
 
-def test_splits_that_share_recordings_or_speakers(corpus):
+def test_recordings_and_speakers_in_two_splits_are_found(corpus):
     train = corpus("go", "stop", name="train.jsonl")
     dev = corpus("go", ("stop", {"path": "train.jsonl.1.wav"}), name="dev.jsonl")
     test = corpus(("go", {"speaker": "train.jsonl"}), name="test.jsonl")
-    report = examine([train, dev, test])
+    report = validate_dataset([train, dev, test])
     assert [(f.kind, f.manifest, f.line) for f in report.findings] == [
         ("duplicate", str(dev), 2),
         ("speaker overlap", str(test), 0),
@@ -180,25 +180,26 @@ def test_splits_that_share_recordings_or_speakers(corpus):
     assert [s.utterances for s in report.summaries] == [2, 2, 1]
 
 
-def test_a_missing_manifest_is_the_one_thing_that_stops_it(tmp_path):
+def test_a_missing_manifest_is_an_error(tmp_path):
     with pytest.raises(InputError, match=r"no\.jsonl"):
-        examine(tmp_path / "no.jsonl")
+        validate_dataset(tmp_path / "no.jsonl")
 
 
-def test_of_many_lines_every_one_is_looked_at(corpus):
+def test_every_one_of_many_lines_is_checked(corpus):
     """More lines than threads and their queue hold: results keep their lines."""
     rows = [("go", {"samples": np.zeros(RATE)} if i % 7 == 3 else {}) for i in range(60)]
-    assert found(examine(corpus(*rows))) == [("silent", i + 1) for i in range(60) if i % 7 == 3]
+    assert kinds_and_lines(validate_dataset(corpus(*rows))) == [
+        ("silent", i + 1) for i in range(60) if i % 7 == 3
+    ]
 
 
 @pytest.mark.parametrize(("corpus", "rate"), [("an4", 16_000), ("fsdd", 8000)])
-def test_real_recordings_are_healthy(corpus, rate):
+def test_real_recordings_have_no_findings(corpus, rate):
     """The limits of silence, clipping, duration and pace: real speech lies within all of them."""
-    data = DATA
-    manifest = data / corpus / "test.jsonl"
+    manifest = DATA / corpus / "test.jsonl"
     if not manifest.is_file():
-        pytest.skip("no real speech here; set MINIDS_DATA to its folder")
-    report = examine(manifest, features=Features(rate=rate))
+        pytest.skip("no real speech; set MINIDS_DATA to its folder")
+    report = validate_dataset(manifest, features=Features(rate=rate))
     assert not report.findings
     assert report.summaries[0].utterances >= 130
 
@@ -219,11 +220,11 @@ def test_command_prints_findings_table_and_exit_code(corpus, capsys):
     assert f"{path}:3: missing: {path.parent / 'gone.wav'}" in output.out
     assert KINDS["missing"].remedy in output.out
     assert output.err == ""  # a bar is for terminals
-    assert "examined" not in output.out
+    assert "checked" not in output.out
     assert minids(capsys, "doctor", corpus("go"))[0] == 0
 
 
-def test_command_speaks_json(corpus, capsys):
+def test_command_prints_json(corpus, capsys):
     path = corpus("go", "café")
     code, output = minids(capsys, "doctor", path, "--json", "--alphabet", "gocaf")
     report = json.loads(output.out)
@@ -235,19 +236,19 @@ def test_command_speaks_json(corpus, capsys):
     assert report["manifests"][0]["hours"] == pytest.approx(2 / 3600)
 
 
-def test_command_takes_rate_and_stride(corpus, capsys):
+def test_command_uses_rate_and_stride(corpus, capsys):
     path = corpus(("ab" * 20, {"samples": speech(rate=8000), "rate": 8000}))
     assert minids(capsys, "doctor", path)[0] == 1
     assert minids(capsys, "doctor", path, "--rate", 8000)[0] == 0
     assert minids(capsys, "doctor", path, "--rate", 8000, "--stride", 3)[0] == 1
 
 
-def test_command_asks_a_model_what_it_hears(corpus, capsys, tmp_path):
+def test_command_takes_the_settings_of_a_model(corpus, capsys, tmp_path):
     features, alphabet = Features(rate=8000, bands=4, normalize="utterance"), Alphabet("go")
     network = DeepSpeech(
         ModelSettings(features.size, len(alphabet), hidden=3, context=1, stride=4), backend="reference"
     )
-    save_weights(tmp_path / "m.safetensors", Saved(network, features, alphabet, {}, {}))
+    save_weights(tmp_path / "m.safetensors", SavedModel(network, features, alphabet, {}, {}))
     path = corpus("go", "gone", "go" * 12 + "g", "go" * 13)  # 99 frames, 25 steps
     code, output = minids(capsys, "doctor", path, "--model", tmp_path / "m.safetensors", "--json")
     report = json.loads(output.out)
@@ -257,16 +258,16 @@ def test_command_asks_a_model_what_it_hears(corpus, capsys, tmp_path):
     assert code == 2
 
 
-def test_a_wrong_alphabet_is_one_line(corpus, capsys):
+def test_an_invalid_alphabet_is_a_one_line_error(corpus, capsys):
     code, output = minids(capsys, "doctor", corpus("go"), "--alphabet", "aab")
     assert code == 1
     assert (
         output.err.strip()
-        == "minids: error: --alphabet: the alphabet names 'a' twice; name each character once"
+        == "minids: error: --alphabet: the alphabet names 'a' twice; list each character once"
     )
 
 
-def test_import_command_counts_and_names_what_is_missing(tmp_path, capsys):
+def test_import_command_prints_counts_and_missing_recordings(tmp_path, capsys):
     for index in (0, 10):
         (tmp_path / "recordings").mkdir(exist_ok=True)
         soundfile.write(tmp_path / "recordings" / f"3_jackson_{index}.wav", speech(rate=8000), 8000)

@@ -1,4 +1,4 @@
-"""Importers: the official layouts, written here in small, become manifests that point at their recordings."""
+"""Importers: small corpora in the official layouts become manifests that refer to their recordings."""
 
 import tracemalloc
 
@@ -8,7 +8,7 @@ import soundfile
 
 from minids._utils.errors import InputError
 from minids.data.importers.an4 import import_an4
-from minids.data.importers.common import read_table, spoken
+from minids.data.importers.common import normalize_transcript, read_table
 from minids.data.importers.commonvoice import import_commonvoice
 from minids.data.importers.fsdd import import_fsdd
 from minids.data.importers.librispeech import import_librispeech
@@ -51,7 +51,7 @@ PEOPLE = [f"f{c}aa" for c in "abcdefgh"] + [f"m{c}aa" for c in "abcdefg"] + ["md
 
 
 @pytest.mark.parametrize(("ending", "folder"), [(".sph", "wav"), (".wav", "wav"), (".flac", "raw")])
-def test_an4_in_each_of_its_usual_formats(tmp_path, ending, folder):
+def test_an4_is_imported_in_each_usual_format(tmp_path, ending, folder):
     an4(tmp_path / "an4", PEOPLE, ending, folder)
     result = import_an4(tmp_path, tmp_path / "out")  # the parent folder does, too
     assert not result.missing
@@ -61,7 +61,7 @@ def test_an4_in_each_of_its_usual_formats(tmp_path, ending, folder):
     assert {u.extra["gender"] for u in train} == {"f", "m"}
 
 
-def test_an4_holds_out_whole_people_for_dev(tmp_path):
+def test_an4_dev_set_has_other_speakers_than_training(tmp_path):
     an4(tmp_path, PEOPLE)
     import_an4(tmp_path, tmp_path / "out")
     train, dev = (read_manifest(tmp_path / "out" / f"{name}.jsonl") for name in ("train", "dev"))
@@ -71,7 +71,7 @@ def test_an4_holds_out_whole_people_for_dev(tmp_path):
     assert len(train) + len(dev) == 2 * len(PEOPLE)
 
 
-def test_an4_lost_recordings_are_named_and_do_not_move_the_others(tmp_path):
+def test_an4_missing_recordings_are_listed_and_do_not_change_the_splits(tmp_path):
     an4(tmp_path, PEOPLE)
     import_an4(tmp_path, tmp_path / "whole")
     lost = tmp_path / "wav" / "an4_clstk" / "faaa" / "an251-faaa-b.sph"
@@ -93,7 +93,7 @@ def test_an4_lost_recordings_are_named_and_do_not_move_the_others(tmp_path):
     }
 
 
-def test_an4_a_damaged_transcription_is_named(tmp_path):
+def test_an4_damaged_transcription_is_an_error(tmp_path):
     an4(tmp_path, PEOPLE)
     (tmp_path / "etc" / "an4_test.transcription").write_text("RUBOUT G M\n")
     with pytest.raises(InputError, match=r"an4_test\.transcription"):
@@ -103,7 +103,7 @@ def test_an4_a_damaged_transcription_is_named(tmp_path):
 # FSDD -----------------------------------------------------------------------------------------------------
 
 
-def test_fsdd_official_test_and_unseen_speakers(tmp_path):
+def test_fsdd_has_the_official_test_set_and_splits_by_speaker(tmp_path):
     for speaker in ("george", "jackson", "theo"):
         for index in (0, 4, 5, 9, 10, 49):
             sound(tmp_path / "recordings" / f"7_{speaker}_{index}.wav", 800, 8000)
@@ -128,7 +128,7 @@ def test_fsdd_official_test_and_unseen_speakers(tmp_path):
 # LibriSpeech ----------------------------------------------------------------------------------------------
 
 
-def test_librispeech_merges_its_parts_and_keeps_their_names(tmp_path):
+def test_librispeech_subsets_are_merged_with_their_names(tmp_path):
     root = tmp_path / "LibriSpeech"
     parts = {"train-clean-100": "19", "train-other-500": "20", "dev-clean": "84", "test-other": "367"}
     for part, speaker in parts.items():
@@ -163,7 +163,7 @@ IMPORTERS = [import_an4, import_fsdd, import_librispeech]
 
 
 @pytest.mark.parametrize("importer", IMPORTERS)
-def test_a_wrong_folder_is_named(tmp_path, importer):
+def test_a_wrong_folder_is_an_error(tmp_path, importer):
     for root in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(InputError) as error:
             importer(root, tmp_path / "out")
@@ -180,10 +180,10 @@ def test_a_corpus_without_its_audio_writes_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_path_below_a_file_is_named(tmp_path):
+def test_an_output_folder_below_a_file_is_an_error(tmp_path):
     sound(tmp_path / "recordings" / "7_theo_0.wav")
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot make the folder"):
+    with pytest.raises(InputError, match="cannot create the folder"):
         import_fsdd(tmp_path, tmp_path / "file" / "out")
 
 
@@ -202,7 +202,7 @@ def commonvoice(root):
     return root
 
 
-def test_common_voice_reads_its_tables_quotes_and_empty_columns_as_they_are(tmp_path):
+def test_common_voice_tables_may_have_quotes_and_empty_columns(tmp_path):
     result = import_commonvoice(commonvoice(tmp_path), tmp_path / "out")
     assert not result.missing
     (utterance,) = read_manifest(tmp_path / "out" / "dev.jsonl")
@@ -216,7 +216,7 @@ def test_common_voice_reads_its_tables_quotes_and_empty_columns_as_they_are(tmp_
     }
 
 
-def test_common_voice_without_a_column_or_with_a_torn_row_is_named(tmp_path):
+def test_common_voice_with_a_missing_column_or_broken_row_is_an_error(tmp_path):
     table = commonvoice(tmp_path) / "en" / "dev.tsv"
     whole = table.read_text(encoding="utf-8")
     table.write_text(whole.replace("sentence", "phrase", 1), encoding="utf-8")
@@ -231,7 +231,7 @@ def test_common_voice_without_a_column_or_with_a_torn_row_is_named(tmp_path):
 # LJSpeech -------------------------------------------------------------------------------------------------
 
 
-def test_ljspeech_takes_numbers_in_words_and_holds_out_whole_chapters(tmp_path):
+def test_ljspeech_uses_spelled_numbers_and_splits_by_chapter(tmp_path):
     folder = tmp_path / "LJSpeech-1.1"
     names = ["LJ001-0001", "LJ001-0002", "LJ049-0001", "LJ050-0001"]
     for name in names:
@@ -255,7 +255,7 @@ def test_ljspeech_takes_numbers_in_words_and_holds_out_whole_chapters(tmp_path):
 # Speech Commands ------------------------------------------------------------------------------------------
 
 
-def test_speech_commands_follow_the_official_lists_and_leave_the_noise_out(tmp_path):
+def test_speech_commands_use_the_official_splits_without_the_noise(tmp_path):
     for name in ("left/aa_nohash_0", "left/bb_nohash_0", "right/aa_nohash_1", "right/cc_nohash_0"):
         sound(tmp_path / f"{name}.wav")
     sound(tmp_path / "_background_noise_" / "tap.wav")
@@ -270,7 +270,7 @@ def test_speech_commands_follow_the_official_lists_and_leave_the_noise_out(tmp_p
 # Tables of other programs ---------------------------------------------------------------------------------
 
 
-def test_mozillas_csv_files_are_read_with_their_quotes(tmp_path):
+def test_mozilla_csv_files_may_have_quoted_fields(tmp_path):
     sound(tmp_path / "clips" / "1.wav")
     sound(tmp_path / "clips" / "2.wav")
     (tmp_path / "train.csv").write_text(
@@ -285,11 +285,11 @@ def test_mozillas_csv_files_are_read_with_their_quotes(tmp_path):
         ("turn, on", 0.1, {"room": "b"}),
         ("off", 0.1, {"room": "c"}),
     ]
-    with pytest.raises(InputError, match=r"no \*\.csv in it"):
+    with pytest.raises(InputError, match=r"it contains no \*\.csv"):
         import_mozilla(tmp_path / "clips", tmp_path / "out")
 
 
-def test_columns_that_a_manifest_has_itself_do_not_overwrite_it(tmp_path):
+def test_columns_named_like_manifest_fields_do_not_overwrite_them(tmp_path):
     sound(tmp_path / "1.wav")
     (tmp_path / "train.csv").write_text(
         "wav_filename,transcript,path,text,duration,speaker\n1.wav,turn on,/etc/passwd,TURN ON,long,ann\n"
@@ -310,13 +310,13 @@ def test_a_table_is_not_held_in_memory(tmp_path):
     assert peak < 500_000, "of four million bytes"
 
 
-def test_a_table_that_is_no_text_is_named_with_its_line(tmp_path):
+def test_a_table_that_is_not_utf8_is_an_error_with_its_line(tmp_path):
     (tmp_path / "train.csv").write_bytes(b"wav_filename,transcript\n1.wav,caf\xe9\n")
     with pytest.raises(InputError, match=r"train\.csv: line 2 is not UTF-8 text"):
         import_mozilla(tmp_path, tmp_path / "out")
 
 
-def test_nemos_manifests_keep_their_fields_and_parts_of_recordings_are_named(tmp_path):
+def test_nemo_manifests_keep_their_fields_and_list_parts_of_recordings(tmp_path):
     sound(tmp_path / "1.wav")
     (tmp_path / "train.json").write_text(
         '{"audio_filepath": "1.wav", "duration": 9, "text": "one\u2028more", "lang": "en"}\n'
@@ -326,18 +326,18 @@ def test_nemos_manifests_keep_their_fields_and_parts_of_recordings_are_named(tmp
     sound(tmp_path / "long.wav", 48_000)
     result = import_nemo(tmp_path / "train.json", tmp_path / "out")
     assert "train.json:2 is a part of it; cut it" in result.missing[0]
-    assert "long.wav: lasts 3.0 s, its text is of 0.5 s" in result.missing[1]
+    assert "long.wav: lasts 3.0 s, its line states 0.5 s" in result.missing[1]
     (utterance,) = read_manifest(tmp_path / "out" / "train.jsonl")
     assert (utterance.duration, utterance.extra) == (0.1, {"lang": "en"})
     assert utterance.text == "one\u2028more", "a line ends where JSON lines end"
     for line in ('{"text": "no path"}', "[]", "not json", '{"audio_filepath": 3, "text": "x"}'):
         (tmp_path / "bad.json").write_text(line + "\n")
-        with pytest.raises(InputError, match=r"bad\.json: line 1 is no line of NeMo's"):
+        with pytest.raises(InputError, match=r"bad\.json: line 1 is not a line of a NeMo manifest"):
             import_nemo(tmp_path / "bad.json", tmp_path / "out")
 
 
 @pytest.mark.parametrize(
-    ("printed", "said"),
+    ("printed", "text"),
     [
         ("Don't – he said.", "don't he said"),
         ("‘Tis “the” rock’n’roll", "tis the rock'n'roll"),
@@ -345,5 +345,5 @@ def test_nemos_manifests_keep_their_fields_and_parts_of_recordings_are_named(tmp
         ("¿Qué? …", "qué"),
     ],
 )
-def test_print_becomes_speech(printed, said):
-    assert spoken(printed) == said
+def test_transcripts_are_lower_case_without_punctuation(printed, text):
+    assert normalize_transcript(printed) == text

@@ -1,4 +1,4 @@
-"""Manifests: what is written is read again, what is broken is named with its line."""
+"""Manifests: a written manifest round-trips, and an invalid line is reported with its number."""
 
 import json
 import random
@@ -23,7 +23,7 @@ def manifest(folder: Path, *lines: str | bytes) -> Path:
     return path
 
 
-def test_all_fields_come_back_from_another_folder(tmp_path):
+def test_all_fields_round_trip_with_relative_paths(tmp_path):
     (tmp_path / "sound").mkdir()
     (tmp_path / "lists").mkdir()
     written = [
@@ -36,7 +36,7 @@ def test_all_fields_come_back_from_another_folder(tmp_path):
     first, second = read_manifest(path)
     assert (first.path, first.text, first.duration) == (written[0].path, "it's", 1.25)
     assert (first.speaker, first.extra) == ("fash", {"snr": 6, "split": "dev"})
-    assert (first.line, first.source, first.where) == (1, path, f"{path}:1")
+    assert (first.line, first.source, first.location) == (1, path, f"{path}:1")
     assert (second.path, second.text, second.speaker, second.extra, second.line) == (
         *(written[1].path, "왜 그래", None),
         *({}, 2),
@@ -45,7 +45,7 @@ def test_all_fields_come_back_from_another_folder(tmp_path):
     assert [row["path"] for row in raw] == ["../sound/a b.flac", "é.wav"]
 
 
-def test_paths_hold_when_the_manifests_folder_is_a_link(tmp_path):
+def test_paths_are_relative_to_the_real_folder_of_a_link(tmp_path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
     (tmp_path / "a.wav").touch()
@@ -56,26 +56,26 @@ def test_paths_hold_when_the_manifests_folder_is_a_link(tmp_path):
     assert json.loads((tmp_path / "link" / "m.jsonl").read_text())["path"] == "b.wav"
 
 
-def test_a_corpus_can_move_with_its_manifest(tmp_path):
+def test_a_corpus_can_be_moved_with_its_manifest(tmp_path):
     (tmp_path / "old").mkdir()
     write_manifest(tmp_path / "old" / "m.jsonl", [Utterance(tmp_path / "old" / "wav" / "a.wav", "go", 1.0)])
     (tmp_path / "old").rename(tmp_path / "new")
     assert read_manifest(tmp_path / "new" / "m.jsonl")[0].path == tmp_path / "new" / "wav" / "a.wav"
 
 
-def test_a_missing_duration_is_the_files_own(tmp_path):
+def test_a_missing_duration_is_read_from_the_recording(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(4000), 8000)
     path = manifest(tmp_path, '{"path": "a.wav", "text": "go"}', '{"path": "gone.wav", "text": "go"}')
     assert [u.duration for u in read_manifest(path)] == [0.5, 0.0]
 
 
-def test_byte_order_mark_crlf_and_empty_lines_are_read_past(tmp_path):
+def test_byte_order_mark_crlf_and_empty_lines_are_ignored(tmp_path):
     path = tmp_path / "m.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n  \r\n" + GOOD.encode())
     assert [(u.line, u.text) for u in read_manifest(path)] == [(1, "go"), (4, "go")]
 
 
-def test_decomposed_hangul_is_read_as_whole_syllables(tmp_path):
+def test_decomposed_hangul_is_normalized_to_syllables(tmp_path):
     text = "왜 그래요"
     decomposed = unicodedata.normalize("NFD", text)
     assert len(decomposed) == 9  # two letters (jamo) in each syllable
@@ -95,8 +95,8 @@ def test_decomposed_hangul_is_read_as_whole_syllables(tmp_path):
         ('["a.wav", "go"]', "not a JSON object"),
         ('{"text": "go"}', 'no "path"'),
         ('{"path": "a.wav"}', 'no "text"'),
-        ('{"path": "", "text": "go"}', "names no file"),
-        ('{"path": "a\\u0000.wav", "text": "go"}', "names no file"),
+        ('{"path": "", "text": "go"}', "not a file name"),
+        ('{"path": "a\\u0000.wav", "text": "go"}', "not a file name"),
         ('{"path": 3, "text": "go"}', '"path" is not a string'),
         ('{"path": "a.wav", "text": null}', '"text" is not a string'),
         ('{"path": "a.wav", "text": "\\ud800"}', "surrogate"),
@@ -111,19 +111,19 @@ def test_decomposed_hangul_is_read_as_whole_syllables(tmp_path):
         (b'{"path": "a.wav", "text": "\xe9t\xe9"}', "byte 28 is not UTF-8"),
     ],
 )
-def test_a_broken_line_is_named_with_its_remedy(tmp_path, line, problem):
+def test_an_invalid_line_is_reported_with_its_remedy(tmp_path, line, problem):
     path = manifest(tmp_path, *[GOOD] * 6, line, GOOD)
     with pytest.raises(InputError) as error:
         read_manifest(path)
     message = str(error.value)
     assert message.startswith(f"{path}:7: ")
     assert problem in message
-    assert ";" in message  # what to do about it
+    assert ";" in message  # the remedy
     assert "\n" not in message
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n"])
-def test_no_manifest_and_an_empty_one_are_named(tmp_path, content):
+def test_a_missing_or_empty_manifest_is_reported(tmp_path, content):
     path = tmp_path / "m.jsonl"
     if content is not None:
         path.write_bytes(content)
@@ -131,17 +131,17 @@ def test_no_manifest_and_an_empty_one_are_named(tmp_path, content):
         read_manifest(path)
 
 
-def test_a_folder_is_no_manifest(tmp_path):
+def test_a_folder_instead_of_a_manifest_is_reported(tmp_path):
     with pytest.raises(InputError, match="cannot read the manifest"):
         read_manifest(tmp_path)
 
 
-def test_a_number_is_a_fair_name_of_a_speaker(tmp_path):
+def test_a_speaker_may_be_a_number(tmp_path):
     path = manifest(tmp_path, '{"path": "a.wav", "text": "go", "duration": 1, "speaker": 19}')
     assert read_manifest(path)[0].speaker == "19"
 
 
-def test_writing_fails_whole(tmp_path):
+def test_a_failed_write_leaves_the_old_manifest(tmp_path):
     path = manifest(tmp_path, GOOD)
     before = path.read_bytes()
 
@@ -152,7 +152,7 @@ def test_writing_fails_whole(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_manifest(path, utterances())
     unwritable = Utterance(tmp_path / "\udcff.wav", "go", 1.0)  # a file name that is not UTF-8
-    with pytest.raises(InputError, match="rename it"):
+    with pytest.raises(InputError, match="rename the file"):
         write_manifest(path, [unwritable])
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
@@ -162,7 +162,7 @@ def test_an_utterance_takes_little_memory(tmp_path):
     """A thousand hours are some 300,000 of them."""
     lines = (f'{{"path": "{i}.wav", "duration": 9, "text": "go", "speaker": "x"}}' for i in range(2000))
     path = manifest(tmp_path, *lines)
-    read_manifest(path)  # what is imported and cached on the way is not the utterances'
+    read_manifest(path)  # imports and caches do not belong to the utterances
     tracemalloc.start()
     utterances = read_manifest(path)
     size, _ = tracemalloc.get_traced_memory()
@@ -172,7 +172,7 @@ def test_an_utterance_takes_little_memory(tmp_path):
 
 
 @pytest.mark.slow
-def test_mutations_of_a_manifest_are_read_or_named(tmp_path):
+def test_mutated_manifests_are_read_or_reported(tmp_path):
     random_ = random.Random(0)
     original = ("\n".join([GOOD, '{"path": "b.wav", "text": "왜", "duration": 2, "n": [1]}'] * 3)).encode()
     path = tmp_path / "m.jsonl"

@@ -23,14 +23,14 @@ from minids.decode.greedy import Word
 from minids.lesson import data
 from minids.lm.kneser_ney import DiscountWarning
 from minids.ops import driver
-from minids.training.settings import Data, Features, Network, Training, read_settings
+from minids.training.settings import DataSettings, Features, NetworkSettings, TrainSettings, read_settings
 from minids.training.trainer import Trainer
 from minids.weights import SHIPPED_MODEL
 from tests import ROOT
 from tests.tones import RATE, speak
 
 EXAMPLES = ROOT / "examples"
-SECTIONS = {"data": Data, "features": Features, "model": Network, "train": Training}
+SECTIONS = {"data": DataSettings, "features": Features, "model": NetworkSettings, "train": TrainSettings}
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_own_recordings_from_a_folder_to_a_score(run, recordings, tmp_path, prog
 def test_own_recordings_are_heard_at_the_rate_that_all_have(run, recordings, tmp_path):
     save_audio(recordings / "s0" / "0.wav", np.ones(800, np.float32), 11025)
     (recordings / "s0" / "0.txt").write_text("é")
-    with pytest.raises(SystemExit, match=r"mend these first: .*characters"):
+    with pytest.raises(SystemExit, match=r"fix these first: .*characters"):
         run("own_recordings", recordings, tmp_path / "run")
     assert read_settings(tmp_path / "run" / "settings.toml").features.rate == RATE
 
@@ -373,5 +373,5 @@ def test_librispeech_recipe_on_a_small_folder(tmp_path):
     trainer = Trainer(read_settings(recipe), tmp_path / "run")
     trainer.run()
 
-    assert [row["utterances"] for row in trainer.progress.rows] == [4]
+    assert [row["utterances"] for row in trainer.state.rows] == [4]
     assert trainer.folder.best.exists()

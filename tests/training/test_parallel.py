@@ -19,7 +19,7 @@ from minids.data.manifest import Utterance, read_manifest
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
 from minids.training.parallel import ProcessGroup, TimeSplit
-from minids.training.reporting import needs
+from minids.training.reporting import check_resources
 from minids.training.resources import Estimate
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
@@ -111,7 +111,7 @@ def test_the_ranks_share_every_batch_without_overlap_or_loss(size):
     for rank in range(size):
         ranks = ProcessGroup()
         ranks.rank, ranks.size = rank, size
-        shares.append(Batches(*given, share=ranks.shard)._groups)
+        shares.append(Batches(*given, shard=ranks.shard)._groups)
         assert len(shares[-1]) == len(whole), "all ranks take the same steps"
     for n, group in enumerate(whole):
         together = [i for share in shares for i in share[n]]
@@ -139,7 +139,7 @@ def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
         ranks = ProcessGroup()
         ranks.rank, ranks.size = rank, size
         trainer = Trainer(read_settings(settings), tmp_path / "run", ranks=ranks)
-        trainer._begin()
+        trainer.prepare()
         made = trainer.dev_batches.in_length_order()
         frames.append({i: b.frames[: b.lengths[k], k] for b in made for k, i in enumerate(b.indices)})
     alone, *shares = frames
@@ -210,9 +210,9 @@ def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_pa
     network = ModelSettings(13, 5, 16)
     many = ProcessGroup()
     many.size = many.local_size = 4
-    assert "about 0.30 GB" in needs(settings, network, train, dev, "cpu", ProcessGroup(), ProcessGroup())
+    assert "about 0.30 GB" in check_resources(settings, network, train, dev, "cpu", ProcessGroup(), ProcessGroup())
     with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
-        needs(settings, network, train, dev, "cpu", many, many)
+        check_resources(settings, network, train, dev, "cpu", many, many)
     assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
 
 

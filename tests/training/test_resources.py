@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from minids import DeepSpeech, Features
-from minids.data.batches import AHEAD
+from minids.data.batches import PREFETCH
 from minids.model import ModelSettings
 from minids.text import Alphabet
-from minids.training.resources import available_memory, estimate, memory, product_rate, training_flops
+from minids.training.resources import available_memory, estimate, memory, matmul_rate, flops_per_frame
 from minids.training.step import step
-from minids.weights import Saved, save_weights
+from minids.weights import SavedModel, save_weights
 
 
 @pytest.mark.parametrize(
@@ -43,11 +43,11 @@ def test_the_memory_of_a_run_is_near_what_was_said(settings, frames, batch_size,
     step(tiny, np.zeros_like(tiny.flat_params), batch(), keys, 1e-5, 0.9, 1.0)  # whatever is compiled, is
     tracemalloc.start()
     try:
-        model, waiting = DeepSpeech(settings), [batch() for _ in range(AHEAD + 2)]
+        model, waiting = DeepSpeech(settings), [batch() for _ in range(PREFETCH + 2)]
         velocity = np.zeros_like(model.flat_params)
         step(model, velocity, waiting[0], keys, 1e-5, 0.9, 1.0)
         features = Features(bands=settings.inputs - 1, normalize="utterance")
-        saved = Saved(model, features, Alphabet(), {"velocity": velocity}, {})
+        saved = SavedModel(model, features, Alphabet(), {"velocity": velocity}, {})
         save_weights(tmp_path / "checkpoint", saved)
         needed = tracemalloc.get_traced_memory()[1]
     finally:
@@ -61,14 +61,14 @@ def test_the_work_of_a_frame_is_counted_weight_by_weight():
     """
     H, D, K = 2048, 19 * 81, 29
     layers = 3 * H * H + 2 * H * H + H * H + K * H  # W2 W3 W4, Wr_f Wr_b, W5, W6
-    assert training_flops(ModelSettings(81, 29, 2048, context=9)) == 2 * (2 * D * H + 3 * layers)
+    assert flops_per_frame(ModelSettings(81, 29, 2048, context=9)) == 2 * (2 * D * H + 3 * layers)
 
 
 def test_time_grows_with_the_frames_and_shrinks_with_the_stride(monkeypatch):
-    monkeypatch.setattr("minids.training.resources.product_rate", lambda *_: 1e9)
+    monkeypatch.setattr("minids.training.resources.matmul_rate", lambda *_: 1e9)
     one = ModelSettings(81, 29, 512, stride=1)
     seconds = estimate(one, 10**6, 1000, 8).epoch_seconds
-    assert seconds == pytest.approx(10**6 * training_flops(one) / 0.6e9)
+    assert seconds == pytest.approx(10**6 * flops_per_frame(one) / 0.6e9)
     assert estimate(one, 3 * 10**6, 1000, 8).epoch_seconds == pytest.approx(3 * seconds)
     assert estimate(ModelSettings(81, 29, 512, stride=2), 10**6, 1000, 8).epoch_seconds == seconds / 2
     assert (
@@ -77,6 +77,6 @@ def test_time_grows_with_the_frames_and_shrinks_with_the_stride(monkeypatch):
 
 
 def test_this_machine_has_a_rate_and_some_memory():
-    assert 1e8 < product_rate() < 1e14
+    assert 1e8 < matmul_rate() < 1e14
     free = available_memory()
     assert free is None or 10**6 < free < 10**14

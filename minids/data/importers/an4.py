@@ -10,22 +10,22 @@ import re
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import Imported, find, read_lines, write_splits
+from minids.data.importers.common import ImportResult, find_corpus, read_lines, write_splits
 from minids.data.manifest import Utterance
 
-FOLDERS = ("wav", "raw", "")
-ENDINGS = (".sph", ".wav", ".flac")
-HELD_OUT = slice(3, None, 8)  # every eighth person of the sorted list; women come first in it, men follow
+AUDIO_FOLDERS = ("wav", "raw", "")
+SUFFIXES = (".sph", ".wav", ".flac")
+HELD_OUT = slice(3, None, 8)  # every eighth person of the sorted list (women, then men)
 
 
-def import_an4(root: str | Path, out: str | Path, progress: bool = False) -> Imported:
+def import_an4(root: str | Path, out: str | Path, progress: bool = False) -> ImportResult:
     """Write train, dev and test.jsonl to the folder `out`; `root` is the official folder an4 or its parent.
 
-    The test set is the official one. AN4 has no development set: dev takes every eighth person out of the
-    official training set, about 13 % of it, so that nobody is heard in two sets. Fields: speaker, gender.
-    Recordings that are missing or damaged are left out and named in the result. InputError: no AN4 there.
+    The test set is the official one. AN4 has no development set: dev is every eighth person of the official
+    training set, about 13 % of it, so that no speaker is in two sets. Fields: speaker, gender.
+    Recordings that are missing or damaged are left out and listed in the result. InputError: no AN4 there.
     """
-    folder = find(root, ["an4"], "etc/an4_train.fileids")
+    folder = find_corpus(root, ["an4"], "etc/an4_train.fileids")
     missing: list[str] = []
     training = _read(folder, "train", missing)
     people = sorted({_person(utterance) for utterance in training})
@@ -48,11 +48,13 @@ def _read(folder: Path, split: str, missing: list[str]) -> list[Utterance]:
     transcription = folder / "etc" / f"an4_{split}.transcription"
     texts = {}
     for line in read_lines(transcription):
-        found = re.fullmatch(r"(.*)\(([^()]+)\)", line)
-        if not found:
-            raise InputError(f"{transcription}: {line!r} does not end in (fileid); unpack the corpus again")
-        words = re.sub(r"<[^>]*>", " ", found[1]).lower().split()  # the test set's lines have no <s> </s>
-        texts[found[2].strip()] = " ".join(words)
+        match = re.fullmatch(r"(.*)\(([^()]+)\)", line)
+        if not match:
+            raise InputError(
+                f"{transcription}: {line!r} does not end with (file id); unpack the corpus again"
+            )
+        words = re.sub(r"<[^>]*>", " ", match[1]).lower().split()  # lines of the test set have no <s> </s>
+        texts[match[2].strip()] = " ".join(words)
     utterances = []
     for line in read_lines(file_ids):
         file_id = Path(line)
@@ -66,6 +68,6 @@ def _read(folder: Path, split: str, missing: list[str]) -> list[Utterance]:
 
 
 def _audio(folder: Path, file_id: str) -> Path:
-    """The recording in whichever of the usual places it is; the official place where it is in none."""
-    places = [folder / sub / (file_id + ending) for sub in FOLDERS for ending in ENDINGS]
-    return next((place for place in places if os.path.isfile(place)), places[0])
+    """The recording in one of its usual locations, or the official location if it is in none."""
+    candidates = [folder / sub / (file_id + suffix) for sub in AUDIO_FOLDERS for suffix in SUFFIXES]
+    return next((path for path in candidates if os.path.isfile(path)), candidates[0])

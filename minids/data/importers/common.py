@@ -1,10 +1,10 @@
-"""What the importers share: find the corpus, look at every recording's header, write the manifests.
+"""Common parts of the importers: find the corpus, read the header of every recording, write the manifests.
 
-No audio is copied or converted: manifests point at the recordings where they lie.
+No audio is copied or converted: the manifests refer to the original recordings.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,40 +18,34 @@ from minids.audio import audio_info
 from minids.data.manifest import Utterance, write_manifest
 from minids.text import APOSTROPHES
 
-MOST_OFF = 1.0  # seconds that a recording may last longer than others have said
+MAX_EXTRA_SECONDS = 1.0  # a recording may last this much longer than the corpus states
 
 
 @dataclass
-class Imported:
-    """What an import has written, and what it could not find or read."""
+class ImportResult:
+    """The manifests that an import has written, and the recordings that it left out."""
 
-    manifests: dict[str, list[Utterance]] = field(default_factory=dict)  # by the path of the manifest
-    missing: list[str] = field(default_factory=list)  # one line each, naming the file
-
-
-Importer = Callable[[Path, Path], Imported]
+    manifests: dict[str, list[Utterance]] = field(default_factory=dict)  # manifest -> utterances
+    missing: list[str] = field(default_factory=list)  # one message for each
 
 
-def find(root: str | Path, subfolders: Iterable[str], mark: str) -> Path:
-    """The folder that holds `mark` (a name or pattern): `root`, or one of its subfolders.
-
-    Raises InputError that tells what was looked for.
-    """
+def find_corpus(root: str | Path, subfolders: Iterable[str], pattern: str) -> Path:
+    """The folder that contains a file like `pattern`: `root` or one of its subfolders. Or InputError."""
     root = Path(root).absolute()
     for folder in (root, *(root / name for name in subfolders)):
-        if any(folder.glob(mark)):
+        if any(folder.glob(pattern)):
             return folder
-    problem = f"no {mark} in it" if root.is_dir() else "no such folder"
-    raise InputError(f"{root}: {problem}; give the folder that the corpus unpacks to")
+    problem = f"it contains no {pattern}" if root.is_dir() else "no such folder"
+    raise InputError(f"{root}: {problem}; give the folder that the corpus was unpacked to")
 
 
 def read_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file that hold anything, stripped. Raises InputError naming the file."""
+    """The lines of a text file that are not blank, stripped. Raises InputError naming the file."""
     return (line.strip() for line in _lines(path) if not line.isspace())
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """One by one, with their ends: what is read of a large corpus is no more than is taken from it."""
+    """The lines with their line ends, read as they are needed."""
     try:
         with open_file(path) as file:
             for number, line in enumerate(file, start=1):
@@ -62,81 +56,81 @@ def _lines(path: Path) -> Iterator[str]:
         raise InputError(f"{path}: {reason(error)}; unpack the corpus again") from error
 
 
-def read_table(path: Path, needed: Iterable[str], tabs: bool = False) -> Iterator[dict[str, str]]:
-    """The rows of a table with a header, by its names: CSV, or separated by `tabs` and without quotes.
+def read_table(path: Path, required: Iterable[str], tabs: bool = False) -> Iterator[dict[str, str]]:
+    """The rows of a table with a header as dictionaries: CSV, or separated by `tabs` without quoting.
 
-    Raises InputError naming the file, the line and what is wrong: a column of `needed` that is not there, or
-    a row of another length.
+    Raises InputError naming the file, the line and the problem: a missing column of `required`, or a row
+    with another number of columns.
     """
-    form: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
-    reader = csv.reader(_lines(path), **form)
+    dialect: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
+    reader = csv.reader(_lines(path), **dialect)
     try:
         header = next(reader, [])
-        for name in needed:
+        for name in required:
             if name not in header:
                 raise InputError(f"{path}: no column {name!r} in its first line; unpack the corpus again")
         for row in filter(None, reader):
             if len(row) != len(header):
                 raise InputError(
-                    f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}; mend it"
+                    f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}; correct it"
                 )
             yield dict(zip(header, row, strict=True))
     except csv.Error as error:
-        raise InputError(f"{path}: line {reader.line_num}: {error}; mend it") from error
+        raise InputError(f"{path}: line {reader.line_num}: {error}; correct it") from error
 
 
-def tables(root: str | Path, ending: str) -> list[Path]:
-    """The file `root`, or the files of the folder `root` with this ending. Raises InputError for none."""
+def table_files(root: str | Path, suffix: str) -> list[Path]:
+    """The file `root`, or the files in the folder `root` with this suffix. InputError if there is none."""
     root = Path(root)
     if root.is_file():
         return [root]
-    found = sorted(root.glob(f"*{ending}"))
-    if not found:
-        problem = f"no *{ending} in it" if root.is_dir() else "no such file or folder"
-        raise InputError(f"{root}: {problem}; give the file, or the folder that holds them")
-    return found
+    files = sorted(root.glob(f"*{suffix}"))
+    if not files:
+        problem = f"it contains no *{suffix}" if root.is_dir() else "no such file or folder"
+        raise InputError(f"{root}: {problem}; give a file, or a folder of files")
+    return files
 
 
-def spoken(printed: str) -> str:
-    """A printed sentence as it is said: small letters, punctuation and symbols gone, but for apostrophes.
+def normalize_transcript(sentence: str) -> str:
+    """A printed sentence in lower case, without punctuation and symbols except for apostrophes.
 
-    "Don't - he said." -> "don't he said". Digits stay; the doctor names them.
+    "Don't - he said." -> "don't he said". Digits stay; `minids data doctor` reports them.
     """
-    text = printed.lower().translate(APOSTROPHES)
-    parted = "".join(" " if c != "'" and category(c)[0] in "PS" else c for c in text)
-    return " ".join(word for each in parted.split() if (word := each.strip("'")))
+    text = sentence.lower().translate(APOSTROPHES)
+    text = "".join(" " if c != "'" and category(c)[0] in "PS" else c for c in text)
+    return " ".join(word for token in text.split() if (word := token.strip("'")))
 
 
 def write_splits(
     splits: Mapping[str, list[Utterance]], out: str | Path, missing: list[str], progress: bool = False
-) -> Imported:
-    """Write `out`/NAME.jsonl for every split that has utterances, with the durations of the headers.
+) -> ImportResult:
+    """Write `out`/NAME.jsonl for every split that is not empty, with the durations from the audio headers.
 
-    Recordings that cannot be opened, and those that last longer than the duration which came with their text
-    (0: none came), are left out and added to `missing`. Raises InputError when none is left.
+    Recordings that cannot be opened or last longer than the corpus states (duration 0: it states none) are
+    left out and added to `missing`. Raises InputError if no recording remains.
     """
     from tqdm import tqdm
 
-    result = Imported(missing=list(missing))
+    result = ImportResult(missing=list(missing))
     count = sum(map(len, splits.values()))
     readable: dict[str, list[Utterance]] = {}
     with tqdm(total=count, desc="headers", unit=" files", disable=None if progress else True) as bar:
         for name, utterances in splits.items():
             readable[name] = []
-            with closing(ordered_map(_with_duration, utterances, ahead=64)) as all_looked:
-                for _, looked in all_looked:
+            with closing(ordered_map(_read_duration, utterances, ahead=64)) as results:
+                for _, utterance in results:
                     bar.update()
-                    if isinstance(looked, str):
-                        result.missing.append(looked)
+                    if isinstance(utterance, str):
+                        result.missing.append(utterance)
                     else:
-                        readable[name].append(looked)
+                        readable[name].append(utterance)
     if not any(readable.values()):
-        first = f" (the first: {result.missing[0]})" if result.missing else ""
-        raise InputError(f"none of the corpus's recordings can be read{first}; unpack its audio there")
+        first = f" (first: {result.missing[0]})" if result.missing else ""
+        raise InputError(f"no recording of the corpus can be read{first}; unpack its audio there")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {out}: {reason(error)}; choose another") from error
+        raise InputError(f"cannot create the folder {out}: {reason(error)}; choose another") from error
     try:
         for name, utterances in readable.items():
             if utterances:
@@ -145,21 +139,20 @@ def write_splits(
                 result.manifests[str(path)] = utterances
     except InputError:
         with suppress(OSError):
-            Path(out).rmdir()  # when there is nothing in it
+            Path(out).rmdir()  # only if empty
         raise
-    # The same recording may stand in several splits: name it once.
-    result.missing = list(dict.fromkeys(result.missing))
+    result.missing = list(dict.fromkeys(result.missing))  # a recording may be in several splits
     return result
 
 
-def _with_duration(utterance: Utterance) -> Utterance | str:
+def _read_duration(utterance: Utterance) -> Utterance | str:
     try:
         seconds = audio_info(utterance.path).duration
     except InputError as error:
         return str(error)
-    if 0 < utterance.duration < seconds - MOST_OFF:
+    if 0 < utterance.duration < seconds - MAX_EXTRA_SECONDS:
         return (
-            f"{utterance.path}: lasts {seconds:.1f} s, its text is of {utterance.duration:.1f} s;"
-            " cut them into a file of their own"
+            f"{utterance.path}: lasts {seconds:.1f} s, its line states {utterance.duration:.1f} s;"
+            " cut that part into a file"
         )
     return replace(utterance, duration=seconds)

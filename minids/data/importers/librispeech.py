@@ -1,4 +1,4 @@
-"""LibriSpeech (Panayotov et al. 2015), and what is laid out like it: read books, 16 kHz.
+"""LibriSpeech (Panayotov et al. 2015) and corpora with the same layout: read books, 16 kHz.
 
 LibriSpeech/SPEAKERS.TXT                                 14   | F | train-clean-360 | 25.03 | Kristin LeMoine
 LibriSpeech/train-clean-100/19/198/19-198.trans.txt      19-198-0000 NORTHANGER ABBEY
@@ -8,21 +8,21 @@ LibriSpeech/train-clean-100/19/198/19-198-0000.flac
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import Imported, find, read_lines, write_splits
+from minids.data.importers.common import ImportResult, find_corpus, read_lines, write_splits
 from minids.data.manifest import Utterance
 
 SPLITS = ("train", "dev", "test")
 
 
-def import_librispeech(root: str | Path, out: str | Path, progress: bool = False) -> Imported:
+def import_librispeech(root: str | Path, out: str | Path, progress: bool = False) -> ImportResult:
     """Write train, dev and test.jsonl to the folder `out`; `root` is the LibriSpeech folder or its parent.
 
-    Takes the parts that are there: train.jsonl holds all of train-clean-100, train-clean-360, ...; the field
-    `subset` keeps them apart (`minids evaluate --by subset`). Other fields: speaker, gender.
-    Recordings that are missing or damaged are left out and named in the result. InputError: no LibriSpeech
+    Imports the subsets that exist: train.jsonl contains train-clean-100, train-clean-360, ...; the field
+    `subset` tells them apart (`minids evaluate --by subset`). Other fields: speaker, gender.
+    Recordings that are missing or damaged are left out and listed in the result. InputError: no LibriSpeech
     there.
     """
-    folder = find(root, ["LibriSpeech"], "*-*/*/*/*.trans.txt")
+    folder = find_corpus(root, ["LibriSpeech"], "*-*/*/*/*.trans.txt")
     genders = _genders(folder / "SPEAKERS.TXT")
     splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
     for transcript in sorted(folder.glob("*-*/*/*/*.trans.txt")):

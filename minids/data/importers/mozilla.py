@@ -1,4 +1,4 @@
-"""The CSV files of Mozilla DeepSpeech and Coqui STT: any corpus prepared for these.
+"""Any corpus in the CSV files of Mozilla DeepSpeech and Coqui STT.
 
 train.csv       wav_filename,wav_filesize,transcript
                 clips/0001.wav,123456,turn on the light
@@ -6,18 +6,18 @@ train.csv       wav_filename,wav_filesize,transcript
 
 from pathlib import Path
 
-from minids.data.importers.common import Imported, read_table, tables, write_splits
+from minids.data.importers.common import ImportResult, read_table, table_files, write_splits
 from minids.data.manifest import Utterance
 
 
-def import_mozilla(root: str | Path, out: str | Path, progress: bool = False) -> Imported:
+def import_mozilla(root: str | Path, out: str | Path, progress: bool = False) -> ImportResult:
     """Write NAME.jsonl to the folder `out` for every NAME.csv of the folder `root`, or for the one file.
 
-    Paths count from the CSV's folder; columns besides wav_filename and transcript become fields, but for
-    those that a manifest has itself (path, text, duration). Recordings that are missing or damaged are left
-    out and named in the result. InputError: no such CSV, or a broken one.
+    Paths are relative to the CSV's folder. Columns besides wav_filename and transcript become fields, except
+    those that every manifest has (path, text, duration). Recordings that are missing or damaged are left
+    out and listed in the result. InputError: no such CSV, or a broken one.
     """
-    needed = ("wav_filename", "transcript")
+    required = ("wav_filename", "transcript")
     splits = {
         table.stem: [
             Utterance(
@@ -27,8 +27,8 @@ def import_mozilla(root: str | Path, out: str | Path, progress: bool = False) ->
                 row.pop("speaker", "") or None,
                 extra={name: value for name, value in row.items() if name != "wav_filesize"},
             )
-            for row in read_table(table, needed)
+            for row in read_table(table, required)
         ]
-        for table in tables(root, ".csv")
+        for table in table_files(root, ".csv")
     }
     return write_splits(splits, out, [], progress)

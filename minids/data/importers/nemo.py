@@ -1,4 +1,4 @@
-"""The manifests of NVIDIA NeMo: any corpus prepared for it.
+"""Any corpus in the manifests of NVIDIA NeMo.
 
 train.json      {"audio_filepath": "clips/0001.wav", "duration": 1.5, "text": "turn on the light"}
 """
@@ -8,22 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import Imported, read_lines, tables, write_splits
+from minids.data.importers.common import ImportResult, read_lines, table_files, write_splits
 from minids.data.manifest import Utterance
 
-LINE = '{"audio_filepath": "a.wav", "text": "hello"}'
+EXAMPLE_LINE = '{"audio_filepath": "a.wav", "text": "hello"}'
 
 
-def import_nemo(root: str | Path, out: str | Path, progress: bool = False) -> Imported:
+def import_nemo(root: str | Path, out: str | Path, progress: bool = False) -> ImportResult:
     """Write NAME.jsonl to the folder `out` for every NAME.json of the folder `root`, or for the one file.
 
-    Paths count from the manifest's folder; other fields are kept. Lines about a part of a recording, and
-    recordings that are missing or damaged, are left out and named in the result. InputError: no such
+    Paths are relative to the manifest's folder; other fields are kept. Lines for a part of a recording, and
+    recordings that are missing or damaged, are left out and listed in the result. InputError: no such
     manifest, or a broken line.
     """
     missing: list[str] = []
     splits: dict[str, list[Utterance]] = {}
-    for manifest in tables(root, ".json"):
+    for manifest in table_files(root, ".json"):
         splits[manifest.stem] = []
         for number, line in enumerate(read_lines(manifest), start=1):
             fields = _fields(manifest, number, line)
@@ -46,4 +46,6 @@ def _fields(manifest: Path, number: int, line: str) -> dict[str, Any]:
             return fields
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    raise InputError(f"{manifest}: line {number} is no line of NeMo's; write it like {LINE}")
+    raise InputError(
+        f"{manifest}: line {number} is not a line of a NeMo manifest; write it like {EXAMPLE_LINE}"
+    )
