@@ -1,76 +1,97 @@
-"""Our answers to lesson 1, and the usual mistakes."""
+"""The answers to lesson 1, and common mistakes."""
 
 import numpy as np
-
-from minids.features import frames, power_spectrum
 
 __all__ = ["WRONG", "frames", "power_spectrum"]
 
 
-def forgets_the_last(wave, size, step):
-    """One window too few: `range` stops before its end."""
-    return np.array([wave[i : i + size] for i in range(0, len(wave) - size, step)])
+def frames(wave, size, hop):
+    return np.array([wave[s : s + size] for s in range(0, len(wave) - size + 1, hop)])
 
 
-def has_no_overlap(wave, size, step):
-    """Every window begins where the last one ended."""
+def power_spectrum(x):
+    return abs(np.fft.rfft(x)) ** 2
+
+
+def omits_the_last(wave, size, hop):
+    """One frame too few: `range` excludes its end."""
+    return np.array([wave[i : i + size] for i in range(0, len(wave) - size, hop)])
+
+
+def has_no_overlap(wave, size, hop):
+    """Every frame starts where the previous one ends."""
     return np.array([wave[i : i + size] for i in range(0, len(wave) - size + 1, size)])
 
 
-def pads_the_rest(wave, size, step):
-    """The samples that fill no whole window get one of their own."""
+def pads_the_rest(wave, size, hop):
+    """The remaining samples get an incomplete frame of their own."""
     padded = np.pad(wave, (0, size))
-    return np.array([padded[i : i + size] for i in range(0, len(wave), step)])
+    return np.array([padded[i : i + size] for i in range(0, len(wave), hop)])
 
 
-def swaps_size_and_step(wave, size, step):
-    """Windows of `step` samples, one every `size`."""
-    return np.array([wave[i : i + step] for i in range(0, len(wave) - step + 1, size)])
+def swaps_size_and_hop(wave, size, hop):
+    """Frames of `hop` samples, one every `size`."""
+    return np.array([wave[i : i + hop] for i in range(0, len(wave) - hop + 1, size)])
 
 
-def lies_on_its_side(wave, size, step):
-    """Time goes down the columns: (size, count)."""
-    return frames(wave, size, step).T
+def is_transposed(wave, size, hop):
+    """Shape (size, T0)."""
+    return frames(wave, size, hop).T
 
 
-def forgets_the_square(frame):
-    """|X|, which is an amplitude."""
-    return abs(np.fft.rfft(frame))
+def changes_the_wave(wave, size, hop):
+    """Scales the samples in place: the caller's array is changed, too."""
+    result = frames(wave, size, hop)
+    wave -= wave.mean()
+    return result
 
 
-def keeps_both_halves(frame):
+def forgets_the_square(x):
+    """|X|, an amplitude."""
+    return abs(np.fft.rfft(x))
+
+
+def returns_complex_numbers(x):
+    """X times its conjugate: the right values, with an imaginary part of 0."""
+    spectrum = np.fft.rfft(x)
+    return spectrum * spectrum.conj()
+
+
+def keeps_both_halves(x):
     """All n bins, though the upper half mirrors the lower."""
-    return abs(np.fft.fft(frame)) ** 2
+    return abs(np.fft.fft(x)) ** 2
 
 
-def hears_only_the_cosine(frame):
-    """The real part alone: a tone that starts a quarter later is gone."""
-    return np.fft.rfft(frame).real ** 2
+def uses_only_the_cosine(x):
+    """The real part: a tone that starts a quarter of a period later is lost."""
+    return np.fft.rfft(x).real ** 2
 
 
-def transforms_down_the_columns(frame):
-    """Over the frames instead of over the samples in each."""
-    return abs(np.fft.rfft(frame, axis=0)) ** 2
+def transforms_over_frames(x):
+    """Along the first axis instead of along the samples of each frame."""
+    return abs(np.fft.rfft(x, axis=0)) ** 2
 
 
-def takes_the_mean(frame):
+def takes_the_mean(x):
     """Divided by n."""
-    return abs(np.fft.rfft(frame)) ** 2 / frame.shape[-1]
+    return abs(np.fft.rfft(x)) ** 2 / x.shape[-1]
 
 
 WRONG = {
     "frames": [
-        forgets_the_last,
+        omits_the_last,
         has_no_overlap,
         pads_the_rest,
-        swaps_size_and_step,
-        lies_on_its_side,
+        swaps_size_and_hop,
+        is_transposed,
+        changes_the_wave,
     ],
     "power_spectrum": [
         forgets_the_square,
+        returns_complex_numbers,
         keeps_both_halves,
-        hears_only_the_cosine,
-        transforms_down_the_columns,
+        uses_only_the_cosine,
+        transforms_over_frames,
         takes_the_mean,
     ],
 }
