@@ -24,7 +24,7 @@ from minids.lesson import data, exercise, show
 from minids.lesson.figures.progress import progress
 from minids.metrics import Evaluation
 from minids.ops.common import key
-from minids.plot import sound
+from minids.lesson.figures import sound
 from minids.training.step import step
 from minids.weights import load_weights, save_weights
 
@@ -36,7 +36,7 @@ noisy = mix(clean, np.random.default_rng(1).normal(size=len(clean)), snr_db=5)
 
 def picture(samples):
     x, y = network.features(samples), network.log_probs(samples)
-    return sound.letters(x, y, network.alphabet, network.hop, rate)
+    return sound.features_and_probabilities(x, y, network.alphabet, network.hop, rate)
 
 
 said = [network.transcribe(samples).text for samples in (clean, noisy)]

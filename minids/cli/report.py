@@ -1,4 +1,4 @@
-"""`minids report`: a training run as a page."""
+"""`minids report`: a training run as an HTML page."""
 
 from pathlib import Path
 
@@ -8,15 +8,15 @@ import click
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
-    "--manifest", type=click.Path(path_type=Path), help="Heard by the best model.  [default: the dev set]"
+    "--manifest", type=click.Path(path_type=Path), help="Manifest to evaluate.  [default: the dev set of RUN]"
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The page.  [default: RUN/report.html]")
+@click.option("--out", type=click.Path(path_type=Path), help="The HTML file.  [default: RUN/report.html]")
 def command(run: Path, manifest: Path | None, out: Path | None) -> None:
-    """Make one HTML page of the training in the folder RUN.
+    """Write an HTML report of the training run in the folder RUN.
 
-    It shows the curves, the settings, the errors by speaker, which letters are taken for which, and the worst
-    and some middling recordings: to listen to, with what was said and heard, their features and the
-    probability of every character. It is one file, which needs no network.
+    It shows the training curves, the settings, error rates by speaker, character confusions, and the
+    utterances with the most errors and with median ones: their sound, both texts, the features and the
+    probability of every character. The page is one file and needs no network.
 
     \b
     Example:
@@ -26,13 +26,13 @@ def command(run: Path, manifest: Path | None, out: Path | None) -> None:
 
     from minids._utils.files import atomic_write, check_writable
     from minids.cli import announce_compilation
-    from minids.report import report
+    from minids.report.training_report import training_report
 
     if out:
         check_writable(out)
     announce_compilation()
     with tqdm(unit="utt", leave=False, disable=None) as bar:
-        html = report(run, manifest, bar.update)
+        html = training_report(run, manifest, bar.update)
     out = out or run / "report.html"
     with atomic_write(out) as file:
         file.write(html.encode())

@@ -1,53 +1,51 @@
-"""Which characters are taken for which."""
+"""The confusion matrix of characters."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import FAINT, GRAY, INK, SIGNAL, subplots, font_families
+from minids.plot import FAINT, GRAY, INK, SIGNAL, font_families, subplots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-NOTHING = "∅"
+LABELS = {" ": "␣", "": "∅"}
 
 
-def confusions(counts: Counter[tuple[str, str]], most: int = 32) -> "Figure":
-    """How often each character (rows) was heard as each (columns); what is right is gray, ∅ is no character.
+def confusions(counts: Counter[tuple[str, str]], max_characters: int = 32) -> "Figure":
+    """How often each character of the references (rows) was recognized as each character (columns).
 
-    `counts` maps (said, heard) to a number, "" for nothing. Shown are the `most` frequent characters.
+    `counts` maps (reference, recognized) to a number. "", drawn as ∅, is a character that the other text
+    lacks. Correct characters are gray. Only the `max_characters` most frequent characters are drawn.
     """
     from matplotlib.patches import Rectangle
 
-    often: Counter[str] = Counter()
-    for (said, heard), n in counts.items():
-        often.update({said: n, heard: n} if said != heard else {said: n})
-    shown = sorted([c for c, _ in often.most_common() if c][:most])
-    names = [*shown, ""]
-    side = max(2.5, 0.24 * len(names) + 0.9)
-    figure, axes = subplots(min(8, side), min(8, side))
-    errors = [n for (said, heard), n in counts.items() if said != heard]
-    worst = max(errors, default=1)
-    for i, said in enumerate(names):
-        for j, heard in enumerate(names):
-            n = counts[said, heard]
+    frequency: Counter[str] = Counter()
+    for (reference, recognized), n in counts.items():
+        for character in {reference, recognized}:
+            frequency[character] += n
+    drawn = sorted([character for character, _ in frequency.most_common() if character][:max_characters])
+    drawn.append("")
+    side = min(8, max(2.5, 0.24 * len(drawn) + 0.9))
+    figure, axes = subplots(side, side)
+    errors = [n for (reference, recognized), n in counts.items() if reference != recognized]
+    max_errors = max(errors, default=1)
+    for i, reference in enumerate(drawn):
+        for j, recognized in enumerate(drawn):
+            n = counts[reference, recognized]
             if n:
-                shade = 0.35 if said == heard else 0.15 + 0.75 * np.sqrt(n / worst)
-                color = GRAY if said == heard else SIGNAL
-                axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=color, alpha=shade, linewidth=0))
+                correct = reference == recognized
+                alpha = 0.35 if correct else 0.15 + 0.75 * np.sqrt(n / max_errors)
+                color = GRAY if correct else SIGNAL
+                axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=color, alpha=alpha, linewidth=0))
                 axes.text(j, i, f"{n}", ha="center", va="center", fontsize=5 if n > 99 else 6.5, color=INK)
-    labels = [_label(name) for name in names]
+    labels = [LABELS.get(character, character) for character in drawn]
     style = {"fontsize": 9, "family": font_families()}
-    axes.set_xticks(range(len(names)), labels, **style)
-    axes.set_yticks(range(len(names)), labels, **style)
-    axes.set(xlim=(-0.5, len(names) - 0.5), ylim=(len(names) - 0.5, -0.5), aspect="equal")
-    axes.set_xlabel("heard")
-    axes.set_ylabel("said")
+    axes.set_xticks(range(len(drawn)), labels, **style)
+    axes.set_yticks(range(len(drawn)), labels, **style)
+    axes.set(xlim=(-0.5, len(drawn) - 0.5), ylim=(len(drawn) - 0.5, -0.5), aspect="equal")
+    axes.set(xlabel="recognized", ylabel="reference")
     axes.tick_params(length=0)
     axes.spines[:].set_color(FAINT)
     return figure
-
-
-def _label(character: str) -> str:
-    return {" ": "␣", "": NOTHING}.get(character, character)

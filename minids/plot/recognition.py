@@ -1,4 +1,4 @@
-"""One utterance from the sound to the text: four views on one time axis."""
+"""An utterance from sound to text: four plots with one time axis."""
 
 import textwrap
 from typing import TYPE_CHECKING
@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.decode.greedy import greedy, words
-from minids.plot import SIGNAL, font_families, despine
-from minids.plot.sound import color_of, curves, waveform
-from minids.text import Alphabet
+from minids.plot import GRAY, PALETTE, SIGNAL, despine, font_families
+from minids.text import BLANK, Alphabet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 4000  # of a waveform, which may be 60 inches wide
+MAX_COLUMNS = 4000  # of a waveform, which may be 60 inches wide
+MIN_PROBABILITY = 0.05  # a character that never reaches it is not drawn
 
 
 def recognition(
@@ -29,31 +29,31 @@ def recognition(
     """Waveform, features, character probabilities and words of an utterance.
 
     samples (N,) at `rate` Hz; frames (T0, F), from 0 to rate / 2 (§5.1: the bands are linearly spaced; the
-    energy of a filter bank is the topmost line); log_probs (T, K), one every `hop` seconds. `text` is the
-    transcript and stands above all; at the foot stands what greedy decoding hears, where it hears it.
+    energy of a filter bank is the top row); log_probs (T, K), one every `hop` seconds. `text`, the
+    transcript, is the title. The bottom plot shows the words of greedy decoding at their times.
     """
     from matplotlib.figure import Figure
 
     seconds = max(len(samples) / rate, len(log_probs) * hop)
-    width = float(np.clip(2.6 * seconds, 9, 60))  # inches: room for a letter every 40 ms
+    width = float(np.clip(2.6 * seconds, 9, 60))  # inches: wide enough for a character every 40 ms
     figure = Figure(figsize=(width, 7.5), layout="constrained")
     axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
-    said = textwrap.fill(f"“{text}”", round(8 * width))
-    figure.suptitle(said, fontsize=13, family=font_families(), parse_math=False)  # a $ is a $
+    title = textwrap.fill(f"“{text}”", round(8 * width))
+    figure.suptitle(title, fontsize=13, family=font_families(), parse_math=False)  # a $ is text here
     stride = -(-len(frames) // len(log_probs))
     _waveform(axes[0], samples, rate)
     _features(axes[1], frames, rate, hop / stride)
     _probabilities(axes[2], log_probs, alphabet, hop)
     _words(axes[3], log_probs, alphabet, hop)
     axes[3].set(xlim=(0, seconds), xlabel="time (s)")
-    for each in axes:
-        despine(each)
+    for row in axes:
+        despine(row)
     figure.align_ylabels(axes)
     return figure
 
 
 def _waveform(axes: "Axes", samples: np.ndarray, rate: int) -> None:
-    waveform(axes, samples, rate, most=COLUMNS)
+    waveform(axes, samples, rate, MAX_COLUMNS)
     limit = 1.05 * max(np.abs(samples).max(), 1e-4)  # silence is a line
     axes.set(ylabel="amplitude\n(full scale 1)", ylim=(-limit, limit))
 
@@ -66,10 +66,10 @@ def _features(axes: "Axes", frames: np.ndarray, rate: int, hop: float) -> None:
 
 
 def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
-    """The blank gray, every other character a color, its letter at the peaks of the best path."""
+    """The curves, each with its character at the peaks of the best path."""
     from matplotlib.patheffects import withStroke
 
-    curves(axes, log_probs, hop)
+    probability_curves(axes, log_probs, hop)
     path = greedy(log_probs)
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         t = first + int(log_probs[first : last + 1, k].argmax())
@@ -79,7 +79,7 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
             (0, 3),
             textcoords="offset points",
             ha="center",
-            color=color_of(k),
+            color=character_color(k),
             fontsize=11,
             weight="bold",
             family=font_families(),
@@ -92,9 +92,34 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
 
 
 def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
-    """A box from the first to the last frame of each word, the darker the surer."""
+    """A box from the first to the last frame of each word, darker for a higher score."""
     for word, start, end, score in words(greedy(log_probs), alphabet, hop):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
         middle = (start + end) / 2
-        axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, family=font_families(), parse_math=False)
-    axes.set(ylabel="heard", ylim=(0, 1), yticks=[])
+        style = {"ha": "center", "va": "center", "fontsize": 11, "family": font_families()}
+        axes.text(middle, 0.5, word, parse_math=False, **style)
+    axes.set(ylabel="words", ylim=(0, 1), yticks=[])
+
+
+def probability_curves(axes: "Axes", log_probs: np.ndarray, hop: float) -> None:
+    """The probability of each character that is ever likely, log_probs (T, K), one every `hop` seconds."""
+    time = (np.arange(len(log_probs)) + 0.5) * hop
+    for k, curve in enumerate(np.exp(log_probs).T):
+        if k == BLANK or curve.max() > MIN_PROBABILITY:
+            axes.plot(time, curve, color=character_color(k), linewidth=0.8 if k == BLANK else 1.4)
+            axes.fill_between(time, curve, color=character_color(k), alpha=0.16, linewidth=0)
+
+
+def character_color(k: int) -> str:
+    """Gray for the blank, a color of the palette for every other character."""
+    return GRAY if k == BLANK else PALETTE[k % len(PALETTE)]
+
+
+def waveform(
+    axes: "Axes", samples: np.ndarray, rate: int, columns: int = 400, color: str = SIGNAL, alpha: float = 1
+) -> None:
+    """Samples (N,) over seconds, more than `columns` of them as the minimum and maximum of each column."""
+    size = -(-len(samples) // columns)  # samples of a column
+    parts = np.pad(samples, (0, -len(samples) % size), mode="edge").reshape(-1, size)
+    time = np.arange(len(parts)) * size / rate
+    axes.fill_between(time, parts.min(axis=1), parts.max(axis=1), color=color, alpha=alpha, linewidth=0.5)

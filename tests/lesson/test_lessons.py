@@ -122,8 +122,8 @@ def test_the_wheel_contains_the_lessons(tmp_path):
         for path in folder.root().glob(pattern)
     }
     assert {
-        Path("minids/_utils/page/page.css"),
-        Path("minids/_utils/page/steps.js"),
+        Path("minids/html/page.css"),
+        Path("minids/html/steps.js"),
         Path("minids/lesson/collapse_widget.js"),
     } <= files
 

@@ -10,10 +10,10 @@ import nbformat
 import pytest
 
 from minids._utils.errors import InputError
-from minids._utils.page.svg import ON_DARK
 from minids.lesson import folder
 from minids.lesson.site import build as site
 from minids.lesson.site import markdown, thumbnails
+from minids.plot.svg import DARK_COLORS
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
 from selenium.webdriver.common.by import By
@@ -89,7 +89,7 @@ def tiny(tmp_path_factory):
     (home / "02_other.py").write_text("# %% [markdown]\n# # 2. Another?\n# %%\nprint(2)\n")
     (home / "answers" / "01_tiny.py").write_text("def frames(x):\n    return x + x\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder, "home", lambda: home)
+        patch.setattr(folder, "root", lambda: home)
         folder.answers.cache_clear()
         site.build(home / "site")
     folder.answers.cache_clear()
@@ -101,7 +101,7 @@ def test_a_page_holds_text_code_and_what_came_of_it(tiny):
     assert "<h1>1. Is this a lesson?</h1>" in text
     assert '<a href="02_other.html">another</a>' in text
     assert "not of a file." in text
-    said = "1.1 frames  [ ] not written yet: the lesson goes on with ours\na &lt; b\nb &lt; c\n"
+    said = "1.1 frames  [ ] not written yet; the lesson continues with our answer\na &lt; b\nb &lt; c\n"
     assert f">{said}</pre>" in text, "what is printed together stands together"
     assert ">1024</pre>" in text
     assert "<li>twice &lt;x&gt;</li>" in text
@@ -131,19 +131,19 @@ def test_a_notebook_is_valid_and_the_same_every_time(tiny):
 
 
 def test_a_thumbnail_brings_its_own_colors(tiny, tmp_path):
-    (made,) = [path for path in thumbnails.draw(tiny, tmp_path / "to") if path.name == "01.svg"]
+    (made,) = [path for path in thumbnails.write_thumbnails(tiny, tmp_path / "to") if path.name == "01.svg"]
     text = made.read_text()
     root = ElementTree.fromstring(text)
     assert root.get("viewBox") == "0 0 432 144"
     assert "step 3 of it" in text  # the last
     used = set(re.findall(r"var\((--\w+)", text))
-    assert used <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in ON_DARK}
+    assert used <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in DARK_COLORS}
     assert "prefers-color-scheme: dark" in text
 
 
 def test_a_lesson_that_fails_is_named(tmp_path, monkeypatch):
     (tmp_path / "01_bad.py").write_text("# %% [markdown]\n# # 1. Bad?\n# %%\n1 / 0\n")
-    monkeypatch.setattr(folder, "home", lambda: tmp_path)
+    monkeypatch.setattr(folder, "root", lambda: tmp_path)
     with pytest.raises(InputError, match=r"01_bad\.py: a cell fails: ZeroDivisionError"):
         site.build(tmp_path / "site")
 

@@ -12,7 +12,7 @@ from minids._utils.errors import InputError
 from minids.data.manifest import read_manifest
 from minids.plot.confusions import confusions
 from minids.recognizer import Recognizer
-from minids.report import report
+from minids.report.training_report import training_report
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
 from tests import tones
@@ -47,7 +47,7 @@ class Tags(HTMLParser):
 
 
 def test_the_page_is_whole_and_asks_nothing_of_the_network(run):
-    html = report(run)
+    html = training_report(run)
     tags = Tags(html)
     assert 4 <= tags.count["audio"] <= 8
     assert tags.count["audio"] == tags.count["h3"]
@@ -58,7 +58,7 @@ def test_the_page_is_whole_and_asks_nothing_of_the_network(run):
 
 
 def test_the_page_tells_what_evaluation_tells(run):
-    html = report(run)
+    html = training_report(run)
     dev = read_manifest(run.parent / "dev.jsonl")
     rows, _ = Recognizer.load(run / "best.safetensors").recognize(dev)
     shown = [row for row in rows if f"<h3>{Path(row.name).name}</h3>" in html]
@@ -73,24 +73,24 @@ def test_the_page_tells_what_evaluation_tells(run):
 
 def test_another_manifest_may_be_heard_and_names_are_no_markup(run, tmp_path):
     tones.corpus(tmp_path, "a<b", 3, seed=2)
-    html = report(run, tmp_path / "a<b.jsonl")
+    html = training_report(run, tmp_path / "a<b.jsonl")
     assert "a&lt;b.jsonl" in html
     Tags(html)
 
 
 def test_what_is_no_run_is_named(run, tmp_path, capsys):
     with pytest.raises(InputError, match=r"metrics\.jsonl: .*give the folder of a training run"):
-        report(tmp_path)
+        training_report(tmp_path)
     (tmp_path / "metrics.jsonl").write_text('{"epoch": 1}\n')
     with pytest.raises(InputError, match=r"metrics\.jsonl: these are no metrics of `minids train`"):
-        report(tmp_path)
+        training_report(tmp_path)
     with pytest.raises(SystemExit):
         cli.main(["report", str(tmp_path / "mistyped")])
     assert "give the folder of a training run" in capsys.readouterr().err
     dev = run.parent / "dev.jsonl"
     dev.rename(dev.with_suffix(".away"))
     with pytest.raises(InputError, match=r"its dev set .*dev\.jsonl is gone; give --manifest FILE"):
-        report(run)
+        training_report(run)
     dev.with_suffix(".away").rename(dev)
 
 

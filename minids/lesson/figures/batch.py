@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.plot import ACCENT, FAINT, INK, SIGNAL, subplots
-from minids.plot.sound import waveform
+from minids.plot.recognition import waveform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

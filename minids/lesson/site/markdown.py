@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markupsafe import Markup
 
 
-def html(text: str) -> str:
-    """The HTML of a text. A link to a lesson becomes one to its page; others that leave the site, plain text.
+def html(text: str) -> "Markup":
+    """The HTML of a text. Links to lessons lead to their pages; other links out of the site become text.
 
-    Raises latex2mathml's errors for a formula that it does not know.
+    Raises the error of latex2mathml for a formula that it does not know.
     """
-    made = _parser().render(text)
-    made = re.sub(r'href="(?:[./\w-]*/)?(\d\d_\w+)\.py"', r'href="\1.html"', made)
-    made = re.sub(r'<a href="(?!\w+\.html|#)[^"]*">(.*?)</a>', r"\1", made, flags=re.DOTALL)
-    return made.replace("<table>", '<div class="scroll" tabindex="0"><table>').replace(
-        "</table>", "</table></div>"
-    )
+    from markupsafe import Markup
+
+    rendered = _parser().render(text)
+    rendered = re.sub(r'href="(?:[./\w-]*/)?(\d\d_\w+)\.py"', r'href="\1.html"', rendered)
+    rendered = re.sub(r'<a href="(?!\w+\.html|#)[^"]*">(.*?)</a>', r"\1", rendered, flags=re.DOTALL)
+    rendered = rendered.replace("<table>", '<div class="scroll" tabindex="0"><table>')
+    return Markup(rendered.replace("</table>", "</table></div>"))
 
 
 @cache
@@ -27,9 +29,8 @@ def _parser() -> "MarkdownIt":
     from markdown_it import MarkdownIt
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
-    def formula(latex: str, how: dict) -> str:
-        return convert(latex, display="block" if how["display_mode"] else "inline")
+    def formula(latex: str, options: dict) -> str:
+        return convert(latex, display="block" if options["display_mode"] else "inline")
 
-    return (
-        MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, renderer=formula, double_inline=True)
-    )
+    parser = MarkdownIt("commonmark").enable("table")
+    return parser.use(dollarmath_plugin, renderer=formula, double_inline=True)

@@ -1,4 +1,4 @@
-"""A figure as SVG that takes its colors from the page around it."""
+"""A figure as SVG in the colors of the page around it, which may be light or dark."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ON_DARK = {  # what the colors of data become on a dark page: as far from its ground as they are from paper
+DARK_COLORS = {  # the colors of data on a dark background, with the contrast that they have on a light one
     SIGNAL: "#7db3e6",
     ACCENT: "#ff8b6e",
     GRAY: "#8e9196",
@@ -22,45 +22,46 @@ ON_DARK = {  # what the colors of data become on a dark page: as far from its gr
         )
     ),
 }
-_GROUND = (
+_BACKGROUND = (
     "var(--paper, var(--jp-layout-color0, var(--vscode-notebook-editorBackground, "
     "var(--vscode-editor-background, Canvas))))"
 )
-_COLORS = {
+_CSS_COLORS = {
     INK: "currentColor",
-    "#000000": "currentColor",  # matplotlib's own choice, where it says one
-    PAPER: _GROUND,
+    "#000000": "currentColor",  # matplotlib's default, wherever a figure sets no color
+    PAPER: _BACKGROUND,
     FAINT: "var(--faint, color-mix(in srgb, currentColor 70%, transparent))",
-    **{color: f"var(--c{color[1:]}, {color})" for color in ON_DARK},
+    **{color: f"var(--c{color[1:]}, {color})" for color in DARK_COLORS},
 }
 
 
 def svg(figure: "Figure", label: str, salt: str) -> str:
-    """One <svg> element that says `label` to those who cannot see it. `salt` sets its ids apart on a page."""
+    """One <svg> element. Screen readers say `label`; `salt` keeps its ids apart from others on a page."""
     from matplotlib import rc_context
 
     file = io.StringIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+        figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
     text = file.getvalue()
-    return _open(figure, label) + _body(text[text.index("<g ") :])
+    return _start_tag(figure, label) + _compact(text[text.index("<g ") :])
 
 
-def _open(figure: "Figure", label: str) -> str:
+def _start_tag(figure: "Figure", label: str) -> str:
     width, height = (72 * inches for inches in figure.get_size_inches())
     style = f"width:100%;max-width:{width / 12:.4g}rem;min-width:{0.65 * width / 12:.4g}rem;height:auto"
     view = f'viewBox="0 0 {width:.6g} {height:.6g}" style="{style}"'
-    named = f'role="img" aria-label="{escape(label)}"'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {named} fill="currentColor" {view}>'
+    name = f'role="img" aria-label="{escape(label)}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {name} fill="currentColor" {view}>'
 
 
-def _body(text: str) -> str:
-    used = set(re.findall(r"#([\w.-]+)", text))
-    text = re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in used else "", text)
+def _compact(text: str) -> str:
+    """The elements of an SVG with CSS colors, without unused ids, comments and invisible digits."""
+    references = set(re.findall(r"#([\w.-]+)", text))
+    text = re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in references else "", text)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"#[0-9a-f]{6}\b", lambda m: _COLORS.get(m[0], m[0]), text)
-    # A hundredth of a point is less than any eye sees; what stands between tags is to be read, and stays.
+    text = re.sub(r"#[0-9a-f]{6}\b", lambda m: _CSS_COLORS.get(m[0], m[0]), text)
+    # Two decimals of a point are enough for any screen; text between the tags keeps its digits.
     text = re.sub(r"<[^<>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r' transform="rotate\(-0[^"]*"', "", text)
     text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")

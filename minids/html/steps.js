@@ -26,10 +26,10 @@ if (!customElements.get("minids-steps")) {
       this.slider.oninput = () => this.show(this.slider.value - 1);
       this.count = document.createElement("output");
       this.bar.append(this.slider, this.count);
-      this.said = document.createElement("p");  // the caption, read aloud when it changes
-      this.said.className = "said";
-      this.said.setAttribute("aria-live", "polite");
-      this.append(this.said);
+      this.caption = document.createElement("p");  // the caption, read aloud when it changes
+      this.caption.className = "current-caption";
+      this.caption.setAttribute("aria-live", "polite");
+      this.append(this.caption);
       this.prepend(this.bar);
       this.addEventListener("keydown", (event) => {
         const step = { ArrowLeft: this.step - 1, ArrowRight: this.step + 1, Home: 0, End: last }[event.key];
@@ -47,7 +47,7 @@ if (!customElements.get("minids-steps")) {
       this.slider.value = this.step + 1;
       this.count.textContent = `${this.step + 1} / ${last + 1}`;
       const caption = this.figures[this.step].querySelector("figcaption");
-      this.said.textContent = caption ? caption.textContent : "";
+      this.caption.textContent = caption ? caption.textContent : "";
     }
   });
 }

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from minids._utils.page import asset, page
-from minids._utils.page.svg import ON_DARK, svg
+from minids.html.page import asset, page
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL, subplots
+from minids.plot.svg import DARK_COLORS, svg
 
 LIGHT, DARK = (re.findall(r"--paper: (#\w+)[^}]*--ink: (#\w+)", asset("page.css"))[i] for i in (0, 1))
 
@@ -39,7 +39,7 @@ def test_the_svg_takes_the_colors_of_its_page():
     assert "fill: currentColor" in text
     assert f"stroke: var(--c{SIGNAL[1:]}, {SIGNAL})" in text
     assert "var(--paper" in text
-    assert set(ON_DARK) == {SIGNAL, ACCENT, GRAY, *PALETTE}
+    assert set(DARK_COLORS) == {SIGNAL, ACCENT, GRAY, *PALETTE}
 
 
 def test_ids_are_apart_on_a_page_and_the_same_every_time():
@@ -80,10 +80,10 @@ def test_text_and_code_of_a_page_can_be_read(scheme):
             assert contrast(colors[name], colors[ground]) >= 4.5, f"{name} on {ground}"
 
 
-@pytest.mark.parametrize("color", ON_DARK)
+@pytest.mark.parametrize("color", DARK_COLORS)
 def test_colors_of_data_can_be_seen_on_both_grounds(color):
     assert contrast(color, LIGHT[0]) >= (2.7 if color in (GRAY, "#e07b00") else 3)
-    assert contrast(ON_DARK[color], DARK[0]) >= 5
+    assert contrast(DARK_COLORS[color], DARK[0]) >= 5
 
 
 def test_a_page_escapes_its_title():

@@ -1,0 +1,217 @@
+"""From sound to characters: samples, a window of them, its spectrum, the spectrogram, probabilities."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from minids.decode.greedy import greedy
+from minids.features import frames, hann
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
+from minids.plot.recognition import character_color, probability_curves, waveform
+from minids.text import Alphabet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOR_RANGE = 5, 99.8  # percentiles of a spectrogram's values
+
+
+def zoom(samples: np.ndarray, rate: int, start: float, count: int = 16) -> "Figure":
+    """A recording (N,) at three scales: all of it, 20 ms from `start` seconds on, and `count` samples there."""
+    figure, (recording, window, values) = subplots(8, 5.6, nrows=3)
+    first, n = round(start * rate), round(0.02 * rate)
+    _wave(recording, samples, rate)
+    recording.axvspan(start, start + 0.02, color=ACCENT, alpha=0.5, linewidth=0)
+    recording.set_title(f"{len(samples)} numbers, {len(samples) / rate:.2f} seconds", fontsize=10)
+
+    window.plot(np.arange(n) * 1000 / rate, samples[first : first + n], color=SIGNAL, linewidth=1.2)
+    window.axvspan(0, count * 1000 / rate, color=ACCENT, alpha=0.3, linewidth=0)
+    window.set_title(f"the 20 ms marked above: {n} numbers", fontsize=10)
+    window.set(xlabel="milliseconds", xlim=(0, 20))
+
+    shown = samples[first : first + count]
+    values.stem(np.arange(count), shown, linefmt=SIGNAL, markerfmt="o", basefmt=" ")
+    limit = abs(shown).max() or 1
+    for i, x in enumerate(shown):
+        values.annotate(
+            f"{x:.2f}".replace("0.", ".").replace("-", "−"),
+            (i, x),
+            (0, 7 if x >= 0 else -7),
+            textcoords="offset points",
+            ha="center",
+            va="bottom" if x >= 0 else "top",
+            fontsize=9,
+            color=INK,
+        )
+    values.axhline(0, color=FAINT, linewidth=0.8)
+    values.set_title(f"the first {count} of them, as stored in the array", fontsize=10)
+    values.axis("off")
+    values.set(xlim=(-0.7, count - 0.3), ylim=(-1.6 * limit, 1.6 * limit))
+    return figure
+
+
+def dft_bin(x: np.ndarray, p: int) -> "Figure":
+    """The power of bin p of x (n,): its products with a cosine and a sine of p periods, summed and squared.
+
+    The bars at the bottom are the powers of bins 0 … p, on axes for all n/2 + 1 bins.
+    """
+    n, i = len(x), np.arange(len(x))
+    fine = np.linspace(0, n, 200)
+    powers = abs(np.fft.rfft(x)) ** 2
+    figure, axes = subplots(8, 6.4, nrows=4, height_ratios=[1.2, 1, 1, 1.2])
+    periods = f"{p} period{'s' * (p != 1)}"
+    axes[0].plot(fine, np.cos(2 * np.pi * p * fine / n), color=ACCENT, linewidth=1, alpha=0.7)
+    axes[0].plot(fine, np.sin(2 * np.pi * p * fine / n), color=PALETTE[2], linewidth=1, alpha=0.7)
+    axes[0].plot(i, x, "o-", color=SIGNAL, linewidth=1, markersize=5)
+    axes[0].set_title(f"x (dots), and {periods} of the cosine (red) and the sine (green)", fontsize=10)
+
+    sums = []
+    waves = ("cosine", ACCENT, np.cos), ("sine", PALETTE[2], np.sin)
+    for row, (name, color, wave) in enumerate(waves, start=1):
+        product = x * wave(2 * np.pi * p * i / n)
+        sums.append(product.sum())
+        axes[row].bar(i, product, color=color, alpha=0.6, width=0.7)
+        axes[row].set_title(f"x · {name}: the sum of the bars is {_number(sums[-1])}", fontsize=10)
+    limit = 1.1 * max(1, abs(x).max())
+    for row_axes in axes[:3]:
+        row_axes.axhline(0, color=FAINT, linewidth=0.8)
+        row_axes.set(xlim=(-0.6, n - 0.4), ylim=(-limit, limit), xticks=[], yticks=[])
+
+    axes[3].bar(np.arange(p + 1), powers[: p + 1], color=SIGNAL, alpha=0.6, width=0.7)
+    for bin, power in enumerate(powers[: p + 1]):
+        axes[3].text(bin, power, _number(power), ha="center", va="bottom", fontsize=9, color=INK)
+    axes[3].set(xlim=(-0.6, len(powers) - 0.4), ylim=(0, 1.25 * powers.max()), yticks=[])
+    axes[3].set_xticks(np.arange(len(powers)))
+    power = f"{_number(sums[0])}² + {_number(sums[1])}² = {_number(powers[p])}"
+    axes[3].set_title(f"power of bin {p}: {power}", fontsize=10)
+    return figure
+
+
+def leakage(tone: np.ndarray, windowed: np.ndarray, rate: int) -> "Figure":
+    """Log power spectra (n/2 + 1,) of a tone: of a piece cut out of it, and of the piece times a window."""
+    figure, axes = subplots(8, 3)
+    frequency = np.arange(len(tone)) * rate / (2 * (len(tone) - 1))
+    axes.plot(frequency, tone, color=ACCENT, label="cut out")
+    axes.plot(frequency, windowed, color=SIGNAL, label="faded in and out")
+    axes.legend(frameon=False, labelcolor=INK, loc="upper center")  # visible on a phone
+    axes.set(xlabel="frequency (Hz)", ylabel="log power", xlim=(0, 4000))
+    return figure
+
+
+def spectrum_step(
+    samples: np.ndarray, rate: int, size: int, step: int, log_powers: np.ndarray, t: int
+) -> "Figure":
+    """From samples (N,) to column t of the spectrogram: a window, its samples, and their spectrum.
+
+    log_powers (T0, size/2 + 1) are of windows of `size` samples, one every `step`; columns 0 … t are drawn.
+    """
+    figure, ((wave, window), (image, spectrum)) = subplots(
+        8, 5, nrows=2, ncols=2, width_ratios=[2.2, 1], height_ratios=[1, 1.5]
+    )
+    start = t * step / rate
+    _wave(wave, samples, rate)
+    wave.axvspan(start, start + size / rate, color=ACCENT, alpha=0.5, linewidth=0)
+    wave.set_title(f"window {t}: samples {t * step} … {t * step + size - 1}", fontsize=10)
+
+    frame, ms = frames(samples, size, step)[t], np.arange(size) * 1000 / rate
+    limit = 1.05 * abs(samples).max()
+    window.plot(ms, frame, color=FAINT, linewidth=1)
+    window.plot(ms, frame * hann(size) / hann(size).max(), color=ACCENT, linewidth=1.2)
+    window.set(ylim=(-limit, limit), xlim=(0, ms[-1]), yticks=[], xlabel="milliseconds")
+    window.set_title("its samples, faded out", fontsize=10)
+
+    visible = np.where(np.arange(len(log_powers))[:, None] <= t, log_powers, np.nan)
+    low, high = np.percentile(log_powers, COLOR_RANGE)
+    _image(image, visible, rate / 2, (size - step) / 2 / rate, step / rate, low, high)
+    image.set_xlim(wave.get_xlim())
+    image.set_title(f"columns 0 … {t}", fontsize=10)
+
+    frequency = np.arange(log_powers.shape[1]) * rate / size / 1000
+    spectrum.plot(log_powers[t], frequency, color=ACCENT, linewidth=1.2)
+    spectrum.set(xlim=(log_powers.min(), log_powers.max()), ylim=(0, rate / 2000), xlabel="log power")
+    spectrum.set_title(f"column {t}, its spectrum", fontsize=10)
+    return figure
+
+
+def spectrogram(log_powers: np.ndarray, rate: int, size: int, step: int, title: str) -> "Figure":
+    """The lower half of log_powers (T0, size/2 + 1), of windows of `size` samples, one every `step`."""
+    figure, axes = subplots(8, 3)
+    low, high = np.percentile(log_powers, COLOR_RANGE)
+    _image(axes, log_powers[:, : size // 4 + 1], rate / 4, (size - step) / 2 / rate, step / rate, low, high)
+    axes.set(xlim=(0, (len(log_powers) * step + size - step) / rate))
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def features_and_probabilities(
+    frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, hop: float, rate: int
+) -> "Figure":
+    """Features (T0, F) above the probability of each character, log_probs (T, K), one every `hop` seconds.
+
+    The blank is gray. Every other character has a color and labels its peaks on the best path.
+    """
+    figure, (image, curves) = subplots(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
+    low, high = np.percentile(frames, COLOR_RANGE)
+    _image(image, frames, rate / 2, 0, hop * len(log_probs) / len(frames), low, high)
+    image.set_xlabel("")
+    probabilities(curves, log_probs, alphabet, hop)
+    return figure
+
+
+def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
+    """The probability of each character over time, log_probs (T, K), one every `hop` seconds, with labels."""
+    probability_curves(axes, log_probs, hop)
+    time = (np.arange(len(log_probs)) + 0.5) * hop
+    path = greedy(log_probs)
+    previous, raised = -np.inf, False
+    for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
+        middle = time[first : last + 1].mean()
+        close = middle - previous < 0.025 * len(log_probs) * hop
+        previous, raised = middle, close and not raised  # so that neighbors do not overlap
+        character = alphabet.decode([k]).replace(" ", "␣")
+        axes.annotate(
+            character,
+            (middle, peak),
+            (0, 15 if raised else 9 if character == "␣" else 3),  # the upper half of ␣ is empty
+            textcoords="offset points",
+            ha="center",
+            color=character_color(k),
+            fontsize=13,
+            weight="bold",
+        )
+    axes.set(
+        xlabel="time (s); gray: the blank",
+        ylabel="probability",
+        xlim=(0, len(log_probs) * hop),
+        ylim=(0, 1.35),
+        yticks=[0, 0.5, 1],
+    )
+
+
+def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:
+    waveform(axes, samples, rate)
+    limit = 1.05 * abs(samples).max()
+    axes.set(xlim=(0, len(samples) / rate), ylim=(-limit, limit), xlabel="seconds", yticks=[])
+
+
+def _image(axes: "Axes", log_powers: np.ndarray, highest: float, start: float, hop: float, low, high) -> None:
+    """An image of log_powers, a column every `hop` seconds from `start` on, from 0 to `highest` Hz.
+
+    In an SVG it has one pixel for each value; the browser enlarges them.
+    """
+    axes.imshow(
+        log_powers.T,
+        origin="lower",
+        aspect="auto",
+        interpolation="none",
+        extent=(start, start + len(log_powers) * hop, 0, highest / 1000),
+        cmap="magma",
+        vmin=low,
+        vmax=high,
+    )
+    axes.set(xlabel="seconds", ylabel="frequency (kHz)")
+
+
+def _number(x: float) -> str:
+    return f"{x + 0.0:.1f}".replace("-0.0", "0.0").replace("-", "−")
