@@ -1,36 +1,44 @@
-"""Our answers to lesson 2, and the usual mistakes."""
+"""The answers to lesson 2, and common mistakes."""
 
 from itertools import groupby, pairwise
 
 import numpy as np
 
-from minids.ops.reference import context_forward, log_softmax_forward
-from minids.text import collapse
-
 __all__ = ["WRONG", "collapse", "softmax", "with_context"]
 
 
-def with_context(x, C):
-    return context_forward(x[:, None], np.array([len(x)]), C, 1)[:, 0]
+def with_context(f, C):
+    padded = np.pad(f, ((C, C), (0, 0)))
+    return np.array([padded[t : t + 2 * C + 1].ravel() for t in range(len(f))])
 
 
 def softmax(z):
-    return np.exp(log_softmax_forward(z))
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
 
 
-def goes_round(x, C):
-    """Before the beginning comes the end: np.roll."""
+def collapse(path):
+    text, previous = [], 0
+    for k in path:
+        if k not in (0, previous):
+            text.append(k)
+        previous = k
+    return text
+
+
+def wraps_around(x, C):
+    """np.roll: before the first frame comes the last."""
     return np.hstack([np.roll(x, C - i, axis=0) for i in range(2 * C + 1)])
 
 
 def looks_back_only(x, C):
-    """The 2C frames before t, none after it."""
+    """2C frames before t, none after it."""
     padded = np.pad(x, ((2 * C, 0), (0, 0)))
     return np.hstack([padded[i : i + len(x)] for i in range(2 * C + 1)])
 
 
 def repeats_the_edge(x, C):
-    """Beyond the ends stand copies of the first and the last frame."""
+    """Copies of the first and the last frame instead of zeros."""
     padded = np.pad(x, ((C, C), (0, 0)), mode="edge")
     return np.hstack([padded[i : i + len(x)] for i in range(2 * C + 1)])
 
@@ -42,70 +50,87 @@ def newest_first(x, C):
 
 
 def mixes_frames_and_features(x, C):
-    """All times of the first feature, then all of the second."""
+    """All frames of the first feature, then all of the second."""
     T, F = x.shape
     return with_context(x, C).reshape(T, 2 * C + 1, F).transpose(0, 2, 1).reshape(T, -1)
 
 
+def returns_a_list(x, C):
+    """A list of rows is not an array of shape (T, (2C + 1) F)."""
+    return list(with_context(x, C))
+
+
 def overflows(z):
-    """exp(1000) is infinite, and infinity / infinity is no number."""
+    """exp(1000) is infinite, and infinity / infinity is NaN."""
     with np.errstate(all="ignore"):
         return np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
 
 
-def takes_one_maximum_of_all(z):
-    """A frame far below the loudest has only zeros left, and 0 / 0 is no number."""
+def subtracts_one_maximum(z):
+    """The maximum of all frames: a frame far below it has only zeros left, and 0 / 0 is NaN."""
     e = np.exp(z - z.max())
     with np.errstate(all="ignore"):
         return e / e.sum(axis=-1, keepdims=True)
 
 
-def takes_off_the_mean(z):
-    """The greatest may still be 2000 above it, and overflow."""
+def subtracts_the_mean(z):
+    """The maximum may be 2000 above the mean, and still overflow."""
     with np.errstate(all="ignore"):
         e = np.exp(z - z.mean(axis=-1, keepdims=True))
         return e / e.sum(axis=-1, keepdims=True)
 
 
 def normalizes_over_time(z):
-    """Every character adds up to 1, instead of every frame."""
+    """Columns add up to 1 instead of rows."""
     e = np.exp(z - z.max(axis=0))
     return e / e.sum(axis=0)
 
 
 def forgets_to_divide(z):
-    """The greatest is 1, whatever the others are."""
+    """The maximum is 1, whatever the others are."""
     return np.exp(z - z.max(axis=-1, keepdims=True))
 
 
-def drops_blanks_first(path):
-    """Then nothing is left to keep two equal letters apart."""
+def changes_the_logits(z):
+    """Subtracts the maximum in place: the caller's array is changed, too."""
+    z -= z.max(axis=-1, keepdims=True)
+    return np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+
+
+def removes_blanks_first(path):
+    """Then nothing keeps two equal letters apart."""
     return [k for k, _ in groupby(k for k in path if k)]
 
 
-def only_drops_blanks(path):
-    """What repeats, stays."""
+def only_removes_blanks(path):
+    """Repeats stay."""
     return [k for k in path if k]
 
 
 def only_merges(path):
-    """The blanks stay."""
+    """Blanks stay."""
     return [k for k, _ in groupby(path)]
 
 
 def keeps_each_letter_once(path):
-    """A letter that was seen before never comes again."""
+    """A letter cannot occur again later in the text."""
     return [k for k in dict.fromkeys(path) if k]
 
 
 def forgets_the_first(path):
-    """Compares with the frame before, which the first has not."""
+    """Compares pairs of frames, so the first frame is never added."""
     return [k for before, k in pairwise(path) if k not in (0, before)]
+
+
+def adds_a_list_to_an_array(path):
+    """[0] + an array adds 0 to each element: every frame is compared with itself."""
+    return [k for previous, k in zip([0] + path, path, strict=True) if k not in (0, previous)]  # noqa: RUF005
 
 
 WRONG = {
     "with_context": [
-        goes_round,
+        wraps_around,
+        returns_a_list,
         looks_back_only,
         repeats_the_edge,
         newest_first,
@@ -113,16 +138,18 @@ WRONG = {
     ],
     "softmax": [
         overflows,
-        takes_one_maximum_of_all,
-        takes_off_the_mean,
+        subtracts_one_maximum,
+        subtracts_the_mean,
         normalizes_over_time,
         forgets_to_divide,
+        changes_the_logits,
     ],
     "collapse": [
-        drops_blanks_first,
-        only_drops_blanks,
+        removes_blanks_first,
+        only_removes_blanks,
         only_merges,
         keeps_each_letter_once,
         forgets_the_first,
+        adds_a_list_to_an_array,
     ],
 }
