@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.decode.greedy import greedy, words
+from minids.decode.greedy import greedy, word_times
 from minids.plot import GRAY, PALETTE, SIGNAL, despine, font_families
 from minids.text import BLANK, Alphabet
 
@@ -93,7 +93,7 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
 
 def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
     """A box from the first to the last frame of each word, darker for a higher score."""
-    for word, start, end, score in words(greedy(log_probs), alphabet, hop):
+    for word, start, end, score in word_times(greedy(log_probs), alphabet, hop):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
         middle = (start + end) / 2
         style = {"ha": "center", "va": "center", "fontsize": 11, "family": font_families()}

@@ -1,4 +1,4 @@
-"""A training run: loss, error rates, learning rate, gradient and speed over the epochs."""
+"""The curves of a training run: loss, error rates, learning rate, gradient norm and speed over the epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def training(rows: Sequence[Mapping]) -> "Figure":
-    """Rows of metrics, one an epoch: {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate",
-    "gradient_norm", "frames_per_second"} -> Figure.
+    """Metrics, one row per epoch, with "epoch", "loss", "dev_loss", "wer", "cer", "learning_rate",
+    "gradient_norm" and "frames_per_second".
 
-    Error rates are fractions (0.2 for 20 %). A field is drawn where a row has it. The epoch of least WER is
-    marked.
+    Error rates are fractions (0.2 is 20 %). Fields that a row lacks are not drawn. The epoch with the lowest
+    WER is marked.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -47,15 +47,15 @@ def training(rows: Sequence[Mapping]) -> "Figure":
 
 
 def _curve(
-    axes: "Axes", rows: Sequence[Mapping], field: str, words: str, color: str, side: str, scale: float = 1
+    axes: "Axes", rows: Sequence[Mapping], field: str, label: str, color: str, side: str, scale: float = 1
 ) -> None:
-    """A line with its name and last value at its end: no legend to look up. Sides keep two names apart."""
+    """A line labeled with its name and last value at its end. `side` keeps the labels of two lines apart."""
     points = [(row["epoch"], scale * row[field]) for row in rows if row.get(field) is not None]
     if points:
         axes.plot(*zip(*points, strict=True), color=color, linewidth=1.6, marker="o", markersize=2.5)
         last = points[-1]
         axes.annotate(
-            words.format(last[1]), last, (7, 0), textcoords="offset points", va=side, color=color, fontsize=9
+            label.format(last[1]), last, (7, 0), textcoords="offset points", va=side, color=color, fontsize=9
         )
 
 
@@ -64,11 +64,11 @@ def _best(axes: "Axes", rows: Sequence[Mapping]) -> None:
     if not scored:
         return
     best = min(scored, key=lambda row: (row["wer"], row.get("cer") or 0, row.get("dev_loss") or 0))
-    words = f"best: {100 * best['wer']:.3g} % in epoch {best['epoch']}"
-    late = best["epoch"] > (scored[0]["epoch"] + scored[-1]["epoch"]) / 2  # write on the side that has room
+    label = f"best: {100 * best['wer']:.3g} % in epoch {best['epoch']}"
+    late = best["epoch"] > (scored[0]["epoch"] + scored[-1]["epoch"]) / 2  # the label goes to the wider side
     axes.axvline(best["epoch"], color=GRAY, linewidth=0.8, linestyle=":")
     axes.annotate(
-        words,
+        label,
         (best["epoch"], 1),
         (-5 if late else 5, -2),
         xycoords=("data", "axes fraction"),

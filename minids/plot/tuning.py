@@ -1,4 +1,4 @@
-"""The word error rate over alpha and beta: where it is lowest, and how much it matters to hit that."""
+"""The word error rate over the LM weight alpha and the word insertion bonus beta."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def tuning(tuned: "Tuning") -> "Figure":
-    """A cell for every point that was tried, with its WER in %; the best is framed.
+    """A cell for every point that was evaluated, with its WER in %. The best one has a frame.
 
-    Where finer steps were tried, their smaller cells lie on the larger ones. The colors leave out the
-    highest quarter of the rates, where nobody would go.
+    Cells of finer steps are smaller and lie on the larger ones. The highest quarter of the rates shares one
+    color, so that the colors distinguish the rates near the best.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -29,7 +29,7 @@ def tuning(tuned: "Tuning") -> "Figure":
     step = np.array(STEPS[0])
     cells = points / step  # where a cell of the grid is 1 by 1
     sizes = [a / STEPS[0][0] for a, _ in STEPS]
-    size = [next(each for each in sizes if not (cell % each).any()) for cell in cells]
+    size = [next(size for size in sizes if not (cell % size).any()) for cell in cells]
     shades = ScalarMappable(Normalize(*np.quantile(rates, (0, 0.75))), "YlGnBu_r").to_rgba(rates)  # (n, 4)
 
     low, high = points.min(axis=0) - step / 2, points.max(axis=0) + step / 2
@@ -43,17 +43,17 @@ def tuning(tuned: "Tuning") -> "Figure":
 
     for i in sorted(range(len(points)), key=lambda i: -size[i]):
         cell(i, size[i], shades[i], "white", 0.6)
-    apart = np.abs(cells[:, None] - cells).max(axis=2) + np.eye(len(cells))  # (n, n)
+    spacing = np.abs(cells[:, None] - cells).max(axis=2) + np.eye(len(cells))  # (n, n)
     for i, (alpha, beta) in enumerate(points.tolist()):
         style = {
-            "fontsize": 2.5 + 7 * apart[i].min(),
+            "fontsize": 2.5 + 7 * spacing[i].min(),
             "color": "white" if shades[i, :3].sum() < 1.5 else "black",
         }
         axes.text(alpha, beta, f"{rates[i]:.1f}", ha="center", va="center", **style)
     best = list(tuned.table).index((tuned.alpha, tuned.beta))
-    cell(best, apart[best].min(), "none", ACCENT, 1.8)
-    axes.set(xlim=(low[0], high[0]), xlabel="alpha: how much the language model weighs")
-    axes.set(ylim=(low[1], high[1]), ylabel="beta: what a word is worth")
+    cell(best, spacing[best].min(), "none", ACCENT, 1.8)
+    axes.set(xlim=(low[0], high[0]), xlabel="alpha: language model weight")
+    axes.set(ylim=(low[1], high[1]), ylabel="beta: word insertion bonus")
     despine(axes)
     figure.suptitle(f"WER {rates[best]:.1f} % at alpha {tuned.alpha:g}, beta {tuned.beta:g}", fontsize=12)
     return figure

@@ -23,7 +23,7 @@ from minids.metrics import CORRECT, Evaluation, UtteranceResult, align
 from minids.plot.confusions import confusions
 from minids.plot.recognition import recognition
 from minids.plot.training import training
-from minids.recognizer import LONGEST, Recognizer
+from minids.recognizer import MAX_PIECE_SECONDS, Recognizer
 from minids.weights import SavedModel, load_weights
 
 UTTERANCES = 4  # with the most errors, and as many around the median
@@ -43,7 +43,7 @@ def training_report(
     recognizer = Recognizer.load(run / "best.safetensors")
     manifest = manifest or _dev_manifest(run, last)
     utterances = read_manifest(manifest)
-    results, skipped = recognizer.recognize(utterances, "speaker", progress or bool)
+    results, skipped = recognizer.recognize(utterances, "speaker", progress)
     if not results:
         raise InputError(f"{manifest}: no recording could be recognized ({skipped[0]})")
     evaluation = Evaluation(results)
@@ -134,7 +134,7 @@ def _utterance(
 ) -> dict[str, Any]:
     """An utterance for the template: its edits, its sound, and a figure from the sound to the text."""
     samples, rate = load_audio(utterance.path, recognizer.features.rate)
-    samples = samples[: int(LONGEST * rate)]
+    samples = samples[: int(MAX_PIECE_SECONDS * rate)]
     figure = recognition(
         samples,
         rate,

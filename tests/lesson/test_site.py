@@ -1,4 +1,4 @@
-"""The pages, in headless Chromium: they load without complaint or network, steps step, formulas show."""
+"""The pages in headless Chromium: they load without errors or network, steppers and formulas work."""
 
 import json
 import re
@@ -33,13 +33,13 @@ from minids.plot import subplots
 from minids.lesson import exercise, show
 
 
-def picture(t):
+def figure_of(t):
     figure, axes = subplots(6, 2)
     axes.text(0.5, 0.5, f"step {t} of it")
     return figure
 
 
-show([picture(t) for t in range(4)], captions=[f"Caption {t}" for t in range(4)], title="Four steps")
+show([figure_of(t) for t in range(4)], captions=[f"Caption {t}" for t in range(4)], title="Four steps")
 
 
 # %%
@@ -60,7 +60,7 @@ print("b < c", flush=True)
 
 @pytest.fixture
 def visit(browser):
-    """Open a page at a width, light or dark; in the end none complained, or asked anything of the network."""
+    """Open a page at a width, light or dark. Afterwards: no page logged an error or used the network."""
 
     def open_(path, width=1280, scheme="light"):
         browser.execute_cdp_cmd(
@@ -75,9 +75,9 @@ def visit(browser):
     yield open_
     assert [entry["message"] for entry in browser.get_log("browser")] == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    assert asked, "the log of requests is empty"
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert urls, "the log of requests is empty"
+    assert [url for url in urls if not url.startswith(("file:", "data:"))] == []
 
 
 @pytest.fixture(scope="module")
@@ -96,23 +96,23 @@ def tiny(tmp_path_factory):
     return home / "site"
 
 
-def test_a_page_holds_text_code_and_what_came_of_it(tiny):
+def test_a_page_has_text_code_and_outputs(tiny):
     text = (tiny / "01_tiny.html").read_text()
     assert "<h1>1. Is this a lesson?</h1>" in text
     assert '<a href="02_other.html">another</a>' in text
     assert "not of a file." in text
-    said = "1.1 frames  [ ] not written yet; the lesson continues with our answer\na &lt; b\nb &lt; c\n"
-    assert f">{said}</pre>" in text, "what is printed together stands together"
+    printed = "1.1 frames  [ ] not written yet; the lesson continues with our answer\na &lt; b\nb &lt; c\n"
+    assert f">{printed}</pre>" in text, "consecutive prints are one block"
     assert ">1024</pre>" in text
     assert "<li>twice &lt;x&gt;</li>" in text
-    assert "Our answer to 1.1" in text
+    assert "Answer to 1.1" in text
     assert text.count("customElements.define") == 1
     assert 'rel="next" href="02_other.html"' in text
     assert 'rel="prev"' not in text
     assert 'rel="prev" href="01_tiny.html"' in (tiny / "02_other.html").read_text()
 
 
-def test_nothing_on_a_page_comes_from_elsewhere(tiny):
+def test_pages_load_nothing_from_the_network(tiny):
     for path in tiny.glob("*.html"):
         text = path.read_text()
         for link in re.findall(r'\b(?:src|href|srcset|action|poster)="([^"]*)"', text):
@@ -121,7 +121,7 @@ def test_nothing_on_a_page_comes_from_elsewhere(tiny):
         assert not re.search(r"url\((?!#)", text)
 
 
-def test_a_notebook_is_valid_and_the_same_every_time(tiny):
+def test_a_notebook_is_valid_and_without_outputs(tiny):
     notebook = nbformat.read(tiny / "01_tiny.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown", "code", "code"]
@@ -130,25 +130,27 @@ def test_a_notebook_is_valid_and_the_same_every_time(tiny):
     assert len({cell.id for cell in notebook.cells}) == 4
 
 
-def test_a_thumbnail_brings_its_own_colors(tiny, tmp_path):
-    (made,) = [path for path in thumbnails.write_thumbnails(tiny, tmp_path / "to") if path.name == "01.svg"]
-    text = made.read_text()
+def test_a_thumbnail_contains_the_colors_of_the_page(tiny, tmp_path):
+    (thumbnail,) = [
+        path for path in thumbnails.write_thumbnails(tiny, tmp_path / "to") if path.name == "01.svg"
+    ]
+    text = thumbnail.read_text()
     root = ElementTree.fromstring(text)
     assert root.get("viewBox") == "0 0 432 144"
-    assert "step 3 of it" in text  # the last
-    used = set(re.findall(r"var\((--\w+)", text))
-    assert used <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in DARK_COLORS}
+    assert "step 3 of it" in text  # the last step
+    variables = set(re.findall(r"var\((--\w+)", text))
+    assert variables <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in DARK_COLORS}
     assert "prefers-color-scheme: dark" in text
 
 
-def test_a_lesson_that_fails_is_named(tmp_path, monkeypatch):
+def test_an_error_in_a_lesson_names_the_lesson(tmp_path, monkeypatch):
     (tmp_path / "01_bad.py").write_text("# %% [markdown]\n# # 1. Bad?\n# %%\n1 / 0\n")
     monkeypatch.setattr(folder, "root", lambda: tmp_path)
     with pytest.raises(InputError, match=r"01_bad\.py: a cell fails: ZeroDivisionError"):
         site.build(tmp_path / "site")
 
 
-def test_links_of_ours_lead_to_pages_or_nowhere():
+def test_links_lead_to_pages_or_become_text():
     html = markdown.html(
         "[a](03_layer.py) [b](../lessons/03_layer.py) [c](../minids/x.py) [d](#here) [e](https://a.b)"
     )
@@ -158,16 +160,15 @@ def test_links_of_ours_lead_to_pages_or_nowhere():
 
 
 def step(browser):
-    """Which figure of the stepper is to be seen, what the counter and the caption say."""
+    """The indices of the visible figures of the stepper, its counter and its caption."""
     stepper = browser.find_element(By.TAG_NAME, "minids-steps")
-    seen = [
-        i for i, figure in enumerate(stepper.find_elements(By.TAG_NAME, "figure")) if figure.is_displayed()
-    ]
-    said = stepper.find_element(By.CSS_SELECTOR, "[aria-live]").text
-    return seen, stepper.find_element(By.TAG_NAME, "output").text, said
+    figures = stepper.find_elements(By.TAG_NAME, "figure")
+    visible = [i for i, figure in enumerate(figures) if figure.is_displayed()]
+    caption = stepper.find_element(By.CSS_SELECTOR, "[aria-live]").text
+    return visible, stepper.find_element(By.TAG_NAME, "output").text, caption
 
 
-def test_a_stepper_steps_by_buttons(tiny, visit):
+def test_a_stepper_works_with_its_buttons(tiny, visit):
     browser = visit(tiny / "01_tiny.html")
     assert step(browser) == ([0], "1 / 4", "Caption 0")
 
@@ -184,14 +185,14 @@ def test_a_stepper_steps_by_buttons(tiny, visit):
     assert press("first step") == [0]
 
 
-def test_a_stepper_steps_by_keys_alone(tiny, visit):
+def test_a_stepper_works_with_the_keyboard_alone(tiny, visit):
     browser = visit(tiny / "01_tiny.html")
-    for _ in range(12):  # with the tabulator from the top of the page
+    for _ in range(12):  # Tab from the top of the page
         browser.switch_to.active_element.send_keys(Keys.TAB)
         if browser.switch_to.active_element.get_attribute("aria-label") == "first step":
             break
-    here = browser.switch_to.active_element
-    for key, at in (
+    button = browser.switch_to.active_element
+    for key, expected in (
         (Keys.ARROW_RIGHT, 1),
         (Keys.ARROW_RIGHT, 2),
         (Keys.ARROW_LEFT, 1),
@@ -199,11 +200,11 @@ def test_a_stepper_steps_by_keys_alone(tiny, visit):
         (Keys.ARROW_RIGHT, 3),
         (Keys.HOME, 0),
     ):
-        here.send_keys(key)
-        assert step(browser)[0] == [at]
+        button.send_keys(key)
+        assert step(browser)[0] == [expected]
 
 
-def test_a_stepper_steps_by_its_slider(tiny, visit):
+def test_a_stepper_works_with_its_slider(tiny, visit):
     browser = visit(tiny / "01_tiny.html")
     slider = browser.find_element(By.CSS_SELECTOR, "minids-steps input[type=range]")
     browser.execute_script("arguments[0].value = 3; arguments[0].dispatchEvent(new Event('input'))", slider)
@@ -212,7 +213,7 @@ def test_a_stepper_steps_by_its_slider(tiny, visit):
     assert step(browser)[0] == [3]
 
 
-def test_formulas_are_laid_out(tiny, visit):
+def test_formulas_are_rendered_as_mathml(tiny, visit):
     browser = visit(tiny / "01_tiny.html")
     inline, block = browser.find_elements(By.TAG_NAME, "math")
     assert inline.get_attribute("display") == "inline"
@@ -222,51 +223,55 @@ def test_formulas_are_laid_out(tiny, visit):
     assert sub
 
 
-def test_a_picture_wears_the_colors_of_the_page(tiny, visit):
+def test_a_figure_takes_the_colors_of_the_page(tiny, visit):
     colors = {}
     for scheme in "light", "dark":
         browser = visit(tiny / "01_tiny.html", scheme=scheme)
         colors[scheme] = browser.execute_script(
-            "const of = (what, which) => getComputedStyle(document.querySelector(what))[which];"
-            "return [of('body', 'backgroundColor'), of('body', 'color'), of('.minids svg text', 'fill')]"
+            "const style = (selector, key) => getComputedStyle(document.querySelector(selector))[key];"
+            "return [style('body', 'backgroundColor'), style('body', 'color'),"
+            " style('.minids svg text', 'fill')]"
         )
-    for ground, ink, text in colors.values():
+    for background, ink, text in colors.values():
         assert text == ink
-        assert ground != ink
+        assert background != ink
     assert colors["light"] != colors["dark"]
 
 
 def fits(browser):
-    """Whether nothing stands out of the page sideways."""
+    """Whether the page needs no horizontal scrolling."""
     return browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def structure(browser):
-    """What of the page a screen reader would miss."""
+    """What a screen reader would miss on the page."""
     return browser.execute_script("""
-        const all = (what) => [...document.querySelectorAll(what)], wrong = [];
+        const all = (selector) => [...document.querySelectorAll(selector)], wrong = [];
         if (all("h1").length !== 1) wrong.push("not one h1");
         if (all("main").length !== 1) wrong.push("not one main");
         if (document.documentElement.lang !== "en" || !document.title) wrong.push("no language or title");
         for (const svg of all("svg:not([aria-hidden])"))
             if (svg.getAttribute("role") !== "img" || !svg.getAttribute("aria-label"))
-                wrong.push("nameless picture");
-        for (const image of all("img")) if (!image.alt) wrong.push("an image without words");
-        for (const made of all("button, input"))
-            if (!made.ariaLabel && !made.labels.length) wrong.push("a nameless " + made.tagName);
+                wrong.push("a figure without a name");
+        for (const image of all("img")) if (!image.alt) wrong.push("an image without alt text");
+        for (const control of all("button, input"))
+            if (!control.ariaLabel && !control.labels.length)
+                wrong.push("a nameless " + control.tagName);
         for (const audio of all("audio")) if (!audio.controls) wrong.push("a sound that cannot be stopped");
         const levels = all("h1, h2, h3, h4").map((heading) => +heading.tagName[1]);
-        levels.forEach((level, i) => { if (i && level > levels[i - 1] + 1) wrong.push("a level left out"); });
-        const ids = all("[id]").map((one) => one.id);
-        const twice = ids.filter((id, i) => ids.indexOf(id) !== i);
-        if (twice.length) wrong.push("ids twice: " + twice);
+        levels.forEach((level, i) => {
+            if (i && level > levels[i - 1] + 1) wrong.push("a heading level is skipped");
+        });
+        const ids = all("[id]").map((element) => element.id);
+        const repeated = ids.filter((id, i) => ids.indexOf(id) !== i);
+        if (repeated.length) wrong.push("repeated ids: " + repeated);
         return wrong;
     """)
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["index", "01_tiny", "02_other"])
-def test_a_small_page_fits_and_is_well_built(tiny, visit, name, width):
+def test_a_small_page_fits_and_is_accessible(tiny, visit, name, width):
     browser = visit(tiny / f"{name}.html", width)
     assert fits(browser)
     assert structure(browser) == []
@@ -274,15 +279,15 @@ def test_a_small_page_fits_and_is_well_built(tiny, visit, name, width):
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
-    """All pages as they are, built as `make lessons` does: in a Python that computes on no GPU."""
+    """All pages, built as `make lessons` does."""
     pytest.importorskip("greenlet", reason="lessons 13 and 14 need a package: pip install greenlet")
-    place = tmp_path_factory.mktemp("site")
-    subprocess.run([sys.executable, "-m", "minids.lesson.site.build"], cwd=place, check=True)
-    return place / site.OUT
+    out = tmp_path_factory.mktemp("site")
+    subprocess.run([sys.executable, "-m", "minids.lesson.site.build"], cwd=out, check=True)
+    return out / site.OUT
 
 
 @pytest.mark.slow
-def test_every_page_loads_fits_and_steps(real, visit):
+def test_every_page_fits_and_its_steppers_work(real, visit):
     lessons = folder.lessons()
     pages = sorted(real.glob("*.html"))
     assert {path.stem for path in lessons} | {"index"} <= {path.stem for path in pages}
@@ -303,12 +308,12 @@ def test_every_page_loads_fits_and_steps(real, visit):
             sizes = {
                 figure.find_element(By.TAG_NAME, "svg").get_dom_attribute("viewBox") for figure in figures
             }
-            assert len(sizes) == 1, f"{path.name}: a picture that jumps"
+            assert len(sizes) == 1, f"{path.name}: the steps differ in size"
         print(f"\n{path.name:20} {path.stat().st_size / 1000:5.0f} kB, {len(formulas)} formulas", end="")
 
 
 @pytest.mark.slow
-def test_the_index_leads_to_every_lesson(real, visit):
+def test_the_index_links_every_lesson(real, visit):
     browser = visit(real / "index.html")
     links = browser.find_elements(By.CSS_SELECTOR, ".lessons a")
     assert [link.get_attribute("href").rsplit("/")[-1] for link in links] == [

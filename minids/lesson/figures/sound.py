@@ -18,7 +18,7 @@ COLOR_RANGE = 5, 99.8  # percentiles of a spectrogram's values
 
 
 def zoom(samples: np.ndarray, rate: int, start: float, count: int = 16) -> "Figure":
-    """A recording (N,) at three scales: all of it, 20 ms from `start` seconds on, and `count` samples there."""
+    """A recording (N,) at three scales: all of it, 20 ms from `start` s on, and `count` samples."""
     figure, (recording, window, values) = subplots(8, 5.6, nrows=3)
     first, n = round(start * rate), round(0.02 * rate)
     _wave(recording, samples, rate)

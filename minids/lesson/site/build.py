@@ -31,7 +31,7 @@ except ImportError:
 
 
 def build(out: Path = OUT, numbers: Sequence[str] = ()) -> list[Path]:
-    """Write the index, the paper map, and the pages and notebooks of all lessons or of those with `numbers`."""
+    """Write the index, the paper map, and the pages and notebooks of the lessons (all, or `numbers`)."""
     out.mkdir(parents=True, exist_ok=True)
     paths = folder.lessons()
     links = [None, *({"page": f"{path.stem}.html", "heading": _heading(path)} for path in paths), None]
