@@ -1,38 +1,55 @@
-"""Our answers to lesson 3, and the usual mistakes."""
+"""The answers to lesson 3, and common mistakes."""
 
 import numpy as np
 
-from minids.gradcheck import numerical_gradient
-from minids.ops import reference
-
-__all__ = ["numerical_gradient"]
+__all__ = ["WRONG", "clipped_relu_backward", "linear_backward", "numerical_gradient"]
 
 
-def clip_backward(dh, h):
+def numerical_gradient(loss, value, h=1e-5):
+    gradient = np.empty_like(value)
+    for i in np.ndindex(value.shape):
+        saved = value[i]
+        value[i] = saved + h
+        above = loss()
+        value[i] = saved - h
+        below = loss()
+        value[i] = saved
+        gradient[i] = (above - below) / (2 * h)
+    return gradient
+
+
+def clipped_relu_backward(dh, h):
     return dh * ((h > 0) & (h < 20))
 
 
-def affine_backward(dz, x, W):
-    return reference.affine_backward(dz, x, W, None)
+def linear_backward(dz, x, W):
+    H, D = W.shape
+    dW = dz.reshape(-1, H).T @ x.reshape(-1, D)
+    return dz @ W, dW, dz.sum(axis=(0, 1))
 
 
-def up_only(loss, value, h=1e-5):
-    """One side only: the error is h, not h²."""
-    slope, here = np.empty_like(value), loss()
+def one_sided(loss, value, h=1e-5):
+    """One-sided: the error is proportional to h, not to h²."""
+    gradient, here = np.empty_like(value), loss()
     for i in np.ndindex(value.shape):
         value[i] += h
-        slope[i] = (loss() - here) / h
+        gradient[i] = (loss() - here) / h
         value[i] -= h
-    return slope
+    return gradient
 
 
 def forgets_the_two(loss, value, h=1e-5):
-    """The two points lie 2h apart, not h."""
+    """The distance of the two points is 2h, not h."""
     return 2 * numerical_gradient(loss, value, h)
 
 
-def all_at_once(loss, value, h=1e-5):
-    """Moves the whole array: that is the sum of all slopes."""
+def takes_three_steps(loss, value, h=1e-5):
+    """Moves by 3h: nearly the same for small h, and less accurate."""
+    return numerical_gradient(loss, value, 3 * h)
+
+
+def moves_all_at_once(loss, value, h=1e-5):
+    """Moves the whole array: the result is the sum of all partial derivatives."""
     here = value.copy()
     value[...] = here + h
     above = loss()
@@ -42,19 +59,19 @@ def all_at_once(loss, value, h=1e-5):
     return np.full_like(value, (above - below) / (2 * h))
 
 
-def leaves_it_moved(loss, value, h=1e-5):
-    """Does not put the numbers back."""
-    slope = np.empty_like(value)
+def does_not_restore(loss, value, h=1e-5):
+    """Leaves the numbers changed."""
+    gradient = np.empty_like(value)
     for i in np.ndindex(value.shape):
         value[i] += h
         above = loss()
         value[i] -= 2 * h
-        slope[i] = (above - loss()) / (2 * h)
-    return slope
+        gradient[i] = (above - loss()) / (2 * h)
+    return gradient
 
 
 def moves_a_copy(loss, value, h=1e-5):
-    """The loss looks at `value` itself and never sees the copy move."""
+    """The loss uses `value` itself, so moving a copy has no effect."""
     return numerical_gradient(loss, value.copy(), h)
 
 
@@ -63,71 +80,78 @@ def forgets_the_ceiling(dh, h):
     return dh * (h > 0)
 
 
-def lets_the_edge_through(dh, h):
-    """At h = 0 and h = 20 the gate is shut."""
+def includes_the_bounds(dh, h):
+    """The gradient is 0 at h = 0 and h = 20."""
     return dh * ((h >= 0) & (h <= 20))
 
 
-def only_the_gate(dh, h):
-    """The slope of g alone, without the gradient that comes from below."""
+def omits_dh(dh, h):
+    """The slope of g alone, without dh."""
     return np.where((h > 0) & (h < 20), 1.0, 0.0)
 
 
-def looks_at_the_gradient(dh, h):
-    """Clips the gradient as if it were the number."""
+def clips_the_gradient(dh, h):
+    """Clips the gradient instead of using the slope of g."""
     return np.clip(dh, 0, 20)
 
 
-def flat_too_soon_in_place(dh, h):
-    """Flat from 19 on, and written into dh: a truth that looks at dh afterwards would agree."""
-    dh[(h <= 0) | (h > 19)] = 0
+def works_in_place(dh, h):
+    """Overwrites dh, which the caller may still need."""
+    dh[(h <= 0) | (h >= 20)] = 0
     return dh
 
 
-def mean_of_the_frames(dz, x, W):
+def averages(dz, x, W):
     """The mean over frames and recordings instead of the sum."""
-    dx, dW, db = affine_backward(dz, x, W)
+    dx, dW, db = linear_backward(dz, x, W)
     return dx, dW / dz[..., 0].size, db / dz[..., 0].size
 
 
-def the_other_way_round(dz, x, W):
+def is_transposed(dz, x, W):
     """dW in the shape of its transpose."""
-    dx, dW, db = affine_backward(dz, x, W)
+    dx, dW, db = linear_backward(dz, x, W)
     return dx, dW.T, db
 
 
-def forward_weights(dz, x, W):
-    """dx = dz Wᵀ: seen only where W is square, elsewhere an error."""
-    _, dW, db = affine_backward(dz, x, W)
+def transposes_W(dz, x, W):
+    """dx = dz Wᵀ: an error unless W is square."""
+    _, dW, db = linear_backward(dz, x, W)
     return dz @ W.T, dW, db
 
 
 def one_bias_for_all(dz, x, W):
-    """db summed over the units, too."""
-    dx, dW, _ = affine_backward(dz, x, W)
+    """db is also summed over the units."""
+    dx, dW, _ = linear_backward(dz, x, W)
     return dx, dW, dz.sum()
 
 
 def last_frame_only(dz, x, W):
-    """Overwrites dW and db from frame to frame."""
-    dx, _, _ = affine_backward(dz, x, W)
-    _, dW, db = affine_backward(dz[-1:], x[-1:], W)
+    """Overwrites dW and db in each frame."""
+    dx, _, _ = linear_backward(dz, x, W)
+    _, dW, db = linear_backward(dz[-1:], x[-1:], W)
     return dx, dW, db
 
 
 WRONG = {
-    "numerical_gradient": [up_only, forgets_the_two, all_at_once, leaves_it_moved, moves_a_copy],
-    "clip_backward": [
-        forgets_the_ceiling,
-        lets_the_edge_through,
-        only_the_gate,
-        looks_at_the_gradient,
-        flat_too_soon_in_place,
+    "numerical_gradient": [
+        one_sided,
+        forgets_the_two,
+        takes_three_steps,
+        moves_all_at_once,
+        does_not_restore,
+        moves_a_copy,
     ],
-    "affine_backward": [
-        mean_of_the_frames,
-        the_other_way_round,
-        forward_weights,
+    "clipped_relu_backward": [
+        forgets_the_ceiling,
+        includes_the_bounds,
+        omits_dh,
+        clips_the_gradient,
+        works_in_place,
+    ],
+    "linear_backward": [
+        averages,
+        is_transposed,
+        transposes_W,
         one_bias_for_all,
         last_frame_only,
     ],

@@ -1,4 +1,4 @@
-"""One layer: its numbers and their gradients; how far a numerical gradient can be trusted."""
+"""One layer, its numbers and their gradients, and the accuracy of numerical gradients."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,16 +12,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STEPS = ("x", "z", "h", "L", "dh", "dz", "dW", "dx")  # the order in which the numbers become known
-X_AT, Z_AT, H_AT, L_AT, HALF = 5.5, 3.3, 2.0, 0.5, 0.33  # heights of the rows; half of a box
+STEPS = ("x", "z", "h", "L", "dh", "dz", "dW", "dx")  # the order in which the numbers appear
+X_ROW, Z_ROW, H_ROW, L_ROW = 5.5, 3.3, 2.0, 0.5  # y of each row
+HALF = 0.33  # half the height of a box
 
 
 def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto: str = "dx") -> "Figure":
-    """h = g(W x + b), L = ½ Σ (h - target)², from the top down; under every number its gradient, upwards.
+    """h = g(W x + b), L = ½ Σ (h - target)², from top to bottom, with the gradient below each number.
 
-    x (D,), W (H, D), b and target (H,): a few units. `upto`, one of STEPS, is the last that is known.
+    x (D,), W (H, D), b and target (H,). Numbers up to the step `upto`, one of STEPS, are shown.
     """
-    seen = STEPS[: STEPS.index(upto) + 1]
+    shown = STEPS[: STEPS.index(upto) + 1]
     z = W @ x + b  # (H,)
     h = np.clip(z, 0, CLIP)
     dh = h - target
@@ -31,39 +32,47 @@ def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto:
     figure, axes = subplots(8, 6)
     axes.set(xlim=(0, 8), ylim=(0, 6))
     axes.set_axis_off()
-    across = 8 * (np.arange(len(x)) + 0.5) / len(x)
-    along = 8 * (np.arange(len(z)) + 0.5) / len(z)
-    for i, right in enumerate(along):
-        for j, left in enumerate(across):
-            start, end = np.array([left, X_AT - HALF]), np.array([right, Z_AT + HALF])
+    x_columns = 8 * (np.arange(len(x)) + 0.5) / len(x)
+    z_columns = 8 * (np.arange(len(z)) + 0.5) / len(z)
+    for i, right in enumerate(z_columns):
+        for j, left in enumerate(x_columns):
+            start, end = np.array([left, X_ROW - HALF]), np.array([right, Z_ROW + HALF])
             _edge(axes, start, end)
             at = start + 0.32 * (end - start)  # before the edges cross
-            _number(axes, at, W[i, j], dW[i, j] if "dW" in seen else None)
-        _edge(axes, (right, Z_AT - HALF), (right, H_AT + HALF))
-        _edge(axes, (right, H_AT - HALF), (4, L_AT + HALF))
-        shut = "z" in seen and not 0 < z[i] < CLIP
-        gate = "g is flat here" if shut else "g"
-        axes.text(right + 0.1, (Z_AT + H_AT) / 2, gate, color=ACCENT if shut else INK, va="center")
-        _number(axes, (right + 1.25, Z_AT), b[i], dz[i] if "dW" in seen else None, f"b{i + 1} = ")
-        axes.text(right + 0.8, H_AT, f"wanted: {target[i]:g}", color=INK, va="center")
+            _number(axes, at, W[i, j], dW[i, j] if "dW" in shown else None)
+        _edge(axes, (right, Z_ROW - HALF), (right, H_ROW + HALF))
+        _edge(axes, (right, H_ROW - HALF), (4, L_ROW + HALF))
+        flat = "z" in shown and not 0 < z[i] < CLIP
+        label = "g is flat here" if flat else "g"
+        axes.text(right + 0.1, (Z_ROW + H_ROW) / 2, label, color=ACCENT if flat else INK, va="center")
+        _number(axes, (right + 1.25, Z_ROW), b[i], dz[i] if "dW" in shown else None, f"b{i + 1} = ")
+        axes.text(right + 0.8, H_ROW, f"target: {target[i]:g}", color=INK, va="center")
         _node(
-            axes, (right, Z_AT), f"z{i + 1}", z[i] if "z" in seen else None, dz[i] if "dz" in seen else None
+            axes,
+            (right, Z_ROW),
+            f"z{i + 1}",
+            z[i] if "z" in shown else None,
+            dz[i] if "dz" in shown else None,
         )
         _node(
-            axes, (right, H_AT), f"h{i + 1}", h[i] if "h" in seen else None, dh[i] if "dh" in seen else None
+            axes,
+            (right, H_ROW),
+            f"h{i + 1}",
+            h[i] if "h" in shown else None,
+            dh[i] if "dh" in shown else None,
         )
-    for j, left in enumerate(across):
-        _node(axes, (left, X_AT), f"x{j + 1}", x[j], dx[j] if "dx" in seen else None)
-    _node(axes, (4, L_AT), "L", dh @ dh / 2 if "L" in seen else None, 1 if "dh" in seen else None)
-    axes.text(0.05, L_AT, "above: the number\n", color=INK, va="center", fontsize=9)
-    axes.text(0.05, L_AT, "\nbelow: how L grows with it", color=ACCENT, va="center", fontsize=9)
+    for j, left in enumerate(x_columns):
+        _node(axes, (left, X_ROW), f"x{j + 1}", x[j], dx[j] if "dx" in shown else None)
+    _node(axes, (4, L_ROW), "L", dh @ dh / 2 if "L" in shown else None, 1 if "dh" in shown else None)
+    axes.text(0.05, L_ROW, "above: the number\n", color=INK, va="center", fontsize=9)
+    axes.text(0.05, L_ROW, "\nbelow: its gradient", color=ACCENT, va="center", fontsize=9)
     return figure
 
 
 def step_sizes(sizes: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Figure":
-    """The error of a numerical gradient against the step h, both axes logarithmic; two ways to take it.
+    """The error of numerical gradients against the step h, on logarithmic axes.
 
-    sizes (n,), errors {name: (n,)}, relative. The least of each is marked and told.
+    sizes (n,), errors {method: (n,)}, relative. The minimum of each method is marked.
     """
     figure, axes = subplots(8, 4.5)
     for n, ((name, error), color) in enumerate(zip(errors.items(), (ACCENT, SIGNAL), strict=True)):
@@ -74,15 +83,15 @@ def step_sizes(sizes: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Figure":
         axes.text(0.5, 0.97 - 0.08 * n, words, transform=axes.transAxes, ha="center", va="top", color=color)
     lowest = min(error.min() for error in errors.values())
     axes.set(xlabel="step h", ylabel="relative error of the gradient", ylim=(lowest / 10, 1000))
-    axes.text(0.02, 0.97, "← rounding: 1 / h", transform=axes.transAxes, va="top", color=INK)
-    axes.text(0.98, 0.97, "h too coarse →", transform=axes.transAxes, va="top", ha="right", color=INK)
+    axes.text(0.02, 0.97, "← rounding error: 1 / h", transform=axes.transAxes, va="top", color=INK)
+    axes.text(0.98, 0.97, "curvature →", transform=axes.transAxes, va="top", ha="right", color=INK)
     return figure
 
 
 def kinks(h: float) -> "Figure":
-    """g(z) = min{max{0, z}, 20} around its two kinks; below, its slope and what central differences find.
+    """g(z) = min{max{0, z}, 20} near its two kinks; below, its slope and central differences with step `h`.
 
-    They see the kink from as far as their step `h`, and are wrong by up to a half there.
+    Within `h` of a kink the differences are wrong by up to a half.
     """
     figure, axes = subplots(8, 4.5, nrows=2, ncols=2, sharex="col", sharey="row")
     for (upper, lower), kink in zip(axes.T, (0, CLIP), strict=True):
@@ -96,24 +105,24 @@ def kinks(h: float) -> "Figure":
         lower.text(kink, 1.2, f"wrong within {h:g}", ha="center", va="center", color=ACCENT, fontsize=10)
         lower.set(xlabel="z", ylim=(-0.15, 1.4))
     axes[0, 0].set_ylabel("g(z)")
-    axes[1, 0].set_ylabel("its slope")
+    axes[1, 0].set_ylabel("slope")
     return figure
 
 
-def guesses(came: np.ndarray, guess: np.ndarray, loss: float) -> "Figure":
-    """What came and what a layer guessed, (T, F) each, one above the other in the same colors."""
+def predictions(target: np.ndarray, prediction: np.ndarray, loss: float) -> "Figure":
+    """A prediction and its target, (T, F) each, one above the other in the same colors."""
     figure, axes = subplots(8, 4.2, nrows=2, sharex=True)
-    for each, frames, name in zip(axes, (guess, came), ("guess", "what came"), strict=True):
-        look = {
+    for panel, frames, name in zip(axes, (prediction, target), ("prediction", "target"), strict=True):
+        style = {
             "vmin": 0,
-            "vmax": came.max(),
+            "vmax": target.max(),
             "cmap": "magma",
             "aspect": "auto",
             "origin": "lower",
             "interpolation": "none",
         }
-        each.imshow(frames.T, **look)
-        each.set_ylabel(f"{name}\nband")
+        panel.imshow(frames.T, **style)
+        panel.set_ylabel(f"{name}\nband")
     axes[0].set_title(f"loss {loss:.0f}")
     axes[1].set_xlabel("frame")
     return figure
@@ -124,7 +133,7 @@ def _edge(axes: "Axes", start, end) -> None:
 
 
 def _number(axes: "Axes", at, value: float, gradient: float | None, name: str = "") -> None:
-    """A weight on its edge, in the paper's color so that it can be read there; its gradient under it."""
+    """A weight on its edge, on a background that hides the edge, with its gradient below."""
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
     x, y = at
     axes.text(x, y + 0.12, name + short(value), ha="center", va="center", color=INK, fontsize=9.5, bbox=box)
@@ -135,7 +144,7 @@ def _number(axes: "Axes", at, value: float, gradient: float | None, name: str = 
 
 
 def _node(axes: "Axes", at, name: str, value: float | None, gradient: float | None) -> None:
-    """A box: the number above, its gradient below; while neither is known, faint."""
+    """A box with a number and, below it, its gradient; faint without a number."""
     from matplotlib.patches import FancyBboxPatch
 
     x, y = at
@@ -152,5 +161,5 @@ def _node(axes: "Axes", at, name: str, value: float | None, gradient: float | No
 
 
 def short(number: float) -> str:
-    """Few digits, a minus as long as a plus, no minus before a zero."""
+    """Three significant digits, with a real minus sign, and no negative zero."""
     return f"{number + 0.0:.3g}".replace("-", "−")
