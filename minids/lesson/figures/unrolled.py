@@ -1,4 +1,4 @@
-"""The recurrence unrolled over time: numbers run right, then left; gradients run back."""
+"""The recurrence unrolled over time, forward and backward, and the norm of its gradient over distance."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -7,22 +7,22 @@ import numpy as np
 
 from minids.lesson.figures.layer import short
 from minids.ops.common import CLIP
-from minids.ops.reference import birnn_backward, birnn_forward
+from minids.ops.reference.birnn import birnn_backward, birnn_forward, rnn_backward
 from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, subplots
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PLACES = {"h": (0, 3), "hb": (0.2, 2), "hf": (-0.2, 1), "z": (0, 0)}  # of each row's boxes, from (t, 0)
-WIDE, HIGH = 0.2, 0.28  # half of a box
+ROWS = {"h": (0, 3), "hb": (0.2, 2), "hf": (-0.2, 1), "z": (0, 0)}  # offsets of the boxes from (t, 0)
+HALF_WIDTH, HALF_HEIGHT = 0.2, 0.28  # of a box
 
 
 def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | None = None) -> "Figure":
     """One unit, h_t = hf_t + hb_t, over T frames, after `upto` of 2T + 1 steps.
 
-    z (T,). Without dh the steps forward: hf_1 … hf_T, hb_T … hb_1, all h. With dh (T,), how L grows with each
-    h_t, the steps back: δf_T … δf_1, δb_1 … δb_T, all dz. Gradients stand under the numbers.
+    z (T,). Without dh the steps are those of the forward pass: hf_1 … hf_T, hb_T … hb_1, all h. With dh (T,),
+    the gradient of L to h, those of the backward pass: δf_T … δf_1, δb_1 … δb_T, all dz.
     """
     T = len(z)
     values, gradients = _numbers(z, w_f, w_b, np.zeros(T) if dh is None else dh)
@@ -33,7 +33,7 @@ def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | 
     done = set().union(*steps[:upto])
     newest = steps[upto - 1] if upto else set()
     known = {("z", t) for t in right} | (done if dh is None else set().union(*forward))
-    told = set() if dh is None else {("h", t) for t in right} | done
+    with_gradient = set() if dh is None else {("h", t) for t in right} | done
 
     figure, axes = subplots(8, 5)
     axes.set(xlim=(-0.85, T - 0.5), ylim=(-0.5, 3.35))
@@ -46,38 +46,39 @@ def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | 
             _arrow(axes, ("hb", t + 1), ("hb", t), done, dh is not None, f"× {w_b:g}")
     for t in right:
         axes.text(t, -0.42, f"t = {t + 1}", color=INK, ha="center", va="center", fontsize=9)
-    for name, (_, y) in PLACES.items():
+    for name, (_, y) in ROWS.items():
         axes.text(-0.82, y, name, color=INK, va="center", weight="bold")
         for t in right:
             box = name, t
             value = values[name][t] if box in known else None
-            gradient = gradients[name][t] if box in told else None
+            gradient = gradients[name][t] if box in with_gradient else None
             _node(axes, box, value, gradient, box in newest)
     return figure
 
 
-def reach(sizes: Mapping[str, np.ndarray]) -> "Figure":
-    """How strongly a frame is felt against how far away it lies: a line each, the vertical axis logarithmic.
+def gradient_norms(norms: Mapping[str, np.ndarray]) -> "Figure":
+    """The norm of the gradient against the distance in frames: a line per name, on a logarithmic axis.
 
-    sizes {name: (distances,)}. The name stands at the end of its line.
+    norms {name: (distances,)}.
     """
     figure, axes = subplots(8, 4.5)
-    for (name, size), color in zip(sizes.items(), PALETTE, strict=False):
-        axes.semilogy(size, color=color)
-        at = (len(size) - 1, size[-1])
-        axes.annotate(name, at, (6, 0), textcoords="offset points", va="center", color=color)
-    axes.set(xlabel="distance in frames", ylabel="size of the gradient there")
+    for (name, norm), color in zip(norms.items(), PALETTE, strict=False):
+        axes.semilogy(norm, color=color)
+        end = (len(norm) - 1, norm[-1])
+        axes.annotate(name, end, (6, 0), textcoords="offset points", va="center", color=color)
+    axes.set(xlabel="distance in frames", ylabel="relative norm of the gradient")
     return figure
 
 
 def _numbers(z, w_f: float, w_b: float, dh):
-    """Every number of the picture and its gradient, {row: (T,)} each, as the reference computes them."""
+    """The values and the gradients of the figure, {row: (T,)} each."""
     T = len(z)
     z, dh, lengths = z.reshape(T, 1, 1), dh.reshape(T, 1, 1), np.array([T])
     W = np.full((1, 1), w_f), np.full((1, 1), w_b)
-    delta_f, delta_b = np.empty((T, 1, 1)), np.empty((T, 1, 1))
     h, hf, hb = birnn_forward(z, *W, lengths)
-    dz, *_ = birnn_backward(dh, hf, hb, *W, lengths, delta_f, delta_b)
+    zero = np.zeros((1, 1))
+    delta_f, delta_b = rnn_backward(dh, hf, W[0], zero, reverse=True), rnn_backward(dh, hb, W[1], zero)
+    dz, *_ = birnn_backward(dh, hf, hb, *W, lengths)
     values = {"z": z, "hf": hf, "hb": hb, "h": h}
     gradients = {"z": dz, "hf": delta_f, "hb": delta_b, "h": dh}
     return tuple({name: a.ravel() for name, a in each.items()} for each in (values, gradients))
@@ -85,17 +86,19 @@ def _numbers(z, w_f: float, w_b: float, dh):
 
 def _center(box: tuple[str, int]) -> np.ndarray:
     name, t = box
-    return np.array([t, 0]) + PLACES[name]
+    return np.array([t, 0]) + ROWS[name]
 
 
 def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None:
-    """From box to box, or back where gradients run; colored once the box that it leads to is known."""
+    """From box to box, or back for gradients; colored if the box at its end has its number."""
     if back:
         start, end = end, start
     color = (ACCENT if back else SIGNAL) if end in done else FAINT
     tail, head = _center(start), _center(end)
     across, up = np.sign(head - tail)
-    edge = np.array([0 if up else WIDE * across, HIGH * up])  # from the middle of a box to its edge
+    edge = np.array(
+        [0 if up else HALF_WIDTH * across, HALF_HEIGHT * up]
+    )  # from the middle of a box to its edge
     style = {"arrowstyle": "->", "color": color, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
     axes.annotate("", head - edge, tail + edge, arrowprops=style)
     if weight:
@@ -104,16 +107,22 @@ def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None
 
 
 def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: bool) -> None:
-    """The number, its gradient below; faint until it is known, a thick edge when it has just become so."""
+    """A number and, below it, its gradient; faint without a number, a thick edge if it is `new`."""
     from matplotlib.patches import FancyBboxPatch
 
     x, y = _center(box)
     edge = FAINT if value is None else ACCENT if gradient is not None else SIGNAL
     style = "round,pad=0,rounding_size=0.06"
-    corner = (x - WIDE, y - HIGH)
+    corner = (x - HALF_WIDTH, y - HALF_HEIGHT)
     axes.add_patch(
         FancyBboxPatch(
-            corner, 2 * WIDE, 2 * HIGH, style, facecolor=PAPER, edgecolor=edge, lw=3 if new else 1.2
+            corner,
+            2 * HALF_WIDTH,
+            2 * HALF_HEIGHT,
+            style,
+            facecolor=PAPER,
+            edgecolor=edge,
+            lw=3 if new else 1.2,
         )
     )
     if value is not None:
