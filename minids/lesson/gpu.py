@@ -1,9 +1,10 @@
-"""A GPU to practise on: the simulator takes its place, so that a lesson runs alike on every machine.
+"""A GPU for the lessons: always the simulator, so that they run alike on every machine.
 
-    _, y = run(clip, 2, 4, z, room(6))              # 2 blocks of 4 threads each
-    with traced() as accesses: ...                  # who read and wrote what
+    _, y = run(clip, 2, 4, z, empty(6))             # 2 blocks of 4 threads each
+    with trace() as accesses: ...                   # which thread read and wrote what
 
-Importing this sets MINIDS_SIM=1. Kernels that are right here run unchanged on a GPU.
+Importing this module selects the simulator for the whole process (MINIDS_SIM=1). A kernel that is correct
+here runs unchanged on a GPU.
 """
 
 import os
@@ -17,58 +18,59 @@ from minids import ops
 from minids._utils.errors import InputError
 from minids.ops import driver
 
-if "minids.ops.cuda" in sys.modules and not driver.simulated():
-    raise InputError("this Python already computes on a GPU; these lessons need one started anew")
-os.environ["MINIDS_SIM"] = "1"  # before the kernels are imported: they find the simulator in Numba's place
-grid = ops.load("cuda")  # InputError with the remedy where greenlet is missing
+if "minids.ops.cuda.device" in sys.modules and not driver.simulated():
+    raise InputError("this Python process already uses a GPU; restart it to use the simulator")
+os.environ["MINIDS_SIM"] = "1"
+backend = ops.load("cuda")  # raises InputError if greenlet is missing
 
-from numba import cuda, float32, int32  # noqa: E402
+from numba import float32, int32  # noqa: E402
 
 from minids.cuda_simulator import (  # noqa: E402
     Kernel,
     KernelError,
     barriers,
+    cuda,
     launches,
     order,
-    traced,
+    trace,
     without,
 )
 from minids.ops.cuda.launch import launch  # noqa: E402
 
 __all__ = [
     "KernelError",
-    "at_work",
+    "active_threads",
+    "backend",
     "barriers",
     "cuda",
-    "far_reads",
+    "empty",
     "float32",
-    "grid",
-    "in_any_order",
+    "global_reads",
     "int32",
     "launches",
-    "room",
     "run",
-    "traced",
+    "run_in_every_order",
+    "trace",
     "without",
 ]
 
 
 def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
-    """kernel(*arguments) by `blocks` blocks of `threads` threads each, numbers or tuples (x, y).
+    """Run kernel(*arguments) with `blocks` blocks of `threads` threads each, numbers or tuples (x, y).
 
-    Arrays are copied to the GPU, as float32 or int32; returns their copies as the kernel left them. `kernel`
-    stands under `@cuda.jit`, or is put there. Raises KernelError for what a GPU would do in silence.
+    Arrays are copied to the GPU as float32 or int32; returns copies of them after the kernel has run.
+    `kernel` may be decorated with `@cuda.jit`, but need not be. Raises KernelError for what a GPU would do
+    silently.
     """
     if not isinstance(kernel, Kernel):
         kernel = cuda.jit(kernel)
-    there = [grid.arrays.from_host(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    launch(kernel, blocks, threads, *there)
-    given = zip(there, arguments, strict=True)
-    return [grid.arrays.to_host(a) for a, argument in given if isinstance(argument, np.ndarray)]
+    on_device = [backend.arrays.from_host(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    launch(kernel, blocks, threads, *on_device)
+    return [backend.arrays.to_host(a) for a in on_device if not isinstance(a, (int, float, np.generic))]
 
 
-def in_any_order(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
-    """What `run` leaves in the last array: with threads forward, in reverse and in random order."""
+def run_in_every_order(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
+    """The last array after the kernel has run, with threads in forward, reverse and random order."""
     results = []
     for name in ("forward", "reverse", "random"):
         with order(name, seed=1):
@@ -76,25 +78,24 @@ def in_any_order(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -
     return results
 
 
-def far_reads(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
-    """How often the threads of this launch read from the arrays they are given: from far memory."""
-    return sum(a.kind == "read" for a in _far(kernel, blocks, threads, *arguments))
+def global_reads(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
+    """How often the threads of this launch read from the kernel's arguments, which are in global memory."""
+    return sum(a.kind == "read" for a in _global_accesses(kernel, blocks, threads, *arguments))
 
 
-def at_work(array: str, kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
-    """How many threads of this launch read from `array`, one of those they are given, or write there."""
-    accesses = _far(kernel, blocks, threads, *arguments)
+def active_threads(array: str, kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
+    """How many threads of this launch access `array`, one of the kernel's arguments."""
+    accesses = _global_accesses(kernel, blocks, threads, *arguments)
     return len({(a.block, a.thread) for a in accesses if a.array == array})
 
 
-def _far(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list:
-    """What the threads do with the arrays they are given."""
+def _global_accesses(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list:
     code = getattr(kernel, "py_func", kernel).__code__
-    with traced() as accesses:
+    with trace() as accesses:
         run(kernel, blocks, threads, *arguments)
     return [a for a in accesses if a.array in code.co_varnames[: code.co_argcount]]
 
 
-def room(*shape: int) -> np.ndarray:
-    """An array for a kernel to fill: NaN, so that what nobody writes is seen."""
+def empty(*shape: int) -> np.ndarray:
+    """An array for a kernel to fill. It contains NaN, which shows the elements that no thread wrote."""
     return np.full(shape, np.nan, np.float32)

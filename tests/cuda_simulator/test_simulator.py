@@ -1,4 +1,4 @@
-"""The simulator: what kernels can do in it, and what it does not let pass."""
+"""The simulator: what kernels can do in it, and which errors it finds."""
 
 import math
 import os
@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from numba import float32, int32
 
 from minids.ops import driver
 
@@ -14,30 +15,29 @@ pytest.importorskip("greenlet", reason="the simulator runs on greenlets")
 if not driver.simulated():
     pytest.skip("there is a GPU; MINIDS_SIM=1 tests the simulator", allow_module_level=True)
 
-from minids import cuda_simulator  # before numba.cuda is: it takes its place
+from minids import cuda_simulator
+from minids.cuda_simulator import cuda
 from minids.ops.cuda import arrays
 from minids.ops.cuda.launch import capture, launch
 from minids.ops.cuda.reduce import warp_max, warp_sum
-
-from numba import cuda, float32, int32  # isort: skip
 
 N = 32
 ORDERS = pytest.mark.parametrize("order", ["forward", "reverse", "random"])
 
 
-def numbers(n=N):
+def arange(n=N):
     return arrays.from_host(np.arange(n, dtype=np.float32))
 
 
-def room(*shape):
+def empty(*shape):
     return arrays.empty(shape or (N,), np.float32)
 
 
-# What kernels do
+# What kernels can do
 
 
 @cuda.jit
-def turn_round(x, y):
+def reverse(x, y):
     tile = cuda.shared.array(N, float32)
     i = cuda.threadIdx.x
     tile[i] = x[i]
@@ -47,36 +47,36 @@ def turn_round(x, y):
 
 @ORDERS
 def test_threads_meet_at_a_barrier(order):
-    y = room()
+    y = empty()
     with cuda_simulator.order(order, seed=3):
-        launch(turn_round, 1, N, numbers(), y)
+        launch(reverse, 1, N, arange(), y)
     np.testing.assert_array_equal(arrays.to_host(y), np.arange(N)[::-1])
 
 
 @ORDERS
-def test_the_order_is_the_one_asked_for(order):
+def test_threads_run_in_the_chosen_order(order):
     @cuda.jit
     def note(y):
         seen.append(cuda.threadIdx.x)
 
     seen = []
     with cuda_simulator.order(order, seed=3):
-        launch(note, 1, N, room())
+        launch(note, 1, N, empty())
     assert sorted(seen) == [*range(N)]
     assert (seen == [*range(N)]) == (order == "forward")
     assert (seen == [*range(N)][::-1]) == (order == "reverse")
 
 
 @ORDERS
-def test_a_warp_adds_without_memory(order):
+def test_a_warp_adds_up_its_lanes(order):
     @cuda.jit
     def add(x, y):
         i = cuda.grid(1)
         y[i] = warp_sum(x[i]) + warp_max(-x[i])
 
-    y = room(2 * N)
+    y = empty(2 * N)
     with cuda_simulator.order(order):
-        launch(add, 1, 2 * N, numbers(2 * N), y)
+        launch(add, 1, 2 * N, arange(2 * N), y)
     np.testing.assert_array_equal(arrays.to_host(y), np.repeat([sum(range(32)), sum(range(32, 64)) - 32], 32))
 
 
@@ -90,14 +90,14 @@ def test_shuffles():
         y[3, lane] = cuda.shfl_xor_sync(0xFFFFFFFF, float32_of(lane), 1)
 
     float32_of = np.float32
-    y, lanes = room(4, N), np.arange(N)
+    y, lanes = empty(4, N), np.arange(N)
     launch(shuffle, 1, N, y)
     up, down = np.where(lanes < 2, lanes, lanes - 2), np.where(lanes > 28, lanes, lanes + 3)
     np.testing.assert_array_equal(arrays.to_host(y), [0 * lanes + 5, up, down, lanes ^ 1])
 
 
 @cuda.jit
-def pass_on(x, y, steps):
+def rotate(x, y, steps):
     grid, i = cuda.cg.this_grid(), cuda.grid(1)
     for _ in range(steps):
         y[i] = x[(i + 1) % x.size]
@@ -107,40 +107,40 @@ def pass_on(x, y, steps):
 
 
 @ORDERS
-def test_blocks_meet_at_the_grids_sync(order):
-    x = numbers(12)
+def test_blocks_meet_at_a_grid_barrier(order):
+    x = arange(12)
     with cuda_simulator.order(order, seed=1):
-        launch(pass_on, 3, 4, x, room(12), 5)
+        launch(rotate, 3, 4, x, empty(12), 5)
     np.testing.assert_array_equal(arrays.to_host(x), np.roll(np.arange(12), -5))
 
 
-def test_more_blocks_than_fit_cannot_wait_for_each_other():
-    blocks = cuda_simulator.RESIDENT + 1
+def test_only_resident_blocks_can_wait_for_each_other():
+    blocks = cuda_simulator.MAX_RESIDENT_BLOCKS + 1
     with pytest.raises(cuda_simulator.DivergentBarrier, match="fit on the GPU"):
-        launch(pass_on, blocks, 1, numbers(blocks), room(blocks), 1)
+        launch(rotate, blocks, 1, arange(blocks), empty(blocks), 1)
 
 
-def test_dynamic_shared_memory_has_the_size_asked_for():
+def test_dynamic_shared_memory_has_the_requested_size():
     @cuda.jit
     def fill(y, n):
         s = cuda.shared.array(0, float32)
         s[n] = np.float32(s.size)
         y[0] = s[n]
 
-    y = room(1)
+    y = empty(1)
     launch(fill, 1, 1, y, 9, shared=40)
     assert arrays.to_host(y) == 10
     with pytest.raises(cuda_simulator.OutOfBounds):
         launch(fill, 1, 1, y, 10, shared=40)
 
 
-def test_more_shared_memory_is_asked_for_but_not_more_than_there_is():
+def test_shared_memory_has_a_limit():
     @cuda.jit
     def touch(y):
         s = cuda.shared.array(0, float32)
         s[s.size - 1] = y[0] = np.float32(s.size)
 
-    y = room()
+    y = empty()
     launch(touch, 1, 1, y, shared=200_000)
     assert arrays.to_host(y)[0] == 50_000
     with pytest.raises(ValueError, match="at most 232448"):
@@ -149,19 +149,19 @@ def test_more_shared_memory_is_asked_for_but_not_more_than_there_is():
         cuda.jit(touch.py_func)[1, 1, 0, 200_000](y)
 
 
-def test_places_in_three_dimensions():
+def test_indices_in_three_dimensions():
     @cuda.jit
-    def place(y):
+    def fill(y):
         x, z = cuda.grid(3)[0], cuda.grid(3)[2]
         y[z, cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y, x] = np.float32(cuda.gridsize(1))
 
-    y = room(2, 6, 4)
-    launch(place, (2, 3, 1), (2, 2, 2), y)
+    y = empty(2, 6, 4)
+    launch(fill, (2, 3, 1), (2, 2, 2), y)
     assert (arrays.to_host(y) == 4).all()
 
 
-def test_numbers_are_those_of_a_gpu():
-    """float32 stays float32, nothing raises, and min and max pass over NaN."""
+def test_arithmetic_is_that_of_a_gpu():
+    """float32 stays float32, nothing raises, and min and max ignore NaN."""
 
     @cuda.jit
     def compute(x, y):
@@ -171,21 +171,21 @@ def test_numbers_are_those_of_a_gpu():
         y[3] = min(x[1], np.float32(math.nan))
         seen.append(math.log1p(x[1]).dtype)
 
-    seen, y = [], room(4)
-    launch(compute, 1, 1, numbers(), y)
+    seen, y = [], empty(4)
+    launch(compute, 1, 1, arange(), y)
     np.testing.assert_array_equal(arrays.to_host(y), [-np.inf, np.inf, 1, 1])
     assert seen == [np.float32]
 
 
-def test_a_graph_starts_its_launches_again():
-    x, y = numbers(12), room(12)
-    graph = capture(lambda: launch(pass_on, 3, 4, x, y, 1))
+def test_a_graph_repeats_its_launches():
+    x, y = arange(12), empty(12)
+    graph = capture(lambda: launch(rotate, 3, 4, x, y, 1))
     np.testing.assert_array_equal(arrays.to_host(x), np.roll(np.arange(12), -1))
     graph.launch()
     np.testing.assert_array_equal(arrays.to_host(x), np.roll(np.arange(12), -2))
 
 
-# What it does not let pass
+# Errors that it finds
 
 
 @cuda.jit
@@ -209,7 +209,7 @@ def write_after_read(x):
 
 
 @cuda.jit
-def all_write_one(x):
+def all_write_to_one(x):
     s = cuda.shared.array(1, float32)
     s[0] = x[cuda.threadIdx.x]
 
@@ -221,7 +221,7 @@ def neighbors_in_global_memory(x):
 
 
 @cuda.jit
-def a_barrier_of_another_warp(x):
+def barrier_of_one_warp(x):
     s = cuda.shared.array(2 * N, float32)
     i = cuda.threadIdx.x
     s[i] = x[i]
@@ -231,19 +231,19 @@ def a_barrier_of_another_warp(x):
 
 @ORDERS
 @pytest.mark.parametrize(
-    "kernel", [read_after_write, write_after_read, all_write_one, neighbors_in_global_memory]
+    "kernel", [read_after_write, write_after_read, all_write_to_one, neighbors_in_global_memory]
 )
-def test_races(kernel, order):
+def test_races_within_a_warp(kernel, order):
     with cuda_simulator.order(order, seed=2), pytest.raises(cuda_simulator.Race, match=r"thread .* of block"):
-        launch(kernel, 1, N, numbers())
+        launch(kernel, 1, N, arange())
 
 
 def test_a_race_between_warps():
     with pytest.raises((cuda_simulator.Race, cuda_simulator.Uninitialized)):
-        launch(a_barrier_of_another_warp, 1, 2 * N, numbers(2 * N))
+        launch(barrier_of_one_warp, 1, 2 * N, arange(2 * N))
 
 
-def test_a_race_between_blocks_that_no_barrier_of_a_block_prevents():
+def test_barriers_of_a_block_do_not_order_blocks():
     @cuda.jit
     def race(x):
         x[cuda.blockIdx.x] = np.float32(1)
@@ -251,7 +251,7 @@ def test_a_race_between_blocks_that_no_barrier_of_a_block_prevents():
         x[0] = x[1]
 
     with pytest.raises(cuda_simulator.Race):
-        launch(race, 2, 1, numbers())
+        launch(race, 2, 1, arange())
 
 
 def test_a_race_between_two_views_of_one_buffer():
@@ -259,13 +259,13 @@ def test_a_race_between_two_views_of_one_buffer():
     def shift(x, y):
         y[cuda.threadIdx.x] = x[cuda.threadIdx.x]
 
-    x = numbers()
+    x = arange()
     launch(shift, 1, 16, x[:16], x[16:])
     with pytest.raises(cuda_simulator.Race):
         launch(shift, 1, 16, x[:16], x[1:17])
 
 
-def test_a_warp_may_pass_numbers_through_memory_after_its_own_barrier():
+def test_a_warp_barrier_orders_the_lanes_of_the_warp():
     @cuda.jit
     def swap(x):
         i = cuda.threadIdx.x
@@ -273,12 +273,12 @@ def test_a_warp_may_pass_numbers_through_memory_after_its_own_barrier():
         cuda.syncwarp()
         x[i] = value
 
-    x = numbers(2 * N)
+    x = arange(2 * N)
     launch(swap, 1, 2 * N, x)
     np.testing.assert_array_equal(arrays.to_host(x), np.arange(2 * N) ^ 1)
 
 
-def some_leave(x):
+def some_threads_return(x):
     if cuda.threadIdx.x < N // 2:
         return
     cuda.syncthreads()
@@ -296,46 +296,46 @@ def half_a_warp(x):
         cuda.shfl_xor_sync(0xFFFFFFFF, x[0], 1)
 
 
-def a_lane_that_is_not_there(x):
+def lane_outside_the_mask(x):
     cuda.shfl_xor_sync(0xFFFF, x[0], 16)
 
 
-def some_blocks(x):
+def one_block_only(x):
     grid = cuda.cg.this_grid()
     if cuda.blockIdx.x == 0:
         grid.sync()
 
 
 @pytest.mark.parametrize(
-    "body", [some_leave, two_barriers, half_a_warp, a_lane_that_is_not_there, some_blocks]
+    "body", [some_threads_return, two_barriers, half_a_warp, lane_outside_the_mask, one_block_only]
 )
-def test_barriers_that_not_all_reach(body):
+def test_divergent_barriers(body):
     with pytest.raises(cuda_simulator.DivergentBarrier):
-        launch(cuda.jit(body), 2, N if body is not a_lane_that_is_not_there else 16, numbers())
+        launch(cuda.jit(body), 2, N if body is not lane_outside_the_mask else 16, arange())
 
 
-def test_shared_memory_that_nobody_has_written():
+def test_uninitialized_shared_memory():
     @cuda.jit
     def read(x):
         s = cuda.shared.array(N, float32)
         x[0] = s[3]
 
     with pytest.raises(cuda_simulator.Uninitialized, match=r"s\[3\]"):
-        launch(read, 1, 1, numbers())
+        launch(read, 1, 1, arange())
 
 
-def test_local_memory_and_new_arrays_hold_not_a_number():
+def test_local_and_new_arrays_hold_nan():
     @cuda.jit
     def read(x, y):
         r = cuda.local.array(2, float32)
         n = cuda.local.array(2, int32)
         y[0], y[1], y[2] = r[0], x[0], np.float32(n[1])
 
-    y = room()
-    launch(read, 1, 1, room(), y)
-    got = arrays.to_host(y)
-    assert np.isnan(got[:2]).all()
-    assert got[2] == np.float32(-(2**31))
+    y = empty()
+    launch(read, 1, 1, empty(), y)
+    result = arrays.to_host(y)
+    assert np.isnan(result[:2]).all()
+    assert result[2] == np.float32(-(2**31))
 
 
 @pytest.mark.parametrize("index", [N, -1])
@@ -344,46 +344,48 @@ def test_out_of_bounds(index):
     def read(x, i):
         x[0] = x[i]
 
-    with pytest.raises(cuda_simulator.OutOfBounds, match=rf"x\[{index}\] of the shape \(32,\)") as caught:
-        launch(read, (1, 2), (1, 1, 1), numbers(), index)
+    with pytest.raises(
+        cuda_simulator.OutOfBounds, match=rf"x\[{index}\] is outside the shape \(32,\)"
+    ) as caught:
+        launch(read, (1, 2), (1, 1, 1), arange(), index)
     assert "thread (0, 0, 0) of block (0, 0, 0)" in caught.value.__notes__[0]
 
 
-def test_every_dimension_is_indexed():
+def test_every_dimension_must_be_indexed():
     @cuda.jit
     def read(x):
         x[0]
 
     with pytest.raises(TypeError, match="x has 2 dimensions"):
-        launch(read, 1, 1, room(2, 3))
+        launch(read, 1, 1, empty(2, 3))
 
 
 @pytest.mark.parametrize("value", [0.5, np.float64(1), np.zeros(3, np.float32)])
-def test_arguments_that_would_be_slow_in_silence(value):
+def test_arguments_that_would_be_slow(value):
     with pytest.raises(TypeError, match="x: kernels take device arrays"):
-        launch(turn_round, 1, N, value, room())
+        launch(reverse, 1, N, value, empty())
 
 
 @pytest.mark.parametrize(("blocks", "threads"), [(1, 1025), (1, (32, 33)), ((1, 1), 0)])
-def test_launches_that_no_gpu_can_do(blocks, threads):
+def test_launches_that_no_gpu_supports(blocks, threads):
     with pytest.raises(ValueError, match="cannot launch"):
-        launch(turn_round, blocks, threads, numbers(), room())
+        launch(reverse, blocks, threads, arange(), empty())
 
 
-def test_the_host_cannot_read_what_is_on_the_gpu():
-    x = numbers()
+def test_the_host_cannot_read_device_arrays():
+    x = arange()
     for read in (lambda: x[0], lambda: np.asarray(x), lambda: np.add(x, 1)):
         with pytest.raises(TypeError, match="use to_host"):
             read()
     assert arrays.to_host(x[4:10].reshape(2, 3)).tolist() == [[4, 5, 6], [7, 8, 9]]
 
 
-# What it tells
+# What it records
 
 
-def test_every_access_is_told():
-    with cuda_simulator.traced() as accesses:
-        launch(turn_round, 1, N, numbers(), room())
+def test_every_access_is_recorded():
+    with cuda_simulator.trace() as accesses:
+        launch(reverse, 1, N, arange(), empty())
     assert len(accesses) == 4 * N
     assert accesses[:2] == [
         ((0, 0, 0), (0, 0, 0), "x", (0,), "read", 1),
@@ -392,21 +394,21 @@ def test_every_access_is_told():
     assert accesses[-1] == ((0, 0, 0), (N - 1, 0, 0), "y", (N - 1,), "write", 2)
 
 
-def test_a_barrier_can_be_taken_out():
+def test_a_barrier_can_be_removed():
     with cuda_simulator.barriers() as sites:
-        launch(turn_round, 1, N, numbers(), room())
+        launch(reverse, 1, N, arange(), empty())
     (site,) = sites
     with open(site.file) as source:
         assert source.readlines()[site.line - 1].strip() == "cuda.syncthreads()"
     with cuda_simulator.without(site), pytest.raises(cuda_simulator.Uninitialized):
-        launch(turn_round, 1, N, numbers(), room())
-    launch(turn_round, 1, N, numbers(), room())
+        launch(reverse, 1, N, arange(), empty())
+    launch(reverse, 1, N, arange(), empty())
 
 
-# What users are told
+# Selecting it
 
 
-def told(script, **changes):
+def output(script, **changes):
     environment = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"} | changes
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -428,11 +430,11 @@ except minids.InputError as error:
 """
 
 
-def test_without_cuda_packages_minids_is_imported_and_the_remedy_named():
-    assert "use --backend cpu" in told(WITHOUT.format(missing=["numba.cuda", "numba_cuda", "greenlet"]))
-    assert "pip install greenlet" in told(WITHOUT.format(missing=["greenlet"]), MINIDS_SIM="1")
+def test_a_missing_package_is_named():
+    assert "use --backend cpu" in output(WITHOUT.format(missing=["numba.cuda", "numba_cuda", "greenlet"]))
+    assert "pip install greenlet" in output(WITHOUT.format(missing=["greenlet"]), MINIDS_SIM="1")
 
 
 def test_the_simulator_needs_no_numba_cuda():
     script = "import sys; from minids import ops; ops.load('cuda'); print('numba_cuda' in sys.modules)"
-    assert told(script, MINIDS_SIM="1") == "False"
+    assert output(script, MINIDS_SIM="1") == "False"

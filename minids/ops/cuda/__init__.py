@@ -1,49 +1,44 @@
-"""The same operations on the GPU, in float32: Numba CUDA kernels."""
+"""The operations on the GPU, in float32: Numba CUDA kernels. `ops.load("cuda")` loads them."""
 
-import os
-from pathlib import Path
+from functools import partial
+from typing import Any
 
-import numba
 
-from minids import text
-from minids._utils.compile_cache import remove_stale
-from minids.ops import common, driver
+def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
+    """The operations and `arrays`, by name.
 
-if driver.simulated():
-    from minids import cuda_simulator
+    `gemm` is the implementation of the matrix products: "fp32", "tf32" (tensor cores, which round the factors
+    to 10 bits) or "cublas". `recurrence` is that of the recurrent layer: "launches", "graph", "persistent",
+    or "auto" for the fastest that fits on the GPU. See matmul.py and birnn.py. Raises InputError for an
+    unknown option and for one that this GPU does not support.
+    """
+    from minids.ops.cuda import affine, arrays, birnn, context, ctc, log_softmax, matmul, nesterov, norm
 
-    cuda_simulator.install()
-else:
-    from minids.ops.cuda import kernel_cache
+    matmul.check_gemm(gemm)
+    birnn.check_recurrence(recurrence)
+    _silence_small_launches()
+    return {
+        "arrays": arrays,
+        "context_forward": context.context_forward,
+        "affine_forward": partial(affine.affine_forward, gemm=gemm),
+        "affine_backward": partial(affine.affine_backward, gemm=gemm),
+        "birnn_forward": partial(birnn.birnn_forward, recurrence=recurrence),
+        "birnn_backward": partial(birnn.birnn_backward, recurrence=recurrence, gemm=gemm),
+        "log_softmax_forward": log_softmax.log_softmax_forward,
+        "ctc": ctc.ctc,
+        "norm": norm.norm,
+        "nesterov": nesterov.nesterov,
+    }
 
-    _HERE = Path(__file__).parent
-    _SOURCE = [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)]
-    remove_stale(_HERE, _SOURCE)  # for room on the disk alone
-    kernel_cache.install(_SOURCE)
 
-from minids.ops.cuda import arrays
-from minids.ops.cuda.affine import affine_backward, affine_forward
-from minids.ops.cuda.birnn import birnn_backward, birnn_forward
-from minids.ops.cuda.context import context_forward
-from minids.ops.cuda.ctc import ctc
-from minids.ops.cuda.log_softmax import log_softmax_forward
-from minids.ops.cuda.nesterov import nesterov
-from minids.ops.cuda.norm import norm
+def _silence_small_launches() -> None:
+    """Keep Numba from warning about grids that do not fill the GPU: users can do nothing about them.
 
-# Small launches are no mistake of a user's. Numba has read its environment when it was imported, and does so
-# again whenever that has changed.
-numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
-os.environ["NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS"] = "0"
+    Numba reads its environment variables on import, and again whenever the environment has changed.
+    """
+    import os
 
-__all__ = [
-    "affine_backward",
-    "affine_forward",
-    "arrays",
-    "birnn_backward",
-    "birnn_forward",
-    "context_forward",
-    "ctc",
-    "log_softmax_forward",
-    "nesterov",
-    "norm",
-]
+    import numba
+
+    numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
+    os.environ["NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS"] = "0"

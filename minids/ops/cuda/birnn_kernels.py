@@ -1,188 +1,205 @@
-"""One frame of the recurrence, and two kernels around it: one frame a launch, or all frames in one.
+"""The recurrence as two kinds of kernels: one frame per launch, or all frames in one launch.
 
     forward     h_t = g(z_t + Wr h_{t∓1})               backward     δ_t = (dh_t + Wrᵀ δ_{t±1}) ⊙ g'(h_t)
 
-Both are out_t = end(given_t + W out_before), W being Wr or its transposed copy. A block owns some units, rows
-of W, and computes them for all utterances; it needs the whole state before, (B, H), from all other blocks. So
-a frame is a launch, or ends in a barrier of the whole grid.
+Both have the form out_t = activate(inputs_t + W out_previous), where W is Wr or its transposed copy. A block
+owns some units, that is, rows of W, and computes them for all utterances. It needs the whole previous state
+(B, H) from all other blocks, so each frame is a launch, or ends with a barrier of the whole grid.
 
-A block's threads share the sums. A few of them cover units x utterances, a few of each to a thread; others do
-the same further along k, and at the end they add up what they have. States come through shared memory in
-chunks along k, the next one on its way while this one is multiplied. So does W, where a launch is one frame.
-A kernel that runs through all frames keeps its units' rows of W from the first to the last, and reads no
-weight of global memory twice: each thread holds its weights of the first chunk in registers, and the other
-chunks lie in shared memory. At H = 512 that is half of a block's weights, at 2048, of 16 units, 8 KB of 128.
+The threads of a block form groups. The threads of one group cover all units x utterances of the block, a few
+for each thread; the groups divide the sum over k among themselves, and at the end their sums are added.
+States come through shared memory in chunks along k; the next chunk is loaded while the current one is
+multiplied. In a kernel for one frame W comes the same way. A kernel for all frames keeps its rows of W from
+the first frame to the last and reads each weight from global memory only once: each thread holds its weights
+of the first chunk in registers, and the other chunks are in shared memory. The registers hold half of a
+block's weights at H = 512; at H = 2048 and 16 units they hold 8 KB of 128 KB.
 """
 
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import cuda, float32
+from numba import float32
 
 from minids.ops.common import CLIP
+from minids.ops.cuda.device import cuda
 from minids.ops.cuda.vector_io import (
-    four_at_once,
-    four_singly,
     load4,
+    load4_aligned,
+    load4_unaligned,
     store4,
-    store_four_at_once,
-    store_four_singly,
+    store4_aligned,
+    store4_unaligned,
 )
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
-PAD = 4  # numbers behind each row in shared memory: rows that are read together lie in different banks
+# Numbers after each row in shared memory, so that rows start in different banks. Rows that lie 8 apart still
+# share theirs: the blocks of 16 and 32 units read such rows together, and need more wavefronts than they
+# should.
+PAD = 4
 
 
-class Shape(NamedTuple):
-    """What a block does: so many units, for so many utterances at a time, in chunks of `depth` along k.
+class BlockShape(NamedTuple):
+    """The work of a block: `units` units, `utterances` utterances at a time, chunks of `depth` along k.
 
-    `down` x `across` threads cover the utterances and units of a chunk.
+    `utterance_threads` x `unit_threads` threads form a group, which covers the utterances and units.
     """
 
     units: int
     utterances: int
     threads: int
     depth: int
-    down: int
-    across: int
+    utterance_threads: int
+    unit_threads: int
 
     @property
     def groups(self) -> int:
-        """How many parts a chunk has along k, each with its own threads."""
-        return self.threads // (self.down * self.across)
+        """The number of parts into which a chunk is divided along k, one per group of threads."""
+        return self.threads // (self.utterance_threads * self.unit_threads)
 
-    def shared(self, H: int, resident: bool) -> int:
-        """Bytes of shared memory of a block."""
+    def shared_bytes(self, H: int, resident: bool) -> int:
+        """Shared memory of a block. `resident`: it keeps its weights, as the kernel for all frames does."""
         pitch = self.depth + PAD
-        row = (-(-H // self.depth) - 1) * self.depth + PAD if resident else 2 * pitch  # of weights
+        weights = (-(-H // self.depth) - 1) * self.depth + PAD if resident else 2 * pitch  # per unit
         sums = self.groups * self.utterances * (self.units + PAD)
-        return 4 * (self.units * row + max(2 * self.utterances * pitch, sums))
+        return 4 * (self.units * weights + max(2 * self.utterances * pitch, sums))
 
 
 @cache
-def kernels(shape: Shape, backward: bool, wide: bool):
-    """(one_frame, all_frames) for blocks of this shape. `wide`: rows of H are read in fours, see vec.py."""
-    return _one_frame(shape, backward, wide), _all_frames(shape, backward, wide)
+def kernels(shape: BlockShape, backward: bool, vectorized: bool):
+    """(one_frame, all_frames) for blocks of this shape. `vectorized`: see vector_io.aligned."""
+    return _one_frame(shape, backward, vectorized), _all_frames(shape, backward, vectorized)
 
 
-def _one_frame(shape, backward, wide):
-    frame, *_, UNITS = _frame(shape, backward, wide, resident=False)
+def _one_frame(shape, backward, vectorized):
+    compute_frame, *_, UNITS = _device_functions(shape, backward, vectorized, resident=False)
 
-    @cuda.jit(launch_bounds=(shape.threads, 1), cache=True)
-    def one_frame(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
-        """Step 0 … T-1 of both directions: blocks (x, direction)."""
+    @cuda.jit(launch_bounds=(shape.threads, 1))
+    def one_frame(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
+        """One step, 0 … T-1, of both directions: blocks (x, direction)."""
         s = cuda.shared.array(0, float32, alignment=16)
-        rising = (cuda.blockIdx.y == 0) != backward
-        t = step if rising else T - 1 - step
-        before = t - 1 if rising else t + 1
+        forward_in_time = (cuda.blockIdx.y == 0) != backward
+        t = step if forward_in_time else T - 1 - step
+        previous = t - 1 if forward_in_time else t + 1
         W, h, out = (W_f, h_f, out_f) if cuda.blockIdx.y == 0 else (W_b, h_b, out_b)
-        frame(s, None, given, W, lengths, h, out, t, before, T, B, H, cuda.blockIdx.x * UNITS)
+        compute_frame(s, None, inputs, W, lengths, h, out, t, previous, T, B, H, cuda.blockIdx.x * UNITS)
 
     return one_frame
 
 
-def _all_frames(shape, backward, wide):
-    frame, keep, HELD, UNITS = _frame(shape, backward, wide, resident=True)
+def _all_frames(shape, backward, vectorized):
+    compute_frame, load_weights, REGISTER_QUADS, UNITS = _device_functions(
+        shape, backward, vectorized, resident=True
+    )
 
-    @cuda.jit(launch_bounds=(shape.threads, 1), cache=True)
-    def all_frames(given, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first, T, B, H):
-        """All steps of the directions `first`, `first` + 1 …, as many as there are blocks (x, direction)."""
+    @cuda.jit(launch_bounds=(shape.threads, 1))
+    def all_frames(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first_direction, T, B, H):
+        """All steps. Blocks (x, y) compute the direction `first_direction` + y."""
         s = cuda.shared.array(0, float32, alignment=16)
-        held = cuda.local.array((HELD, 4), float32)
+        registers = cuda.local.array((REGISTER_QUADS, 4), float32)
         grid = cuda.cg.this_grid()
-        direction = first + cuda.blockIdx.y
-        rising = (direction == 0) != backward
+        direction = first_direction + cuda.blockIdx.y
+        forward_in_time = (direction == 0) != backward
         W, h, out = (W_f, h_f, out_f) if direction == 0 else (W_b, h_b, out_b)
-        keep(s, held, W, H, cuda.blockIdx.x * UNITS)
+        load_weights(s, registers, W, H, cuda.blockIdx.x * UNITS)
         for step in range(T):
-            t = step if rising else T - 1 - step
-            before = t - 1 if rising else t + 1
-            frame(s, held, given, W, lengths, h, out, t, before, T, B, H, cuda.blockIdx.x * UNITS)
+            t = step if forward_in_time else T - 1 - step
+            previous = t - 1 if forward_in_time else t + 1
+            compute_frame(
+                s, registers, inputs, W, lengths, h, out, t, previous, T, B, H, cuda.blockIdx.x * UNITS
+            )
             grid.sync()
 
     return all_frames
 
 
-def _frame(shape, backward, wide, resident):
-    """frame(…) computes out_t for the units of a block; keep(…) brings their weights to stay, HELD quads of
-    them into a thread's registers.
+def _device_functions(shape, backward, vectorized, resident):
+    """compute_frame, load_weights, the quads of weights in a thread's registers, the units of a block.
 
-    Everything moves in fours: also because Numba asks of each single index whether it is negative.
+    compute_frame(…) computes out_t for the units of a block; load_weights(…) loads the weights that it keeps.
+    Numbers are moved four at a time, as "quads". This also saves Numba's checks for negative indices.
     """
-    UNITS, UTTERANCES, THREADS, DEPTH, DOWN, ACROSS = shape
-    GROUPS, COVER = shape.groups, DOWN * ACROSS
+    UNITS, UTTERANCES, THREADS, DEPTH, UTTERANCE_THREADS, UNIT_THREADS = shape
+    GROUPS, GROUP_THREADS = shape.groups, UTTERANCE_THREADS * UNIT_THREADS
     PITCH = DEPTH + PAD
-    ROWS, COLUMNS = UTTERANCES // DOWN, UNITS // ACROSS  # of a thread
-    FOURS = COLUMNS // 4
-    QUADS_A_LINE = DEPTH // 4
-    LINES = THREADS // QUADS_A_LINE  # that all threads fetch at once
-    STATE_QUADS, WEIGHT_QUADS = UTTERANCES // LINES, UNITS // LINES  # of a thread, in a chunk
-    GROUP_QUADS = QUADS_A_LINE // GROUPS
-    HELD = GROUP_QUADS * COLUMNS
+    ROWS, COLUMNS = UTTERANCES // UTTERANCE_THREADS, UNITS // UNIT_THREADS  # per thread
+    COLUMN_QUADS = COLUMNS // 4
+    QUADS_PER_LINE = DEPTH // 4
+    LINES = THREADS // QUADS_PER_LINE  # that all threads together load at once
+    STATE_QUADS, WEIGHT_QUADS = UTTERANCES // LINES, UNITS // LINES  # per thread and chunk
+    GROUP_QUADS = QUADS_PER_LINE // GROUPS
+    REGISTER_QUADS = GROUP_QUADS * COLUMNS
     SUM_PITCH = UNITS + PAD
     SUMS = UTTERANCES * SUM_PITCH
-    SPACE = max(2 * UTTERANCES * PITCH, GROUPS * SUMS)  # of the states' chunks, and then of the sums
+    WEIGHTS = max(2 * UTTERANCES * PITCH, GROUPS * SUMS)  # where they begin: after the states, or the sums
     UNIT_QUADS = UNITS // 4
-    ENDING = UTTERANCES * UNIT_QUADS  # threads that end a quad of sums each
-    four, store_four = (four_at_once, store_four_at_once) if wide else (four_singly, store_four_singly)
-    assert ENDING <= THREADS
+    ACTIVE_THREADS = UTTERANCES * UNIT_QUADS  # those that apply the activation, to a quad each
+    load_quad, store_quad = (
+        (load4_aligned, store4_aligned) if vectorized else (load4_unaligned, store4_unaligned)
+    )
+    assert ACTIVE_THREADS <= THREADS
 
     @cuda.jit(device=True)
-    def fetch(source, row, rows, k0, H, quads, count):
-        """A chunk of lines of H numbers, from line `row` on, into registers; zeros beyond `rows` lines."""
-        k = k0 + cuda.threadIdx.x % QUADS_A_LINE * 4
-        first = cuda.threadIdx.x // QUADS_A_LINE
+    def load_chunk(source, row, rows, k0, H, quads, count):
+        """Load a chunk of rows of H numbers, starting at `row`, into registers; zeros after `rows` rows."""
+        k = k0 + cuda.threadIdx.x % QUADS_PER_LINE * 4
+        first = cuda.threadIdx.x // QUADS_PER_LINE
         for q in range(count):
             line = first + q * LINES
-            values = four(source, (row + line) * H + k, H - k if line < rows else 0)
+            values = load_quad(source, (row + line) * H + k, H - k if line < rows else 0)
             quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3] = values
 
     @cuda.jit(device=True)
-    def put(quads, s, start, count):
-        place = start + cuda.threadIdx.x // QUADS_A_LINE * PITCH + cuda.threadIdx.x % QUADS_A_LINE * 4
+    def store_chunk(quads, s, start, count):
+        position = start + cuda.threadIdx.x // QUADS_PER_LINE * PITCH + cuda.threadIdx.x % QUADS_PER_LINE * 4
         for q in range(count):
-            store4(s, place + q * LINES * PITCH, (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]))
+            store4(s, position + q * LINES * PITCH, (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]))
 
     @cuda.jit(device=True)
-    def corner():
-        """Where a thread's part of a chunk of weights begins: unit, k."""
-        return cuda.threadIdx.x % COVER // DOWN * COLUMNS, cuda.threadIdx.x // COVER * GROUP_QUADS * 4
+    def first_weight():
+        """The unit and the k at which a thread's part of a chunk of weights begins."""
+        return (
+            cuda.threadIdx.x % GROUP_THREADS // UTTERANCE_THREADS * COLUMNS,
+            cuda.threadIdx.x // GROUP_THREADS * GROUP_QUADS * 4,
+        )
 
     @cuda.jit(device=True)
-    def row_pitch(H):
-        """From row to row of the weights in shared memory: all chunks but the first."""
+    def weight_pitch(H):
+        """The distance between rows of the weights in shared memory, which hold all chunks but the first."""
         return ((H + DEPTH - 1) // DEPTH - 1) * DEPTH + PAD
 
     @cuda.jit(device=True)
-    def keep(s, held, W, H, unit):
-        """This thread's weights of the first chunk into registers, the block's others into shared memory."""
-        first, k0 = corner()
+    def load_weights(s, registers, W, H, unit):
+        """Load the first chunk of this thread's weights into registers, all others into shared memory."""
+        first, k0 = first_weight()
         for q in range(GROUP_QUADS):
             for j in range(COLUMNS):
                 line, k = unit + first + j, k0 + q * 4
-                values = four(W, line * H + k, H - k if line < H else 0)
+                values = load_quad(W, line * H + k, H - k if line < H else 0)
                 for i in range(4):
-                    held[q * COLUMNS + j, i] = values[i]
-        pitch = row_pitch(H)
-        quads_a_row = (pitch - PAD) // 4
-        for e in range(cuda.threadIdx.x, UNITS * quads_a_row, THREADS):
-            line, place = e // quads_a_row, e % quads_a_row * 4
-            k = DEPTH + place
-            values = four(W, (unit + line) * H + k, H - k if unit + line < H else 0)
-            store4(s, SPACE + line * pitch + place, values)
+                    registers[q * COLUMNS + j, i] = values[i]
+        pitch = weight_pitch(H)
+        quads_per_row = (pitch - PAD) // 4
+        for e in range(cuda.threadIdx.x, UNITS * quads_per_row, THREADS):
+            line, offset = e // quads_per_row, e % quads_per_row * 4
+            k = DEPTH + offset
+            values = load_quad(W, (unit + line) * H + k, H - k if unit + line < H else 0)
+            store4(s, WEIGHTS + line * pitch + offset, values)
 
     @cuda.jit(device=True)
-    def look(s, start, q, state):
-        """Quad q of this thread's states, into registers."""
-        start += cuda.threadIdx.x % DOWN * PITCH + (cuda.threadIdx.x // COVER * GROUP_QUADS + q) * 4
+    def load_states(s, start, q, state):
+        """Load quad q of this thread's states into registers."""
+        start += (
+            cuda.threadIdx.x % UTTERANCE_THREADS * PITCH
+            + (cuda.threadIdx.x // GROUP_THREADS * GROUP_QUADS + q) * 4
+        )
         for i in range(ROWS):
-            values = load4(s, start + i * DOWN * PITCH)
+            values = load4(s, start + i * UTTERANCE_THREADS * PITCH)
             state[i, 0], state[i, 1], state[i, 2], state[i, 3] = values
 
     @cuda.jit(device=True)
     def multiply(state, w, j, part):
-        """part[j, i] += Σ_k W[u + j, k] state[b + i DOWN, k] over the four k of a quad."""
+        """part[j, i] += Σ_k W[u + j, k] state[b + i UTTERANCE_THREADS, k] over the four k of a quad."""
         for i in range(ROWS):
             part[j, i] += state[i, 0] * w[0]
             part[j, i] += state[i, 1] * w[1]
@@ -190,76 +207,76 @@ def _frame(shape, backward, wide, resident):
             part[j, i] += state[i, 3] * w[3]
 
     @cuda.jit(device=True)
-    def multiply_held(s, states, held, part):
-        """A chunk, this group's k of it, by the weights in registers."""
+    def multiply_by_registers(s, states, registers, part):
+        """Multiply this group's part of a chunk by the weights in registers."""
         state = cuda.local.array((ROWS, 4), float32)
         for q in range(GROUP_QUADS):
-            look(s, states, q, state)
+            load_states(s, states, q, state)
             for j in range(COLUMNS):
                 e = q * COLUMNS + j
-                multiply(state, (held[e, 0], held[e, 1], held[e, 2], held[e, 3]), j, part)
+                multiply(state, (registers[e, 0], registers[e, 1], registers[e, 2], registers[e, 3]), j, part)
 
     @cuda.jit(device=True)
-    def multiply_shared(s, states, weights, pitch, part):
-        """A chunk, this group's k of it, by weights in shared memory."""
+    def multiply_by_shared(s, states, weights, pitch, part):
+        """Multiply this group's part of a chunk by weights in shared memory."""
         state = cuda.local.array((ROWS, 4), float32)
-        first, k0 = corner()
+        first, k0 = first_weight()
         weights += first * pitch + k0
         for q in range(GROUP_QUADS):
-            look(s, states, q, state)
+            load_states(s, states, q, state)
             for j in range(COLUMNS):
                 multiply(state, load4(s, weights + j * pitch + q * 4), j, part)
 
     @cuda.jit(device=True)
-    def spread(s, part):
-        """Each group's sums into shared memory, [group, utterance, unit]."""
-        lane, group = cuda.threadIdx.x % COVER, cuda.threadIdx.x // COVER
-        place = group * SUMS + lane % DOWN * SUM_PITCH + lane // DOWN * COLUMNS
+    def store_sums(s, part):
+        """Store each group's sums in shared memory, [group, utterance, unit]."""
+        lane, group = cuda.threadIdx.x % GROUP_THREADS, cuda.threadIdx.x // GROUP_THREADS
+        position = group * SUMS + lane % UTTERANCE_THREADS * SUM_PITCH + lane // UTTERANCE_THREADS * COLUMNS
         for i in range(ROWS):
-            for f in range(FOURS):
+            for f in range(COLUMN_QUADS):
                 values = (part[4 * f, i], part[4 * f + 1, i], part[4 * f + 2, i], part[4 * f + 3, i])
-                store4(s, place + i * DOWN * SUM_PITCH + 4 * f, values)
+                store4(s, position + i * UTTERANCE_THREADS * SUM_PITCH + 4 * f, values)
 
     @cuda.jit(device=True)
-    def sum_over_k(s, held, W, out, row, rows, H, unit):
-        """Leaves in shared memory, for each group, Σ_k out[row + b, k] W[unit + u, k]."""
+    def sum_over_k(s, registers, W, out, row, rows, H, unit):
+        """Σ_k out[row + b, k] W[unit + u, k], the part of each group, into shared memory."""
         part = cuda.local.array((COLUMNS, ROWS), float32)
         state_quads = cuda.local.array((STATE_QUADS, 4), float32)
         weight_quads = cuda.local.array((WEIGHT_QUADS, 4), float32)
         for j in range(COLUMNS):
             for i in range(ROWS):
                 part[j, i] = _ZERO
-        fetch(out, row, rows, 0, H, state_quads, STATE_QUADS)
-        put(state_quads, s, 0, STATE_QUADS)
+        load_chunk(out, row, rows, 0, H, state_quads, STATE_QUADS)
+        store_chunk(state_quads, s, 0, STATE_QUADS)
         if not resident:
-            fetch(W, unit, H - unit, 0, H, weight_quads, WEIGHT_QUADS)
-            put(weight_quads, s, SPACE, WEIGHT_QUADS)
+            load_chunk(W, unit, H - unit, 0, H, weight_quads, WEIGHT_QUADS)
+            store_chunk(weight_quads, s, WEIGHTS, WEIGHT_QUADS)
         cuda.syncthreads()
-        half = 0
+        buffer = 0
         for k0 in range(0, H, DEPTH):
-            more = k0 + DEPTH < H
-            if more:
-                fetch(out, row, rows, k0 + DEPTH, H, state_quads, STATE_QUADS)
+            has_next = k0 + DEPTH < H
+            if has_next:
+                load_chunk(out, row, rows, k0 + DEPTH, H, state_quads, STATE_QUADS)
                 if not resident:
-                    fetch(W, unit, H - unit, k0 + DEPTH, H, weight_quads, WEIGHT_QUADS)
-            states = half * UTTERANCES * PITCH
+                    load_chunk(W, unit, H - unit, k0 + DEPTH, H, weight_quads, WEIGHT_QUADS)
+            states = buffer * UTTERANCES * PITCH
             if not resident:
-                multiply_shared(s, states, SPACE + half * UNITS * PITCH, PITCH, part)
+                multiply_by_shared(s, states, WEIGHTS + buffer * UNITS * PITCH, PITCH, part)
             elif k0 == 0:
-                multiply_held(s, states, held, part)
+                multiply_by_registers(s, states, registers, part)
             else:
-                multiply_shared(s, states, SPACE + k0 - DEPTH, row_pitch(H), part)
-            half = 1 - half
-            if more:
-                put(state_quads, s, half * UTTERANCES * PITCH, STATE_QUADS)
+                multiply_by_shared(s, states, WEIGHTS + k0 - DEPTH, weight_pitch(H), part)
+            buffer = 1 - buffer
+            if has_next:
+                store_chunk(state_quads, s, buffer * UTTERANCES * PITCH, STATE_QUADS)
                 if not resident:
-                    put(weight_quads, s, SPACE + half * UNITS * PITCH, WEIGHT_QUADS)
-            cuda.syncthreads()  # the last one: the sums go where the states were
-        spread(s, part)
+                    store_chunk(weight_quads, s, WEIGHTS + buffer * UNITS * PITCH, WEIGHT_QUADS)
+            cuda.syncthreads()  # after the last chunk, too: the sums overwrite the states
+        store_sums(s, part)
         cuda.syncthreads()
 
     @cuda.jit(device=True)
-    def end(z, h, t, length):
+    def activate(z, h, t, length):
         if backward:
             return z if h > _ZERO and h < _CLIP else _ZERO
         z = _ZERO if z < _ZERO else z
@@ -267,24 +284,29 @@ def _frame(shape, backward, wide, resident):
         return z if t < length else _ZERO
 
     @cuda.jit(device=True)
-    def frame(s, held, given, W, lengths, h, out, t, before, T, B, H, unit):
+    def compute_frame(s, registers, inputs, W, lengths, h, out, t, previous, T, B, H, unit):
         b, u = cuda.threadIdx.x // UNIT_QUADS, cuda.threadIdx.x % UNIT_QUADS * 4  # of this thread's quad
         for b0 in range(0, B, UTTERANCES):
-            inside = H - unit - u if cuda.threadIdx.x < ENDING and b0 + b < B else 0
-            place = (t * B + b0 + b) * H + unit + u
-            z0, z1, z2, z3 = four(given, place, inside)  # asked for early, to be here when the sums are
-            h0, h1, h2, h3 = four(h, place, inside if backward else 0)
-            if 0 <= before < T:
-                sum_over_k(s, held, W, out, before * B + b0, B - b0, H, unit)
-                if inside > 0:
+            valid = H - unit - u if cuda.threadIdx.x < ACTIVE_THREADS and b0 + b < B else 0
+            position = (t * B + b0 + b) * H + unit + u
+            z0, z1, z2, z3 = load_quad(inputs, position, valid)  # early, so that they arrive before the sums
+            h0, h1, h2, h3 = load_quad(h, position, valid if backward else 0)
+            if 0 <= previous < T:
+                sum_over_k(s, registers, W, out, previous * B + b0, B - b0, H, unit)
+                if valid > 0:
                     for group in range(GROUPS):
                         s0, s1, s2, s3 = load4(s, group * SUMS + b * SUM_PITCH + u)
                         z0, z1, z2, z3 = z0 + s0, z1 + s1, z2 + s2, z3 + s3
                 if b0 + UTTERANCES < B:
-                    cuda.syncthreads()  # before the next utterances' states go where the sums are
-            if inside > 0:
+                    cuda.syncthreads()  # the states of the next utterances overwrite the sums
+            if valid > 0:
                 n = lengths[b0 + b]
-                ended = (end(z0, h0, t, n), end(z1, h1, t, n), end(z2, h2, t, n), end(z3, h3, t, n))
-                store_four(out, place, inside, ended)
+                outputs = (
+                    activate(z0, h0, t, n),
+                    activate(z1, h1, t, n),
+                    activate(z2, h2, t, n),
+                    activate(z3, h3, t, n),
+                )
+                store_quad(out, position, valid, outputs)
 
-    return frame, keep, HELD, UNITS
+    return compute_frame, load_weights, REGISTER_QUADS, UNITS

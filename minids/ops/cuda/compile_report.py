@@ -1,15 +1,15 @@
-"""Compile every kernel to machine code without a GPU or driver: python -m minids.ops.cuda.compile_report
+"""Compile every kernel to machine code, without a GPU or driver: python -m minids.ops.cuda.compile_report
 
-What no simulator sees, this does: Python that Numba cannot compile, registers that spill, float64 unasked.
-The compiler's libraries come as wheels (`pip install 'minids[cuda]'`). One line of JSON for each kernel and
-architecture says what a thread and a block need:
+This finds what the simulator cannot: Python that Numba does not compile, spilled registers, accidental
+float64. The compiler's libraries are wheels (`pip install 'minids[cuda]'`). For each kernel and architecture
+one line of JSON says what a thread and a block need:
 
-    registers   of a thread; a multiprocessor has 65,536, so 128 a thread let 512 threads run at once
-    budget      the most that the kernel was allowed
-    spills      bytes that did not fit the registers and went to memory
-    stack       bytes of local arrays that did not become registers
-    shared      bytes of shared memory of a block, without the dynamic
-    float64     instructions of the slow kind, that a constant without np.float32 brings in
+    registers       per thread; a multiprocessor has 65,536, so with 128 per thread 512 threads run at once
+    max_registers   the kernel's budget
+    spills          bytes that did not fit into registers and went to memory
+    stack           bytes of local arrays that are not in registers
+    shared          bytes of static shared memory per block
+    float64         float64 instructions, which are slow; a constant without np.float32 causes them
 """
 
 import json
@@ -33,7 +33,7 @@ class Report(NamedTuple):
     kernel: str
     architecture: int
     registers: int
-    budget: int
+    max_registers: int
     spills: int
     stack: int
     shared: int
@@ -41,10 +41,10 @@ class Report(NamedTuple):
 
 
 def report(name: str, entry: Registered, architecture: int) -> Report:
-    """Compile one kernel as numba-cuda does before a launch: to NVVM's intermediate code, and link that."""
+    """Compile one kernel as numba-cuda does before a launch: to intermediate code, which is then linked."""
     capability = divmod(architecture, 10)
     options = dict(entry.kernel.targetoptions) | {"lto": True, "link": []}
-    with _pretended_gpu(capability):
+    with _fake_gpu(capability):
         kernel = dispatcher._Kernel(entry.kernel.py_func, entry.arguments, **options)
         code = kernel._codelibrary.get_ltoir(cc=capability)
         assembly = kernel._codelibrary.get_asm_str(cc=capability)
@@ -54,7 +54,7 @@ def report(name: str, entry: Registered, architecture: int) -> Report:
         name,
         architecture,
         _number(r"Used (\d+) registers", log),
-        entry.registers,
+        entry.max_registers,
         _number(r"(\d+) bytes spill stores", log) + _number(r"(\d+) bytes spill loads", log),
         _number(r"(\d+) bytes stack frame", log),
         _number(r"(\d+) bytes smem", log),
@@ -63,8 +63,8 @@ def report(name: str, entry: Registered, architecture: int) -> Report:
 
 
 @contextmanager
-def _pretended_gpu(capability: tuple[int, int]) -> Iterator[None]:
-    """numba-cuda asks the driver for the device once a kernel calls a device function: answer for it."""
+def _fake_gpu(capability: tuple[int, int]) -> Iterator[None]:
+    """Answer for the driver: numba-cuda asks it for the device when a kernel calls a device function."""
     device = mock.Mock(compute_capability=capability)
     with (
         mock.patch.object(dispatcher, "get_current_device", return_value=device),
@@ -74,7 +74,7 @@ def _pretended_gpu(capability: tuple[int, int]) -> Iterator[None]:
 
 
 def _link(code: bytes, architecture: int, cooperative: bool) -> str:
-    """Intermediate code -> machine code; returns what the assembler says of it. Raises RuntimeError."""
+    """Intermediate code -> machine code; returns the log of the assembler. Raises RuntimeError."""
     options = [f"-arch=sm_{architecture}", "-lto", "-Xptxas=-v", "-verbose"]
     linker = nvjitlink.create(len(options), options)
     try:
@@ -98,20 +98,20 @@ def _text(linker, size, read) -> str:
 
 
 def _runtime_library() -> Path:
-    """The sync of a grid is a function of CUDA's device runtime."""
-    found = [path for folder in sys.path for path in Path(folder).glob("nvidia/cu*/lib/libcudadevrt.a")]
-    if not found:
-        raise FileNotFoundError("libcudadevrt.a is not there; pip install nvidia-cuda-runtime")
-    return found[0]
+    """The library with the barrier of a grid, which is a function of CUDA's device runtime."""
+    paths = [path for folder in sys.path for path in Path(folder).glob("nvidia/cu*/lib/libcudadevrt.a")]
+    if not paths:
+        raise FileNotFoundError("libcudadevrt.a was not found; pip install nvidia-cuda-runtime")
+    return paths[0]
 
 
 def _number(pattern: str, log: str) -> int:
-    found = re.search(pattern, log)
-    return int(found[1]) if found else 0
+    match = re.search(pattern, log)
+    return int(match[1]) if match else 0
 
 
 if __name__ == "__main__":
     for architecture in ARCHITECTURES:
         for name, entry in registered():
-            if entry.least <= architecture:
+            if entry.min_architecture <= architecture:
                 print(json.dumps(report(name, entry, architecture)._asdict()), flush=True)

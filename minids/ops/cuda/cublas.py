@@ -1,6 +1,6 @@
-"""NVIDIA's own matrix product, called through ctypes: the ceiling that ours are measured against.
+"""NVIDIA's own matrix product, called through ctypes, as a benchmark for ours.
 
-Used only where asked for, `matmul.use("cublas")`; it needs `pip install nvidia-cublas` or a toolkit.
+Used only with gemm = "cublas". It needs `pip install nvidia-cublas` or a CUDA toolkit.
 """
 
 import ctypes
@@ -12,12 +12,12 @@ from minids.ops import driver
 from minids.ops.cuda.vector_io import address
 
 _ONE, _ZERO = ctypes.c_float(1), ctypes.c_float(0)
-_AS_IT_LIES, _TRANSPOSED = 0, 1
+_NOT_TRANSPOSED, _TRANSPOSED = 0, 1
 
 
 @cache
 def load():
-    """The library and its handle. Raises InputError where there is none."""
+    """The library and its handle. Raises InputError if it is not installed."""
     if driver.simulated():
         raise InputError("cuBLAS needs an NVIDIA GPU; choose gemm = fp32 or tf32")
     try:
@@ -26,7 +26,7 @@ def load():
         library = ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
     except Exception as error:
         raise InputError(
-            f"cuBLAS was not found ({reason(error)}); pip install nvidia-cublas, or take gemm = fp32 or tf32"
+            f"cuBLAS was not found ({reason(error)}); pip install nvidia-cublas, or choose gemm = fp32"
         ) from error
     # handle, two transpositions, three sizes, alpha, A and its pitch, B and its pitch, beta, C and its pitch
     kinds: dict[str, Any] = {"n": ctypes.c_int, "p": ctypes.c_void_p}
@@ -36,23 +36,22 @@ def load():
     return library, handle
 
 
-def product(A, a_first, B, b_last, C, M, N, K) -> None:
-    """C (M, N) ← A B, by rows; `a_first`: A lies as (K, M); `b_last`: B lies as (N, K).
+def product(A, a_transposed, B, b_transposed, C, M, N, K) -> None:
+    """C (M, N) ← A B, row-major; `a_transposed`: A is stored as (K, M), `b_transposed`: B as (N, K).
 
-    cuBLAS counts by columns, where our C is Cᵀ = Bᵀ Aᵀ: the operands change places. It runs on the default
-    stream.
+    cuBLAS is column-major and computes Cᵀ = Bᵀ Aᵀ, so the operands are exchanged. It uses the default stream.
     """
     if not M * N:
         return
     library, handle = load()
     status = library.cublasSgemm_v2(
         handle,
-        _TRANSPOSED if b_last else _AS_IT_LIES,
-        _TRANSPOSED if a_first else _AS_IT_LIES,
+        _TRANSPOSED if b_transposed else _NOT_TRANSPOSED,
+        _TRANSPOSED if a_transposed else _NOT_TRANSPOSED,
         *(N, M, K),
         ctypes.byref(_ONE),
-        *(address(B), max(1, K if b_last else N)),
-        *(address(A), max(1, M if a_first else K)),
+        *(address(B), max(1, K if b_transposed else N)),
+        *(address(A), max(1, M if a_transposed else K)),
         ctypes.byref(_ZERO),
         *(address(C), N),
     )
@@ -61,4 +60,4 @@ def product(A, a_first, B, b_last, C, M, N, K) -> None:
 
 def _check(status):
     if status:
-        raise RuntimeError(f"cuBLAS answers with status {status}")
+        raise RuntimeError(f"cuBLAS reports status {status}")

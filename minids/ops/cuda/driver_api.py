@@ -1,6 +1,6 @@
-"""What numba-cuda does not offer and the NVIDIA driver does: graphs, free streams, more shared memory.
+"""What the NVIDIA driver offers and numba-cuda does not: graphs, asynchronous streams, more shared memory.
 
-The simulator has doubles of these names; `launch` takes those or these.
+The simulator has functions of the same names; launch.py imports one or the other.
 """
 
 import weakref
@@ -8,14 +8,18 @@ import weakref
 from cuda.bindings import driver as cu
 from numba import cuda
 
+from minids.ops.cuda.kernel_cache import enable_caching
+
+__all__ = ["Graph", "Recorder", "allow_shared", "async_stream", "enable_caching"]
+
 
 class Recorder:
-    """A stream on which launches are not started but remembered; `end` makes a graph of them."""
+    """A stream that records launches instead of starting them; `end` makes a graph of them."""
 
     def __init__(self) -> None:
-        self.stream = free_stream()  # any other would be disturbed by work on the default one
+        self.stream = async_stream()  # work on the default stream would interfere with any other kind
         self._handle = cu.CUstream(int(self.stream.handle))
-        # relaxed: Python may free an array meanwhile, which a stricter recording would not survive
+        # relaxed: Python may free an array meanwhile, which makes a stricter recording fail
         mode = cu.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         _check(cu.cuStreamBeginCapture(self._handle, mode))
 
@@ -38,14 +42,14 @@ class Graph:
         _check(cu.cuGraphLaunch(self._exec, cu.CUstream(0)))
 
 
-def free_stream():
-    """A stream that does not wait for the default one, nor that for it."""
+def async_stream():
+    """A stream that does not wait for the default stream, nor the default stream for it."""
     flags = cu.CUstream_flags.CU_STREAM_NON_BLOCKING
     return cuda.external_stream(int(_check(cu.cuStreamCreate(flags))))
 
 
 def allow_shared(kernel, arguments: tuple, size: int) -> None:
-    """Let a kernel have so many bytes of dynamic shared memory: a driver gives 48 KB unasked."""
+    """Let the blocks of a kernel have `size` bytes of dynamic shared memory; the default limit is 48 KB."""
     function = _compiled(kernel, arguments)._codelibrary.get_cufunc()
     attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
     device = cu.CUdevice(cuda.get_current_device().id)
@@ -53,13 +57,13 @@ def allow_shared(kernel, arguments: tuple, size: int) -> None:
 
 
 def _compiled(kernel, arguments: tuple):
-    """A kernel's machine code for arguments of these types."""
+    """The machine code of a kernel for arguments of these types."""
     return kernel.compile(tuple(kernel.typeof_pyval(argument) for argument in arguments))
 
 
 def _check(answer):
-    """What a call of the driver returns after its status."""
+    """The value that a call of the driver returns after its status."""
     status, *values = answer
     if status != cu.CUresult.CUDA_SUCCESS:
-        raise RuntimeError(f"the NVIDIA driver refuses: {status.name}")
+        raise RuntimeError(f"the NVIDIA driver reports {status.name}")
     return values[0] if values else None

@@ -1,13 +1,14 @@
-"""Compiled kernels, kept on disk for the next start: to compile one takes a second or two.
+"""Compiled kernels are kept on disk, because compiling one takes a second or two.
 
-Numba does that (`cache=True`). But it knows a kernel that was made in a function by the bytes of all that
-this function gave it, and the bytes of a device function are new ones in every process: it would never find
-such a kernel again. Here device functions are known by their names, and by what they were given themselves;
-and all source that goes into kernels by its bytes: the time of a file says little where an installer sets it.
+Numba does this with `cache=True`, but it recognizes a kernel made by a factory function by the pickled
+contents of its closure. A device function is pickled differently in every process, so Numba would never find
+such a kernel again. Here device functions are recognized by their names and their own closures, and all
+source code that goes into kernels by its bytes; file times mean little after an installation.
 """
 
 import hashlib
-from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,34 +17,42 @@ from numba.core import event
 from numba.cuda import dispatcher
 
 
-class Kept(dispatcher.CUDACache):
-    """The cache of one kernel: for each key, its machine code."""
-
-    source = ""
+class KernelCache(dispatcher.CUDACache):
+    """The machine code of one kernel, for each set of argument types."""
 
     def _index_key(self, sig, codegen) -> tuple:
-        # A user's kernel may have been given what has no name: Numba's way is for any value.
-        if not self._py_func.__module__.startswith(f"{__package__}."):
-            return super()._index_key(sig, codegen)
-        return sig, codegen.magic_tuple(), numba_cuda.__version__, self.source, identity(self._py_func)
+        return sig, codegen.magic_tuple(), numba_cuda.__version__, source_digest(), identity(self._py_func)
 
     def load_overload(self, sig, target_context):
-        """As Numba's; when it finds nothing, whoever waits for Numba to compile is told that it will."""
-        found = super().load_overload(sig, target_context)
-        if found is None:
+        """As in Numba. If nothing is found, listeners to Numba's compile event learn that it will compile."""
+        overload = super().load_overload(sig, target_context)
+        if overload is None:
             with event.trigger_event("numba:compile"):
                 pass
-        return found
+        return overload
+
+
+def enable_caching(kernel) -> None:
+    """Keep the machine code of a kernel of this package. Without a writable cache folder it is not kept."""
+    if not hasattr(kernel, "caching_enabled"):
+        kernel.caching_enabled = True
+        if kernel.py_func.__module__.startswith(f"{__package__}."):
+            with suppress(RuntimeError):  # Numba's "no locator available"
+                kernel._cache = KernelCache(kernel.py_func)
 
 
 def identity(function) -> tuple[Any, ...]:
-    """A function's name, and all that the function around it gave it."""
-    given = [cell.cell_contents for cell in function.__closure__ or ()]
-    parts = (identity(value.py_func) if hasattr(value, "py_func") else repr(value) for value in given)
+    """The name of a function, and the contents of its closure."""
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    parts = (identity(value.py_func) if hasattr(value, "py_func") else repr(value) for value in values)
     return function.__qualname__, *parts
 
 
-def install(source: Iterable[Path]) -> None:
-    """Let `@cuda.jit(cache=True)` keep kernels so, from now on: those that are made of these files."""
-    Kept.source = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(source))).hexdigest()
-    dispatcher.CUDACache = Kept
+@cache
+def source_digest() -> str:
+    """A digest of all source code from which kernels are made."""
+    from minids import text
+    from minids.ops import common
+
+    files = [*Path(__file__).parent.glob("*.py"), Path(common.__file__), Path(text.__file__)]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()

@@ -1,4 +1,4 @@
-"""How a kernel is started: on the current stream. Nothing else in the operations knows of streams."""
+"""Launching kernels on the current stream. The operations themselves know nothing about streams."""
 
 from typing import Any
 
@@ -6,44 +6,46 @@ from minids._utils.errors import InputError
 from minids.ops import driver
 
 if driver.simulated():
-    from minids import cuda_simulator as machine
+    from minids import cuda_simulator as driver_api
 else:
-    from minids.ops.cuda import driver_api as machine  # type: ignore[no-redef]
+    from minids.ops.cuda import driver_api  # type: ignore[no-redef]
 
-UNASKED = 48 * 1024  # bytes of shared memory that any block may have
-MOST_BLOCKS = 65_535  # of a grid, along y and along z
+DEFAULT_SHARED_BYTES = 48 * 1024  # of dynamic shared memory that any block may have
+MAX_BLOCKS_YZ = 65_535  # of a grid, along y and along z
 
 _stream: Any = 0  # 0 is CUDA's default stream
 
 
 def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
-    """kernel(*arguments) by `blocks` blocks of `threads` threads each, numbers or tuples, with this many
-    bytes of dynamic shared memory. Returns at once; launches run one after another. No blocks, no launch.
+    """Run kernel(*arguments) with `blocks` blocks of `threads` threads each, numbers or tuples (x, y, z).
 
-    Raises InputError for more blocks than a GPU takes.
+    `shared` is the dynamic shared memory of a block in bytes. Returns at once; launches run one after
+    another. Without blocks nothing is launched. Raises InputError for more blocks than a GPU supports.
     """
-    _, *others = along = blocks if isinstance(blocks, tuple) else (blocks,)
-    if max(others, default=0) > MOST_BLOCKS:
-        raise InputError("the batch is larger than a GPU can be asked for at once: lower batch_size")
-    if 0 not in along:
-        if shared > UNASKED:
-            machine.allow_shared(kernel, arguments, shared)
+    _, *blocks_yz = grid = blocks if isinstance(blocks, tuple) else (blocks,)
+    if max(blocks_yz, default=0) > MAX_BLOCKS_YZ:
+        raise InputError("the batch is too large for one launch on a GPU: lower batch_size")
+    if 0 not in grid:
+        driver_api.enable_caching(kernel)
+        if shared > DEFAULT_SHARED_BYTES:
+            driver_api.allow_shared(kernel, arguments, shared)
         kernel[blocks, threads, _stream, shared](*arguments)
 
 
 def capture(body):
-    """Run body(), and keep its launches as a CUDA graph: `.launch()` starts them all again, same arguments.
+    """Run body() and return its launches as a CUDA graph: `.launch()` runs them again, with the same
+    arguments.
 
-    The host asks once for what it would otherwise ask hundreds of times. The first run compiles what is new
-    to it, which a recording stream would not allow.
+    The host then makes one call instead of hundreds. body() runs twice: the first run compiles new kernels,
+    which is not possible while a stream is being recorded.
     """
     global _stream
     body()
-    recorder = machine.Recorder()
+    recorder = driver_api.Recorder()
     _stream = recorder.stream
     try:
         body()
     finally:
         _stream = 0
-        graph = recorder.end()  # also when the body raises: a recording that goes on would be in the way
+        graph = recorder.end()  # even if body() raises: the recording must not stay open
     return graph

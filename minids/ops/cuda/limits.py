@@ -1,19 +1,17 @@
-"""What the GPU at hand can hold."""
+"""What the GPU can hold."""
 
 from functools import cache
 from typing import NamedTuple
 
-from numba import cuda
-
 from minids.ops import driver
+from minids.ops.cuda.device import cuda
 
 
 class Limits(NamedTuple):
-    """Its multiprocessors; the bytes of shared memory that a block may ask for; whether a whole grid may wait
-    for itself."""
+    """Number of multiprocessors, shared memory of a block in bytes, support for barriers of a whole grid."""
 
     multiprocessors: int
-    shared: int
+    shared_bytes: int
     cooperative: bool
 
 
@@ -22,7 +20,7 @@ def limits() -> Limits:
     if driver.simulated():
         from minids import cuda_simulator
 
-        return Limits(cuda_simulator.RESIDENT, 48 * 1024, True)
+        return Limits(cuda_simulator.MAX_RESIDENT_BLOCKS, 48 * 1024, True)
     gpu = cuda.get_current_device()
     return Limits(
         gpu.MULTIPROCESSOR_COUNT, gpu.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, bool(gpu.COOPERATIVE_LAUNCH)

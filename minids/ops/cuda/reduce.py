@@ -1,34 +1,36 @@
-"""What the 32 threads of a warp know together, without memory: each reads a number in another's register.
+"""Reductions over the 32 threads of a warp, without memory: each lane reads a register of another.
 
-The exchange goes over 16, 8, 4, 2, 1 lanes, and after it every lane has the result:
+The lanes exchange values at distances 16, 8, 4, 2, 1, and then all of them have the result:
 
-    lane      0   1   2   3                   0   1   2   3
-    value     a   b   c   d    over 2: lane ^ 2    a+c b+d c+a d+b    over 1: lane ^ 1    all a+b+c+d
+    lane                  0     1     2     3
+    value                 a     b     c     d
+    plus lane ^ 2        a+c   b+d   c+a   d+b
+    plus lane ^ 1        the sum of all four, in each lane
 
 All 32 threads of the warp must take part.
 """
 
-from numba import cuda
+from minids.ops.cuda.device import cuda
 
-WARP = 32
-ALL = 0xFFFFFFFF  # the lanes that take part, one bit each
+WARP_SIZE = 32
+ALL_LANES = 0xFFFFFFFF  # one bit for each
 
 
 @cuda.jit(device=True)
 def warp_sum(value):
-    """Σ over the lanes, the same in each, added in the same order."""
-    lanes = WARP // 2
-    while lanes > 0:
-        value += cuda.shfl_xor_sync(ALL, value, lanes)
-        lanes //= 2
+    """Σ over the lanes, the same in each of them; the order of the additions is fixed."""
+    distance = WARP_SIZE // 2
+    while distance > 0:
+        value += cuda.shfl_xor_sync(ALL_LANES, value, distance)
+        distance //= 2
     return value
 
 
 @cuda.jit(device=True)
 def warp_max(value):
-    """The largest over the lanes; NaN is passed over."""
-    lanes = WARP // 2
-    while lanes > 0:
-        value = max(value, cuda.shfl_xor_sync(ALL, value, lanes))
-        lanes //= 2
+    """The largest value of the lanes; NaN is ignored."""
+    distance = WARP_SIZE // 2
+    while distance > 0:
+        value = max(value, cuda.shfl_xor_sync(ALL_LANES, value, distance))
+        distance //= 2
     return value

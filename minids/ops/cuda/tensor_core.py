@@ -1,38 +1,38 @@
-"""Tensor cores: a warp multiplies two small matrices in one instruction, of numbers rounded to TF32.
+"""Tensor cores: a warp multiplies two small matrices in one instruction. The factors are rounded to TF32.
 
-TF32 keeps float32's exponent and 10 of its 23 bits of mantissa: products are good to one part in 2000, their
-sums are float32. Numba has no call for it, so the instruction is written into the machine code by name.
+TF32 has the exponent of float32 and 10 of its 23 bits of mantissa: each factor has a relative error of up to
+1/2048, and sums are float32. Numba has no function for it, so the instruction is written as inline assembly.
 """
 
 import numpy as np
-from numba import cuda
 
 from minids.ops import driver
+from minids.ops.cuda.device import cuda
 
 if driver.simulated():
 
     def tf32(x):
-        """x rounded to 10 bits of mantissa, halves away from zero."""
+        """x rounded to 10 bits of mantissa, ties away from zero."""
         bits = np.float32(x).view(np.uint32)
         return np.uint32((int(bits) + 0x1000) & 0xFFFFE000).view(np.float32)
 
     def multiply_add(a, b, c):
-        """C + A B of a whole warp: A (16, 8), B (8, 8), C (16, 8), each spread over the 32 lanes.
+        """C + A B, computed by a whole warp: A (16, 8), B (8, 8), C (16, 8), distributed over the 32 lanes.
 
         With g = lane // 4 and t = lane % 4, a lane holds
             a = A[g, t], A[g+8, t], A[g, t+4], A[g+8, t+4]      b = B[t, g], B[t+4, g]
             c = C[g, 2t], C[g, 2t+1], C[g+8, 2t], C[g+8, 2t+1]
-        and gets the same places of C + A B.
+        and gets the same elements of C + A B.
         """
         A, B = np.zeros((16, 8)), np.zeros((8, 8))
-        for lane, (ours_of_a, ours_of_b) in cuda.exchange((a, b)).items():
+        for lane, (a_values, b_values) in cuda.exchange((a, b)).items():
             g, t = divmod(lane, 4)
-            A[g, t], A[g + 8, t], A[g, t + 4], A[g + 8, t + 4] = ours_of_a
-            B[t, g], B[t + 4, g] = ours_of_b
+            A[g, t], A[g + 8, t], A[g, t + 4], A[g + 8, t + 4] = a_values
+            B[t, g], B[t + 4, g] = b_values
         g, t = divmod(cuda.laneid, 4)
         D = A @ B
-        places = (D[g, 2 * t], D[g, 2 * t + 1], D[g + 8, 2 * t], D[g + 8, 2 * t + 1])
-        return tuple(np.float32(x + y) for x, y in zip(c, places, strict=True))
+        products = (D[g, 2 * t], D[g, 2 * t + 1], D[g + 8, 2 * t], D[g + 8, 2 * t + 1])
+        return tuple(np.float32(x + y) for x, y in zip(c, products, strict=True))
 
 else:
     from llvmlite import ir
@@ -63,7 +63,7 @@ else:
                 "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
                 "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};",
                 "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
-                side_effect=False,
+                side_effect=True,  # all lanes must execute it: the compiler must not move it into a branch
             )
             result = builder.call(asm, numbers)
             return cgutils.pack_array(builder, [builder.extract_value(result, i) for i in range(4)])

@@ -1,14 +1,14 @@
-"""Sixteen bytes at once: four neighboring float32 in one load or store.
+"""Vectorized memory access: four adjacent float32, 16 bytes, in one load or store.
 
-A GPU reads and writes memory in pieces of 32 bytes, and each instruction costs a turn of the scheduler. One
-instruction that moves four numbers instead of one is the difference between a kernel that waits for its loads
-and one that computes. The address must be a multiple of 16 bytes: see `aligned`.
+A GPU accesses memory in sectors of 32 bytes, and every instruction takes a slot of the scheduler. With one
+instruction for four numbers a kernel computes instead of waiting for its loads. The address must be a
+multiple of 16 bytes, see `aligned`.
 """
 
 import numpy as np
-from numba import cuda
 
 from minids.ops import driver
+from minids.ops.cuda.device import cuda
 
 _ZERO = np.float32(0)
 
@@ -25,7 +25,7 @@ if driver.simulated():
         a[i], a[i + 1], a[i + 2], a[i + 3] = values
 
     def address(a) -> int:
-        """Where a device array begins."""
+        """The address of a device array's first element."""
         return a._array.ctypes.data
 
 else:
@@ -39,7 +39,7 @@ else:
     _FOUR = ir.VectorType(ir.FloatType(), 4)
 
     def _pointer(context, builder, array_type, array, index, index_type):
-        """The address of array[index], as that of four floats."""
+        """The address of array[index] as a pointer to four floats."""
         struct = arrayobj.make_array(array_type)(context, builder, array)
         at = [context.cast(builder, index, index_type, types.intp)]
         pointer = cgutils.get_item_pointer(context, builder, array_type, struct, at, wraparound=False)
@@ -74,43 +74,43 @@ else:
 
 
 @cuda.jit(device=True)
-def four_at_once(source, start, inside):
-    """Four neighbors from a multiple of 4 on, of which `inside` lie in the matrix: all, or none."""
-    if inside > 0:
+def load4_aligned(source, start, valid):
+    """source[start : start+4], zeros if `valid` is 0. `start` and `valid` are multiples of 4."""
+    if valid > 0:
         return load4(source, start)
     return _ZERO, _ZERO, _ZERO, _ZERO
 
 
 @cuda.jit(device=True)
-def four_singly(source, start, inside):
-    """The same from anywhere; what lies outside the matrix is zero."""
-    a = source[start] if inside > 0 else _ZERO
-    b = source[start + 1] if inside > 1 else _ZERO
-    c = source[start + 2] if inside > 2 else _ZERO
-    d = source[start + 3] if inside > 3 else _ZERO
+def load4_unaligned(source, start, valid):
+    """source[start : start+4] for any `start`; elements from the `valid`-th on are not read, but zero."""
+    a = source[start] if valid > 0 else _ZERO
+    b = source[start + 1] if valid > 1 else _ZERO
+    c = source[start + 2] if valid > 2 else _ZERO
+    d = source[start + 3] if valid > 3 else _ZERO
     return a, b, c, d
 
 
 @cuda.jit(device=True)
-def store_four_at_once(target, start, inside, values):
-    """Where four_at_once reads."""
-    if inside > 0:
+def store4_aligned(target, start, valid, values):
+    """target[start : start+4] = values unless `valid` is 0. `start` and `valid` are multiples of 4."""
+    if valid > 0:
         store4(target, start, values)
 
 
 @cuda.jit(device=True)
-def store_four_singly(target, start, inside, values):
-    """Where four_singly reads: what lies outside the matrix is left out."""
-    if inside > 0:
+def store4_unaligned(target, start, valid, values):
+    """target[start : start+4] = values for any `start`; elements from the `valid`-th on are not written."""
+    if valid > 0:
         target[start] = values[0]
-    if inside > 1:
+    if valid > 1:
         target[start + 1] = values[1]
-    if inside > 2:
+    if valid > 2:
         target[start + 2] = values[2]
-    if inside > 3:
+    if valid > 3:
         target[start + 3] = values[3]
 
 
 def aligned(*arrays) -> bool:
-    """Whether all rows of these device arrays start at multiples of 16 bytes: each may be read in fours."""
+    """True if all rows of these device arrays start at multiples of 16 bytes and can be read with load4."""
     return all(a.shape[-1] % 4 == 0 and address(a) % 16 == 0 for a in arrays)

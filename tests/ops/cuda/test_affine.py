@@ -1,4 +1,4 @@
-"""A layer on the GPU, or in the simulator, against the reference."""
+"""A layer on the GPU, or in the simulator, compared with the reference."""
 
 import numpy as np
 import pytest
@@ -21,10 +21,10 @@ if not driver.simulated():
 
 
 def inputs(rng, T, B, H, D, rate):
-    """x, W, b, dy as NumPy, spread over both kinks of the clip; the keys of dropout."""
-    shapes_and_scales = ((T, B, D), 1), ((H, D), 8), ((H,), 8), ((T, B, H), 1)
-    numbers = [(scale * rng.normal(size=shape)).astype(np.float32) for shape, scale in shapes_and_scales]
-    return numbers, (rng.integers(0, 2**32, B, np.uint32) if rate else None)
+    """x, W, b, dy in NumPy, and the dropout keys. Hidden units lie on both sides of the clip's kinks."""
+    shapes_and_scales = ((T, B, D), 1), ((H, D), 12 * max(D, 2) ** -0.5), ((H,), 8), ((T, B, H), 1)
+    arrays = [(scale * rng.normal(size=shape)).astype(np.float32) for shape, scale in shapes_and_scales]
+    return arrays, (rng.integers(0, 2**32, B, np.uint32) if rate else None)
 
 
 def dropouts(rate, keys):
@@ -35,53 +35,53 @@ def dropouts(rate, keys):
 
 
 @pytest.mark.parametrize(("T", "B", "H", "D"), SHAPES)
-@pytest.mark.parametrize("clip", [False, True])
-@pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_affine_is_the_reference(T, B, H, D, clip, rate):
+@pytest.mark.parametrize(("clip", "rate"), [(False, 0.0), (True, 0.0), (True, 0.3)])
+def test_affine_agrees_with_the_reference(T, B, H, D, clip, rate):
     (x, W, b, dy), keys = inputs(np.random.default_rng(1), T, B, H, D, rate)
-    ours, theirs = dropouts(rate, keys)
+    dropout, gpu_dropout = dropouts(rate, keys)
     gx, gW, gb, gdy = (arrays.from_host(a) for a in (x, W, b, dy))
-    gy = affine_forward(gx, gW, gb, clip, theirs)
-    got = affine_backward(gdy, gx, gW, gy, clip, theirs)
+    gy = affine_forward(gx, gW, gb, clip, gpu_dropout)
+    result = affine_backward(gdy, gx, gW, gy, clip, gpu_dropout)
     y = arrays.to_host(gy)
     x64, W64, b64, dy64, y64 = (a.astype(np.float64) for a in (x, W, b, dy, y))
-    expected = REFERENCE.affine_forward(x64, W64, b64, clip, ours)
+    expected = REFERENCE.affine_forward(x64, W64, b64, clip, dropout)
     if y.size:
         assert relative_error(y, expected) <= FLOAT32_SUM
-    gradients = REFERENCE.affine_backward(dy64, x64, W64, y64, clip, ours)  # of the same y: the same gates
-    for a, b_ in zip(got, gradients, strict=True):
-        a = arrays.to_host(a)
-        assert a.shape == b_.shape
-        if a.size:
-            assert relative_error(a, b_) <= FLOAT32_SUM
+    # from the same y, so that the gates of the clip agree
+    gradients = REFERENCE.affine_backward(dy64, x64, W64, y64, clip, dropout)
+    for gradient, expected in zip(result, gradients, strict=True):
+        gradient = arrays.to_host(gradient)
+        assert gradient.shape == expected.shape
+        if gradient.size:
+            assert relative_error(gradient, expected) <= FLOAT32_SUM
 
 
-def test_gradients_go_where_they_are_sent():
-    """dz over dy, dx elsewhere, as the model does; without `input_gradient` dx is left alone."""
+def test_gradients_are_written_to_the_output_arguments():
+    """dz may be dy, as in the model; without `input_gradient` dx is not computed."""
     (x, W, b, dy), _ = inputs(np.random.default_rng(2), 4, 2, 8, 12, 0)
     gx, gW, gb, gdy = (arrays.from_host(a) for a in (x, W, b, dy))
     gy = affine_forward(gx, gW, gb, True)
     fresh = [arrays.to_host(a) for a in affine_backward(gdy, gx, gW, gy, True)]
     outs = [arrays.empty(a.shape, np.float32) for a in (x, W, b)]
     returned = affine_backward(gdy, gx, gW, gy, True, None, True, gdy, *outs)
-    for one, out, expected in zip(returned, outs, fresh, strict=True):
-        assert one is out
-        np.testing.assert_array_equal(arrays.to_host(one), expected)
+    for gradient, out, expected in zip(returned, outs, fresh, strict=True):
+        assert gradient is out
+        np.testing.assert_array_equal(arrays.to_host(gradient), expected)
     assert affine_backward(gdy, gx, gW, gy, True, input_gradient=False)[0] is None
 
 
-def test_not_a_number_is_never_swallowed():
+def test_nan_is_passed_on():
     nan, ones = np.full((2, 1, 3), np.nan, np.float32), np.ones((3, 3), np.float32)
     y = affine_forward(*map(arrays.from_host, (nan, ones, np.zeros(3, np.float32))), True)
     assert np.isnan(arrays.to_host(y)).all()
 
 
-def test_the_gate_is_open_between_the_kinks_alone():
-    """z = -1, 0, 1, 20, 21: only 1 lets the gradient through."""
-    one, W = np.ones((1, 1, 1), np.float32), np.zeros((5, 1), np.float32)
+def test_the_gradient_passes_only_between_the_kinks_of_the_clip():
+    """z = -1, 0, 1, 20, 21: the gradient is nonzero for 1 only."""
+    x1, W = np.ones((1, 1, 1), np.float32), np.zeros((5, 1), np.float32)
     z = np.array([-1, 0, 1, 20, 21], np.float32)
     for dropout in (None, Dropout(0.05, arrays.from_host(np.zeros(1, np.uint32)))):
-        x, weights, dy = (arrays.from_host(a) for a in (one, W, np.ones((1, 1, 5), np.float32)))
+        x, weights, dy = (arrays.from_host(a) for a in (x1, W, np.ones((1, 1, 5), np.float32)))
         y = affine_forward(x, weights, arrays.from_host(z), True, dropout)
         db = arrays.to_host(affine_backward(dy, x, weights, y, True, dropout)[2])
         assert (db[[0, 1, 3, 4]] == 0).all()

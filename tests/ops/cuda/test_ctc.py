@@ -1,6 +1,5 @@
-"""CTC on the GPU against the reference in float64, in the simulator where there is no GPU."""
+"""CTC on the GPU, or in the simulator, compared with the reference in float64."""
 
-import importlib
 import math
 
 import numpy as np
@@ -13,32 +12,32 @@ from tests.ops.test_ctc import alignments, mixed_batch
 from tests.tolerances import CTC_FLOAT32_GRADIENT, CTC_FLOAT32_LONG, CTC_FLOAT32_LOSS
 
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda", reason="pip install minids[cuda]")
-OURS = importlib.import_module("minids.ops.cuda.ctc")  # its name in the package is the function's
-ARRAYS = importlib.import_module("minids.ops.cuda.arrays")
+from minids.ops.cuda import arrays, ctc
+
 REFERENCE = ops.load("reference")
 SIMULATED = driver.simulated()
 ORDERS = ("reverse", "random") if SIMULATED else ("forward",)
 
 
 def on_gpu(log_probs, lengths, labels, label_lengths, order="forward"):
-    """losses (B,), dlogits (T, B, K), with the simulator's threads in this order."""
+    """losses (B,), dlogits (T, B, K); in the simulator threads run in this order."""
     batch = log_probs.astype(np.float32), *(np.asarray(a, np.int32) for a in (lengths, labels, label_lengths))
-    batch = [ARRAYS.from_host(a) for a in batch]
+    batch = [arrays.from_host(a) for a in batch]
     if not SIMULATED:
-        return [ARRAYS.to_host(a) for a in OURS.ctc(*batch)]
+        return [arrays.to_host(a) for a in ctc.ctc(*batch)]
     from minids import cuda_simulator
 
     with cuda_simulator.order(order):
-        return [ARRAYS.to_host(a) for a in OURS.ctc(*batch)]
+        return [arrays.to_host(a) for a in ctc.ctc(*batch)]
 
 
-def one(log_probs, label, order="forward"):
+def single(log_probs, label, order="forward"):
     """One utterance: log_probs (T, K) -> its loss and dlogits (T, K)."""
     losses, dlogits = on_gpu(log_probs[:, None], [len(log_probs)], [list(label) or [0]], [len(label)], order)
     return float(losses[0]), dlogits[:, 0]
 
 
-def assert_is_the_reference(batch, order="forward", gradient=CTC_FLOAT32_GRADIENT):
+def assert_agrees_with_the_reference(batch, order="forward", gradient=CTC_FLOAT32_GRADIENT):
     log_probs, *rest = batch
     losses, dlogits = on_gpu(log_probs, *rest, order)
     expected, expected_dlogits = REFERENCE.ctc(log_probs, *rest)
@@ -49,7 +48,7 @@ def assert_is_the_reference(batch, order="forward", gradient=CTC_FLOAT32_GRADIEN
 
 
 def poisoned_batch(seed):
-    """Texts of every kind, and NaN past every utterance's end."""
+    """Texts of every kind; NaN in the padding."""
     logits, lengths, *rest = mixed_batch(np.random.default_rng(seed), T=24)
     log_probs = log_softmax(logits, axis=2)
     for b, n in enumerate(lengths):
@@ -57,90 +56,90 @@ def poisoned_batch(seed):
     return log_probs, lengths, *rest
 
 
-def test_texts_of_every_kind_and_the_same_bits_every_time():
-    """Long, tight, too long, empty, repeats, no frames; rubbish behind the labels, NaN behind the frames."""
+def test_texts_of_every_kind_give_the_same_bits_every_time():
+    """Long, barely possible, too long, empty, repeats, no frames; noise and NaN in the padding."""
     batch = poisoned_batch(1)
-    first = assert_is_the_reference(batch)
+    first = assert_agrees_with_the_reference(batch)
     for order in ORDERS:
-        for one_time, another in zip(first, on_gpu(*batch, order), strict=True):
-            np.testing.assert_array_equal(one_time, another)
+        for expected, result in zip(first, on_gpu(*batch, order), strict=True):
+            np.testing.assert_array_equal(result, expected)
 
 
 def test_any_number_of_frames_and_letters():
-    """Each number of frames up to 8 with each number of letters up to 6, of two letters, so with repeats."""
+    """Up to 8 frames and up to 6 letters, in every combination; of two letters, so that some repeat."""
     rng = np.random.default_rng(2)
     lengths, label_lengths = (n.ravel().astype(np.int32) for n in np.meshgrid(range(9), range(7)))
     labels = rng.integers(1, 3, (63, 6)).astype(np.int32)
     batch = log_softmax(rng.normal(scale=3, size=(8, 63, 3)), axis=2), lengths, labels, label_lengths
-    losses, _ = assert_is_the_reference(batch)
+    losses, _ = assert_agrees_with_the_reference(batch)
     assert 20 < np.isfinite(losses).sum() < 60
 
 
 @pytest.mark.parametrize(("in_shared", "order"), [(10**6, "forward"), (10**6, "random"), (32, "reverse")])
 def test_texts_with_more_states_than_threads(monkeypatch, in_shared, order):
     """32 threads for 101 states: four for each thread, in shared and in global memory."""
-    monkeypatch.setattr(OURS, "THREADS", 32)
-    monkeypatch.setattr(OURS, "IN_SHARED", in_shared)
+    monkeypatch.setattr(ctc, "MAX_THREADS", 32)
+    monkeypatch.setattr(ctc, "MAX_SHARED_STATES", in_shared)
     rng = np.random.default_rng(3)
     labels = rng.integers(1, 4, (2, 50)).astype(np.int32)
     log_probs = log_softmax(rng.normal(size=(90, 2, 4)), axis=2)
     batch = log_probs, np.array([90, 70], np.int32), labels, np.array([50, 17], np.int32)
-    assert_is_the_reference(batch, order)
+    assert_agrees_with_the_reference(batch, order)
 
 
 @pytest.mark.parametrize("letters", [300, pytest.param(5000, marks=pytest.mark.gpu)])
 def test_long_texts(letters):
-    """In the simulator a few frames; the longer text is one for global memory."""
+    """A few frames in the simulator; on a GPU the longer text needs global memory."""
     T = 20 if SIMULATED else 2 * letters
     label = 1 + np.arange(letters if not SIMULATED else 8) % 3
     labels = np.zeros((1, letters), np.int32)
     labels[0, : len(label)] = label
     log_probs = log_softmax(np.random.default_rng(4).normal(size=(T, 1, 4)), axis=2)
     batch = log_probs, np.array([T], np.int32), labels, np.array([len(label)], np.int32)
-    assert_is_the_reference(batch, gradient=CTC_FLOAT32_LONG)
+    assert_agrees_with_the_reference(batch, gradient=CTC_FLOAT32_LONG)
 
 
 @pytest.mark.parametrize("sharp", [0, 3, 30])
-def test_long_recordings_neither_underflow_nor_blur(sharp):
-    """Sharp logits that know nothing of the text: probabilities down to e^-100000 on a GPU."""
+def test_long_recordings_stay_precise(sharp):
+    """Confident logits that do not match the text: probabilities down to e^-100000 on a GPU."""
     T, U = (150, 12) if SIMULATED else (3000, 300)
     log_y = log_softmax(np.random.default_rng(5).normal(scale=sharp, size=(T, 1, 29)), axis=2)
     labels = 1 + np.arange(U, dtype=np.int32)[None] % 28
-    assert_is_the_reference((log_y, np.array([T]), labels, np.array([U])), gradient=CTC_FLOAT32_LONG)
+    assert_agrees_with_the_reference((log_y, np.array([T]), labels, np.array([U])), gradient=CTC_FLOAT32_LONG)
 
 
 @pytest.mark.parametrize(
     ("T", "label"), [(4, [1, 2]), (5, [1, 1, 1]), (9, [1, 1, 2, 2, 1]), (60, [1, 1, 2] * 3)]
 )
 def test_uniform_probabilities_count_the_alignments(T, label):
-    loss, dlogits = one(np.full((T, 4), -math.log(4)), label)
+    loss, dlogits = single(np.full((T, 4), -math.log(4)), label)
     assert loss == pytest.approx(T * math.log(4) - math.log(alignments(T, label)), rel=CTC_FLOAT32_LOSS)
     np.testing.assert_allclose(dlogits.sum(axis=1), 0, atol=CTC_FLOAT32_GRADIENT)
 
 
 @pytest.mark.parametrize(("T", "label"), [(0, [1]), (1, [1, 2]), (2, [1, 1]), (5, [1, 1, 2, 2])])
 def test_a_text_that_does_not_fit_has_loss_inf_and_gradient_0(T, label):
-    loss, dlogits = one(np.full((T, 3), -math.log(3)), label)
+    loss, dlogits = single(np.full((T, 3), -math.log(3)), label)
     assert loss == math.inf
     assert not dlogits.any()
-    assert math.isfinite(one(np.full((T + 1, 3), -math.log(3)), label)[0])
+    assert math.isfinite(single(np.full((T + 1, 3), -math.log(3)), label)[0])
 
 
 def test_letters_of_probability_0():
-    """One that the text needs, and one that it does without."""
+    """One that is in the text, and one that is not."""
     log_y = np.array([[math.log(0.5), math.log(0.5), -math.inf]] * 2)
-    loss, dlogits = one(log_y, [1])
+    loss, dlogits = single(log_y, [1])
     assert loss == pytest.approx(-math.log(0.75))
     np.testing.assert_allclose(dlogits, [[0.5 - 1 / 3, 0.5 - 2 / 3, 0]] * 2, atol=CTC_FLOAT32_GRADIENT)
-    loss, dlogits = one(log_y, [2])
+    loss, dlogits = single(log_y, [2])
     assert loss == math.inf
     assert not dlogits.any()
 
 
 @pytest.mark.parametrize("frame", [0, 3, 19])
-def test_not_a_number_is_never_swallowed(frame):
+def test_nan_is_passed_on(frame):
     log_y = np.full((20, 3), -math.log(3))
     log_y[frame] = np.nan
-    loss, dlogits = one(log_y, [1, 2])
+    loss, dlogits = single(log_y, [1, 2])
     assert math.isnan(loss)
     assert not dlogits.any()

@@ -1,4 +1,4 @@
-"""Context, log-softmax, the step and the norm on the GPU or in its simulator, against the reference."""
+"""Context, log-softmax, update and norm on the GPU, or in the simulator, compared with the reference."""
 
 import math
 
@@ -45,11 +45,11 @@ def test_log_softmax(T, B, K):
     z[1:2, :1, 0] = 3e4
     z[2:3, :1, 0] = -np.inf
     expected = REFERENCE.log_softmax_forward(z.astype(np.float64))
-    got = host(CUDA.log_softmax_forward(*device(z)))
-    np.testing.assert_allclose(got, expected, rtol=FLOAT32_SUM, atol=FLOAT32_SUM)
+    result = host(CUDA.log_softmax_forward(*device(z)))
+    np.testing.assert_allclose(result, expected, rtol=FLOAT32_SUM, atol=FLOAT32_SUM)
 
 
-def test_log_softmax_keeps_not_a_number():
+def test_log_softmax_passes_nan_on():
     z = np.array([[[0, np.nan, 1]], [[0, np.inf, 1]]], np.float32)
     assert np.isnan(host(CUDA.log_softmax_forward(*device(z)))).all()
 
@@ -58,11 +58,11 @@ def test_nesterov():
     rng = np.random.default_rng(3)
     params, grads, velocity = (normal(rng, 300) for _ in range(3))
     expected = [a.astype(np.float64) for a in (params, grads, velocity)]
-    got = device(params, grads, velocity)
+    result = device(params, grads, velocity)
     for _ in range(3):
         REFERENCE.nesterov(*expected, 0.1, 0.9, 0.5)
-        CUDA.nesterov(*got, 0.1, 0.9, 0.5)
-    for a, b in zip(got, expected, strict=True):
+        CUDA.nesterov(*result, 0.1, 0.9, 0.5)
+    for a, b in zip(result, expected, strict=True):
         np.testing.assert_allclose(host(a), b, atol=FLOAT32_SUM)
 
 
@@ -72,7 +72,7 @@ def test_norm(size):
     assert CUDA.norm(*device(x)) == pytest.approx(REFERENCE.norm(x), rel=FLOAT32_SUM)
 
 
-def test_norm_keeps_not_a_number_and_reads_a_view():
+def test_norm_passes_nan_on_and_accepts_a_view():
     x = np.ones(40, np.float32)
     (flat,) = device(x)
     assert CUDA.norm(flat[4:20]) == 4
@@ -81,12 +81,12 @@ def test_norm_keeps_not_a_number_and_reads_a_view():
 
 
 @pytest.mark.gpu
-def test_norm_at_its_real_size():
+def test_norm_of_a_large_network():
     x = np.full(28_000_001, 1e-3, np.float32)
     assert CUDA.norm(*device(x)) == pytest.approx(REFERENCE.norm(x), rel=FLOAT32_SUM)
 
 
-def test_outputs_may_be_given():
+def test_output_arguments_are_returned():
     rng = np.random.default_rng(5)
     z, frames, lengths = normal(rng, 2, 2, 5), normal(rng, 4, 2, 3), np.array([4, 2], np.int32)
     out, x = CUDA.arrays.empty(z.shape, np.float32), CUDA.arrays.empty((2, 2, 9), np.float32)

@@ -1,11 +1,11 @@
-"""The host's half of the GPU's code, without a GPU: python -m tests.ops.cuda.host
+"""Runs the host code of the backend "cuda" without a GPU: python -m tests.ops.cuda.host_code
 
-The simulator has arrays and launches of its own. Here they are numba-cuda's, up to the moment when the driver
-would start a kernel: arrays "on the device" lie in the host's memory, the driver's calls succeed and do
-nothing, and of each launch remains what it would be compiled for. Numbers are not computed.
+The simulator has its own arrays and launches. Here they are those of numba-cuda, up to the point at which the
+driver would start a kernel: arrays "on the device" are in host memory, driver calls succeed and do nothing,
+and a launch only records the argument types for which the kernel would be compiled. Nothing is computed.
 
-Prints the kernels that were launched, and ends with an error for one that is launched with other types than
-it is registered for, or whose arguments cannot be handed to the driver.
+Prints the names of the launched kernels. Fails if a kernel is launched with other types than those it is
+registered for, or with arguments that cannot be passed to the driver.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ from numba.cuda.cudadrv import devices, driver
 
 from minids import DeepSpeech, ctc_loss, ops
 from minids.model import ModelSettings
-from minids.ops import driver as found
+from minids.ops import driver as gpu
 
 HANDLES = {
     "cuStreamCreate": bindings.CUstream(7),
@@ -40,7 +40,7 @@ launched = set()
 
 
 class Driver:
-    """cuda.bindings.driver, whose calls succeed and do nothing. A call that it has not is an error."""
+    """cuda.bindings.driver with functions that succeed and do nothing. An unknown function is an error."""
 
     def __getattr__(self, name):
         real = getattr(bindings, name)
@@ -52,7 +52,7 @@ class Driver:
 
 class Context:
     device = H200
-    memory: list = []  # noqa: RUF012  (kept to the end of the process)
+    memory: list = []  # noqa: RUF012  (until the end of the process)
 
     def memalloc(self, size):
         self.memory.append(np.full(size, 255, np.uint8))
@@ -77,7 +77,7 @@ def to_host(here, there, size, stream=0):
 
 
 def launch(self, arguments, configuration):
-    """Instead of numba-cuda's, which would now compile the kernel: only the arguments are made ready."""
+    """Replaces numba-cuda's, which would compile the kernel: only prepares the arguments."""
     types = tuple(self.typeof_pyval(argument) for argument in arguments)
     ready: list = []
     for kind, argument in zip(types, arguments, strict=True):
@@ -86,14 +86,14 @@ def launch(self, arguments, configuration):
     launched.add((self.py_func.__name__, types))
 
 
-def pretend():
-    """A GPU that takes everything and does nothing."""
+def install_fake_gpu():
+    """A GPU that accepts everything and does nothing."""
     context = Context()
     runtime = mock.Mock(get_or_create_context=lambda *_: context, ensure_context=nullcontext)
     for module, name, value in (
-        (found, "found", lambda: True),
-        (found, "version", lambda: found.CUDA),
-        (found, "capability", lambda: (9, 0)),
+        (gpu, "found", lambda: True),
+        (gpu, "version", lambda: gpu.CUDA),
+        (gpu, "capability", lambda: (9, 0)),
         (devices, "_runtime", runtime),
         (cuda, "get_current_device", lambda: H200),
         (driver, "host_to_device", to_device),
@@ -102,47 +102,45 @@ def pretend():
         (driver.Stream, "synchronize", lambda self: None),
         (dispatcher.CUDADispatcher, "call", launch),
     ):
-        assert hasattr(module, name), f"numba-cuda has no {name} any more"
+        assert hasattr(module, name), f"numba-cuda no longer has {name}"
         setattr(module, name, value)
     from minids.ops.cuda import driver_api
 
+    driver_api.enable_caching = lambda kernel: None
     compiled = SimpleNamespace(_codelibrary=SimpleNamespace(get_cufunc=lambda: SimpleNamespace(handle=7)))
     driver_api.cu, driver_api._compiled = Driver(), lambda kernel, arguments: compiled
 
 
-def steps(H, B, U, dropout, way=None, gemm="fp32"):
-    """Training steps of a network, and answers without training; batches of several lengths."""
-    grid = ops.load("cuda")
-    from minids.ops.cuda import birnn, matmul
-
-    birnn.use(way)
-    matmul.use(gemm)
-    model = DeepSpeech(ModelSettings(81, 29, hidden=H, context=2, stride=2, dropout=dropout), backend="cuda")
-    velocity = grid.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
-    bring = grid.arrays.AsyncCopier()
+def train(H, B, U, dropout, **options):
+    """Training steps, each followed by inference, with batches of several lengths."""
+    backend = ops.load("cuda", **options)
+    settings = ModelSettings(81, 29, hidden=H, context=2, stride=2, dropout=dropout)
+    model = DeepSpeech(settings, backend=backend)
+    velocity = backend.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
+    to_device = backend.arrays.AsyncCopier()
     for T0 in (9, 1, 9, 9):
         frames, lengths = np.ones((T0, B, 81), np.float32), np.full(B, T0, np.int32)
         labels, label_lengths = np.ones((B, U), np.int32), np.full(B, U, np.int32)
         keys = np.arange(B, dtype=np.uint32) if dropout else None
-        model.loss_and_grad(bring(frames), lengths, labels, label_lengths, keys)
-        grid.norm(model.flat_grads)
-        grid.nesterov(model.flat_params, model.flat_grads, velocity, 1e-3, 0.9, 1.0)
+        model.loss_and_grad(to_device(frames), lengths, labels, label_lengths, keys)
+        backend.norm(model.flat_grads)
+        backend.nesterov(model.flat_params, model.flat_grads, velocity, 1e-3, 0.9, 1.0)
         model.forward(frames, lengths)
 
 
 def main():
-    pretend()
+    install_fake_gpu()
     from minids.ops.cuda.registry import registered
 
-    steps(2048, 2, 2, 0.0)
-    steps(512, 40, 2, 0.1, "persistent")
-    steps(64, 3, 1, 0.0, "graph")
-    steps(7, 1, 700, 0.1, "launches")
-    steps(64, 2, 3000, 0.0, gemm="tf32")
+    train(2048, 2, 2, 0.0)
+    train(512, 40, 2, 0.1, recurrence="persistent")
+    train(64, 3, 1, 0.0, recurrence="graph")
+    train(7, 1, 700, 0.1, recurrence="launches")
+    train(64, 2, 3000, 0.0, gemm="tf32")
     full, none = np.full(2, 5, np.int32), np.zeros(2, np.int32)
     ctc_loss(np.zeros((5, 2, 4), np.float32), full, np.zeros((2, 0), np.int32), none, "cuda")
-    strange = launched - {(entry.kernel.py_func.__name__, entry.arguments) for _, entry in registered()}
-    assert not strange, f"launched, but not registered: {strange}"
+    unregistered = launched - {(entry.kernel.py_func.__name__, entry.arguments) for _, entry in registered()}
+    assert not unregistered, f"launched, but not registered: {unregistered}"
     print(*sorted({name for name, _ in launched}))
 
 
