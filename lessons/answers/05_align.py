@@ -1,10 +1,14 @@
-"""Lesson 5, answered. WRONG holds what people write first; the lesson's checks tell each from right."""
+"""The answers to lesson 5, and common mistakes."""
 
 import numpy as np
 
-from minids.ops.reference.ctc import forward_variables, skips
+__all__ = ["WRONG", "count_ways", "forward_variables", "skips"]
 
-__all__ = ["WRONG", "count_ways", "forward_variables"]
+
+def skips(states):
+    skip = np.zeros(len(states), bool)
+    skip[2:] = (states[2:] != 0) & (states[2:] != states[:-2])
+    return skip
 
 
 def count_ways(states, T):
@@ -17,9 +21,47 @@ def count_ways(states, T):
     return n
 
 
-def count(states, T, begin=2, stay=True, skip=skips):
+def forward_variables(log_y, states):
+    T, S = len(log_y), len(states)
+    alpha = np.full((T, S), -np.inf)
+    alpha[0, :2] = log_y[0, states[:2]]
+    for t in range(1, T):
+        alpha[t] = alpha[t - 1]
+        alpha[t, 1:] = np.logaddexp(alpha[t, 1:], alpha[t - 1, :-1])
+        skipped = np.where(skips(states)[2:], alpha[t - 1, :-2], -np.inf)
+        alpha[t, 2:] = np.logaddexp(alpha[t, 2:], skipped)
+        alpha[t] += log_y[t, states]
+    return alpha
+
+
+def skips_to_blanks(states):
+    """Every state but the first two: letters would be skipped, too."""
+    return np.arange(len(states)) > 1
+
+
+def skips_between_repeats(states):
+    """Also between two equal letters, which would merge."""
+    return (states != 0) & (np.arange(len(states)) > 1)
+
+
+def skips_to_the_first_letter(states):
+    """Also the first letter, which has no letter before it."""
+    return (states != 0) & (states != np.roll(states, 2))
+
+
+def compares_neighbors(states):
+    """Compares with the state before, which is always a blank."""
+    return (states != 0) & (states != np.roll(states, 1)) & (np.arange(len(states)) > 1)
+
+
+def skips_to_unseen_letters_only(states):
+    """Not to any letter that occurs earlier in the text; only the letter before matters."""
+    return np.array([s > 1 and k not in (0, *states[:s]) for s, k in enumerate(states)], bool)
+
+
+def count(states, T, start=2, stay=True, skip=skips):
     n = np.zeros((T, len(states)), int)
-    n[0, :begin] = 1
+    n[0, :start] = 1
     for t in range(1, T):
         n[t] = n[t - 1] if stay else 0
         n[t, 1:] += n[t - 1, :-1]
@@ -28,7 +70,7 @@ def count(states, T, begin=2, stay=True, skip=skips):
 
 
 def never_skips(states, T):
-    """Every blank is passed through."""
+    """Every blank is visited."""
     return count(states, T, skip=lambda states: np.zeros(len(states), bool))
 
 
@@ -38,18 +80,18 @@ def skips_everything(states, T):
 
 
 def skips_between_equal_letters(states, T):
-    """ "oo" without the blank between, which collapses to "o"."""
+    """Two equal letters without a blank, which would merge."""
     return count(states, T, skip=lambda states: states != 0)
 
 
-def begins_in_the_blank(states, T):
-    """The first letter cannot be said in the first frame."""
-    return count(states, T, begin=1)
+def starts_with_a_blank(states, T):
+    """The first frame cannot be the first letter."""
+    return count(states, T, start=1)
 
 
-def begins_anywhere(states, T):
-    """A path may begin in the middle of the text."""
-    return count(states, T, begin=len(states))
+def starts_anywhere(states, T):
+    """A path may start in the middle of the text."""
+    return count(states, T, start=len(states))
 
 
 def never_stays(states, T):
@@ -58,7 +100,7 @@ def never_stays(states, T):
 
 
 def adds_in_place(states, T):
-    """One row, overwritten from the left: a path goes on twice in one frame."""
+    """One row, overwritten from the left: a path can advance several times in one frame."""
     n, row, skip = np.zeros((T, len(states)), int), np.zeros(len(states), int), skips(states)
     row[:2] = 1
     for t in range(T):
@@ -68,50 +110,50 @@ def adds_in_place(states, T):
     return n
 
 
-def forward(log_y, states, begin=2, skip=skips, add=np.logaddexp, late=0):
+def forward(log_y, states, start=2, skip=skips, add=np.logaddexp, delay=0):
     T, S = len(log_y), len(states)
     alpha = np.full((T, S), -np.inf)
-    alpha[0, :begin] = log_y[0, states[:begin]]
+    alpha[0, :start] = log_y[0, states[:start]]
     for t in range(1, T):
         alpha[t] = alpha[t - 1]
         alpha[t, 1:] = add(alpha[t, 1:], alpha[t - 1, :-1])
         alpha[t, 2:] = add(alpha[t, 2:], np.where(skip(states)[2:], alpha[t - 1, :-2], -np.inf))
-        alpha[t] += log_y[t - late, states]
+        alpha[t] += log_y[t - delay, states]
     return alpha
 
 
-def takes_the_best_way(log_y, states):
-    """The greatest instead of the sum: Viterbi's path, not the text's probability."""
+def takes_the_maximum(log_y, states):
+    """The maximum instead of the sum: the probability of the best path (Viterbi), not of the text."""
     return forward(log_y, states, add=np.maximum)
 
 
 def adds_logarithms(log_y, states):
-    """+ where logaddexp belongs: the ways are multiplied."""
+    """+ instead of logaddexp: the probabilities are multiplied."""
     return forward(log_y, states, add=np.add)
 
 
-def loses_the_blank_between_equal_letters(log_y, states):
-    """Skips it."""
+def skips_the_blank_between_repeats(log_y, states):
+    """Two equal letters without a blank, which would merge."""
     return forward(log_y, states, skip=lambda states: states != 0)
 
 
 def never_skips_a_blank(log_y, states):
-    """Demands a blank between any two letters."""
+    """Requires a blank between any two letters."""
     return forward(log_y, states, skip=lambda states: np.zeros(len(states), bool))
 
 
-def waits_for_a_blank(log_y, states):
-    """Begins in state 0 only."""
-    return forward(log_y, states, begin=1)
+def requires_a_blank_first(log_y, states):
+    """Starts in state 0 only."""
+    return forward(log_y, states, start=1)
 
 
-def reads_the_frame_before(log_y, states):
-    """y_{t-1} for y_t."""
-    return forward(log_y, states, late=1)
+def uses_the_previous_frame(log_y, states):
+    """y_{t-1} instead of y_t."""
+    return forward(log_y, states, delay=1)
 
 
 def underflows(log_y, states):
-    """Right, but in probabilities: 0 after some hundred frames."""
+    """Correct, but with probabilities, which underflow to 0."""
     with np.errstate(divide="ignore", under="ignore"):
         y, skip = np.exp(log_y), skips(states)
         alpha = np.zeros((len(y), len(states)))
@@ -125,22 +167,29 @@ def underflows(log_y, states):
 
 
 WRONG = {
+    "skips": [
+        skips_to_blanks,
+        skips_between_repeats,
+        skips_to_the_first_letter,
+        compares_neighbors,
+        skips_to_unseen_letters_only,
+    ],
     "count_ways": [
         never_skips,
         skips_everything,
         skips_between_equal_letters,
-        begins_in_the_blank,
-        begins_anywhere,
+        starts_with_a_blank,
+        starts_anywhere,
         never_stays,
         adds_in_place,
     ],
     "forward_variables": [
-        takes_the_best_way,
+        takes_the_maximum,
         adds_logarithms,
-        loses_the_blank_between_equal_letters,
+        skips_the_blank_between_repeats,
         never_skips_a_blank,
-        waits_for_a_blank,
-        reads_the_frame_before,
+        requires_a_blank_first,
+        uses_the_previous_frame,
         underflows,
     ],
 }
