@@ -1,12 +1,13 @@
-"""`minids lm`: make, weigh and shrink a language model."""
+"""`minids lm`: train, test and prune n-gram language models."""
 
 import json
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -22,30 +23,33 @@ _OUT = click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="The file to write: .arpa or .arpa.gz for all programs; .ngram loads quicker.",
+    help="The file to write: .arpa or .arpa.gz for any program, or .ngram, which loads faster.",
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object, for machines.")
-_SPELLING = (
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+_TEXT_OPTIONS = (
     click.option(
         "--model",
         type=click.Path(path_type=Path),
-        help="Spell TEXT in the characters of this recognizer, as --alphabet says.",
+        help="Normalize TEXT to the alphabet of this acoustic model, as --alphabet does.",
     ),
     click.option(
         "--alphabet",
-        help="Spell TEXT in these characters: capitals become small where only those are among them, other"
-        " punctuation separates words, and a line with anything else, such as a digit, is left out.",
+        help="Normalize TEXT to these characters: letters become lower case where only that is among them,"
+        " other punctuation separates words, a line with any other character, such as a digit, is skipped.",
     ),
-    click.option("--characters", is_flag=True, help="Characters instead of words; the space becomes |."),
+    click.option(
+        "--characters", is_flag=True, help="Model characters instead of words; the space is written |."
+    ),
 )
 
 
 @click.group()
 def command() -> None:
-    """A language model: which words follow which, learned from plain text.
+    """Train, test and prune n-gram language models.
 
-    TEXT is UTF-8, plain or .gz, a sentence a line, words between white space; of a manifest (.jsonl) the
-    texts are taken. Words stay as they are written; --model or --alphabet spells them as a recognizer does.
+    TEXT is a UTF-8 file, plain or compressed (gzip, bzip2, xz), with a sentence on each line and white space
+    between words; a manifest (.jsonl), whose texts are used; or - for standard input. Words are kept as they
+    are written; --model or --alphabet normalizes them to what a recognizer writes.
 
     \b
     Example:
@@ -54,8 +58,8 @@ def command() -> None:
     """
 
 
-def _spelling(command: Callable) -> Callable:
-    for option in reversed(_SPELLING):
+def _text_options(command: Callable) -> Callable:
+    for option in reversed(_TEXT_OPTIONS):
         command = option(command)
     return command
 
@@ -63,19 +67,19 @@ def _spelling(command: Callable) -> Callable:
 @command.command()
 @_TEXTS
 @_OUT
-@click.option("--order", default=5, show_default=True, help="How many words the longest n-grams have.")
+@click.option("--order", default=5, show_default=True, help="The number of words of the longest n-grams.")
 @click.option(
     "--prune",
     default="0",
     metavar="N,N...",
-    help="Leave out n-grams that occur so rarely: one number an order, the last for all higher ones.",
+    help="Omit n-grams that occur N times or fewer: a number for each order, the last for all higher ones.",
 )
 @click.option(
     "--vocabulary",
     metavar="N|FILE",
-    help="Know the N most frequent words, or those in FILE; others are <unk>.  [default: all]",
+    help="Keep the N most frequent words, or those in FILE; others are <unk>.  [default: all]",
 )
-@_spelling
+@_text_options
 @_JSON
 def train(
     texts: tuple[Path, ...],
@@ -88,7 +92,7 @@ def train(
     characters: bool,
     as_json: bool,
 ) -> None:
-    """Learn a model from TEXT, with interpolated modified Kneser-Ney smoothing.
+    """Train a model on TEXT, with interpolated modified Kneser-Ney smoothing.
 
     \b
     Example:
@@ -96,29 +100,30 @@ def train(
       minids lm train data/an4/train.jsonl --order 3 --out an4.arpa
     """
     from minids.lm.ngram import NGram
-    from minids.lm.text_filter import Characters
+    from minids.lm.text_filter import Characters, NormalizedText
 
     try:
         thresholds = [int(number) for number in prune.replace(",", " ").split()]
     except ValueError:
         raise click.UsageError(f"--prune takes numbers such as 0,0,1, not {prune!r}.") from None
-    known = _known(vocabulary)
-    _check_output(out, *texts, model, known)
+    known_words = _vocabulary(vocabulary)
+    _check_output(out, *texts, model, known_words)
     announce_compilation()
-    source = _spelt(texts, model, alphabet)
+    source = _normalized(texts, model, alphabet)
     with _progress() as update:
-        learned = NGram.train(Characters(source) if characters else source, order, thresholds, known, update)
-    left_out = _tell_of(source)
-    if source is texts:
-        _warn_of_spelling(learned.words)
-    learned.save(out)
-    _report(out, learned, as_json, left_out)
+        text = Characters(source) if characters else source
+        lm = NGram.train(text, order, thresholds, known_words, update)
+    skipped = _report_skipped(source)
+    if not isinstance(source, NormalizedText):
+        _warn_of_spelling(lm.words)
+    lm.save(out)
+    _report(out, lm, characters, as_json, skipped)
 
 
 @command.command()
 @click.argument("lm", type=click.Path(path_type=Path))
 @_TEXTS
-@_spelling
+@_text_options
 @_JSON
 def perplexity(
     lm: Path,
@@ -128,9 +133,10 @@ def perplexity(
     characters: bool,
     as_json: bool,
 ) -> None:
-    """How well the model LM foretells TEXT: among how many words, as it were, it has to choose.
+    """Measure the perplexity of the model LM on TEXT.
 
-    Words that LM does not know (OOV) count as <unk>, which is unlikely; the second figure is without them.
+    The perplexity is exp(-log P / n) for n words and sentence ends. Words that LM does not know (OOV) count
+    as <unk>; the second figure leaves them out.
 
     \b
     Example:
@@ -140,16 +146,17 @@ def perplexity(
     from minids.lm.text_filter import Characters
 
     announce_compilation()
-    source = _spelt(texts, model, alphabet)
+    source = _normalized(texts, model, alphabet)
     with _progress() as update:
-        found = NGram.load(lm).perplexity(Characters(source) if characters else source, update)
-    left_out = _tell_of(source)
+        result = NGram.load(lm).perplexity(Characters(source) if characters else source, update)
+    skipped = _report_skipped(source)
     if as_json:
-        click.echo(json.dumps(found._asdict() | left_out))
+        click.echo(json.dumps(result._asdict() | skipped))
         return
-    click.echo(f"perplexity {found.perplexity:.2f}; without OOV words {found.without_oov:.2f}")
-    oov = f"{found.oov:,} not known to the model (OOV rate {found.oov / found.words:.2%})"
-    click.echo(f"{found.words:,} words in {found.sentences:,} sentences, {oov}")
+    unit = "characters" if characters else "words"
+    click.echo(f"perplexity {result.perplexity:.2f}; without OOV {unit} {result.without_oov:.2f}")
+    oov = f"{result.oov:,} not known to the model (OOV rate {result.oov / result.words:.2%})"
+    click.echo(f"{result.words:,} {unit} in {result.sentences:,} sentences, {oov}")
 
 
 @command.command()
@@ -160,11 +167,11 @@ def perplexity(
     type=float,
     default=1e-8,
     show_default=True,
-    help="Leave out what changes the perplexity by less, relatively.",
+    help="Remove n-grams whose removal changes the perplexity by less, relatively.",
 )
 @_JSON
 def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
-    """Make the model LM smaller: leave out n-grams that say hardly more than shorter ones (Stolcke 1998).
+    """Prune the model LM: remove the n-grams that change it least (Stolcke 1998).
 
     \b
     Example:
@@ -177,11 +184,11 @@ def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
     announce_compilation()
     small = prune(NGram.load(lm), threshold)
     small.save(out)
-    _report(out, small, as_json)
+    _report(out, small, False, as_json)
 
 
-def _known(vocabulary: str | None) -> int | Path | None:
-    """How many words, or the file that names them."""
+def _vocabulary(vocabulary: str | None) -> int | Path | None:
+    """The number of words to keep, or the file that lists them."""
     try:
         return int(vocabulary) if vocabulary else None
     except ValueError:
@@ -189,59 +196,58 @@ def _known(vocabulary: str | None) -> int | Path | None:
 
 
 def _check_output(out: Path, *inputs: object) -> None:
-    """Before the work: whether a model can be written there, and not over what it is made of."""
+    """Before the work: refuse a path that cannot be written or would replace an input."""
     from minids.lm.ngram import check_output
 
     check_output(out)
     for path in inputs:
         if isinstance(path, Path) and path.exists() and out.exists() and out.samefile(path):
-            raise InputError(f"cannot write {out}: it is what is read; give --out another name")
+            raise InputError(f"cannot write {out}: it is also an input; give --out another name")
 
 
-def _spelt(
+def _normalized(
     texts: tuple[Path, ...], model: Path | None, symbols: str | None
-) -> "tuple[Path, ...] | NormalizedText":
-    """The texts as they are, or as an alphabet spells them."""
+) -> "list[Path | BinaryIO] | NormalizedText":
+    """The texts as they are, or normalized to an alphabet."""
     from minids.lm.text_filter import NormalizedText
     from minids.text import Alphabet
 
+    files = [sys.stdin.buffer if str(path) == "-" else path for path in texts]
     if model and symbols is not None:
-        raise click.UsageError("--model says the alphabet; give one of the two.")
+        raise click.UsageError("--model sets the alphabet; give one of the two.")
     if model:
         from minids.weights import load_weights
 
-        return NormalizedText(texts, load_weights(model, backend="reference").alphabet)
+        return NormalizedText(files, load_weights(model, backend="reference").alphabet)
     if symbols is None:
-        return texts
+        return files
     try:
-        return NormalizedText(texts, Alphabet(symbols))
+        return NormalizedText(files, Alphabet(symbols))
     except ValueError as error:
         raise InputError(f"--alphabet: {error}; name each character once") from error
 
 
-def _tell_of(source: "tuple[Path, ...] | NormalizedText") -> dict[str, int]:
-    """The lines that an alphabet could not spell: noted, and as numbers for --json."""
-    if isinstance(source, tuple):
+def _report_skipped(source: "list[Path | BinaryIO] | NormalizedText") -> dict[str, int]:
+    """Note the lines that an alphabet cannot write, and return their number for --json."""
+    if isinstance(source, list):
         return {}
     if source.skipped:
-        share = f"{source.skipped:,} of {source.lines:,} lines"
-        note(f"{share} left out, for characters that the alphabet lacks: {source.reasons()}")
-    return {"lines": source.lines, "lines_left_out": source.skipped}
+        count = f"{source.skipped:,} of {source.lines:,} lines"
+        note(f"{count} skipped, for characters that the alphabet lacks: {source.reasons()}")
+    return {"lines": source.lines, "lines_skipped": source.skipped}
 
 
 def _warn_of_spelling(words: Sequence[str]) -> None:
-    """Of words that few recognizers can write."""
+    """Note words that few recognizers can write."""
     ordinary = [word for word in words if not word.startswith("<")]
     upper = next((word for word in ordinary if word != word.lower()), None)
-    glued = next((word for word in ordinary if _is_mark(word[0]) or _is_mark(word[-1])), None)
-    examples = " and ".join(repr(word) for word in (upper, glued) if word)
+    marked = next((word for word in ordinary if _is_punctuation(word[0]) or _is_punctuation(word[-1])), None)
+    examples = " and ".join(repr(word) for word in (upper, marked) if word)
     if examples:
-        note(
-            f"words such as {examples} are kept as written; --model or --alphabet spells as a recognizer does"
-        )
+        note(f"words such as {examples} are kept as written; --model or --alphabet normalizes them")
 
 
-def _is_mark(character: str) -> bool:
+def _is_punctuation(character: str) -> bool:
     return unicodedata.category(character)[0] == "P" and character != "'"
 
 
@@ -253,9 +259,12 @@ def _progress() -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _report(path: Path, model: "NGram", as_json: bool, more: dict[str, int] | None = None) -> None:
+def _report(
+    path: Path, lm: "NGram", characters: bool, as_json: bool, skipped: dict[str, int] | None = None
+) -> None:
     if as_json:
-        counts = [int(b - a) for a, b in pairwise(model.starts[1:])]
-        click.echo(json.dumps({"path": str(path), "order": model.order, "ngrams": counts} | (more or {})))
+        counts = [int(b - a) for a, b in pairwise(lm.starts[1:])]
+        click.echo(json.dumps({"path": str(path), "order": lm.order, "ngrams": counts} | (skipped or {})))
     else:
-        click.echo(f"{path}: {model.sizes}")
+        summary = lm.size_summary
+        click.echo(f"{path}: {summary.replace(' words', ' characters', 1) if characters else summary}")

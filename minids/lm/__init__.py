@@ -1,25 +1,23 @@
 """N-gram language models: how probable is a word after the words before it?
 
-    text ─ words, count ─▶ counts ─ kneser_ney ─▶ NGram ─ query ─▶ p(word | history)
-                                          ARPA file ◀─▶ ▲
+    text ─ vocabulary ─▶ word ids ─ count ─▶ counts ─ kneser_ney ─▶ NGramArrays ─ scorer ─▶ p(word | history)
+                                               ARPA or binary file ◀──────▶ ▲
 
-The rooms, in the order of the way:
+The modules, in the order of the data; no module imports one below it:
 
-    plain.py       counting and smoothing, to be read
-    words.py       a text, of any size, as word numbers;  spelling.py as a recognizer's alphabet spells it
-    count.py       its n-grams counted
-    kneser_ney.py  interpolated modified Kneser-Ney smoothing
-    ngram.py       NGram, the model in memory: train, load, save, log_prob, perplexity
-    prune.py       a smaller model of a model
-    query.py       its tables and `score`, the question a decoder asks millions of times
-    arpa.py        the file that all programs know, read;  parse.py its lines, in Numba;  write.py written
-    quick.py       our file, which loads in no time
-    table.py       a hash table, and asking memory for things early
+    reference.py     counting and smoothing, written to be read
+    text_source.py   a text of any size in blocks;  text_filter.py: in the alphabet of a recognizer
+    vocabulary.py    words and their ids
+    count.py         the n-grams and their counts;  hash_table.py: the tables for them
+    arrays.py        a model as arrays
+    kneser_ney.py    interpolated modified Kneser-Ney smoothing
+    scorer.py        tables for millions of queries from compiled code
+    arpa_reader.py, arpa_parser.py, arpa_writer.py   the format that all programs know
+    binary.py        the format that loads quickly
+    ngram.py         NGram, the model in memory: train, load, save, log_prob, perplexity
+    prune.py         entropy pruning
 """
 
-from pathlib import Path
+from minids._utils.compile_cache import cached_njit
 
-from minids._utils.compile_cache import remove_stale
-
-_HERE = Path(__file__).parent
-remove_stale(_HERE, _HERE.glob("*.py"))
+njit = cached_njit("lm")  # a compiled function contains functions of several modules

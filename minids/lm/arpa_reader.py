@@ -1,7 +1,7 @@
-"""ARPA files read: the common form of n-gram models, log10 in the file, natural logarithms in memory.
+"""ARPA files, the common format of n-gram models: log10 in the file, natural logarithms in memory.
 
     \\data\\
-    ngram 1=4                        how many n-grams of each order
+    ngram 1=4                        the number of n-grams of each order
     ngram 2=2
 
     \\1-grams:
@@ -10,270 +10,267 @@
     \\end\\
 """
 
-import gzip
 import re
 import warnings
-import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
 from minids.lm import arpa_parser
-from minids.lm.arpa_parser import Grams, Vocabulary
-from minids.lm.ngram import NGram
+from minids.lm.arpa_parser import Section, WordTable
+from minids.lm.arrays import LN10, NGramArrays
 from minids.lm.scorer import empty_slots
+from minids.lm.text_source import BOM, READ_ERRORS, decompressed
 from minids.lm.vocabulary import SPECIAL
 
-BLOCK = 1 << 20  # bytes read at once
-LONGEST = 1 << 20  # bytes of a line
-ABSENT = -100.0  # log10 p(<unk>) where a model has none, as KenLM takes it
-FIRST = 1000  # lines that may stand before \\data\\
-ROOM = 1 << 16  # n-grams there is room for at first: a header may promise anything
-GZIP = b"\x1f\x8b"
+BLOCK_SIZE = 1 << 20  # bytes read at once
+MAX_LINE_SIZE = 1 << 20  # bytes
+MAX_PREAMBLE = 1000  # lines before \\data\\
+DEFAULT_UNK_LOG10 = -100.0  # log10 p(<unk>) of a model without <unk>, as in KenLM
+INITIAL_CAPACITY = 1 << 16  # n-grams: the counts of a header cannot be trusted
 
-_REMEDY = "make the file anew, with `minids lm train` or what wrote it"
-_WRONG = {
-    arpa_parser.NUMBER: "does not begin with a finite logarithm",
+_REMEDY = "write the file again, with `minids lm train` or the program that made it"
+_ERRORS = {
+    arpa_parser.NOT_A_NUMBER: "does not begin with a finite logarithm",
     arpa_parser.POSITIVE: "has a probability greater than 1",
-    arpa_parser.FIELDS: "is not a logarithm, {order} word(s) and at most a back-off weight",
-    arpa_parser.BACKOFF: "has a back-off weight, which those of the highest order cannot have",
-    arpa_parser.TWICE: "holds a word for the second time",
-    arpa_parser.WORD: "has a word that is not among the 1-grams",
+    arpa_parser.FIELDS: "is not a logarithm, {order} word(s) and an optional back-off weight",
+    arpa_parser.BACKOFF: "has a back-off weight, which n-grams of the highest order cannot have",
+    arpa_parser.DUPLICATE: "repeats a word",
+    arpa_parser.UNKNOWN_WORD: "has a word that is not among the 1-grams",
 }
 
 
 class ArpaWarning(UserWarning):
-    """A model that can be used but is not whole."""
+    """A model that is incomplete but usable."""
 
 
-class Lines:
-    """A file as buffers of whole lines: `buffer[at:end]` is at hand, `number` lines lie before it."""
+class LineReader:
+    """A file as buffers of complete lines: buffer[position:end] is unread, `number` lines come before it."""
 
-    def __init__(self, path: str | Path, file):
+    def __init__(self, path: str | Path, file: IO[bytes]):
         self.path, self.file = path, file
-        self.bytes = bytearray(LONGEST + BLOCK + 1)
+        self.bytes = bytearray(MAX_LINE_SIZE + BLOCK_SIZE + 1)
         self.buffer = np.frombuffer(self.bytes, np.uint8)
-        self.at = self.end = self.filled = self.number = 0
+        self.position = self.end = self.filled = self.number = 0
+        if self.fill() and self.bytes.startswith(BOM):
+            self.position = len(BOM)
 
     def fill(self) -> bool:
-        """The next buffer; False at the end of the file."""
-        rest = self.filled - self.at
-        self.bytes[:rest] = self.bytes[self.at : self.filled]
-        self.at, self.end, self.filled = 0, 0, rest
+        """Read the next buffer; False at the end of the file."""
+        rest = self.filled - self.position
+        self.bytes[:rest] = self.bytes[self.position : self.filled]
+        self.position, self.end, self.filled = 0, 0, rest
+        view = memoryview(self.bytes)
         while not self.end:
-            begin = self.filled
-            self.filled += self.file.readinto(memoryview(self.bytes)[begin : begin + BLOCK])
-            if self.filled == begin:
-                if begin and self.bytes[begin - 1] != ord("\n"):  # the last line of a file need not end
-                    self.bytes[begin] = ord("\n")
+            start = self.filled
+            self.filled += self.file.readinto(view[start : start + BLOCK_SIZE])  # type: ignore[attr-defined]
+            if self.filled == start:
+                if start and self.bytes[start - 1] != ord("\n"):  # the last line may lack its newline
+                    self.bytes[start] = ord("\n")
                     self.filled += 1
                 self.end = self.filled
                 return self.end > 0
-            self.end = self.bytes.rfind(b"\n", begin, self.filled) + 1
-            if not self.end and self.filled > LONGEST:
-                raise self.wrong("is longer than a megabyte: this is no ARPA file")
+            self.end = self.bytes.rfind(b"\n", start, self.filled) + 1
+            if not self.end and self.filled > MAX_LINE_SIZE:
+                raise self.error("is longer than a megabyte: this is not an ARPA file")
         return True
 
     def next(self) -> str:
         """The next line that is not blank, without the space around it; "" at the end of the file."""
-        while self.at < self.end or self.fill():
-            line = self.here()
-            self.at = self.bytes.index(b"\n", self.at) + 1
+        while self.position < self.end or self.fill():
+            line = self.peek()
+            self.position = self.bytes.index(b"\n", self.position) + 1
             self.number += 1
             if line:
                 return line
         return ""
 
-    def here(self) -> str:
-        line = self.bytes[self.at : self.bytes.index(b"\n", self.at)]
+    def peek(self) -> str:
+        line = self.bytes[self.position : self.bytes.index(b"\n", self.position)]
         return line.decode("utf-8", "replace").strip("\0\t\r ")
 
-    def wrong(self, what: str, number: int | None = None) -> InputError:
-        return InputError(f"{self.path}, line {number or self.number + 1} {what}; {_REMEDY}")
+    def error(self, fault: str, number: int | None = None) -> InputError:
+        return InputError(f"{self.path}, line {number or self.number + 1} {fault}; {_REMEDY}")
 
 
-def read_arpa(path: str | Path) -> NGram:
-    """Read what lmplz, KenLM, SRILM, IRSTLM or `write_arpa` wrote, plain or gzip.
+def read_arpa(path: str | Path) -> NGramArrays:
+    """Read an ARPA file of lmplz, KenLM, SRILM, IRSTLM or `write_arpa`, plain or gzip, bzip2 or xz.
 
-    -inf is taken as SRILM's -99, and a model without <unk> gets one of probability 10^-100, with a warning.
-    Raises InputError naming the file and line of what is wrong.
+    -inf is read as SRILM's -99; a model without <unk> gets one of probability 10^-100, with a warning. Raises
+    InputError that names the file and the line of the error.
     """
     try:
         with open_file(path) as file:
-            packed = file.read(2) == GZIP
-            file.seek(0)
-            if packed:
-                with gzip.open(file) as unpacked:
-                    return _read(Lines(path, unpacked))
-            return _read(Lines(path, file))
+            return _read(LineReader(path, decompressed(file)))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a language model") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except READ_ERRORS as error:
         raise InputError(f"{path} cannot be read: {reason(error)}; copy it again or {_REMEDY}") from error
 
 
-def _read(lines: Lines) -> NGram:
+def _read(lines: LineReader) -> NGramArrays:
     counts, line = _header(lines)
     starts = np.cumsum([0, 1])
-    context, word = [np.zeros(1, np.int32)], [np.full(1, -1, np.int32)]  # a list of the orders, from 0
+    context, word = [np.zeros(1, np.int32)], [np.full(1, -1, np.int32)]  # lists by order, from 0
     log_probs, backoff = [np.zeros(1, np.float32)], [np.zeros(1, np.float32)]
-    tables: list[np.ndarray] = []  # of each order from 2
+    id_tables: list[np.ndarray] = []  # by order, from 2
     for order, count in enumerate(counts, start=1):
         if line != f"\\{order}-grams:":
-            raise lines.wrong(f"should be \\{order}-grams:, not {_short(line)}", lines.number)
+            raise lines.error(f"should be \\{order}-grams:, not {_short(line)}", lines.number)
         highest = order == len(counts)
         if order == 1:
-            vocabulary, grams = _words(lines, count, highest)
-            words = _decoded(lines, vocabulary, grams)
+            table, section = _read_words(lines, count, highest)
+            words = _decode(lines, table, section)
             context.append(np.zeros(len(words), np.int32))
         else:
-            grams = _grams(lines, order, count, highest, vocabulary)
-            context.append(_contexts(lines, tables, grams))
-            tables.append(_table(lines, int(starts[-1]), context[-1], grams))
-        word.append(grams.words[:, -1].copy())
-        log_probs.append(grams.log_prob)
-        backoff.append(grams.backoff)
+            section = _read_grams(lines, order, count, highest, table)
+            context.append(_context_ids(lines, id_tables, section))
+            id_tables.append(_id_table(lines, int(starts[-1]), context[-1], section))
+        word.append(section.words[:, -1].copy())
+        log_probs.append(section.log_prob)
+        backoff.append(section.backoff)
         starts = np.append(starts, starts[-1] + len(word[-1]))
         line = lines.next()
     if line != "\\end\\":
-        raise lines.wrong(f"should be \\end\\, not {_short(line)}", lines.number)
+        raise lines.error(f"should be \\end\\, not {_short(line)}", lines.number)
     if lines.next():
-        raise lines.wrong("stands after \\end\\", lines.number)
-    return NGram(words, starts, *(np.concatenate(column) for column in (context, word, log_probs, backoff)))
-
-
-def _header(lines: Lines) -> tuple[list[int], str]:
-    """How many n-grams of each order, and the first line after that."""
-    while (line := lines.next()) != "\\data\\":
-        if line.startswith("mmap lm"):
-            raise InputError(f"{lines.path} is KenLM's binary form; give the ARPA file it was made from")
-        if not line or lines.number > FIRST:
-            raise InputError(f"{lines.path}: no line \\data\\, so this is no language model; {_REMEDY}")
-    counts: list[int] = []
-    while match := re.fullmatch(r"ngram\s+([0-9]{1,3})\s*=\s*([0-9]{1,18})", line := lines.next()):
-        if int(match[1]) != len(counts) + 1:
-            raise lines.wrong(f"should be the number of {len(counts) + 1}-grams", lines.number)
-        counts.append(int(match[2]))
-    if not counts:
-        raise lines.wrong("should be `ngram 1=` and the number of words", lines.number)
-    return counts, line
-
-
-def _words(lines: Lines, declared: int, highest: bool) -> tuple[Vocabulary, Grams]:
-    """The section of the 1-grams."""
-    room = min(declared, ROOM) + len(SPECIAL)
-    vocabulary, grams = _vocabulary(room, 8 * room), _empty(room, 1)
-    for number, name in enumerate(SPECIAL):
-        arpa_parser.add_word(vocabulary, number, np.frombuffer(bytearray(f"{name}\n".encode()), np.uint8), 0)
-    known, end = len(SPECIAL), arpa_parser.MORE
-    while end in (arpa_parser.MORE, arpa_parser.FULL):
-        if end == arpa_parser.FULL:
-            room *= 2
-            grams, vocabulary = _grown(grams, room), _larger(vocabulary, known, room)
-        elif lines.at == lines.end and not lines.fill():
-            break
-        end, lines.at, lines.number, known = arpa_parser.read_words(
-            lines.buffer, lines.at, lines.end, lines.number, known, highest, vocabulary, grams
-        )
-    seen = int(np.count_nonzero(grams.line[:known]))
-    _check(lines, end, 1, declared, seen)
-    for name, line in zip(SPECIAL[1:], grams.line[1:], strict=False):
-        if line == 0:
-            raise InputError(f"{lines.path}: no {name} among the 1-grams; {_REMEDY}")
-    if grams.line[0] == 0:
-        warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 5)
-        grams.log_prob[0] = ABSENT * arpa_parser.LN10
-    return vocabulary, Grams(*(column[:known] for column in grams))
-
-
-def _grams(lines: Lines, order: int, declared: int, highest: bool, vocabulary: Vocabulary) -> Grams:
-    """The section of the n-grams of an order from 2."""
-    grams = _empty(min(declared, ROOM), order)
-    made, end = 0, arpa_parser.MORE
-    while end in (arpa_parser.MORE, arpa_parser.FULL):
-        if end == arpa_parser.FULL:
-            if made >= declared:
-                break
-            grams = _grown(grams, min(declared, 2 * made))
-        elif lines.at == lines.end and not lines.fill():
-            break
-        end, lines.at, lines.number, made = arpa_parser.read_grams(
-            lines.buffer, lines.at, lines.end, lines.number, made, highest, vocabulary, grams
-        )
-    _check(lines, end, order, declared, made)
-    return Grams(*(column[:made] for column in grams))
-
-
-def _check(lines: Lines, end: int, order: int, declared: int, made: int) -> None:
-    if end in _WRONG:
-        raise lines.wrong(f"({_short(lines.here())}) {_WRONG[end].format(order=order)}")
-    if end == arpa_parser.MORE and made < declared:
-        raise lines.wrong(f"is missing: the file is cut off among its {order}-grams")
-    if end == arpa_parser.FULL:
-        raise lines.wrong(f"is one {order}-gram more than the {declared} that the header promised")
-    if made != declared:
-        raise lines.wrong(f"ends the {order}-grams after {made}, but the header promised {declared}")
-
-
-def _contexts(lines: Lines, tables: list[np.ndarray], grams: Grams) -> np.ndarray:
-    """The ids of the n-grams without their last words."""
-    context = grams.words[:, 0] + np.int32(1)
-    for slots, word in zip(tables, grams.words.T[1:-1], strict=True):
-        place = arpa_parser.follow(slots, context, word)
-        if place >= 0:
-            what = "has a context (all its words but the last) that is not among the shorter n-grams"
-            raise lines.wrong(what, int(grams.line[place]))
-    return context
-
-
-def _table(lines: Lines, first: int, context: np.ndarray, grams: Grams) -> np.ndarray:
-    """(context, word) -> id, for n-grams whose ids begin at `first`."""
-    slots = empty_slots(len(context))
-    place = arpa_parser.insert(slots, first, context, grams.words[:, -1])
-    if place >= 0:
-        raise lines.wrong("holds an n-gram for the second time", int(grams.line[place]))
-    return slots
-
-
-def _decoded(lines: Lines, vocabulary: Vocabulary, grams: Grams) -> list[str]:
-    count = len(grams.line)
-    pool = vocabulary.pool[: vocabulary.begins[count]].tobytes()
-    try:
-        return pool.decode().split("\n")[:-1]
-    except UnicodeDecodeError as error:
-        word = np.searchsorted(vocabulary.begins[: count + 1], error.start, "right") - 1
-        raise lines.wrong("has a word that is not UTF-8; convert it", int(grams.line[word])) from None
-
-
-def _vocabulary(words: int, size: int) -> Vocabulary:
-    """With room for so many words of altogether so many bytes."""
-    slots = np.zeros(1 << (3 * words // 2).bit_length(), arpa_parser.WORD_SLOT)
-    return Vocabulary(slots, np.zeros(size, np.uint8), np.zeros(words + 1, np.int64))
-
-
-def _larger(vocabulary: Vocabulary, known: int, words: int) -> Vocabulary:
-    pool, begins = vocabulary.pool, vocabulary.begins
-    larger = _vocabulary(words, 2 * len(pool) + LONGEST)
-    arpa_parser.copy_words(vocabulary.slots, larger.slots)
-    larger.pool[: len(pool)] = pool
-    larger.begins[: known + 1] = begins[: known + 1]
-    return larger
-
-
-def _empty(count: int, order: int) -> Grams:
-    return Grams(
-        np.zeros((count, order), np.int32),
-        np.zeros(count, np.float32),
-        np.zeros(count, np.float32),
-        np.zeros(count, np.int64),
+        raise lines.error("comes after \\end\\", lines.number)
+    return NGramArrays(
+        words, starts, *(np.concatenate(column) for column in (context, word, log_probs, backoff))
     )
 
 
-def _grown(grams: Grams, count: int) -> Grams:
-    larger = _empty(count, grams.words.shape[1])
-    for old, new in zip(grams, larger, strict=True):
+def _header(lines: LineReader) -> tuple[list[int], str]:
+    """The number of n-grams of each order, and the first line after the header."""
+    while (line := lines.next()) != "\\data\\":
+        if line.startswith("mmap lm"):
+            raise InputError(f"{lines.path} is in KenLM's binary format; give the ARPA file it was made from")
+        if not line or lines.number > MAX_PREAMBLE:
+            raise InputError(f"{lines.path}: no line \\data\\, so this is not a language model; {_REMEDY}")
+    counts: list[int] = []
+    while match := re.fullmatch(r"ngram\s+([0-9]{1,3})\s*=\s*([0-9]{1,18})", line := lines.next()):
+        if int(match[1]) != len(counts) + 1:
+            raise lines.error(f"should give the number of {len(counts) + 1}-grams", lines.number)
+        counts.append(int(match[2]))
+    if not counts:
+        raise lines.error("should be `ngram 1=` with the number of words", lines.number)
+    return counts, line
+
+
+def _read_words(lines: LineReader, declared: int, highest: bool) -> tuple[WordTable, Section]:
+    """The section of the 1-grams."""
+    capacity = min(declared, INITIAL_CAPACITY) + len(SPECIAL)
+    table, section = _word_table(capacity, 8 * capacity), _empty_section(capacity, 1)
+    for word, name in enumerate(SPECIAL):
+        arpa_parser.add_word(table, word, np.frombuffer(bytearray(f"{name}\n".encode()), np.uint8), 0)
+    count, status = len(SPECIAL), arpa_parser.MORE
+    while status in (arpa_parser.MORE, arpa_parser.FULL):
+        if status == arpa_parser.FULL:
+            capacity *= 2
+            section, table = _grow_section(section, capacity), _grow_table(table, count, capacity)
+        elif lines.position == lines.end and not lines.fill():
+            break
+        status, lines.position, lines.number, count = arpa_parser.read_words(
+            lines.buffer, lines.position, lines.end, lines.number, count, highest, table, section
+        )
+    _check(lines, status, 1, declared, int(np.count_nonzero(section.line[:count])))
+    for name, line in zip(SPECIAL[1:], section.line[1:], strict=False):
+        if line == 0:
+            raise InputError(f"{lines.path}: no {name} among the 1-grams; {_REMEDY}")
+    if section.line[0] == 0:
+        warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 5)
+        section.log_prob[0] = DEFAULT_UNK_LOG10 * LN10
+    return table, Section(*(column[:count] for column in section))
+
+
+def _read_grams(lines: LineReader, order: int, declared: int, highest: bool, table: WordTable) -> Section:
+    """The section of the n-grams of an order from 2."""
+    section = _empty_section(min(declared, INITIAL_CAPACITY), order)
+    count, status = 0, arpa_parser.MORE
+    while status in (arpa_parser.MORE, arpa_parser.FULL):
+        if status == arpa_parser.FULL:
+            if count >= declared:
+                break
+            section = _grow_section(section, min(declared, 2 * count))
+        elif lines.position == lines.end and not lines.fill():
+            break
+        status, lines.position, lines.number, count = arpa_parser.read_grams(
+            lines.buffer, lines.position, lines.end, lines.number, count, highest, table, section
+        )
+    _check(lines, status, order, declared, count)
+    return Section(*(column[:count] for column in section))
+
+
+def _check(lines: LineReader, status: int, order: int, declared: int, count: int) -> None:
+    if status in _ERRORS:
+        raise lines.error(f"({_short(lines.peek())}) {_ERRORS[status].format(order=order)}")
+    if status == arpa_parser.MORE and count < declared:
+        raise lines.error(f"is missing: the file is cut off among its {order}-grams")
+    if status == arpa_parser.FULL:
+        raise lines.error(f"is one {order}-gram more than the {declared} of the header")
+    if count != declared:
+        raise lines.error(f"ends the {order}-grams after {count}, but the header says {declared}")
+
+
+def _context_ids(lines: LineReader, id_tables: list[np.ndarray], section: Section) -> np.ndarray:
+    """The ids of the n-grams without their last words."""
+    context = section.words[:, 0] + np.int32(1)
+    for slots, word in zip(id_tables, section.words.T[1:-1], strict=True):
+        missing = arpa_parser.follow(slots, context, word)
+        if missing >= 0:
+            fault = "has a context (all its words but the last) that is not among the shorter n-grams"
+            raise lines.error(fault, int(section.line[missing]))
+    return context
+
+
+def _id_table(lines: LineReader, first: int, context: np.ndarray, section: Section) -> np.ndarray:
+    """(context, word) -> id, for n-grams whose ids begin at `first`."""
+    slots = empty_slots(len(context))
+    duplicate = arpa_parser.insert(slots, first, context, section.words[:, -1])
+    if duplicate >= 0:
+        raise lines.error("repeats an n-gram", int(section.line[duplicate]))
+    return slots
+
+
+def _decode(lines: LineReader, table: WordTable, section: Section) -> list[str]:
+    count = len(section.line)
+    letters = table.letters[: table.begins[count]].tobytes()
+    try:
+        return letters.decode().split("\n")[:-1]
+    except UnicodeDecodeError as error:
+        word = np.searchsorted(table.begins[: count + 1], error.start, "right") - 1
+        raise lines.error("has a word that is not UTF-8; convert it", int(section.line[word])) from None
+
+
+def _word_table(capacity: int, letters: int) -> WordTable:
+    """An empty table for so many words with so many letters in total."""
+    slots = np.zeros(1 << (3 * capacity // 2).bit_length(), arpa_parser.WORD_SLOT)
+    return WordTable(slots, np.zeros(letters, np.uint8), np.zeros(capacity + 1, np.int64))
+
+
+def _grow_table(table: WordTable, count: int, capacity: int) -> WordTable:
+    larger = _word_table(capacity, 2 * len(table.letters) + MAX_LINE_SIZE)
+    arpa_parser.copy_words(table.slots, larger.slots)
+    larger.letters[: len(table.letters)] = table.letters
+    larger.begins[: count + 1] = table.begins[: count + 1]
+    return larger
+
+
+def _empty_section(capacity: int, order: int) -> Section:
+    return Section(
+        np.zeros((capacity, order), np.int32),
+        np.zeros(capacity, np.float32),
+        np.zeros(capacity, np.float32),
+        np.zeros(capacity, np.int64),
+    )
+
+
+def _grow_section(section: Section, capacity: int) -> Section:
+    larger = _empty_section(capacity, section.words.shape[1])
+    for old, new in zip(section, larger, strict=True):
         new[: len(old)] = old
     return larger
 

@@ -1,109 +1,111 @@
-"""ARPA files, written; numbers and words are put together by Numba."""
+"""ARPA files written, their lines formatted in Numba."""
 
 import gzip
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from numba import njit
 
 from minids._utils.files import atomic_write
-from minids.lm.arpa_parser import HUGE, LN10, ZERO
-from minids.lm.ngram import NGram
+from minids.lm import njit
+from minids.lm.arpa_parser import LOG10_ZERO
+from minids.lm.arrays import LN10, MAX_LOG10, NGramArrays
 
-BLOCK = 1 << 22  # bytes written at once
-LEVEL = 6  # of gzip
-LINE = 64  # more than a line has besides its words
+BLOCK_SIZE = 1 << 22  # bytes written at once
+GZIP_LEVEL = 6
+MAX_NUMBERS_SIZE = 64  # bytes of a line without its words, rounded up
 _TAB, _NEWLINE, _SPACE, _MINUS, _POINT, _ZERO = b"\t\n -.0"
 
 
-def write_arpa(path: str | Path, ngram: NGram) -> None:
-    """Write a model, whole or not at all; gzip where the name ends so. The same model gives the same bytes.
+def write_arpa(path: str | Path, arrays: NGramArrays) -> None:
+    """Write a model atomically, gzipped if the name ends in .gz. Equal models give equal bytes.
 
-    Numbers have seven decimals, which float32 needs and no more. Raises InputError when there is no room, no
-    folder, no permission.
+    Numbers have seven decimals, the precision of float32. Raises InputError if that fails.
     """
     with atomic_write(path) as file:
         if str(path).endswith(".gz"):
-            with gzip.GzipFile("", "wb", LEVEL, file, mtime=0) as packed:
-                _write(packed, ngram)
+            with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as compressed:
+                _write(compressed, arrays)
         else:
-            _write(file, ngram)
+            _write(file, arrays)
 
 
-def _write(file: BinaryIO | gzip.GzipFile, ngram: NGram) -> None:
-    starts = ngram.starts.tolist()
-    pool = np.frombuffer(bytearray("\n".join([*ngram.words, ""]).encode()), np.uint8)
-    ends = np.flatnonzero(pool == ord("\n"))
+def _write(file: BinaryIO | gzip.GzipFile, arrays: NGramArrays) -> None:
+    starts = arrays.starts.tolist()
+    order = len(starts) - 2
+    letters = np.frombuffer(bytearray("\n".join([*arrays.words, ""]).encode()), np.uint8)
+    ends = np.flatnonzero(letters == ord("\n"))
     longest = int(np.diff(ends, prepend=-1).max())
-    counts = "".join(f"ngram {n}={starts[n + 1] - starts[n]}\n" for n in range(1, ngram.order + 1))
+    counts = "".join(f"ngram {n}={starts[n + 1] - starts[n]}\n" for n in range(1, order + 1))
     file.write(f"\\data\\\n{counts}".encode())
-    buffer = np.empty(BLOCK + LINE + ngram.order * longest, np.uint8)
+    buffer = np.empty(BLOCK_SIZE + MAX_NUMBERS_SIZE + order * longest, np.uint8)
     words = np.zeros((1, 0), np.int32)
-    for n in range(1, ngram.order + 1):
-        those = slice(starts[n], starts[n + 1])
-        words = np.hstack([words[ngram.context[those] - starts[n - 1]], ngram.word[those, None]])
-        log_probs, backoff = ngram.log_probs[those], ngram.backoff[those]
+    for n in range(1, order + 1):
+        ids = slice(starts[n], starts[n + 1])
+        words = np.hstack([words[arrays.context[ids] - starts[n - 1]], arrays.word[ids, None]])
+        log_probs, backoff = arrays.log_probs[ids], arrays.backoff[ids]
         file.write(f"\n\\{n}-grams:\n".encode())
-        made = 0
-        while made < len(words):
-            size, made = _lines(buffer, BLOCK, made, words, log_probs, backoff, n < ngram.order, pool, ends)
+        done = 0
+        while done < len(words):
+            size, done = _format_lines(
+                buffer, BLOCK_SIZE, done, words, log_probs, backoff, n < order, letters, ends
+            )
             file.write(buffer[:size].data)
     file.write(b"\n\\end\\\n")
 
 
-@njit(cache=True, nogil=True)
-def _lines(buffer, full, made, words, log_prob, backoff, weights, pool, ends):
-    """Lines of the n-grams from `made` on, until `full` bytes of the buffer are used or none is left.
+@njit(nogil=True)
+def _format_lines(buffer, limit, done, words, log_probs, backoff, has_backoff, letters, ends):
+    """The lines of the n-grams from `done` on, until `limit` bytes of the buffer are used or none is left.
 
-    Returns the bytes used, the n-grams made.
+    Returns the number of bytes used and of n-grams done.
     """
     count, order = words.shape
-    put = 0
-    while made < count and put < full:
-        put = _put_number(buffer, put, log_prob[made] / LN10)
+    end = 0
+    while done < count and end < limit:
+        end = _format_number(buffer, end, log_probs[done] / LN10)
         for n in range(order):
-            buffer[put] = _TAB if n == 0 else _SPACE
-            put += 1
-            word = words[made, n]
+            buffer[end] = _TAB if n == 0 else _SPACE
+            end += 1
+            word = words[done, n]
             for i in range(ends[word - 1] + 1 if word else 0, ends[word]):
-                buffer[put] = pool[i]
-                put += 1
-        if weights:
-            buffer[put] = _TAB
-            put = _put_number(buffer, put + 1, backoff[made] / LN10)
-        buffer[put] = _NEWLINE
-        put += 1
-        made += 1
-    return put, made
+                buffer[end] = letters[i]
+                end += 1
+        if has_backoff:
+            buffer[end] = _TAB
+            end = _format_number(buffer, end + 1, backoff[done] / LN10)
+        buffer[end] = _NEWLINE
+        end += 1
+        done += 1
+    return end, done
 
 
-@njit(cache=True, nogil=True)
-def _put_number(buffer, put, value):
-    """A number with up to seven decimals, ZERO for what no reader takes (-inf). Returns where it ends."""
-    if not abs(value) < HUGE:
-        value = ZERO
+@njit(nogil=True)
+def _format_number(buffer, end, value):
+    """A number with up to seven decimals at buffer[end]; -inf is LOG10_ZERO. Returns where it ends."""
+    if not abs(value) < MAX_LOG10:
+        value = LOG10_ZERO
     units = np.int64(abs(value) * 1e7 + 0.5)
     if value < 0 and units > 0:
-        buffer[put] = _MINUS
-        put += 1
-    whole, part = units // 10000000, units % 10000000
+        buffer[end] = _MINUS
+        end += 1
+    integer, fraction = units // 10000000, units % 10000000
     size = 1
-    while whole >= 10 * size:
+    while integer >= 10 * size:
         size *= 10
     while size > 1:
-        buffer[put] = _ZERO + whole // size
-        put += 1
-        whole %= size
+        buffer[end] = _ZERO + integer // size
+        end += 1
+        integer %= size
         size //= 10
-    buffer[put] = _ZERO + whole
-    if part == 0:
-        return put + 1
-    buffer[put + 1] = _POINT
-    put += 8
+    buffer[end] = _ZERO + integer
+    if fraction == 0:
+        return end + 1
+    buffer[end + 1] = _POINT
+    end += 8
     for i in range(7):
-        buffer[put - i] = _ZERO + part % 10
-        part //= 10
-    while buffer[put] == _ZERO:
-        put -= 1
-    return put + 1
+        buffer[end - i] = _ZERO + fraction % 10
+        fraction //= 10
+    while buffer[end] == _ZERO:
+        end -= 1
+    return end + 1

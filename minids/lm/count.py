@@ -1,173 +1,182 @@
-"""How often which words follow each other: the distinct n-grams of a text and their counts.
+"""The distinct n-grams of a text and their counts, in one pass.
 
-One pass. A sentence is <s> w1 … wm </s>. At each of its words the n-gram that ends there is found, order by
-order, from the n-gram one shorter that ends at the word before: (its number, this word) is a key of a hash
-table. Only a block of the text is ever in memory; what grows with it are the tables of distinct n-grams,
-some 30 to 50 bytes for each.
+A sentence is <s> w1 … wm </s>. For each of its words the n-gram that ends there is found, order by order,
+from the n-gram one word shorter that ends at the previous word: (its id, this word) is a key of a hash table.
+Only one block of the text is in memory; what grows with the text are the tables of distinct n-grams, 30 to 50
+bytes for each.
 
-What is counted is what Kneser-Ney smoothing asks for, the *adjusted* count of an n-gram g:
+Kneser-Ney smoothing needs the *adjusted* count of an n-gram g:
 
-    c(g) = how often g occurs             of the highest order, and where g begins with <s>
-         = how many words come before g   of lower orders: |{v : vg occurs}|
+    c(g) = how often g occurs                  for the highest order, and where g begins with <s>
+         = how many distinct words precede g   for lower orders: |{v : vg occurs}|
 
-so that "francisco", frequent but only ever after "san", is no likely word after others.
+so that "francisco", which is frequent but only ever follows "san", is not a likely word after others.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from minids._utils.errors import InputError
-from minids.lm.hash_table import AHEAD, grown, home, prefetch, roomy
-from minids.lm.vocabulary import BEGIN, END, SPECIAL, Progress, Source, Words, blocks
+from minids.lm import njit
+from minids.lm.hash_table import PREFETCH_DISTANCE, first_probe, grow, prefetch, rehash
+from minids.lm.text_source import ProgressCallback, TextSource, read_blocks
+from minids.lm.vocabulary import BEGIN, END, SPECIAL, Vocabulary
 
 
-class Grams(NamedTuple):
-    """The distinct n-grams of one order, as they first came."""
+class OrderCounts(NamedTuple):
+    """The distinct n-grams of one order, in order of appearance; an n-gram's id is its index."""
 
-    context: np.ndarray  # int32: the number, one order lower, of its first n-1 words
+    context: np.ndarray  # int32: the id, one order lower, of its first n-1 words
     word: np.ndarray  # int32: its last word
-    suffix: np.ndarray  # int32: the number, one order lower, of its last n-1 words
+    suffix: np.ndarray  # int32: the id, one order lower, of its last n-1 words
     adjusted: np.ndarray  # int32: the adjusted count
 
 
 class Counts(NamedTuple):
-    """orders[0] is of the words: context and suffix 0, word the number of each itself."""
+    """orders[0] are the unigrams: context and suffix 0, word the id of each itself."""
 
     words: list[str]
-    orders: list[Grams]
+    orders: list[OrderCounts]
 
 
-def count(
-    source: Source, order: int, vocabulary: int | Source | None = None, progress: Progress | None = None
+def count_ngrams(
+    source: TextSource,
+    order: int,
+    vocabulary: int | TextSource | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Counts:
-    """The n-grams of orders 1 to `order` of a text (see `minids.lm.vocabulary.blocks` for what that may be).
+    """Count the n-grams of orders 1 to `order` of a text (see `minids.lm.text_source.read_blocks`).
 
-    vocabulary: all words of another source, or that many of the most frequent (then the text is read twice);
-    every other word is <unk>. The text may itself say <unk>; it may not say <s> or </s>. progress(bytes) is
-    called as the text is read. Raises InputError for a text that cannot be read, or has no words.
+    vocabulary: all words of another source, or that many of the most frequent words (the text is then read
+    twice); every other word is <unk>. The text may contain <unk>, but not <s> or </s>. progress(bytes) is
+    called as the text is read. Raises InputError for a text that cannot be read or has no words.
     """
-    words = Words() if vocabulary is None else _known(source, vocabulary, progress)
+    words = Vocabulary() if vocabulary is None else _closed_vocabulary(source, vocabulary, progress)
     unigrams = np.zeros(len(SPECIAL), np.int32)
-    longer = [_Order(n == order) for n in range(2, order + 1)]
-    last = np.full(order, -1, np.int32)  # of each order, the n-gram that ended with the block before
-    for block in blocks(source):
-        numbers = words.numbers(block)
-        unigrams = grown(unigrams, words.size)
+    counters = [_OrderCounter(n == order) for n in range(2, order + 1)]
+    last = np.full(
+        order, -1, np.int32
+    )  # for each order, the n-gram that ends at the last word of the block before
+    for block in read_blocks(source):
+        word_ids = words.ids(block)
+        unigrams = grow(unigrams, words.size)
         if order == 1:
-            unigrams[: words.size] += np.bincount(numbers, minlength=words.size).astype(np.int32)
-        ids, shorter = np.append(last[:1], numbers), unigrams
-        for n, grams in enumerate(longer, start=1):
+            unigrams[: words.size] += np.bincount(word_ids, minlength=words.size).astype(np.int32)
+        ids, lower_counts = np.append(last[:1], word_ids), unigrams
+        for n, counter in enumerate(counters, start=1):
             last[n - 1] = ids[-1]
-            ids = grams.extend(ids, numbers, last[n], shorter)
-            shorter = grams.counts
+            ids = counter.add(ids, word_ids, last[n], lower_counts)
+            lower_counts = counter.counts
         last[order - 1] = ids[-1]
         if progress:
             progress(block.size)
     if not unigrams[END]:
         raise InputError("the text has no words; give one with a sentence on each line")
-    unigrams[BEGIN] = 0  # nothing comes before it, and it is predicted nowhere
-    return Counts(words.list(), [_unigrams(unigrams[: words.size]), *(grams.result() for grams in longer)])
+    unigrams[BEGIN] = 0  # no word precedes it, and it is never predicted
+    zeros = np.zeros(words.size, np.int32)
+    first = OrderCounts(zeros, np.arange(words.size, dtype=np.int32), zeros, unigrams[: words.size])
+    return Counts(words.words(), [first, *(counter.result() for counter in counters)])
 
 
-def _known(source: Source, vocabulary: int | Source, progress: Progress | None) -> Words:
-    """The words that shall be known, and no others."""
-    if isinstance(vocabulary, int) and isinstance(source, Iterator):
-        raise InputError("to find the most frequent words the text is read twice; give a list or a file")
-    every = Words()
+def _closed_vocabulary(
+    source: TextSource, vocabulary: int | TextSource, progress: ProgressCallback | None
+) -> Vocabulary:
+    words = Vocabulary()
+    if not isinstance(vocabulary, int):
+        for block in read_blocks(vocabulary):
+            words.ids(block)
+        words.closed = True
+        return words
+    if isinstance(source, Iterator):
+        raise InputError("the text is read twice to find the most frequent words; give a list or a file")
     counts = np.zeros(0, np.int64)
-    for block in blocks(source if isinstance(vocabulary, int) else vocabulary):
-        numbers = every.numbers(block)
-        if isinstance(vocabulary, int):
-            counts = np.append(counts, np.zeros(every.size - len(counts), np.int64))
-            counts += np.bincount(numbers, minlength=every.size)
-            if progress:
-                progress(block.size)
-    if isinstance(vocabulary, int):
-        names = every.list()
-        frequent = np.argsort(-counts[END + 1 :], kind="stable")[:vocabulary] + END + 1
-        return _known(source, [names[w] for w in frequent], None)
-    every.closed = True
-    return every
+    for block in read_blocks(source):
+        ids = words.ids(block)
+        counts = np.append(counts, np.zeros(words.size - len(counts), np.int64))
+        counts += np.bincount(ids, minlength=words.size)
+        if progress:
+            progress(block.size)
+    names = words.words()
+    frequent = np.argsort(-counts[END + 1 :], kind="stable")[:vocabulary] + END + 1
+    return _closed_vocabulary(source, [names[word] for word in frequent], None)
 
 
-def _unigrams(counts: np.ndarray) -> Grams:
-    nothing = np.zeros(len(counts), np.int32)
-    return Grams(nothing, np.arange(len(counts), dtype=np.int32), nothing, counts)
-
-
-class _Order:
-    """The n-grams of one order while they are collected."""
+class _OrderCounter:
+    """The n-grams of one order while they are counted."""
 
     def __init__(self, highest: bool):
         self.size = 0
         self.keys = np.zeros(0, np.int64)  # context << 32 | word
         self.suffix = np.zeros(0, np.int32)
         self.counts = np.zeros(0, np.int32)
-        self.table = np.zeros(2, np.int64)
+        self.slots = np.zeros(2, np.int64)
         self.highest = highest
 
-    def extend(self, ids: np.ndarray, numbers: np.ndarray, last: int, shorter: np.ndarray) -> np.ndarray:
-        """The n-gram that ends at each word, and before all at the word before the block: (words + 1,) int32.
+    def add(
+        self, lower_ids: np.ndarray, word_ids: np.ndarray, last: int, lower_counts: np.ndarray
+    ) -> np.ndarray:
+        """The ids of the n-grams that end at each word (words + 1,) int32, or -1 for none; `last` comes
+        first.
 
-        ids are those one order shorter, in the same form; `shorter` their counts. -1 is none.
+        lower_ids are those of the n-grams one word shorter, in the same form; lower_counts their counts.
         """
-        most = self.size + len(numbers)
-        self.table = roomy(self.table, self.keys, self.size, most)
-        self.keys = grown(self.keys, most)
-        self.suffix = grown(self.suffix, most)
-        self.counts = grown(self.counts, most)
-        longer = np.empty_like(ids)
-        longer[0] = last
-        self.size = _extend(
+        capacity = self.size + len(word_ids)
+        self.slots = rehash(self.slots, self.keys[: self.size], capacity)
+        self.keys = grow(self.keys, capacity)
+        self.suffix = grow(self.suffix, capacity)
+        self.counts = grow(self.counts, capacity)
+        ids = np.empty_like(lower_ids)
+        ids[0] = last
+        self.size = _add(
             ids,
-            numbers,
+            lower_ids,
+            word_ids,
             self.keys,
             self.suffix,
             self.counts,
-            self.table,
+            self.slots,
             self.size,
             self.highest,
-            shorter,
-            longer,
+            lower_counts,
         )
-        return longer
+        return ids
 
-    def result(self) -> Grams:
+    def result(self) -> OrderCounts:
         keys = self.keys[: self.size]
         context, word = (keys >> 32).astype(np.int32), keys.astype(np.int32)
-        return Grams(context, word, self.suffix[: self.size], self.counts[: self.size])
+        return OrderCounts(context, word, self.suffix[: self.size], self.counts[: self.size])
 
 
-@njit(cache=True, nogil=True)
-def _extend(ids, numbers, keys, suffix, counts, table, size, highest, shorter, longer):
+@njit(nogil=True)
+def _add(ids, lower_ids, word_ids, keys, suffix, counts, slots, size, highest, lower_counts):
     """-> how many n-grams there are now."""
-    for i in range(len(numbers)):
-        if i + AHEAD < len(numbers):
-            soon = np.int64(ids[i + AHEAD]) << 32 | np.int64(numbers[i + AHEAD])
-            prefetch(table, home(soon, table)[0])  # type: ignore[call-arg]
-        context, word = np.int64(ids[i]), np.int64(numbers[i])
+    for i in range(len(word_ids)):
+        ahead = i + PREFETCH_DISTANCE
+        if ahead < len(word_ids):
+            key = np.int64(lower_ids[ahead]) << 32 | np.int64(word_ids[ahead])
+            prefetch(slots, first_probe(key, slots)[0])  # type: ignore[call-arg]
+        context, word = np.int64(lower_ids[i]), np.int64(word_ids[i])
         if context < 0 or word == BEGIN:  # the n-gram would begin before its sentence
-            longer[i + 1] = -1
+            ids[i + 1] = -1
             continue
         key = context << 32 | word
-        slot, tag = home(key, table)
-        found = np.int64(-1)
-        while table[slot] != 0 and found < 0:
-            if table[slot] >> 32 == tag and keys[(table[slot] & 0xFFFFFFFF) - 1] == key:
-                found = (table[slot] & 0xFFFFFFFF) - 1
-            slot = (slot + 1) & (len(table) - 1)
-        if found < 0:
-            found = size
+        slot, tag = first_probe(key, slots)
+        ngram = np.int64(-1)
+        while slots[slot] != 0 and ngram < 0:
+            if slots[slot] >> 32 == tag and keys[(slots[slot] & 0xFFFFFFFF) - 1] == key:
+                ngram = (slots[slot] & 0xFFFFFFFF) - 1
+            slot = (slot + 1) & (len(slots) - 1)
+        if ngram < 0:
+            ngram = size
             size += 1
-            table[slot] = tag << 32 | size
-            keys[found] = key
-            suffix[found] = ids[i + 1]
-            counts[found] = 0
-            shorter[ids[i + 1]] += 1  # one more word comes before the suffix
-        if highest or longer[i] < 0:  # at the word before there was none: this one begins with <s>
-            counts[found] += 1
-        longer[i + 1] = found
+            slots[slot] = tag << 32 | size
+            keys[ngram] = key
+            suffix[ngram] = lower_ids[i + 1]
+            counts[ngram] = 0
+            lower_counts[lower_ids[i + 1]] += 1  # one more word precedes the suffix
+        if highest or ids[i] < 0:  # no n-gram ends at the previous word: this one begins with <s>
+            counts[ngram] += 1
+        ids[i + 1] = ngram
     return size

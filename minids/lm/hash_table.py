@@ -1,34 +1,37 @@
-"""Open addressing: a hash table that finds the number of a key, among keys that are stored elsewhere.
+"""Open addressing with linear probing: a hash table from a key to its index in an array of keys.
 
-A slot holds (tag << 32) | (number + 1), or 0 while it is free. The tag is 31 bits of the key's hash: where it
-differs, the key does, and needs no look. Eight bytes a slot, at most five eighths of them used.
+A slot holds (tag << 32) | (index + 1), or 0 while it is free. The tag is 31 bits of the key's hash: where the
+tags differ, the keys do, and the key itself need not be read. A slot has eight bytes; the load factor is at
+most 5/8.
 """
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Unsigned, as all of a hash must be: the compiler takes it that signed products never overflow.
+from minids.lm import njit
+
+# Hashes are unsigned: the compiler assumes that signed products never overflow.
 FACTOR = np.uint64(0x2545F4914F6CDD1D)
 _FACTOR_2 = np.uint64(0x5851F42D4C957F2D)
-_PRIME = np.uint64(0x100000001B3)
-BASIS = np.uint64(0xCBF29CE484222325)  # the hash of no bytes
-AHEAD = 16  # keys; by then the slot of one has come from memory
+_FNV_PRIME = np.uint64(0x100000001B3)
+FNV_BASIS = np.uint64(0xCBF29CE484222325)  # the FNV-1a hash of no bytes
+PREFETCH_DISTANCE = 16  # keys; by the time a key is looked up, its slot has come from memory
 
 
-@njit(cache=True, nogil=True)
-def mix(key):
-    """A hash of a key of 64 bits: each bit of it depends on both halves of the key."""
-    mixed = np.uint64(key) * FACTOR
-    return (mixed ^ mixed >> np.uint64(32)) * _FACTOR_2
+@njit(nogil=True)
+def hash64(key):
+    """A hash of a 64-bit key; each of its bits depends on both halves of the key."""
+    product = np.uint64(key) * FACTOR
+    return (product ^ product >> np.uint64(32)) * _FACTOR_2
 
 
-@njit(cache=True, nogil=True)
-def fnv(mixed, byte):
-    """FNV-1a, a hash of bytes: that of one more, from that of those before it, of none `BASIS`."""
-    return (mixed ^ np.uint64(byte)) * _PRIME
+@njit(nogil=True)
+def fnv1a(code, byte):
+    """The FNV-1a hash of bytes: from the hash of those before and one more byte. It starts with FNV_BASIS."""
+    return (code ^ np.uint64(byte)) * _FNV_PRIME
 
 
 @intrinsic
@@ -43,47 +46,47 @@ def prefetch(typing, array, index):
             ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
             "llvm.prefetch.p0i8",
         )
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
-        builder.call(call, [place, *(number(n) for n in (1, 3, 1))])  # to write, to keep, data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), byte)
+        builder.call(call, [address, *(number(n) for n in (1, 3, 1))])  # write, high locality, data
         return context.get_dummy_value()
 
     return types.void(array, types.int64), generate
 
 
-def grown(array: np.ndarray, size: int) -> np.ndarray:
-    """The array with room for `size` entries, zeros behind those there were."""
-    if size <= len(array):
+@njit(nogil=True)
+def first_probe(key, slots):
+    """The slot where the search for a key starts, and the key's tag."""
+    code = hash64(key)
+    return np.int64(code & np.uint64(len(slots) - 1)), np.int64(code >> np.uint64(33))
+
+
+def grow(array: np.ndarray, capacity: int) -> np.ndarray:
+    """The array with at least `capacity` entries; the new ones are 0."""
+    if capacity <= len(array):
         return array
-    larger = np.zeros(max(size, len(array) * 3 // 2), array.dtype)
+    larger = np.zeros(max(capacity, len(array) * 3 // 2), array.dtype)
     larger[: len(array)] = array
     return larger
 
 
-def roomy(table: np.ndarray, keys: np.ndarray, used: int, most: int) -> np.ndarray:
-    """The table of the first `used` keys with room for `most` in all."""
-    size = len(table)
-    while size * 5 < most * 8:
+def rehash(slots: np.ndarray, keys: np.ndarray, capacity: int) -> np.ndarray:
+    """The hash table of these keys, enlarged if it is too small for `capacity` keys."""
+    size = len(slots)
+    while size * 5 < capacity * 8:
         size *= 2
-    if size == len(table):
-        return table
+    if size == len(slots):
+        return slots
     larger = np.zeros(size, np.int64)
-    _fill(larger, keys[:used])
+    _insert(larger, keys)
     return larger
 
 
-@njit(cache=True, nogil=True)
-def _fill(table, keys):
-    for number in range(len(keys)):
-        if number + AHEAD < len(keys):
-            prefetch(table, home(keys[number + AHEAD], table)[0])  # type: ignore[call-arg]
-        slot, tag = home(keys[number], table)
-        while table[slot] != 0:
-            slot = (slot + 1) & (len(table) - 1)
-        table[slot] = tag << 32 | (number + 1)
-
-
-@njit(cache=True, nogil=True)
-def home(key, table):
-    """The slot where the search for a key begins, and the key's tag."""
-    mixed = mix(key)
-    return np.int64(mixed & np.uint64(len(table) - 1)), np.int64(mixed >> np.uint64(33))
+@njit(nogil=True)
+def _insert(slots, keys):
+    for index in range(len(keys)):
+        if index + PREFETCH_DISTANCE < len(keys):
+            prefetch(slots, first_probe(keys[index + PREFETCH_DISTANCE], slots)[0])  # type: ignore[call-arg]
+        slot, tag = first_probe(keys[index], slots)
+        while slots[slot] != 0:
+            slot = (slot + 1) & (len(slots) - 1)
+        slots[slot] = tag << 32 | (index + 1)

@@ -1,22 +1,22 @@
-"""Interpolated modified Kneser-Ney smoothing (Chen & Goodman 1998), all n-grams of an order at once.
+"""Interpolated modified Kneser-Ney smoothing (Chen & Goodman 1998), for all n-grams of an order at once.
 
-minids/lm/reference.py is the readable version. With c the adjusted counts of minids/lm/count.py, for a
-word w and a history h, h' being h without its first word:
+minids/lm/reference.py is the readable version. With c the adjusted counts of minids/lm/count.py, for a word w
+and a history h, where h' is h without its first word:
 
     p(w | h) = (c(hw) - D(c(hw))) / Σ_v c(hv)  +  γ(h) p(w | h')
     γ(h)     = Σ_v D(c(hv)) / Σ_v c(hv)
 
     D(k) = k - (k+1) Y t_{k+1} / t_k  for k = 1, 2 and for all k ≥ 3 as for 3;    Y = t1 / (t1 + 2 t2)
 
-t_k being how many n-grams of the order have the adjusted count k. What the discounts take from the words seen
-after h, γ hands to all words by way of the shorter history, and the shortest to all alike: 1 / (V-1), V being
-the words with <unk>, <s> and </s>, of which <s> is never predicted.
+t_k is the number of n-grams of the order that have the adjusted count k. The discounts take probability from
+the words seen after h; γ gives it to all words in proportion to the shorter history. The empty history gives
+it to all words equally: 1 / (V-1), where V counts <unk>, <s> and </s>, and <s> is never predicted.
 
-A word that was never seen after h has the second term alone: γ(h) is the back-off weight of the model.
+A word that was never seen after h has the second term only: γ(h) is the back-off weight of the model.
 
-KenLM's lmplz gives the same numbers, with two exceptions. It takes an empty line for a sentence, here it is
-none. And of the very last n-gram of each order its t_k count the occurrences instead of c, which in a text of
-a few hundred words can be seen in the discounts.
+KenLM's lmplz gives the same numbers, with two exceptions. It counts an empty line as a sentence; here it is
+none. And for the very last n-gram of each order its t_k use the occurrences instead of c, which is visible in
+the discounts of a text of a few hundred words.
 """
 
 import warnings
@@ -25,119 +25,115 @@ from collections.abc import Sequence
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.lm.count import Counts, Grams, count
-from minids.lm.vocabulary import BEGIN, Progress, Source
+from minids.lm.arrays import NGramArrays
+from minids.lm.count import Counts, OrderCounts, count_ngrams
+from minids.lm.text_source import ProgressCallback, TextSource
+from minids.lm.vocabulary import BEGIN
 
-LONGEST = 16  # words of an n-gram
-FALLBACK = (0.0, 0.5, 1.0, 1.5)  # D(0) … D(3) where a text is too small, or too regular, to tell them
+MAX_ORDER = 16
+DEFAULT_DISCOUNTS = (0.0, 0.5, 1.0, 1.5)  # D(0) … D(3) where they cannot be estimated
 
 
 class DiscountWarning(UserWarning):
-    """A text from which discounts cannot be estimated; others stand in."""
+    """Discounts cannot be estimated from a text; the default ones are used."""
 
 
 def train(
-    source: Source,
+    source: TextSource,
     order: int = 5,
     prune: Sequence[int] = (),
-    vocabulary: int | Source | None = None,
-    progress: Progress | None = None,
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """A text -> the arguments of `NGram`: words, starts, context, word, log_prob, backoff.
+    vocabulary: int | TextSource | None = None,
+    progress: ProgressCallback | None = None,
+) -> NGramArrays:
+    """The model of a text.
 
-    source, vocabulary and progress are those of `minids.lm.count.count`. prune = (0, 0, 1): an n-gram that
-    occurs prune[n-1] times or fewer is left out, and what it had goes to γ; the last number stands for the
-    higher orders too, unigrams stay. Warns of discounts that the text cannot tell (DiscountWarning). Raises
-    InputError for an order beyond 1 to 16, a vocabulary of no words, thresholds that fall or do not begin
-    with 0.
+    source, vocabulary and progress: see `minids.lm.count.count_ngrams`. prune = (0, 0, 1): an n-gram that
+    occurs prune[n-1] times or fewer is left out, and γ gets its probability; the last number also holds for
+    all higher orders, and unigrams are never pruned. Warns where discounts cannot be estimated
+    (DiscountWarning). Raises InputError for an order outside 1 to 16, an empty vocabulary, thresholds that
+    decrease or do not begin with 0.
     """
-    if not 1 <= order <= LONGEST:
-        raise InputError(
-            f"a model of order {order}; 1 (single words) to {LONGEST} can be made, 3 to 5 are usual"
-        )
+    if not 1 <= order <= MAX_ORDER:
+        raise InputError(f"order {order}; give 1 (single words) to {MAX_ORDER}, usually 3 to 5")
     if isinstance(vocabulary, int) and vocabulary < 1:
-        raise InputError(f"a vocabulary of {vocabulary} words; give how many to know, 1 or more")
+        raise InputError(f"a vocabulary of {vocabulary} words; give the number of words to know, 1 or more")
     thresholds = _thresholds(prune, order)
-    return smooth(count(source, order, vocabulary, progress), thresholds)
+    return smooth(count_ngrams(source, order, vocabulary, progress), thresholds)
 
 
 def _thresholds(prune: Sequence[int], order: int) -> list[int]:
-    given = [*prune] or [0]
-    if given[0] != 0 or given != sorted(given) or len(given) > order:
-        text = ", ".join(map(str, given))
+    thresholds = [*prune] or [0]
+    if thresholds[0] != 0 or thresholds != sorted(thresholds) or len(thresholds) > order:
+        text = ", ".join(map(str, thresholds))
         raise InputError(
-            f"prune {text}: give at most {order} numbers (one an order), the first 0, none less than the one"
-            " before, such as 0, 0, 1"
+            f"prune {text}: give at most {order} numbers (one for each order), the first 0, in ascending"
+            " order, such as 0, 0, 1"
         )
-    return given + given[-1:] * (order - len(given))
+    return thresholds + thresholds[-1:] * (order - len(thresholds))
 
 
-def smooth(
-    counts: Counts, thresholds: Sequence[int]
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Counts -> the arguments of `NGram`."""
+def smooth(counts: Counts, thresholds: Sequence[int]) -> NGramArrays:
+    """The model of counts; thresholds[n-1] is that of order n."""
     orders = counts.orders
-    kept = [np.ones(len(orders[0].adjusted), bool)]
+    kept = [np.ones(len(grams.adjusted), bool) for grams in orders]
     if any(thresholds):
-        kept += [raw > most for raw, most in zip(_raw(orders)[1:], thresholds[1:], strict=True)]
-    else:
-        kept += [np.ones(len(grams.adjusted), bool) for grams in orders[1:]]
+        kept[1:] = [raw > limit for raw, limit in zip(_occurrences(orders)[1:], thresholds[1:], strict=True)]
     D = _all_discounts(orders)
 
-    # The empty history: its γ goes to all words but <s> alike.
+    # The empty history: its γ goes to all words but <s> equally.
     c = orders[0].adjusted  # (V,)
     total = c.sum()
     gamma = D[0][np.minimum(c, 3)].sum() / total
     p = (c - D[0][np.minimum(c, 3)]) / total + gamma / (len(c) - 1)
-    p[BEGIN] = 1.0  # of no meaning: the models of other programs have it so
+    p[BEGIN] = 1.0  # has no meaning; other programs write it so
 
     i, f = np.int32, np.float32
     starts = [0, 1]
-    number = np.arange(len(c), dtype=i)  # number[g]: of its order, the how manieth kept one is g
+    rank = np.arange(len(c), dtype=i)  # rank of an n-gram among the kept ones of its order
     columns = [(np.zeros(1, i), np.full(1, -1, i), np.zeros(1, f))]
-    columns += [(np.zeros(len(c), i), number, np.log(p).astype(f))]
+    columns += [(np.zeros(len(c), i), rank, np.log(p).astype(f))]
     backoff = [np.zeros(1, f)]
     for n, grams in enumerate(orders[1:], start=1):
         keep, c = kept[n], grams.adjusted
-        shortened = D[n][np.minimum(c, 3)]
-        total = np.bincount(grams.context, c, len(p))  # Σ_v c(hv), of every h
+        discount = D[n][np.minimum(c, 3)]
+        total = np.bincount(grams.context, c, len(p))  # Σ_v c(hv) for every h
         freed = np.bincount(
-            grams.context, np.where(keep, shortened, c), len(p)
+            grams.context, np.where(keep, discount, c), len(p)
         )  # pruned n-grams free all of c
         gamma = np.divide(freed, total, out=np.ones(len(p)), where=total > 0)
-        p = (c - shortened) / total[grams.context] + gamma[grams.context] * p[grams.suffix]
+        p = (c - discount) / total[grams.context] + gamma[grams.context] * p[grams.suffix]
         backoff.append(np.log(gamma[kept[n - 1]]).astype(f))
         starts.append(starts[-1] + len(backoff[-1]))
-        context = i(starts[n]) + number[grams.context[keep]]
+        context = i(starts[n]) + rank[grams.context[keep]]
         columns.append((context, grams.word[keep], np.log(p[keep]).astype(f)))
-        number = np.cumsum(keep, dtype=i) - i(1)
+        rank = np.cumsum(keep, dtype=i) - i(1)
     backoff.append(np.zeros(kept[-1].sum(), f))
     starts.append(starts[-1] + len(backoff[-1]))
-    context, word, log_prob = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return counts.words, np.array(starts), context, word, log_prob, np.concatenate(backoff)
+    context, word, log_probs = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return NGramArrays(counts.words, np.array(starts), context, word, log_probs, np.concatenate(backoff))
 
 
-def _raw(orders: Sequence[Grams]) -> list[np.ndarray]:
-    """How often each n-gram occurs: as often as with any word before it, or as counted if <s> begins it."""
-    raw = [orders[-1].adjusted]
+def _occurrences(orders: Sequence[OrderCounts]) -> list[np.ndarray]:
+    """How often each n-gram occurs: the sum over all words before it, or its count if it begins with <s>."""
+    occurrences = [orders[-1].adjusted]
     for longer, grams in zip(orders[:0:-1], orders[-2::-1], strict=True):
-        within = np.bincount(longer.suffix, raw[0], len(grams.adjusted))
-        raw.insert(0, np.where(within > 0, within, grams.adjusted))
-    return raw
+        sums = np.bincount(longer.suffix, occurrences[0], len(grams.adjusted))
+        occurrences.insert(0, np.where(sums > 0, sums, grams.adjusted))
+    return occurrences
 
 
-def _all_discounts(orders: Sequence[Grams]) -> list[np.ndarray]:
-    found = [discounts(grams.adjusted) for grams in orders]
-    without = [n for n, D in enumerate(found, start=1) if D is None]
-    if without:
-        names = ", ".join(map(str, without))
+def _all_discounts(orders: Sequence[OrderCounts]) -> list[np.ndarray]:
+    estimates = [discounts(grams.adjusted) for grams in orders]
+    missing = [n for n, D in enumerate(estimates, start=1) if D is None]
+    if missing:
+        names = ", ".join(map(str, missing))
         warnings.warn(
-            f"too few or too even n-grams of order {names} to estimate discounts; 0.5, 1 and 1.5 stand in:"
+            f"cannot estimate the discounts of order {names}, so the defaults 0.5, 1 and 1.5 are used:"
             " usual for a small or very regular text, and harmless",
             DiscountWarning,
-            5,  # whoever calls NGram.train
+            5,  # the caller of NGram.train
         )
-    return [np.array(FALLBACK if D is None else D) for D in found]
+    return [np.array(DEFAULT_DISCOUNTS if D is None else D) for D in estimates]
 
 
 def discounts(counts: np.ndarray) -> tuple[float, ...] | None:

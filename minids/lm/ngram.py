@@ -8,21 +8,26 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 import numpy as np
-from numba import njit
 
 from minids._utils.errors import InputError
 from minids._utils.files import check_writable
+from minids.lm import kneser_ney, njit
+from minids.lm.arpa_reader import read_arpa
+from minids.lm.arpa_writer import write_arpa
+from minids.lm.arrays import NGramArrays, checked
+from minids.lm.binary import is_binary, read_binary, write_binary
 from minids.lm.scorer import Tables, make_tables, score
-from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Block, Progress, Source, Words, blocks
+from minids.lm.text_source import Block, ProgressCallback, TextSource, read_blocks
+from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
 
-ENDINGS = (".arpa", ".arpa.gz", ".ngram")
+SUFFIXES = (".arpa", ".arpa.gz", ".ngram")
 
 
 class Perplexity(NamedTuple):
-    """How well a model foretells a text.
+    """The perplexity of a model on a text.
 
-    perplexity = exp(-log_prob / n) over the n words and sentence ends, log_prob being the natural logarithm
-    of the probability of all; without_oov leaves out the words that the model does not know.
+    perplexity = exp(-log_prob / n) for n words and sentence ends, where log_prob is the natural logarithm of
+    the probability of the text; without_oov leaves out the words that the model does not know (OOV).
     """
 
     perplexity: float
@@ -33,8 +38,8 @@ class Perplexity(NamedTuple):
     log_prob: float
 
 
-class Sums(NamedTuple):
-    """Over a text so far; the tokens are its words and sentence ends."""
+class TextTotals(NamedTuple):
+    """The totals of a text; its tokens are words and sentence ends."""
 
     log_prob: float = 0.0
     oov_log_prob: float = 0.0
@@ -44,18 +49,10 @@ class Sums(NamedTuple):
 
 
 class NGram:
-    """An n-gram model with back-off, its n-grams numbered so that an id is at once an n-gram, a context and a
-    state.
+    """An n-gram model with back-off.
 
-    Id 0 is the empty n-gram; order n has the ids starts[n] ≤ i < starts[n+1], starts being [0, 1, 1+V, ...]
-    of length order + 2; the unigram of word w has the id 1 + w. By id:
-
-        context   int32    the n-gram without its last word
-        word      int32    its last word; -1 of the empty n-gram
-        log_probs float32  natural logarithms of p(word | context)
-        backoff   float32  natural logarithm; 0 where there is none
-
-    words[0] is "<unk>", words[1] "<s>", words[2] "</s>". The constructor takes the arrays as they are.
+    The constructor takes the fields of `minids.lm.arrays.NGramArrays` and raises InputError for arrays that
+    no model can have. A model is not changed after that, so threads may share it.
     """
 
     def __init__(
@@ -64,147 +61,137 @@ class NGram:
         starts: np.ndarray,
         context: np.ndarray,
         word: np.ndarray,
-        log_prob: np.ndarray,
+        log_probs: np.ndarray,
         backoff: np.ndarray,
     ):
-        self.words = words
-        self.starts = np.asarray(starts, np.int64)
-        self.context = context
-        self.word = word
-        self.log_probs = log_prob
-        self.backoff = backoff
-        self.name = "the language model"  # in messages; its file once it was loaded from one
+        self.arrays = checked(NGramArrays(words, starts, context, word, log_probs, backoff))
+        self.words, self.starts, self.context, self.word, self.log_probs, self.backoff = self.arrays
+        self.name = "the language model"  # in messages; the path of a model that was loaded
 
     @classmethod
     def train(
         cls,
-        source: Source,
+        source: TextSource,
         order: int = 5,
         prune: Sequence[int] = (),
-        vocabulary: int | Source | None = None,
-        progress: Progress | None = None,
+        vocabulary: int | TextSource | None = None,
+        progress: ProgressCallback | None = None,
     ) -> "NGram":
-        """A model of a text, with interpolated modified Kneser-Ney smoothing: `minids.lm.kneser_ney.train`.
+        """Train a model with interpolated modified Kneser-Ney smoothing: see `minids.lm.kneser_ney.train`.
 
-        source: lines, or the path of a file, or several paths. vocabulary: the words to know, or how many of
-        the most frequent; others are <unk>. prune = (0, 0, 1) leaves out trigrams that occur once.
+        source: lines, the path of a file, or several paths. vocabulary: the words to know, or the number of
+        the most frequent ones; others are <unk>. prune = (0, 0, 1) leaves out trigrams that occur once.
         """
-        from minids.lm.kneser_ney import train
+        return cls(*kneser_ney.train(source, order, prune, vocabulary, progress))
 
-        return cls(*train(source, order, prune, vocabulary, progress))
+    @classmethod
+    def load(cls, path: str | Path) -> "NGram":
+        """Read a model: an ARPA file (see `minids.lm.arpa_reader.read_arpa`) or the binary format.
 
-    @staticmethod
-    def load(path: str | Path) -> "NGram":
-        """Read a model: an ARPA file, plain or gzip (see `arpa_reader.read_arpa`), or the binary form.
-
-        Their content tells them apart. Raises InputError naming the file, and of an ARPA file the line.
+        The content of the file tells which. Raises InputError that names the file, and the line of an ARPA
+        file.
         """
-        from minids.lm import arpa_reader, binary
-
-        model = binary.read_binary(path) if binary.is_binary(path) else arpa_reader.read_arpa(path)
+        model = cls(*(read_binary(path) if is_binary(path) else read_arpa(path)))
         model.name = str(path)
         return model
 
     def save(self, path: str | Path) -> None:
-        """Write the model whole or not at all. A name that ends in `.arpa` or `.arpa.gz` gives the form that
-        all programs know, `.ngram` our quick form; any other is an InputError.
+        """Write the model atomically: as ARPA to a path that ends in `.arpa` or `.arpa.gz`, and in the binary
+        format, which loads more quickly, to one that ends in `.ngram`. Raises InputError for any other path.
         """
-        from minids.lm.arpa_writer import write_arpa
-        from minids.lm.binary import write_binary
-
         check_output(path)
         write = write_binary if str(path).endswith(".ngram") else write_arpa
-        write(path, self)
+        write(path, self.arrays)
 
     def log_prob(self, words: str | Sequence[str], bos: bool = True, eos: bool = True) -> float:
-        """Σ log p(word | the words before it) of a sentence: natural logarithm.
+        """Σ log p(word | the words before it), the natural logarithm of the probability of a sentence.
 
-        `words` is a string or its words; unknown ones count as <unk>. With `bos` the sentence begins (after
-        <s>), with `eos` it ends (</s> is one more word).
+        `words` is a string or a list of words; an unknown word counts as <unk>. With `bos` the sentence
+        follows <s>, with `eos` it ends with </s>.
         """
-        names = words.split() if isinstance(words, str) else words
-        numbers = [self.index.get(normalize("NFC", name), UNKNOWN) for name in names] + [END] * eos
+        words = words.split() if isinstance(words, str) else words
+        ids = [self.index.get(normalize("NFC", word), UNKNOWN) for word in words] + [END] * eos
         state = self.tables.begin if bos else 0
-        return _text(self.tables, np.array(numbers, np.int32), state, Sums())[1].log_prob
+        return _score_text(self.tables, np.array(ids, np.int32), state, TextTotals())[1].log_prob
 
-    def perplexity(self, source: Source, progress: Progress | None = None) -> "Perplexity":
-        """How well the model foretells a text, whose lines are its sentences.
+    def perplexity(self, source: TextSource, progress: ProgressCallback | None = None) -> Perplexity:
+        """The perplexity of the model on a text, whose lines are its sentences.
 
-        `source` is a path, or lines and paths, as in training; a line without words is no sentence, and
-        progress(bytes) is called as the text is read. Raises InputError for a text that cannot be read or has
-        no words.
+        `source` is what `train` takes; a line without words is not a sentence. progress(bytes) is called as
+        the text is read. Raises InputError for a text that cannot be read or has no words.
         """
-        reader = Words()
-        names = [name for name, number in self.index.items() if number > END]
-        # A text has no DEL; a word with one, out of a foreign model, becomes one that no text can have.
-        reader.numbers(Block(" ".join(names).encode().replace(b"\x7f", b"\xff") + b"\n", "", 0, 0))
-        reader.closed = True
-        ours = np.array([UNKNOWN, BEGIN, END, *(self.index[name] for name in names)], np.int32)
-        state, sums = 0, Sums()
-        for block in blocks(source):
-            state, sums = _text(self.tables, ours[reader.numbers(block)], state, sums)
+        vocabulary = Vocabulary()
+        names = [name for name, word in self.index.items() if word > END]
+        # No text has a DEL; a word with one, from the model of another program, becomes one that no text can
+        # have.
+        vocabulary.ids(Block(" ".join(names).encode().replace(b"\x7f", b"\xff") + b"\n", "", 0, 0))
+        vocabulary.closed = True
+        model_ids = np.array([UNKNOWN, BEGIN, END, *(self.index[name] for name in names)], np.int32)
+        state, totals = 0, TextTotals()
+        for block in read_blocks(source):
+            state, totals = _score_text(self.tables, model_ids[vocabulary.ids(block)], state, totals)
             if progress:
                 progress(block.size)
-        if not sums.sentences:
+        if not totals.sentences:
             raise InputError("the text has no words; give one with a sentence on each line")
-        words = sums.tokens - sums.sentences
+        words = totals.tokens - totals.sentences
         return Perplexity(
-            _exp(-sums.log_prob / sums.tokens),
-            _exp(-(sums.log_prob - sums.oov_log_prob) / (sums.tokens - sums.oov)),
+            _exp(-totals.log_prob / totals.tokens),
+            _exp(-(totals.log_prob - totals.oov_log_prob) / (totals.tokens - totals.oov)),
             words,
-            sums.oov,
-            sums.sentences,
-            sums.log_prob,
+            totals.oov,
+            totals.sentences,
+            totals.log_prob,
         )
 
     def __repr__(self) -> str:
-        return f"NGram(order {self.order}, {self.sizes})"
+        return f"NGram(order {self.order}, {self.size_summary})"
 
     @property
     def order(self) -> int:
-        return len(self.starts) - 2
+        return self.arrays.order
 
     @property
-    def sizes(self) -> str:
-        """How much it knows, in words: `28 words, 146 2-grams`."""
+    def size_summary(self) -> str:
+        """The number of n-grams of each order, as in `28 words, 146 2-grams`."""
         words, *longer = np.diff(self.starts[1:]).tolist()
         return ", ".join([f"{words:,} words", *(f"{size:,} {n}-grams" for n, size in enumerate(longer, 2))])
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Word, in NFC -> its number; the first where a model has it in several forms."""
+        """Word, in NFC -> its id; the lowest id if the model has several forms of it."""
         return {normalize("NFC", word): i for i, word in reversed([*enumerate(self.words)])}
 
     @cached_property
     def tables(self) -> Tables:
         """What `minids.lm.scorer.score` reads."""
-        return make_tables(self.starts, self.context, self.word, self.log_probs, self.backoff)
+        return make_tables(self.arrays)
 
 
 def check_output(path: str | Path) -> None:
-    """To be asked before long work: raises InputError for a path where `NGram.save` could write nothing."""
-    if not str(path).endswith(ENDINGS):
-        raise InputError(f"cannot write {path}: a language model's name ends in {' or '.join(ENDINGS)}")
+    """Raise InputError if `NGram.save` cannot write to this path: call it before long work."""
+    if not str(path).endswith(SUFFIXES):
+        raise InputError(f"cannot write {path}: the name of a language model ends in {' or '.join(SUFFIXES)}")
     check_writable(path)
 
 
-@njit(cache=True, nogil=True)
-def _text(tables, numbers, state, sums):
-    """The sums of a text that goes on with these words, and the state behind them."""
-    log_prob, oov_log_prob, tokens, oov, sentences = sums
-    for word in numbers:
+@njit(nogil=True)
+def _score_text(tables, ids, state, totals):
+    """The state and the totals after the next words of a text."""
+    log_prob, oov_log_prob, tokens, oov, sentences = totals
+    for word in ids:
         if word == BEGIN:
             state = tables.begin
             continue
-        p, following = score(tables, state, word)
-        state = np.int64(following)
-        log_prob += p
+        word_log_prob, next_state = score(tables, state, word)
+        state = np.int64(next_state)
+        log_prob += word_log_prob
         tokens += 1
         if word == UNKNOWN:
-            oov_log_prob += p
+            oov_log_prob += word_log_prob
             oov += 1
         sentences += word == END
-    return state, Sums(log_prob, oov_log_prob, tokens, oov, sentences)
+    return state, TextTotals(log_prob, oov_log_prob, tokens, oov, sentences)
 
 
 def _exp(x: float) -> float:

@@ -1,9 +1,9 @@
-"""An n-gram language model with interpolated modified Kneser-Ney smoothing, as a text to read.
+"""An n-gram language model with interpolated modified Kneser-Ney smoothing, written to be read.
 
 Chen & Goodman, "An empirical study of smoothing techniques for language modeling" (1998). How likely is the
-word w after the history h, the few words before it? Counting alone says never to all that was not seen. So
-every count is *discounted* a little, and what that sets free goes to all words, in the proportions that the
-shorter history h' (h without its first word) tells:
+word w after the history h, the few words before it? Relative frequencies give probability 0 to all that was
+not seen. So every count is *discounted* a little, and the probability that this frees goes to all words, in
+proportion to their probability after the shorter history h' (h without its first word):
 
     p(w | h) = (c(hw) - D(c(hw))) / Σ_v c(hv)  +  γ(h) p(w | h')
 
@@ -13,18 +13,18 @@ minids/lm/count.py and minids/lm/kneser_ney.py do the same, a hundred times fast
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-Words = tuple[str, ...]
+WordTuple = tuple[str, ...]
 BEGIN, END, UNKNOWN = "<s>", "</s>", "<unk>"
-FALLBACK = [0.0, 0.5, 1.0, 1.5]
+DEFAULT_DISCOUNTS = [0.0, 0.5, 1.0, 1.5]
 
 
-def adjusted_counts(sentences: Iterable[Words], order: int) -> dict[Words, int]:
+def adjusted_counts(sentences: Iterable[WordTuple], order: int) -> dict[WordTuple, int]:
     """c(g) of every n-gram g of 1 to `order` words.
 
-    An n-gram of the highest order counts as often as it occurs. A shorter one is asked only when the word
-    before it made a history that was never seen; what matters then is not how often it occurs but after how
-    many different words: "francisco" is frequent, but only after "san". An n-gram that begins with <s> has
-    no word before it and keeps its number of occurrences.
+    An n-gram of the highest order counts as often as it occurs. A shorter one is used only when the longer
+    history was never seen; what matters then is not how often it occurs but after how many different words:
+    "francisco" is frequent, but only after "san". An n-gram that begins with <s> has no word before it and
+    keeps its number of occurrences.
     """
     occurrences = Counter(
         sentence[i : i + n]
@@ -33,7 +33,7 @@ def adjusted_counts(sentences: Iterable[Words], order: int) -> dict[Words, int]:
         for i in range(len(sentence) - n + 1)
     )
     del occurrences[(BEGIN,)]  # every sentence has it: nothing to predict
-    words_before = Counter(g[1:] for g in occurrences)  # each different n-gram once: v g[1:] for a new v
+    words_before = Counter(g[1:] for g in occurrences)  # each distinct n-gram once: v g[1:] for a new v
     return {
         g: times if len(g) == order or g[0] == BEGIN else words_before[g] for g, times in occurrences.items()
     }
@@ -42,43 +42,43 @@ def adjusted_counts(sentences: Iterable[Words], order: int) -> dict[Words, int]:
 def discounts(counts: Iterable[int]) -> list[float]:
     """D(0), D(1), D(2) and D(3 and more), from the adjusted counts of all n-grams of one order:
 
-        t_k = how many of them have the count k,    Y = t1 / (t1 + 2 t2)
+        t_k = the number of them with the count k,    Y = t1 / (t1 + 2 t2)
         D(k) = k - (k+1) Y t_{k+1} / t_k
 
-    the estimate that leaving out one occurrence at a time leads to. A text that has none of some count, or
-    does not give 0 < D(k) ≤ k, says nothing about them; then usual values stand in. (D(k) = 0 could leave
-    nothing for the words never seen after a history.)
+    This estimate follows from leaving out one occurrence at a time. Where a text has none of some count, or
+    0 < D(k) ≤ k does not hold, the default discounts are used. (D(k) = 0 could leave no probability for the
+    words that were never seen after a history.)
     """
     t = Counter(counts)
     if not (t[1] and t[2] and t[3]):
-        return FALLBACK
+        return DEFAULT_DISCOUNTS
     Y = t[1] / (t[1] + 2 * t[2])
     D = [0.0] + [k - (k + 1) * Y * t[k + 1] / t[k] for k in (1, 2, 3)]
-    return D if all(0 < D[k] <= k for k in (1, 2, 3)) else FALLBACK
+    return D if all(0 < D[k] <= k for k in (1, 2, 3)) else DEFAULT_DISCOUNTS
 
 
 class ReferenceNGram:
-    """A model of lines of text; every line is the sentence <s> w1 … wm </s>."""
+    """A model of lines of text; every line is a sentence <s> w1 … wm </s>."""
 
     def __init__(self, lines: Iterable[str], order: int = 3):
         sentences = [(BEGIN, *line.split(), END) for line in lines if line.split()]
         self.order = order
         self.vocabulary = {UNKNOWN, END}.union(*sentences) - {BEGIN}  # all that can be predicted
-        self.after: dict[Words, dict[str, int]] = defaultdict(dict)  # after[h][w] = c(hw)
+        self.after: dict[WordTuple, dict[str, int]] = defaultdict(dict)  # after[h][w] = c(hw)
         by_order: dict[int, list[int]] = defaultdict(list)
         for gram, count in adjusted_counts(sentences, order).items():
             self.after[gram[:-1]][gram[-1]] = count
             by_order[len(gram)].append(count)
         self.D = {n: discounts(counts) for n, counts in by_order.items()}
 
-    def discount(self, history: Words, count: int) -> float:
+    def discount(self, history: WordTuple, count: int) -> float:
         return self.D[len(history) + 1][min(count, 3)]
 
-    def gamma(self, history: Words) -> float:
-        """γ(h) = Σ_v D(c(hv)) / Σ_v c(hv): the share of h that its words give up.
+    def gamma(self, history: WordTuple) -> float:
+        """γ(h) = Σ_v D(c(hv)) / Σ_v c(hv): the probability that the discounts free after h.
 
-        With it the probabilities after h sum to 1 if those after h' do. It is also the back-off weight, for a
-        word that h never had has p(w | h) = γ(h) p(w | h').
+        With it the probabilities after h sum to 1 if those after h' do. It is also the back-off weight: a
+        word that was never seen after h has p(w | h) = γ(h) p(w | h').
         """
         if history not in self.after:
             return 1.0

@@ -1,6 +1,6 @@
-"""A text in the letters of a recognizer: what it cannot write, its language model need not know.
+"""Text in the alphabet of a recognizer: a language model need not know what the recognizer cannot write.
 
-And a text letter by letter, of which the same counting and smoothing make a model of characters.
+`Characters` splits a text into characters, from which the same counts and smoothing make a character model.
 """
 
 from collections import Counter
@@ -9,24 +9,24 @@ from pathlib import Path
 from unicodedata import category
 
 from minids._utils.errors import InputError
-from minids.lm.vocabulary import BLOCK, Source, blocks
-from minids.text import APOSTROPHES, Alphabet, normalize, graphemes
+from minids.lm.text_source import TextSource, read_lines
+from minids.text import APOSTROPHES, Alphabet, graphemes, normalize
 
-SPACE = "|"  # the space as a word among words
-TOLD = 5  # characters that a message names
+SPACE = "|"  # the space as a word of a character model
+MAX_CHARACTERS_NAMED = 5  # in a message
 
 
 class NormalizedText:
-    """The lines of a source as an alphabet has them.
+    """The lines of a source in the characters of an alphabet.
 
-    Punctuation and symbols (Unicode's P* and S*) that the alphabet lacks separate words, printed apostrophes
-    become ' where it has that; a line with any other character it lacks, such as a digit, is left out. Of the
-    last iteration `lines` counts the lines that are not blank, `skipped` those left out, and `missing` how
-    many of them each character kept out. Raises InputError when all were, and for a line of more than a block
-    (1 MB).
+    Punctuation and symbols (Unicode's P* and S*) that the alphabet lacks separate words; printed apostrophes
+    become ' if the alphabet has it. A line with any other character that it lacks, such as a digit, is
+    skipped. After an iteration `lines` is the number of lines that are not blank, `skipped` that of the
+    skipped lines, and `missing` in how many of them each missing character was. Raises InputError if all
+    lines were skipped, and for a line of more than a block (1 MB).
     """
 
-    def __init__(self, source: Source, alphabet: Alphabet):
+    def __init__(self, source: TextSource, alphabet: Alphabet):
         self.source = source
         self.alphabet = alphabet
         self.lines = self.skipped = 0
@@ -35,64 +35,58 @@ class NormalizedText:
     def __iter__(self) -> Iterator[str]:
         self.lines = self.skipped = 0
         self.missing.clear()
-        known: dict[str, tuple[str, list[str]]] = {}  # word -> as the alphabet has it, what it lacks
-        some = False
-        for line in _lines(self.source):
+        cache: dict[
+            str, tuple[str, list[str]]
+        ] = {}  # word -> the word in the alphabet, what the alphabet lacks
+        empty = True
+        for line in read_lines(self.source):
             words = line.split()
             for word in words:
-                if word not in known:
-                    ours = self._spell(word)
-                    known[word] = ours, self.alphabet.missing(ours.replace(" ", ""))
-            missing = {character for word in words for character in known[word][1]}
+                if word not in cache:
+                    normalized = self._normalize(word)
+                    cache[word] = normalized, self.alphabet.missing(normalized.replace(" ", ""))
+            missing = {character for word in words for character in cache[word][1]}
             self.lines += bool(words)
             if missing:
                 self.skipped += 1
                 self.missing.update(missing)
-            elif spelled := " ".join(known[word][0] for word in words if known[word][0]):
-                some = True
-                yield spelled
-        if self.skipped and not some:
+            elif normalized := " ".join(cache[word][0] for word in words if cache[word][0]):
+                empty = False
+                yield normalized
+        if self.skipped and empty:
             raise InputError(
-                f"none of the {self.lines:,} lines of {_name(self.source)} can be spelled in"
+                f"none of the {self.lines:,} lines of {_name(self.source)} can be written in"
                 f" {_short(''.join(self.alphabet.symbols))!r}: {self.reasons()}; give other text, or an"
-                " alphabet that has these"
+                " alphabet that has these characters"
             )
 
     def reasons(self) -> str:
-        """Which characters kept how many lines out, the worst first."""
-        worst = sorted(self.missing.items(), key=lambda pair: (-pair[1], pair[0]))
-        return ", ".join([*(f"{c!r} in {n:,}" for c, n in worst[:TOLD]), *(["…"] if worst[TOLD:] else [])])
+        """The missing characters and the number of lines with each, the most frequent first."""
+        ranked = sorted(self.missing.items(), key=lambda pair: (-pair[1], pair[0]))
+        named = [f"{character!r} in {lines:,}" for character, lines in ranked[:MAX_CHARACTERS_NAMED]]
+        return ", ".join(named + ["…"] * (len(ranked) > MAX_CHARACTERS_NAMED))
 
-    def _spell(self, word: str) -> str:
-        """A word as the alphabet has it; several where punctuation parts it, or none."""
+    def _normalize(self, word: str) -> str:
+        """The word in the alphabet; several words if punctuation separates them, or none."""
         if "'" in self.alphabet:
-            word = "".join(u if u in self.alphabet else u.translate(APOSTROPHES) for u in graphemes(word))
-        ours = graphemes(normalize(word, self.alphabet))
-        parted = "".join(" " if u not in self.alphabet and category(u[0])[0] in "PS" else u for u in ours)
-        return " ".join(parted.split())
+            word = "".join(s if s in self.alphabet else s.translate(APOSTROPHES) for s in graphemes(word))
+        symbols = graphemes(normalize(word, self.alphabet))
+        parts = "".join(" " if s not in self.alphabet and category(s[0])[0] in "PS" else s for s in symbols)
+        return " ".join(parts.split())
 
 
 class Characters:
     """The lines of a source with each character as a word, and the space as `SPACE`."""
 
-    def __init__(self, source: Source | NormalizedText):
+    def __init__(self, source: TextSource | NormalizedText):
         self.source = source
 
     def __iter__(self) -> Iterator[str]:
-        for line in self.source if isinstance(self.source, NormalizedText) else _lines(self.source):
+        for line in self.source if isinstance(self.source, NormalizedText) else read_lines(self.source):
             yield " ".join(SPACE if unit == " " else unit for unit in graphemes(" ".join(line.split())))
 
 
-def _lines(source: Source) -> Iterator[str]:
-    rest = ""
-    for block in blocks(source):
-        *lines, rest = (rest + block.data.decode()).split("\n")
-        yield from lines
-        if len(rest) > BLOCK:
-            raise InputError(f"{block.name}: a line of over {BLOCK:,} characters; give each sentence a line")
-
-
-def _name(source: Source) -> str:
+def _name(source: TextSource) -> str:
     if isinstance(source, list | tuple) and len(source) == 1 and isinstance(source[0], Path):
         source = source[0]
     return str(source) if isinstance(source, str | Path) else "the text"

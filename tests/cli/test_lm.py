@@ -17,9 +17,9 @@ pytestmark = pytest.mark.filterwarnings("default::minids.lm.kneser_ney.DiscountW
 
 @pytest.fixture
 def minids(capsys, tmp_path, monkeypatch):
-    """Runs a command in an empty folder -> exit code, stdout, stderr without the note on compiling."""
+    """Run a command in an empty folder -> exit code, stdout, stderr without the note on compilation."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() puts in its own
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() sets its own
 
     def run(*arguments):
         with pytest.raises(SystemExit) as end:
@@ -30,7 +30,7 @@ def minids(capsys, tmp_path, monkeypatch):
     return run
 
 
-def test_from_a_text_to_its_perplexity(minids):
+def test_a_model_is_trained_and_its_perplexity_measured(minids):
     code, out, err = minids("train", TEXT, "--order", 3, "--prune", "0,0,1", "--out", "m.arpa")
     assert (code, err) == (0, "")
     assert out == "m.arpa: 28 words, 146 2-grams, 85 3-grams\n"
@@ -45,13 +45,13 @@ def test_from_a_text_to_its_perplexity(minids):
     assert "6 words in 2 sentences, 1 not known to the model (OOV rate 16.67%)" in out
 
 
-def test_a_model_made_smaller(minids):
+def test_a_model_is_pruned(minids):
     assert minids("train", TEXT, "--out", "m.arpa", "--json")[0] == 0
     code, out, _ = minids("prune", "m.arpa", "--threshold", "1e-3", "--out", "small.ngram", "--json")
     assert code == 0
-    told = json.loads(out)
+    result = json.loads(out)
     small = NGram.load("small.ngram")
-    assert told == {
+    assert result == {
         "path": "small.ngram",
         "order": 5,
         "ngrams": (small.starts[2:] - small.starts[1:-1]).tolist(),
@@ -59,85 +59,89 @@ def test_a_model_made_smaller(minids):
     assert len(small.word) < len(NGram.load("m.arpa").word) / 2
 
 
-@pytest.mark.parametrize("given", ["3", "words.txt"])
-def test_a_limited_vocabulary(minids, given):
+@pytest.mark.parametrize("argument", ["3", "words.txt"])
+def test_a_limited_vocabulary(minids, argument):
     Path("words.txt").write_text("the house zebra")
-    assert minids("train", TEXT, "--vocabulary", given, "--out", "m.arpa")[0] == 0
+    assert minids("train", TEXT, "--vocabulary", argument, "--out", "m.arpa")[0] == 0
     words = NGram.load("m.arpa").words
     assert len(words) == 6
     assert "the" in words
-    assert ("zebra" in words) == (given == "words.txt")
+    assert ("zebra" in words) == (argument == "words.txt")
 
 
-def test_a_text_letter_by_letter(minids):
+def test_a_character_model(minids):
     Path("t.txt").write_text("Ab é?\nab 1\n\nba\n", encoding="utf-8")
     arguments = ("t.txt", "--characters", "--alphabet", "abé ")
-    code, _, err = minids("train", *arguments, "--order", 2, "--out", "m.arpa")
+    code, out, err = minids("train", *arguments, "--order", 2, "--out", "m.arpa")
     assert code == 0
-    assert "1 of 3 lines left out" in err
+    assert out.startswith("m.arpa: 7 characters, ")
+    assert "1 of 3 lines skipped" in err
     model = NGram.load("m.arpa")
     assert model.words[3:] == ["a", "b", "|", "é"]
     found = json.loads(minids("perplexity", "m.arpa", *arguments, "--json")[1])
     assert (found["words"], found["oov"], found["sentences"]) == (6, 0, 2)
+    assert "6 characters in 2 sentences" in minids("perplexity", "m.arpa", *arguments)[1]
 
 
-def test_a_text_as_the_alphabet_has_it(minids):
+def test_a_text_is_normalized_to_an_alphabet(minids):
     Path("t.txt").write_text("The House.\nThe house\nA “house”\n2 houses\n1 or 2\n")
     code, _, err = minids("train", "t.txt", "--order", 1, "--out", "m.arpa")
     assert code == 0
-    assert "words such as 'The' and 'House.' are kept as written; --model or --alphabet spells" in err
+    assert (
+        "words such as 'The' and 'House.' are kept as written; --model or --alphabet normalizes them" in err
+    )
     alphabet = ("--alphabet", " abcdefghijklmnopqrstuvwxyz")
     code, out, err = minids("train", "t.txt", "--order", 1, "--out", "m.arpa", *alphabet, "--json")
     assert code == 0
-    left_out = "2 of 5 lines left out, for characters that the alphabet lacks: '2' in 2, '1' in 1"
-    assert left_out in err
+    skipped = "2 of 5 lines skipped, for characters that the alphabet lacks: '2' in 2, '1' in 1"
+    assert skipped in err
     assert "as written" not in err
-    told = json.loads(out)
-    assert (told["lines"], told["lines_left_out"]) == (5, 2)
+    result = json.loads(out)
+    assert (result["lines"], result["lines_skipped"]) == (5, 2)
     assert list(NGram.load("m.arpa").words[3:]) == ["the", "house", "a"]
     code, out, err = minids("perplexity", "m.arpa", "t.txt", *alphabet, "--json")
-    told = json.loads(out)
-    assert (told["lines"], told["lines_left_out"], told["sentences"]) == (5, 2, 3)
-    assert left_out in err
+    result = json.loads(out)
+    assert (result["lines"], result["lines_skipped"], result["sentences"]) == (5, 2, 3)
+    assert skipped in err
 
 
-def test_a_text_that_the_alphabet_cannot_spell(minids):
+def test_a_text_that_the_alphabet_cannot_write_is_refused(minids):
     Path("t.txt").write_text("1\n2\n")
     Path("v.txt").write_text("a\n")
     assert minids("train", "v.txt", "--order", 1, "--out", "m.arpa")[0] == 0
     for command in (["train", "--out", "n.arpa"], ["perplexity", "m.arpa"]):
         code, out, err = minids(*command, "t.txt", "--alphabet", "abc")
         assert (code, out) == (1, "")
-        assert "error: none of the 2 lines of t.txt can be spelled in 'abc': '1' in 1, '2' in 1; give" in err
+        assert "error: none of the 2 lines of t.txt can be written in 'abc': '1' in 1, '2' in 1; give" in err
 
 
 @pytest.mark.parametrize("prune", ["0,0,1", "0 0 1", "0, 0, 1"])
-def test_numbers_in_one_value_and_texts_named_by_numbers(minids, prune):
+def test_thresholds_are_one_value_and_texts_may_have_numbers_for_names(minids, prune):
     Path("2020").write_text(TEXT.read_text())
     _, expected, _ = minids("train", TEXT, "--order", 3, "--prune=0,0,1", "--out", "m.arpa")
     assert minids("train", "--out", "m.arpa", "--order", 3, "--prune", prune, "2020")[1] == expected
 
 
-def test_nothing_that_is_read_is_written_over(minids):
+def test_an_input_is_never_overwritten(minids):
     Path("t.arpa").write_text(TEXT.read_text())
     Path("link.arpa").symlink_to("t.arpa")
     Path("folder").mkdir()
-    given = [
+    argument = [
         ("train", "t.arpa", "--out", "./t.arpa"),
         ("train", TEXT, "t.arpa", "--out", "link.arpa"),
         ("train", TEXT, "--vocabulary", "t.arpa", "--out", "t.arpa"),
         ("prune", "t.arpa", "--out", "folder/../t.arpa"),
     ]
-    for arguments in given:
+    for arguments in argument:
         code, _, err = minids(*arguments)
         assert code == 1
-        assert f"cannot write {Path(arguments[-1])}: it is what is read" in err
+        assert f"cannot write {Path(arguments[-1])}: it is also an input" in err
     assert Path("t.arpa").read_text() == TEXT.read_text()
 
 
 @pytest.mark.parametrize("out", ["none/m.arpa", "m.txt", "folder.arpa"])
-def test_a_place_for_the_model_is_looked_for_first(minids, out):
-    """Before the text is read, of which there is none."""
+def test_the_output_path_is_checked_first(minids, out):
+    """Before the text is read, which is missing here."""
     Path("folder.arpa").mkdir()
     for command in ("train", "prune"):
         code, _, err = minids(command, "none.txt", "--out", out)
@@ -149,15 +153,15 @@ def test_a_place_for_the_model_is_looked_for_first(minids, out):
     ("arguments", "code", "message"),
     [
         (["train", "none.txt", "--out", "m.arpa"], 1, "cannot read none.txt: No such file or directory"),
-        (["train", TEXT, "--out", "none/m.arpa"], 1, "cannot write none/m.arpa: no folder none; make it"),
+        (["train", TEXT, "--out", "none/m.arpa"], 1, "cannot write none/m.arpa: no folder none; create it"),
         (["train", TEXT, "--out", "m.arpa", "--prune", "1"], 1, "prune 1: give at most 5 numbers"),
         (["train", TEXT, "--out", "m.arpa", "--prune=a"], 2, "--prune takes numbers such as 0,0,1, not 'a'"),
         (["train", TEXT, "--out", "m.arpa", "--prune", "0", "0", "1"], 1, "cannot read 0: No such file"),
-        (["train", TEXT, "--out", "m.arpa", "--order", "0"], 1, "a model of order 0"),
+        (["train", TEXT, "--out", "m.arpa", "--order", "0"], 1, "order 0; give 1"),
         (
             ["train", TEXT, "--out", "m.arpa", "--order", "99"],
             1,
-            "a model of order 99; 1 (single words) to 16",
+            "order 99; give 1 (single words) to 16",
         ),
         (["train", TEXT, "--out", "m.arpa", "--vocabulary", "0"], 1, "a vocabulary of 0 words"),
         (["train", TEXT, "--out", "m.arpa", "--vocabulary=-5"], 1, "a vocabulary of -5 words"),
@@ -165,7 +169,7 @@ def test_a_place_for_the_model_is_looked_for_first(minids, out):
         (
             ["train", TEXT, "--out", TEXT],
             1,
-            "sentences.txt: a language model's name ends in .arpa or .arpa.gz",
+            "sentences.txt: the name of a language model ends in .arpa or .arpa.gz",
         ),
         (
             ["train", TEXT, "--out", "m.arpa", "--alphabet", "aa"],
@@ -177,7 +181,7 @@ def test_a_place_for_the_model_is_looked_for_first(minids, out):
         (["prune", TEXT, "--out", "m.arpa"], 1, "sentences.txt"),
     ],
 )
-def test_what_is_wrong_is_one_line(minids, arguments, code, message):
+def test_errors_are_one_line(minids, arguments, code, message):
     found = minids(*arguments)
     assert found[0] == code
     assert found[1] == ""

@@ -1,4 +1,4 @@
-"""Damaged language models at random but seeded: each is either used or refused in one line, without delay."""
+"""Random but seeded damage to language models: each file is used or refused in one line, without delay."""
 
 import gzip
 import math
@@ -12,7 +12,7 @@ import pytest
 
 from minids.lm.arpa_reader import ArpaWarning
 from minids.lm.ngram import NGram
-from tests.lm.slow_lm import DATA, random_arpa
+from tests.lm.dictionary_model import DATA, random_arpa
 from tests.test_fuzz import VALUES, damage, fuzz
 
 pytestmark = pytest.mark.slow
@@ -25,14 +25,14 @@ ORIGINALS = [
 
 @pytest.fixture
 def folder():
-    """In memory where there is such a place: most of the time went into replacing files on a disk."""
+    """A folder in memory if possible: replacing files on a disk takes most of the time."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as name:
         yield Path(name)
 
 
 def use(path) -> None:
-    """What is accepted can be asked, written and read again."""
+    """An accepted model can be queried, written and read again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ArpaWarning)
         model = NGram.load(path)
@@ -45,8 +45,8 @@ def use(path) -> None:
     np.testing.assert_array_equal(again.context, model.context)
 
 
-def lines_damaged(original: bytes, rng: np.random.Generator) -> bytes:
-    """One or two of: a line dropped, doubled, swapped with another, cut, a field dropped or made wild."""
+def damage_lines(original: bytes, rng: np.random.Generator) -> bytes:
+    """One or two of: a line removed, repeated, swapped, cut; a field removed or replaced by a wild value."""
     lines = original.split(b"\n")
     for _ in range(rng.integers(1, 3)):
         i, j = rng.integers(len(lines), size=2)
@@ -69,17 +69,17 @@ def lines_damaged(original: bytes, rng: np.random.Generator) -> bytes:
     return b"\n".join(lines)
 
 
-def test_arpa(folder):
+def test_damaged_arpa_files(folder):
     def mutations():
         rng = np.random.default_rng(0)
         for i in range(5000):
             yield damage(ORIGINALS[i % 2], rng)
-            yield lines_damaged(ORIGINALS[i % 2], rng)
+            yield damage_lines(ORIGINALS[i % 2], rng)
 
     fuzz(folder / "bad.arpa", mutations(), use, 0.05, 0.3)
 
 
-def test_gzip_and_quick(folder):
+def test_damaged_gzip_and_binary_files(folder):
     model = folder / "good.arpa"
     model.write_bytes(ORIGINALS[0])
     NGram.load(model).save(folder / "good.ngram")

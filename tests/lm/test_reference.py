@@ -1,8 +1,16 @@
-"""lm/plain.py against examples worked by hand, and against its own law: probabilities sum to 1."""
+"""The reference against examples worked by hand, and against the law that probabilities sum to 1."""
 
 import pytest
 
-from minids.lm.reference import BEGIN, END, FALLBACK, UNKNOWN, ReferenceNGram, adjusted_counts, discounts
+from minids.lm.reference import (
+    BEGIN,
+    DEFAULT_DISCOUNTS,
+    END,
+    UNKNOWN,
+    ReferenceNGram,
+    adjusted_counts,
+    discounts,
+)
 
 LINES = ["a b", "a b", "c b"]
 
@@ -10,8 +18,8 @@ LINES = ["a b", "a b", "c b"]
 def test_adjusted_counts_of_three_sentences():
     counts = adjusted_counts([(BEGIN, *line.split(), END) for line in LINES], 2)
     assert counts == {
-        ("a",): 1,  # only <s> comes before it
-        ("b",): 2,  # a and c come before it, though it occurs three times
+        ("a",): 1,  # only <s> precedes it
+        ("b",): 2,  # a and c precede it, though it occurs three times
         ("c",): 1,
         (END,): 1,
         (BEGIN, "a"): 2,  # bigrams are the highest order: occurrences
@@ -39,8 +47,8 @@ def test_discounts_by_hand():
     [[1, 1, 2], [2, 2, 3, 3, 4], [1, 1, 1, 1, 2, 3, 3], [1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 4]],
     ids=["no 3", "no 1", "D(2) is negative", "D(3) is 0"],
 )
-def test_discounts_that_a_text_cannot_tell(counts):
-    assert discounts(counts) is FALLBACK
+def test_discounts_that_cannot_be_estimated_are_the_defaults(counts):
+    assert discounts(counts) is DEFAULT_DISCOUNTS
 
 
 def test_probabilities_by_hand():
@@ -52,7 +60,7 @@ def test_probabilities_by_hand():
     p(b | a) = (2 - 3/2)/2 + 3/4 3/10 = 19/40, p(a | a) = 3/4 1/5.
     """
     model = ReferenceNGram(LINES, order=2)
-    assert model.D[1] == FALLBACK
+    assert model.D[1] == DEFAULT_DISCOUNTS
     assert model.D[2] == pytest.approx([0, 1 / 3, 3 / 2, 3])
     assert model.gamma(("a",)) == pytest.approx(3 / 4)
     assert model.probability("b") == pytest.approx(3 / 10)
@@ -61,7 +69,7 @@ def test_probabilities_by_hand():
     assert model.probability("b", ["a"]) == pytest.approx(19 / 40)
     assert model.probability("a", ["a"]) == pytest.approx(3 / 20)
     assert model.probability("b", ["never seen"]) == model.probability("b")
-    assert model.probability("b", ["whatever", "a"]) == model.probability("b", ["a"])
+    assert model.probability("b", ["anything", "a"]) == model.probability("b", ["a"])
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])

@@ -3,26 +3,26 @@
 import numpy as np
 import pytest
 
-from minids.lm.arpa_reader import read_arpa
+from minids.lm.ngram import NGram
 from minids.lm.scorer import SLOT, empty_slots, find, score
-from tests.lm.slow_lm import DATA, SlowModel, random_arpa
+from tests.lm.dictionary_model import DATA, DictionaryModel, random_arpa
 from tests.tolerances import LM_FLOAT32, LM_SUM
 
 
 @pytest.mark.parametrize("order", [1, 2, 3, 5])
-def test_scores_are_those_of_the_recursion(tmp_path, order):
-    """Random models, pruned ones too; random histories, of which the state forgets what cannot matter."""
+def test_scores_agree_with_the_recursion(tmp_path, order):
+    """Random models, some pruned, and random histories, of which the state keeps only what matters."""
     rng = np.random.default_rng(order)
     for trial in range(12):
         text = random_arpa(rng, order, words=3, density=[0.15, 0.3, 0.6][trial % 3])
         (tmp_path / "random.arpa").write_text(text)
-        slow, model = SlowModel(text), read_arpa(tmp_path / "random.arpa")
+        expected, model = DictionaryModel(text), NGram.load(tmp_path / "random.arpa")
         for begin in (True, False):
             history, state = ("<s>",) if begin else (), model.tables.begin if begin else 0
             for word in rng.integers(len(model.words), size=100).tolist():
                 log_prob, state = score(model.tables, state, word)
-                expected = slow.score(history, model.words[word])
-                assert log_prob == pytest.approx(expected, abs=LM_FLOAT32), (trial, history)
+                correct = expected.score(history, model.words[word])
+                assert log_prob == pytest.approx(correct, abs=LM_FLOAT32), (trial, history)
                 history = (*history, model.words[word])
 
 
@@ -31,8 +31,8 @@ def test_states_are_the_longest_suffixes_that_matter(tmp_path):
     rng = np.random.default_rng(0)
     text = random_arpa(rng, 4, words=3, density=0.3)
     (tmp_path / "random.arpa").write_text(text)
-    slow, model = SlowModel(text), read_arpa(tmp_path / "random.arpa")
-    contexts = {gram[:-1] for gram in slow.grams}
+    expected, model = DictionaryModel(text), NGram.load(tmp_path / "random.arpa")
+    contexts = {gram[:-1] for gram in expected.grams}
     grams = [()]  # by id
     for i in range(1, len(model.word)):
         grams.append((*grams[model.context[i]], model.words[model.word[i]]))
@@ -41,20 +41,20 @@ def test_states_are_the_longest_suffixes_that_matter(tmp_path):
         history = (*history, model.words[word])
         _, state = score(model.tables, state, word)
         suffixes = (history[i:] for i in range(max(0, len(history) - 4), len(history) + 1))
-        matter = (s for s in suffixes if s in contexts or slow.grams.get(s, (0, 0))[1] != 0)
+        matter = (s for s in suffixes if s in contexts or expected.grams.get(s, (0, 0))[1] != 0)
         assert grams[state] == next(matter)
 
 
 @pytest.mark.parametrize("name", ["lmplz.arpa", "lmplz_pruned.arpa"])
 def test_probabilities_sum_to_1_after_any_history(name):
     """Over all words but <s>, which lmplz's models never predict."""
-    model = read_arpa(DATA / name)
+    model = NGram.load(DATA / name)
     tables, following = model.tables, [w for w in range(len(model.words)) if w != 1]
     rng = np.random.default_rng(0)
     states = {0, tables.begin}
     for _ in range(300):
         state = int(rng.choice(sorted(states)))
-        words = model.word[np.flatnonzero(model.context == state)]  # half of the time a word that goes on
+        words = model.word[np.flatnonzero(model.context == state)]  # half of the time a follower
         choice = words if len(words) > 1 and rng.random() < 0.5 else following
         states.add(int(score(tables, state, int(rng.choice(choice)))[1]))
     assert len(states) > 50
@@ -63,17 +63,17 @@ def test_probabilities_sum_to_1_after_any_history(name):
         assert total == pytest.approx(1, abs=LM_SUM)
 
 
-def test_the_hash_table_finds_what_is_in_it_and_nothing_else():
+def test_the_hash_table_finds_its_keys_and_no_others():
     rng = np.random.default_rng(0)
     pairs = {(int(a), int(b)) for a, b in rng.integers([1, 0], [200, 100], (6000, 2))}
-    inside = sorted(pairs)[::2]
-    slots = empty_slots(len(inside))
+    inserted = sorted(pairs)[::2]
+    slots = empty_slots(len(inserted))
     assert slots.dtype == SLOT
     assert slots.ctypes.data % 64 == 0  # four slots, one cache line
-    for number, (context, word) in enumerate(inside):
+    for number, (context, word) in enumerate(inserted):
         slot = -1 - find(slots, context, word)
         assert slot >= 0
         slots[slot] = (context << 32 | word, 0.0, number)
     assert np.count_nonzero(slots["key"]) >= 0.7 * len(slots)
-    assert [slots[find(slots, *pair)]["next"] for pair in inside] == list(range(len(inside)))
-    assert all(find(slots, *pair) < 0 for pair in pairs.difference(inside))
+    assert [slots[find(slots, *pair)]["next"] for pair in inserted] == list(range(len(inserted)))
+    assert all(find(slots, *pair) < 0 for pair in pairs.difference(inserted))

@@ -1,4 +1,4 @@
-"""A language model as a dictionary, read by `split`: the truth that the tests of minids/lm compare with."""
+"""A language model as a dictionary, read with `split`: what the tests of minids/lm compare with."""
 
 import math
 from collections.abc import Sequence
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from minids.lm.ngram import NGram
+
 DATA = Path(__file__).parent / "data"
 LN10 = math.log(10)
 
 
-class SlowModel:
-    """grams: words -> (log10 probability, log10 back-off weight), of a well-formed file."""
+class DictionaryModel:
+    """A well-formed ARPA file; grams[words] = (log10 probability, log10 back-off weight)."""
 
     def __init__(self, text: str):
         self.grams = {}
@@ -36,8 +38,8 @@ class SlowModel:
 
 
 def random_arpa(rng: np.random.Generator, order: int, words: int, density: float) -> str:
-    """A model with random numbers: contexts are there, as they must be, but not all suffixes (as in a pruned
-    model of SRILM), and many back-off weights are 0 or missing.
+    """A model with random numbers. Its contexts are complete, as required, but some suffixes are missing,
+    as in a model that SRILM pruned, and many back-off weights are 0 or missing.
     """
     names = ["<unk>", "<s>", "</s>", *(f"w{i}" for i in range(words))]
     sections = [[(name,) for name in names]]
@@ -51,3 +53,18 @@ def random_arpa(rng: np.random.Generator, order: int, words: int, density: float
             weight = ["", "\t0", f"\t{rng.normal():.6f}"][rng.integers(3)] if n < order else ""
             lines.append(f"{-rng.exponential():.6f}\t{' '.join(gram)}{weight}")
     return "\n".join([*lines, "", "\\end\\", ""])
+
+
+def ngrams(model: NGram) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Words -> (log p, log back-off weight), natural logarithms, of a model in memory."""
+    names, numbers = [()], {}
+    for i in range(1, len(model.word)):
+        names.append((*names[model.context[i]], model.words[model.word[i]]))
+        numbers[names[i]] = float(model.log_probs[i]), float(model.backoff[i])
+    return numbers
+
+
+def random_lines(seed: int, sentences: int = 200, vocabulary: int = 30) -> list[str]:
+    rng = np.random.default_rng(seed)
+    words = rng.zipf(1.3, size=(sentences, 12)) % vocabulary
+    return [" ".join(f"w{w}" for w in row[: rng.integers(0, 12)]) for row in words]
