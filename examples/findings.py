@@ -1,4 +1,4 @@
-"""What was found about each of the paper's ideas: error rates with their intervals, and against noise."""
+"""A figure of the paper's findings: error rates with their intervals, and error rates against noise."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NOISY = re.compile(r"heard in: (.*), (-?[\d.]+) dB")
+NOISY = re.compile(r"tested in: (.*), (-?[\d.]+) dB")
 
 
-def findings(rows: Sequence[Mapping]) -> "Figure":
+def plot_findings(rows: Sequence[Mapping]) -> "Figure":
     """Rows {"subject", "setting", "wer", "interval", "change_interval"}, in % and points -> Figure.
 
-    On the left each setting's word error rate with its interval, in color where the change from the first
-    of its subject is sure. On the right, of subjects "heard in: NOISE, SNR dB", the rate against the SNR.
+    On the left: the word error rate of each setting with its interval, colored where it differs significantly
+    from the first of its subject. On the right: the error rates of the subjects "tested in: NOISE, SNR dB"
+    against the SNR.
     """
     noisy = [row for row in rows if NOISY.fullmatch(row["subject"])]
     others = [row for row in rows if row not in noisy]
@@ -34,17 +35,16 @@ def findings(rows: Sequence[Mapping]) -> "Figure":
 
 def _rates(axes: "Axes", rows: Sequence[Mapping]) -> None:
     y, ticks, names, subject = 0.0, [], [], None
+    title_style = {"transform": axes.get_yaxis_transform(), "weight": "bold", "va": "center", "color": INK}
     for row in rows:
         if row["subject"] != subject:
             subject = row["subject"]
-            axes.text(
-                0.005, y, subject, transform=axes.get_yaxis_transform(), weight="bold", va="center", color=INK
-            )
+            axes.text(0.005, y, subject, **title_style)
             y += 1
         low, high = row["interval"]
         change = row["change_interval"]
-        sure = change is not None and (change[0] > 0 or change[1] < 0)
-        color = GRAY if not sure else SIGNAL if change[1] < 0 else ACCENT
+        significant = change is not None and (change[0] > 0 or change[1] < 0)
+        color = GRAY if not significant else SIGNAL if change[1] < 0 else ACCENT
         axes.plot([low, high], [y, y], color=color, linewidth=2, alpha=0.6)
         axes.plot(row["wer"], y, "o", color=color)
         axes.text(high + 0.3, y, f"{row['wer']:.1f}", va="center", fontsize=9, color=INK)
@@ -59,7 +59,7 @@ def _rates(axes: "Axes", rows: Sequence[Mapping]) -> None:
 
 
 def _against_snr(axes: "Axes", rows: Sequence[Mapping]) -> None:
-    """A line for each noise and training: dashed when trained clean."""
+    """A line for each noise and training, dashed for training without noise."""
     noises = sorted({NOISY.fullmatch(row["subject"])[1] for row in rows})  # type: ignore[index]
     for noise, color in zip(noises, (SIGNAL, ACCENT, GRAY) * len(noises), strict=False):
         for setting in dict.fromkeys(row["setting"] for row in rows):
@@ -69,9 +69,9 @@ def _against_snr(axes: "Axes", rows: Sequence[Mapping]) -> None:
                 if (name, row["setting"]) == (noise, setting):
                     points.append((float(snr), row["wer"], *row["interval"]))
             snrs, rates, lows, highs = zip(*sorted(points), strict=True)
-            dashes = "--" if "clean" in setting else "-"
-            axes.plot(snrs, rates, dashes, marker="o", color=color, label=f"{noise}, {setting}")
+            style = "--" if "clean" in setting else "-"
+            axes.plot(snrs, rates, style, marker="o", color=color, label=f"{noise}, {setting}")
             axes.fill_between(snrs, lows, highs, color=color, alpha=0.12, linewidth=0)
-    axes.set(xlabel="SNR of the recordings heard (dB)", ylabel="word error rate (%)")
+    axes.set(xlabel="SNR of the test recordings (dB)", ylabel="word error rate (%)")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=9)

@@ -1,10 +1,10 @@
 """Spoken digits (Free Spoken Digit Dataset, 3000 recordings, 6 speakers): train and score, in minutes.
 
-    python examples/fsdd.py official      the official split: the test speakers are heard in training
-    python examples/fsdd.py speakers      speakers that were never heard
+    python examples/fsdd.py official      the official split: the test speakers also speak in the training set
+    python examples/fsdd.py speakers      test speakers who are not in the training set
 
-It reads the manifests in $MINIDS_DATA/fsdd, or those that `minids data import fsdd ROOT --out DIR` wrote,
-named with --data DIR.
+It reads the manifests in $MINIDS_DATA/fsdd, or with --data DIR those that `minids data import fsdd ROOT --out
+DIR` wrote.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     )
     parser.add_argument("split", choices=["official", "speakers"])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("MINIDS_DATA", "data")) / "fsdd")
-    parser.add_argument("--run", type=Path, default=Path("runs"), help="where runs are kept")
+    parser.add_argument("--run", type=Path, default=Path("runs"), help="folder of the runs")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     folder = arguments.run / f"fsdd-{arguments.split}-{arguments.seed}"
@@ -38,7 +38,7 @@ def main() -> None:
     train, dev = read_manifest(arguments.data / f"{prefix}train.jsonl"), arguments.data / f"{prefix}dev.jsonl"
     if dev.exists():
         held_out = read_manifest(dev)
-    else:  # test is index 0 to 4, and the best epoch must not be chosen on it: 5 to 9 are for that
+    else:  # index 0 to 4 is the test set, on which the best epoch must not be chosen: dev is index 5 to 9
         held_out = [u for u in train if u.extra["index"] < 10]
         train = [u for u in train if u.extra["index"] >= 10]
     write_manifest(folder / "dev.jsonl", held_out)
@@ -58,8 +58,8 @@ def main() -> None:
     trainer.run()
 
     test = read_manifest(arguments.data / f"{prefix}test.jsonl")
-    rows, _ = Recognizer.load(trainer.folder.best).recognize(test)
-    print(f"test, {arguments.split} split: WER {Evaluation(rows).wer}")
+    results, _ = Recognizer.load(trainer.folder.best).recognize(test)
+    print(f"test, {arguments.split} split: WER {Evaluation(results).wer}")
 
 
 if __name__ == "__main__":

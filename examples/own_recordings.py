@@ -2,12 +2,12 @@
 
     python examples/own_recordings.py recordings runs/mine
 
-Beside each recording lies what it says, beside each other lie those of one speaker:
+Each recording has its transcript next to it, and each speaker has a folder:
 
     recordings/ann/001.wav   recordings/ann/001.txt   recordings/ben/lamp.flac   recordings/ben/lamp.txt
 
-The run's folder gets manifests, settings.toml (change it, and begin anew in another folder), and the model.
-The same command goes on with a run that was stopped.
+The folder of the run receives manifests, settings.toml and the model. To change the settings, edit
+settings.toml and start in another folder. The same command continues a run that was stopped.
 """
 
 import random
@@ -24,7 +24,7 @@ from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
 
 SETTINGS = """\
-# examples/an4.toml explains these, and all others.
+# examples/an4.toml explains all settings.
 [data]
 train = "train.jsonl"
 dev = "dev.jsonl"
@@ -34,7 +34,7 @@ alphabet = " 'abcdefghijklmnopqrstuvwxyz"
 rate = {rate}
 
 [model]
-hidden = 256  # enough for an hour of speech; more want 512 and above
+hidden = 256  # for an hour of speech; for more hours, 512 and above
 """
 
 
@@ -53,7 +53,7 @@ def main() -> None:
     path = run / "settings.toml"
     if not path.exists():
         rates = [audio_info(u.path).rate for u in recordings]
-        path.write_text(SETTINGS.format(rate=min(16000, *rates)))  # the model hears what all of them have
+        path.write_text(SETTINGS.format(rate=min(16000, *rates)))  # the highest that all recordings have
     settings = read_settings(path)
     report = validate_dataset(manifests, settings.alphabet, settings.features, settings.model.stride)
     for finding in report.findings:
@@ -65,39 +65,41 @@ def main() -> None:
     trainer.run()
 
     recognizer = minids.Recognizer.load(trainer.folder.best)
-    rows, _ = recognizer.recognize(split(recordings)["test"])
-    print(f"{trainer.folder.best}: WER {Evaluation(rows).wer}")
+    results, _ = recognizer.recognize(split(recordings)["test"])
+    print(f"{trainer.folder.best}: WER {Evaluation(results).wer}")
 
 
 def utterances(folder: Path) -> list[Utterance]:
-    """Every text of the folder with the recording of the same name; the speaker is the folder it lies in."""
-    found = []
+    """Each text of the folder with the recording of the same name. Their folder names the speaker."""
+    utterances = []
     for text in sorted(folder.rglob("*.txt")):
-        beside = [path for path in text.parent.glob(f"{text.stem}.*") if path != text]
-        if len(beside) != 1:
-            raise minids.InputError(f"{text}: {len(beside)} recordings of this name; let one lie beside it")
-        words = text.read_text(encoding="utf-8", errors="replace").split()  # what was replaced is found below
-        duration = audio_info(beside[0]).duration
-        found.append(Utterance(beside[0].absolute(), " ".join(words), duration, text.parent.name))
-    if len(found) < 3:  # one each to learn from, to stop by, to be scored on
+        recordings = [path for path in text.parent.glob(f"{text.stem}.*") if path != text]
+        if len(recordings) != 1:
+            raise minids.InputError(
+                f"{text}: {len(recordings)} recordings have this name; keep one next to it"
+            )
+        transcript = " ".join(text.read_text(encoding="utf-8", errors="replace").split())
+        duration = audio_info(recordings[0]).duration
+        utterances.append(Utterance(recordings[0].absolute(), transcript, duration, text.parent.name))
+    if len(utterances) < 3:  # one each for train, dev and test
         raise minids.InputError(
-            f"{folder}: {len(found)} texts, at least 3 are needed; write 001.txt beside 001.wav, "
-            "with what is said there"
+            f"{folder}: {len(utterances)} texts, but at least 3 are needed;"
+            " write what is said in 001.wav to 001.txt"
         )
-    return found
+    return utterances
 
 
-def split(recordings: list[Utterance]) -> dict[str, list[Utterance]]:
-    """A tenth each for dev and test: whole speakers where there are ten, otherwise recordings."""
-    whole = len({u.speaker for u in recordings}) >= 10
-    names = [str(u.speaker if whole else u.path) for u in recordings]
-    drawn = sorted(set(names))
-    random.Random(0).shuffle(drawn)
-    tenth = max(1, len(drawn) // 10)
-    parts = {"train": drawn[2 * tenth :], "dev": drawn[:tenth], "test": drawn[tenth : 2 * tenth]}
+def split(utterances: list[Utterance]) -> dict[str, list[Utterance]]:
+    """A tenth each for dev and test: of the speakers where there are ten, otherwise of the recordings."""
+    by_speaker = len({u.speaker for u in utterances}) >= 10
+    names = [str(u.speaker if by_speaker else u.path) for u in utterances]
+    shuffled = sorted(set(names))
+    random.Random(0).shuffle(shuffled)
+    tenth = max(1, len(shuffled) // 10)
+    parts = {"train": shuffled[2 * tenth :], "dev": shuffled[:tenth], "test": shuffled[tenth : 2 * tenth]}
     return {
-        part: [u for u, name in zip(recordings, names, strict=True) if name in chosen]
-        for part, chosen in parts.items()
+        part: [u for u, name in zip(utterances, names, strict=True) if name in members]
+        for part, members in parts.items()
     }
 
 

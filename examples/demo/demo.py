@@ -1,9 +1,9 @@
-"""From nothing to a model that hears digits from voices it never met: the program behind `make demo`.
+"""From nothing to a model that recognizes digits of voices it was not trained on: the program of `make demo`.
 
     python examples/demo/demo.py
 
-Speech is synthesized (speech.py), a small network learns it (demo.toml), its errors on the held-out voices
-are counted, and one recording is drawn from the sound to the text. Everything lands in out/demo.
+It synthesizes speech (speech.py), trains a small network (demo.toml), counts its errors on the held-out
+voices, and plots one recording from sound to text. All files are written to out/demo.
 """
 
 import shutil
@@ -20,14 +20,14 @@ from minids.metrics import wer
 from minids.plot.recognition import recognition
 from minids.plot.training import training
 from minids.recognizer import Recognizer
-from minids.training.reporting import clock
+from minids.training.reporting import format_duration
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
 
 HERE = Path(__file__).parent
 OUT = HERE.parent.parent / "out" / "demo"
 COUNTS = {"train": 1600, "dev": 100, "test": 200}  # recordings
-MOST_ERRORS = 0.10  # above this word error rate something is broken
+MAX_WER = 0.10  # above this something is broken
 
 
 def main() -> None:
@@ -36,34 +36,38 @@ def main() -> None:
     announce_compilation()
 
     train, dev, test = (len(names.split()) for names in speech.VOICES.values())
-    say(f"1. Speech: {train} synthetic voices say digits to learn from, {dev + test} others to be tested on.")
+    print_step(
+        f"1. Speech: {train} synthetic voices speak digits for training, {dev + test} others for evaluation."
+    )
     manifests = speech.make(OUT / "speech", COUNTS)
 
-    say(f"2. Training from random weights. WER, CER: words, letters wrong on {dev} of the other voices.")
+    print_step(
+        f"2. Training from random weights. WER and CER are the error rates on {dev} of the other voices."
+    )
     trainer = Trainer(read_settings(HERE / "demo.toml"), OUT / "run")
     trainer.run()
-    training(trainer.progress.rows).savefig(OUT / "training.png", dpi=120)
+    training(trainer.state.rows).savefig(OUT / "training.png", dpi=120)
 
-    say(f"3. The last {test} voices, which played no part in training:")
+    print_step(f"3. The last {test} voices, which had no part in training:")
     recognizer = Recognizer.load(trainer.folder.best)
     utterances = read_manifest(manifests["test"])
-    heard = [recognizer.transcribe(u.path).text for u in utterances]
-    for utterance, text in list(zip(utterances, heard, strict=True))[:8]:
-        right = "right" if text == utterance.text else f"wrong: {utterance.text}"
-        print(f"   {utterance.path.relative_to(OUT)}  {utterance.speaker:<7} {text:<28} {right}")
-    score = wer([u.text for u in utterances], heard)
+    texts = [recognizer.transcribe(u.path).text for u in utterances]
+    for utterance, text in list(zip(utterances, texts, strict=True))[:8]:
+        verdict = "correct" if text == utterance.text else f"wrong: {utterance.text}"
+        print(f"   {utterance.path.relative_to(OUT)}  {utterance.speaker:<7} {text:<28} {verdict}")
+    score = wer([u.text for u in utterances], texts)
     print(f"\n   {len(utterances)} recordings of held-out voices, word error rate {score}")
 
-    picture = OUT / "recognition.png"
-    draw(recognizer, max(utterances, key=lambda u: len(u.text)), picture)
-    say(f"4. One of them, from the sound to the text: {picture}; how it learned: {OUT / 'training.png'}")
+    figure = OUT / "recognition.png"
+    plot(recognizer, max(utterances, key=lambda u: len(u.text)), figure)
+    print_step(f"4. Figures: a recording from sound to text, {figure}; the training, {OUT / 'training.png'}")
     print(f"   The model, for `minids transcribe FILE --model ...`: {trainer.folder.best}")
-    print(f"   {clock(time.monotonic() - start)} in all")
-    if score.rate > MOST_ERRORS:
-        sys.exit(f"that is more than the {MOST_ERRORS:.0%} that this demo should reach: please report it")
+    print(f"   {format_duration(time.monotonic() - start)} in all")
+    if score.rate > MAX_WER:
+        sys.exit(f"this demo should stay below {MAX_WER:.0%}: please report it")
 
 
-def draw(recognizer: Recognizer, utterance: Utterance, path: Path) -> None:
+def plot(recognizer: Recognizer, utterance: Utterance, path: Path) -> None:
     """Waveform, features, character probabilities and text of one recording."""
     samples, rate = load_audio(utterance.path, recognizer.features.rate)
     frames, log_probs = recognizer.features(samples), recognizer.log_probs(samples)
@@ -72,7 +76,7 @@ def draw(recognizer: Recognizer, utterance: Utterance, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def say(line: str) -> None:
+def print_step(line: str) -> None:
     print(f"\n{line}\n", flush=True)
 
 

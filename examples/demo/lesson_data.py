@@ -1,9 +1,10 @@
-"""Make what the lessons listen to: lessons/data, three recordings and a recognizer of 0.3 MB.
+"""Make the data of the lessons, lessons/data: three recordings and a recognizer of 0.3 MB.
 
     python examples/demo/lesson_data.py
 
-Speech is synthesized (speech.py), a small network learns it (lesson_data.toml), and three voices that it
-never heard say the lessons' texts. That takes about three minutes; the run lies in out/lesson_data.
+It synthesizes speech (speech.py), trains a small network (lesson_data.toml), and records the lessons' texts
+with three voices that are not in the training set. This takes about three minutes; the run is in
+out/lesson_data.
 """
 
 import shutil
@@ -21,7 +22,7 @@ from minids.training.trainer import Trainer
 HERE = Path(__file__).parent
 DATA = HERE.parent.parent / "lessons" / "data"
 OUT = HERE.parent.parent / "out" / "lesson_data"
-RECORDINGS = {  # file: text, voice (of speech.py's test voices), speed, pitch
+RECORDINGS = {  # file: text, voice (one of the test voices of speech.py), speed, pitch
     "seven.flac": ("seven", "gmw/en-US+f4", 150, 45),
     "two_five.flac": ("two five", "gmw/en-US+edward", 150, 45),
     "three_one_four.flac": ("three one four", "gmw/en-GB-x-rp+max", 160, 50),
@@ -38,20 +39,20 @@ def main() -> None:
     record()
     recognizer = Recognizer.load(DATA / "digits.safetensors")
     for name, (text, *_) in RECORDINGS.items():
-        heard = recognizer.transcribe(DATA / name).text
-        print(f"{name:20} {heard}")
-        if heard != text:
-            sys.exit(f"it should be {text!r}: train longer")
+        hypothesis = recognizer.transcribe(DATA / name).text
+        print(f"{name:20} {hypothesis}")
+        if hypothesis != text:
+            sys.exit(f"{name}: {text!r} was expected; train longer")
 
 
 def record() -> None:
-    """Speak the lessons' recordings. A process speaks the same only once: see speech.Espeak."""
+    """Write the lessons' recordings. Only a new process repeats them exactly: see speech.Espeak."""
     espeak, random = speech.Espeak(0), np.random.default_rng(0)
     for name, (text, voice, speed, pitch) in RECORDINGS.items():
         samples = resample(espeak(text, voice, speed, pitch), espeak.rate, speech.RATE)
         samples = np.pad(samples, speech.RATE // 10)  # 0.1 s of silence around it
         samples *= 0.3 / np.abs(samples).max()
-        samples += random.normal(0, 1e-3, len(samples)).astype(np.float32)  # a room is never quite silent
+        samples += random.normal(0, 1e-3, len(samples)).astype(np.float32)  # a room is never silent
         save_audio(DATA / name, samples, speech.RATE)
 
 

@@ -1,9 +1,10 @@
-"""Speech from nothing: digit strings spoken by many voices, some of which only the test hears.
+"""Synthetic speech: digit strings spoken by many voices, some of which are held out for the test.
 
     python examples/demo/speech.py OUT [SEED]
 
-The speaker is espeak-ng, a formant synthesizer, out of PyPI's `espeakng-loader` (minids's extra `demo`). It
-runs in this process through ctypes: no system package, no network. The library is GPL-3, its speech is free.
+The synthesizer is espeak-ng (formant synthesis), from PyPI's `espeakng-loader` (the extra `demo` of minids).
+It runs in this process through ctypes, without a system package or network. The library is GPL-3, its speech
+is free.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ from minids.data.manifest import Utterance, write_manifest
 RATE = 16000
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 ACCENTS = ["en-US", "en", "en-GB-x-rp", "en-GB-scotland", "en-029"]
-VOICES = {  # espeak-ng's own; nobody is in two splits
+VOICES = {  # of espeak-ng; no voice is in two splits
     "train": "f1 f2 f5 m1 m2 m3 m5 m7 Alex Andy Annie Gene Jacky Mario Michael adam belinda david ed ian "
     "john klatt linda paul rob steph travis victor",
     "dev": "f3 m4 Lee norbert",
@@ -30,10 +31,11 @@ CHUNK = 500  # utterances spoken by one process
 
 
 class Espeak:
-    """The synthesizer, one per process: its state lives in global variables.
+    """The synthesizer, one per process, because its state is in global variables.
 
-    Something of each utterance is left over in the next (the phase of the voice), even through a fresh start
-    of the library. So only a fresh process repeats itself, and chunks of utterances have one each.
+    Each utterance leaves some state behind (the phase of the voice), even if the library is initialized
+    again. So only a new process repeats its speech exactly, and each chunk of utterances has a process of its
+    own.
     """
 
     def __init__(self, seed: int) -> None:
@@ -48,14 +50,14 @@ class Espeak:
         callback = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
         )
-        self.take = callback(self._take)  # kept: the library holds only its address
-        library.espeak_SetSynthCallback(self.take)
+        self.callback = callback(self._receive)  # an attribute, because the library holds only its address
+        library.espeak_SetSynthCallback(self.callback)
         library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         library.espeak_Synth.argtypes = (
             [ctypes.c_char_p, ctypes.c_size_t] + 4 * [ctypes.c_uint] + 2 * [ctypes.c_void_p]
         )
 
-    def _take(self, samples, count: int, events) -> int:
+    def _receive(self, samples, count: int, events) -> int:
         if samples and count > 0:
             self.blocks.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -63,23 +65,26 @@ class Espeak:
     def __call__(
         self, text: str, voice: str, speed: int = 160, pitch: int = 50, melody: int = 50
     ) -> np.ndarray:
-        """Samples (N,) in -1 … 1 at `rate`. `voice` is a file below the library's lang/, such as gmw/en+f3;
-        `speed` is in words a minute, `pitch` and its range `melody` in 0 … 100."""
+        """Samples (N,) in -1 … 1 at `rate`.
+
+        `voice` is a file in the library's folder lang/, such as gmw/en+f3; `speed` is in words per minute;
+        `pitch` and its range `melody` are in 0 … 100.
+        """
         if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"espeak-ng has no voice {voice}")
         for parameter, value in ((1, speed), (3, pitch), (4, melody)):
             self.library.espeak_SetParameter(parameter, value, 0)
         self.blocks: list[np.ndarray] = []
-        spoken = text.encode() + b"\0"
-        self.library.espeak_Synth(spoken, len(spoken), 0, 0, 0, 1, None, None)  # 1: the text is UTF-8
+        data = text.encode() + b"\0"
+        self.library.espeak_Synth(data, len(data), 0, 0, 0, 1, None, None)  # 1: the text is UTF-8
         return np.concatenate(self.blocks) / np.float32(32768)
 
 
 def utterances(folder: Path, split: str, seed: int, first: int, count: int) -> list[Utterance]:
-    """Speak and save `count` utterances of a split from number `first` on. Needs a fresh process."""
+    """Synthesize and save utterances `first` … `first` + `count` - 1 of a split. Needs a new process."""
     random = np.random.default_rng([seed, list(VOICES).index(split), first])
     espeak = Espeak(int(random.integers(1 << 31)))
-    made = []
+    utterances = []
     for index in range(first, first + count):
         text = " ".join(random.choice(WORDS, random.integers(1, 6)))
         speaker, accent = str(random.choice(VOICES[split].split())), str(random.choice(ACCENTS))
@@ -87,18 +92,18 @@ def utterances(folder: Path, split: str, seed: int, first: int, count: int) -> l
         samples = resample(espeak(text, f"gmw/{accent}+{speaker}", speed, pitch, melody), espeak.rate, RATE)
         samples = np.pad(samples, random.integers(RATE // 20, RATE // 4, 2))  # silence around it
         samples *= random.uniform(0.05, 0.5) / np.abs(samples).max()
-        samples += random.normal(0, 1e-3, len(samples)).astype(np.float32)  # a room is never quite silent
+        samples += random.normal(0, 1e-3, len(samples)).astype(np.float32)  # a room is never silent
 
         path = folder / split / f"{index:04d}.flac"
         save_audio(path, samples, RATE)
-        made.append(Utterance(path, text, len(samples) / RATE, speaker, extra={"accent": accent}))
-    return made
+        utterances.append(Utterance(path, text, len(samples) / RATE, speaker, extra={"accent": accent}))
+    return utterances
 
 
 def make(folder: Path, counts: dict[str, int], seed: int = 0) -> dict[str, Path]:
-    """Write `counts[split]` utterances of each split below `folder`; return the manifest of each split.
+    """Write counts[split] utterances of each split below `folder`; return the manifest of each split.
 
-    The same seed makes the same files, on any number of cores.
+    The same seed makes the same files on any number of cores.
     """
     manifests = {}
     for split in counts:

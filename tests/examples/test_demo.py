@@ -1,4 +1,4 @@
-"""The demo: its speech, and (slow) the whole program behind `make demo`."""
+"""The demo: its speech, and (slow) the program of `make demo`."""
 
 import filecmp
 import importlib
@@ -22,18 +22,18 @@ def speech(monkeypatch):
     return importlib.import_module("speech")
 
 
-def test_nobody_is_in_two_splits(speech):
+def test_no_voice_is_in_two_splits(speech):
     voices = [voice for split in speech.VOICES.values() for voice in split.split()]
     assert len(voices) == len(set(voices))
 
 
-def test_speech_is_what_the_manifest_says_and_repeats_itself(speech, tmp_path):
+def test_speech_matches_its_manifest_and_is_reproducible(speech, tmp_path):
     counts = {"train": 3, "test": 2}
-    made = speech.make(tmp_path / "a", counts, seed=1)
+    manifests = speech.make(tmp_path / "a", counts, seed=1)
     speech.make(tmp_path / "b", counts, seed=1)
     speech.make(tmp_path / "c", counts, seed=2)
     for split, count in counts.items():
-        utterances = read_manifest(made[split])
+        utterances = read_manifest(manifests[split])
         assert len(utterances) == count
         for u in utterances:
             words = u.text.split()
@@ -52,7 +52,7 @@ def test_speech_is_what_the_manifest_says_and_repeats_itself(speech, tmp_path):
 
 @pytest.mark.slow
 def test_make_demo_learns_digits(speech):
-    """The program behind `make demo`; it fails by itself above 10 % of word errors."""
+    """The program of `make demo`, which fails above a WER of 10 %."""
     environment = os.environ | {"PYTHONPATH": str(DEMO.parent.parent)}
     command = [sys.executable, DEMO / "demo.py"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200, check=False)

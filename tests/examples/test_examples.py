@@ -1,4 +1,4 @@
-"""The programs to copy from do what they say; the recipes' settings are real ones."""
+"""The example programs work, and the settings files are valid."""
 
 import importlib
 import os
@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,14 +23,13 @@ from minids.decode.greedy import Word
 from minids.lesson import data
 from minids.lm.kneser_ney import DiscountWarning
 from minids.ops import driver
-from minids.training.settings import DataSettings, Features, NetworkSettings, TrainSettings, read_settings
+from minids.training.settings import SECTIONS, read_settings
 from minids.training.trainer import Trainer
 from minids.weights import SHIPPED_MODEL
 from tests import ROOT
 from tests.tones import RATE, speak
 
 EXAMPLES = ROOT / "examples"
-SECTIONS = {"data": DataSettings, "features": Features, "model": NetworkSettings, "train": TrainSettings}
 
 
 @pytest.fixture
@@ -52,18 +51,18 @@ def run(monkeypatch, capsys, program):
     return call
 
 
-def test_the_list_is_complete():
+def test_the_readme_lists_every_example():
     listed = re.findall(r"\]\((\S+?)\)", (EXAMPLES / "README.md").read_text())
-    there = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
-    assert sorted(listed) == sorted(there - {"README.md"})
+    files = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "_"))}
+    assert sorted(listed) == sorted(files - {"README.md"})
 
 
-def test_transcribe_says_the_words_and_when(run):
+def test_transcribe_prints_words_and_times(run):
     recording = data("three_one_four.flac")
     text, *lines = run("transcribe", recording, data("digits.safetensors")).splitlines()
     assert text == "three one four"
-    found = [re.fullmatch(r" *(\S+) to +(\S+) s +\d+%  (\w+)", line).groups() for line in lines]
-    start, end, words = zip(*found, strict=True)
+    matches = [re.fullmatch(r" *(\S+) to +(\S+) s +\d+%  (\w+)", line).groups() for line in lines]
+    start, end, words = zip(*matches, strict=True)
     assert words == ("three", "one", "four")
     samples, rate = load_audio(recording)
     times = np.array([start, end], float).T.ravel()
@@ -71,7 +70,7 @@ def test_transcribe_says_the_words_and_when(run):
 
 
 @pytest.mark.parametrize("name", ["transcribe", "own_recordings", "language_model", "microphone"])
-def test_a_program_ends_with_one_line_when_its_file_is_not_there(name, tmp_path):
+def test_a_missing_file_is_one_line_on_stderr(name, tmp_path):
     arguments = {
         "own_recordings": ["nothing", "run"],
         "language_model": ["nothing.txt", "nothing.jsonl"],
@@ -96,22 +95,22 @@ def recordings(tmp_path):
     return tmp_path / "recordings"
 
 
-def test_own_recordings_from_a_folder_to_a_score(run, recordings, tmp_path, program):
+def test_own_recordings_trains_and_scores_a_folder(run, recordings, tmp_path, program):
     folder = tmp_path / "run"
     folder.mkdir()
     settings = program("own_recordings").SETTINGS.format(rate=RATE).replace("hidden = 256", "hidden = 16")
     (folder / "settings.toml").write_text(f"{settings}\n[train]\nepochs = 2\n")
-    told = run("own_recordings", recordings, folder)
+    output = run("own_recordings", recordings, folder)
     parts = {part: read_manifest(folder / f"{part}.jsonl") for part in ("train", "dev", "test")}
-    assert {part: len(said) for part, said in parts.items()} == {"train": 10, "dev": 1, "test": 1}
-    said = {u.path.relative_to(recordings): (u.text, u.speaker) for part in parts.values() for u in part}
-    assert len(said) == 12
-    assert said[Path("s2/5.wav")] == ("Abc", "s2")
+    assert {part: len(utterances) for part, utterances in parts.items()} == {"train": 10, "dev": 1, "test": 1}
+    texts = {u.path.relative_to(recordings): (u.text, u.speaker) for part in parts.values() for u in part}
+    assert len(texts) == 12
+    assert texts[Path("s2/5.wav")] == ("Abc", "s2")
     words = len(parts["test"][0].text.split())
-    assert re.search(rf"{re.escape(str(folder / 'best.safetensors'))}: WER .* of {words}\n$", told)
+    assert re.search(rf"{re.escape(str(folder / 'best.safetensors'))}: WER .* of {words}\n$", output)
 
 
-def test_own_recordings_are_heard_at_the_rate_that_all_have(run, recordings, tmp_path):
+def test_own_recordings_uses_the_lowest_sampling_rate(run, recordings, tmp_path):
     save_audio(recordings / "s0" / "0.wav", np.ones(800, np.float32), 11025)
     (recordings / "s0" / "0.txt").write_text("é")
     with pytest.raises(SystemExit, match=r"fix these first: .*characters"):
@@ -119,57 +118,57 @@ def test_own_recordings_are_heard_at_the_rate_that_all_have(run, recordings, tmp
     assert read_settings(tmp_path / "run" / "settings.toml").features.rate == RATE
 
 
-def test_own_recordings_hold_whole_speakers_apart_where_there_are_ten(program):
-    said = [Utterance(Path(f"{i}.wav"), "a", 1.0, f"s{i % 20}") for i in range(100)]
-    parts = program("own_recordings").split(said)
-    assert {part: len({u.speaker for u in some}) for part, some in parts.items()} == {
+def test_own_recordings_splits_by_speaker_from_ten_speakers_on(program):
+    utterances = [Utterance(Path(f"{i}.wav"), "a", 1.0, f"s{i % 20}") for i in range(100)]
+    parts = program("own_recordings").split(utterances)
+    assert {part: len({u.speaker for u in members}) for part, members in parts.items()} == {
         "train": 16,
         "dev": 2,
         "test": 2,
     }
-    assert sorted(u.path for some in parts.values() for u in some) == sorted(u.path for u in said)
+    assert sorted(u.path for members in parts.values() for u in members) == sorted(u.path for u in utterances)
 
 
-def test_own_recordings_are_one_each_to_learn_from_to_stop_by_and_to_be_scored_on(recordings, program):
+def test_own_recordings_needs_three_recordings(recordings, program):
     for text in sorted(recordings.rglob("*.txt"))[2:]:
         text.unlink()
-    with pytest.raises(minids.InputError, match="2 texts, at least 3"):
+    with pytest.raises(minids.InputError, match="2 texts, but at least 3"):
         program("own_recordings").utterances(recordings)
 
 
-def test_own_recordings_want_one_recording_a_text(recordings, program):
+def test_own_recordings_needs_one_recording_per_text(recordings, program):
     (recordings / "s0" / "0.flac").touch()
-    with pytest.raises(minids.InputError, match=r"0\.txt: 2 recordings of this name"):
+    with pytest.raises(minids.InputError, match=r"0\.txt: 2 recordings have this name"):
         program("own_recordings").utterances(recordings)
 
 
 @pytest.mark.filterwarnings(f"ignore::{DiscountWarning.__module__}.{DiscountWarning.__name__}")
-def test_a_language_model_mends_what_was_misheard(run, tmp_path):
-    """Without one, the model that ships hears "to five"."""
+def test_a_language_model_corrects_a_homophone(run, tmp_path):
+    """Without a language model, the shipped model recognizes "to five"."""
     write_manifest(tmp_path / "dev.jsonl", [Utterance(data("two_five.flac"), "two five", 0.9)])
     (tmp_path / "digits.txt").write_text("Two five.\none two\nfive two\nsix five\nnumber 5\n")
-    told = run(
+    output = run(
         "language_model", tmp_path / "digits.txt", tmp_path / "dev.jsonl", "--out", tmp_path / "words.arpa"
     )
-    assert "1 of 5 lines cannot be spelled" in told
-    rates = dict(re.findall(r"^(\w+) +WER +(\S+) %", told, re.MULTILINE))
+    assert "1 of 5 lines cannot be spelled" in output
+    rates = dict(re.findall(r"^(\w+) +WER +(\S+) %", output, re.MULTILINE))
     assert rates == {"without": "50.0", "rescored": "0.0", "searched": "0.0"}
     assert minids.NGram.load(tmp_path / "words.arpa").order == 3
 
 
-def test_rescoring_weighs_as_the_search_does(program):
+def test_rescoring_scores_as_the_search_does(program):
     lm = minids.NGram.load(SHIPPED_MODEL.with_name("an4.arpa.gz"))
     search = minids.BeamSearch(" abcdefghijklmnopqrstuvwxyz", lm, alpha=0.7, beta=1.3)
     log_probs = np.log(np.full((40, 28), 1 / 28))
     expected = search.score(log_probs, "two five nine")
     found = program("language_model").quality(
-        Hypothesis("two five nine", 0.0, expected.log_prob, 0.0), lm, 0.7, 1.3
+        Hypothesis("two five nine", 0.0, expected.log_prob, 0.0, expected.labels), lm, 0.7, 1.3
     )
     assert found == pytest.approx(expected.score, abs=1e-4)
 
 
 def spoken(rate: int, *bursts: tuple[float, float], seconds: float) -> np.ndarray:
-    """A tone from … to … seconds, again and again, in a room that is not quite silent, with an offset."""
+    """Tones at `bursts` (start, end), in seconds, with some noise and an offset."""
     at = np.arange(int(seconds * rate)) / rate
     loud = sum(((begin <= at) & (at < end)) for begin, end in bursts)
     noise = 1e-3 * np.random.default_rng(0).standard_normal(len(at))
@@ -177,7 +176,7 @@ def spoken(rate: int, *bursts: tuple[float, float], seconds: float) -> np.ndarra
 
 
 class AcousticModel:
-    """Hears one word in each stretch of sound above a tenth of full scale."""
+    """Recognizes one word in each stretch of sound above a tenth of full scale."""
 
     def __init__(self, rate: int):
         self.rate = rate
@@ -194,7 +193,7 @@ LONG = [(0.4 * i, 0.4 * i + 0.25) for i in range(60)]  # 24 s without a pause
 
 
 @pytest.mark.parametrize("bursts", [SHORT, LONG], ids=["with pauses", "without a pause"])
-def test_live_sound_is_cut_in_silence_and_every_word_said_once(bursts, program):
+def test_live_sound_is_split_in_silence_and_each_word_is_recognized_once(bursts, program):
     microphone, rate = program("microphone"), 8000
     sound = spoken(rate, *bursts, seconds=bursts[-1][1] + 1.5)
     size = int(microphone.BLOCK * rate)
@@ -213,14 +212,14 @@ def test_live_sound_is_cut_in_silence_and_every_word_said_once(bursts, program):
         assert phrase.start == pytest.approx(before.end - microphone.MARGIN)
 
 
-def test_a_silent_room_is_not_listened_to(program):
+def test_silence_is_not_transcribed(program):
     microphone, rate = program("microphone"), 8000
     sound = spoken(rate, (0.5, 1.0), seconds=60.0)
     cut = microphone.phrases(sound.reshape(-1, int(microphone.BLOCK * rate)), rate)
     assert [phrase.end for phrase in cut] == [pytest.approx(1.25, abs=microphone.BLOCK)]
 
 
-def test_a_phrase_is_known_half_a_second_after_its_end(program):
+def test_a_phrase_is_complete_half_a_second_after_its_end(program):
     microphone, rate = program("microphone"), 8000
     sound = spoken(rate, *SHORT, seconds=6.0)
     known = []
@@ -230,21 +229,21 @@ def test_a_phrase_is_known_half_a_second_after_its_end(program):
     assert known == pytest.approx([0.5, 0.5, 0.5], abs=microphone.BLOCK)
 
 
-def test_microphone_hears_a_file_as_if_it_were_live(run, tmp_path):
+def test_microphone_transcribes_a_file_as_if_it_were_live(run, tmp_path):
     names, pause = (
         ("two_five", "three_one_four", "seven"),
         1e-3 * np.random.default_rng(0).normal(size=12_000),
     )
     sounds = [load_audio(data(f"{name}.flac"))[0] for name in names]
     save_audio(tmp_path / "talk.wav", np.concatenate([np.r_[sound, pause] for sound in sounds]), 16_000)
-    told = run("microphone", "--file", tmp_path / "talk.wav", "--model", data("digits.safetensors"))
-    *lines, latency = told.splitlines()
+    output = run("microphone", "--file", tmp_path / "talk.wav", "--model", data("digits.safetensors"))
+    *lines, latency = output.splitlines()
     assert [line.split("s  ")[1] for line in lines] == ["two five", "three one four", "seven"]
     typical, worst = map(float, re.findall(r"(\d+\.\d+)[ ;]", latency)[:2])
     assert 0.4 < typical <= worst < 2.5  # the pause, and the rest of the phrase
 
 
-def test_no_microphone_is_one_line(monkeypatch, program):
+def test_a_missing_microphone_is_reported_in_one_line(monkeypatch, program):
     microphone = program("microphone")
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(minids.InputError, match=r"sounddevice.*: pip install sounddevice .*--file"):
@@ -262,13 +261,13 @@ def test_no_microphone_is_one_line(monkeypatch, program):
         next(microphone.microphone(16_000))
 
 
-def test_blocks_of_a_microphone_come_in_their_order(monkeypatch, capsys, program):
+def test_blocks_of_a_microphone_arrive_in_order(monkeypatch, capsys, program):
     class Stream:
         def __init__(self, callback, blocksize, **settings):
             self.callback, self.size = callback, blocksize
 
         def __enter__(self):
-            reused = np.empty((self.size, 1), np.float32)  # PortAudio's own buffer, written over and over
+            reused = np.empty((self.size, 1), np.float32)  # PortAudio reuses one buffer
             for value in (1, 2, 3):
                 reused[:] = value
                 self.callback(reused, self.size, None, None)
@@ -321,7 +320,7 @@ def test_the_new_kernel_runs_on_the_gpu_or_in_its_simulator(run):
     assert run("add_operation").splitlines()[3].startswith("cuda")
 
 
-def test_notebook_goes_from_the_first_cell_to_the_last(tmp_path):
+def test_the_notebook_runs_from_the_first_cell_to_the_last(tmp_path):
     pytest.importorskip("IPython", reason="the extra `lessons` is not installed")
     environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent)}
     command = [sys.executable, EXAMPLES / "notebook.py"]
@@ -336,24 +335,25 @@ def test_notebook_goes_from_the_first_cell_to_the_last(tmp_path):
 
 
 @pytest.mark.parametrize("recipe", sorted(EXAMPLES.rglob("*.toml")), ids=lambda path: path.name)
-def test_every_recipe_is_accepted(recipe):
+def test_every_settings_file_is_valid(recipe):
     read_settings(recipe)
 
 
-def test_an4_shows_every_setting_with_its_default():
+def test_an4_documents_every_setting_with_its_default():
     text = (EXAMPLES / "an4.toml").read_text()
     for name, section in SECTIONS.items():
         part = text.split(f"[{name}]\n")[1].split("\n\n")[0]
-        shown = dict(re.findall(r"^(\w+) = .*?\[([^]]*)\]$", part, re.MULTILINE))
-        known = {f.name: f.default for f in fields(section) if f.name not in ("mean", "std")}
-        assert set(re.findall(r"^(\w+) = ", part, re.MULTILINE)) == set(known)
-        for key, default in shown.items():
-            if key != "alphabet":  # told in words there
-                assert default == (str(known[key]) or "none"), key
+        documented = dict(re.findall(r"^(\w+) = .*?\[([^]]*)\]$", part, re.MULTILINE))
+        settings = {f.name: f for f in fields(section) if f.name not in ("mean", "std")}
+        assert set(re.findall(r"^(\w+) = ", part, re.MULTILINE)) == set(settings)
+        for key, default in documented.items():
+            if key not in ("alphabet", "like"):  # their defaults are described in words
+                value = settings[key].default
+                assert default == ("none" if value in ("", MISSING) else str(value)), key
 
 
 @pytest.mark.slow
-def test_librispeech_recipe_on_a_small_folder(tmp_path):
+def test_the_librispeech_settings_train_on_a_small_corpus(tmp_path):
     letters = {"train-clean-100": ["ab", "ba", "aab", "bb"], "dev-clean": ["abb"], "test-clean": ["bab"]}
     for part, texts in letters.items():
         chapter = tmp_path / "LibriSpeech" / part / "19" / "198"
