@@ -1,4 +1,4 @@
-"""The gradient of CTC: what the network said, what it should have said, the difference (Graves 2006, §4)."""
+"""The gradient of CTC: output, desired output and their difference (Graves 2006, §4)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELL = 0.5  # inches
-SAID = 0.4  # a character that reaches this probability is named
+MIN_LABELED_PROB = 0.4  # characters that reach this probability are labeled
 SHADES = 12
 
 
-def account(y: np.ndarray, wanted: np.ndarray, letters: str) -> "Figure":
-    """Three tables (T, K), a row for each character: y, less what was `wanted`, is the gradient."""
+def gradient_tables(y: np.ndarray, desired: np.ndarray, letters: str) -> "Figure":
+    """Three tables with a row per character: y (T, K) minus `desired` (T, K) is the gradient."""
     T, K = y.shape
-    tables = {"it says  y": y, "it should say  Σ γ": wanted, "gradient  y − Σ γ": y - wanted}
+    tables = {"output  y": y, "desired  γ": desired, "gradient  y − γ": y - desired}
     width, height = 0.45 + len(tables) * (T * CELL + 0.3), K * CELL + 0.75
     figure, axes = subplots(width, height)
     axes.set_position((0, 0, 1, 1))
@@ -44,7 +44,7 @@ def account(y: np.ndarray, wanted: np.ndarray, letters: str) -> "Figure":
 
 
 def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
-    """A square with a number: the bluer the more is there or wanted, the redder the more is too much."""
+    """A square with a number: blue for a probability or a negative gradient, red for a positive gradient."""
     from matplotlib.patches import Rectangle
 
     color = ACCENT if signed and value > 0 else SIGNAL
@@ -56,26 +56,26 @@ def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
 
 
 def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], letters: str) -> "Figure":
-    """Above what the network says, log_probs (T, K); below what each frame is asked, dlogits (T, K).
+    """Above the output log_probs (T, K), as probabilities; below its gradient dlogits (T, K).
 
-    A row for the blank, for each character of the text `labels`, and one for all others together; shaded by
-    the square root of the gradient, or small ones would not be seen.
+    The rows are the blank, each character of the text `labels`, and the sum of all others. The shade is the
+    square root of the gradient, so that small ones are visible.
     """
     T, text = len(log_probs), list(dict.fromkeys(labels))
     rest = [k for k in range(log_probs.shape[1]) if k not in (BLANK, *text)]
-    asked = np.column_stack([dlogits[:, [BLANK, *text]], dlogits[:, rest].sum(axis=1)])  # (T, rows)
+    gradient = np.column_stack([dlogits[:, [BLANK, *text]], dlogits[:, rest].sum(axis=1)])  # (T, rows)
     figure, (above, below) = subplots(7.5, 5, nrows=2, sharex=True, height_ratios=[1, 1.9])
     colors = [INK] + [PALETTE[i % len(PALETTE)] for i in range(len(text))] + [INK]
     for k, color in zip([BLANK, *text], colors, strict=False):
         y = np.exp(log_probs[:, k])
         above.plot(y, color=color, linewidth=1.6, linestyle=":" if k == BLANK else "-")
-        if k != BLANK and y.max() > SAID:
+        if k != BLANK and y.max() > MIN_LABELED_PROB:
             above.text(int(y.argmax()), 1.06, letters[k], color=color, fontsize=12, ha="center")
-    above.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="it says")
-    heat(below, asked.T)
+    above.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="probability")
+    heat(below, gradient.T)
     names = [letters[k] for k in [BLANK, *text]] + ["others"]
     below.set(ylim=(len(names) - 0.5, -0.5), xlim=(-0.5, T - 0.5), xlabel="frame")
-    below.set_ylabel("blue: more   red: less")
+    below.set_ylabel("gradient\nblue: increase   red: decrease")
     below.set_yticks(range(len(names)), names)
     for color, tick in zip(colors, below.get_yticklabels(), strict=True):
         tick.set(color=color, fontsize=11)
@@ -83,11 +83,11 @@ def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], let
 
 
 def heat(axes: "Axes", table: np.ndarray) -> None:
-    """table (rows, T) as colored cells: below 0 blue, above 0 red. Runs of one shade are one rectangle."""
+    """table (rows, T) as colored cells: negative blue, positive red. Runs of one shade are one rectangle."""
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
 
-    shades = np.rint(SHADES * np.sqrt(np.abs(table))) * np.sign(table)  # whole numbers
+    shades = np.rint(SHADES * np.sqrt(np.abs(table))) * np.sign(table)  # integers
     for shade in np.unique(shades[shades != 0]):
         inside = np.pad(shades == shade, ((0, 0), (1, 1))).astype(int)
         rows, begins = np.nonzero(np.diff(inside) == 1)
