@@ -51,7 +51,7 @@ def epochs(ranks: ProcessGroup, settings: str, run: str) -> dict:
     """Train for two epochs, of which the first warms up: seconds and frames a second of the second."""
     trainer = Trainer(read_settings(Path(settings)), Path(run), ranks=ranks)
     trainer.run()
-    row = trainer.progress.rows[1]
+    row = trainer.state.rows[1]
     return {"seconds": row["seconds"], "frames_per_second": row["frames_per_second"]}
 
 

@@ -64,7 +64,7 @@ def train(settings: Path, run: Path) -> tuple[float, float]:
     minids.training.trainer.say = lambda line: None
     trainer = minids.training.trainer.Trainer(read_settings(settings), run)
     trainer.run()
-    return trainer.progress.rows[0]["seconds"], peak_memory()
+    return trainer.state.rows[0]["seconds"], peak_memory()
 
 
 def main() -> None:

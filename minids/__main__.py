@@ -1,4 +1,4 @@
-"""`python -m minids` is `minids`."""
+"""`python -m minids` runs the `minids` command."""
 
 from minids.cli import main
 

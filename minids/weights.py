@@ -1,6 +1,6 @@
-"""A model in a safetensors file: its weights, and in the header its alphabet, features and settings.
+"""Model files: weights as safetensors, with the alphabet, features and settings in the header.
 
-Loading one never runs code.
+Loading a file never runs code from it.
 """
 
 import json
@@ -16,38 +16,39 @@ from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, open_file
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
+from minids.ops import Backend
 from minids.text import Alphabet
 
 FORMAT = "minids-1"
-# What a damaged or foreign file can make of our own lines below.
+# What parsing a damaged or foreign file can raise.
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)
 SHIPPED_MODEL = Path(__file__).parent / "models" / "an4.safetensors"
 
 
 @dataclass
-class Saved:
-    """What a weights file holds.
+class SavedModel:
+    """The content of a model file.
 
-    `state` are other arrays (a checkpoint's velocity), `notes` other JSON (its counters).
+    A checkpoint also has `extra_tensors` (the velocity); `notes` is other JSON (its settings and metrics).
     """
 
     model: DeepSpeech
     features: Features
     alphabet: Alphabet
-    state: dict[str, np.ndarray]
+    extra_tensors: dict[str, np.ndarray]
     notes: dict[str, Any]
 
 
-def save_weights(path: str | Path, saved: Saved) -> None:
-    """Write the file whole or not at all.
+def save_weights(path: str | Path, saved: SavedModel) -> None:
+    """Write a model file atomically.
 
-    Raises InputError naming it when there is no room, no folder, no permission.
+    Raises InputError when the file cannot be written: no space, no folder, no permission.
     """
     from safetensors.numpy import save
 
     model, features = saved.model, saved.features
     to_host = model.ops.arrays.to_host
-    tensors = {name: to_host(value) for name, value in model.params.items()} | saved.state
+    tensors = {name: to_host(value) for name, value in model.params.items()} | saved.extra_tensors
     for name in ("mean", "std"):
         if getattr(features, name) is not None:
             tensors[f"features.{name}"] = getattr(features, name)
@@ -59,65 +60,78 @@ def save_weights(path: str | Path, saved: Saved) -> None:
         "notes": saved.notes,
     }
     header["checksum"] = _checksum(header, tensors)
-    data = save(
-        tensors, {"minids": json.dumps(header)}
-    )  # one entry: of several the library shuffles the order
+    # One entry, because safetensors does not keep the order of several.
+    data = save(tensors, {"minids": json.dumps(header)})
     with atomic_write(path) as file:
         file.write(data)
 
 
-def load_weights(path: str | Path, backend: str = "cpu") -> Saved:
-    """Read what `save_weights` wrote.
+def load_weights(path: str | Path, backend: str | Backend = "cpu") -> SavedModel:
+    """Read a file that `save_weights` wrote.
 
-    Raises InputError naming the file when it is missing, truncated or foreign.
+    Raises InputError when the file is missing, damaged or not a minids model.
     """
     from safetensors import SafetensorError, safe_open
 
-    ops.load(backend)  # where there is no GPU, that is not the file's fault
+    if isinstance(backend, str):
+        backend = ops.load(backend)  # outside of `try`: a missing GPU is no fault of the file
     try:
-        open_file(path).close()  # safe_open has no words for a folder or a pipe
+        open_file(path).close()  # safe_open has no clear error for a folder or a pipe
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get("minids", "{}"))
             if header.get("format") != FORMAT:
-                raise ValueError("`minids train` did not write it")
+                raise ValueError("it was not written by `minids train`")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         checksum = header.pop("checksum", None)
         if checksum is not None and checksum != _checksum(header, tensors):
-            raise ValueError("it is not what was written: its checksum differs")
+            raise ValueError("its checksum differs, so its content has changed")
         settings = ModelSettings(**header["model"])
         alphabet = Alphabet(header["alphabet"])
         features = Features.from_dict(header["features"])
         if settings.inputs != features.size or settings.characters != len(alphabet):
-            raise ValueError("its network, features and alphabet do not fit one another")
+            raise ValueError("its network, features and alphabet do not fit together")
         if features.normalize == "corpus":
-            features.mean = _take(tensors, "features.mean", (features.size,))
-            features.std = _take(tensors, "features.std", (features.size,))
-        params = {name: _take(tensors, name, shape) for name, shape in settings.shapes().items()}
+            features.mean = _pop_tensor(tensors, "features.mean", (features.size,))
+            features.std = _pop_tensor(tensors, "features.std", (features.size,))
+        params = {name: _pop_tensor(tensors, name, shape) for name, shape in settings.shapes().items()}
         model = DeepSpeech(settings, None, backend)
-        model.fill(params)
-        return Saved(model, features, alphabet, tensors, header["notes"])
+        model.load_params(params)
+        return SavedModel(model, features, alphabet, tensors, header["notes"])
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give a model that `minids train` wrote") from None
+        raise InputError(f"{path}: no such file; give a model from `minids train`") from None
     except (SafetensorError, *LOAD_ERRORS) as error:
         raise InputError(
-            f"{path} cannot be read as a model: {reason(error)}; copy it again or train anew"
+            f"{path} cannot be read as a model: {reason(error)}; copy it again, or train again"
         ) from error
 
 
-def _take(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Out of a file's tensors the one of this name. Raises ValueError when it cannot be."""
+def copy_with_notes(path: Path, out: Path, saved: SavedModel, **notes: Any) -> None:
+    """Write the model file `path`, which was loaded as `saved`, to `out` with more notes.
+
+    Raises InputError when the file no longer holds these weights, because its training has continued.
+    """
+    current = load_weights(path)
+    to_host = saved.model.ops.arrays.to_host
+    if not np.array_equal(current.model.flat_params, to_host(saved.model.flat_params)):
+        raise InputError(f"{path} has changed since it was read; repeat this when its training has finished")
+    current.notes |= notes
+    save_weights(out.resolve(), current)
+
+
+def _pop_tensor(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Remove and return a tensor. Raises ValueError when it is missing or malformed."""
     value = tensors.pop(name, None)
     if value is None:
         raise ValueError(f"it has no {name}")
     if value.dtype != np.float32 or value.shape != shape:
         raise ValueError(f"{name} is {value.dtype} {value.shape}, expected float32 {shape}")
     if not np.isfinite(value).all():
-        raise ValueError(f"{name} holds a number that is not finite")
+        raise ValueError(f"{name} has values that are not finite")
     return value
 
 
 def _checksum(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> int:
-    """CRC-32 of all of a file: a disk or a copy that turned a bit is noticed, not learned from."""
+    """CRC-32 of the header and all tensors, so that damage on a disk or in a copy is detected."""
     checksum = zlib.crc32(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
         value = np.ascontiguousarray(tensors[name])

@@ -1,4 +1,4 @@
-"""The model that ships is what its card says."""
+"""The included model is what its card says."""
 
 import gzip
 import re
@@ -17,7 +17,7 @@ from tests import DATA
 CARD = (SHIPPED_MODEL.parent / "README.md").read_text()
 
 
-def test_the_card_tells_the_size():
+def test_the_card_states_the_size():
     recognizer = Recognizer.load()
     assert recognizer.alphabet == Alphabet()
     assert f"{recognizer.model.flat_params.size / 1e6:.2f} M weights" in CARD
@@ -26,19 +26,19 @@ def test_the_card_tells_the_size():
 
 
 @pytest.mark.parametrize(("nth", "lm"), [(0, None), (1, "none")])
-def test_the_card_tells_the_word_error_rate(nth, lm):
+def test_the_card_states_the_word_error_rate(nth, lm):
     test = DATA / "an4" / "test.jsonl"
     if not test.exists():
         pytest.skip("no real speech here; set MINIDS_DATA to its folder")
     rows, skipped = Recognizer.load(lm=lm).recognize(read_manifest(test))
-    told = re.findall(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)[nth]
+    stated = re.findall(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)[nth]
     assert not skipped
     assert 100 * Evaluation(rows).wer.rate == pytest.approx(
-        float(told), abs=0.5
-    )  # other CPUs, other roundings
+        float(stated), abs=0.5
+    )  # CPUs round differently
 
 
-def test_the_language_model_is_that_of_the_training_texts(tmp_path):
+def test_the_language_model_is_trained_on_the_training_texts(tmp_path):
     train = DATA / "an4" / "train.jsonl"
     if not train.exists():
         pytest.skip("no real speech here; set MINIDS_DATA to its folder")

@@ -1,4 +1,4 @@
-"""A model in a file: what is written comes back whole; whatever else lies there is named and never run."""
+"""Model files: what is written is read back unchanged; any other file is refused and never run."""
 
 import json
 import pickle
@@ -12,7 +12,7 @@ from minids import DeepSpeech, Features
 from minids._utils.errors import InputError
 from minids.model import ModelSettings
 from minids.text import Alphabet
-from minids.weights import Saved, load_weights, save_weights
+from minids.weights import SavedModel, load_weights, save_weights
 
 
 @pytest.fixture
@@ -25,7 +25,9 @@ def saved():
     features.std = rng.uniform(1, 2, features.size).astype(np.float32)
     model = DeepSpeech(ModelSettings(features.size, len(alphabet), 5, 1, 2, 0.25), seed=3)
     state = {"velocity": rng.normal(size=model.flat_params.shape).astype(np.float32)}
-    return Saved(model, features, alphabet, state, {"epoch": 3, "loss": 0.1 + 0.2, "words": ["가", None]})
+    return SavedModel(
+        model, features, alphabet, state, {"epoch": 3, "loss": 0.1 + 0.2, "words": ["가", None]}
+    )
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def file(saved, tmp_path):
     return path
 
 
-def test_everything_comes_back(saved, file):
+def test_a_saved_model_is_read_back_unchanged(saved, file):
     got = load_weights(file)
     assert got.model.settings == saved.model.settings
     np.testing.assert_array_equal(got.model.flat_params, saved.model.flat_params)
@@ -43,37 +45,37 @@ def test_everything_comes_back(saved, file):
     np.testing.assert_array_equal(got.features.mean, saved.features.mean)
     np.testing.assert_array_equal(got.features.std, saved.features.std)
     assert got.alphabet == saved.alphabet
-    assert list(got.state) == ["velocity"]
-    np.testing.assert_array_equal(got.state["velocity"], saved.state["velocity"])
+    assert list(got.extra_tensors) == ["velocity"]
+    np.testing.assert_array_equal(got.extra_tensors["velocity"], saved.extra_tensors["velocity"])
     assert got.notes == saved.notes
     samples = np.random.default_rng(1).normal(size=8000).astype(np.float32)
-    answers = []
-    for one in (saved, got):
-        frames = one.features(samples)[:, None]
-        answers.append(one.model.forward(frames, np.array([len(frames)], np.int32))[0])
-    np.testing.assert_array_equal(*answers)
+    outputs = []
+    for model_file in (saved, got):
+        frames = model_file.features(samples)[:, None]
+        outputs.append(model_file.model.forward(frames, np.array([len(frames)], np.int32))[0])
+    np.testing.assert_array_equal(*outputs)
 
 
-def test_saving_what_was_loaded_changes_nothing(file, tmp_path):
+def test_saving_a_loaded_model_writes_the_same_bytes(file, tmp_path):
     """So that a resumed run can end with the same bits."""
     save_weights(tmp_path / "again", load_weights(file))
     assert file.read_bytes() == (tmp_path / "again").read_bytes()
 
 
-def test_features_of_the_utterance_need_no_mean(saved, tmp_path):
+def test_utterance_normalization_stores_no_mean(saved, tmp_path):
     saved.features = Features(rate=8000, bands=6, normalize="utterance")
     save_weights(tmp_path / "model", saved)
     assert load_weights(tmp_path / "model").features.mean is None
 
 
-def test_any_backend_reads_it(saved, file):
+def test_any_backend_can_load_a_model(saved, file):
     reference = load_weights(file, "reference").model
     np.testing.assert_array_equal(reference.params["W4"], saved.model.params["W4"])
-    assert reference.ops.__name__ == "minids.ops.reference"
+    assert reference.ops.name == "reference"
 
 
-def test_others_can_read_the_tensors(saved, file):
-    """It is an ordinary safetensors file with the paper's names."""
+def test_safetensors_readers_can_read_the_tensors(saved, file):
+    """The names are those of the paper."""
     from safetensors.numpy import load_file
 
     tensors = load_file(file)
@@ -90,15 +92,15 @@ def refused(path):
     return message
 
 
-def test_a_file_cut_off_anywhere_is_refused(file):
+def test_a_truncated_file_is_refused(file):
     whole = file.read_bytes()
     for size in [0, 1, 7, 8, 9, 100, len(whole) // 2, len(whole) - 1]:
         file.write_bytes(whole[:size])
         assert "cannot be read as a model" in refused(file)
 
 
-def test_a_turned_bit_is_noticed_wherever_it_is(saved, file):
-    """Only the word "checksum" itself can be spoiled, which harms nothing."""
+def test_a_flipped_bit_is_detected(saved, file):
+    """Except in the key "checksum" itself, which does no harm."""
     whole = file.read_bytes()
     rng = np.random.default_rng(2)
     for position in [0, 8, 9, len(whole) - 1, *rng.integers(0, len(whole), 200)]:
@@ -108,12 +110,12 @@ def test_a_turned_bit_is_noticed_wherever_it_is(saved, file):
         if rb"\"checksum\"" in broken:
             refused(file)
             continue
-        with suppress(InputError):  # the bit may also have spoiled the header as JSON
+        with suppress(InputError):  # the bit may also make the JSON of the header invalid
             np.testing.assert_array_equal(load_weights(file).model.flat_params, saved.model.flat_params)
 
 
 def rewritten(file, **changed):
-    """The same tensors under another header, without the checksum; None leaves an entry out."""
+    """The same tensors with another header, without the checksum; None removes an entry."""
     from safetensors import safe_open
     from safetensors.numpy import save_file
 
@@ -135,26 +137,26 @@ def rewritten(file, **changed):
     return file
 
 
-def test_a_file_without_a_checksum_is_read_too(saved, file):
+def test_a_file_without_a_checksum_can_be_read(saved, file):
     np.testing.assert_array_equal(load_weights(rewritten(file)).model.flat_params, saved.model.flat_params)
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"format": "minids-2"}, "did not write it"),
-        ({"format": None}, "did not write it"),
+        ({"format": "minids-2"}, "was not written by"),
+        ({"format": None}, "was not written by"),
         ({"model": {"stride": 0}}, "stride = 0"),
         ({"model": {"hidden": 6}}, r"W1 is float32 \(5, 21\), expected float32 \(6, 21\)"),
-        ({"model": {"inputs": 8}}, "do not fit one another"),
+        ({"model": {"inputs": 8}}, "do not fit together"),
         ({"model": {"color": "red"}}, "color"),
         ({"features": {"rate": -8000}}, "rate = -8000"),
         ({"features": {"hop_ms": float("nan")}}, "hop_ms"),
         ({"features": {"window_ms": float("inf")}}, "window_ms"),
-        ({"features": {"bands": 7}}, "do not fit one another"),
+        ({"features": {"bands": 7}}, "do not fit together"),
         ({"features": {"color": "red"}}, "color"),
         ({"alphabet": [" ", "a", "a", "b"]}, "'a' twice"),
-        ({"alphabet": [" ", "a", "b"]}, "do not fit one another"),
+        ({"alphabet": [" ", "a", "b"]}, "do not fit together"),
         ({"alphabet": 5}, ""),
         ({"notes": None}, "notes"),
         ({"W3": None}, "W3"),
@@ -165,13 +167,13 @@ def test_a_file_without_a_checksum_is_read_too(saved, file):
         ({"features.std": np.full(7, np.inf, np.float32)}, "not finite"),
     ],
 )
-def test_a_header_that_cannot_be_is_refused(file, changed, message):
+def test_an_impossible_header_is_refused(file, changed, message):
     refused(rewritten(file, **changed))
     with pytest.raises(InputError, match=message or None):
         load_weights(file)
 
 
-def test_foreign_files_are_refused_and_not_run(file, tmp_path):
+def test_other_files_are_refused_and_not_run(file, tmp_path):
     from safetensors.numpy import save_file
 
     class Trap:
@@ -193,6 +195,6 @@ def test_foreign_files_are_refused_and_not_run(file, tmp_path):
     assert "no such file" not in refused(tmp_path / "text" / "below")
 
 
-def test_saving_where_there_is_no_folder_is_named(saved, tmp_path):
+def test_saving_into_a_missing_folder_is_an_input_error(saved, tmp_path):
     with pytest.raises(InputError, match=r"cannot write .*nowhere"):
         save_weights(tmp_path / "nowhere" / "model", saved)

@@ -1,6 +1,6 @@
-"""A language of tones: a letter is 60 ms of its own pitch, so that a tiny network has something to learn.
+"""A synthetic language: each letter is a tone of 60 ms, which a tiny network can learn.
 
-For tests that need a whole run: recordings, manifests, settings, a model, made in a moment in any folder.
+For tests that need a complete run: recordings, manifests, settings and a model, created in any folder.
 """
 
 import json
@@ -13,7 +13,7 @@ from minids.audio import save_audio
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
-from minids.weights import Saved, save_weights
+from minids.weights import SavedModel, save_weights
 
 RATE = 8000
 LETTERS = "abc"
@@ -21,7 +21,7 @@ PITCHES = {" ": 0, "a": 500, "b": 1200, "c": 2500}  # Hz
 
 
 def speak(text: str, rng: np.random.Generator) -> np.ndarray:
-    """Samples (N,) at RATE."""
+    """The text as samples (N,) at RATE."""
     seconds = np.arange(int(0.06 * RATE)) / RATE
     letters = [0.3 * np.sin(2 * np.pi * PITCHES[letter] * seconds) for letter in text]
     sound = np.concatenate(letters or [np.zeros(RATE // 10)])
@@ -52,7 +52,7 @@ def hiss(path: Path) -> Path:
 
 
 def settings(folder: Path, noise: Sequence[str] = (), **values: object) -> Path:
-    """A settings file for folder/train.jsonl and folder/dev.jsonl; `values` go to [train]."""
+    """A settings file for folder/train.jsonl and folder/dev.jsonl, with `values` in [train]."""
     train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum": 0.9} | values
     path = folder / "tones.toml"
     path.write_text(
@@ -66,17 +66,17 @@ def settings(folder: Path, noise: Sequence[str] = (), **values: object) -> Path:
 
 
 def model(path: Path) -> Path:
-    """An untrained model for these sounds, saved."""
+    """An untrained model for this language."""
     features = Features(rate=RATE, bands=12)
     features.mean, features.std = np.zeros(features.size, np.float32), np.ones(features.size, np.float32)
     alphabet = Alphabet(" " + LETTERS)
     network = DeepSpeech(ModelSettings(features.size, len(alphabet), hidden=16, context=2, stride=2))
-    save_weights(path, Saved(network, features, alphabet, {}, {}))
+    save_weights(path, SavedModel(network, features, alphabet, {}, {}))
     return path
 
 
 def language(path: Path, words: tuple[str, ...] = ("a", "ab", "abc", "b", "ba", "c", "ca", "cab")) -> Path:
-    """A language model of these words, an ARPA file: each twice as likely as the next, in any order."""
+    """A unigram ARPA file in which each word is twice as probable as the next."""
     share = 2.0 ** -np.arange(1, len(words) + 1)
     unigrams = dict(zip(words, share, strict=True)) | {"</s>": share[-1], "<unk>": 1e-6}
     lines = ["\\data\\", f"ngram 1={len(unigrams) + 1}", "", "\\1-grams:", "-99\t<s>"]

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: write beside the target, flush to the disk, then rename."""
+"""Read and write files safely: atomic writes to a temporary file, flushed to disk, then renamed."""
 
 import errno
 import os
@@ -13,9 +13,9 @@ from minids._utils.errors import InputError, reason
 
 
 def open_file(path: str | Path) -> BinaryIO:
-    """`open(path, "rb")`, for ordinary files alone: to open a pipe would be to wait, perhaps for ever.
+    """`open(path, "rb")` for regular files only: opening a pipe could wait forever.
 
-    Raises OSError for what is none, and for a name that no file can have.
+    Raises OSError for anything else, and for a name that no file can have.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -26,20 +26,20 @@ def open_file(path: str | Path) -> BinaryIO:
 
 
 def check_writable(path: str | Path) -> None:
-    """To be asked before long work: raises InputError where `atomic_write` could put no file at its end."""
+    """Raises InputError where `atomic_write` could not write. For a check before long work."""
     path = Path(path)
     if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder; name a file")
+        raise InputError(f"cannot write {path}: it is a folder; give a file name")
     if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: no folder {path.parent}; make it first")
+        raise InputError(f"cannot write {path}: no folder {path.parent}; create it first")
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary file that replaces `path` when the block ends well, and leaves it untouched when it does not.
+    """Open a binary file that replaces `path` when the block ends, and is discarded when the block raises.
 
-    A kill at any moment leaves the old file or the new one, never a half. Errors of the file system
-    (no such folder, no room) become an InputError that names `path`.
+    A kill at any moment leaves the old file or the new one, both complete. File system errors (no such
+    folder, no space) become an InputError that names `path`.
     """
     path = Path(path)
     temporary = None
@@ -49,7 +49,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp creates private files
         os.replace(temporary, path)
         temporary = None
     except OSError as error:

@@ -1,13 +1,14 @@
 """The `minids` command: parse, call, print.
 
-Each subcommand is a thin file here that defines `command`; it is imported only when it is called, so that
-`minids --help` is quick. What the user sees is settled in this file, once:
+Each subcommand is a thin module here that defines `command`. It is imported only when it is called, so that
+`minids --help` is quick. The rules for all commands:
 
-- results go to stdout, progress and notes to stderr; exit code 0 only on success;
-- what a user can get wrong is one line, `minids: error: …`, and exit code 1 (wrong options: click's 2);
-- a warning is one line, `minids: note: …`; any other exception is a bug of ours and shows its traceback.
+- `--help` shows an example; `--json` prints results for machines;
+- results go to stdout, progress and notes to stderr; the exit code is 0 only on success;
+- an error of the user is one line, `minids: error: …`, that says what to do, and exit code 1 (options: 2);
+- a warning is one line, `minids: note: …`; any other exception is a bug in minids and shows its traceback.
 
-Commands take paths as `click.Path(path_type=Path)`, without `exists=True`: the library says what is missing.
+Paths are `click.Path(path_type=Path)` without `exists=True`: the library checks them and reports errors.
 """
 
 import importlib
@@ -23,22 +24,22 @@ import click
 import minids
 from minids._utils.errors import InputError, reason
 
-COMMANDS = {  # in the order of a first day with minids
-    "transcribe": "Write down what recordings say.",
+COMMANDS = {  # in the order in which a new user needs them
+    "transcribe": "Transcribe recordings.",
     "train": "Train a model on your own recordings.",
-    "evaluate": "Word and character error rates on a manifest.",
-    "lm": "Make a language model of plain text.",
-    "tune": "Weigh a language model for a model.",
-    "data": "Import known corpora, examine your own.",
-    "report": "Show a training run as a page.",
-    "lessons": "Learn it all, step by step.",
-    "check": "Prove the mathematics on this machine.",
-    "bench": "Time this machine.",
+    "evaluate": "Measure word and character error rates.",
+    "lm": "Train and test language models.",
+    "tune": "Tune the decoder with a language model.",
+    "data": "Import public corpora, check your own data.",
+    "report": "Show a training run as a web page.",
+    "lessons": "Learn Deep Speech step by step.",
+    "check": "Verify the mathematics on this machine.",
+    "bench": "Measure the speed of this machine.",
 }
 
 
 class _LazyGroup(click.Group):
-    """A group that knows its commands by name and summary, and imports one only to run it."""
+    """A group that lists its commands from COMMANDS and imports one only to run it."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -56,7 +57,7 @@ class _LazyGroup(click.Group):
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(minids.__version__, message="minids %(version)s")
 def group() -> None:
-    """Deep Speech by hand: from a recording to its text, and how to learn that.
+    """Deep Speech from scratch: transcribe speech, train your own model, and learn how it works.
 
     \b
     Example:
@@ -66,17 +67,17 @@ def group() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line (default: the process's own arguments) and end the process with its exit code."""
+    """Run the command line (default: sys.argv) and exit."""
     warnings.showwarning = _show_warning
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # no failing over a terminal's font
+        sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can print all of Unicode
     try:
         code = group.main(arguments, prog_name="minids", standalone_mode=False)
-        sys.stdout.flush()  # here, where a closed pipe is still quietly ours to handle
+        sys.stdout.flush()  # here, where a closed pipe can still be handled
     except InputError as error:
         _fail(str(error))
     except MemoryError as error:
-        _fail(f"out of memory ({reason(error)}); make the batch, the model or the recording smaller")
+        _fail(f"out of memory ({reason(error)}); use a smaller batch, model or recording")
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         sys.exit(error.exit_code)
@@ -84,10 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         where = error.ctx.command_path if error.ctx else "minids"
         _fail(f"{error.format_message()} See `{where} --help`.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        note("stopped; every file on disk is whole, the one being written was left as it was")
+        note("stopped; no file is left half-written")
         sys.exit(130)
-    except OSError as error:  # stdout is full, or its reader (such as `head`) has gone, which needs no words
-        sys.stdout = None  # type: ignore[assignment]  # nothing for Python to flush at its end
+    except OSError as error:  # stdout is full, or its reader (such as `head`) has exited
+        sys.stdout = None  # type: ignore[assignment]  # Python must not flush it again at exit
         if isinstance(error, BrokenPipeError):
             sys.exit(1)
         _fail(f"{error.filename or 'the output'}: {reason(error)}")
@@ -95,19 +96,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def note(message: str) -> None:
-    """One line on stderr, above a progress bar when one is running."""
+    """Print a line to stderr, above the progress bar if there is one."""
     from tqdm import tqdm
 
     tqdm.write(f"minids: note: {message}", file=sys.stderr)
 
 
 def print_error(message: object) -> None:
-    """The line of an error, for a command that goes on with its other files and fails at its end."""
+    """Print an error line, for a command that continues with its other files and fails at the end."""
     click.echo(f"minids: error: {' '.join(str(message).split())}", err=True)
 
 
 def report_skipped(manifest: object, skipped: Sequence[str], total: int) -> None:
-    """A note on the utterances of a manifest that were left out. Raises InputError when all of them were."""
+    """Note how many utterances of a manifest were skipped. Raises InputError when all were."""
     if skipped:
         note(f"{len(skipped)} of {total} utterances skipped; see `minids data doctor {manifest}`")
     if len(skipped) == total:
@@ -115,16 +116,16 @@ def report_skipped(manifest: object, skipped: Sequence[str], total: int) -> None
 
 
 def announce_compilation() -> None:
-    """Say it when Numba begins to compile, which the first use on a machine has to wait for."""
+    """Note when Numba begins to compile: the first use on a machine has to wait for it."""
     from numba.core import event
 
     class Listener(event.Listener):
-        said = False
+        announced = False
 
         def on_start(self, event) -> None:
-            if not self.said:
-                self.said = True
-                note("compiling for this machine, up to half a minute; later runs find it done")
+            if not self.announced:
+                self.announced = True
+                note("compiling for this machine takes up to half a minute; later runs reuse the result")
 
         def on_end(self, event) -> None:
             pass
@@ -137,19 +138,17 @@ def _fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
-_shown: Counter[type[Warning]] = Counter()
+_warning_counts: Counter[type[Warning]] = Counter()
+MAX_WARNINGS = 3  # of each kind
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    """Ours are UserWarnings: words for the user, of one kind three times and no more.
-
-    Others are for us and keep their place in the code.
-    """
-    _shown[category] += 1
+    """UserWarnings are for the user, a few of each kind; others are for developers and show their line."""
+    _warning_counts[category] += 1
     if issubclass(category, UserWarning):
-        if _shown[category] <= 3:
+        if _warning_counts[category] <= MAX_WARNINGS:
             note(str(message))
-        elif _shown[category] == 4:
-            note("further notes of this kind are left out; `minids data doctor` lists them all")
+        elif _warning_counts[category] == MAX_WARNINGS + 1:
+            note("further notes of this kind are omitted; `minids data doctor` lists all of them")
     else:
         note(f"{category.__name__}: {message} ({filename}:{lineno})")

@@ -1,4 +1,4 @@
-"""`minids bench`: time this machine."""
+"""`minids bench`: measure the speed of this machine."""
 
 import json
 
@@ -14,21 +14,21 @@ from minids.cli import options
     type=click.IntRange(1, 65536),
     default=(128, 512, 1024),
     show_default=True,
-    help="Units of a layer; give it several times for several.",
+    help="Units per layer; repeat the option for several sizes.",
 )
 @click.option(
-    "--batch", default=16, type=click.IntRange(1, 4096), show_default=True, help="Utterances in a step."
+    "--batch", default=16, type=click.IntRange(1, 4096), show_default=True, help="Utterances per step."
 )
 @click.option(
-    "--frames", default=200, type=click.IntRange(2, 100_000), show_default=True, help="Of each of them."
+    "--frames", default=200, type=click.IntRange(2, 100_000), show_default=True, help="Frames per utterance."
 )
 @options.BACKEND
 @options.GEMM
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON a width.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per size.")
 def command(hidden: tuple[int, ...], batch: int, frames: int, backend: str, gemm: str, as_json: bool) -> None:
-    """Time a training step (forward, CTC, backward, update), and what each operation takes of it.
+    """Measure a training step (forward, CTC, backward, update) and the time of each operation.
 
-    The share is that of this machine's own matrix product, measured beside it.
+    The rate is also given relative to a plain matrix product on this machine.
 
     \b
     Example:
@@ -38,17 +38,17 @@ def command(hidden: tuple[int, ...], batch: int, frames: int, backend: str, gemm
     from minids.training.bench import bench
 
     announce_compilation()
-    options.multiply(backend, gemm)
+    ops = options.load_backend(backend, gemm)
     for H in hidden:
-        result = bench(backend, H, batch, frames)
+        result = bench(ops, H, batch, frames)
         if as_json:
             row = {"backend": backend, "hidden": H, "batch": batch, "frames": frames} | result._asdict()
             click.echo(json.dumps(row))
             continue
         click.echo(
-            f"H {H}, B {batch}, T {frames}: {1e3 * result.seconds:.1f} ms a step, "
+            f"H {H}, B {batch}, T {frames}: {1e3 * result.seconds:.1f} ms per step, "
             f"{result.frames / 1e3:.0f} k frames/s, "
-            f"{result.flops / 1e9:.0f} GFLOP/s, {result.flops / result.product:.0%} of a matrix product's"
+            f"{result.flops / 1e9:.0f} GFLOP/s, {result.flops / result.product:.0%} of a matrix product"
         )
-        for name, seconds in sorted(result.parts.items(), key=lambda part: -part[1]):
+        for name, seconds in sorted(result.parts.items(), key=lambda item: -item[1]):
             click.echo(f"  {name:<20} {1e3 * seconds:8.2f} ms  {seconds / result.seconds:4.0%}")

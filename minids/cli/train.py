@@ -1,4 +1,4 @@
-"""`minids train`: learn from recordings."""
+"""`minids train`: train a model."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from minids.cli import announce_compilation, note, options
 
 @click.command()
 @click.argument("settings", type=click.Path(path_type=Path), metavar="SETTINGS.toml")
-@click.option("--run", type=click.Path(path_type=Path), help="The run's folder.  [default: runs/SETTINGS]")
+@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/SETTINGS]")
 @options.BACKEND
 @click.option(
     "--split-time",
     is_flag=True,
-    help="Of two ranks, each computes half of the frames, not of the batch.",
+    help="Split the frames of each batch between two ranks instead of its utterances.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The best epoch's metrics as JSON, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics of the best epoch as JSON.")
 def command(
     settings: Path,
     run: Path | None,
@@ -25,14 +25,14 @@ def command(
     split_time: bool,
     as_json: bool,
 ) -> None:
-    """Train a model as SETTINGS.toml says (examples/an4.toml explains them); print the path of the best.
+    """Train a model with the settings of a TOML file and print the path of the best weights.
 
-    The run's folder holds best.safetensors to use, last.safetensors to go on from, metrics.jsonl and
-    training.png to look at. A run that was stopped, or killed, goes on when the same command is given again.
+    All settings are documented in examples/an4.toml. The folder of the run holds best.safetensors to use,
+    last.safetensors to resume from, and metrics.jsonl and training.png to look at. To resume a run that was
+    stopped or killed, repeat the command.
 
-    Started by mpiexec, each process (rank) learns from its share of every batch, and all keep the same
-    weights, those of one process that learns alone. Without --bind-to none, Open MPI lets each of two use one
-    core alone.
+    Under mpiexec, each process (rank) trains on a shard of every batch, and all have the weights that a
+    single process would have. Without --bind-to none, Open MPI restricts each of two ranks to one core.
 
     \b
     Example:
@@ -42,7 +42,7 @@ def command(
     """
     from minids._utils.files import atomic_write
     from minids.plot.training import training
-    from minids.training.checkpoint import RunFolder, folder_for
+    from minids.training.checkpoint import RunFolder, default_run_folder
     from minids.training.parallel import ProcessGroup
     from minids.training.settings import read_settings
     from minids.training.trainer import Trainer
@@ -50,7 +50,7 @@ def command(
     ranks = ProcessGroup.world()
     with ranks.abort_on_error():
         read = read_settings(settings)
-        folder = RunFolder(run or folder_for(read))
+        folder = RunFolder(run or default_run_folder(read))
         if backend == "cuda":
             ranks.select_gpu()
         if ranks.is_main:
@@ -59,13 +59,13 @@ def command(
             trainer = Trainer(read, folder.path, backend, ranks, split_time)
             trainer.run()
         except KeyboardInterrupt:
-            saved = f"goes on from the last checkpoint in {folder.path}"
             if ranks.is_main:
-                note(f"stopped; the same command {saved if folder.last.exists() else 'begins anew'}")
+                start = f"resumes from {folder.last}" if folder.last.exists() else "starts again"
+                note(f"stopped; the same command {start}")
             ranks.stop(130)
         if not ranks.is_main:
             return
         with atomic_write(folder.picture) as file:
-            training(trainer.progress.rows).savefig(file, format="png", dpi=150)
-        best = trainer.progress.rows[trainer.progress.best_epoch - 1]
+            training(trainer.state.rows).savefig(file, format="png", dpi=150)
+        best = trainer.state.rows[trainer.state.best_epoch - 1]
         click.echo(json.dumps({"model": str(folder.best), **best}) if as_json else folder.best)

@@ -1,4 +1,4 @@
-"""A run's folder: `last.safetensors` to go on from, `best.safetensors` to use, `metrics.jsonl` to look at."""
+"""The folder of a run: `last.safetensors` to resume, `best.safetensors` to use, `metrics.jsonl` to read."""
 
 import json
 import os
@@ -11,59 +11,60 @@ from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write
+from minids.ops import Backend
 from minids.training.settings import Settings
-from minids.weights import Saved, load_weights
+from minids.weights import SavedModel, load_weights
 
-FREE = ("epochs", "checkpoint_minutes", "cache", "gemm")  # what may change when a run goes on
-FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
+CHANGEABLE_SETTINGS = ("epochs", "checkpoint_minutes", "cache", "gemm")  # a resumed run may change these
+RUN_FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
 
 
 @dataclass
-class Progress:
-    """Where a run is, and the sums of the epoch so far; all of it is in the checkpoint."""
+class TrainingState:
+    """How far a run has come, and the sums of the current epoch. The checkpoint stores all of it."""
 
-    epoch: int = 0  # whole epochs done
-    batch: int = 0  # batches done of the present one
-    best: list[float] | None = None  # the fewest errors so far on the dev set: words, letters, loss
+    epoch: int = 0  # completed epochs
+    batch: int = 0  # completed batches of the current epoch
+    best_errors: list[float] | None = None  # WER, CER and loss on the dev set, lowest so far
     best_epoch: int = 0
-    loss: float = 0.0
+    loss_sum: float = 0.0
     utterances: int = 0
     frames: int = 0
-    norms: list[float] = field(default_factory=list)
-    seconds: float = 0.0  # of this epoch, kills not counted
-    trained: float = 0.0  # of the whole run
-    rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of the epochs done
-    skipped: list[tuple[int, str]] = field(default_factory=list)  # utterances of the training set, and why
+    gradient_norms: list[float] = field(default_factory=list)
+    epoch_seconds: float = 0.0  # without the time between a kill and the resume
+    total_seconds: float = 0.0  # of the completed epochs
+    rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of each completed epoch
+    skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
 
     def next_epoch(self) -> None:
-        self.epoch, self.batch, self.norms = self.epoch + 1, 0, []
-        self.loss, self.utterances, self.frames, self.seconds = 0.0, 0, 0, 0.0
+        self.epoch, self.batch, self.gradient_norms = self.epoch + 1, 0, []
+        self.total_seconds += self.epoch_seconds
+        self.loss_sum, self.utterances, self.frames, self.epoch_seconds = 0.0, 0, 0, 0.0
 
 
 class RunFolder:
     """The files of one training run.
 
-    Each is replaced whole, so a kill at any moment leaves the one before.
+    Each is replaced atomically, so a kill at any moment leaves the previous version.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self.last, self.best, self.metrics, self.picture = (path / name for name in FILES)
+        self.last, self.best, self.metrics, self.picture = (path / name for name in RUN_FILES)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Make the folder, clear it of what a kill left half-written, and hold it.
+        """Create the folder, lock it for this process, and delete temporary files that a kill left behind.
 
-        A new folder goes again when there is no checkpoint in it at the end.
+        A folder created here is removed at the end if it holds no checkpoint. The lock ends with the process.
 
-        Raises InputError when another training is writing here. The lock ends with the process, however it
-        ends.
+        Raises InputError when another training holds the lock or the folder is not writable.
         """
         import fcntl
 
         lock = self.path / "lock"
         try:
-            new = not self.path.exists()
+            created = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
             file = open(lock, "w")  # noqa: SIM115
         except OSError as error:
@@ -75,49 +76,50 @@ class RunFolder:
                 raise InputError(
                     f"another training is running in {self.path}; choose another --run"
                 ) from None
-            for name in FILES:
-                for half in self.path.glob(f".{name}.*.tmp"):
-                    half.unlink(missing_ok=True)
+            for name in RUN_FILES:
+                for temporary in self.path.glob(f".{name}.*.tmp"):
+                    temporary.unlink(missing_ok=True)
             try:
                 yield
             finally:
-                if new and not self.last.exists():
+                if created and not self.last.exists():
                     with suppress(OSError):
                         lock.unlink()
                         self.path.rmdir()
 
-    def resume(self, settings: Settings, backend: str) -> Saved | None:
-        """The checkpoint, or None in a new folder.
+    def load_checkpoint(self, settings: Settings, backend: str | Backend) -> SavedModel | None:
+        """The last checkpoint, or None in a new folder.
 
         Raises InputError when it was made with other settings or data.
         """
         if not self.last.exists():
             return None
         saved = load_weights(self.last, backend)
-        if "velocity" not in saved.state or saved.state["velocity"].shape != saved.model.flat_params.shape:
+        velocity = saved.extra_tensors.get("velocity")
+        if velocity is None or velocity.shape != saved.model.flat_params.shape:
             raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
-        before = saved.notes.get("settings", {})
-        for section, values in identity(settings).items():
+        old_settings = saved.notes.get("settings", {})
+        for section, values in run_identity(settings).items():
             for key, value in values.items():
-                old = before.get(section, {}).get(key)
-                if old == value or key in FREE:
+                old = old_settings.get(section, {}).get(key)
+                if old == value or key in CHANGEABLE_SETTINGS:
                     continue
-                change = f"[{section}] {key} = {old!r}, {settings.source} now says {value!r}"
+                change = f"[{section}] {key} = {old!r}, but {settings.source} has {value!r}"
                 if section == "checksums":
                     change = f"another {settings.path(key)}"
                 raise InputError(
-                    f"{self.path} was begun with {change};"
-                    " change it back to go on, or choose another --run to begin anew"
+                    f"{self.path} was started with {change};"
+                    " undo the change to resume, or choose another --run for a new training"
                 )
         return saved
 
-    def write_rows(self, rows: list[dict[str, Any]]) -> None:
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         with atomic_write(self.metrics) as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
 
 
-def identity(settings: Settings) -> dict[str, Any]:
-    """What must not change under a run: its settings, and the manifests' contents."""
+def run_identity(settings: Settings) -> dict[str, Any]:
+    """Everything that must stay the same in a resumed run: the settings and the content of the manifests."""
     checksums = {name: zlib.crc32(_read(settings.path(name))) for name in ("train", "dev")}
     return settings.to_dict() | {"checksums": checksums}
 
@@ -131,6 +133,6 @@ def _read(path: Path) -> bytes:
         ) from error
 
 
-def folder_for(settings: Settings) -> Path:
-    """Where a run goes when nobody says: runs/NAME for NAME.toml."""
+def default_run_folder(settings: Settings) -> Path:
+    """runs/NAME for NAME.toml."""
     return Path("runs") / os.path.splitext(settings.source.name)[0]

@@ -11,6 +11,7 @@ from minids._utils.errors import InputError
 from minids.data.manifest import Utterance
 from minids.metrics import Evaluation
 from minids.model import ModelSettings
+from minids.ops import Backend
 from minids.training import schedule
 from minids.training.checkpoint import TrainingState
 from minids.training.parallel import ProcessGroup
@@ -23,7 +24,7 @@ def check_resources(
     network: ModelSettings,
     train: list[Utterance],
     dev: list[Utterance],
-    backend: str,
+    backend: Backend,
     ranks: ProcessGroup,
     batch_ranks: ProcessGroup,
 ) -> str:
@@ -38,10 +39,10 @@ def check_resources(
     frames = features.length(int(hours * 3600 * features.rate)) // ranks.size
     T0 = max_frames(settings, train + dev)
     needed = estimate(network, frames, T0, -(-t.batch_size // batch_ranks.size), backend)
-    processes = 1 if backend == "cuda" else ranks.local_size  # that share the memory
+    processes = 1 if backend.name == "cuda" else ranks.local_size  # that share the memory
     memory, free = needed.memory * processes, available_memory(backend)
     if free is not None and memory > free:
-        fitting = batch_ranks.size * max_batch_size(network, T0, free // processes, backend)
+        fitting = batch_ranks.size * max_batch_size(network, T0, free // processes, backend.name)
         raise InputError(
             f"{longest.path} ({longest.location}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
             f" needs {memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from minids.model import DeepSpeech, ModelSettings
+from minids.ops import Backend
 from minids.ops.common import strided
 
 FLOAT_BYTES = 4
@@ -24,12 +25,12 @@ class Estimate:
 
 
 def estimate(
-    settings: ModelSettings, frames: int, max_frames: int, batch_size: int, backend: str = "cpu"
+    settings: ModelSettings, frames: int, max_frames: int, batch_size: int, backend: Backend
 ) -> Estimate:
     """`frames` of the whole training set, `max_frames` of its longest recording, both before the stride."""
     flops = flops_per_frame(settings) * strided(frames, settings.stride)
     seconds = flops / (EFFICIENCY * matmul_rate(backend))
-    return Estimate(memory(settings, max_frames, batch_size, backend), seconds)
+    return Estimate(memory(settings, max_frames, batch_size, backend.name), seconds)
 
 
 def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: str = "cpu") -> int:
@@ -41,14 +42,14 @@ def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: s
     prefetched batches. With "cuda" this is the memory of the GPU; the host holds the copies for
     checkpoints and most prefetched batches.
     """
-    from minids.data.batches import AHEAD
+    from minids.data.batches import PREFETCH
 
     H, T = settings.hidden, strided(max_frames, settings.stride)
     parameters = sum(int(np.prod(shape)) for shape in settings.shapes().values())
     inputs = (2 * settings.context + 1) * settings.inputs
     activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
-    copies, batches = (3, 3) if backend == "cuda" else (5, AHEAD + 2)
+    copies, batches = (3, 3) if backend == "cuda" else (5, PREFETCH + 2)
     prefetched = batches * max_frames * batch_size * settings.inputs
     return FLOAT_BYTES * (copies * parameters + activations + recurrence + prefetched)
 
@@ -65,28 +66,24 @@ def flops_per_frame(settings: ModelSettings) -> int:
     return 6 * sum(weights.values()) - 2 * weights["W1"]
 
 
-def matmul_rate(backend: str = "cpu") -> float:
+def matmul_rate(backend: Backend) -> float:
     """Measured flop/s of a float32 matrix product on this machine, computed as the network does."""
-    from minids import ops
-
-    grid, n = ops.load(backend), {"cuda": 4096}.get(backend, 512)  # large enough to use the whole device
+    n = 4096 if backend.name == "cuda" else 512  # large enough to use the whole device
     x, W, b = np.ones((n, 1, n), np.float32), np.ones((n, n), np.float32), np.zeros(n, np.float32)
-    x, W, b, y = map(grid.arrays.from_host, (x, W, b, np.empty_like(x)))
+    x, W, b, y = map(backend.arrays.from_host, (x, W, b, np.empty_like(x)))
     seconds = []
     for _ in range(41):  # the minimum: other programs only add time, and the first call may compile
         start = time.perf_counter()
-        grid.affine_forward(x, W, b, out=y)
-        grid.arrays.synchronize()
+        backend.affine_forward(x, W, b, out=y)
+        backend.arrays.synchronize()
         seconds.append(time.perf_counter() - start)
     return 2 * n**3 / min(seconds)
 
 
-def available_memory(backend: str = "cpu") -> int | None:
-    """Free bytes in the host or the GPU; None where the system does not say."""
-    if backend == "cuda":
-        from minids import ops
-
-        return ops.load(backend).arrays.available()
+def available_memory(backend: Backend) -> int | None:
+    """Free bytes of the host, or of the GPU; None where the system does not say."""
+    if backend.name == "cuda":
+        return backend.arrays.available()
     try:
         with open("/proc/meminfo") as file:
             fields = dict(line.split(":", 1) for line in file)

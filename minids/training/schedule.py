@@ -1,17 +1,17 @@
-"""How the learning rate and the momentum move during training (§5)."""
+"""Learning rate and momentum of each epoch (§5)."""
 
 
 def learning_rate(first: float, lr_decay: float, epoch: int) -> float:
-    """ε after `epoch` whole epochs: divided by a constant factor after each (§5)."""
+    """ε after `epoch` completed epochs: it is divided by `lr_decay` after each (§5)."""
     return first * lr_decay**-epoch
 
 
 def momentum(last: float, ramp: int, epoch: int) -> float:
-    """μ: from 0.9 to `last`, 1 - μ falling by a constant factor over the first `ramp` epochs.
+    """μ rises from 0.9 to `last` over the first `ramp` epochs, 1 - μ falling by a constant factor.
 
-    The paper uses 0.99 (§5). From the first step that carries a fresh network past where it should go. What
-    grows evenly is 1 / (1 - μ), the steps that are remembered.
+    The paper uses 0.99 throughout (§5), which makes a new network overshoot in its first steps. The velocity
+    averages over about 1 / (1 - μ) steps.
     """
-    done = 1.0 if epoch >= ramp else epoch / ramp
-    start = min(0.9, last)
-    return 1 - (1 - start) * ((1 - last) / (1 - start)) ** done
+    fraction = 1.0 if epoch >= ramp else epoch / ramp
+    first = min(0.9, last)
+    return 1 - (1 - first) * ((1 - last) / (1 - first)) ** fraction

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from minids import ops
 from minids._utils.errors import InputError
 from minids.data.batches import Batches, prefetch_to_device
 from minids.data.manifest import read_manifest
@@ -82,12 +83,11 @@ class Trainer:
         network = ModelSettings(
             s.features.size, len(s.alphabet), s.model.hidden, s.model.context, s.model.stride, s.model.dropout
         )
+        backend = ops.load(self.backend, **({"gemm": s.train.gemm} if self.backend == "cuda" else {}))
         self.log(
-            reporting.check_resources(
-                s, network, self.train, self.dev, self.backend, self.ranks, self.batch_ranks
-            )
+            reporting.check_resources(s, network, self.train, self.dev, backend, self.ranks, self.batch_ranks)
         )
-        checkpoint = self.folder.load_checkpoint(s, self.backend)
+        checkpoint = self.folder.load_checkpoint(s, backend)
         self.ranks.assert_equal(
             checkpoint and checkpoint.notes["progress"], f"another checkpoint in {self.folder.path}"
         )
@@ -96,7 +96,7 @@ class Trainer:
         self.ranks.assert_equal(noise and zlib.crc32(noise.clips.data), "other noise")
         self.batches = training_batches(s, self.train, features, noise, self.batch_ranks)
         self.dev_batches = dev_batches(s, self.dev, features, self.ranks)
-        self.saved = checkpoint or self._new_model(network, features)
+        self.saved = checkpoint or self._new_model(network, features, backend)
         self.model = self.saved.model
         self.saved.notes["manifests"] = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
         self.state = TrainingState(**self.saved.notes["progress"])
@@ -109,13 +109,13 @@ class Trainer:
             self._prepare_gpu()
         self.velocity = self.model.ops.arrays.from_host(self.saved.extra_tensors["velocity"])
 
-    def _new_model(self, network: ModelSettings, features: Features) -> SavedModel:
+    def _new_model(self, network: ModelSettings, features: Features, backend: ops.Backend) -> SavedModel:
         """Initial weights; mean and deviation of the features from the training recordings."""
         if features.normalize == "corpus":
             if self.ranks.is_main:
                 self.batches.fit()
             features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
-        model = DeepSpeech(network, self.settings.train.seed, self.backend)
+        model = DeepSpeech(network, self.settings.train.seed, backend)
         velocity = np.zeros(model.flat_params.shape, np.float32)
         notes = {"settings": run_identity(self.settings), "progress": {}}
         return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, notes)
@@ -133,7 +133,6 @@ class Trainer:
         Then no step waits for memory, and a lack of it is known before the first step.
         """
         t, utterances = self.settings.train, self.train + self.dev
-        self.model.ops.matmul.use(t.gemm)
         self_check(self.model, t.batch_size)
         self.copy_to_device = reserve_memory(
             self.model,

@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes, and files that can be opened."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ def names(folder):
     return {path.name for path in folder.iterdir()}
 
 
-def test_a_file_appears_when_the_block_ends(tmp_path):
+def test_a_file_is_created_when_the_block_ends(tmp_path):
     path = tmp_path / "a"
     with atomic_write(path) as file:
         file.write(b"new")
@@ -26,7 +26,7 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
     assert names(tmp_path) == {"a"}
 
 
-def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path):
+def test_readers_see_the_old_file_until_the_block_ends(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"old" * 10)
     with atomic_write(path) as file:
@@ -38,7 +38,7 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, MemoryError])
-def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path, error):
+def test_an_error_in_the_block_keeps_the_old_file(tmp_path, error):
     path = tmp_path / "a"
     path.write_bytes(b"old")
 
@@ -53,7 +53,7 @@ def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path, er
     assert names(tmp_path) == {"a"}
 
 
-def test_a_result_has_the_rights_of_an_ordinary_file(tmp_path):
+def test_a_new_file_has_the_permissions_of_the_umask(tmp_path):
     before = os.umask(0o027)
     try:
         with atomic_write(tmp_path / "a"):
@@ -64,7 +64,7 @@ def test_a_result_has_the_rights_of_an_ordinary_file(tmp_path):
         os.umask(before)
 
 
-def test_places_that_cannot_be_written_are_named(tmp_path):
+def test_an_unwritable_path_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     for name in ("none/a", "file/a", "folder", "x" * 300):
@@ -76,7 +76,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path):
     assert names(tmp_path / "folder") == set()
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path):
+def test_a_full_disk_keeps_the_old_file(tmp_path):
     """RLIMIT_FSIZE: the write fails as on a full disk, wherever it happens."""
     path = tmp_path / "a"
     path.write_bytes(b"old")
@@ -95,8 +95,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         assert names(tmp_path) == {"a"}
 
 
-def test_a_kill_leaves_the_old_file(tmp_path):
-    """SIGKILL while the block writes: what is half-written is beside it, never in its place."""
+def test_a_kill_keeps_the_old_file(tmp_path):
+    """SIGKILL while the block writes."""
     path = tmp_path / "a"
     path.write_bytes(b"old")
     script = (
@@ -128,7 +128,7 @@ def test_two_writers_do_not_mix(tmp_path):
     assert path.read_bytes() in (b"a" * 10000, b"b" * 10000)
 
 
-def test_only_ordinary_files_are_opened(tmp_path):
+def test_only_regular_files_are_opened(tmp_path):
     (tmp_path / "a").write_bytes(b"here")
     with open_file(tmp_path / "a") as file:
         assert file.read() == b"here"
@@ -146,14 +146,14 @@ def test_only_ordinary_files_are_opened(tmp_path):
             open_file(tmp_path / name)
 
 
-def test_what_cannot_be_written_is_known_before_the_work(tmp_path):
+def test_check_writable_finds_unwritable_paths(tmp_path):
     check_writable(tmp_path / "new")
     check_writable(str(tmp_path / "new"))
     (tmp_path / "old").write_bytes(b"old")
     check_writable(tmp_path / "old")
-    with pytest.raises(InputError, match="it is a folder; name a file"):
+    with pytest.raises(InputError, match="it is a folder; give a file name"):
         check_writable(tmp_path)
-    with pytest.raises(InputError, match=r"no folder .*none; make it first"):
+    with pytest.raises(InputError, match=r"no folder .*none; create it first"):
         check_writable(tmp_path / "none" / "a")
     with pytest.raises(InputError, match="no folder"):
         check_writable(tmp_path / "old" / "a")

@@ -1,4 +1,4 @@
-"""Bad input as a user meets it: one line that names the file, an exit code, and nothing half-written."""
+"""Bad input on the command line: one line that names the file, an exit code, and no half-written file."""
 
 import json
 import os
@@ -34,8 +34,8 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def here(prepared, tmp_path, monkeypatch):
-    """A copy of it as the working folder."""
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() puts in its own
+    """A copy of it as the working directory."""
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -43,7 +43,7 @@ def here(prepared, tmp_path, monkeypatch):
 
 @pytest.fixture
 def minids(here, capsys):
-    """Runs a command line -> exit code, stdout, stderr."""
+    """Run a command line: exit code, stdout, stderr."""
 
     def run(line: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -56,7 +56,7 @@ def minids(here, capsys):
 
 @pytest.fixture
 def refused(here, minids):
-    """Runs a command line that must fail -> its line of error. The folder has to stay as it was."""
+    """Run a command line that must fail without changing the folder: its error line."""
 
     def run(line: str, *words: str) -> str:
         before = contents(here)
@@ -83,8 +83,8 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 
 @contextmanager
-def room(size: int):
-    """No file may grow beyond `size` bytes, as on a full disk."""
+def file_size_limit(size: int):
+    """Writes beyond `size` bytes fail, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -155,7 +155,7 @@ def test_transcribe_names_a_bad_recording(here, refused, bad):
     refused("transcribe bad.wav --model model.safetensors", "bad.wav")
 
 
-def test_transcribe_goes_on_with_the_other_files(here, minids):
+def test_transcribe_continues_with_the_other_files(here, minids):
     empty(here / "bad.wav")
     code, out, err = minids("transcribe dev/0.wav bad.wav dev/1.wav --model model.safetensors")
     assert code == 1
@@ -165,7 +165,7 @@ def test_transcribe_goes_on_with_the_other_files(here, minids):
 
 
 def longer_than_said(path: Path) -> None:
-    """A recording of a minute, of which the manifest says 0.3 s: a batch with it takes far more memory."""
+    """A recording of a minute that the manifest says lasts 0.3 s: its batch would need far more memory."""
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(60 * tones.RATE), tones.RATE)
 
 
@@ -197,7 +197,7 @@ def test_a_name_that_is_not_utf_8(here, minids):
     assert (code, out) == (0, minids("transcribe dev/0.wav --model model.safetensors")[1])
 
 
-def test_nothing_but_bad_recordings(here, minids):
+def test_only_bad_recordings(here, minids):
     for path in (here / "dev").iterdir():
         path.write_bytes(b"")
     for line in ("evaluate dev.jsonl --model model.safetensors", "train tones.toml --run new"):
@@ -210,7 +210,7 @@ def test_nothing_but_bad_recordings(here, minids):
 # --- manifests and alphabets ---------------------------------------------------------------------------
 
 
-def test_line_7_of_a_manifest_is_broken(here, refused):
+def test_an_invalid_line_of_a_manifest_is_named(here, refused):
     lines = (here / "train.jsonl").read_text().splitlines()
     lines[6] = lines[6][:20]
     (here / "train.jsonl").write_text("\n".join(lines))
@@ -224,7 +224,7 @@ def test_no_manifest(here, refused, bad):
     bad(here / "dev.jsonl")
     refused("train tones.toml --run new", "dev.jsonl")
     refused("evaluate dev.jsonl --model model.safetensors", "dev.jsonl")
-    if bad is not empty:  # of an empty one it reports that there is nothing in it
+    if bad is not empty:  # the error of an empty one has other words
         refused("data doctor dev.jsonl", "dev.jsonl")
 
 
@@ -234,7 +234,7 @@ def test_the_alphabet_lacks_a_letter(here, refused):
     refused("train tones.toml --run new", f"train.jsonl:{line}: the alphabet has no 'c'")
 
 
-def test_what_a_model_cannot_write_is_counted_wrong(here, minids):
+def test_characters_outside_the_alphabet_count_as_errors(here, minids):
     rows = read_rows(here / "dev.jsonl")
     rows[0]["text"] = "déjà vu!"
     write_rows(here / "dev.jsonl", rows)
@@ -243,7 +243,7 @@ def test_what_a_model_cannot_write_is_counted_wrong(here, minids):
     assert json.loads(out)["utterances"] == 3
 
 
-def test_evaluate_by_a_field_that_is_not_there(here, refused):
+def test_evaluate_by_an_unknown_field(here, refused):
     refused("evaluate dev.jsonl --by snr --model model.safetensors", "dev.jsonl", "'snr'", "speaker")
 
 
@@ -285,7 +285,7 @@ def test_no_model(here, refused, bad):
     refused("data doctor dev.jsonl --model bad.safetensors", "bad.safetensors")
 
 
-def test_a_checkpoint_is_a_model_too(minids):
+def test_a_checkpoint_can_be_used_as_a_model(minids):
     checkpoint = minids("transcribe dev/0.wav --json --model run/last.safetensors")
     assert checkpoint == minids("transcribe dev/0.wav --json --model run/best.safetensors")
     assert checkpoint[0] == 0
@@ -311,7 +311,7 @@ def test_a_language_model_of_another_alphabet(here, refused):
 
 
 @pytest.mark.parametrize("bad", [no_such_file, empty, folder])
-def test_a_language_model_gone_after_tuning(here, minids, refused, bad):
+def test_a_language_model_that_is_missing_after_tuning(here, minids, refused, bad):
     tones.language(here / "lm.arpa")
     assert minids(f"{TUNE} --lm lm.arpa --beam-width 5")[0] == 0
     (here / "lm.arpa").unlink()
@@ -325,13 +325,13 @@ def test_a_language_model_gone_after_tuning(here, minids, refused, bad):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ("--lm lm.arpa --beam-width 0", "a beam of 0 cannot be"),
-        ("--lm lm.arpa --beam-width -5", "a beam of -5 cannot be"),
+        ("--lm lm.arpa --beam-width 0", "beam_width is 0"),
+        ("--lm lm.arpa --beam-width -5", "beam_width is -5"),
         ("--lm lm.arpa --alpha -1", "alpha at least 0"),
         ("--lm lm.arpa --alpha nan", "finite"),
         ("--lm lm.arpa --beta inf", "finite"),
-        ("--lm none --alpha 1", "alpha weighs a language model"),
-        ("--beam-width 0", "a beam of 0 cannot be"),
+        ("--lm none --alpha 1", "alpha is the weight of a language model"),
+        ("--beam-width 0", "beam_width is 0"),
     ],
 )
 def test_impossible_searches(here, refused, options, words):
@@ -353,11 +353,11 @@ def test_nothing_to_tune(here, refused):
     refused(f"{TUNE} --lm lm.arpa", "no words to tune on")
 
 
-def test_what_cannot_be_written_is_said_before_tuning(here, refused):
+def test_an_unwritable_output_is_reported_before_tuning(here, refused):
     tones.language(here / "lm.arpa")
-    refused("tune dev.jsonl --lm lm.arpa", "the model that ships is left as it is", "--out FILE")
+    refused("tune dev.jsonl --lm lm.arpa", "the included model is not overwritten", "--out FILE")
     refused(f"{TUNE} --lm lm.arpa --picture tuning.gif", "tuning.gif", ".png")
-    refused(f"{TUNE} --lm lm.arpa --beam-width 0", "a beam of 0")
+    refused(f"{TUNE} --lm lm.arpa --beam-width 0", "beam_width is 0")
 
 
 def test_a_tuned_model_that_cannot_be_written(here, minids):
@@ -366,7 +366,7 @@ def test_a_tuned_model_that_cannot_be_written(here, minids):
     for out in ("nowhere/out.safetensors", "dev"):
         code, out, err = minids(f"{TUNE} --lm lm.arpa --beam-width 5 --out {out}")
         assert code == 1
-        assert out == "", "told before the work, not after"
+        assert out == "", "reported before the work, not after it"
         assert err.splitlines()[-1].startswith("minids: error: cannot write ")
     assert contents(here) == before
 
@@ -377,15 +377,15 @@ def test_a_tuned_model_that_cannot_be_written(here, minids):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("epochs", "epoch", "[train] has no 'epoch'; did you mean epochs?"),
-        ("[model]", "[network]", "has no 'network'"),
+        ("epochs", "epoch", "'epoch' is unknown in [train]; did you mean epochs?"),
+        ("[model]", "[network]", "'network' is unknown"),
         ("hidden = 16", "hidden = 0", "[model] hidden = 0 must be at least 1"),
         ("hidden = 16", "hidden = 1000000000", "must be at most 65536"),
         ("hidden = 16", "hidden = 65536", "GB are free"),
         ("hidden = 16", 'hidden = "16"', "must be a whole number"),
         ("hidden = 16", "hidden = 16.0", "must be a whole number"),
         ("hidden = 16", "hidden = true", "must be a whole number"),
-        ("hidden = 16", "hidden = " + "9" * 5000, "is not TOML"),
+        ("hidden = 16", "hidden = " + "9" * 5000, "is not valid TOML"),
         ("stride = 2", "stride = 0", "must be at least 1"),
         ("stride = 2", "stride = 2\ndropout = 1.0", "must be at most 0.95"),
         ("batch_size = 4", "batch_size = 1000000", "GB are free"),
@@ -397,14 +397,14 @@ def test_a_tuned_model_that_cannot_be_written(here, minids):
         ("rate = 8000", "rate = 8000\nwindow_ms = inf", "at most 200"),
         ("rate = 8000", 'rate = 8000\nkind = "mel"', "use one of"),
         ("bands = 12", "bands = 100", "too many"),
-        ('dev = "dev.jsonl"', "", "[data] lacks dev"),
+        ('dev = "dev.jsonl"', "", "[data] dev is missing"),
         ('"dev.jsonl"', '"$NO_SUCH_NAME/dev.jsonl"', "the environment variable NO_SUCH_NAME is not set"),
         ('"dev.jsonl"', r'"d\u0000"', "cannot read the manifest"),
         ('"dev.jsonl"', f'"{"d" * 5000}"', "cannot read the manifest"),
         ('" abc"', '" abca"', "names 'a' twice"),
         ('" abc"', '""', "no symbols"),
-        ("[data]", "[data", "is not TOML"),
-        ("[data]", "[data]\x00", "is not TOML"),
+        ("[data]", "[data", "is not valid TOML"),
+        ("[data]", "[data]\x00", "is not valid TOML"),
     ],
 )
 def test_impossible_settings(here, refused, monkeypatch, old, new, words):
@@ -419,7 +419,7 @@ def test_no_settings(here, refused, bad):
     refused("train bad.toml", "bad.toml")
 
 
-def test_a_learning_rate_too_high_is_said(here, minids):
+def test_divergence_is_reported(here, minids):
     replace(here / "tones.toml", "learning_rate = 0.01", "learning_rate = 1000\ngrad_clip_norm = 1e30")
     replace(here / "tones.toml", "epochs = 1", "epochs = 3")
     code, _, err = minids("train tones.toml --run new")
@@ -453,23 +453,23 @@ def lay_out_fsdd(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 100])
-def test_no_room_for_a_manifest(here, refused, size):
+def test_no_space_for_a_manifest(here, refused, size):
     lay_out_fsdd(here)
-    with room(size):
+    with file_size_limit(size):
         refused("data import fsdd fsdd --out out", "out/", "File too large")
 
 
 @pytest.mark.parametrize("size", [0, 5000])
-def test_no_room_for_the_first_checkpoint(here, refused, size):
-    with room(size):
+def test_no_space_for_the_first_checkpoint(here, refused, size):
+    with file_size_limit(size):
         refused("train tones.toml --run new", "new/best.safetensors", "File too large")
 
 
-def test_no_room_for_the_next_checkpoint(here, minids):
+def test_no_space_for_the_next_checkpoint(here, minids):
     before = contents(here / "run")
     sizes = {name: len(data) for name, data in before.items()}
     replace(here / "tones.toml", "epochs = 1", "epochs = 2")
-    with room(sizes["last.safetensors"] - 1000):  # enough for the others
+    with file_size_limit(sizes["last.safetensors"] - 1000):  # enough for the others
         code, _, err = minids("train tones.toml --run run")
     assert code == 1
     assert err.splitlines()[-1].startswith("minids: error: cannot write run/last.safetensors: File too large")
@@ -478,18 +478,18 @@ def test_no_room_for_the_next_checkpoint(here, minids):
     assert after["last.safetensors"] == before["last.safetensors"]
     load_weights("run/best.safetensors")
     code, _, err = minids("train tones.toml --run run")
-    assert (code, "going on" in err) == (0, True)
+    assert (code, "resuming run" in err) == (0, True)
 
 
 # --- runs ----------------------------------------------------------------------------------------------
 
 
-def test_a_run_goes_on_only_as_it_was_begun(here, refused):
+def test_a_run_resumes_only_with_the_same_settings(here, refused):
     replace(here / "tones.toml", "learning_rate = 0.01", "learning_rate = 0.02")
-    refused("train tones.toml --run run", "learning_rate = 0.01", "tones.toml now says 0.02")
+    refused("train tones.toml --run run", "learning_rate = 0.01", "tones.toml has 0.02")
 
 
-def test_a_run_goes_on_only_with_its_data(here, refused):
+def test_a_run_resumes_only_with_the_same_manifests(here, refused):
     with open(here / "train.jsonl", "a") as file:
         file.write("\n")
     refused("train tones.toml --run run", "another train.jsonl")
@@ -501,7 +501,7 @@ def test_a_damaged_checkpoint_is_named(here, refused):
     refused("train tones.toml --run run", "run/last.safetensors")
 
 
-def test_a_model_is_no_checkpoint(here, refused):
+def test_a_model_without_velocity_is_refused_as_a_checkpoint(here, refused):
     shutil.copy(here / "model.safetensors", here / "run" / "last.safetensors")
     refused("train tones.toml --run run", "run/last.safetensors is a model, not a checkpoint")
 
@@ -514,7 +514,7 @@ def test_two_trainings_do_not_share_a_folder(here, refused):
         refused("train tones.toml --run run", "another training is running in run")
 
 
-def test_odd_corpora_are_learned_from(here, minids):
+def test_unusual_corpora_can_be_used_for_training(here, minids):
     """Empty texts, one recording twice, one shorter than the random cut at its start, a batch of one."""
     rng = np.random.default_rng(0)
     soundfile.write(here / "short.wav", 0.1 * rng.standard_normal(tones.RATE // 200), tones.RATE)

@@ -1,4 +1,4 @@
-"""The command line: what it says of itself, how it fails, what importing it costs."""
+"""The command line: its help, its errors, the cost of importing it."""
 
 import importlib
 import subprocess
@@ -17,10 +17,10 @@ HEAVY = {"numba", "scipy", "matplotlib", "soundfile"}
 
 
 def run(monkeypatch, body, *arguments):
-    """Call `minids transcribe`, whose function is `body`, and return the exit code."""
+    """Call `minids transcribe` with `body` as its function, and return the exit code."""
     command = click.command("transcribe")(body)
     monkeypatch.setitem(sys.modules, "minids.cli.transcribe", types.SimpleNamespace(command=command))
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() puts in its own
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # main() replaces it
     with pytest.raises(SystemExit) as end:
         cli.main(["transcribe", *arguments])
     return end.value.code or 0
@@ -73,7 +73,7 @@ def test_importing_is_light(module):
     assert HEAVY.isdisjoint(done.stdout.split())
 
 
-def test_public_names_come_from_their_rooms():
+def test_public_names_come_from_their_modules():
     from minids.text import Alphabet
 
     assert minids.Alphabet is Alphabet
@@ -106,7 +106,7 @@ def test_an_unknown_command_is_named(monkeypatch, capsys):
     assert "'transcrbe'" in capsys.readouterr().err
 
 
-def test_memory_and_full_disks_are_the_users(monkeypatch, capsys):
+def test_lack_of_memory_or_disk_space_is_a_user_error(monkeypatch, capsys):
     assert run(monkeypatch, raiser(MemoryError("Unable to allocate 9 TiB"))) == 1
     assert "out of memory (Unable to allocate 9 TiB)" in capsys.readouterr().err
     done = subprocess.run(
@@ -121,15 +121,15 @@ def test_memory_and_full_disks_are_the_users(monkeypatch, capsys):
     assert done.stderr.count("\n") == 1
 
 
-def test_our_bugs_keep_their_traceback(monkeypatch):
+def test_a_bug_shows_its_traceback(monkeypatch):
     with pytest.raises(KeyError, match="a bug"):
         run(monkeypatch, raiser(KeyError("a bug")))
 
 
-def test_ctrl_c_says_what_is_safe(monkeypatch, capsys):
+def test_ctrl_c_reports_that_files_are_safe(monkeypatch, capsys):
     assert run(monkeypatch, raiser(KeyboardInterrupt())) == 130
     err = capsys.readouterr().err.strip()
-    assert err.startswith("minids: note: stopped; every file on disk is whole")
+    assert err.startswith("minids: note: stopped; no file is left half-written")
     assert err.count("\n") == 0
 
 
@@ -144,7 +144,7 @@ def test_a_warning_is_a_note(monkeypatch, capsys):
     assert capsys.readouterr() == ("hello\n", "minids: note: 8000 Hz is low\n")
 
 
-def test_a_reader_that_leaves_early_needs_no_words():
+def test_a_reader_that_exits_early_causes_no_message():
     script = """
 import sys, types, click, minids.cli
 def body():

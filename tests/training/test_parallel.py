@@ -17,6 +17,7 @@ from minids._utils.errors import InputError
 from minids.data.batches import Batches
 from minids.data.manifest import Utterance, read_manifest
 from minids.model import DeepSpeech, ModelSettings
+from minids.ops import load
 from minids.text import Alphabet
 from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.reporting import check_resources
@@ -210,9 +211,12 @@ def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_pa
     network = ModelSettings(13, 5, 16)
     many = ProcessGroup()
     many.size = many.local_size = 4
-    assert "about 0.30 GB" in check_resources(settings, network, train, dev, "cpu", ProcessGroup(), ProcessGroup())
+    cpu = load("cpu")
+    assert "about 0.30 GB" in check_resources(
+        settings, network, train, dev, cpu, ProcessGroup(), ProcessGroup()
+    )
     with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
-        check_resources(settings, network, train, dev, "cpu", many, many)
+        check_resources(settings, network, train, dev, cpu, many, many)
     assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
 
 

@@ -27,17 +27,17 @@ def test_momentum_goes_from_09_to_its_last_value_by_equal_factors():
 
 
 @pytest.mark.parametrize("last", [0.0, 0.5, 0.9])
-def test_a_momentum_below_09_stays(last):
+def test_a_momentum_below_09_is_constant(last):
     assert [momentum(last, 10, epoch) for epoch in (0, 3, 10, 99)] == [pytest.approx(last)] * 4
 
 
-def test_no_ramp_begins_with_the_last_value():
+def test_without_a_ramp_momentum_starts_at_the_last_value():
     assert momentum(0.99, 0, 0) == pytest.approx(0.99)
     assert momentum(0.99, 1, 0) == pytest.approx(0.9)
     assert momentum(0.99, 1, 1) == pytest.approx(0.99)
 
 
-def test_whatever_the_settings_allow_is_a_number():
+def test_all_allowed_settings_give_finite_values():
     for epoch in (0, 1, 10**6):
         for lr_decay in (1.0, 1.05, 10.0):
             assert 0 <= learning_rate(0.01, lr_decay, epoch) <= 0.01

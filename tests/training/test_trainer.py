@@ -1,4 +1,4 @@
-"""Training: the step against its formula, a run that is killed and goes on, and runs that cannot go well."""
+"""Training: a step against its formula, killed and resumed runs, and runs that must fail."""
 
 import json
 from dataclasses import replace
@@ -16,7 +16,7 @@ from minids.model import ModelSettings
 from minids.ops.common import key
 from minids.training import reporting
 from minids.training import trainer as trainer_module
-from minids.training.reporting import clock
+from minids.training.reporting import format_duration
 from minids.training.settings import read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
@@ -24,24 +24,24 @@ from minids.weights import load_weights, save_weights
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
 
-TIMES = ("seconds", "trained", "frames_per_second")  # what two runs need not share
+TIMES = ("seconds", "epoch_seconds", "total_seconds", "frames_per_second")  # what two runs need not share
 
 
 @pytest.fixture
 def place(tmp_path):
-    """A folder with the language of tones: ten utterances to learn from, three to try."""
+    """A folder with a corpus of tones: ten utterances for training, three for dev."""
     tones.corpus(tmp_path, "train", 10)
     tones.corpus(tmp_path, "dev", 3, seed=1)
     return tmp_path
 
 
 def trainer(place, run="run", **values):
-    """Trains in noise where the folder has a hiss."""
+    """A Trainer; with noise if the folder has a recording of it."""
     noise = [path.name for path in place.glob("hiss.wav")]
     return Trainer(read_settings(tones.settings(place, noise, **values)), place / run)
 
 
-def test_noise_is_superposed_in_training_alone_and_what_is_rejected_is_told(place, capsys):
+def test_noise_is_added_to_training_recordings_only(place, capsys):
     quiet = trainer(place, "quiet", epochs=1)
     quiet.run()
     tones.hiss(place / "hiss.wav")
@@ -116,7 +116,7 @@ def test_ten_steps_on_the_cpu_follow_the_reference():
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 @pytest.mark.parametrize("where", ["frames", "weights"])
-def test_a_step_that_fails_changes_nothing(backend, where):
+def test_a_failed_step_changes_nothing(backend, where):
     model, b = network(backend, "float32"), batch()
     if where == "frames":
         b.frames[3, 1, 2] = np.nan
@@ -133,16 +133,16 @@ def test_a_step_that_fails_changes_nothing(backend, where):
 # A run
 
 
-def test_one_recording_can_be_learned_by_heart(tmp_path, capsys):
-    """A training set that says the same sixty times an epoch, with its variations."""
+def test_a_network_can_memorize_one_recording(tmp_path, capsys):
+    """Sixty copies per epoch, each augmented."""
     tones.corpus(tmp_path, "train", 1)
     line = (tmp_path / "train.jsonl").read_text()
     (tmp_path / "train.jsonl").write_text(60 * line)
     (tmp_path / "dev.jsonl").write_text(line)
     run = trainer(tmp_path, epochs=8, batch_size=2, learning_rate=0.005, momentum=0.9)
     run.run()
-    rows = run.progress.rows
-    best = rows[run.progress.best_epoch - 1]
+    rows = run.state.rows
+    best = rows[run.state.best_epoch - 1]
     assert best["cer"] == best["wer"] == 0
     assert min(row["loss"] for row in rows) < rows[0]["loss"] / 5
     said = json.loads(line)
@@ -150,22 +150,22 @@ def test_one_recording_can_be_learned_by_heart(tmp_path, capsys):
     assert "WER   0.0%" in capsys.readouterr().err
 
 
-def test_the_rows_of_metrics_tell_what_happened(place):
+def test_metrics_describe_every_epoch(place):
     run = trainer(place, epochs=3, lr_decay=2.0, learning_rate=0.02, momentum=0.95, momentum_ramp=2)
     run.run()
     rows = [json.loads(line) for line in run.folder.metrics.read_text().splitlines()]
-    assert rows == run.progress.rows
+    assert rows == run.state.rows
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert [row["learning_rate"] for row in rows] == [0.02, 0.01, 0.005]
     assert [row["momentum"] for row in rows] == pytest.approx([0.9, 1 - 0.1 * 0.5**0.5, 0.95])
     assert [row["utterances"] for row in rows] == [10] * 3
     assert all(row["frames_per_second"] > 0 and row["gradient_norm"] > 0 for row in rows)
     errors = [row["wer"] + row["cer"] / 1000 for row in rows]
-    assert run.progress.best_epoch == 1 + errors.index(min(errors))
+    assert run.state.best_epoch == 1 + errors.index(min(errors))
 
     best = load_weights(run.folder.best)
-    assert best.state == {}, "what training alone needs is not in it"
-    assert best.notes["dev"]["epoch"] == run.progress.best_epoch
+    assert best.extra_tensors == {}, "it has no velocity"
+    assert best.notes["dev"]["epoch"] == run.state.best_epoch
     recognizer = Recognizer(best)
     dev = read_manifest(place / "dev.jsonl")
     heard = [recognizer.transcribe(u.path).text for u in dev]
@@ -198,7 +198,7 @@ def test_only_the_seed_makes_two_runs_differ(place):
     assert (results[0] != results[2]).any()
 
 
-# Killed, and called again
+# Killed and resumed
 
 
 class Killed(BaseException):
@@ -206,7 +206,7 @@ class Killed(BaseException):
 
 
 def result(folder):
-    """Everything that two equal runs share: every array's bits and every number but the times."""
+    """All arrays and numbers of a run except times."""
 
     def timeless(x):
         if isinstance(x, dict):
@@ -216,7 +216,12 @@ def result(folder):
     told = []
     for name in ("last", "best"):
         saved = load_weights(folder / f"{name}.safetensors")
-        arrays = {**saved.model.params, **saved.state, "mean": saved.features.mean, "std": saved.features.std}
+        arrays = {
+            **saved.model.params,
+            **saved.extra_tensors,
+            "mean": saved.features.mean,
+            "std": saved.features.std,
+        }
         told.append({name: value.tobytes() for name, value in arrays.items()})
         told.append(timeless(saved.notes))
     told.append([timeless(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()])
@@ -224,26 +229,26 @@ def result(folder):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Three epochs of three batches, never disturbed: the folder, and what the run left."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+def uninterrupted(tmp_path_factory):
+    """An uninterrupted run of three epochs of three batches: the folder, and its result."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
     tones.hiss(folder / "hiss.wav")
     tones.corpus(folder, "train", 10)
     tones.corpus(folder, "dev", 3, seed=1)
-    (folder / "train" / "4.wav").write_text("no recording")
+    (folder / "train" / "4.wav").write_text("not a recording")
     trainer(folder, epochs=3).run()
     return folder, result(folder / "run")
 
 
 def kill_at(monkeypatch, target, name, call, after=False):
-    """Let the `call`-th call of a function be the last that happens, before or after it does its work."""
-    right, calls = getattr(target, name), [0]
+    """Raise Killed at the given call of a function, before or after it does its work."""
+    original, calls = getattr(target, name), [0]
 
-    def killing(*arguments, **named):
+    def killing(*arguments, **keywords):
         calls[0] += 1
         if calls[0] == call and not after:
             raise Killed
-        value = right(*arguments, **named)
+        value = original(*arguments, **keywords)
         if calls[0] == call:
             raise Killed
         return value
@@ -257,13 +262,19 @@ def kill_at(monkeypatch, target, name, call, after=False):
     [
         *[("step", 1, False), ("step", 2, True), ("step", 3, True), ("step", 4, False), ("step", 8, False)],
         *[("save_weights", 1, False), ("save_weights", 3, True), ("save_weights", 4, True)],
-        *[("Trainer._evaluate", 2, False), ("Trainer._evaluate", 3, True)],
-        *[("RunFolder.write_rows", 1, False), ("RunFolder.write_rows", 3, True), ("Batches.fit", 1, True)],
+        *[("Trainer.evaluate", 2, False), ("Trainer.evaluate", 3, True)],
+        *[
+            ("RunFolder.write_metrics", 1, False),
+            ("RunFolder.write_metrics", 3, True),
+            ("Batches.fit", 1, True),
+        ],
     ],
 )
-def test_a_killed_run_ends_with_the_same_bits(undisturbed, monkeypatch, name, call, after, minutes):
+def test_a_killed_and_resumed_run_ends_with_the_same_bits(
+    uninterrupted, monkeypatch, name, call, after, minutes
+):
     """A checkpoint after every batch, or one an epoch."""
-    folder, expected = undisturbed
+    folder, expected = uninterrupted
     run = f"killed-{name}-{call}-{after}-{minutes}"
     *path, function = name.split(".")
     target = getattr(trainer_module, path[0]) if path else trainer_module
@@ -279,8 +290,8 @@ def test_a_killed_run_ends_with_the_same_bits(undisturbed, monkeypatch, name, ca
     assert got[4] == expected[4], "metrics"
 
 
-def test_a_run_killed_over_and_over_ends_with_the_same_bits(undisturbed, monkeypatch):
-    folder, expected = undisturbed
+def test_a_run_killed_many_times_ends_with_the_same_bits(uninterrupted, monkeypatch):
+    folder, expected = uninterrupted
     kills = 0
     for attempt in range(20):
         with monkeypatch.context() as patch:
@@ -295,19 +306,19 @@ def test_a_run_killed_over_and_over_ends_with_the_same_bits(undisturbed, monkeyp
     assert [got[0], got[2], got[4]] == [expected[0], expected[2], expected[4]]
 
 
-def test_more_epochs_go_on_as_if_they_had_been_asked_for_at_first(undisturbed):
-    folder, expected = undisturbed
+def test_raising_epochs_later_gives_the_same_bits(uninterrupted):
+    folder, expected = uninterrupted
     trainer(folder, "longer", epochs=1).run()
     trainer(folder, "longer", epochs=3).run()
     got = result(folder / "longer")
     assert [got[0], got[2], got[4]] == [expected[0], expected[2], expected[4]]
     finished = trainer(folder, "longer", epochs=3)
-    finished.run()  # nothing to do, and no harm
+    finished.run()  # nothing left to do
     assert result(folder / "longer") == got
-    assert finished.progress.epoch == 3
+    assert finished.state.epoch == 3
 
 
-def test_what_was_tuned_outlives_more_training(place, capsys):
+def test_tuned_decoder_weights_survive_more_training(place, capsys):
     trainer(place, "tuned", epochs=1).run()
     best = place / "tuned" / "best.safetensors"
     saved = load_weights(best)
@@ -320,10 +331,10 @@ def test_what_was_tuned_outlives_more_training(place, capsys):
     assert "tuned for earlier weights; run `minids tune` again" in capsys.readouterr().err
 
 
-def test_a_bad_recording_is_named_at_the_end_also_after_a_kill(undisturbed, monkeypatch, capsys):
-    folder, _ = undisturbed
+def test_a_bad_recording_is_named_in_the_summary_of_a_resumed_run(uninterrupted, monkeypatch, capsys):
+    folder, _ = uninterrupted
     with monkeypatch.context() as patch:
-        kill_at(patch, Trainer, "_evaluate", 3)
+        kill_at(patch, Trainer, "evaluate", 3)
         with pytest.raises(Killed):
             trainer(folder, "named", epochs=3, checkpoint_minutes=0).run()
     capsys.readouterr()
@@ -331,13 +342,13 @@ def test_a_bad_recording_is_named_at_the_end_also_after_a_kill(undisturbed, monk
     said = capsys.readouterr().err
     assert f"skipped: {folder / 'train' / '4.wav'}" in said
     assert "1 of 10 train utterances were skipped" in said
-    assert "going on in" in said
+    assert "resuming" in said
 
 
-# Runs that cannot go well
+# Runs that must fail
 
 
-def test_a_loss_that_is_no_number_names_the_utterance(place, monkeypatch):
+def test_a_nan_loss_names_the_utterance(place, monkeypatch):
     raw, normalized = Features.raw, Features.normalized
     marked, of_marked = np.float32(0.123), []
 
@@ -364,21 +375,21 @@ def test_a_loss_that_is_no_number_names_the_utterance(place, monkeypatch):
     assert not run.folder.path.exists(), "no checkpoint with broken weights, no empty folder"
 
 
-def test_a_learning_rate_that_is_too_high_stops_with_a_word(place):
+def test_divergence_stops_training_with_advice(place):
     with pytest.raises(InputError, match=r"lower learning_rate \(now 1000.0\)"):
         trainer(place, epochs=30, learning_rate=1000, grad_clip_norm=1e30).run()
 
 
 @pytest.mark.parametrize("text", ["", "a"])
-def test_a_model_that_says_nothing_is_said_to_be_normal(place, monkeypatch, capsys, text):
-    monkeypatch.setattr(trainer_module, "greedy_text", lambda log_probs, alphabet: text)
+def test_blank_output_is_explained(place, monkeypatch, capsys, text):
+    monkeypatch.setattr("minids.training.evaluation.greedy_text", lambda log_probs, alphabet: text)
     trainer(place, epochs=3).run()
     err = capsys.readouterr().err
-    assert err.count("nothing but blanks yet") == (2 if text == "" else 0)
-    assert err.count("silent still: raise epochs") == (1 if text == "" else 0)
+    assert err.count("The output is still all blanks. ") == (2 if text == "" else 0)
+    assert err.count("all blanks: raise epochs") == (1 if text == "" else 0)
 
 
-def test_too_little_memory_is_said_before_anything_begins(place, monkeypatch):
+def test_too_little_memory_is_reported_before_training(place, monkeypatch):
     monkeypatch.setattr(reporting, "available_memory", lambda *_: 1000)
     with pytest.raises(InputError, match=r"in a batch of 4 needs .* GB, 0.0 GB are free; .*lower batch_size"):
         trainer(place).run()
@@ -387,7 +398,7 @@ def test_too_little_memory_is_said_before_anything_begins(place, monkeypatch):
     trainer(place, epochs=1).run()
 
 
-def test_the_estimate_is_told_first(place, capsys):
+def test_the_resource_estimate_is_printed_first(place, capsys):
     trainer(place, epochs=1).run()
     first = capsys.readouterr().err.splitlines()[0]
     hours = sum(u.duration for u in read_manifest(place / "train.jsonl")) / 3600
@@ -396,7 +407,7 @@ def test_the_estimate_is_told_first(place, capsys):
     )
 
 
-def test_nothing_usable_is_named(place):
+def test_a_data_set_without_usable_recordings_is_an_error(place):
     for path in (place / "train").iterdir():
         path.unlink()
     with pytest.raises(InputError, match="no recording could be read"):
@@ -408,19 +419,19 @@ def test_nothing_usable_is_named(place):
         Trainer(read_settings(place / "tones.toml"), place / "run").run()
 
 
-def test_a_clock_is_easy_to_read():
-    assert [clock(s) for s in (0, 59.6, 90, 3599, 3600, 5400, 360000)] == [
+def test_durations_are_formatted_as_hours_minutes_seconds():
+    assert [format_duration(s) for s in (0, 59.6, 90, 3599, 3600, 5400, 360000)] == [
         *("0:00", "1:00", "1:30", "59:59", "1:00:00", "1:30:00", "100:00:00")
     ]
 
 
-def test_cached_features_train_the_same_whether_made_or_read(place):
+def test_training_is_the_same_with_new_and_cached_features(place):
     settings = read_settings(tones.settings(place, epochs=1, max_shift_ms=0, max_speed_change=0))
     losses = []
     for name, cache in (("without", ""), ("made", "kept"), ("read", "kept")):
         run = Trainer(replace(settings, data=replace(settings.data, cache=cache)), place / name)
         run.run()
-        losses.append(run.progress.rows[0]["loss"])
+        losses.append(run.state.rows[0]["loss"])
     assert len(list((place / "kept").rglob("*.npy"))) == 13
     assert losses[1] == losses[2]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)

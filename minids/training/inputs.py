@@ -1,0 +1,72 @@
+"""The batches of a run: training recordings with augmentation, dev recordings unchanged."""
+
+from collections.abc import Callable
+
+from minids.data.augment import Augmentation
+from minids.data.batches import Batches
+from minids.data.feature_cache import FeatureCache
+from minids.data.manifest import Utterance
+from minids.data.noise import Noise
+from minids.features import Features
+from minids.training.parallel import ProcessGroup
+from minids.training.settings import Settings
+
+
+def training_batches(
+    settings: Settings,
+    utterances: list[Utterance],
+    features: Features,
+    noise: Noise | None,
+    batch_ranks: ProcessGroup,
+) -> Batches:
+    """Each of the `batch_ranks` makes its shard of every batch."""
+    t, n = settings.train, settings.noise
+    augmentation = Augmentation(
+        max_shift_ms=t.max_shift_ms,
+        max_speed_change=t.max_speed_change,
+        max_tilt_db=t.max_tilt_db,
+        noise=noise,
+        noise_prob=n.noise_prob,
+        snr_db=(n.min_snr_db, n.max_snr_db),
+    )
+    return Batches(
+        utterances,
+        features,
+        settings.alphabet,
+        t.batch_size,
+        settings.model.stride,
+        t.seed,
+        augmentation,
+        cache=feature_cache(settings, features),
+        shard=batch_ranks.shard,
+    )
+
+
+def dev_batches(
+    settings: Settings, utterances: list[Utterance], features: Features, ranks: ProcessGroup
+) -> Batches:
+    """Each of the `ranks` evaluates its shard."""
+    return Batches(
+        utterances,
+        features,
+        settings.alphabet,
+        settings.train.batch_size,
+        settings.model.stride,
+        cache=feature_cache(settings, features),
+        shard=ranks.shard,
+    )
+
+
+def feature_cache(settings: Settings, features: Features) -> FeatureCache | None:
+    return FeatureCache(settings.path("cache"), features) if settings.data.cache else None
+
+
+def load_noise(settings: Settings, rate: int, log: Callable[[str], None]) -> Noise | None:
+    """The clips of [noise] recordings; logs the first few that are rejected."""
+    if not settings.noise.recordings:
+        return None
+    noise = Noise(settings.recordings("recordings"), rate, settings.recordings("like"), settings.noise.layers)
+    log(f"{len(noise.clips)} clips of noise, {len(noise.rejected)} rejected")
+    for clip in noise.rejected[:5]:
+        log(f"rejected: {clip}")
+    return noise
