@@ -22,7 +22,7 @@ def minids(symbols, arpa, beam_width, pruned, alpha, beta, closed=False):
 
     lm = NGram.load(arpa)
     lexicon = lm.words[3:] if closed else None
-    thresholds = {} if pruned else {"token_min_logp": inf, "beam_prune_logp": inf}
+    thresholds = {} if pruned else {"token_min_logp": -inf, "beam_prune_logp": -inf}
     search = BeamSearch(symbols, lm, alpha, beta, beam_width, lexicon, **thresholds)
     return lambda log_probs: search.decode(log_probs, n_best=1)[0].text
 

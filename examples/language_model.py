@@ -38,11 +38,11 @@ def main() -> None:
     spelled = NormalizedText(given.text, alphabet)  # small letters, no punctuation: as the recognizer writes
     lm = minids.NGram.train(spelled, order=given.order)
     lm.save(given.out)
-    print(f"{given.out}: {lm.sizes}; {spelled.skipped} of {spelled.lines} lines cannot be spelled")
+    print(f"{given.out}: {lm.size_summary}; {spelled.skipped} of {spelled.lines} lines cannot be spelled")
 
     # The network hears everything once; whatever weighs its words works on these log-probabilities.
     skipped, log_probs, references = [], [], []
-    for batch in recognizer.hear(read_manifest(given.dev), skipped):
+    for batch in recognizer.infer(read_manifest(given.dev), skipped):
         log_probs += [np.concatenate(pieces) for _, pieces in batch]  # each (T, K)
         references += [normalize(utterance.text, alphabet) for utterance, _ in batch]
     for reason in skipped:

@@ -25,7 +25,7 @@ import numpy as np
 
 import minids
 from minids.decode.greedy import Word
-from minids.recognizer import pieces
+from minids.recognizer import split_at_pauses
 
 BLOCK = 0.05  # seconds that come in at once
 MARGIN = 0.25  # seconds on either side that are heard with a phrase: a pause is two of them
@@ -93,7 +93,7 @@ def phrases(blocks: Iterable[np.ndarray], rate: int) -> Iterator[Phrase]:
         if spoken and pause:
             end = now - margin
         elif now - begin > LONGEST * rate:
-            end = begin + pieces(sound[begin - first :], rate, LONGEST)[0][1]
+            end = begin + split_at_pauses(sound[begin - first :], rate, LONGEST)[0][1]
         else:
             continue
         if spoken:

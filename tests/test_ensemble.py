@@ -1,4 +1,4 @@
-"""Several models, or one that hears a recording moved by 5 ms, averaged (§2.1)."""
+"""Ensembles: the average over several models, or over copies of a recording shifted by 5 ms (§2.1)."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from minids.data.manifest import Utterance
 from minids.model import ModelSettings
 from minids.recognizer import average
 from minids.text import Alphabet
-from minids.weights import Saved, save_weights
+from minids.weights import SavedModel, save_weights
 from tests import tones
 from tests.tolerances import FLOAT32_NETWORK
 
@@ -20,19 +20,19 @@ RATE = tones.RATE
 
 
 def model(seed=0, symbols=" abc", stride=2, **features):
-    """A network of large weights: it babbles, and what it says depends on what it hears."""
+    """A random network with large output weights, so that its text depends on its input."""
     features = Features(**({"rate": RATE, "bands": 6, "normalize": "utterance"} | features))
     alphabet = Alphabet(symbols)
     network = DeepSpeech(ModelSettings(features.size, len(alphabet), 16, 2, stride), seed)
     network.params["W6"] *= 30
-    return Saved(network, features, alphabet, {}, {})
+    return SavedModel(network, features, alphabet, {}, {})
 
 
 def sound(seconds, seed=0):
     return (0.1 * np.random.default_rng(seed).normal(size=round(seconds * RATE))).astype(np.float32)
 
 
-def test_an_average_is_of_probabilities_not_of_their_logarithms():
+def test_probabilities_are_averaged_not_their_logarithms():
     y = np.log(np.array([[[0.8, 0.2]], [[0.4, 0.6]]], np.float32))
     np.testing.assert_allclose(np.exp(average(list(y))), [[0.6, 0.4]], rtol=1e-6)
 
@@ -45,37 +45,37 @@ def test_an_ensemble_is_the_average_of_its_models():
     np.testing.assert_allclose(together.sum(axis=-1), 1, atol=1e-5)
 
 
-def test_jitter_is_the_average_over_the_recording_moved_by_five_milliseconds():
+def test_jitter_is_the_average_over_the_recording_shifted_by_five_milliseconds():
     samples, saved = sound(0.8), model()
-    moved = [np.exp(Recognizer(saved).log_probs(shift(samples, RATE, ms))) for ms in (-5, 0, 5)]
+    shifted = [np.exp(Recognizer(saved).log_probs(shift(samples, RATE, ms))) for ms in (-5, 0, 5)]
     together = np.exp(Recognizer(saved, jitter=True).log_probs(samples))
-    np.testing.assert_allclose(together, np.mean(moved, axis=0), atol=1e-6)
-    assert not np.allclose(moved[0], moved[2], atol=1e-3)
+    np.testing.assert_allclose(together, np.mean(shifted, axis=0), atol=1e-6)
+    assert not np.allclose(shifted[0], shifted[2], atol=1e-3)
 
 
 @pytest.fixture
 def utterances(tmp_path):
-    made = []
+    utterances = []
     for i, seconds in enumerate((0.9, 0.4, 1.7, 0.6, 1.1)):
         save_audio(tmp_path / f"{i}.wav", sound(seconds, i), RATE)
-        made.append(Utterance(tmp_path / f"{i}.wav", "a", seconds))
-    return made
+        utterances.append(Utterance(tmp_path / f"{i}.wav", "a", seconds))
+    return utterances
 
 
-def test_a_manifest_is_heard_as_each_of_its_recordings(utterances):
+def test_infer_equals_log_probs_of_each_recording(utterances):
     recognizer = Recognizer(model(0), model(1, bands=9), jitter=True)
-    heard = [each for some in recognizer.hear(utterances, []) for each in some]
-    assert len(heard) == len(utterances)
-    for utterance, (log_probs,) in heard:
+    inferred = [item for batch in recognizer.infer(utterances, []) for item in batch]
+    assert len(inferred) == len(utterances)
+    for utterance, (log_probs,) in inferred:
         alone = recognizer.log_probs(load_audio(utterance.path)[0])
         np.testing.assert_allclose(log_probs, alone, atol=FLOAT32_NETWORK)
 
 
-def test_a_recording_that_cannot_be_read_is_named_once(utterances, tmp_path):
+def test_an_unreadable_recording_is_reported_once(utterances, tmp_path):
     skipped = []
     gone = replace(utterances[0], path=tmp_path / "gone.wav")
-    rows = [u for some in Recognizer(model(), jitter=True).hear([gone, *utterances], skipped) for u in some]
-    assert len(rows) == len(utterances)
+    batches = list(Recognizer(model(), jitter=True).infer([gone, *utterances], skipped))
+    assert sum(map(len, batches)) == len(utterances)
     assert len(skipped) == 1
     assert "gone.wav" in skipped[0]
 
@@ -83,16 +83,16 @@ def test_a_recording_that_cannot_be_read_is_named_once(utterances, tmp_path):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (model(1, symbols=" abd"), "one alphabet"),
+        (model(1, symbols=" abd"), "same alphabet"),
         (model(1, stride=1), "stride = 1"),
         (model(1, hop_ms=5.0), "hop_ms = 5.0"),
         (model(1, rate=16_000), "rate = 16000"),
     ],
 )
-def test_models_that_do_not_fit_together_are_refused_by_name(other, message, tmp_path):
-    one, two = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
-    save_weights(one, model())
-    save_weights(two, other)
-    with pytest.raises(InputError, match=rf"{two}.*{message}"):
-        Recognizer.load([one, two])
-    assert len(Recognizer.load([one, one], jitter=True).ears) == 6
+def test_incompatible_models_are_rejected_by_name(other, message, tmp_path):
+    first, second = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
+    save_weights(first, model())
+    save_weights(second, other)
+    with pytest.raises(InputError, match=rf"{second}.*{message}"):
+        Recognizer.load([first, second])
+    assert len(Recognizer.load([first, first], jitter=True).models) == 6

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     "--nbest",
     type=click.IntRange(1),
     metavar="N",
-    help="The N best texts, their scores and the parts of these.",
+    help="Print the N best texts with their scores.",
 )
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON a file, with the words' times.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per file, with word times.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -35,13 +35,13 @@ def command(
     as_json: bool,
     **search: Any,
 ) -> None:
-    """Write down what recordings say: WAV, FLAC, Ogg, MP3 and more, at any rate, of any length.
+    """Transcribe recordings: WAV, FLAC, Ogg, MP3 and others, at any sampling rate, of any length.
 
-    Of one file the text alone is printed, of several each text behind its file's name. A file that cannot be
-    read is named, the others are transcribed, and the exit code is 1.
+    For one file only the text is printed, for several files each text after its file name. If a file cannot
+    be read, the error names it, the other files are transcribed, and the exit code is 1.
 
-    With a language model, or a beam width, a beam search finds the text of greatest log P(text|sound) + alpha
-    log P_lm(text) + beta words; --lm none decodes greedily.
+    With a language model, or a beam width, a beam search maximizes log P(text|sound) + alpha log P_lm(text) +
+    beta words(text). --lm none decodes greedily.
 
     \b
     Example:
@@ -57,31 +57,29 @@ def command(
     for path in files:
         try:
             if nbest:
-                _alternatives(path, recognizer.alternatives(path, nbest), as_json)
+                _print_alternatives(path, recognizer.alternatives(path, nbest), as_json)
             else:
-                _transcript(path, recognizer.transcribe(path), as_json, len(files) > 1)
+                _print_transcript(path, recognizer.transcribe(path), as_json, len(files) > 1)
         except InputError as error:
             print_error(error)
             failed = True
     ctx.exit(int(failed))
 
 
-def _transcript(path: Path, transcript: "Transcript", as_json: bool, named: bool) -> None:
+def _print_transcript(path: Path, transcript: "Transcript", as_json: bool, with_name: bool) -> None:
     if not transcript.text:
-        note(f"{path}: nothing was heard; the model gave blanks alone")
+        note(f"{path}: no text; the model's output is all blanks")
     if as_json:
         words = [word._asdict() for word in transcript.words]
         row = {"path": str(path), "text": transcript.text, "log_prob": transcript.log_prob, "words": words}
         click.echo(json.dumps(row, ensure_ascii=False))
     else:
-        click.echo(f"{path}: {transcript.text}" if named else transcript.text)
+        click.echo(f"{path}: {transcript.text}" if with_name else transcript.text)
 
 
-def _alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
-    from minids.decode.error_analysis import told
-
+def _print_alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
     if as_json:
-        rows = [piece._asdict() | {"hypotheses": [told(h) for h in piece.hypotheses]} for piece in pieces]
+        rows = [piece._asdict() | {"hypotheses": [h.to_dict() for h in piece.hypotheses]} for piece in pieces]
         click.echo(json.dumps({"path": str(path), "pieces": rows}, ensure_ascii=False))
         return
     for piece in pieces:
@@ -89,5 +87,6 @@ def _alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
         click.echo(
             "   score  acoustic  language model  (score = acoustic + alpha language model + beta words)"
         )
-        for text, score, log_prob, lm_log_prob in piece.hypotheses:
+        for hypothesis in piece.hypotheses:
+            text, score, log_prob, lm_log_prob, _ = hypothesis
             click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {text}")

@@ -1,4 +1,4 @@
-"""`minids tune`: how much the language model and a word should weigh."""
+"""`minids tune`: choose the LM weight and the word insertion bonus."""
 
 import json
 from pathlib import Path
@@ -13,26 +13,23 @@ if TYPE_CHECKING:
     from minids.decode.tune import Tuning
     from minids.metrics import Score
 
-PICTURES = ("pdf", "png", "svg")
-FEW = 300  # words
+PICTURE_FORMATS = ("pdf", "png", "svg")
+MIN_WORDS = 300  # for a choice that is more than chance
 
 
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path))
 @options.MODEL
 @click.option(
-    "--lm",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The language model, as `minids lm train` wrote it.",
+    "--lm", required=True, type=click.Path(path_type=Path), help="Language model from `minids lm train`."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Write the tuned model there.  [default: over --model]"
+    "--out", type=click.Path(path_type=Path), help="File for the tuned model.  [default: replaces --model]"
 )
-@click.option("--beam-width", default=500, show_default=True, help="How many prefixes to follow.")
+@click.option("--beam-width", default=500, show_default=True, help="Prefixes kept at each frame.")
 @options.BACKEND
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw the error rates over alpha and beta.")
-@click.option("--json", "as_json", is_flag=True, help="Everything, for machines.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Plot the error rates over alpha and beta.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
     manifest: Path,
     model: Path | None,
@@ -43,12 +40,12 @@ def command(
     picture: Path | None,
     as_json: bool,
 ) -> None:
-    """Find the alpha and beta with which a beam search gets the fewest words of MANIFEST wrong.
+    """Tune the LM weight (alpha) and word bonus (beta) for the lowest word error rate on MANIFEST.
 
-    MANIFEST should be a development set: recordings from which neither the model nor the language model has
-    learned. The network hears them once, then many alpha and beta are tried. What is found is kept in the
-    model's file, with the path of the language model (seen from there: move both together), and from then on
-    used to transcribe and evaluate. To go on training gives other weights, which want to be tuned anew.
+    MANIFEST should be a development set, on which neither the model nor the language model was trained. The
+    network runs once, then many values of alpha and beta are tried. The best are stored in the model's file,
+    with the path of the language model relative to it (move both together), and `minids transcribe` and
+    `minids evaluate` use them from then on. Tune again after further training.
 
     \b
     Example:
@@ -61,20 +58,21 @@ def command(
     from minids.data.manifest import read_manifest
     from minids.decode.greedy import greedy_text
     from minids.decode.tune import tune
-    from minids.decode.tuned import DecoderWeights, checksum, keep
+    from minids.decode.tuned import DecoderWeights, TunedDecoder, checksum
     from minids.lm.ngram import NGram
     from minids.metrics import wer
-    from minids.plot.tuning import tuning as draw
+    from minids.plot.tuning import tuning as plot_tuning
     from minids.recognizer import Recognizer
     from minids.text import normalize
-    from minids.weights import SHIPPED_MODEL, load_weights
+    from minids.weights import SHIPPED_MODEL, copy_with_notes, load_weights
 
     if model is None and out is None:
-        raise InputError("the model that ships is left as it is; give --out FILE, or your own --model")
+        raise InputError("the included model is not overwritten; give --out FILE, or your own --model")
     model = model or SHIPPED_MODEL
-    if picture and picture.suffix[1:] not in PICTURES:
-        raise InputError(f"{picture}: a picture is one of {', '.join(f'.{kind}' for kind in PICTURES)}")
-    for path in (out or model, picture):
+    out = out or model
+    if picture and picture.suffix[1:] not in PICTURE_FORMATS:
+        raise InputError(f"{picture}: give a name ending in {', '.join(f'.{f}' for f in PICTURE_FORMATS)}")
+    for path in (out, picture):
         if path:
             check_writable(path)
     utterances = read_manifest(manifest)
@@ -85,42 +83,43 @@ def command(
     skipped: list[str] = []
     log_probs, references = [], []
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
-        for some in recognizer.hear(utterances, skipped):
-            for utterance, pieces in some:
-                log_probs.append(np.concatenate(pieces))  # a long one as a whole: near enough to weigh words
+        for batch in recognizer.infer(utterances, skipped):
+            for utterance, pieces in batch:
+                log_probs.append(np.concatenate(pieces))  # as one: precise enough to choose alpha and beta
                 references.append(normalize(utterance.text, saved.alphabet))
-            bar.update(len(some))
+            bar.update(len(batch))
     report_skipped(manifest, skipped, len(utterances))
-    heard = [greedy_text(y, saved.alphabet) for y in log_probs]
-    if not any(heard):
-        raise InputError(f"{model} hears nothing in {manifest} yet; train it longer, then tune")
+    greedy_texts = [greedy_text(y, saved.alphabet) for y in log_probs]
+    if not any(greedy_texts):
+        raise InputError(f"{model}: its output for {manifest} is all blanks; train it longer before tuning")
     with tqdm(unit="point", leave=False, disable=None) as bar:
         tuning = tune(log_probs, references, ngram, saved.alphabet, beam_width, bar.update)
     if tuning.alpha == 0:
-        note(f"{lm} does not help with these utterances: alpha 0 takes no notice of it")
-    if tuning.wer.reference_length < FEW:
-        note(f"{tuning.wer.reference_length} words are few to choose by: what is best for them may be chance")
-    greedy = wer(references, heard)
+        note(f"{lm} does not help on {manifest}: the best alpha is 0, which ignores it")
+    if tuning.wer.reference_length < MIN_WORDS:
+        note(f"{manifest} has only {tuning.wer.reference_length} words; the best values may be due to chance")
+    greedy = wer(references, greedy_texts)
     if not as_json:
-        _report(tuning, greedy)
-    keep(saved, model, out or model, lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width))
+        _print(tuning, greedy)
+    decoder = TunedDecoder.of(lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width), out)
+    copy_with_notes(model, out, saved, decoder=decoder._asdict())
     if picture:
         with atomic_write(picture) as file:
-            draw(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
+            plot_tuning(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
     if as_json:
-        told = {"model": str(out or model), "beam_width": beam_width, "greedy": greedy.to_dict()}
-        told |= tuning.to_dict() | {"utterances": len(references), "skipped": skipped}
-        click.echo(json.dumps(told, ensure_ascii=False))
+        content = {"model": str(out), "beam_width": beam_width, "greedy": greedy.to_dict()}
+        content |= tuning.to_dict() | {"utterances": len(references), "skipped": skipped}
+        click.echo(json.dumps(content, ensure_ascii=False))
     else:
         values = f"alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
-        click.echo(f"kept in {out or model}: {lm}, {values}")
+        click.echo(f"saved in {out}: {lm}, {values}")
 
 
-def _report(tuning: "Tuning", greedy: "Score") -> None:
+def _print(tuning: "Tuning", greedy: "Score") -> None:
     from minids.decode.tune import ALPHAS, BETAS
     from minids.decode.tuned import DecoderWeights
 
-    click.echo("WER %, alpha down, beta across")
+    click.echo("WER %, alpha in rows, beta in columns")
     click.echo("      " + "".join(f"{beta:7g}" for beta in BETAS))
     for alpha in ALPHAS:
         rates = (tuning.table[alpha, beta][0].rate for beta in BETAS)
@@ -130,4 +129,4 @@ def _report(tuning: "Tuning", greedy: "Score") -> None:
     click.echo(f"untuned  WER {untuned}")
     click.echo(f"tuned    WER {tuning.wer}")
     if tuning.expected:
-        click.echo(f"expected WER {tuning.expected}, chosen and scored on different utterances")
+        click.echo(f"expected WER {tuning.expected}, by cross-validation")

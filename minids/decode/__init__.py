@@ -1,15 +1,17 @@
 """From log_probs to text.
 
-greedy.py   the most probable symbol of every frame
-plain.py    prefix beam search, to be read
-beam.py     BeamSearch, the same to be used;  search.py its frames, entry.py, tree.py, ranked.py their parts
-lexicon.py  words: what a text may be, and how likely it is
-kept.py     the search that was tuned for a model;  examine.py whose fault an error is
+greedy.py           the most probable symbol of every frame
+reference.py        prefix beam search, to be read
+beam_search.py      BeamSearch, the same search for use;  search.py its compiled frames
+lexicon.py          which texts are allowed, and how likely their words are
+align.py            the most probable path of a known text: when each letter was spoken
+tune.py             alpha and beta from a development set;  tuned.py the tuned search of a model file
+error_analysis.py   search errors and model errors
 """
 
 from pathlib import Path
 
 from minids._utils.compile_cache import remove_stale
 
-_HERE = Path(__file__).parent
-remove_stale(_HERE, [*_HERE.glob("*.py"), *_HERE.parent.glob("lm/*.py"), _HERE.parent / "text.py"])
+_FOLDER = Path(__file__).parent
+remove_stale(_FOLDER, [*_FOLDER.glob("*.py"), *_FOLDER.parent.glob("lm/*.py"), _FOLDER.parent / "text.py"])

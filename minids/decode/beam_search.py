@@ -4,50 +4,60 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.decode.entry import CHARACTERS, CLOSED, OPEN, WORDS, Rules
-from minids.decode.lexicon import Language, Trie, build_trie
-from minids.decode.ranked import ranked
+from minids.decode.lexicon import Labels, Language, build_trie
+from minids.decode.search import SearchConfig, search
 from minids.lm.ngram import NGram
 from minids.ops.reference.ctc import forward_variables, lattice
 from minids.text import Alphabet
 
-_WIDEST = 10**6
-_SURE = 1e-3  # how far the probabilities of a frame may sum from 1
+MAX_BEAM_WIDTH = 10**6
+DEFAULT_TOKEN_MIN_LOGP = -6.0
+DEFAULT_BEAM_PRUNE_LOGP = -12.0
+MAX_SUM_ERROR = 1e-3  # of the probabilities of a frame
 
 
 class Hypothesis(NamedTuple):
-    """A text; score = log_prob + α lm_log_prob + β words, natural logarithms.
+    """A text and its score = log_prob + α lm_log_prob + β words, in natural logarithms.
 
-    log_prob is log P(text|x), summed over the alignments that the beam has followed: never more than the true
-    one, and the true one with an unbounded beam. lm_log_prob includes the sentence's end; 0 without a model.
+    log_prob is log P(text|x), summed over the alignments that the beam has followed: at most the true value,
+    and equal to it with an unbounded beam. lm_log_prob includes the end of the sentence; without a language
+    model it is 0. labels are the text's indices in the alphabet.
     """
 
     text: str
     score: float
     log_prob: float
     lm_log_prob: float
+    labels: Labels
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: None instead. Without the labels."""
+        numbers = {"score": self.score, "log_prob": self.log_prob, "lm_log_prob": self.lm_log_prob}
+        return {"text": self.text} | {k: v if math.isfinite(v) else None for k, v in numbers.items()}
 
 
 class BeamSearch:
-    """Prefix beam search (`minids.decode.reference` is its text) with an n-gram model, on all cores.
+    """Prefix beam search with an n-gram language model; `minids.decode.reference` is the readable version.
 
     alphabet          the K - 1 symbols after the blank: an Alphabet, a string or a list
-    lm, alpha, beta   an NGram or its file; its weight (at least 0: try 0.5 first); what each word is worth
-    beam_width        how many prefixes are followed; the paper takes 1000 to 8000
-    lexicon           the only words that a text may have. None: any word; one that the model does not know is
-                      spelled, at 1/(K-1) a letter
-    token_min_logp  a frame's symbols under exp(-this) of its likeliest are passed over; math.inf: none is
-    beam_prune_logp    prefixes under exp(-this) of the likeliest are dropped; math.inf: none is
+    lm, alpha, beta   an NGram or its file, its weight (at least 0; start with 0.5), the word insertion bonus
+    beam_width        the number of prefixes that the search follows; the paper uses 1000 to 8000
+    lexicon           the only words that a text may contain. None: any word; words that the language model
+                      does not know are spelled, at 1/(K-1) per letter
+    token_min_logp    symbols this far below the likeliest symbol of a frame are skipped; -math.inf: none
+    beam_prune_logp   prefixes this far below the best prefix are dropped; -math.inf: none
 
-    With a model of words or a lexicon the alphabet's space ends a word: texts have single spaces, none at
-    their ends. A model of characters (`minids lm train --characters`) knows no words and judges every symbol.
-    Raises InputError when the values make no sense, or the words cannot be written with the symbols.
+    With a language model of words, or a lexicon, the space of the alphabet ends a word, and texts have single
+    spaces and none at their ends. A language model of characters (`minids lm train --characters`) scores
+    every symbol and does not constrain the text.
+    Raises InputError for values outside their range, and if the words cannot be written in the alphabet.
     """
 
     def __init__(
@@ -58,91 +68,105 @@ class BeamSearch:
         beta: float = 0.0,
         beam_width: int = 500,
         lexicon: Iterable[str] | None = None,
-        token_min_logp: float = 6.0,
-        beam_prune_logp: float = 12.0,
+        token_min_logp: float = DEFAULT_TOKEN_MIN_LOGP,
+        beam_prune_logp: float = DEFAULT_BEAM_PRUNE_LOGP,
     ):
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
-        if beam_width != int(beam_width) or not 1 <= beam_width <= _WIDEST:
-            raise InputError(f"a beam of {beam_width} cannot be; give 1 to {_WIDEST}")
-        if not (token_min_logp >= 0 and beam_prune_logp >= 0):
-            raise InputError("thresholds are 0 or more; math.inf switches one off")
-        lm = NGram.load(lm) if isinstance(lm, str | Path) else lm
-        self.language = Language(self.alphabet, lm, lexicon)
-        self.lm, self.beam_width = lm, int(beam_width)
-        self.token_min_logp, self.beam_prune_logp = float(token_min_logp), float(beam_prune_logp)
+        if beam_width != int(beam_width) or not 1 <= beam_width <= MAX_BEAM_WIDTH:
+            raise InputError(f"beam_width is {beam_width}; give a whole number from 1 to {MAX_BEAM_WIDTH}")
+        for name, value in (("token_min_logp", token_min_logp), ("beam_prune_logp", beam_prune_logp)):
+            if not value <= 0:
+                raise InputError(f"{name} is {value}; give a negative number, or -math.inf to switch it off")
+        self.lm = NGram.load(lm) if isinstance(lm, str | Path) else lm
+        self.beam_width = int(beam_width)
+        self.language = language = Language(self.alphabet, self.lm, lexicon)
+        self._tables = (self.lm or _uniform_lm()).tables
+        self._trie = build_trie(language.words, len(self.alphabet))
+        self._config = SearchConfig(
+            language.mode,
+            language.space,
+            0.0,
+            0.0,
+            language.letter_cost,
+            float(token_min_logp),
+            float(beam_prune_logp),
+        )
         self.set_weights(alpha, beta)
-        self._tables = (lm or _INDIFFERENT).tables
-        self._trie: Trie = build_trie(self.language.words, len(self.alphabet))
+
+    @property
+    def alpha(self) -> float:
+        return self._config.alpha
+
+    @property
+    def beta(self) -> float:
+        return self._config.beta
 
     def set_weights(self, alpha: float, beta: float) -> None:
-        """Search with another alpha and beta from now on."""
+        """Change alpha and beta. Calls that are running in other threads finish with the old ones."""
         if not (alpha >= 0 and math.isfinite(alpha) and math.isfinite(beta)):
-            raise InputError(f"alpha {alpha} and beta {beta} must be finite numbers, alpha at least 0")
-        self.alpha, self.beta = float(alpha), float(beta)
-
-    def _rules(self) -> Rules:
-        language = self.language
-        mode = CLOSED if language.closed else WORDS if language.by_words else OPEN
-        return Rules(
-            CHARACTERS if language.by_characters else mode,
-            language.space,
-            self.alpha,
-            self.beta,
-            language.letter_cost,
-            self.token_min_logp,
-            self.beam_prune_logp,
-        )
+            raise InputError(f"alpha is {alpha}, beta {beta}; give finite numbers, alpha at least 0")
+        self._config = self._config._replace(alpha=float(alpha), beta=float(beta))
 
     def decode(self, log_probs: np.ndarray, n_best: int = 10) -> list[Hypothesis]:
         """log_probs (T, K), natural logarithms, blank first -> at most `n_best` hypotheses, best first.
 
-        Where a lexicon leaves nothing possible: the empty text, its score -inf.
-        Raises InputError for another K, NaN, and rows whose probabilities do not sum to 1.
+        If a lexicon leaves no text possible, the result is the empty text with score -inf.
+        Raises InputError for another K, NaN, and frames whose probabilities do not sum to 1.
         """
-        if n_best < 1:
-            raise InputError(f"the {n_best} best texts are none; give 1 or more")
-        y = self._probabilities(log_probs)
-        width = _most_texts(len(y), len(self.alphabet), self.beam_width)
-        n = min(n_best, width)
-        numbers, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
-        try:
-            found = ranked(y, self._rules(), self._tables, self._trie, width, numbers, labels, lengths)
-        except MemoryError:
-            raise InputError(f"out of memory: a beam of {width} is too wide for this machine") from None
-        texts = [self.alphabet.decode(labels[i, : lengths[i]]) for i in range(abs(found))]
-        if found < 0:
-            return [self.score(log_probs, texts[0])]
-        if found == 0:
-            return [Hypothesis("", -math.inf, -math.inf, 0.0)]
-        return [Hypothesis(text, *row) for text, row in zip(texts, numbers.tolist(), strict=False)]
+        return self._decode(log_probs, n_best, self._config)
 
     def decode_batch(
         self, log_probs: Sequence[np.ndarray], n_best: int = 10, workers: int | None = None
     ) -> list[list[Hypothesis]]:
-        """Many at once, in threads, the longest first; `workers`: how many (default: the cores)."""
+        """Decode many utterances, the longest first, in `workers` threads (default: one per core)."""
+        config = self._config
         order = sorted(range(len(log_probs)), key=lambda i: -len(log_probs[i]))
         with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-            found = dict(
-                zip(order, pool.map(lambda i: self.decode(log_probs[i], n_best), order), strict=True)
-            )
-        return [found[i] for i in range(len(log_probs))]
+            results = pool.map(lambda i: self._decode(log_probs[i], n_best, config), order)
+            decoded = dict(zip(order, results, strict=True))
+        return [decoded[i] for i in range(len(log_probs))]
 
-    def score(self, log_probs: np.ndarray, text: str) -> Hypothesis:
-        """What a given text scores: log P(text|x) over all its alignments, by CTC's forward sum in float64.
+    def score(self, log_probs: np.ndarray, text: str | Sequence[int]) -> Hypothesis:
+        """The exact score of a text, or of its labels, over all alignments, by CTC's forward sum in float64.
 
         Raises InputError as `decode` does, and for a text that the alphabet cannot write.
         """
         self._probabilities(log_probs)
         try:
-            labels = self.alphabet.encode(text)
+            labels = self.alphabet.encode(text).tolist() if isinstance(text, str) else text
         except ValueError as error:
             raise InputError(f"{text!r} cannot be scored: {error}") from None
+        return self._score(log_probs, tuple(labels), self._config)
+
+    def _decode(self, log_probs: np.ndarray, n_best: int, config: SearchConfig) -> list[Hypothesis]:
+        if n_best < 1:
+            raise InputError(f"n_best is {n_best}; give 1 or more")
+        y = self._probabilities(log_probs)
+        width = _count_texts(len(y), len(self.alphabet), self.beam_width)
+        n = min(n_best, width)
+        scores, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
+        try:
+            count = search(y, config, self._tables, self._trie, width, scores, labels, lengths)
+        except MemoryError:
+            raise InputError(f"out of memory with beam_width {width}; give a smaller one") from None
+        texts = [tuple(labels[i, : lengths[i]].tolist()) for i in range(abs(count))]
+        if count < 0:
+            return [self._score(log_probs, texts[0], config)]
+        if count == 0:
+            return [Hypothesis("", -math.inf, -math.inf, 0.0, ())]
+        return [
+            Hypothesis(self.alphabet.decode(c), score, log_prob, lm_log_prob, c)
+            for c, (score, log_prob, lm_log_prob) in zip(texts, scores.tolist(), strict=False)
+        ]
+
+    def _score(self, log_probs: np.ndarray, labels: Labels, config: SearchConfig) -> Hypothesis:
         alpha = forward_variables(np.asarray(log_probs, np.float64), lattice(labels))  # (T, S)
-        log_prob = -math.inf if len(labels) else 0.0  # of no frames
+        log_prob = -math.inf if labels else 0.0  # of no frames
         if len(alpha):
             log_prob = float(np.logaddexp.reduce(alpha[-1, -2:]))
-        lm, words = self.language.worth(labels.tolist(), finished=True)
-        return Hypothesis(text, log_prob + self.alpha * lm + self.beta * words, log_prob, lm)
+        lm, words = self.language.lm_score(labels, finished=True)
+        total = log_prob + config.alpha * lm + config.beta * words
+        return Hypothesis(self.alphabet.decode(labels), total, log_prob, lm, labels)
 
     def _probabilities(self, log_probs: np.ndarray) -> np.ndarray:
         """(T, K) float64, checked."""
@@ -153,35 +177,37 @@ class BeamSearch:
                 f"log_probs of shape {log_probs.shape} do not fit an alphabet of {K - 1} symbols;"
                 f" give (T, {K}), the blank first"
             )
-        with np.errstate(over="ignore"):  # inf is no probability either
+        with np.errstate(over="ignore"):  # inf fails the test below
             y = np.exp(log_probs)
-        wrong = np.flatnonzero(~(np.abs(y.sum(axis=1) - 1) <= _SURE))
+        wrong = np.flatnonzero(~(np.abs(y.sum(axis=1) - 1) <= MAX_SUM_ERROR))
         if len(wrong):
             t = wrong[0]
             raise InputError(
                 f"frame {t} of log_probs has probabilities that sum to {y[t].sum():.4g}, not to 1;"
-                " give natural logarithms behind a log-softmax"
+                " give natural logarithms, as log_softmax returns them"
             )
         return y
 
 
-def _most_texts(T: int, K: int, enough: int) -> int:
-    """How many texts T frames can say, at least 1; counted only as far as `enough`."""
+def _count_texts(T: int, K: int, limit: int) -> int:
+    """The number of texts that T frames can spell, at least 1 and at most `limit`."""
     count, power = 1, 1
     for _ in range(T):
         power *= K - 1
         count += power
-        if count >= enough:
-            return enough
+        if count >= limit:
+            return limit
     return count
 
 
-# Without a model nothing costs anything.
-_INDIFFERENT = NGram(
-    ["<unk>", "<s>", "</s>"],
-    np.array([0, 1, 4]),
-    np.zeros(4, np.int32),
-    np.array([-1, 0, 1, 2], np.int32),
-    np.zeros(4, np.float32),
-    np.zeros(4, np.float32),
-)
+@cache
+def _uniform_lm() -> NGram:
+    """Log-probability 0 for everything: the search without a language model."""
+    return NGram(
+        ["<unk>", "<s>", "</s>"],
+        np.array([0, 1, 4]),
+        np.zeros(4, np.int32),
+        np.array([-1, 0, 1, 2], np.int32),
+        np.zeros(4, np.float32),
+        np.zeros(4, np.float32),
+    )

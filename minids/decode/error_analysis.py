@@ -1,12 +1,12 @@
-"""Why a beam search found the wrong text: did the search miss the right one, or did it like it less?
+"""Search errors and model errors: why a beam search returned a wrong text.
 
-    search error   Q(true text) > Q(found text), both exact: a wider beam, or less pruning, would help
-    model error    the found text is worth more: another network, language model, alpha or beta would help
+    search error   Q(reference) > Q(hypothesis), both exact: the search missed the reference; a wider beam, or
+                   less pruning, would help
+    model error    the hypothesis scores higher: another network, language model, alpha or beta would help
 
-And how near the right text was: the oracle's word error rate takes the best of each list of hypotheses.
+The oracle word error rate, of the best text in each list of hypotheses, shows how close the search came.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,106 +14,97 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minids.decode.beam_search import BeamSearch, Hypothesis
-from minids.metrics import UtteranceResult, Score, wer
+from minids.metrics import Score, UtteranceResult, wer
 
 
-class Wrong(NamedTuple):
-    """A text that came out wrong; `truth` is None when the alphabet cannot write it."""
+class DecodingError(NamedTuple):
+    """A wrong text with its exact score; `reference` is None if the alphabet cannot write it."""
 
     name: str
-    found: Hypothesis
-    truth: Hypothesis | None
+    hypothesis: Hypothesis
+    reference: Hypothesis | None
 
     @property
-    def search_error(self) -> bool:
-        return self.truth is not None and self.truth.score > self.found.score
+    def is_search_error(self) -> bool:
+        return self.reference is not None and self.reference.score > self.hypothesis.score
 
 
 @dataclass
-class SearchReport:
-    """Gathers what `Recognizer.recognize` found; of the rows of several pieces only the oracle is told."""
+class ErrorAnalysis:
+    """Collects the results of `Recognizer.recognize`.
+
+    A recording that was decoded in several pieces has no single hypothesis to score: it only enters the
+    oracle, with its errors.
+    """
 
     search: BeamSearch
     n_best: int = 100
-    wrong: list[Wrong] = field(default_factory=list)
-    in_pieces: int = 0  # wrong ones of which no piece's own text is known
-    _oracle: list[np.ndarray] = field(default_factory=list)
+    errors: list[DecodingError] = field(default_factory=list)
+    in_pieces: int = 0  # wrong texts that were decoded in several pieces
+    _oracle_counts: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, row: UtteranceResult, log_probs: Sequence[np.ndarray], hypotheses: Sequence[list[Hypothesis]]) -> None:
-        """A row with the log_probs and hypotheses of its pieces."""
-        if row.reference.split() == row.hypothesis.split():
-            self._oracle.append(wer(row.reference, row.hypothesis).counts)
-        elif len(log_probs) > 1:
-            self.in_pieces += 1
-            self._oracle.append(wer(row.reference, row.hypothesis).counts)
-        else:
-            counts = wer([row.reference] * len(hypotheses[0]), [h.text for h in hypotheses[0]]).counts
-            self._oracle.append(counts[counts[:, :3].sum(axis=1).argmin()][None])
-            self.wrong.append(
-                Wrong(
-                    row.name,
-                    self.search.score(log_probs[0], hypotheses[0][0].text),
-                    self._truth(row, log_probs[0]),
-                )
-            )
-
-    def _truth(self, row: UtteranceResult, log_probs: np.ndarray) -> Hypothesis | None:
-        if self.search.alphabet.missing(row.reference):
-            return None
-        return self.search.score(log_probs, row.reference)
+    def add(
+        self,
+        result: UtteranceResult,
+        log_probs: Sequence[np.ndarray],
+        hypotheses: Sequence[list[Hypothesis]],
+    ) -> None:
+        """Add a result with the log_probs and hypotheses of its pieces."""
+        correct = result.reference.split() == result.hypothesis.split()
+        if correct or len(log_probs) > 1:
+            self.in_pieces += not correct
+            self._oracle_counts.append(wer(result.reference, result.hypothesis).counts)
+            return
+        counts = wer([result.reference] * len(hypotheses[0]), [h.text for h in hypotheses[0]]).counts
+        self._oracle_counts.append(counts[counts[:, :3].sum(axis=1).argmin()][None])
+        reference = None
+        if not self.search.alphabet.missing(result.reference):
+            reference = self.search.score(log_probs[0], result.reference)
+        hypothesis = self.search.score(log_probs[0], hypotheses[0][0].labels)
+        self.errors.append(DecodingError(result.name, hypothesis, reference))
 
     @property
     def oracle(self) -> Score:
-        """Word errors when the best of each list is taken."""
-        return Score.from_counts(np.concatenate(self._oracle))
+        """The word errors of the best text in each list."""
+        return Score.from_counts(np.concatenate(self._oracle_counts))
 
     @property
     def search_errors(self) -> int:
-        return sum(wrong.search_error for wrong in self.wrong)
+        return sum(error.is_search_error for error in self.errors)
 
     @property
     def model_errors(self) -> int:
-        return len(self.wrong) - self.search_errors
+        return len(self.errors) - self.search_errors
 
     def __str__(self) -> str:
-        search, errors, models = self.search, self.search_errors, self.model_errors
+        search, searches, models = self.search, self.search_errors, self.model_errors
         name = search.lm.name if search.lm else "no language model"
-        cut = f"; {self.in_pieces} in several pieces, not examined" if self.in_pieces else ""
+        pieces = f"; {self.in_pieces} in several pieces were not analyzed" if self.in_pieces else ""
         return (
             f"beam {search.beam_width}, {name}, alpha {search.alpha:g}, beta {search.beta:g}\n"
-            f"search errors: {errors}{' (no pruning, or a wider beam, would help)' if errors else ''}\n"
-            f"model errors: {models}{' (the wrong text is worth more than the right one)' if models else ''}"
-            f"{cut}\n"
-            f"oracle WER, the best of at most {self.n_best} texts each: {self.oracle}"
+            f"search errors: {searches}{' (less pruning, or a wider beam, would help)' if searches else ''}\n"
+            f"model errors: {models}{' (the wrong text has the higher score)' if models else ''}{pieces}\n"
+            f"oracle WER, the best of up to {self.n_best} texts for each recording: {self.oracle}"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, which knows no infinity: what cannot be has None."""
-        search = self.search
+        """For JSON."""
         return {
-            "alpha": search.alpha,
-            "beta": search.beta,
-            "beam_width": search.beam_width,
+            "alpha": self.search.alpha,
+            "beta": self.search.beta,
+            "beam_width": self.search.beam_width,
             "search_errors": self.search_errors,
             "model_errors": self.model_errors,
             "in_pieces": self.in_pieces,
             "n_best": self.n_best,
             "oracle": self.oracle.to_dict(),
-            "wrong": [
+            "errors": [
                 {
-                    "name": w.name,
-                    "search_error": w.search_error,
-                    "found": told(w.found),
-                    "truth": w.truth and told(w.truth),
+                    "name": error.name,
+                    "search_error": error.is_search_error,
+                    "hypothesis": error.hypothesis.to_dict(),
+                    "reference": error.reference and error.reference.to_dict(),
                 }
-                for w in self.wrong
+                for error in self.errors
             ],
         }
-
-
-def told(hypothesis: Hypothesis) -> dict[str, Any]:
-    """A hypothesis for JSON."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in hypothesis._asdict().items()
-    }

@@ -1,7 +1,7 @@
-"""Greedy decoding: the most probable character of every frame, then the collapse of CTC.
+"""Greedy decoding: the most probable character of every frame, then CTC's collapse.
 
-That is the most probable path, not the most probable text: the probability of a text is the sum over all its
-paths, and only a beam search looks at several of them.
+This gives the most probable path, not the most probable text: the probability of a text is the sum over all
+its paths, and only a beam search considers several of them.
 """
 
 from itertools import groupby, pairwise
@@ -12,10 +12,10 @@ import numpy as np
 from minids.text import BLANK, Alphabet
 
 
-class Path(NamedTuple):
-    """The best path, collapsed: U labels, of each the first and last frame and the probability at its peak.
+class CTCPath(NamedTuple):
+    """A collapsed path: U labels, and for each its first and last frame and its highest probability.
 
-    log_prob is that of the whole path, Σ_t max_k log P(k|x, t): blanks count, and every frame lowers it.
+    log_prob is that of the whole path, Σ_t log P(k_t | x, t), blanks included.
     """
 
     labels: list[int]
@@ -25,7 +25,7 @@ class Path(NamedTuple):
 
 
 class Word(NamedTuple):
-    """A word, from when to when it was heard (seconds), and how sure the model was of it (0 to 1)."""
+    """A word, its start and end in seconds, and the model's confidence in it (0 to 1)."""
 
     text: str
     start: float
@@ -33,40 +33,38 @@ class Word(NamedTuple):
     score: float
 
 
-def greedy(log_probs: np.ndarray) -> Path:
-    """log_probs (T, K), natural logarithms, blank first -> Path. Of equally probable characters the first."""
+def greedy(log_probs: np.ndarray) -> CTCPath:
+    """log_probs (T, K), natural logarithms, blank first -> the best path. Ties go to the lower index."""
     best = log_probs.argmax(axis=1)  # (T,)
-    height = log_probs.max(axis=1).astype(np.float64)  # (T,)
+    best_log_probs = log_probs.max(axis=1).astype(np.float64)  # (T,)
     edges = np.flatnonzero(np.diff(best, prepend=-1, append=-1))  # the first frame of every run, and T
-    runs = [(a, b) for a, b in pairwise(edges.tolist()) if best[a] != BLANK]
-    return Path(
-        labels=[int(best[a]) for a, _ in runs],
-        frames=[(a, b - 1) for a, b in runs],
-        peaks=[float(np.exp(height[a:b].max())) for a, b in runs],
-        log_prob=float(height.sum()),
+    runs = [(first, end) for first, end in pairwise(edges.tolist()) if best[first] != BLANK]
+    return CTCPath(
+        labels=[int(best[first]) for first, _ in runs],
+        frames=[(first, end - 1) for first, end in runs],
+        peaks=[float(np.exp(best_log_probs[first:end].max())) for first, end in runs],
+        log_prob=float(best_log_probs.sum()),
     )
 
 
 def greedy_text(log_probs: np.ndarray, alphabet: Alphabet) -> str:
-    """log_probs (T, K) -> the words of the best path, one space between them."""
+    """log_probs (T, K) -> the words of the best path, separated by single spaces."""
     return " ".join(alphabet.decode(greedy(log_probs).labels).split())
 
 
-def words(path: Path, alphabet: Alphabet, hop: float) -> list[Word]:
-    """The words of a path, `hop` being the seconds from one output frame to the next.
+def word_times(path: CTCPath, alphabet: Alphabet, hop: float) -> list[Word]:
+    """The words of a path; `hop` is the time from one output frame to the next in seconds.
 
     A word lasts from the first frame of its first letter to the last frame of its last. CTC may emit a letter
-    anywhere within its sound, so these times are near, not exact. The score is that of the least sure letter:
-    one wrong letter makes a wrong word, and a mean over the letters would hide it.
+    anywhere within its sound, so these times are approximate. The score is that of the least probable letter:
+    one wrong letter makes a wrong word, which a mean over the letters would hide.
     """
     symbols = [alphabet.decode([label]) for label in path.labels]
-    found = []
-    for space, group in groupby(range(len(symbols)), key=lambda u: symbols[u].isspace()):
-        if not space:
+    words = []
+    for is_space, group in groupby(range(len(symbols)), key=lambda u: symbols[u].isspace()):
+        if not is_space:
             letters = list(group)
             first, last = letters[0], letters[-1]
-            text, peaks = "".join(symbols[first : last + 1]), path.peaks[first : last + 1]
-            found.append(
-                Word(text, path.frames[first][0] * hop, (path.frames[last][1] + 1) * hop, min(peaks))
-            )
-    return found
+            text, score = "".join(symbols[first : last + 1]), min(path.peaks[first : last + 1])
+            words.append(Word(text, path.frames[first][0] * hop, (path.frames[last][1] + 1) * hop, score))
+    return words

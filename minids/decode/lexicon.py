@@ -1,9 +1,12 @@
-"""Words, spelled in a model's alphabet: which letters begin one, which end one, and what a text is worth.
+"""The words of a text: which texts are allowed, and the log-probability of their words.
 
-A word that the language model does not know is spelled, P_lm(word) = P(<unk>) / (K-1)^letters: all symbols
-are equally likely. The search charges that from the first letter on with which no known word begins, not only
-when the word ends. So an unknown word that swallows its neighbor pays for every letter of it, and words are
-not glued together, a common complaint about other decoders.
+`Language` states the rules in plain Python. The compiled functions below it apply the same rules to the beam
+search, one symbol at a time.
+
+A word that the language model does not know is spelled: P_lm(word) = P(<unk>) / (K-1)^letters, all symbols
+being equally likely. The search charges this from the first letter at which no known word can continue, not
+only when the word ends. An unknown word that swallows its neighbor therefore pays for every letter of it, and
+words are not glued together, a common complaint about other decoders.
 """
 
 import math
@@ -13,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numba import njit
 
 from minids._utils.errors import InputError
 from minids.lm.scorer import score
@@ -23,100 +27,74 @@ from minids.text import BLANK, Alphabet, normalize
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
 
+Labels = tuple[int, ...]
 
-class Trie(NamedTuple):
-    """Words letter by letter. Nodes are numbered level by level, so a node's children follow one another.
-
-    The children of node n are first[n] … first[n+1] - 1, in the order of their symbols; the root is 0.
-    """
-
-    first: np.ndarray  # (nodes + 1,) int32
-    symbol: np.ndarray  # (nodes,) int32, on the way into the node
-    word: np.ndarray  # (nodes,) int32, the word that ends here, or -1
-
-
-def build_trie(spellings: dict[tuple[int, ...], int], characters: int) -> Trie:
-    """{labels of a word: its number} -> Trie. `characters` is K."""
-    numbers = np.fromiter(spellings.values(), np.int32, len(spellings))
-    lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
-    letters = np.fromiter((c for labels in spellings for c in labels), np.int64, lengths.sum())
-    starts = np.cumsum(lengths) - lengths
-    node = np.zeros(len(lengths), np.int64)  # where each word has got to
-    symbol, counts, word = [np.array([-1])], [], np.full(1 + letters.size, -1, np.int32)
-    nodes, level = 1, 1  # in all; in the level before
-    for depth in range(lengths.max(initial=0)):
-        on = np.flatnonzero(lengths > depth)
-        ways, child = np.unique(node[on] * characters + letters[starts[on] + depth], return_inverse=True)
-        counts.append(np.bincount(ways // characters - (nodes - level), minlength=level))
-        symbol.append(ways % characters)
-        node[on] = nodes + child
-        nodes, level = nodes + len(ways), len(ways)
-        done = on[lengths[on] == depth + 1]
-        word[node[done]] = numbers[done]
-    children = np.concatenate([*counts, np.zeros(level, np.int64)])
-    first = np.concatenate([[1], 1 + np.cumsum(children)])
-    return Trie(first.astype(np.int32), np.concatenate(symbol).astype(np.int32), word[:nodes].copy())
+# What constrains a text: nothing, a language model of characters, one of words, a lexicon.
+OPEN, CHARACTERS, WORDS, CLOSED = range(4)
 
 
 class LanguageWarning(UserWarning):
-    """A language model many of whose words a recognizer cannot write."""
+    """The recognizer cannot write many of the language model's words."""
 
 
 class Language:
     """Which texts are allowed, and how likely their words are.
 
-    With a model of words or a lexicon a space ends a word, so no text begins with one and none follows
-    another; a lexicon allows its own words alone. With neither every text is allowed. A model whose words are
-    single symbols, one of them `SPACE` if the alphabet has a space, is one of characters: it judges every
-    symbol at once, and allows every text.
+    With a language model of words, or a lexicon, a space ends a word: no text begins with a space, and no two
+    spaces are adjacent. A lexicon allows only its own words. Without either, every text is allowed. A model
+    whose words are single symbols, with `SPACE` among them if the alphabet has a space, is a model of
+    characters: it scores every symbol at once and allows every text.
     """
 
     def __init__(self, alphabet: Alphabet, lm: "NGram | None" = None, lexicon: Iterable[str] | None = None):
-        self.lm, self.closed = lm, lexicon is not None
-        self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # none: a text is one word
+        self.lm = lm
+        self.mode = OPEN if lm is None else WORDS
+        self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # no space: one word per text
         self.letter_cost = math.log(len(alphabet.symbols)) if lm is not None else 0.0
-        self.words: dict[tuple[int, ...], int] = {}
-        self.by_characters, name, example = False, "", ""
+        self.words: dict[Labels, int] = {}  # spelling -> word number
+        name, example = "", ""
         if lm is not None:
-            likeliest = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
-            self.words, unspelt = spell(((lm.words[i], i) for i in likeliest if i > END), alphabet)
+            name, example = lm.name, next(iter(lm.words[len(SPECIAL) :]), "")
+            by_log_prob = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
+            self.words, unwritable = spell(((lm.words[i], i) for i in by_log_prob if i > END), alphabet)
             single = all(len(word) == 1 for word in self.words)
             if single and lexicon is None and (SPACE in lm.words or self.space == BLANK):
-                self.by_characters = True
+                self.mode = CHARACTERS
                 if SPACE in lm.words and self.space != BLANK:
                     self.words[self.space,] = lm.words.index(SPACE)
-            elif self.words and len(unspelt) > len(lm.words) / 10:
+            elif self.words and len(unwritable) > len(lm.words) / 10:
                 warnings.warn(
-                    f"{len(unspelt)} of {len(lm.words)} words of {lm.name} (such as {unspelt[-1]!r}) cannot"
-                    " be written with the model's symbols and will not be heard; make it of text in these",
+                    f"{len(unwritable)} of {len(lm.words)} words of {name} (such as {unwritable[-1]!r})"
+                    " cannot be written in the model's alphabet and will never be recognized; train it"
+                    " on text in this alphabet",
                     LanguageWarning,
                     3,
                 )
-            name, example = lm.name, next(iter(lm.words[len(SPECIAL) :]), "")
         if lexicon is not None:
             lexicon = [word for word in lexicon if word.split() == [word]]
-            allowed, _ = spell(((w, UNKNOWN) for w in lexicon), alphabet)
-            self.words = {word: self.words.get(word, UNKNOWN) for word in allowed}
             name, example = "the lexicon", lexicon[0] if lexicon else ""
-        if (lm is not None or self.closed) and not self.words:
+            self.mode = CLOSED
+            spelled, _ = spell(((word, UNKNOWN) for word in lexicon), alphabet)
+            self.words = {word: self.words.get(word, UNKNOWN) for word in spelled}
+        if self.mode != OPEN and not self.words:
             raise InputError(
-                f"no word of {name} (such as {example!r}) can"
-                f" be written with the symbols {''.join(alphabet.symbols)!r}; make one of text in these"
+                f"no word of {name} (such as {example!r}) can be written in the alphabet"
+                f" {''.join(alphabet.symbols)!r}; use words in this alphabet"
             )
 
     @property
     def by_words(self) -> bool:
-        """Whether the words of a text matter, beside their number and characters."""
-        return self.closed or (self.lm is not None and not self.by_characters)
+        """Whether the identity of words matters, not only their number and their characters."""
+        return self.mode >= WORDS
 
     @cached_property
-    def beginnings(self) -> set[tuple[int, ...]]:
-        """Everything that a known word begins with, itself included."""
+    def beginnings(self) -> set[Labels]:
+        """All prefixes of known words, the words included."""
         return {word[:n] for word in self.words for n in range(len(word) + 1)}
 
-    def split(self, labels: Sequence[int]) -> tuple[list[tuple[int, ...]], tuple[int, ...]]:
+    def split(self, labels: Sequence[int]) -> tuple[list[Labels], Labels]:
         """The words that a space has ended, and the letters after the last space."""
-        runs: list[tuple[int, ...]] = [()]
+        runs: list[Labels] = [()]
         for c in labels:
             if c == self.space:
                 runs.append(())
@@ -125,24 +103,24 @@ class Language:
         return [word for word in runs[:-1] if word], runs[-1]
 
     def allows(self, labels: Sequence[int], c: int) -> bool:
-        """Whether a text may go on with symbol c."""
+        """Whether symbol c may follow a text."""
         if not self.by_words:
             return True
         _, part = self.split(labels)
         if c == self.space:
-            return part in self.words or (bool(part) and not self.closed)
-        return not self.closed or (*part, c) in self.beginnings
+            return part in self.words or (bool(part) and self.mode != CLOSED)
+        return self.mode != CLOSED or (*part, c) in self.beginnings
 
     def may_end(self, labels: Sequence[int]) -> bool:
-        """Whether a text may end here: a lexicon wants whole words."""
+        """Whether a text may end here: with a lexicon, only after a complete word."""
         _, part = self.split(labels)
-        return not self.closed or not part or part in self.words
+        return self.mode != CLOSED or not part or part in self.words
 
-    def worth(self, labels: Sequence[int], finished: bool = False) -> tuple[float, int]:
-        """log P_lm (0 without a model) of a text's whole words, or characters, and the number of its words.
+    def lm_score(self, labels: Sequence[int], finished: bool = False) -> tuple[float, int]:
+        """log P_lm of a text's complete words, or of its characters (0 without a model), and its word count.
 
-        Of a part of a word nothing is known yet, unless no known word begins so: that will be an unknown one.
-        `finished`: the text is at its end, its last letters are a word, and </s> follows.
+        An incomplete word costs nothing as long as a known word begins with it; otherwise it is charged as an
+        unknown word. `finished`: the text ends here, so its last letters are a word, and </s> follows.
         """
         words, part = self.split(labels)
         if finished and part:
@@ -150,34 +128,184 @@ class Language:
         if self.lm is None:
             return 0.0, len(words)
         log_prob, state = 0.0, self.lm.tables.begin
-        for word in [(c,) for c in labels] if self.by_characters else words:
-            more, state = self._word(state, word)
-            log_prob += more
+        for word in words if self.by_words else [(c,) for c in labels]:
+            word_log_prob, state = self._score_word(state, word)
+            log_prob += word_log_prob
         if self.by_words and part and part not in self.beginnings:
-            log_prob += self._word(state, part)[0]
+            log_prob += self._score_word(state, part)[0]
         if finished:
             log_prob += score(self.lm.tables, state, END)[0]
         return log_prob, len(words)
 
-    def _word(self, state: int, word: tuple[int, ...]) -> tuple[float, int]:
-        """log p(word|state) and the state behind it."""
+    def _score_word(self, state: int, word: Labels) -> tuple[float, int]:
+        """log p(word | state), and the state after the word."""
         assert self.lm is not None
         number = self.words.get(word, UNKNOWN)
         log_prob, state = score(self.lm.tables, state, number)
         return log_prob - self.letter_cost * len(word) * (number == UNKNOWN), state
 
 
-def spell(
-    words: Iterable[tuple[str, int]], alphabet: Alphabet
-) -> tuple[dict[tuple[int, ...], int], list[str]]:
-    """(word, number) -> {its labels: number} of those that the alphabet can write, and the others.
+def spell(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> tuple[dict[Labels, int], list[str]]:
+    """(word, number) -> {labels: number} of the words that the alphabet can write, and a list of the others.
 
-    In lower case where the alphabet knows only that; of one spelling's words ("The", "the") the last counts.
+    Upper case becomes lower case where the alphabet has only that. If several words have the same spelling
+    ("The", "the"), the last one counts.
     """
-    spelled, others = {}, []
+    spelled, unwritable = {}, []
     for word, number in words:
         try:
             spelled[tuple(alphabet.encode(normalize(word, alphabet)).tolist())] = number
         except ValueError:
-            others.append(word)
-    return spelled, others
+            unwritable.append(word)
+    return spelled, unwritable
+
+
+class Trie(NamedTuple):
+    """Words as a tree of letters, numbered level by level, so that the children of a node are adjacent.
+
+    The children of node n are first[n] … first[n+1] - 1, sorted by symbol; the root is 0.
+    """
+
+    first: np.ndarray  # (nodes + 1,) int32
+    symbol: np.ndarray  # (nodes,) int32, on the edge into the node
+    word: np.ndarray  # (nodes,) int32, the number of the word that ends here, or -1
+
+
+def build_trie(spellings: dict[Labels, int], characters: int) -> Trie:
+    """{labels of a word: its number} -> Trie. `characters` is K."""
+    numbers = np.fromiter(spellings.values(), np.int32, len(spellings))
+    lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
+    letters = np.fromiter((c for labels in spellings for c in labels), np.int64, lengths.sum())
+    starts = np.cumsum(lengths) - lengths
+    node = np.zeros(len(lengths), np.int64)  # the node that each word has reached
+    symbol, counts, word = [np.array([-1])], [], np.full(1 + letters.size, -1, np.int32)
+    nodes, level = 1, 1  # in total, and on the previous level
+    for depth in range(lengths.max(initial=0)):
+        longer = np.flatnonzero(lengths > depth)
+        edges, child = np.unique(
+            node[longer] * characters + letters[starts[longer] + depth], return_inverse=True
+        )
+        counts.append(np.bincount(edges // characters - (nodes - level), minlength=level))
+        symbol.append(edges % characters)
+        node[longer] = nodes + child
+        nodes, level = nodes + len(edges), len(edges)
+        complete = longer[lengths[longer] == depth + 1]
+        word[node[complete]] = numbers[complete]
+    children = np.concatenate([*counts, np.zeros(level, np.int64)])
+    first = np.concatenate([[1], 1 + np.cumsum(children)])
+    return Trie(first.astype(np.int32), np.concatenate(symbol).astype(np.int32), word[:nodes].copy())
+
+
+@njit(cache=True)
+def find_child(trie, node, symbol):
+    """The child of a node along a symbol, or -1."""
+    low, end = trie.first[node], trie.first[node + 1]
+    high = end
+    while low < high:
+        middle = (low + high) // 2
+        if trie.symbol[middle] < symbol:
+            low = middle + 1
+        else:
+            high = middle
+    return low if low < end and trie.symbol[low] == symbol else -1
+
+
+# The same rules, compiled, for a prefix of the beam search (see `search.PREFIX` for its fields). `tables` are
+# those of the language model. A "gain" is the factor exp(α lm + β words) that a symbol contributes.
+
+
+@njit(cache=True)
+def begin_word(prefix, state):
+    prefix.state, prefix.trie_node, prefix.letters = state, 0, 0
+    prefix.unk_log_prob = prefix.word_log_prob = math.nan
+
+
+@njit(cache=True)
+def append_symbol(prefix, symbol, config, tables, trie):
+    """Append a symbol to the text of a prefix and add what it contributes to the language model's score."""
+    lm, words = 0.0, 0
+    if config.mode == CHARACTERS:
+        lm, prefix.state = character_log_prob(prefix, symbol, config, tables, trie)
+        words = int(symbol == config.space and prefix.letters > 0)
+        prefix.letters = 0 if symbol == config.space else prefix.letters + 1
+    elif symbol == config.space:
+        state = prefix.state
+        if prefix.letters > 0:
+            lm, words, state = word_log_prob(prefix, config, tables, trie), 1, prefix.next_state
+        begin_word(prefix, state)
+    else:
+        if prefix.trie_node < 0:
+            lm = -config.letter_cost
+        elif config.mode != OPEN:
+            prefix.trie_node = find_child(trie, prefix.trie_node, symbol)
+            if prefix.trie_node < 0:
+                lm = unk_log_prob(prefix, config, tables) - config.letter_cost * (prefix.letters + 1)
+        prefix.letters += 1
+        prefix.word_log_prob = math.nan
+    prefix.lm_log_prob += lm
+    prefix.words += words
+    prefix.lm_score += config.alpha * lm + config.beta * words
+    prefix.last = symbol
+
+
+@njit(cache=True)
+def character_log_prob(prefix, symbol, config, tables, trie):
+    """log p(symbol | state), and the state after it."""
+    child = find_child(trie, 0, symbol)
+    log_prob, state = score(tables, prefix.state, trie.word[child] if child >= 0 else UNKNOWN)
+    return log_prob - (config.letter_cost if child < 0 else 0.0), state
+
+
+@njit(cache=True)
+def character_gain(prefix, symbol, config, tables, trie):
+    log_gain = config.alpha * character_log_prob(prefix, symbol, config, tables, trie)[0]
+    return math.exp(log_gain + config.beta if symbol == config.space and prefix.letters > 0 else log_gain)
+
+
+@njit(cache=True)
+def unk_log_prob(prefix, config, tables):
+    """log P(<unk> | state)."""
+    if math.isnan(prefix.unk_log_prob):
+        prefix.unk_log_prob = score(tables, prefix.state, UNKNOWN)[0]
+        prefix.unk_gain = math.exp(config.alpha * prefix.unk_log_prob)
+    return prefix.unk_log_prob
+
+
+@njit(cache=True)
+def word_log_prob(prefix, config, tables, trie):
+    """log p of the word that ends here, minus what was charged already; -inf where no word may end."""
+    if math.isnan(prefix.word_log_prob):
+        number = trie.word[prefix.trie_node] if prefix.trie_node >= 0 else -1
+        prefix.word_log_prob, prefix.next_state = score(tables, prefix.state, max(number, UNKNOWN))
+        if prefix.trie_node < 0:
+            prefix.word_log_prob = 0
+        elif number < 0 and config.mode == CLOSED:
+            prefix.word_log_prob = -math.inf
+        elif number <= UNKNOWN:
+            prefix.word_log_prob -= config.letter_cost * prefix.letters
+        log_gain = config.alpha * prefix.word_log_prob + config.beta
+        prefix.space_gain = math.exp(log_gain if prefix.word_log_prob > -math.inf else -math.inf)
+    return prefix.word_log_prob
+
+
+@njit(cache=True)
+def space_gain(prefix, config, tables, trie):
+    """The gain of a space; 0 where none is allowed."""
+    if prefix.letters == 0:
+        return 1.0 if config.mode == OPEN else 0.0
+    if config.mode == OPEN or prefix.trie_node < 0:
+        return math.exp(config.beta)
+    word_log_prob(prefix, config, tables, trie)
+    return prefix.space_gain
+
+
+@njit(cache=True)
+def end_score(prefix, complete, config, tables, trie):
+    """log P_lm of the finished text with </s>, and its score; `complete`: its last letters are a word."""
+    word, state = 0.0, prefix.state
+    if complete and config.mode != CHARACTERS:
+        word, state = word_log_prob(prefix, config, tables, trie), prefix.next_state
+    if word == -math.inf:
+        return word, word
+    lm = prefix.lm_log_prob + word + score(tables, state, END)[0]
+    return lm, prefix.log_prob + config.alpha * lm + config.beta * (prefix.words + complete)

@@ -1,16 +1,14 @@
-"""The search of plain.py on flat arrays: all alignments of all prefixes, a frame at a time.
+"""The search of reference.py on flat arrays, compiled.
 
-What makes it fast, while the sums stay those of the plain one:
+It is fast, while all sums stay those of the reference, for three reasons:
 
-- A prefix is a node of a tree that only grows, an entry of the beam a record that knows its node. A prefix is
-  reached from its parent alone, so to merge equal texts is to look whether that node is in the beam.
-- A prefix's mass is kept as its logarithm, the masses of its children that are not in the beam (`Children`;
-  the plain search calls them discarded) as multiples of their parent's. So a frame costs a multiplication and
-  an addition for each child, and a logarithm only for each prefix that stays.
-- Words make no prefix likelier, but for β. So a child is first asked whether it is likely enough for the beam
-  as it is; the trie and the language model are asked for the few that are.
-
-Within a frame masses are plain numbers, so one of less than 1e-300 of its prefix's is none.
+- Prefixes are nodes of a tree that only grows. A prefix is reached from its parent alone, so texts are merged
+  by looking up whether their node is in the beam.
+- Within a frame probabilities are plain numbers relative to their prefix's own (anything below 1e-300 is 0),
+  those of children outside the beam relative to their parent's. A child costs one multiplication and one
+  addition per frame, and only prefixes that enter the beam take a logarithm.
+- Words only lower a score, except for β. So a child is first tested without them, and the trie and the
+  language model are consulted only for the few that could enter the beam.
 """
 
 import math
@@ -19,313 +17,422 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from minids.decode.entry import (
+from minids.decode.lexicon import (
     CHARACTERS,
-    ENTRY,
     OPEN,
     WORDS,
-    begin,
+    append_symbol,
+    begin_word,
     character_gain,
-    extend,
+    end_score,
     find_child,
-    hold,
     space_gain,
-    unknown,
+    unk_log_prob,
 )
-from minids.decode.tree import PLACE, find_node, more_nodes, place_of_parent
 from minids.text import BLANK
 
-FURTHEST = 600.0  # nats under the best prefix, where any is dropped: exp of more is no float64
+MAX_NATS = 600.0  # below the best prefix; exp of more overflows
+
+PREFIX = np.dtype(
+    [
+        ("log_prob", "f8"),  # log (p_b + p_nb)
+        ("blank", "f8"),  # the share of p_b in it
+        ("nonblank", "f8"),  # the share of p_nb
+        ("scale", "f8"),  # p_b + p_nb one frame ago, relative to now
+        ("lm_score", "f8"),  # α lm_log_prob + β words
+        ("lm_log_prob", "f8"),  # of complete words, and of an incomplete one that no known word begins with
+        ("word_log_prob", "f8"),  # what the last word would add if it ended here; NaN: not computed yet
+        ("space_gain", "f8"),  # exp(α word_log_prob + β), computed with it
+        ("unk_log_prob", "f8"),  # log P(<unk> | state); NaN: not computed yet
+        ("unk_gain", "f8"),  # exp(α unk_log_prob), computed with it
+        ("node", "i4"),  # in the tree of prefixes
+        ("last", "i4"),  # its last symbol; for the empty prefix, the blank
+        ("row", "i4"),  # its position in the beam one frame ago; -1: it was not there
+        ("state", "i4"),  # of the language model before the current word
+        ("next_state", "i4"),  # after the current word, computed with word_log_prob
+        ("trie_node", "i4"),  # of the current word; -1: no known word begins like this
+        ("letters", "i4"),  # of the current word
+        ("words", "i4"),  # complete ones
+    ],
+    align=True,
+)
+
+PARENT, SYMBOL, CHILD, SIBLING, POSITION = range(5)  # columns of a node; POSITION in the beam, or -1
+
+
+class SearchConfig(NamedTuple):
+    """The settings of a search. `space` ends words; without one in the alphabet it is the blank."""
+
+    mode: int
+    space: int
+    alpha: float
+    beta: float
+    letter_cost: float
+    token_min_logp: float
+    beam_prune_logp: float
 
 
 class Children(NamedTuple):
-    """p_b and p_nb of the beam's children, one row a prefix, in what their parent had before the frame.
+    """p_b and p_nb of the children of the beam's prefixes, relative to their parent's probability before.
 
-    A column for every symbol that the frame may add, and a last one of zeros for all others.
+    A row for each prefix and a last one of zeros; a column for each likely symbol of the frame, and one of
+    zeros for all others.
     """
 
-    blank: np.ndarray  # (width, K + 1)
-    letter: np.ndarray  # (width, K + 1)
-    column: np.ndarray  # (K,) of a symbol
+    blank: np.ndarray  # (width + 1, K + 1)
+    nonblank: np.ndarray  # (width + 1, K + 1)
+    column: np.ndarray  # (K,): the column of each symbol
 
 
 @njit(cache=True, nogil=True)
-def search(y, rules, tables, trie, width):
-    """Probabilities (T, K) -> (entries of the last beam, nodes): what `ranked` makes texts of."""
+def search(y, config, tables, trie, width, scores, labels, lengths):
+    """Probabilities y (T, K) -> the number of texts found; see `finalize` for the output arrays."""
     T, K = y.shape
-    beam, following = np.empty(width, ENTRY), np.empty(width, ENTRY)
-    dropped, dropouts = np.empty(width, ENTRY), 0
+    beam, next_beam = np.empty(width, PREFIX), np.empty(width, PREFIX)
+    dropped, dropped_count = np.empty(width, PREFIX), 0
     now, before = _no_children(width, K), _no_children(width, K)
-    mass, most, stays = np.empty((width, K)), np.empty(width), np.empty((width, 2))
-    most_keys = width * K + 1  # `_add` writes one more than there are
-    keys, scratch, child = np.empty(most_keys), np.empty(most_keys), np.empty(most_keys, np.int32)
+    total, highest, stay = np.empty((width, K)), np.empty(width), np.empty((width, 2))
+    max_candidates = width * K + 1  # `_append` writes one more than it counts
+    keys, child = np.empty(max_candidates), np.empty(max_candidates, np.int32)
     symbols = np.empty(K, np.int32)
-    nodes = more_nodes(np.full((1, 5), -1, np.int32), width)
-    n, node_count = 1, 1
-    begin(beam[0], tables)
-    nodes[0, PLACE] = 0
+    nodes, node_count = _grow_tree(np.full((1, 5), -1, np.int32), width), 1
+    nodes[0, POSITION] = 0
+    _begin(beam[0], tables)
+    n = 1
     for t in range(T):
-        if n == 0:  # a lexicon has no word for what is sure to have been said
+        if n == 0:  # the lexicon allows none of the symbols that are possible here
             break
-        m = _worth_looking_at(y[t], rules.token_min_logp, symbols, now.column)
-        _stay(y[t], beam[:n], nodes, now.column, stays)
-        _grow(y[t], beam[:n], symbols[:m], before, now, mass, most)
-        _take_dropped(y[t], beam[:n], dropped[:dropouts], nodes, now, mass, most)
-        _leave_members(beam[:n], nodes, now, mass)
+        m = _likely_symbols(y[t], config.token_min_logp, symbols, now.column)
+        _stay_probs(y[t], beam[:n], nodes, now.column, stay)
+        _extend_probs(y[t], beam[:n], symbols[:m], before, now, total, highest)
+        _restore_dropped(y[t], beam[:n], dropped[:dropped_count], nodes, now, total, highest)
+        _clear_members(beam[:n], nodes, now, total)
         count = _candidates(
-            beam[:n], stays, symbols[:m], now.column, mass, most, rules, tables, trie, width, keys, child
+            beam[:n], stay, symbols[:m], now.column, total, highest, config, tables, trie, width, keys, child
         )
-        cut = keys[:count].max() * math.exp(-min(rules.beam_prune_logp, FURTHEST))
+        cut = keys[:count].max() * math.exp(max(config.beam_prune_logp, -MAX_NATS))
         if count > width:
-            scratch[:count] = keys[:count]
-            cut = max(cut, kth_largest(scratch[:count], width))
-        ties = width  # how many of those at the cut still fit in
-        for i in range(count):
-            ties -= keys[i] > cut
+            cut = max(cut, np.partition(keys[:count], count - width)[count - width])
+        ties = width - np.sum(keys[:count] > cut)  # how many candidates equal to the cut still fit
 
         if node_count + width > len(nodes):
-            nodes = more_nodes(nodes[:node_count], width)
+            nodes = _grow_tree(nodes[:node_count], width)
         for i in range(n):
-            nodes[beam[i].node, PLACE] = -1
-        size, dropouts = 0, 0
+            nodes[beam[i].node, POSITION] = -1
+        size, dropped_count = 0, 0
         for i in range(count):
-            stays_in = keys[i] > cut or (keys[i] == cut and ties > 0 and keys[i] > 0)
-            if stays_in:
+            if keys[i] > cut or (keys[i] == cut and ties > 0 and keys[i] > 0):
                 ties -= keys[i] == cut
+                prefix = next_beam[size]
                 if i < n:
-                    following[size] = beam[i]
-                    hold(following[size], stays[i, 0], stays[i, 1], i)
+                    next_beam[size] = beam[i]
+                    _set_probs(prefix, stay[i, 0], stay[i, 1], i)
                 else:
                     row, k = child[i] // m, child[i] % m
-                    following[size] = beam[row]
-                    extend(
-                        following[size],
-                        symbols[k],
-                        now.blank[row, k],
-                        now.letter[row, k],
-                        rules,
-                        tables,
-                        trie,
-                    )
-                    node_count = find_node(nodes, node_count, following[size])
-                nodes[following[size].node, PLACE] = size
+                    next_beam[size] = beam[row]
+                    _set_probs(prefix, now.blank[row, k], now.nonblank[row, k], -1)
+                    append_symbol(prefix, symbols[k], config, tables, trie)
+                    node_count = _move_to_child(nodes, node_count, prefix)
+                nodes[prefix.node, POSITION] = size
                 size += 1
             elif i < n:
-                dropped[dropouts] = beam[i]
-                hold(dropped[dropouts], stays[i, 0], stays[i, 1], i)
-                dropouts += 1
-        beam, following, n = following, beam, size
+                dropped[dropped_count] = beam[i]
+                _set_probs(dropped[dropped_count], stay[i, 0], stay[i, 1], i)
+                dropped_count += 1
+        beam, next_beam, n = next_beam, beam, size
         now, before = before, now
-    return beam[:n].copy(), nodes[:node_count].copy()
+    return finalize(beam[:n], nodes, config, tables, trie, scores, labels, lengths)
+
+
+@njit(cache=True)
+def finalize(beam, nodes, config, tables, trie, scores, labels, lengths):
+    """The texts of the last beam, best first; the return value is their number, at most len(lengths).
+
+    scores (n, 3) receives score, log_prob and lm_log_prob of each text, labels (n, T) and lengths (n,) its
+    symbols. By words, a text with a space at its end equals the one without, and their probabilities are
+    added. With a lexicon, the last word must be complete; if it is so in no text, the best one loses its
+    incomplete word and the return value is -1, because its scores are not those of the shorter text.
+
+    Nothing is returned as a new array: to make one, Numba calls Python, which a Ctrl-C would interrupt.
+    """
+    n = len(beam)
+    lm, score, cut = np.empty(n), np.empty(n), np.zeros(n, np.int32)
+    for i in range(n):
+        if config.mode >= WORDS and config.space != BLANK and beam[i].last == config.space:
+            cut[i] = 1
+            parent = _parent_position(beam[i], nodes)
+            if parent >= 0:
+                beam[parent].log_prob = np.logaddexp(beam[parent].log_prob, beam[i].log_prob)
+                beam[i].log_prob = -math.inf
+    for i in range(n):
+        lm[i], score[i] = end_score(beam[i], beam[i].letters > 0, config, tables, trie)
+    complete = n == 0 or score.max() > -math.inf
+    if not complete:
+        for i in range(n):
+            cut[i] = beam[i].letters + (beam[i].words > 0)
+            lm[i], score[i] = end_score(beam[i], False, config, tables, trie)
+    order = np.argsort(-score)[: len(lengths) if complete else 1]
+    order = order[score[order] > -math.inf]
+    for rank in range(len(order)):
+        i = order[rank]
+        scores[rank, 0], scores[rank, 1], scores[rank, 2] = score[i], beam[i].log_prob, lm[i]
+        lengths[rank] = _write_labels(nodes, beam[i].node, cut[i], labels[rank])
+    return len(order) if complete else -1
+
+
+# The probabilities of a frame.
+
+
+@njit(cache=True)
+def _begin(prefix, tables):
+    """The empty prefix has probability 1, all of it in p_b."""
+    prefix.log_prob, prefix.blank, prefix.nonblank, prefix.scale = 0, 1, 0, 1
+    prefix.lm_score, prefix.lm_log_prob, prefix.words = 0, 0, 0
+    prefix.node, prefix.last, prefix.row = 0, BLANK, -1
+    begin_word(prefix, tables.begin)
+
+
+@njit(cache=True)
+def _set_probs(prefix, blank, nonblank, row):
+    """Update a prefix to this frame; p_b and p_nb are relative to its or its parent's probability before."""
+    total = blank + nonblank
+    prefix.log_prob += math.log(total) if total > 0 else -math.inf
+    prefix.scale = 1 / total if total > 0 else 0
+    prefix.blank, prefix.nonblank, prefix.row = blank * prefix.scale, nonblank * prefix.scale, row
 
 
 @njit(cache=True)
 def _no_children(width, K):
-    blank, letter = np.empty((width, K + 1)), np.empty((width, K + 1))
-    return Children(blank, letter, np.full(K, K, np.int32))
+    children = Children(np.empty((width + 1, K + 1)), np.empty((width + 1, K + 1)), np.full(K, K, np.int32))
+    for probs in (children.blank, children.nonblank):
+        probs[width] = 0
+        probs[:, K] = 0
+    return children
 
 
 @njit(cache=True)
-def _worth_looking_at(y_t, threshold, symbols, column):
-    """The symbols, but for the blank, that this frame may add to a prefix; of each its column."""
+def _likely_symbols(y_t, token_min_logp, symbols, column):
+    """The symbols, without the blank, that this frame may append to a prefix, and their columns."""
     K = len(y_t)
-    least = y_t.max() * math.exp(-threshold)
+    lowest = y_t.max() * math.exp(token_min_logp)
     m = 0
     for c in range(K):
         column[c] = K
-        if c != BLANK and y_t[c] > 0 and y_t[c] >= least:
+        if c != BLANK and y_t[c] > 0 and y_t[c] >= lowest:
             symbols[m], column[c] = c, m
             m += 1
     return m
 
 
 @njit(cache=True)
-def _ratio(entry, other):
-    """What an entry has in what another has; finite also where one of them is next to nothing."""
-    return math.exp(min(entry.log_prob - other.log_prob, FURTHEST))
+def _ratio(prefix, other):
+    """The probability of a prefix relative to another's; finite even if the other's is almost 0."""
+    return math.exp(min(prefix.log_prob - other.log_prob, MAX_NATS))
 
 
 @njit(cache=True)
-def _stay(y_t, beam, nodes, column, stays):
-    """p_b and p_nb of the beam's prefixes after this frame, in what each had before it.
+def _stay_probs(y_t, beam, nodes, column, stay):
+    """p_b and p_nb of the beam's prefixes after this frame, relative to their probability before.
 
-    p_b = y(blank) (p_b + p_nb);  p_nb = y(last) p_nb, and what the parent brings when it is in the beam, too.
+    p_b = y(blank) (p_b + p_nb);  p_nb = y(last) p_nb + what a parent in the beam contributes.
     """
     for i in range(len(beam)):
-        entry = beam[i]
-        stays[i, 0] = y_t[BLANK]
-        stays[i, 1] = y_t[entry.last] * entry.letter
-        parent = place_of_parent(entry, nodes)
-        if parent >= 0 and column[entry.last] < len(y_t):
-            mass = beam[parent].blank if beam[parent].last == entry.last else 1.0
-            stays[i, 1] += y_t[entry.last] * mass * _ratio(beam[parent], entry)
+        prefix = beam[i]
+        stay[i, 0] = y_t[BLANK]
+        stay[i, 1] = y_t[prefix.last] * prefix.nonblank
+        parent = _parent_position(prefix, nodes)
+        if parent >= 0 and column[prefix.last] < len(y_t):
+            share = beam[parent].blank if beam[parent].last == prefix.last else 1.0
+            stay[i, 1] += y_t[prefix.last] * share * _ratio(beam[parent], prefix)
 
 
 @njit(cache=True)
-def _grow(y_t, beam, symbols, before, now, mass, most):
-    """p_b and p_nb of all children of the beam's prefixes after this frame.
+def _extend_probs(y_t, beam, symbols, before, now, total, highest):
+    """p_b and p_nb of all children of the beam's prefixes after this frame; `total` is their sum.
 
-    p_b = y(blank) (p_b + p_nb);  p_nb = y(c) p_nb + y(c) (1, or p_b of the parent when c repeats its last).
+    p_b = y(blank) (p_b + p_nb);  p_nb = y(c) (p_nb + 1), or y(c) (p_nb + the parent's p_b) if c repeats.
     """
     K, m = len(y_t), len(symbols)
-    likely, past = np.empty(m), np.empty(m, np.uint32)
+    y_c, column_before = np.empty(m), np.empty(m, np.uint32)
     for k in range(m):
-        likely[k], past[k] = y_t[symbols[k]], before.column[symbols[k]]
+        y_c[k], column_before[k] = y_t[symbols[k]], before.column[symbols[k]]
     for i in range(len(beam)):
-        entry = beam[i]
-        blank, letter = now.blank[i], now.letter[i]
-        blank[K] = letter[K] = 0
-        if entry.row < 0:
-            for k in range(m):
-                blank[k], letter[k] = 0, likely[k]
-        else:
-            _age(
-                before.blank[entry.row],
-                before.letter[entry.row],
-                past,
-                likely,
-                y_t[BLANK],
-                entry.scale,
-                blank,
-                letter,
-            )
-        k = now.column[entry.last]
+        prefix = beam[i]
+        blank, nonblank = now.blank[i], now.nonblank[i]
+        _advance(
+            before.blank[prefix.row],
+            before.nonblank[prefix.row],
+            column_before,
+            y_c,
+            y_t[BLANK],
+            prefix.scale,
+            blank,
+            nonblank,
+        )
+        k = now.column[prefix.last]
         if k < K:
-            old = before.letter[entry.row, past[k]] * entry.scale if entry.row >= 0 else 0.0
-            letter[k] = likely[k] * (old + entry.blank)
-        most[i] = _sum(blank, letter, mass[i, :m])
+            old = before.nonblank[prefix.row, column_before[k]] * prefix.scale
+            nonblank[k] = y_c[k] * (old + prefix.blank)
+        highest[i] = _add(blank, nonblank, total[i, :m])
 
 
 @njit(cache=True, fastmath={"contract"}, error_model="numpy")
-def _age(blank_before, letter_before, past, likely, y_blank, scale, blank, letter):
-    for k in range(len(past)):
-        old = letter_before[past[k]] * scale
-        blank[k] = y_blank * (blank_before[past[k]] * scale + old)
-        letter[k] = likely[k] * (old + 1.0)
+def _advance(blank_before, nonblank_before, column_before, y_c, y_blank, scale, blank, nonblank):
+    for k in range(len(column_before)):
+        old = nonblank_before[column_before[k]] * scale
+        blank[k] = y_blank * (blank_before[column_before[k]] * scale + old)
+        nonblank[k] = y_c[k] * (old + 1.0)
 
 
 @njit(cache=True, fastmath=True, error_model="numpy")
-def _sum(blank, letter, mass):
-    """p_b + p_nb of a row, and the greatest of it."""
-    most = 0.0
-    for k in range(len(mass)):
-        mass[k] = blank[k] + letter[k]
-        most = max(most, mass[k])
-    return most
+def _add(blank, nonblank, total):
+    """p_b + p_nb of a row, and the highest of them."""
+    highest = 0.0
+    for k in range(len(total)):
+        total[k] = blank[k] + nonblank[k]
+        highest = max(highest, total[k])
+    return highest
 
 
 @njit(cache=True)
-def _take_dropped(y_t, beam, dropped, nodes, now, mass, most):
-    """A prefix that the frame before has dropped is one of its parent's children again, if that stayed."""
+def _restore_dropped(y_t, beam, dropped, nodes, now, total, highest):
+    """A prefix that the previous frame dropped is a child of its parent again, if the parent stayed."""
     for i in range(len(dropped)):
-        entry = dropped[i]
-        parent, k = place_of_parent(entry, nodes), now.column[entry.last]
+        prefix = dropped[i]
+        parent, k = _parent_position(prefix, nodes), now.column[prefix.last]
         if parent >= 0 and k < len(y_t):
-            ratio = _ratio(entry, beam[parent])
+            ratio = _ratio(prefix, beam[parent])
             now.blank[parent, k] += y_t[BLANK] * ratio
-            now.letter[parent, k] += y_t[entry.last] * entry.letter * ratio
-            mass[parent, k] = now.blank[parent, k] + now.letter[parent, k]
-            most[parent] = max(most[parent], mass[parent, k])
+            now.nonblank[parent, k] += y_t[prefix.last] * prefix.nonblank * ratio
+            total[parent, k] = now.blank[parent, k] + now.nonblank[parent, k]
+            highest[parent] = max(highest[parent], total[parent, k])
 
 
 @njit(cache=True)
-def _leave_members(beam, nodes, now, mass):
+def _clear_members(beam, nodes, now, total):
     """A child that is in the beam itself is counted there."""
     for i in range(len(beam)):
-        parent, k = place_of_parent(beam[i], nodes), now.column[beam[i].last]
+        parent, k = _parent_position(beam[i], nodes), now.column[beam[i].last]
         if parent >= 0 and k < len(now.column):
-            now.blank[parent, k] = now.letter[parent, k] = mass[parent, k] = 0
+            now.blank[parent, k] = now.nonblank[parent, k] = total[parent, k] = 0
 
 
 @njit(cache=True)
-def _candidates(beam, stays, symbols, column, mass, most, rules, tables, trie, width, keys, child):
-    """How good, relative to the best before, each prefix of the beam is now (the first keys), and each child.
+def _candidates(beam, stay, symbols, column, total, highest, config, tables, trie, width, keys, child):
+    """The candidates for the next beam: all prefixes of the beam, and the children that could enter it.
 
-    Of the children only those that might get into the next beam: child holds row × symbols + column of each.
+    keys receives their probability times exp(lm_score), relative to the best one before the frame; child the
+    number row * len(symbols) + column of each child.
     """
     n, m, K = len(beam), len(symbols), len(column)
     top = -math.inf
     for i in range(n):
-        top = max(top, beam[i].log_prob + beam[i].worth)
+        top = max(top, beam[i].log_prob + beam[i].lm_score)
     units = np.empty(n)
-    best, least = 0.0, math.inf
+    best, lowest = 0.0, math.inf
     for i in range(n):
-        units[i] = math.exp(beam[i].log_prob + beam[i].worth - top)
-        keys[i] = units[i] * (stays[i, 0] + stays[i, 1])
-        best, least = max(best, keys[i]), min(least, keys[i])
-    cut = best * math.exp(-rules.beam_prune_logp)
+        units[i] = math.exp(beam[i].log_prob + beam[i].lm_score - top)
+        keys[i] = units[i] * (stay[i, 0] + stay[i, 1])
+        best, lowest = max(best, keys[i]), min(lowest, keys[i])
+    cut = best * math.exp(config.beam_prune_logp)
     if n == width:  # as many are better already
-        cut = max(cut, least)
+        cut = max(cut, lowest)
 
-    count, bonus, letter = n, math.exp(max(rules.beta, 0.0)), math.exp(-rules.alpha * rules.letter_cost)
-    space = column[rules.space]
+    count, bonus, letter_gain = (
+        n,
+        math.exp(max(config.beta, 0.0)),
+        math.exp(-config.alpha * config.letter_cost),
+    )
+    space = column[config.space]
     for i in range(n):
-        entry, unit, row = beam[i], units[i], mass[i]
-        if unit * most[i] * bonus <= cut:
+        prefix, unit, row = beam[i], units[i], total[i]
+        if unit * highest[i] * bonus <= cut:
             continue
-        if rules.mode == CHARACTERS:
+        if config.mode == CHARACTERS:
             for k in range(m):
                 key = unit * row[k]
                 if key * bonus > cut:
-                    key *= character_gain(entry, symbols[k], rules, tables, trie)
-                    count = _add(keys, child, count, key, cut, i * m + k)
+                    key *= character_gain(prefix, symbols[k], config, tables, trie)
+                    count = _append(keys, child, count, key, cut, i * m + k)
             continue
         if space < K:
             key = unit * row[space]
             bound = bonus
-            if rules.mode == WORDS and entry.trie >= 0 and trie.word[entry.trie] < 0:
-                bound *= letter**entry.letters  # it would end as an unknown word
+            if config.mode == WORDS and prefix.trie_node >= 0 and trie.word[prefix.trie_node] < 0:
+                bound *= letter_gain**prefix.letters  # it would end as an unknown word
             if key * bound > cut:
-                key *= space_gain(entry, rules, tables, trie)
-                count = _add(keys, child, count, key, cut, i * m + space)
+                key *= space_gain(prefix, config, tables, trie)
+                count = _append(keys, child, count, key, cut, i * m + space)
             row[space] = 0
-        if rules.mode == OPEN or entry.trie < 0:
-            if rules.mode != OPEN:
-                unit *= letter
+        if config.mode == OPEN or prefix.trie_node < 0:
+            if config.mode != OPEN:
+                unit *= letter_gain
             for k in range(m):
-                count = _add(keys, child, count, unit * row[k], cut, i * m + k)
+                count = _append(keys, child, count, unit * row[k], cut, i * m + k)
             continue
-        for node in range(trie.first[entry.trie], trie.first[entry.trie + 1]):
+        for node in range(trie.first[prefix.trie_node], trie.first[prefix.trie_node + 1]):
             k = column[trie.symbol[node]]
             if k < K:
-                count = _add(keys, child, count, unit * row[k], cut, i * m + k)
-        if rules.mode == WORDS and unit * most[i] * letter > cut:
-            unknown(entry, rules, tables)
-            unit *= entry.unknown_gain * letter ** (entry.letters + 1)
-            if unit * most[i] > cut:
+                count = _append(keys, child, count, unit * row[k], cut, i * m + k)
+        if config.mode == WORDS and unit * highest[i] * letter_gain > cut:
+            unk_log_prob(prefix, config, tables)
+            unit *= prefix.unk_gain * letter_gain ** (prefix.letters + 1)
+            if unit * highest[i] > cut:
                 for k in range(m):
-                    if unit * row[k] > cut and find_child(trie, entry.trie, symbols[k]) < 0:
-                        count = _add(keys, child, count, unit * row[k], cut, i * m + k)
+                    if unit * row[k] > cut and find_child(trie, prefix.trie_node, symbols[k]) < 0:
+                        count = _append(keys, child, count, unit * row[k], cut, i * m + k)
     return count
 
 
 @njit(cache=True, inline="always")
-def _add(keys, child, count, key, cut, number):
-    """Without a branch, which would be guessed wrong every other time."""
+def _append(keys, child, count, key, cut, number):
+    """Append a candidate if its key is above the cut; without a branch, which would often be mispredicted."""
     keys[count], child[count] = key, number
     return count + (key > cut)
 
 
+# The tree of prefixes.
+
+
 @njit(cache=True)
-def kth_largest(values, k):
-    """The k-th largest (k ≥ 1) by Hoare's selection; `values` are put into another order."""
-    low, high = 0, len(values) - 1
-    while low < high:
-        pivot = values[(low + high) // 2]
-        i, j = low, high
-        while i <= j:
-            while values[i] > pivot:
-                i += 1
-            while values[j] < pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k - 1 <= j:
-            high = j
-        elif k - 1 >= i:
-            low = i
-        else:
-            break
-    return values[k - 1]
+def _grow_tree(nodes, extra):
+    """The nodes, with room for as many again and `extra` more."""
+    grown = np.full((2 * len(nodes) + 2 * extra, 5), -1, np.int32)
+    grown[: len(nodes)] = nodes
+    return grown
+
+
+@njit(cache=True)
+def _parent_position(prefix, nodes):
+    """The position of a prefix's parent in the beam, or -1."""
+    parent = nodes[prefix.node, PARENT]
+    return nodes[parent, POSITION] if parent >= 0 else -1
+
+
+@njit(cache=True)
+def _move_to_child(nodes, count, prefix):
+    """Move a prefix to its node's child along its last symbol, created if missing; return the node count."""
+    parent = prefix.node
+    node = nodes[parent, CHILD]
+    while node >= 0 and nodes[node, SYMBOL] != prefix.last:
+        node = nodes[node, SIBLING]
+    if node < 0:
+        node, count = count, count + 1
+        nodes[node, PARENT], nodes[node, SYMBOL] = parent, prefix.last
+        nodes[node, SIBLING], nodes[parent, CHILD] = nodes[parent, CHILD], node
+    prefix.node = node
+    return count
+
+
+@njit(cache=True)
+def _write_labels(nodes, node, skip, labels):
+    """Write the symbols of a prefix, without its last `skip`, into `labels`; return their number."""
+    for _ in range(skip):
+        node = nodes[node, PARENT]
+    length, ancestor = 0, node
+    while nodes[ancestor, PARENT] >= 0:
+        ancestor, length = nodes[ancestor, PARENT], length + 1
+    for u in range(length - 1, -1, -1):
+        labels[u] = nodes[node, SYMBOL]
+        node = nodes[node, PARENT]
+    return length

@@ -1,13 +1,13 @@
-"""alpha and beta, by what they do to the word error rate of a development set (§2.2: by cross-validation).
+"""Choose alpha and beta by the word error rate on a development set (§2.2).
 
-The network runs once; its log_probs are decoded at every point (alpha, beta) of a grid, then at the
-neighbors of the best one, at the grid's step, half and a quarter of it, until no neighbor is better. So the
-range grows where the best lies on its edge. Of equals in word errors the one with fewer letter errors is
-better, then the smaller alpha.
+The network runs once; its log_probs are decoded at every point (alpha, beta) of a grid, then at the neighbors
+of the best point at the step of the grid, at half of it and at a quarter, until no neighbor is better. The
+range therefore grows if the best point lies on its edge. Among points with equal word errors, the one with
+fewer character errors is better, then the one with the smaller alpha.
 
-The best of many points is partly luck. So the same search is made FOLDS times, each without another part of
-the utterances, and that part decoded with what the others chose: all parts together give the word error rate
-to expect elsewhere.
+The best of many points is partly luck. The search is therefore repeated FOLDS times, each time without one
+part of the utterances, and that part is scored at the point that the others chose: all parts together give an
+unbiased estimate of the word error rate on new utterances.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -28,15 +28,15 @@ Point = tuple[float, float]  # alpha, beta
 ALPHAS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 BETAS = (-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0)
 GRID = tuple(product(ALPHAS, BETAS))
-STEPS = ((0.5, 1.0), (0.25, 0.5), (0.125, 0.25))  # of alpha and beta: the grid's, and two finer
+STEPS = ((0.5, 1.0), (0.25, 0.5), (0.125, 0.25))  # of alpha and beta: the grid's, and two finer ones
 FOLDS = 5
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """The best alpha and beta, the (WER, CER) of every point that was tried, and the WER to expect elsewhere.
+    """The best alpha and beta, the (WER, CER) of every point tried, and the cross-validated WER.
 
-    `expected` is None of a single utterance.
+    `expected` is the WER to expect on new utterances; None if there is only one utterance.
     """
 
     alpha: float
@@ -73,54 +73,59 @@ def tune(
     lm: NGram,
     alphabet: Alphabet,
     beam_width: int = 500,
-    tick: Callable[[int], object] = bool,
+    progress: Callable[[int], object] | None = None,
 ) -> Tuning:
-    """log_probs, each (T, K), and what was said -> Tuning. `tick` is called with 1 after each point.
+    """log_probs, each (T, K), and their reference texts -> Tuning. Calls progress(1) after each point.
 
-    Deterministic. Raises InputError when there is nothing to tune on, and as BeamSearch does.
+    Deterministic. Raises InputError if the references have no words, and as BeamSearch does.
     """
     if not any(text.split() for text in references):
-        raise InputError("there are no words to tune on; give a manifest with texts")
+        raise InputError("the references have no words to tune on; give a manifest with texts")
     search = BeamSearch(alphabet, lm, beam_width=beam_width)
     table: dict[Point, tuple[Score, Score]] = {}
 
-    def decoded(point: Point) -> tuple[Score, Score]:
+    def evaluate(point: Point) -> tuple[Score, Score]:
         if point not in table:
             search.set_weights(*point)
             texts = [best.text for best, *_ in search.decode_batch(log_probs, n_best=1)]
             table[point] = wer(references, texts), cer(references, texts)
-            tick(1)
+            if progress:
+                progress(1)
         return table[point]
 
-    def best(of: np.ndarray, start: Iterable[Point]) -> Point:
-        """The point that is best for these utterances."""
+    def best_point(utterances: np.ndarray, start: Iterable[Point]) -> Point:
+        """The best point for these utterances."""
 
-        def order(point: Point) -> tuple:
-            words, letters = (int(score.counts[of, :3].sum()) for score in decoded(point))
-            return words, letters, point[0], abs(point[1]), point[1]
+        def cost(point: Point) -> tuple:
+            words, characters = (int(score.counts[utterances, :3].sum()) for score in evaluate(point))
+            return words, characters, point[0], abs(point[1]), point[1]
 
-        return lowest(order, start)
+        return minimize(cost, start)
 
-    everything = np.arange(len(references))
-    unseen = []
+    indices = np.arange(len(references))
+    held_out_counts = []
     for fold in range(min(FOLDS, len(references))):
-        apart = everything % FOLDS == fold
-        if not apart.all():
-            unseen.append(decoded(best(everything[~apart], GRID))[0].counts[apart])
-    chosen = best(everything, {*GRID, *table})  # the parts may have come upon a better one
-    return Tuning(*chosen, table, Score.from_counts(np.concatenate(unseen)) if unseen else None)
+        held_out = indices % FOLDS == fold
+        if not held_out.all():
+            words, _ = evaluate(best_point(indices[~held_out], GRID))
+            held_out_counts.append(words.counts[held_out])
+    alpha, beta = best_point(indices, {*GRID, *table})  # a fold may have found a better point
+    expected = Score.from_counts(np.concatenate(held_out_counts)) if held_out_counts else None
+    return Tuning(alpha, beta, table, expected)
 
 
-def lowest(order: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> Point:
-    """The point of least order: of those, then of its neighbors as long as one is lower, ever nearer."""
-    point = min(start, key=order)
-    for a, b in STEPS:
-        while (better := min(around(point, a, b), key=order)) != point:
+def minimize(cost: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> Point:
+    """The best starting point, then its best neighbors, at ever smaller steps, until none has lower cost."""
+    point = min(start, key=cost)
+    for alpha_step, beta_step in STEPS:
+        while (better := min(neighbors(point, alpha_step, beta_step), key=cost)) != point:
             point = better
     return point
 
 
-def around(point: Point, a: float, b: float) -> list[Point]:
-    """The point and its eight neighbors, as far as alpha is not negative."""
+def neighbors(point: Point, alpha_step: float, beta_step: float) -> list[Point]:
+    """The point and its eight neighbors, without those of negative alpha."""
     alpha, beta = point
-    return [(alpha + i * a, beta + j * b) for i in (-1, 0, 1) for j in (-1, 0, 1) if alpha + i * a >= 0]
+    steps = product((-1, 0, 1), repeat=2)
+    points = [(alpha + i * alpha_step, beta + j * beta_step) for i, j in steps]
+    return [point for point in points if point[0] >= 0]

@@ -13,7 +13,7 @@ from minids.metrics import Evaluation
 from minids.model import DeepSpeech, ModelSettings
 from minids.recognizer import Recognizer
 from minids.text import Alphabet
-from minids.weights import Saved, load_weights, save_weights
+from minids.weights import SavedModel, load_weights, save_weights
 from tests import tones
 
 pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
@@ -25,7 +25,7 @@ def place(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     features = Features(rate=8000, bands=20, normalize="utterance")
     model = DeepSpeech(ModelSettings(features.size, 5, hidden=8, context=1, stride=2), seed=3)
-    save_weights(tmp_path / "m.safetensors", Saved(model, features, Alphabet(" abc"), {}, {}))
+    save_weights(tmp_path / "m.safetensors", SavedModel(model, features, Alphabet(" abc"), {}, {}))
     utterances = []
     for i in range(6):
         path = tmp_path / f"{i}.wav"
@@ -52,7 +52,7 @@ def minids(capsys):
     return call
 
 
-def test_transcribe_prints_the_text_or_names_and_texts(place, minids):
+def test_transcribe_prints_the_text_or_names_with_texts(place, minids):
     text = Recognizer.load("m.safetensors").transcribe("0.wav").text
     assert minids("transcribe", "0.wav", "--model", "m.safetensors") == (0, f"{text}\n", "")
     code, out, _ = minids("transcribe", "0.wav", "1.wav", "--model", "m.safetensors")
@@ -60,7 +60,7 @@ def test_transcribe_prints_the_text_or_names_and_texts(place, minids):
     assert out.startswith(f"0.wav: {text}\n1.wav: ")
 
 
-def test_transcribe_goes_on_after_a_bad_file_and_fails_at_the_end(place, minids):
+def test_transcribe_continues_after_a_bad_file_and_fails_at_the_end(place, minids):
     (place / "bad.wav").write_bytes(b"RIFF")
     code, out, err = minids(
         "transcribe", "bad.wav", "1.wav", "none.wav", "--model", "m.safetensors", "--json"
@@ -81,7 +81,7 @@ def test_a_file_below_the_models_rate_is_noted(place, minids):
     assert err.count("\n") == 1
 
 
-def test_evaluate_counts_groups_and_worst(place, minids):
+def test_evaluate_prints_rates_groups_and_worst_utterances(place, minids):
     code, out, err = minids(
         "evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "speaker", "--worst", "1"
     )
@@ -96,7 +96,7 @@ def test_evaluate_counts_groups_and_worst(place, minids):
     assert sum(line.startswith("REF:") for line in lines) == 1
 
 
-def test_evaluate_json_leaves_out_what_cannot_be_read(place, minids):
+def test_evaluate_json_omits_unreadable_recordings(place, minids):
     (place / "3.wav").write_bytes(b"")
     code, out, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "room", "--json")
     assert code == 0
@@ -111,10 +111,10 @@ def test_evaluate_json_leaves_out_what_cannot_be_read(place, minids):
     assert "3.wav: the file is empty" in err
 
 
-def test_evaluate_names_the_fields_it_knows(place, minids):
+def test_evaluate_lists_the_available_fields(place, minids):
     code, _, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "gender")
     assert code == 1
-    assert err == "minids: error: m.jsonl: no utterance has the field 'gender'; known are room, speaker\n"
+    assert err == "minids: error: m.jsonl: no utterance has the field 'gender'; available fields: room, speaker\n"
 
 
 def test_train_prints_the_model_and_leaves_its_curves(place, minids):
@@ -162,16 +162,16 @@ def test_transcribe_with_a_language_model(place, minids):
     assert names.split()[:4] == ["score", "acoustic", "language", "model"]
     assert [line.split(None, 3)[3] for line in lines] == [h.text for h in piece.hypotheses]
     numbers = [[float(n) for n in line.split()[:3]] for line in lines]
-    np.testing.assert_allclose(numbers, [h[1:] for h in piece.hypotheses], atol=0.005)
+    np.testing.assert_allclose(numbers, [h[1:4] for h in piece.hypotheses], atol=0.005)
     code, out, _ = minids("transcribe", "0.wav", "1.wav", *given, "--nbest", "3", "--json")
     first, second = map(json.loads, out.splitlines())
     assert (code, first["path"], second["path"]) == (0, "0.wav", "1.wav")
     assert first["pieces"] == [
-        {"start": 0.0, "end": 0.5, "hypotheses": [h._asdict() for h in piece.hypotheses]}
+        {"start": 0.0, "end": 0.5, "hypotheses": [h.to_dict() for h in piece.hypotheses]}
     ]
 
 
-def test_evaluate_tells_whose_errors_they_are(place, minids):
+def test_evaluate_reports_search_errors_and_model_errors(place, minids):
     tones.language(place / "lm.arpa")
     given = ("evaluate", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "1")
     code, out, _ = minids(*given)
@@ -182,17 +182,17 @@ def test_evaluate_tells_whose_errors_they_are(place, minids):
         name: int(line.split()[2]) for line in lines for name in ("search", "model") if line.startswith(name)
     }
     assert sum(errors.values()) == 6
-    assert any(line.startswith("oracle WER, the best of at most 100 texts each: ") for line in lines)
+    assert any(line.startswith("oracle WER, the best of up to 100 texts for each recording: ") for line in lines)
     told = json.loads(minids(*given, "--json")[1])["search"]
     assert {"search": told["search_errors"], "model": told["model_errors"]} == errors
     assert (told["alpha"], told["beta"], told["beam_width"]) == (0.5, 1, 1)
-    assert [w["search_error"] for w in told["wrong"]] == [
-        w["truth"]["score"] > w["found"]["score"] for w in told["wrong"]
+    assert [e["search_error"] for e in told["errors"]] == [
+        e["reference"]["score"] > e["hypothesis"]["score"] for e in told["errors"]
     ]
     assert json.loads(minids(*given[:4], "--json")[1])["search"] is None
 
 
-def test_an_ensemble_with_jitter_is_asked_for_by_its_models(place, minids):
+def test_several_models_are_an_ensemble(place, minids):
     twice = ("--model", "m.safetensors", "--model", "m.safetensors")
     one = Recognizer.load("m.safetensors", jitter=True).transcribe("0.wav").text
     assert minids("transcribe", "0.wav", *twice, "--jitter") == (0, f"{one}\n", "")
@@ -216,7 +216,7 @@ def test_data_noise_writes_what_training_hears(place, minids):
     assert "gone.wav" in err
 
 
-def test_tune_keeps_what_it_found_with_the_model(place, minids):
+def test_tune_saves_its_result_in_the_model(place, minids):
     tones.language(place / "lm.arpa")
     code, out, _ = minids(
         "tune", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "9"
@@ -232,7 +232,7 @@ def test_tune_keeps_what_it_found_with_the_model(place, minids):
     assert len(rates) == 4
     alone = Recognizer.load("m.safetensors", lm="none").recognize(read_manifest("m.jsonl"))[0]
     assert rates["greedy"] == f"greedy   WER {Evaluation(alone).wer}"
-    assert lines[-1].startswith("kept in m.safetensors: lm.arpa, alpha ")
+    assert lines[-1].startswith("saved in m.safetensors: lm.arpa, alpha ")
     tuned = Recognizer.load("m.safetensors").search
     assert f"alpha {tuned.alpha:g}, beta {tuned.beta:g}, beam 9" in lines[-1]
     told = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
@@ -240,17 +240,17 @@ def test_tune_keeps_what_it_found_with_the_model(place, minids):
     assert told["search"]["alpha"] == tuned.alpha
 
 
-def test_a_model_that_hears_nothing_is_not_tuned(place, minids):
+def test_a_model_whose_output_is_all_blanks_is_not_tuned(place, minids):
     saved = load_weights("m.safetensors")
     saved.model.params["b6"][0] = 100  # blanks alone
     save_weights("silent.safetensors", saved)
     given = ("--model", "silent.safetensors", "--lm", str(tones.language(place / "lm.arpa")))
     code, out, err = minids("tune", "m.jsonl", *given)
     assert (code, out) == (1, "")
-    assert "silent.safetensors hears nothing in m.jsonl yet; train it longer, then tune" in err
+    assert "silent.safetensors: its output for m.jsonl is all blanks; train it longer before tuning" in err
 
 
-def test_tune_writes_elsewhere_and_draws(place, minids):
+def test_tune_writes_to_another_file_and_plots(place, minids):
     tones.language(place / "lm.arpa")
     before = (place / "m.safetensors").read_bytes()
     given = (

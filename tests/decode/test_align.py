@@ -1,4 +1,4 @@
-"""align.py against every path written out, and against what is known of the best one."""
+"""Forced alignment against all paths of small examples, and against greedy decoding."""
 
 from itertools import groupby, product
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from minids._utils.errors import InputError
-from minids.decode.align import align
-from minids.decode.greedy import greedy, words
+from minids.decode.align import forced_align
+from minids.decode.greedy import greedy, word_times
 from minids.text import Alphabet, collapse
 from tests.tolerances import FLOAT64_ORDER
 
@@ -22,7 +22,7 @@ def random_log_probs(T, K, seed=0, scale=2.0):
 
 
 def best_paths(log_probs):
-    """{text: (log-probability, path) of its best path}, by writing out all K^T of them."""
+    """{text: (log-probability, path) of its best path}, from all K^T paths."""
     best = {}
     for path in product(range(log_probs.shape[1]), repeat=len(log_probs)):
         log_prob = sum(log_probs[t, k] for t, k in enumerate(path))
@@ -33,79 +33,81 @@ def best_paths(log_probs):
 
 
 @pytest.mark.parametrize(("T", "K"), [(1, 2), (2, 4), (4, 3), (5, 4), (7, 3)])
-def test_the_best_of_all_paths(T, K):
-    """Of every text, with repeats, without letters, with as many as there are frames."""
+def test_the_path_is_the_best_of_all_paths_of_the_text(T, K):
+    """For every text: with repeats, empty, with as many letters as frames."""
     log_probs = random_log_probs(T, K, seed=T)
     for text, (log_prob, path) in best_paths(log_probs).items():
-        found = align(log_probs, text)
-        assert found.labels == list(text)
-        assert found.log_prob == pytest.approx(log_prob, rel=FLOAT64_ORDER)
+        best = forced_align(log_probs, text)
+        assert best.labels == list(text)
+        assert best.log_prob == pytest.approx(log_prob, rel=FLOAT64_ORDER)
         runs = [(k, [t for t, _ in run]) for k, run in groupby(enumerate(path), key=lambda step: step[1])]
         letters = [(k, frames) for k, frames in runs if k]
-        assert found.frames == [(frames[0], frames[-1]) for _, frames in letters]
+        assert best.frames == [(frames[0], frames[-1]) for _, frames in letters]
         peaks = [np.exp(max(log_probs[t, k] for t in frames)) for k, frames in letters]
-        np.testing.assert_allclose(found.peaks, peaks, rtol=FLOAT64_ORDER)
+        np.testing.assert_allclose(best.peaks, peaks, rtol=FLOAT64_ORDER)
 
 
 @settings(derandomize=True, deadline=None, database=None)
 @given(st.integers(0, 40), st.integers(2, 6), st.integers(0, 1000))
-def test_the_text_of_the_best_path_lies_on_it(T, K, seed):
+def test_the_text_of_the_greedy_path_has_the_greedy_path(T, K, seed):
     log_probs = random_log_probs(T, K, seed)
     expected = greedy(log_probs)
-    found = align(log_probs, expected.labels)
-    assert found.labels == expected.labels
-    assert found.frames == expected.frames
-    assert found.peaks == pytest.approx(expected.peaks)
-    assert found.log_prob == pytest.approx(expected.log_prob)
+    best = forced_align(log_probs, expected.labels)
+    assert best.labels == expected.labels
+    assert best.frames == expected.frames
+    assert best.peaks == pytest.approx(expected.peaks)
+    assert best.log_prob == pytest.approx(expected.log_prob)
 
 
-def test_a_letter_said_twice_has_a_blank_between():
-    """Three frames that all say a: the second a needs the middle one for a blank."""
+def test_a_repeated_letter_has_a_blank_between():
+    """Three frames that prefer a: two of them need a blank between."""
     log_probs = np.log([[0.1, 0.1, 0.8], [0.3, 0.1, 0.6], [0.1, 0.1, 0.8]])
-    assert align(log_probs, [2, 2]).frames == [(0, 0), (2, 2)]
-    assert align(log_probs, [2]).frames == [(0, 2)]
+    assert forced_align(log_probs, [2, 2]).frames == [(0, 0), (2, 2)]
+    assert forced_align(log_probs, [2]).frames == [(0, 2)]
 
 
-def test_words_of_a_text_that_is_not_the_models_own():
-    """The model hears "a", "ab" was said: b goes where it is likeliest, and has the score it deserves."""
+def test_word_times_of_a_text_that_the_model_did_not_recognize():
+    """The model recognizes "a", the text is "ab": b is placed where it is likeliest, with a low score."""
     probs = np.full((6, 4), 0.01)
     probs[[0, 1, 2, 3, 4, 5], [0, 2, 2, 0, 0, 0]] = 0.97
     probs[4] = [0.87, 0.01, 0.01, 0.11]
-    (word,) = words(align(np.log(probs), LETTERS.encode("ab")), LETTERS, hop=0.02)
+    (word,) = word_times(forced_align(np.log(probs), LETTERS.encode("ab")), LETTERS, hop=0.02)
     assert (word.text, word.start, word.end) == ("ab", pytest.approx(0.02), pytest.approx(0.1))
     assert word.score == pytest.approx(0.11)
 
 
-def test_no_text_and_no_frames():
+def test_an_empty_text_and_no_frames():
     log_probs = random_log_probs(5, 3)
-    assert align(log_probs, [])[:3] == ([], [], [])
-    assert align(log_probs, []).log_prob == pytest.approx(log_probs[:, 0].sum())
-    assert align(log_probs[:0], []) == ([], [], [], 0.0)
+    assert forced_align(log_probs, [])[:3] == ([], [], [])
+    assert forced_align(log_probs, []).log_prob == pytest.approx(log_probs[:, 0].sum())
+    assert forced_align(log_probs[:0], []) == ([], [], [], 0.0)
 
 
-def test_float32_of_a_long_recording_adds_up():
+def test_log_probabilities_are_summed_in_float64():
     log_probs = np.full((3000, 3), np.log(1 / 3), np.float32)
-    found = align(log_probs, [1, 2] * 500)
-    assert found.log_prob == pytest.approx(3000 * np.log(1 / 3))
-    assert all(a <= b < c for (a, b), (c, _) in zip(found.frames, found.frames[1:], strict=False))
+    best = forced_align(log_probs, [1, 2] * 500)
+    assert best.log_prob == pytest.approx(3000 * np.log(1 / 3))
+    assert all(a <= b < c for (a, b), (c, _) in zip(best.frames, best.frames[1:], strict=False))
 
 
 @pytest.mark.parametrize(("T", "text"), [(0, [1]), (1, [1, 2]), (2, [1, 1]), (4, [1, 1, 1])])
-def test_too_few_frames_are_said(T, text):
-    with pytest.raises(InputError, match=f"^{T} frames cannot spell the {len(text)} characters"):
-        align(random_log_probs(T, 3), text)
-    align(random_log_probs(len(text) + 2, 3), text)
+def test_too_few_frames_are_an_error(T, text):
+    with pytest.raises(
+        InputError, match=f"^{T} frames are too few for the text, whose {len(text)} characters"
+    ):
+        forced_align(random_log_probs(T, 3), text)
+    forced_align(random_log_probs(len(text) + 2, 3), text)
 
 
-def test_what_has_no_probability_is_said():
+def test_a_text_of_probability_0_is_an_error():
     with np.errstate(divide="ignore"):
         log_probs = np.log([[0.5, 0.5, 0], [0.5, 0.5, 0]])
-    assert align(log_probs, [1]).log_prob == pytest.approx(np.log(0.25))
-    with pytest.raises(InputError, match="no path"):
-        align(log_probs, [2])
+    assert forced_align(log_probs, [1]).log_prob == pytest.approx(np.log(0.25))
+    with pytest.raises(InputError, match="every path of the text"):
+        forced_align(log_probs, [2])
 
 
 @pytest.mark.parametrize("label", [0, 3, -1])
-def test_what_is_no_label_is_refused(label):
+def test_invalid_labels_are_rejected(label):
     with pytest.raises(ValueError, match="outside 1 … 2"):
-        align(random_log_probs(3, 3), [label])
+        forced_align(random_log_probs(3, 3), [label])

@@ -1,4 +1,4 @@
-"""decode/examine.py: whose error it was, against every text written out."""
+"""Search errors and model errors, against the probabilities of all texts."""
 
 import json
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from minids.decode.beam_search import BeamSearch
-from minids.decode.error_analysis import SearchReport
+from minids.decode.error_analysis import ErrorAnalysis
 from minids.metrics import UtteranceResult, wer
 from minids.text import Alphabet
 from tests.ops.test_ctc import enumerate_texts
@@ -23,10 +23,10 @@ def cases(count, T=5):
         yield log_probs, {LETTERS.decode(text): p for text, p in probability.items()}
 
 
-def test_whose_error_it_was():
-    """With a beam of one, that misses the likeliest text now and then."""
+def test_errors_are_classified_by_exact_scores():
+    """With a beam of one, which sometimes misses the likeliest text."""
     narrow = BeamSearch(LETTERS, beam_width=1)
-    report = SearchReport(narrow)
+    analysis = ErrorAnalysis(narrow)
     missed = worse = 0
     for n, (log_probs, probability) in enumerate(cases(200)):
         hypotheses = narrow.decode(log_probs)
@@ -35,56 +35,56 @@ def test_whose_error_it_was():
             if truth != found:
                 missed += probability[truth] > probability[found]
                 worse += probability[truth] <= probability[found]
-            report.add(UtteranceResult(str(n), truth, found), [log_probs], [hypotheses])
-    assert (report.search_errors, report.model_errors) == (missed, worse)
+            analysis.add(UtteranceResult(str(n), truth, found), [log_probs], [hypotheses])
+    assert (analysis.search_errors, analysis.model_errors) == (missed, worse)
     assert missed > 5
     assert worse > 100
-    assert all(wrong.truth.score > wrong.found.score for wrong in report.wrong if wrong.search_error)
+    assert all(e.reference.score > e.hypothesis.score for e in analysis.errors if e.is_search_error)
 
 
 def test_a_wide_beam_makes_no_search_errors():
-    wide = BeamSearch(LETTERS, beam_width=100, token_min_logp=np.inf, beam_prune_logp=np.inf)
-    report = SearchReport(wide)
+    wide = BeamSearch(LETTERS, beam_width=100, token_min_logp=-np.inf, beam_prune_logp=-np.inf)
+    analysis = ErrorAnalysis(wide)
     for n, (log_probs, _) in enumerate(cases(50)):
         hypotheses = wide.decode(log_probs)
-        report.add(UtteranceResult(str(n), "bb", hypotheses[0].text), [log_probs], [hypotheses])
-    assert report.search_errors == 0
-    assert report.model_errors == sum(wrong.found.text != "bb" for wrong in report.wrong) > 10
+        analysis.add(UtteranceResult(str(n), "bb", hypotheses[0].text), [log_probs], [hypotheses])
+    assert analysis.search_errors == 0
+    assert analysis.model_errors == sum(e.hypothesis.text != "bb" for e in analysis.errors) > 10
 
 
 def test_the_oracle_takes_the_best_of_each_list():
     search = BeamSearch(Alphabet(" ab"), beam_width=50)
-    report, rates = SearchReport(search, n_best=5), []
+    analysis, rates = ErrorAnalysis(search, n_best=5), []
     rng = np.random.default_rng(1)
     for n in range(20):
         log_probs = log_softmax(rng.normal(0, 1, (6, 4)), axis=1)
         hypotheses = search.decode(log_probs, 5)
-        report.add(UtteranceResult(str(n), "a b", hypotheses[0].text), [log_probs], [hypotheses])
+        analysis.add(UtteranceResult(str(n), "a b", hypotheses[0].text), [log_probs], [hypotheses])
         rates.append(min(wer("a b", h.text).errors for h in hypotheses))
-    assert report.oracle.errors == sum(rates)
-    assert report.oracle.reference_length == 40
-    assert report.oracle.errors < 40
+    assert analysis.oracle.errors == sum(rates)
+    assert analysis.oracle.reference_length == 40
+    assert analysis.oracle.errors < 40
 
 
-def test_what_cannot_be_written_is_the_models_error():
+def test_a_reference_outside_the_alphabet_is_a_model_error():
     search = BeamSearch(LETTERS, beam_width=10)
-    report = SearchReport(search)
+    analysis = ErrorAnalysis(search)
     log_probs, _ = next(cases(1))
     hypotheses = [search.decode(log_probs)]
-    report.add(UtteranceResult("1", "déjà vu", hypotheses[0][0].text), [log_probs], hypotheses)
-    report.add(UtteranceResult("2", "a" * 9, hypotheses[0][0].text), [log_probs], hypotheses)
-    assert (report.search_errors, report.model_errors) == (0, 2)
-    told = json.loads(json.dumps(report.to_dict(), allow_nan=False))
-    assert [wrong["truth"] and wrong["truth"]["score"] for wrong in told["wrong"]] == [None, None]
+    analysis.add(UtteranceResult("1", "déjà vu", hypotheses[0][0].text), [log_probs], hypotheses)
+    analysis.add(UtteranceResult("2", "a" * 9, hypotheses[0][0].text), [log_probs], hypotheses)
+    assert (analysis.search_errors, analysis.model_errors) == (0, 2)
+    content = json.loads(json.dumps(analysis.to_dict(), allow_nan=False))
+    assert [e["reference"] and e["reference"]["score"] for e in content["errors"]] == [None, None]
 
 
-def test_pieces_and_what_is_right_are_not_examined():
+def test_correct_texts_and_texts_in_pieces_are_not_classified():
     search = BeamSearch(LETTERS, beam_width=10)
-    report = SearchReport(search)
+    analysis = ErrorAnalysis(search)
     log_probs, _ = next(cases(1))
     hypotheses = search.decode(log_probs)
-    report.add(UtteranceResult("1", "right", "right"), [log_probs], [hypotheses])
-    report.add(UtteranceResult("2", "long one", "wrong one"), [log_probs] * 2, [hypotheses] * 2)
-    assert (report.wrong, report.in_pieces) == ([], 1)
-    assert (report.oracle.errors, report.oracle.reference_length) == (1, 3)
-    assert "1 in several pieces" in str(report)
+    analysis.add(UtteranceResult("1", "right", "right"), [log_probs], [hypotheses])
+    analysis.add(UtteranceResult("2", "long one", "wrong one"), [log_probs] * 2, [hypotheses] * 2)
+    assert (analysis.errors, analysis.in_pieces) == ([], 1)
+    assert (analysis.oracle.errors, analysis.oracle.reference_length) == (1, 3)
+    assert "1 in several pieces" in str(analysis)

@@ -1,19 +1,19 @@
-"""decode/greedy.py against the cases of other projects, the collapse of text.py, and paths built by hand."""
+"""Greedy decoding against examples of other projects, the collapse of text.py, and paths built by hand."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minids.decode.greedy import Word, greedy, greedy_text, words
+from minids.decode.greedy import Word, greedy, greedy_text, word_times
 from minids.text import Alphabet, collapse
 
 reproducible = settings(derandomize=True, deadline=None, database=None)
 LETTERS = Alphabet(" ab")
 
 
-def sure_of(path, k=4, probability=0.7):
-    """(T, k) log-probabilities whose best path is `path`, each of its characters with this probability."""
+def peaked(path, k=4, probability=0.7):
+    """(T, k) log-probabilities whose best path is `path`, with this probability in every frame."""
     probs = np.full((len(path), k), (1 - probability) / (k - 1))
     probs[np.arange(len(path)), path] = probability
     return np.log(probs)
@@ -24,52 +24,52 @@ def sure_of(path, k=4, probability=0.7):
     [([1, 2, 2, 0, 0, 0, 2, 1], [1, 2, 2, 1]), ([2, 2, 2], [2]), ([0, 0, 0], []), ([], [])],
 )
 def test_collapse_of_known_paths(path, labels):
-    assert greedy(sure_of(path)).labels == labels
+    assert greedy(peaked(path)).labels == labels
 
 
 @reproducible
 @given(st.lists(st.integers(0, 3), max_size=30))
-def test_labels_are_the_collapse_and_their_frames_the_runs(path):
-    found = greedy(sure_of(path))
-    assert found.labels == collapse(path)
+def test_labels_are_the_collapsed_path_and_frames_its_runs(path):
+    best = greedy(peaked(path))
+    assert best.labels == collapse(path)
     rebuilt = np.zeros(len(path), int)
-    for label, (first, last) in zip(found.labels, found.frames, strict=True):
+    for label, (first, last) in zip(best.labels, best.frames, strict=True):
         rebuilt[first : last + 1] = label
     assert rebuilt.tolist() == path
-    assert found.log_prob == pytest.approx(len(path) * np.log(0.7))
+    assert best.log_prob == pytest.approx(len(path) * np.log(0.7))
 
 
 def test_the_best_path_is_not_the_best_text():
     """Two frames of (blank .6, a .4): the path is blank blank, .36, though the text "a" has .64."""
     log_probs = np.log([[0.6, 0.4, 1e-30]] * 2)
-    found = greedy(log_probs)
-    assert found.labels == []
-    assert np.exp(found.log_prob) == pytest.approx(0.36)
+    best = greedy(log_probs)
+    assert best.labels == []
+    assert np.exp(best.log_prob) == pytest.approx(0.36)
 
 
-def test_long_silence_keeps_a_finite_sum_in_float32():
+def test_the_log_probability_of_long_silence_is_summed_in_float64():
     log_probs = np.full((200_000, 3), -0.1, np.float32)
     assert greedy(log_probs).log_prob == pytest.approx(np.float32(-0.1) * 200_000.0, rel=1e-9)
 
 
-def test_text_has_single_spaces():
-    assert greedy_text(sure_of([1, 2, 1, 0, 1, 3, 1, 0]), LETTERS) == "a b"
+def test_greedy_text_has_single_spaces():
+    assert greedy_text(peaked([1, 2, 1, 0, 1, 3, 1, 0]), LETTERS) == "a b"
 
 
-def test_words_have_times_and_the_score_of_their_least_sure_letter():
-    probs = np.exp(sure_of([0, 2, 2, 0, 3, 1, 1, 0, 2], probability=0.7))
+def test_words_have_times_and_the_score_of_their_least_probable_letter():
+    probs = np.exp(peaked([0, 2, 2, 0, 3, 1, 1, 0, 2], probability=0.7))
     probs[1] = [0.1, 0, 0.9, 0]  # the first a peaks here; its second frame does not lower it
     probs[4] = [0.2, 0, 0.3, 0.5]
     with np.errstate(divide="ignore"):
-        found = words(greedy(np.log(probs)), LETTERS, hop=0.02)
-    assert [word.text for word in found] == ["ab", "a"]
-    np.testing.assert_allclose([word[1:] for word in found], [(0.02, 0.1, 0.5), (0.16, 0.18, 0.7)])
+        words = word_times(greedy(np.log(probs)), LETTERS, hop=0.02)
+    assert [word.text for word in words] == ["ab", "a"]
+    np.testing.assert_allclose([word[1:] for word in words], [(0.02, 0.1, 0.5), (0.16, 0.18, 0.7)])
 
 
-def test_without_a_space_in_the_alphabet_all_is_one_word():
-    (word,) = words(greedy(sure_of([1, 0, 2])), Alphabet("가나다"), hop=1.0)
+def test_without_a_space_in_the_alphabet_a_text_is_one_word():
+    (word,) = word_times(greedy(peaked([1, 0, 2])), Alphabet("가나다"), hop=1.0)
     assert word == Word("가나", 0.0, 3.0, pytest.approx(0.7))
 
 
 def test_silence_has_no_words():
-    assert words(greedy(sure_of([0, 1, 0])), LETTERS, hop=0.02) == []
+    assert word_times(greedy(peaked([0, 1, 0])), LETTERS, hop=0.02) == []

@@ -1,15 +1,16 @@
-"""decode/kept.py: what was tuned is found again with the model, and nothing else is taken for it."""
+"""The tuned decoder in a model file is applied with its language model, and with no other."""
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
-from minids.decode.tuned import DecoderWeights, beam_search, checksum, keep
+from minids.decode.tuned import DecoderWeights, TunedDecoder, checksum, make_search
 from minids.lm.ngram import NGram
-from minids.weights import load_weights, save_weights
+from minids.weights import copy_with_notes, load_weights, save_weights
 from tests import tones
 
 TUNED = DecoderWeights(1.25, -0.5, 50)
@@ -17,7 +18,7 @@ TUNED = DecoderWeights(1.25, -0.5, 50)
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """runs/model.safetensors, tuned with lm/words.arpa; lm/other.arpa beside it."""
+    """runs/model.safetensors, tuned with lm/words.arpa; and lm/other.arpa."""
     (tmp_path / "runs").mkdir()
     (tmp_path / "lm").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -28,19 +29,21 @@ def place(tmp_path, monkeypatch):
 
 
 def tune(model, out=None, lm="lm/words.arpa"):
-    lm = model.parents[1] / lm
-    keep(load_weights(model), model, out or model, lm, checksum(lm), TUNED)
+    lm, out = model.parents[1] / lm, out or model
+    decoder = TunedDecoder.of(lm, checksum(lm), TUNED, out)
+    copy_with_notes(model, out, load_weights(model), decoder=decoder._asdict())
 
 
-def search(model="runs/model.safetensors", lm=None, **given):
-    return beam_search(load_weights(model), tones.Path(model), lm, **given)
+def search(model="runs/model.safetensors", lm=None, **options):
+    saved = load_weights(model)
+    return make_search(saved.alphabet, saved.notes, Path(model), lm, **options)
 
 
-def values(found):
-    return DecoderWeights(found.alpha, found.beta, found.beam_width)
+def values(search):
+    return DecoderWeights(search.alpha, search.beta, search.beam_width)
 
 
-def test_what_was_tuned_is_found_again_wherever_one_stands(place, monkeypatch):
+def test_the_tuned_decoder_is_found_from_any_working_folder(place, monkeypatch):
     assert values(search()) == TUNED
     assert "cab" in search().lm.words
     monkeypatch.chdir(place / "lm")
@@ -48,14 +51,14 @@ def test_what_was_tuned_is_found_again_wherever_one_stands(place, monkeypatch):
     assert load_weights("../runs/model.safetensors").notes["decoder"]["lm"] == "../lm/words.arpa"
 
 
-def test_a_folder_with_both_can_be_moved(place):
+def test_a_folder_with_model_and_language_model_can_be_moved(place):
     (place / "elsewhere").mkdir()
     shutil.move(place / "runs", place / "elsewhere" / "runs")
     shutil.move(place / "lm", place / "elsewhere" / "lm")
     assert values(search("elsewhere/runs/model.safetensors")) == TUNED
 
 
-def test_a_link_to_a_model_is_the_model(place):
+def test_a_link_to_a_model_is_followed(place):
     (place / "links").mkdir()
     link = place / "links" / "model.safetensors"
     link.symlink_to(place / "runs" / "model.safetensors")
@@ -65,10 +68,10 @@ def test_a_link_to_a_model_is_the_model(place):
     assert search().lm.words == NGram.load("lm/other.arpa").words
 
 
-def test_the_rest_of_the_file_is_as_it_was(place):
+def test_the_rest_of_the_model_file_is_unchanged(place):
     model = tones.model(place / "runs" / "new.safetensors")
     before = load_weights(model)
-    before.notes["dev"], before.state["velocity"] = {"wer": 0.5}, np.ones(3, np.float32)
+    before.notes["dev"], before.extra_tensors["velocity"] = {"wer": 0.5}, np.ones(3, np.float32)
     save_weights(model, before)
     tune(model, out=place / "lm" / "out.safetensors")
     assert "decoder" not in load_weights(model).notes
@@ -77,17 +80,17 @@ def test_the_rest_of_the_file_is_as_it_was(place):
     assert after.notes == before.notes
     assert after.alphabet == before.alphabet
     np.testing.assert_array_equal(after.model.flat_params, before.model.flat_params)
-    np.testing.assert_array_equal(after.state["velocity"], before.state["velocity"])
+    np.testing.assert_array_equal(after.extra_tensors["velocity"], before.extra_tensors["velocity"])
     np.testing.assert_array_equal(after.features.mean, before.features.mean)
 
 
-def test_what_is_given_counts(place):
+def test_arguments_override_tuned_values(place):
     assert values(search(alpha=0.5)) == (0.5, -0.5, 50)
     assert values(search(beta=0.0)) == (1.25, 0.0, 50)
     assert values(search(beam_width=7)) == (1.25, -0.5, 7)
 
 
-def test_weights_belong_to_the_language_model_that_they_were_tuned_with(place):
+def test_tuned_weights_apply_only_to_their_language_model(place):
     shutil.copy("lm/words.arpa", "same.arpa")
     assert values(search(lm="same.arpa")) == TUNED
     assert values(search(lm="lm/other.arpa")) == DecoderWeights()
@@ -100,39 +103,38 @@ def test_without_a_language_model(place):
     assert search(lm="none") is None
     assert search(untuned) is None
     for model, lm in ((untuned, None), ("runs/model.safetensors", "none")):
-        found = search(model, lm, beam_width=9)
-        assert found.lm is None
-        assert values(found) == (0.0, 0.0, 9)
+        narrow = search(model, lm, beam_width=9)
+        assert narrow.lm is None
+        assert values(narrow) == (0.0, 0.0, 9)
         assert values(search(model, lm, beta=0.5)) == (0.0, 0.5, DecoderWeights().beam_width)
-        with pytest.raises(InputError, match="alpha weighs a language model"):
+        with pytest.raises(InputError, match="alpha is the weight of a language model"):
             search(model, lm, alpha=0.5)
 
 
-@pytest.mark.parametrize("given", [{}, {"alpha": 1.0}, {"beam_width": 9}])
-def test_a_language_model_that_is_gone_or_changed_is_said(place, given):
+@pytest.mark.parametrize("options", [{}, {"alpha": 1.0}, {"beam_width": 9}])
+def test_a_missing_or_changed_language_model_is_an_error(place, options):
     os.remove("lm/words.arpa")
     with pytest.raises(
         InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which is gone; "
     ):
-        search(**given)
+        search(**options)
     shutil.copy("lm/other.arpa", "lm/words.arpa")
     with pytest.raises(
         InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which has changed"
     ):
-        search(**given)
-    assert values(search(lm="lm/words.arpa")) == DecoderWeights(), "the remedy that it names"
+        search(**options)
+    assert values(search(lm="lm/words.arpa")) == DecoderWeights(), "the suggested remedy"
     assert search(lm="none") is None
 
 
-def test_a_model_that_trained_on_meanwhile_is_left_alone(place):
+def test_a_model_that_changed_during_tuning_is_not_overwritten(place):
     model = place / "runs" / "model.safetensors"
     tuned, newer = load_weights(model), load_weights(model)
     newer.model.flat_params[7] += 1
     save_weights(model, newer)
     before = model.read_bytes()
-    lm = place / "lm" / "words.arpa"
-    with pytest.raises(InputError, match="has changed while it was tuned"):
-        keep(tuned, model, model, lm, checksum(lm), TUNED)
+    with pytest.raises(InputError, match="has changed since it was read"):
+        copy_with_notes(model, model, tuned, decoder={})
     assert model.read_bytes() == before
 
 
@@ -140,17 +142,17 @@ def test_a_model_that_trained_on_meanwhile_is_left_alone(place):
     "note",
     [None, [], "x", {}, {"lm": "x"}, {"lm": "x", "checksum": 1, "alpha": None, "beta": 1, "beam_width": 1}],
 )
-def test_notes_that_make_no_sense(place, note):
+def test_unreadable_notes_are_an_error(place, note):
     saved = load_weights("runs/model.safetensors")
     saved.notes["decoder"] = note
     save_weights("runs/model.safetensors", saved)
-    with pytest.raises(InputError, match=r"^runs/model\.safetensors: what was tuned cannot be read"):
+    with pytest.raises(InputError, match=r"^runs/model\.safetensors: its tuned decoder cannot be read"):
         search()
     assert search(lm="none") is None
 
 
 @pytest.mark.parametrize("lm", ["\0", "x" * 5000, ".", "/dev/null"])
-def test_notes_of_a_language_model_that_can_be_no_file(place, lm):
+def test_notes_with_an_impossible_language_model_path_are_an_error(place, lm):
     saved = load_weights("runs/model.safetensors")
     saved.notes["decoder"]["lm"] = lm
     save_weights("runs/model.safetensors", saved)
