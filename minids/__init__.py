@@ -1,4 +1,4 @@
-"""minids: Deep Speech (Hannun et al. 2014), whole and by hand.
+"""minids: Deep Speech (Hannun et al. 2014) from scratch.
 
     wav ─▶ samples (N,) ─▶ frames (T0, F) ─▶ batch (T0, B, F) ─▶ log_probs (T, B, K) ─▶ text
 
@@ -12,7 +12,7 @@ The letters, the same in every file:
     C   context frames on each side                t b k u s   their indices
 
 Time comes first: activations are (T, B, H) and h[t] is the paper's h_t. `W` is (out, in): y = x Wᵀ + b.
-Weights and activations bear the paper's names: W1 b1 … W6 b6, Wr_f, Wr_b, h1 … h5. The gradient of x is dx
+Weights and activations have the paper's names: W1 b1 … W6 b6, Wr_f, Wr_b, h1 … h5. The gradient of x is dx
 and has the shape of x.
 
 The names below are imported when they are first used, so that `import minids` is quick.
@@ -23,7 +23,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {  # in the order of the pipeline
+_MODULES = {  # in the order of the pipeline
     "load_audio": "audio",
     "Features": "features",
     "Alphabet": "text",
@@ -36,14 +36,14 @@ _HOMES = {  # in the order of the pipeline
     "cer": "metrics",
     "InputError": "_utils.errors",
 }
-__all__ = [*_HOMES]
+__all__ = [*_MODULES]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'minids' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"minids.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(f"minids.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
+    return sorted({*globals(), *_MODULES})

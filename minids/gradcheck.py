@@ -1,11 +1,11 @@
-"""The proofs behind `minids check`: gradients, CTC, backends, search and words, each against another truth.
+"""The checks of `minids check`: each compares a computation with an independent one.
 
 A gradient is compared with central differences of a scalar L in float64,
 
     dL/dθ_i ≈ [L(θ + h e_i) - L(θ - h e_i)] / 2h,        error = max_i |difference| / max_i |gradient|
 
-for every entry of every parameter. The sizes are small, the activations spread over both kinks of the clip, 0
-and 20.
+for every entry of every parameter. The sizes are small; the activations lie on both sides of both kinks of
+the clip, 0 and 20.
 """
 
 import warnings
@@ -20,23 +20,23 @@ from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import CLIP, Dropout, key
 from minids.text import collapse
 
-# How far two ways to one number may lie apart, and why. tests/tolerances.py adds those that only tests need.
+# Tolerances, each with its reason. tests/tolerances.py adds those that only tests need.
 GRADIENT_OPERATION = 1e-7  # float64: h = 1e-5 leaves h² ~ 1e-10 of truncation, 1e-16 / h ~ 1e-11 of rounding
 GRADIENT_NETWORK = 1e-5  # the same, through eight layers and a recurrence
 CTC_ENUMERATION = 1e-12  # float64, log space against the sum over all alignments: some hundred additions
 PADDING_REFERENCE = 1e-12  # float64: only the order of additions differs
 SEARCH = 1e-9  # float64: sums of some hundred terms, in another order and as logarithms
-LANGUAGE = 1e-5  # a model's logarithms are float32; a probability is a handful of them
+LANGUAGE = 1e-5  # a model's logarithms are float32; a probability is the sum of a few of them
 FLOAT32_VALUES = 2e-5  # float32 has 6e-8; some hundred additions in another order, through eight layers
-FLOAT32_GRADIENTS = 2e-4  # and back through them, over all frames
+FLOAT32_GRADIENTS = 2e-4  # and backward through them, over all frames
 
 STEP = 1e-5
-MARGIN = 1e-3  # a difference across a kink means nothing: the inputs of `affine` lie further from one
+MARGIN = 1e-3  # a difference across a kink is not a gradient: the inputs of `affine` are further from one
 
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the table."""
+    """One line of the table: an error and its tolerance."""
 
     name: str
     error: float
@@ -48,21 +48,21 @@ class Check:
 
 
 def numerical_gradient(loss: Callable[[], float], value: np.ndarray, h: float = STEP) -> np.ndarray:
-    """Central differences of `loss()` to every entry of the array `value`, moved in place and put back."""
+    """Central differences of `loss()` to every entry of the array `value`, which is restored."""
     gradient = np.empty_like(value)
     for i in np.ndindex(value.shape):
-        here = value[i]
-        value[i] = here + h
+        original = value[i]
+        value[i] = original + h
         above = loss()
-        value[i] = here - h
+        value[i] = original - h
         below = loss()
-        value[i] = here
+        value[i] = original
         gradient[i] = (above - below) / (2 * h)
     return gradient
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
-    """max |a - b| / max(|a|, |b|), over the whole array: entries near zero are measured by the large ones."""
+    """max |a - b| / max(|a|, |b|), over the whole array: relative to the largest entry."""
     largest = max(np.abs(a).max(), np.abs(b).max())
     return float(np.abs(a - b).max() / largest) if largest else 0.0
 
@@ -70,7 +70,7 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
 def all_checks(backend: str = "cpu") -> Iterator[Check]:
     """Every check, in the order of the table; each is computed when it is asked for.
 
-    A backend that cannot be had raises its InputError before the first.
+    Raises InputError for a backend that is not available, before the first.
     """
     ops.load(backend)
     yield from check_affine()
@@ -93,11 +93,8 @@ def check_affine() -> Iterator[Check]:
     dy = rng.normal(size=(5, 3, 6))
     dropout = Dropout(0.3, key(1, np.arange(3)))
     _away_from_kinks(reference.affine_forward(x, W, b))
-    for name, options in (
-        ("linear", (False, None)),
-        ("clipped", (True, None)),
-        ("clipped, dropout", (True, dropout)),
-    ):
+    cases = {"linear": (False, None), "clipped": (True, None), "clipped, dropout": (True, dropout)}
+    for name, options in cases.items():
         y = reference.affine_forward(x, W, b, *options)
         gradients = reference.affine_backward(dy, x, W, y, *options)
 
@@ -118,19 +115,16 @@ def check_birnn() -> Iterator[Check]:
     def loss():
         return float((reference.birnn_forward(z, Wr_f, Wr_b, lengths)[0] * dh).sum())
 
-    named = zip(("z", "Wr_f", "Wr_b"), (z, Wr_f, Wr_b), gradients, strict=True)
-    yield from _gradients("birnn", loss, named)
+    variables = zip(("z", "Wr_f", "Wr_b"), (z, Wr_f, Wr_b), gradients, strict=True)
+    yield from _gradients("birnn", loss, variables)
 
 
 def check_ctc() -> Iterator[Check]:
     """ctc through log_softmax, to the logits: repeats, an empty text, uneven lengths."""
     reference, rng = ops.load("reference"), np.random.default_rng(3)
     logits = rng.normal(size=(7, 3, 4))
-    labels, label_lengths, lengths = (
-        np.array([[1, 1, 2], [3, 0, 0], [0, 0, 0]]),
-        np.array([3, 1, 0]),
-        np.array([7, 5, 2]),
-    )
+    labels, label_lengths = np.array([[1, 1, 2], [3, 0, 0], [0, 0, 0]]), np.array([3, 1, 0])
+    lengths = np.array([7, 5, 2])
 
     def forward():
         return reference.ctc(reference.log_softmax_forward(logits), lengths, labels, label_lengths)
@@ -139,7 +133,7 @@ def check_ctc() -> Iterator[Check]:
 
 
 def check_network() -> Iterator[Check]:
-    """The whole network: context, stride, dropout, every parameter."""
+    """The network: context, stride, dropout, every parameter."""
     model, batch = _small_network("reference", "float64")
     model.loss_and_grad(*batch)
     gradients = {name: value.copy() for name, value in model.grads.items()}
@@ -156,19 +150,19 @@ def check_network() -> Iterator[Check]:
 
 
 def check_enumeration() -> Iterator[Check]:
-    """CTC against the sum over every alignment, for all texts of up to 5 frames; their total."""
+    """CTC against the sum over every alignment, for all texts of up to 5 frames; their total probability."""
     reference, rng = ops.load("reference"), np.random.default_rng(4)
     K, worst, worst_total = 3, 0.0, 0.0
     for T in range(1, 6):
         log_probs = reference.log_softmax_forward(2 * rng.normal(size=(T, 1, K)))
-        truth: dict[tuple[int, ...], float] = {}
+        exact: dict[tuple[int, ...], float] = {}
         for path in product(range(K), repeat=T):
             text = tuple(collapse(path))
-            truth[text] = truth.get(text, 0.0) + float(
+            exact[text] = exact.get(text, 0.0) + float(
                 np.exp(sum(log_probs[t, 0, k] for t, k in enumerate(path)))
             )
         total = 0.0
-        for text, probability in truth.items():
+        for text, probability in exact.items():
             labels = np.array([text or (0,)], np.int32)
             losses, _ = reference.ctc(log_probs, np.array([T]), labels, np.array([len(text)]))
             worst = max(worst, abs(float(losses[0]) + float(np.log(probability))))
@@ -179,72 +173,74 @@ def check_enumeration() -> Iterator[Check]:
 
 
 def check_padding(backend: str) -> Iterator[Check]:
-    """A padded batch, with NaN in the padding, against its utterances one by one."""
+    """A padded batch, with NaN in the padding, against its utterances in batches of their own."""
     dtype = "float64" if backend == "reference" else "float32"
-    model, (frames, lengths, labels, label_lengths, keys) = _small_network(backend, dtype)
+    model, (frames, lengths, labels, label_lengths, dropout_keys) = _small_network(backend, dtype)
     to_host = model.ops.arrays.to_host
-    together = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
+    losses = model.loss_and_grad(frames, lengths, labels, label_lengths, dropout_keys)
     gradient, total = to_host(model.flat_grads).copy(), np.zeros(model.flat_grads.shape, dtype)
-    alone = np.empty_like(together)
+    single = np.empty_like(losses)
     for b in range(len(lengths)):
-        one = slice(b, b + 1)
-        cut = np.ascontiguousarray(frames[: lengths[b], one])
-        alone[one] = model.loss_and_grad(cut, lengths[one], labels[one], label_lengths[one], keys[one])
+        only = slice(b, b + 1)
+        single[only] = model.loss_and_grad(
+            frames[: lengths[b], only], lengths[only], labels[only], label_lengths[only], dropout_keys[only]
+        )
         total += to_host(model.flat_grads)
-    values, gradients = (
-        (PADDING_REFERENCE, PADDING_REFERENCE)
-        if backend == "reference"
-        else (FLOAT32_VALUES, FLOAT32_GRADIENTS)
+    tolerances = FLOAT32_VALUES, FLOAT32_GRADIENTS
+    if backend == "reference":
+        tolerances = PADDING_REFERENCE, PADDING_REFERENCE
+    yield Check(f"{backend}, padded against single: losses", relative_error(losses, single), tolerances[0])
+    yield Check(
+        f"{backend}, padded against single: gradients", relative_error(gradient, total), tolerances[1]
     )
-    yield Check(f"{backend}, padded against single: losses", relative_error(together, alone), values)
-    yield Check(f"{backend}, padded against single: gradients", relative_error(gradient, total), gradients)
 
 
 def check_backend(backend: str, hidden: int = 33, steps: int = 10) -> Iterator[Check]:
     """Another backend against the reference: losses, every gradient, and the weights after some steps."""
-    truth, batch = _small_network("reference", "float64", hidden)
-    other, small = _small_network(backend, "float32", hidden)
-    losses, expected = other.loss_and_grad(*small), truth.loss_and_grad(*batch)
+    reference, batch64 = _small_network("reference", "float64", hidden)
+    other, batch32 = _small_network(backend, "float32", hidden)
+    losses, expected = other.loss_and_grad(*batch32), reference.loss_and_grad(*batch64)
     to_host = other.ops.arrays.to_host
     yield Check(f"{backend} against reference: losses", relative_error(losses, expected), FLOAT32_VALUES)
-    for name in truth.grads:
-        error = relative_error(to_host(other.grads[name]), truth.grads[name])
+    for name in reference.grads:
+        error = relative_error(to_host(other.grads[name]), reference.grads[name])
         yield Check(f"{backend} against reference: d{name}", error, FLOAT32_GRADIENTS)
-    for model, data in ((truth, batch), (other, small)):
+    for model, batch in ((reference, batch64), (other, batch32)):
         velocity = model.ops.arrays.from_host(np.zeros(model.flat_params.shape, model.dtype))
         for _ in range(steps):
-            model.loss_and_grad(*data)
+            model.loss_and_grad(*batch)
             scale = min(1.0, 1 / model.ops.norm(model.flat_grads))
             model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.01, 0.9, scale)
-    error = relative_error(to_host(other.flat_params), truth.flat_params)
+    error = relative_error(to_host(other.flat_params), reference.flat_params)
     yield Check(f"{backend} against reference: weights after ten steps", error, FLOAT32_GRADIENTS)
 
 
 def check_search() -> Iterator[Check]:
-    """Beam search with room for everything against CTC: each text's probability, and that all sum to 1."""
+    """Beam search without pruning against CTC: the probability of each text, and their sum."""
     from minids.decode.beam_search import BeamSearch
 
     rng, worst, worst_total = np.random.default_rng(6), 0.0, 0.0
-    search = BeamSearch("ab ", beam_width=10**6, token_min_logp=np.inf, beam_prune_logp=np.inf)
+    search = BeamSearch("ab ", beam_width=10**6, token_min_logp=-np.inf, beam_prune_logp=-np.inf)
     for T in range(1, 7):
         log_probs = ops.load("reference").log_softmax_forward(2 * rng.normal(size=(T, 1, 4)))[:, 0]
-        found = search.decode(log_probs, n_best=10**6)
-        for text, _, log_prob, _ in found:
-            worst = max(worst, abs(log_prob - search.score(log_probs, text).log_prob))
-        worst_total = max(worst_total, abs(sum(np.exp(each.log_prob) for each in found) - 1))
+        hypotheses = search.decode(log_probs, n_best=10**6)
+        for hypothesis in hypotheses:
+            exact = search.score(log_probs, hypothesis.text).log_prob
+            worst = max(worst, abs(hypothesis.log_prob - exact))
+        worst_total = max(worst_total, abs(sum(np.exp(h.log_prob) for h in hypotheses) - 1))
     yield Check("beam search, every text against ctc", worst, SEARCH)
     yield Check("beam search, all texts' probabilities sum to 1", worst_total, SEARCH)
 
 
 def check_language_model() -> Iterator[Check]:
-    """Kneser-Ney smoothing against its plain text, for every word after every history; their total."""
+    """Kneser-Ney smoothing against the readable one, for every word after every history; their total."""
     from minids.lm.kneser_ney import DiscountWarning
     from minids.lm.ngram import NGram
     from minids.lm.reference import ReferenceNGram
 
     lines = ["a b a c", "b a", "c a b a", "a c c", "b", "a b b a", "c b a a"]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DiscountWarning)  # so few words have no discounts of their own
+        warnings.simplefilter("ignore", DiscountWarning)  # so few words do not determine discounts
         model, plain = NGram.train(lines, order=3), ReferenceNGram(lines, order=3)
     worst, worst_total = 0.0, 0.0
     for history in product("abc", repeat=2):
@@ -256,20 +252,20 @@ def check_language_model() -> Iterator[Check]:
             worst = max(worst, abs(probability - plain.probability(word, history)))
             total += probability
         worst_total = max(worst_total, abs(total - 1))
-    yield Check("language model, fast against plain", worst, LANGUAGE)
+    yield Check("language model, compiled against reference", worst, LANGUAGE)
     yield Check("language model, the words after a history sum to 1", worst_total, LANGUAGE)
 
 
 def _small_network(backend: str, dtype: str, hidden: int = 7):
     """A network with units on both sides of both kinks; a batch of uneven lengths with NaN in its padding."""
     settings = ModelSettings(inputs=5, characters=4, hidden=hidden, context=2, stride=2, dropout=0.1)
-    drawn, rng = DeepSpeech(settings, 0, "reference", dtype).params, np.random.default_rng(5)
-    for name, value in drawn.items():
+    params, rng = DeepSpeech(settings, 0, "reference", dtype).params, np.random.default_rng(5)
+    for name, value in params.items():
         value *= 4 if name in ("W1", "W4", "W6") else 1
         if name.startswith("b"):
             value[...] = rng.normal(size=value.shape)
     model = DeepSpeech(settings, None, backend, dtype)
-    model.fill(drawn)
+    model.load_params(params)
     frames, lengths = 4 * rng.normal(size=(11, 3, 5)).astype(dtype), np.array([11, 7, 9], np.int32)
     for b, length in enumerate(lengths):
         frames[length:, b] = np.nan
@@ -280,8 +276,8 @@ def _small_network(backend: str, dtype: str, hidden: int = 7):
     return model, (frames, lengths, labels, label_lengths, np.array([5, 6, 7], np.uint32))
 
 
-def _gradients(name: str, loss: Callable[[], float], parts) -> Iterator[Check]:
-    for letter, value, gradient in parts:
+def _gradients(name: str, loss: Callable[[], float], variables) -> Iterator[Check]:
+    for letter, value, gradient in variables:
         yield Check(
             f"{name}: d{letter}",
             relative_error(gradient, numerical_gradient(loss, value)),
@@ -292,4 +288,4 @@ def _gradients(name: str, loss: Callable[[], float], parts) -> Iterator[Check]:
 def _away_from_kinks(z: np.ndarray) -> None:
     distance = float(np.minimum(np.abs(z), np.abs(z - CLIP)).min())
     if distance < MARGIN:
-        raise AssertionError(f"the inputs of this check lie {distance:.1g} from a kink: draw others")
+        raise AssertionError(f"the inputs of this check are {distance:.1g} from a kink; draw others")

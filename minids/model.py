@@ -8,12 +8,20 @@
 `backward` is `forward` read upwards.
 """
 
+import math
+import threading
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from minids import ops
-from minids.ops.common import Dropout, key, strided
+from minids._utils.arguments import integers, real_array
+from minids.ops import Backend
+from minids.ops.common import Dropout, Workspace, key, strided
+
+_GPU_LOCK = threading.RLock()  # scratch memory of the GPU's operations is shared by all models
 
 
 @dataclass(frozen=True)
@@ -32,9 +40,9 @@ class ModelSettings:
 
     def __post_init__(self) -> None:
         for name in ("inputs", "characters", "hidden", "context", "stride"):
-            value, least = getattr(self, name), 0 if name == "context" else 1
-            if type(value) is not int or not least <= value <= 10**6:
-                raise ValueError(f"{name} = {value!r} must be a whole number from {least} to a million")
+            value, low = getattr(self, name), 0 if name == "context" else 1
+            if type(value) is not int or not low <= value <= 10**6:
+                raise ValueError(f"{name} = {value!r} must be a whole number from {low} to a million")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout = {self.dropout!r} must be at least 0 and below 1")
 
@@ -50,26 +58,15 @@ class ModelSettings:
         # fmt: on
 
 
-class Workspace:
-    """One flat buffer for each name, used again, as large as the largest batch so far needed."""
+class _Pass(threading.local):
+    """What a thread's forward pass leaves for its backward pass, and the memory of both."""
 
-    def __init__(self, arrays, dtype):
-        self._arrays, self._dtype, self._flat = arrays, dtype, {}
+    activations: dict[str, Any] | None = None
+    dropout: dict[int, Dropout]
+    lengths: Any
 
-    def __call__(self, name: str, *shape: int, dtype=None):
-        """An array of this shape, a prefix of the buffer. What it held before is gone."""
-        size = int(np.prod(shape))
-        if name not in self._flat or self._flat[name].size < size:
-            self._flat.pop(name, None)  # the old one first: there may be no room for both
-            self._flat[name] = self._arrays.empty((size,), dtype or self._dtype)
-        return self._flat[name][:size].reshape(shape)
-
-    def to_device(self, name: str, array: np.ndarray):
-        """An array where the backend computes: a copy in the buffer, or itself where it is there already."""
-        if self._arrays.on_host or not isinstance(array, np.ndarray):
-            return array
-        kind = {"f": self._dtype, "i": np.int32, "u": np.uint32}[array.dtype.kind]
-        return self._arrays.copy(array, self(name, *array.shape, dtype=kind))
+    def __init__(self, arrays: Any, dtype: np.dtype):
+        self.workspace = Workspace(arrays, dtype)
 
 
 class DeepSpeech:
@@ -77,134 +74,238 @@ class DeepSpeech:
 
     `params["W1"]` and `grads["W1"]` are views of the flat buffers `flat_params` and `flat_grads`, so that an
     update or a norm is one operation. "cpu" computes in float32; "reference" in float32 or float64; "cuda" in
-    float32 on the GPU, where its arrays stay. The initial weights are drawn with `seed`; with None they are
-    left for the caller to `fill`.
+    float32 on the GPU, where its arrays stay; or give a Backend. The initial weights are drawn with `seed`;
+    with None they are undefined until `load_params`.
+
+    Threads may share a network: activations belong to the thread that calls `forward`. Gradients belong to
+    the network, so one thread trains. Pickled, a network is its settings, backend and parameters.
     """
 
     def __init__(
-        self, settings: ModelSettings, seed: int | None = 0, backend: str = "cpu", dtype: str = "float32"
+        self,
+        settings: ModelSettings,
+        seed: int | None = 0,
+        backend: str | Backend = "cpu",
+        dtype: str = "float32",
     ):
-        if dtype != "float32" and backend != "reference":
-            raise ValueError(
-                f"the {backend} backend computes in float32; {dtype} goes with backend='reference'"
-            )
-        self.settings, self.ops, self.dtype = settings, ops.load(backend), np.dtype(dtype)
+        name = backend if isinstance(backend, str) else backend.name
+        if dtype != "float32" and name != "reference":
+            raise ValueError(f"the {name} backend computes in float32; {dtype} goes with backend='reference'")
+        self.ops = ops.load(backend) if isinstance(backend, str) else backend
+        self.settings, self.dtype = settings, np.dtype(dtype)
         shapes = settings.shapes()
-        arrays, size = self.ops.arrays, sum(int(np.prod(shape)) for shape in shapes.values())
+        arrays, size = self.ops.arrays, sum(math.prod(shape) for shape in shapes.values())
         flat = np.empty(size, self.dtype)
         if seed is not None:
             initialize(_views(flat, shapes), seed)
         self.flat_params = arrays.from_host(flat)
         self.flat_grads = arrays.empty((size,), self.dtype)
         self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
-        self._room = Workspace(arrays, self.dtype)
+        self._pass = _Pass(arrays, self.dtype)
+        self._lock = nullcontext() if arrays.on_host else _GPU_LOCK
 
-    def fill(self, params: dict[str, np.ndarray]) -> None:
-        """Set every parameter to the values of a NumPy array."""
-        flat = np.concatenate([params[name].ravel() for name in self.params])
+    def __reduce__(self) -> tuple:
+        arguments = self.settings, None, self.ops, self.dtype.name
+        return DeepSpeech, arguments, self.ops.arrays.to_host(self.flat_params)
+
+    def __setstate__(self, flat_params: np.ndarray) -> None:
+        self.ops.arrays.copy(flat_params, self.flat_params)
+
+    def load_params(self, params: dict[str, np.ndarray]) -> None:
+        """Set every parameter to the values of a NumPy array.
+
+        Raises ValueError for a parameter that is missing or has another shape.
+        """
+        shapes = self.settings.shapes()
+        for name, shape in shapes.items():
+            if name not in params or params[name].shape != shape:
+                raise ValueError(f"{name} must have the shape {shape}")
+        flat = np.concatenate([params[name].ravel() for name in shapes])
         self.ops.arrays.copy(flat.astype(self.dtype, copy=False), self.flat_params)
 
-    def forward(self, frames: np.ndarray, lengths: np.ndarray, keys: np.ndarray | None = None):
+    @property
+    def activations(self) -> dict[str, Any]:
+        """Those of this thread's last `forward`, by the paper's names; overwritten by the next one.
+
+        Raises RuntimeError where there was none.
+        """
+        if self._pass.activations is None:
+            raise RuntimeError("call forward first, in the same thread: backward needs its activations")
+        return self._pass.activations
+
+    def forward(self, frames: np.ndarray, lengths: np.ndarray, dropout_keys: np.ndarray | None = None):
         """frames (T0, B, F), lengths (B,) -> log_probs (T, B, K), lengths (B,) after the stride.
 
-        Frames past an utterance's length are not read. `keys` (B,) uint32, one per utterance and step of
-        training, turn dropout on. The activations are kept for `backward`, and overwritten by the next
-        `forward`. Raises ValueError for frames or lengths that do not fit.
+        Frames past an utterance's length are not read. `dropout_keys` (B,) uint32, one per utterance and step
+        of training, turn dropout on. The activations are kept for a `backward` in this thread, and
+        overwritten by its next `forward`. Raises ValueError for arguments of another type or shape, and for
+        lengths beyond the frames.
         """
-        log_probs = self._forward(frames, lengths, keys)
-        return self.ops.arrays.to_host(log_probs).copy(), strided(lengths, self.settings.stride)
+        frames, lengths, dropout_keys = self._check_frames(frames, lengths, dropout_keys)
+        with self._lock:
+            log_probs = self._forward(self.ops, frames, lengths, dropout_keys)
+            return self.ops.arrays.to_host(log_probs).copy(), strided(lengths, self.settings.stride)
 
     def backward(self, dlogits: np.ndarray) -> None:
-        """dlogits (T, B, K), the gradient to W6 h5 + b6 of the last `forward` -> `grads`, overwritten.
+        """dlogits (T, B, K), the gradient to W6 h5 + b6 of this thread's last `forward` -> `grads`.
 
-        Raises ValueError for another shape.
+        Raises ValueError for another shape, RuntimeError without a `forward`.
         """
-        if dlogits.shape != self._acts["z6"].shape:
-            raise ValueError(f"dlogits have the shape {dlogits.shape}, not {self._acts['z6'].shape}")
-        self._backward(self.ops.arrays.from_host(np.ascontiguousarray(dlogits, self.dtype)))
+        shape = self.activations["z6"].shape
+        dlogits = real_array("dlogits", dlogits, self.dtype, "(T, B, K)")
+        if dlogits.shape != shape:
+            raise ValueError(f"dlogits have the shape {dlogits.shape}, not {shape}")
+        with self._lock:
+            self._backward(self.ops, self._pass.workspace.to_device("dlogits", dlogits.copy()))
 
-    def loss_and_grad(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+    def loss_and_grad(self, frames, lengths, labels, label_lengths, dropout_keys=None) -> np.ndarray:
         """Forward, CTC, backward: the losses (B,); `grads` holds the gradient of their sum.
 
-        Arguments as those of `forward` and `ctc_loss`. A text that is impossible has loss inf and no part in
-        the gradient. Raises ValueError for what does not fit.
+        Arguments and errors are those of `forward` and `ctc_loss`. An impossible text has loss inf and
+        gradient 0.
         """
-        losses = self.loss_and_grad_on_device(frames, lengths, labels, label_lengths, keys)
+        losses = self.loss_and_grad_on_device(frames, lengths, labels, label_lengths, dropout_keys)
         return self.ops.arrays.to_host(losses).copy()
 
-    def loss_and_grad_on_device(self, frames, lengths, labels, label_lengths, keys=None):
-        """As `learn`, without waiting: the losses stay where the backend computes, until the next call."""
-        given = self._room.to_device  # before the forward pass: a copy to a GPU waits for what it was given
-        texts = given("labels", labels), given("label_lengths", label_lengths)
-        log_probs = self._forward(frames, lengths, keys)
-        lengths = strided(lengths, self.settings.stride)
-        T, B, K = log_probs.shape
-        _check_labels(T, B, K, lengths, labels, label_lengths)
-        losses, dlogits = self._room("losses", B), self._room("dlogits", T, B, K)
-        room = self._room("ctc", B, T, 2 * labels.shape[1] + 5)
-        self.ops.ctc(log_probs, self._lengths, *texts, losses, dlogits, room)
-        self._backward(dlogits)
+    def loss_and_grad_on_device(
+        self, frames, lengths, labels, label_lengths, dropout_keys=None, backend: Backend | None = None
+    ):
+        """As loss_and_grad without waiting for a GPU: the losses stay there, until this thread's next call.
+
+        `backend` replaces the network's own operations, such as by those of TimeSplit.
+        """
+        frames, lengths, dropout_keys = self._check_frames(frames, lengths, dropout_keys)
+        labels, label_lengths = _check_labels(
+            labels, label_lengths, frames.shape[1], self.settings.characters
+        )
+        ops, workspace = backend or self.ops, self._pass.workspace
+        with self._lock:
+            # Before the forward pass: a copy to the GPU waits for all that was launched before it.
+            labels = workspace.to_device("labels", labels)
+            label_lengths = workspace.to_device("label_lengths", label_lengths)
+            log_probs = self._forward(ops, frames, lengths, dropout_keys)
+            losses = workspace("losses", log_probs.shape[1])
+            dlogits = workspace("dlogits", *log_probs.shape)
+            ops.ctc(
+                log_probs=log_probs,
+                lengths=self._pass.lengths,
+                labels=labels,
+                label_lengths=label_lengths,
+                losses=losses,
+                dlogits=dlogits,
+                workspace=workspace,
+            )
+            self._backward(ops, dlogits)
         return losses
 
-    def _forward(self, frames, lengths, keys):
-        s, p, ops, room = self.settings, self.params, self.ops, self._room
-        if frames.ndim != 3 or frames.shape[2] != s.inputs:
-            raise ValueError(f"frames have the shape {frames.shape}, not (T0, B, {s.inputs} inputs)")
+    def _check_frames(self, frames, lengths, dropout_keys):
+        F = self.settings.inputs
+        if isinstance(frames, np.ndarray) or self.ops.arrays.on_host:  # a GPU may have them already
+            frames = real_array("frames", frames, self.dtype, f"(T0, B, {F} inputs)")
+        if frames.shape[2] != F:
+            raise ValueError(f"frames have the shape {frames.shape}, not (T0, B, {F} inputs)")
+        T0, B, _ = frames.shape
+        lengths = integers("lengths", lengths, 0, T0)
+        if len(lengths) != B:
+            raise ValueError(f"there are {len(lengths)} lengths for {B} utterances")
+        if dropout_keys is not None:
+            dropout_keys = np.asarray(dropout_keys)
+            if dropout_keys.shape != (B,) or dropout_keys.dtype.kind not in "iu":
+                raise ValueError(f"dropout_keys must be {B} integers, one per utterance")
+        return frames, lengths, dropout_keys
+
+    def _forward(self, ops: Backend, frames, lengths, dropout_keys):
+        s, p, state, workspace = self.settings, self.params, self._pass, self._pass.workspace
         T0, B, F = frames.shape
-        if len(lengths) != B or ((lengths < 0) | (lengths > T0)).any():
-            raise ValueError(f"the lengths must be {B} numbers from 0 to {T0}, the frames given")
-        if keys is not None and len(keys) != B:
-            raise ValueError(f"{len(keys)} keys for {B} utterances")
         T, H, K = strided(T0, s.stride), s.hidden, s.characters
-        self._acts = {}  # or the views of the last batch would keep buffers that are now too small
-        self._lengths = room.to_device("lengths", strided(lengths, s.stride))
-        self._drop = {}
-        if keys is not None and s.dropout > 0:
-            own = {n: room.to_device(f"keys{n}", key(keys, n)) for n in (1, 2, 3, 5)}
-            self._drop = {n: Dropout(s.dropout, own[n]) for n in own}
-        a = {name: room(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
-        a |= {"x": room("x", T, B, (2 * s.context + 1) * F), "z6": room("z6", T, B, K)}
-        self._acts, recurrent = a, room("recurrent", 2, H, H + 2 * B)
+        state.activations = None  # or its views would keep buffers that are now too small
+        state.lengths = workspace.to_device("lengths", strided(lengths, s.stride))
+        state.dropout = {}
+        if dropout_keys is not None and s.dropout > 0:
+            for n in (1, 2, 3, 5):
+                keys = workspace.to_device(f"dropout_keys {n}", key(dropout_keys, n))
+                state.dropout[n] = Dropout(s.dropout, keys)
+        a = {name: workspace(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
+        a |= {"x": workspace("x", T, B, (2 * s.context + 1) * F), "z6": workspace("z6", T, B, K)}
 
         def layer(n, x, y, clip=True):
-            ops.affine_forward(a[x], p[f"W{n}"], p[f"b{n}"], clip, self._drop.get(n), a[y])
+            ops.affine_forward(
+                a[x], p[f"W{n}"], p[f"b{n}"], clip=clip, dropout=state.dropout.get(n), out=a[y]
+            )
 
-        given = room.to_device("frames", frames), room.to_device("lengths0", lengths)
-        ops.context_forward(*given, s.context, s.stride, a["x"])
+        frames = workspace.to_device("frames", frames)
+        lengths = workspace.to_device("lengths before the stride", lengths)
+        ops.context_forward(frames, lengths, s.context, s.stride, out=a["x"])
         layer(1, "x", "h1")
         layer(2, "h1", "h2")
         layer(3, "h2", "h3")
         layer(4, "h3", "z4", clip=False)
-        ops.birnn_forward(a["z4"], p["Wr_f"], p["Wr_b"], self._lengths, a["h4"], a["hf"], a["hb"], recurrent)
+        ops.birnn_forward(
+            z=a["z4"],
+            Wr_f=p["Wr_f"],
+            Wr_b=p["Wr_b"],
+            lengths=state.lengths,
+            h=a["h4"],
+            hf=a["hf"],
+            hb=a["hb"],
+            workspace=workspace,
+        )
         layer(5, "h4", "h5")
         layer(6, "h5", "z6", clip=False)
-        return ops.log_softmax_forward(a["z6"], room("log_probs", T, B, K))
+        log_probs = ops.log_softmax_forward(a["z6"], out=workspace("log_probs", T, B, K))
+        state.activations = a
+        return log_probs
 
-    def _backward(self, dz6):
-        p, g, a, ops, room = self.params, self.grads, self._acts, self.ops, self._room
-        T, B, H = a["h5"].shape
-        one, two, three = (room(name, T, B, H) for name in ("d1", "d2", "d3"))  # gradients, taking turns
-        recurrent = room("recurrent", 2, H, H + 2 * B)
+    def _backward(self, ops: Backend, dz6) -> None:
+        p, g, a, state = self.params, self.grads, self.activations, self._pass
+        shape = a["h5"].shape
+        # Three buffers, used in turn.
+        dh5 = delta_f = dz4 = dh2 = state.workspace("gradient 1", *shape)
+        dh4 = dh3 = dh1 = state.workspace("gradient 2", *shape)
+        delta_b = state.workspace("gradient 3", *shape)
 
         def layer(n, x, y, dy, dx, clip=True):
-            W, options = f"W{n}", (clip, self._drop.get(n), dx is not None)
-            ops.affine_backward(dy, a[x], p[W], a[y], *options, dy, dx, g[W], g[f"b{n}"])
+            ops.affine_backward(
+                dy=dy,
+                x=a[x],
+                W=p[f"W{n}"],
+                y=a[y],
+                clip=clip,
+                dropout=state.dropout.get(n),
+                input_gradient=dx is not None,
+                dz=dy,
+                dx=dx,
+                dW=g[f"W{n}"],
+                db=g[f"b{n}"],
+            )
 
-        layer(6, "h5", "z6", dz6, one, clip=False)
-        layer(5, "h4", "h5", one, two)
-        states = (a["hf"], a["hb"], p["Wr_f"], p["Wr_b"], self._lengths)
-        ops.birnn_backward(two, *states, one, three, one, g["Wr_f"], g["Wr_b"], recurrent)
-        layer(4, "h3", "z4", one, two, clip=False)
-        layer(3, "h2", "h3", two, one)
-        layer(2, "h1", "h2", one, two)
-        layer(1, "x", "h1", two, None)
+        layer(6, "h5", "z6", dz6, dh5, clip=False)
+        layer(5, "h4", "h5", dh5, dh4)
+        ops.birnn_backward(
+            dh=dh4,
+            hf=a["hf"],
+            hb=a["hb"],
+            Wr_f=p["Wr_f"],
+            Wr_b=p["Wr_b"],
+            lengths=state.lengths,
+            delta_f=delta_f,
+            delta_b=delta_b,
+            dz=dz4,
+            dWr_f=g["Wr_f"],
+            dWr_b=g["Wr_b"],
+            workspace=state.workspace,
+        )
+        layer(4, "h3", "z4", dz4, dh3, clip=False)
+        layer(3, "h2", "h3", dh3, dh2)
+        layer(2, "h1", "h2", dh2, dh1)
+        layer(1, "x", "h1", dh1, None)
 
 
 def initialize(params: dict[str, np.ndarray], seed: int) -> None:
     """Draw the initial weights, in place: normal, of variance 1 / inputs, and biases 0.
 
     The recurrent ones are half as wide, so that states neither die nor explode over hundreds of frames; the
-    output layer's a tenth, so that training starts from even odds.
+    output layer's a tenth, so that training starts from nearly equal probabilities.
     """
     rng = np.random.default_rng(seed)
     for name, value in params.items():
@@ -218,7 +319,7 @@ def initialize(params: dict[str, np.ndarray], seed: int) -> None:
 def _views(flat, shapes):
     views, start = {}, 0
     for name, shape in shapes.items():
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         views[name] = flat[start : start + size].reshape(shape)
         start += size
     return views
@@ -229,30 +330,33 @@ def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
 
     Logits are before the softmax; log-probabilities are valid ones. lengths, label_lengths (B,); labels
     (B, Umax), padded with anything. A text that the frames cannot spell has loss inf and gradient 0. Raises
-    ValueError for shapes that do not fit, labels outside 1 … K-1 and lengths outside the arrays.
+    ValueError for types and shapes that do not fit, labels outside 1 … K-1 and lengths outside the arrays.
     """
     grid = ops.load(backend)
-    logits = np.ascontiguousarray(logits, None if backend == "reference" else np.float32)
-    lengths = np.ascontiguousarray(lengths, np.int32)
-    labels, label_lengths = (
-        np.ascontiguousarray(labels, np.int32),
-        np.ascontiguousarray(label_lengths, np.int32),
+    dtype = (
+        np.asarray(logits).dtype
+        if backend == "reference" and np.asarray(logits).dtype.kind == "f"
+        else np.float32
     )
+    logits = real_array("logits", logits, dtype, "(T, B, K)")
     T, B, K = logits.shape
-    _check_labels(T, B, K, lengths, labels, label_lengths)
-    logits, *given = map(grid.arrays.from_host, (logits, lengths, labels, label_lengths))
-    losses, dlogits = grid.ctc(grid.log_softmax_forward(logits), *given)
+    lengths = integers("lengths", lengths, 0, T)
+    if len(lengths) != B:
+        raise ValueError(f"there are {len(lengths)} lengths for {B} utterances")
+    labels, label_lengths = _check_labels(labels, label_lengths, B, K)
+    log_probs = grid.log_softmax_forward(grid.arrays.from_host(logits))
+    losses, dlogits = grid.ctc(log_probs, *map(grid.arrays.from_host, (lengths, labels, label_lengths)))
     return grid.arrays.to_host(losses), grid.arrays.to_host(dlogits)
 
 
-def _check_labels(T, B, K, lengths, labels, label_lengths):
-    if labels.ndim != 2 or not len(lengths) == len(labels) == len(label_lengths) == B:
-        raise ValueError(
-            f"logits hold {B} utterances; lengths {len(lengths)}, labels {labels.shape}, {len(label_lengths)}"
-        )
-    Umax = labels.shape[1]
-    if ((lengths < 0) | (lengths > T)).any() or ((label_lengths < 0) | (label_lengths > Umax)).any():
-        raise ValueError(f"a length is outside the arrays: {T} frames, {Umax} labels")
-    used = labels[np.arange(Umax) < label_lengths[:, None]]
-    if ((used < 1) | (used >= K)).any():
-        raise ValueError(f"a label is outside 1 … {K - 1} (0 is the blank)")
+def _check_labels(labels, label_lengths, B: int, K: int) -> tuple[np.ndarray, np.ndarray]:
+    """The labels of B utterances as int32, 0 past their lengths. Raises ValueError for other values."""
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or len(labels) != B:
+        raise ValueError(f"labels must have the shape ({B} utterances, Umax), not {labels.shape}")
+    label_lengths = integers("label_lengths", label_lengths, 0, labels.shape[1])
+    if len(label_lengths) != B:
+        raise ValueError(f"there are {len(label_lengths)} label_lengths for {B} utterances")
+    used = np.arange(labels.shape[1]) < label_lengths[:, None]  # (B, Umax)
+    integers("labels", labels[used], 1, K - 1)
+    return np.where(used, labels, 0).astype(np.int32), label_lengths

@@ -1,5 +1,6 @@
-"""The proofs themselves: they pass, and each of them fails when the code that it watches is broken."""
+"""The checks pass, and each of them fails when the code that it checks is broken."""
 
+import dataclasses
 import json
 import sys
 
@@ -10,10 +11,11 @@ from minids import cli, gradcheck, ops
 from minids.gradcheck import Check, numerical_gradient, relative_error
 from tests.tolerances import CTC_ENUMERATION, GRADIENT_NETWORK, GRADIENT_OPERATION
 
-REFERENCE, CPU = ops.load("reference"), ops.load("cpu")
+LOAD = ops.load
+REFERENCE = LOAD("reference")
 
 
-def test_everything_is_proved():
+def test_all_checks_pass():
     checks = list(gradcheck.all_checks())
     assert [check for check in checks if not check.passed] == []
     names = [check.name for check in checks]
@@ -32,15 +34,15 @@ def test_everything_is_proved():
             assert check.tolerance <= CTC_ENUMERATION
 
 
-def test_the_checked_network_meets_both_kinks():
+def test_the_checked_network_has_units_on_both_sides_of_the_kinks():
     model, batch = gradcheck._small_network("reference", "float64")
     model.loss_and_grad(*batch)
     for name in ("h1", "h2", "h3", "hf", "hb", "h5"):
-        h = model._acts[name]
+        h = model.activations[name]
         assert (h == 0).any()
         assert ((h > 0) & (h < 20)).any()
     for name in ("h1", "hf", "hb"):
-        assert (model._acts[name] >= 20).any()
+        assert (model.activations[name] >= 20).any()
 
 
 def passes(check, name):
@@ -49,55 +51,62 @@ def passes(check, name):
         return next(c.passed for c in check() if c.name == name)
 
 
-def no_clip_gate(dy, x, W, y, clip=False, dropout=None, *rest):
+@pytest.fixture
+def replace_operation(monkeypatch):
+    """Makes gradcheck use another function for an operation of a backend."""
+
+    def replace(backend, operation, function):
+        broken = dataclasses.replace(LOAD(backend), **{operation: function})
+        monkeypatch.setattr(ops, "load", lambda name: broken if name == backend else LOAD(name))
+
+    return replace
+
+
+def no_clip_gate(dy, x, W, y, clip=False, dropout=None, **rest):
     """Forgets that the gradient ends at 20."""
-    return AFFINE_BACKWARD(dy, x, W, np.where(y > 0, 1.0, 0.0), clip, dropout, *rest)
+    return REFERENCE.affine_backward(dy, x, W, np.where(y > 0, 1.0, 0.0), clip, dropout, **rest)
 
 
-def no_dropout_scale(dy, x, W, y, clip=False, dropout=None, *rest):
-    return AFFINE_BACKWARD(dy, x, W, y * (dropout.rate < 1) if dropout else y, clip, None, *rest)
+def no_dropout_scale(dy, x, W, y, clip=False, dropout=None, **rest):
+    return REFERENCE.affine_backward(dy, x, W, y * (dropout.rate < 1) if dropout else y, clip, None, **rest)
 
 
-def no_carry_backwards(dh, hf, hb, Wr_f, Wr_b, *rest):
+def no_carry_backward(dh, hf, hb, Wr_f, Wr_b, *args):
     """Forgets the gradient that one direction carries from frame to frame."""
-    return BIRNN_BACKWARD(dh, hf, hb, Wr_f, 0 * Wr_b, *rest)
+    return REFERENCE.birnn_backward(dh, hf, hb, Wr_f, 0 * Wr_b, *args)
 
 
-def no_recurrent_clip(dh, hf, hb, *rest):
-    return BIRNN_BACKWARD(dh, np.minimum(hf, 19), np.minimum(hb, 19), *rest)
+def no_recurrent_clip(dh, hf, hb, *args):
+    return REFERENCE.birnn_backward(dh, np.minimum(hf, 19), np.minimum(hb, 19), *args)
 
 
-def recurrence_of_the_same_frame(dh, hf, hb, *rest):
+def recurrence_of_the_same_frame(dh, hf, hb, *args):
     """dWr from h_t instead of h_{t-1}."""
-    dz, dWr_f, dWr_b = BIRNN_BACKWARD(dh, hf, hb, *rest)
+    dz, dWr_f, dWr_b = REFERENCE.birnn_backward(dh, hf, hb, *args)
     dWr_f[...] = (dz - dz / 2).reshape(-1, dz.shape[2]).T @ hf.reshape(-1, dz.shape[2])
     return dz, dWr_f, dWr_b
 
 
-def wrong_sign(*arguments):
-    losses, dlogits = CTC(*arguments)
+def wrong_sign(*args, **kwargs):
+    losses, dlogits = REFERENCE.ctc(*args, **kwargs)
     dlogits *= -1
     return losses, dlogits
 
 
-def no_softmax_gradient(log_probs, *rest):
+def no_softmax_gradient(log_probs, *args):
     """The gradient to log ŷ, without the softmax's."""
-    losses, dlogits = CTC(log_probs, *rest)
+    losses, dlogits = REFERENCE.ctc(log_probs, *args)
     dlogits -= np.exp(log_probs)
     return losses, dlogits
 
 
-AFFINE_BACKWARD, BIRNN_BACKWARD, CTC = REFERENCE.affine_backward, REFERENCE.birnn_backward, REFERENCE.ctc
-
-
 @pytest.mark.parametrize(
-    ("operation", "broken", "check", "found"),
+    ("operation", "broken", "check", "name"),
     [
         ("affine_backward", no_clip_gate, gradcheck.check_affine, "affine, clipped: dW"),
         ("affine_backward", no_clip_gate, gradcheck.check_network, "network, dW1"),
         ("affine_backward", no_dropout_scale, gradcheck.check_affine, "affine, clipped, dropout: dx"),
-        ("birnn_backward", no_carry_backwards, gradcheck.check_birnn, "birnn: dWr_b"),
-        ("birnn_backward", no_carry_backwards, gradcheck.check_network, "network, dW1"),
+        ("birnn_backward", no_carry_backward, gradcheck.check_birnn, "birnn: dWr_b"),
         ("birnn_backward", no_recurrent_clip, gradcheck.check_birnn, "birnn: dz"),
         ("birnn_backward", recurrence_of_the_same_frame, gradcheck.check_birnn, "birnn: dWr_f"),
         ("ctc", wrong_sign, gradcheck.check_ctc, "ctc: dlogits"),
@@ -105,48 +114,55 @@ AFFINE_BACKWARD, BIRNN_BACKWARD, CTC = REFERENCE.affine_backward, REFERENCE.birn
         ("ctc", wrong_sign, gradcheck.check_network, "network, dW1"),
     ],
 )
-def test_a_broken_gradient_is_found(monkeypatch, operation, broken, check, found):
-    monkeypatch.setattr(REFERENCE, operation, broken)
-    assert not passes(check, found)
+def test_a_broken_gradient_fails_its_check(replace_operation, operation, broken, check, name):
+    replace_operation("reference", operation, broken)
+    assert not passes(check, name)
 
 
-def test_a_broken_lattice_is_found(monkeypatch):
+def test_a_broken_recurrence_fails_the_check_of_the_network(replace_operation):
+    def broken(Wr_b, **kwargs):
+        return REFERENCE.birnn_backward(Wr_b=0 * Wr_b, **kwargs)
+
+    replace_operation("reference", "birnn_backward", broken)
+    assert not passes(gradcheck.check_network, "network, dW1")
+
+
+def test_a_broken_lattice_fails_the_enumeration(monkeypatch):
     """From a letter straight to the same letter: that would be one letter."""
-    module = sys.modules["minids.ops.reference.ctc"]  # its name in the package is the function's
+    module = sys.modules["minids.ops.reference.ctc"]  # the package's attribute of this name is the function
     monkeypatch.setattr(module, "skips", lambda states: (states != 0) & (np.arange(len(states)) > 1))
     assert not passes(gradcheck.check_enumeration, "ctc loss, against all alignments")
     assert not passes(gradcheck.check_enumeration, "ctc, all texts' probabilities sum to 1")
 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
-def test_a_recurrence_that_begins_in_the_padding_is_found(monkeypatch, backend):
-    grid = ops.load(backend)
-    forward = grid.birnn_forward
+def test_a_recurrence_that_starts_in_the_padding_fails(replace_operation, backend):
+    forward = LOAD(backend).birnn_forward
 
-    def all_as_long(z, Wr_f, Wr_b, lengths, *rest):
-        return forward(z, Wr_f, Wr_b, np.full_like(lengths, len(z)), *rest)
+    def ignores_lengths(z, lengths, **kwargs):
+        return forward(z=z, lengths=np.full_like(lengths, len(z)), **kwargs)
 
-    monkeypatch.setattr(grid, "birnn_forward", all_as_long)
+    replace_operation(backend, "birnn_forward", ignores_lengths)
     assert not passes(lambda: gradcheck.check_padding(backend), f"{backend}, padded against single: losses")
 
 
 @pytest.mark.parametrize(
-    ("operation", "found"),
+    ("operation", "name"),
     [("affine_backward", "dW6"), ("birnn_backward", "dWr_f"), ("nesterov", "weights after ten steps")],
 )
-def test_a_backend_that_is_a_little_wrong_is_found(monkeypatch, operation, found):
+def test_a_slightly_wrong_backend_fails(replace_operation, operation, name):
     """By a thousandth of a gradient or of a step."""
-    right = getattr(CPU, operation)
+    right = getattr(LOAD("cpu"), operation)
 
-    def broken(*arguments):
+    def broken(*args, **kwargs):
         if operation == "nesterov":
-            return right(*arguments[:3], arguments[3] * 1.01, *arguments[4:])
-        results = right(*arguments)
+            return right(*args[:3], args[3] * 1.01, *args[4:])
+        results = right(*args, **kwargs)
         results[1][...] *= np.float32(1.001)
         return results
 
-    monkeypatch.setattr(CPU, operation, broken)
-    assert not passes(lambda: gradcheck.check_backend("cpu"), f"cpu against reference: {found}")
+    replace_operation("cpu", operation, broken)
+    assert not passes(lambda: gradcheck.check_backend("cpu"), f"cpu against reference: {name}")
 
 
 def test_central_differences_of_a_known_function():
@@ -157,7 +173,7 @@ def test_central_differences_of_a_known_function():
     np.testing.assert_array_equal(x, before)
 
 
-def test_errors_are_measured_by_the_largest_entry():
+def test_errors_are_relative_to_the_largest_entry():
     assert relative_error(np.array([1.0, 100.0]), np.array([2.0, 100.0])) == 0.01
     assert relative_error(np.zeros(3), np.zeros(3)) == 0
     assert not Check("a", float("nan"), 1.0).passed
@@ -165,7 +181,7 @@ def test_errors_are_measured_by_the_largest_entry():
     assert not Check("a", 0.6, 0.5).passed
 
 
-def test_a_check_too_near_a_kink_says_so():
+def test_inputs_too_near_a_kink_are_refused():
     gradcheck._away_from_kinks(np.array([-1.0, 10.0, 21.0]))
     for kink in (0, 20):
         with pytest.raises(AssertionError, match="draw others"):

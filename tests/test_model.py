@@ -105,7 +105,7 @@ def test_forward_at_other_strides_without_context(backend, stride):
 
 
 @BACKENDS
-def test_an_utterance_without_frames_takes_part_in_a_batch(backend):
+def test_a_batch_may_hold_an_utterance_without_frames(backend):
     model = network(backend)
     frames, lengths, labels, label_lengths, keys = batch(lengths=(0, 6))
     losses = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
@@ -132,7 +132,7 @@ def test_sizes_of_the_papers_networks(inputs, hidden, millions):
 
 
 @BACKENDS
-def test_time_backwards_is_the_other_direction(backend):
+def test_reversed_time_exchanges_the_directions(backend):
     """Reversed frames through a network with Wr_f and Wr_b exchanged give the reversed answer."""
     settings = ModelSettings(inputs=3, characters=5, hidden=7, context=2)
     model, mirror = network(backend, settings=settings), network(backend, settings=settings)
@@ -147,7 +147,7 @@ def test_time_backwards_is_the_other_direction(backend):
 
 
 @BACKENDS
-def test_learn_is_forward_ctc_backward(backend):
+def test_loss_and_grad_is_forward_ctc_backward(backend):
     model = network(backend)
     frames, lengths, labels, label_lengths, keys = batch()
     losses = model.loss_and_grad(frames, lengths, labels, label_lengths, keys)
@@ -162,7 +162,7 @@ def test_learn_is_forward_ctc_backward(backend):
 
 
 @BACKENDS
-def test_an_impossible_text_teaches_nothing(backend):
+def test_an_impossible_text_has_no_gradient(backend):
     frames, lengths, labels, label_lengths, keys = batch()
     model = network(backend)
     kept = np.array([1, 2, 3])
@@ -187,7 +187,7 @@ def test_parameters_and_gradients_are_views_of_flat_buffers(backend):
         assert {name: view.shape for name, view in views.items()} == SMALL.shapes()
 
 
-def test_the_start_is_drawn_from_the_seed_alone():
+def test_initial_weights_depend_on_the_seed_only():
     first, again = DeepSpeech(SMALL, 3), DeepSpeech(SMALL, 3)
     np.testing.assert_array_equal(first.flat_params, again.flat_params)
     np.testing.assert_array_equal(first.flat_params, DeepSpeech(SMALL, 3, "reference").flat_params)
@@ -204,7 +204,7 @@ def test_the_start_is_drawn_from_the_seed_alone():
 
 
 @BACKENDS
-def test_dropout_follows_the_key_and_only_when_there_is_one(backend):
+def test_dropout_depends_on_its_keys_and_is_off_without(backend):
     model = network(backend)
     frames, lengths, *_, keys = batch()
     plain_one, _ = model.forward(frames, lengths)
@@ -224,7 +224,7 @@ def test_dropout_follows_the_key_and_only_when_there_is_one(backend):
 
 
 @BACKENDS
-def test_an_answer_is_the_callers_to_keep(backend):
+def test_results_are_copies(backend):
     model = network(backend)
     frames, lengths, labels, label_lengths, _ = batch()
     log_probs, _ = model.forward(frames, lengths)
@@ -236,7 +236,7 @@ def test_an_answer_is_the_callers_to_keep(backend):
 
 
 @BACKENDS
-def test_the_same_batch_gives_the_same_bits_whatever_came_between(backend):
+def test_the_same_batch_gives_the_same_bits_after_other_batches(backend):
     """Also after a larger batch has left its numbers in the memory that is used again."""
     model, small = network(backend), batch()
     losses, gradients = model.loss_and_grad(*small), model.flat_grads.copy()
@@ -245,7 +245,7 @@ def test_the_same_batch_gives_the_same_bits_whatever_came_between(backend):
     np.testing.assert_array_equal(model.flat_grads, gradients)
 
 
-def test_a_step_of_training_allocates_nothing_once_it_has_seen_its_largest_batch():
+def test_a_training_step_allocates_nothing_after_its_largest_batch():
     settings = ModelSettings(inputs=20, characters=10, hidden=128, context=4, dropout=0.1)
     model, rng = DeepSpeech(settings), np.random.default_rng(0)
     velocity = np.zeros_like(model.flat_params)
@@ -270,7 +270,7 @@ def test_a_step_of_training_allocates_nothing_once_it_has_seen_its_largest_batch
     largest, smaller, other = Ours(150, 8, 20), Ours(80, 8, 12), Ours(150, 5, 20)
     for b in (largest, smaller):
         step(model, velocity, b, b.keys, 1e-4, 0.9, 1.0)  # whatever is compiled, is compiled
-    model._room._flat.clear()
+    model._pass.workspace._buffers.clear()
     tracemalloc.start()
     try:
         first, rest = peak(largest), [peak(b) for b in (largest, smaller, other, largest)]
@@ -296,7 +296,7 @@ def test_a_step_of_training_allocates_nothing_once_it_has_seen_its_largest_batch
         ("dropout", math.nan),
     ],
 )
-def test_an_impossible_size_is_refused(name, value):
+def test_invalid_settings_are_refused(name, value):
     sizes = {"inputs": 3, "characters": 5, "hidden": 7, "context": 2, "stride": 2, "dropout": 0.1}
     with pytest.raises(ValueError, match=name):
         ModelSettings(**(sizes | {name: value}))
@@ -314,9 +314,9 @@ def test_only_the_reference_computes_in_double_precision():
     [
         ((6, 2, 4), [6, 6], "inputs"),
         ((6, 2), [6, 6], "frames have the shape"),
-        ((6, 2, 3), [7, 6], "2 numbers from 0 to 6"),
-        ((6, 2, 3), [6, -1], "2 numbers from 0 to 6"),
-        ((6, 2, 3), [6], "2 numbers from 0 to 6"),
+        ((6, 2, 3), [7, 6], "lengths must be integers from 0 to 6; one is 7"),
+        ((6, 2, 3), [6, -1], "lengths must be integers from 0 to 6; one is -1"),
+        ((6, 2, 3), [6], "there are 1 lengths for 2 utterances"),
     ],
 )
 def test_frames_that_do_not_fit_are_refused(backend, shape, lengths, message):

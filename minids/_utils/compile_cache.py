@@ -1,16 +1,58 @@
-"""Numba keeps what it compiled beside the source. It notices a change of a function's own file, not of those
-whose functions and constants were compiled into it."""
+"""Numba functions with a cache on disk that notices changes of everything they are compiled from."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).parents[1]
+
+
+def cached_njit(*sources: str) -> Callable[..., Any]:
+    """numba.njit with a cache on disk that belongs to the text of `sources`, files or folders of minids.
+
+        njit = cached_njit("ops/cpu", "text.py")
+
+        @njit(parallel=True)
+        def kernel(x): ...
+
+    Numba itself notices changes of a function's own file only, not those of the functions and constants that
+    were compiled into it. Where no folder can be written (a read-only installation without a home folder),
+    functions are compiled in every process.
+    """
+
+    def njit(**options: Any) -> Callable[[Callable], Any]:
+        import numba
+
+        def compiler(function: Callable) -> Any:
+            dispatcher = numba.njit(**options)(function)
+            with suppress(RuntimeError):  # "no locator available": nowhere to write
+                dispatcher.enable_caching()
+                file = dispatcher._cache._cache_file
+                file._source_stamp = (file._source_stamp, _digest(sources))
+            return dispatcher
+
+        return compiler
+
+    return njit
+
+
+@cache
+def _digest(sources: tuple[str, ...]) -> str:
+    """A hash of the text of all sources."""
+    digest = hashlib.sha256()
+    for source in sources:
+        path = _PACKAGE / source
+        for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+            with suppress(OSError):  # installed without sources: nobody edits them
+                digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def remove_stale(folder: Path, lenders: Iterable[Path]) -> None:
-    """Remove from a folder's cache what is older than one of the files that lend to it.
-
-    For those who change the source, whose cache lies beside it; an installation brings new files alone.
-    """
+    """Remove from a folder's cache what is older than one of the files that lend to it."""
     changed = max(lender.stat().st_mtime for lender in lenders)
     for index in folder.glob("__pycache__/*.nbi"):
         with suppress(OSError):  # another process was quicker, or it is not ours to remove

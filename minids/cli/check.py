@@ -1,4 +1,4 @@
-"""`minids check`: prove the mathematics on this machine."""
+"""`minids check`: verify the mathematics on this machine."""
 
 import json
 
@@ -9,12 +9,13 @@ from minids.cli import options
 
 @click.command()
 @options.BACKEND
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON a check.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON line per check.")
 @click.pass_context
 def command(ctx: click.Context, backend: str, as_json: bool) -> None:
-    """Compare gradients with differences, CTC with enumeration, beam search with CTC, fast with plain.
+    """Verify gradients, CTC, beam search, language model and the fast backends against independent results.
 
-    Exit code 1 when any error is above its tolerance.
+    Gradients are compared with finite differences, CTC with a sum over all alignments, beam search with CTC,
+    and compiled code with its readable reference. The exit code is 1 if an error exceeds its tolerance.
 
     \b
     Example:
@@ -38,10 +39,8 @@ def command(ctx: click.Context, backend: str, as_json: bool) -> None:
         else:
             verdict = "ok" if check.passed else "FAILED"
             click.echo(f"{check.name:<52} {check.error:9.1e}  of {check.tolerance:.0e}  {verdict}")
-    if not as_json:
-        click.echo(
-            "all green"
-            if not failed
-            else f"{failed} failed: please report this with your machine and versions"
-        )
+    if not as_json and failed:
+        click.echo(f"{failed} failed; please report this with your machine and versions")
+    elif not as_json:
+        click.echo("all checks passed")
     ctx.exit(int(failed > 0))

@@ -5,16 +5,54 @@ BLAS. `load("cuda")` is float32 on an NVIDIA GPU; its arrays live there, see its
 `diff minids/ops/reference/ctc.py minids/ops/cpu/ctc.py` shows what speed costs.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 from minids.ops import driver
 
 BACKENDS = ("reference", "cpu", "cuda")
+OPERATIONS = (
+    "context_forward",
+    "affine_forward",
+    "affine_backward",
+    "birnn_forward",
+    "birnn_backward",
+    "log_softmax_forward",
+    "ctc",
+    "nesterov",
+    "norm",
+)
 
 
-def load(name: str) -> ModuleType:
-    """The backend's module: its operations and its `arrays`.
+@dataclass(frozen=True, eq=False)
+class Backend:
+    """The operations of a backend, its `arrays` (empty, from_host, to_host, synchronize, …) and its options.
+
+    Arrays that an operation makes may be given by keyword, and are allocated otherwise. `dataclasses.replace`
+    makes a backend with another operation. Pickled, it is its name and options.
+    """
+
+    name: str
+    arrays: Any
+    context_forward: Callable[..., Any]
+    affine_forward: Callable[..., Any]
+    affine_backward: Callable[..., Any]
+    birnn_forward: Callable[..., Any]
+    birnn_backward: Callable[..., Any]
+    log_softmax_forward: Callable[..., Any]
+    ctc: Callable[..., Any]
+    nesterov: Callable[..., Any]
+    norm: Callable[..., Any]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __reduce__(self) -> tuple:
+        return _load, (self.name, self.options)
+
+
+def load(name: str, **options: Any) -> Backend:
+    """The backend of a name. Options of "cuda": `gemm` and `recurrence`, see minids/ops/cuda/__init__.py.
 
     Raises ValueError for an unknown name, InputError for "cuda" without a GPU.
     """
@@ -22,4 +60,9 @@ def load(name: str) -> ModuleType:
         raise ValueError(f"there is no backend {name!r}; choose one of {', '.join(BACKENDS)}")
     if name == "cuda":
         driver.require()
-    return import_module(f"minids.ops.{name}")
+    operations = import_module(f"minids.ops.{name}").load(**options)
+    return Backend(name, **operations, options=options)
+
+
+def _load(name: str, options: dict[str, Any]) -> Backend:
+    return load(name, **options)

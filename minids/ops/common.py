@@ -1,9 +1,9 @@
-"""What the backends share: the clip, dropout's hash, the length after the stride, the frames a label needs.
+"""What the backends share: the clip, dropout's hash, scratch arrays, lengths after the stride.
 
 The hash is written so that the same text works on NumPy arrays and on Numba's scalars.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ class Dropout(NamedTuple):
 
     `keys` (B,) uint32 holds one key per utterance, see `key`. Unit u of frame t of utterance b is dropped if
     mix(keys[b] + t H + u) < rate 2³²: a pure function, so that no mask is stored, and every backend and
-    every resumed run draws the same.
+    every resumed run drops the same units.
     """
 
     rate: float
@@ -31,7 +31,7 @@ class Dropout(NamedTuple):
 
 
 def mix(x):
-    """A bijection of uint32 that turns every output bit half of the time, whichever input bit changes."""
+    """A bijection of uint32: when any input bit changes, each output bit changes with probability 1/2."""
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
     x = np.uint32(x ^ (x >> np.uint32(15)))
@@ -46,6 +46,32 @@ def key(*numbers):
         bits = (np.asarray(number) & 0xFFFFFFFF).astype(np.uint32)
         state = mix(state ^ mix(np.atleast_1d(bits) + np.uint32(0x9E3779B9)))
     return state if any(np.ndim(number) for number in numbers) else int(state[0])
+
+
+class Workspace:
+    """Arrays that are used again in every step: one flat buffer per name, as large as its largest request.
+
+    Once the largest batch has been seen, nothing is allocated. `arrays` are those of a backend.
+    """
+
+    def __init__(self, arrays: Any, dtype: Any):
+        self._arrays, self._dtype = arrays, np.dtype(dtype)
+        self._buffers: dict[str, Any] = {}
+
+    def __call__(self, name: str, *shape: int, dtype: Any = None):
+        """An array of this shape, a prefix of the buffer `name`, with undefined content."""
+        size = int(np.prod(shape))
+        if name not in self._buffers or self._buffers[name].size < size:
+            self._buffers.pop(name, None)  # free the old one first: memory may not suffice for both
+            self._buffers[name] = self._arrays.empty((size,), dtype or self._dtype)
+        return self._buffers[name][:size].reshape(shape)
+
+    def to_device(self, name: str, array: np.ndarray):
+        """The array where the backend computes: a copy in the buffer `name`, or itself if it is there."""
+        if self._arrays.on_host or not isinstance(array, np.ndarray):
+            return array
+        dtype = {"f": self._dtype, "i": np.int32, "u": np.uint32}[array.dtype.kind]
+        return self._arrays.copy(array, self(name, *array.shape, dtype=dtype))
 
 
 def strided(lengths, stride: int):

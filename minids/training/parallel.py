@@ -1,15 +1,16 @@
-"""One training on several processes, which speak MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
+"""Training in several processes over MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
 
 Data parallelism (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
 summed over the ranks before each step, so that all replicas stay the same.
 
-Model parallelism (§3.2): two ranks have half of the frames each. Only the recurrence notices:
+Model parallelism (§3.2): two ranks have half of the frames each. Only the recurrence crosses the middle:
 
     rank 0   hf_1 → … → hf_m ─╮ ╭─▶ hb_m → … → hb_1          m = ceil(T/2)
                               ╳
     rank 1   hb_T → … → hb_m+1 ╯ ╰─▶ hf_m+1 → … → hf_T
 
-each begins with the direction that starts in its half, then they exchange the states in the middle and swap.
+Each rank begins with the direction that starts in its half; then they exchange the states in the middle, and
+each computes the other direction.
 """
 
 import os
@@ -18,22 +19,25 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids.model import DeepSpeech
+from minids.ops import Backend
 from minids.ops.common import Dropout, strided
 
 Item = TypeVar("Item")
-STARTED_BY = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # what Open MPI, MPICH and others set
+_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # what Open MPI, MPICH and others set
 
 
 class ProcessGroup:
-    """This process in a job: `rank` of `size`, the `local_rank`-th of the `local_size` on this machine.
+    """This process in a job: `rank` of `size` processes, `local_rank` of the `local_size` on this machine.
 
-    By itself, rank 0 of 1, it talks to nobody.
+    Without a communicator it is rank 0 of 1.
     """
 
     rank = local_rank = 0
@@ -50,11 +54,11 @@ class ProcessGroup:
 
     @classmethod
     def world(cls) -> "ProcessGroup":
-        """All the processes that mpiexec started, or this one alone.
+        """All processes that mpiexec started, or this one alone.
 
-        Those on one machine share its cores. Raises InputError when mpi4py is missing.
+        Processes on one machine share its cores. Raises InputError when mpi4py is missing.
         """
-        if not any(name in os.environ for name in STARTED_BY):
+        if not any(name in os.environ for name in _LAUNCHERS):
             return cls()
         try:
             from mpi4py import MPI
@@ -69,11 +73,11 @@ class ProcessGroup:
 
     @property
     def is_main(self) -> bool:
-        """Whether it is this rank that prints and writes."""
+        """Whether this rank prints and writes."""
         return self.rank == 0
 
     def shard(self, items: list[Item]) -> list[Item]:
-        """Every size-th item, from the rank-th on: together the ranks have each of them once."""
+        """Every size-th item from the rank-th on: each item belongs to one rank."""
         return items[self.rank :: self.size]
 
     def allreduce_sum(self, array: np.ndarray) -> np.ndarray:
@@ -85,7 +89,7 @@ class ProcessGroup:
         return array
 
     def allgather(self, value: Item) -> list[Item]:
-        """The ranks' values, in their order, on every rank."""
+        """The values of all ranks, in order, on every rank."""
         return self.comm.allgather(value) if self.comm else [value]
 
     def broadcast(self, value: Item) -> Item:
@@ -93,7 +97,7 @@ class ProcessGroup:
         return self.comm.bcast(value) if self.comm else value
 
     def select_gpu(self) -> None:
-        """Let the ranks of one machine compute on its GPUs in turn."""
+        """Assign the GPUs of this machine to its ranks, round robin."""
         if self.comm:
             from numba import cuda
 
@@ -101,18 +105,18 @@ class ProcessGroup:
 
     @contextmanager
     def abort_on_error(self) -> Iterator[None]:
-        """What fails in here on one of several ranks is said, and ends all: or they wait for it for ever."""
+        """Report an error of one of several ranks, and end all: the others would wait for it forever."""
         try:
             yield
         except Exception as error:
             if self.size == 1:
                 raise
-            time.sleep(min(self.rank, 5))  # they may all know, then the first says it
+            time.sleep(min(self.rank, 5))  # if all fail alike, the first reports it
             if not isinstance(error, InputError | MemoryError):
                 traceback.print_exc()
             where = f"rank {self.rank}: " if self.rank else ""
-            what = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
-            print(f"minids: error: {where}{what}{reason(error)}", file=sys.stderr, flush=True)
+            kind = "" if isinstance(error, InputError) else f"{type(error).__name__}: "
+            print(f"minids: error: {where}{kind}{reason(error)}", file=sys.stderr, flush=True)
             self.stop(1)
 
     def stop(self, code: int) -> NoReturn:
@@ -121,12 +125,12 @@ class ProcessGroup:
             self.comm.Abort(code)
         raise SystemExit(code)
 
-    def assert_equal(self, value: object, what: str) -> None:
+    def assert_equal(self, value: object, name: str) -> None:
         """Raises InputError, on all ranks, unless the value is the same on every rank."""
         values = self.allgather(value)
         for rank, other in enumerate(values):
             if other != values[0]:
-                raise InputError(f"rank {rank} has {what} than rank 0; give all ranks the same")
+                raise InputError(f"rank {rank} has {name} than rank 0; give all ranks the same")
 
 
 class TimeSplit:
@@ -141,93 +145,104 @@ class TimeSplit:
         self.model, self.ops, self.ranks = model, model.ops, ranks
         self.flat_params, self.flat_grads = model.flat_params, model.flat_grads
 
-    def loss_and_grad_on_device(self, frames, lengths, labels, label_lengths, keys=None) -> np.ndarray:
+    def loss_and_grad_on_device(
+        self, frames, lengths, labels, label_lengths, dropout_keys=None
+    ) -> np.ndarray:
         """As DeepSpeech.loss_and_grad_on_device, on both ranks with the whole batch."""
         half = _Half(self.ops, self.ranks, frames, lengths, self.model.settings.stride)
-        self.model.ops = half  # type: ignore[assignment]  # operations like the module's
-        try:
-            losses = self.model.loss_and_grad_on_device(*half.own_frames(), labels, label_lengths, keys)
-        finally:
-            self.model.ops = self.ops
+        losses = self.model.loss_and_grad_on_device(
+            *half.local_frames(), labels, label_lengths, dropout_keys, backend=half.backend()
+        )
         self.ranks.allreduce_sum(self.flat_grads)
         return losses
 
 
 class _Half:
-    """A backend's operations for one rank's half of the frames: `own` of the T that the stride leaves."""
+    """A backend's operations for one rank's half of the frames: `span` of the T after the stride."""
 
-    def __init__(self, ops: Any, ranks: ProcessGroup, frames: np.ndarray, lengths: np.ndarray, stride: int):
-        self._ops, self.ranks = ops, ranks
+    def __init__(
+        self, ops: Backend, ranks: ProcessGroup, frames: np.ndarray, lengths: np.ndarray, stride: int
+    ):
+        self.ops, self.ranks = ops, ranks
+        self.birnn = import_module(f"minids.ops.{ops.name}.birnn")
         self.frames, self.lengths, self.stride = frames, lengths, stride
         self.T = strided(len(frames), stride)
         middle = strided(self.T, 2)
-        self.own = slice(0, middle) if ranks.is_main else slice(middle, self.T)
+        self.span = slice(0, middle) if ranks.is_main else slice(middle, self.T)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._ops, name)
+    def backend(self) -> Backend:
+        """The operations that differ from the whole's take the place of those."""
+        return replace(
+            self.ops,
+            context_forward=self.context_forward,
+            affine_forward=self.affine_forward,
+            birnn_forward=self.birnn_forward,
+            birnn_backward=self.birnn_backward,
+            ctc=self.ctc,
+        )
 
-    def own_frames(self) -> tuple[np.ndarray, np.ndarray]:
+    def local_frames(self) -> tuple[np.ndarray, np.ndarray]:
         """This rank's frames of the batch, and how many of each utterance's are among them."""
-        first, last = (min(t * self.stride, len(self.frames)) for t in (self.own.start, self.own.stop))
+        first, last = (min(t * self.stride, len(self.frames)) for t in (self.span.start, self.span.stop))
         return self.frames[first:last], np.clip(self.lengths - first, 0, last - first)
 
-    def context_forward(self, frames, lengths, C, stride, out=None):
-        """The context of the first and the last frame lies in the other half."""
-        before = min(self.own.start, strided(C, stride))
-        first = (self.own.start - before) * stride
-        around = self.frames[first : self.own.stop * stride + C]
-        inside = np.clip(self.lengths - first, 0, len(around))
-        out[...] = self._ops.context_forward(around, inside, C, stride)[before:][: len(out)]
+    def context_forward(self, frames, lengths, C, stride, out):
+        """The context of the first or the last frame lies in the other half."""
+        before = min(self.span.start, strided(C, stride))
+        first = (self.span.start - before) * stride
+        window = self.frames[first : self.span.stop * stride + C]
+        inside = np.clip(self.lengths - first, 0, len(window))
+        out[...] = self.ops.context_forward(window, inside, C, stride)[before:][: len(out)]
         return out
 
     def affine_forward(self, x, W, b, clip=False, dropout=None, out=None):
-        """Dropout counts units from the first frame of all."""
+        """Dropout counts units from the first frame of the whole."""
         if dropout:
-            dropout = Dropout(dropout.rate, dropout.keys + np.uint32(self.own.start * len(b)))
-        return self._ops.affine_forward(x, W, b, clip, dropout, out)
+            dropout = Dropout(dropout.rate, dropout.keys + np.uint32(self.span.start * len(b)))
+        return self.ops.affine_forward(x, W, b, clip, dropout, out=out)
 
-    def birnn_forward(self, z, Wr_f, Wr_b, lengths, h, hf, hb, room=None):
+    def birnn_forward(self, z, Wr_f, Wr_b, lengths, h, hf, hb, workspace):
         """The direction that begins here, the states in the middle exchanged, then the other direction."""
-        run, nothing = self._ops.birnn.forward, np.zeros(z.shape[1:], z.dtype)
+        rnn, zero = self.birnn.rnn_forward, np.zeros(z.shape[1:], z.dtype)
         if self.ranks.is_main:
-            run(z, Wr_f, lengths, hf, nothing)
-            self.beyond = self._exchanged(hf[-1])  # hb_{m+1}
-            run(z, Wr_b, lengths, hb, self.beyond, reverse=True)
+            hf[...] = rnn(z, Wr_f, lengths, zero)
+            self.neighbor = self._exchange(hf[-1])  # hb_{m+1}
+            hb[...] = rnn(z, Wr_b, lengths, self.neighbor, reverse=True)
         else:
-            run(z, Wr_b, lengths, hb, nothing, reverse=True)
-            self.beyond = self._exchanged(hb[0] if len(hb) else nothing)  # hf_m
-            run(z, Wr_f, lengths, hf, self.beyond)
+            hb[...] = rnn(z, Wr_b, lengths, zero, reverse=True)
+            self.neighbor = self._exchange(hb[0] if len(hb) else zero)  # hf_m
+            hf[...] = rnn(z, Wr_f, lengths, self.neighbor)
         np.add(hf, hb, out=h)
 
-    def birnn_backward(self, dh, hf, hb, Wr_f, Wr_b, lengths, delta_f, delta_b, dz, dWr_f, dWr_b, room=None):
-        """δb begins in the first half, δf in the second; parts of Wr's gradients cross the middle."""
-        run, nothing = self._ops.birnn.backward, np.zeros(dh.shape[1:], dh.dtype)
+    def birnn_backward(self, dh, hf, hb, Wr_f, Wr_b, lengths, delta_f, delta_b, dz, dWr_f, dWr_b, workspace):
+        """δb begins in the first half, δf in the second; one product of each dWr crosses the middle."""
+        rnn, zero = self.birnn.rnn_backward, np.zeros(dh.shape[1:], dh.dtype)
         if self.ranks.is_main:
-            run(dh, hb, Wr_b, delta_b, nothing)
-            run(dh, hf, Wr_f, delta_f, self._exchanged(delta_b[-1]), reverse=True)
+            delta_b[...] = rnn(dh, hb, Wr_b, zero)
+            delta_f[...] = rnn(dh, hf, Wr_f, self._exchange(delta_b[-1]), reverse=True)
         else:
-            run(dh, hf, Wr_f, delta_f, nothing, reverse=True)
-            run(dh, hb, Wr_b, delta_b, self._exchanged(delta_f[0] if len(dh) else nothing))
+            delta_f[...] = rnn(dh, hf, Wr_f, zero, reverse=True)
+            delta_b[...] = rnn(dh, hb, Wr_b, self._exchange(delta_f[0] if len(dh) else zero))
         H = dh.shape[-1]
         np.matmul(delta_f[1:].reshape(-1, H).T, hf[:-1].reshape(-1, H), out=dWr_f)
         np.matmul(delta_b[:-1].reshape(-1, H).T, hb[1:].reshape(-1, H), out=dWr_b)
         if self.ranks.is_main:
-            dWr_b += delta_b[-1].T @ self.beyond
+            dWr_b += delta_b[-1].T @ self.neighbor
         elif len(dh):
-            dWr_f += delta_f[0].T @ self.beyond
+            dWr_f += delta_f[0].T @ self.neighbor
         np.add(delta_f, delta_b, out=dz)
 
-    def ctc(self, log_probs, lengths, labels, label_lengths, losses, dlogits, room=None):
-        """Both ranks see all frames here: K numbers each, little beside the H of a layer."""
+    def ctc(self, log_probs, lengths, labels, label_lengths, losses, dlogits, workspace):
+        """Both ranks see all frames here: K numbers each, little compared to the H of a layer."""
         other = np.empty((self.T - len(log_probs), *log_probs.shape[1:]), log_probs.dtype)
-        other = self._exchanged(log_probs, other)
-        whole = np.concatenate([log_probs, other] if self.ranks.is_main else [other, log_probs])  # (T, B, K)
+        other = self._exchange(log_probs, other)
+        both = np.concatenate([log_probs, other] if self.ranks.is_main else [other, log_probs])  # (T, B, K)
         lengths = strided(self.lengths, self.stride)
-        losses[...], gradient = self._ops.ctc(whole, lengths, labels, label_lengths)
-        dlogits[...] = gradient[self.own]
+        losses[...], gradient = self.ops.ctc(both, lengths, labels, label_lengths)
+        dlogits[...] = gradient[self.span]
 
-    def _exchanged(self, mine: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
-        """What the other rank has, for what this one has."""
-        other = np.empty_like(mine) if other is None else other
-        self.ranks.comm.Sendrecv(np.ascontiguousarray(mine), 1 - self.ranks.rank, recvbuf=other)
-        return other
+    def _exchange(self, array: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """The other rank's array in exchange for this one; `out` is for one of another shape."""
+        out = np.empty_like(array) if out is None else out
+        self.ranks.comm.Sendrecv(np.ascontiguousarray(array), 1 - self.ranks.rank, recvbuf=out)
+        return out

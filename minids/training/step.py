@@ -13,34 +13,35 @@ def step(
     model: DeepSpeech | TimeSplit,
     velocity,
     batch: Batch | None,
-    keys,
+    dropout_keys,
     rate: float,
     momentum: float,
-    limit: float,
+    grad_clip_norm: float,
     ranks: ProcessGroup = SINGLE_PROCESS,
 ) -> tuple[np.ndarray, float]:
-    """One step of training: the losses (B,) and the norm of the gradient of their mean, before the limit.
+    """One step of training: the losses (B,) and the norm of the gradient of their mean, before clipping.
 
-    The objective is the mean loss of the utterances whose text is possible. A gradient longer than `limit` is
-    shortened to it. When a loss or the gradient is not a number, nothing is changed, and the norm is none.
+    The objective is the mean loss of the utterances whose text is possible. A gradient whose norm is greater
+    than `grad_clip_norm` is scaled down to it. When a loss or the gradient is not finite, nothing is changed,
+    and the norm is NaN or inf.
 
-    Of several `ranks` each has its share of the utterances as the `batch`, None if it has none of them; the
-    mean is over all (§3.1).
+    With several `ranks`, `batch` is this rank's share of the utterances, None if it has none of them; the
+    mean is over all ranks (§3.1).
     """
     arrays = model.ops.arrays
     if batch:
-        there = model.loss_and_grad_on_device(
-            batch.frames, batch.lengths, batch.labels, batch.label_lengths, keys
+        device_losses = model.loss_and_grad_on_device(
+            batch.frames, batch.lengths, batch.labels, batch.label_lengths, dropout_keys
         )
     else:
         arrays.copy(np.zeros(model.flat_grads.shape, np.float32), model.flat_grads)
     if ranks.size > 1:
         arrays.copy(ranks.allreduce_sum(arrays.to_host(model.flat_grads)), model.flat_grads)
-    length = model.ops.norm(model.flat_grads)  # here a GPU is waited for; its losses have long been there
-    losses = arrays.to_host(there).copy() if batch else np.zeros(0, np.float32)
-    possible, bad = ranks.allreduce_sum(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
-    norm = length / max(1, int(possible)) if not bad else np.nan
+    sum_norm = model.ops.norm(model.flat_grads)  # waits for a GPU, so copying the losses need not wait
+    losses = arrays.to_host(device_losses).copy() if batch else np.zeros(0, np.float32)
+    possible, invalid = ranks.allreduce_sum(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
+    norm = sum_norm / max(1, int(possible)) if not invalid else np.nan
     if np.isfinite(norm):
-        scale = min(1.0, limit / norm if norm else 1.0) / max(1, int(possible))
+        scale = min(1.0, grad_clip_norm / norm if norm else 1.0) / max(1, int(possible))
         model.ops.nesterov(model.flat_params, model.flat_grads, velocity, rate, momentum, scale)
     return losses, norm

@@ -60,7 +60,7 @@ def test_loss_and_gradient_are_the_sum_over_every_alignment(seed):
         np.testing.assert_allclose(dlogits, np.exp(log_y) - occupancy[text] / p, atol=CTC_ENUMERATION)
 
 
-def test_the_enumerated_cases_hold_every_form_of_repeats():
+def test_the_enumerated_cases_contain_every_form_of_repeats():
     texts = enumerate_texts(np.full((5, 3), 1 / 3))[0]
     assert {(), (1,), (1, 1), (1, 1, 1), (1, 1, 2), (1, 2, 2), (1, 2, 1), (1, 2, 1, 2), (1, 1, 2, 2)} - set(
         texts
@@ -124,7 +124,7 @@ def test_a_text_that_does_not_fit_has_loss_inf_and_gradient_0(backend, T, label)
 
 
 @BACKENDS
-def test_an_empty_text_is_nothing_but_blanks(backend):
+def test_the_only_alignment_of_an_empty_text_is_blanks(backend):
     log_y = log_softmax(np.random.default_rng(1).normal(size=(9, 5)), axis=1)
     loss, dlogits = loss_of(log_y, [], backend)
     assert loss == pytest.approx(-log_y[:, 0].sum(), rel=1e-6)
@@ -132,7 +132,7 @@ def test_an_empty_text_is_nothing_but_blanks(backend):
 
 
 @BACKENDS
-def test_no_frames_spell_nothing_for_sure(backend):
+def test_no_frames_spell_the_empty_text_with_probability_1(backend):
     log_y = np.zeros((0, 5))
     assert loss_of(log_y, [], backend)[0] == 0
     assert loss_of(log_y, [3], backend)[0] == math.inf
@@ -152,7 +152,7 @@ def mixed_batch(rng, T=40, K=6):
 
 
 @BACKENDS
-def test_a_batch_is_its_utterances_one_by_one_whatever_the_padding(backend):
+def test_a_batch_equals_its_single_utterances_for_any_padding(backend):
     logits, lengths, labels, label_lengths = mixed_batch(np.random.default_rng(2))
     for b, n in enumerate(lengths):
         logits[n:, b] = np.nan
@@ -167,7 +167,7 @@ def test_a_batch_is_its_utterances_one_by_one_whatever_the_padding(backend):
         assert math.isfinite(loss) == (alignments(int(n), label) > 0)
 
 
-def test_the_cpu_is_the_reference():
+def test_the_cpu_equals_the_reference():
     batch = mixed_batch(np.random.default_rng(3))
     (losses, dlogits), (expected, gradient) = (ctc_loss(*batch, backend) for backend in ("cpu", "reference"))
     np.testing.assert_allclose(losses, expected, rtol=CTC_FLOAT32_LOSS)
@@ -176,7 +176,7 @@ def test_the_cpu_is_the_reference():
     assert expected.dtype == gradient.dtype == np.float64
 
 
-def test_the_cpu_is_the_reference_for_any_number_of_frames_and_letters():
+def test_the_cpu_equals_the_reference_for_any_number_of_frames_and_letters():
     """Each number of frames up to 14 with each number of letters up to 9, of two letters, so with repeats."""
     rng = np.random.default_rng(9)
     lengths, label_lengths = (n.ravel().astype(np.int32) for n in np.meshgrid(range(15), range(10)))
@@ -205,7 +205,7 @@ def test_every_row_of_the_gradient_sums_to_0(backend):
 
 @pytest.mark.parametrize(("T", "U"), [(3000, 40), (3000, 300), (500, 499)])
 @pytest.mark.parametrize("sharp", [0, 3, 30])
-def test_long_recordings_neither_underflow_nor_blur(T, U, sharp):
+def test_long_recordings_keep_their_precision(T, U, sharp):
     """Sharp logits that know nothing of the text: probabilities down to e^-100000."""
     rng = np.random.default_rng(5)
     log_y = log_softmax(rng.normal(scale=sharp, size=(T, 29)), axis=1)
@@ -216,7 +216,7 @@ def test_long_recordings_neither_underflow_nor_blur(T, U, sharp):
 
 
 @BACKENDS
-def test_logits_may_be_huge_or_impossible(backend):
+def test_extreme_logits(backend):
     """±10,000 before the softmax; and a letter of probability 0, which the text needs or does without."""
     logits = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0], [1e4, -1e4, 0.0]])
     loss, dlogits = loss_of(logits, [1], backend)
@@ -234,7 +234,7 @@ def test_logits_may_be_huge_or_impossible(backend):
 
 
 @BACKENDS
-def test_log_probabilities_and_logits_are_the_same_input(backend):
+def test_log_probabilities_and_logits_give_the_same_loss(backend):
     logits, *rest = mixed_batch(np.random.default_rng(6))
     shifted = logits + np.random.default_rng(7).normal(size=(*logits.shape[:2], 1))
     a, b = ctc_loss(log_softmax(logits, axis=2), *rest, backend), ctc_loss(shifted, *rest, backend)
@@ -251,18 +251,18 @@ def test_the_reference_keeps_the_type_it_is_given():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"lengths": [4, 7]}, "a length is outside the arrays: 6 frames"),
-        ({"lengths": [-1, 6]}, "a length is outside the arrays"),
-        ({"label_lengths": [2, 4]}, "a length is outside the arrays: 6 frames, 3 labels"),
-        ({"label_lengths": [2, -1]}, "a length is outside the arrays"),
-        ({"labels": [[1, 5, 0], [1, 2, 3]]}, r"a label is outside 1 … 4 \(0 is the blank\)"),
-        ({"labels": [[1, 0, 0], [1, 2, 3]]}, "a label is outside"),
-        ({"labels": [[1, -1, 0], [1, 2, 3]]}, "a label is outside"),
-        ({"labels": [1, 2, 3]}, "logits hold 2 utterances"),
-        ({"lengths": [6]}, "logits hold 2 utterances; lengths 1"),
-        ({"label_lengths": [2, 3, 1]}, "logits hold 2 utterances"),
-        ({"labels": [[1, 2, 3]]}, "logits hold 2 utterances"),
-        ({"logits": np.zeros((6, 5))}, "values to unpack"),
+        ({"lengths": [4, 7]}, "lengths must be integers from 0 to 6; one is 7"),
+        ({"lengths": [-1, 6]}, "lengths must be integers from 0 to 6; one is -1"),
+        ({"label_lengths": [2, 4]}, "label_lengths must be integers from 0 to 3; one is 4"),
+        ({"label_lengths": [2, -1]}, "label_lengths must be integers from 0 to 3"),
+        ({"labels": [[1, 5, 0], [1, 2, 3]]}, "labels must be integers from 1 to 4; one is 5"),
+        ({"labels": [[1, 0, 0], [1, 2, 3]]}, "labels must be integers from 1 to 4; one is 0"),
+        ({"labels": [[1, -1, 0], [1, 2, 3]]}, "labels must be integers from 1 to 4; one is -1"),
+        ({"labels": [1, 2, 3]}, r"labels must have the shape \(2 utterances, Umax\)"),
+        ({"lengths": [6]}, "there are 1 lengths for 2 utterances"),
+        ({"label_lengths": [2, 3, 1]}, "there are 3 label_lengths for 2 utterances"),
+        ({"labels": [[1, 2, 3]]}, r"labels must have the shape \(2 utterances, Umax\)"),
+        ({"logits": np.zeros((6, 5))}, r"logits have the shape \(6, 5\), not \(T, B, K\)"),
         ({"backend": "tpu"}, "no backend 'tpu'"),
     ],
 )

@@ -1,8 +1,10 @@
-"""The grid: the same names in every backend, the fast one against the plain one, over awkward shapes."""
+"""The grid: the same names in every backend, and cpu against reference over awkward shapes."""
 
+import dataclasses
 import inspect
 import math
 import os
+import pickle
 import subprocess
 import sys
 
@@ -12,7 +14,8 @@ from scipy.special import log_softmax
 
 from minids import ops
 from minids.gradcheck import relative_error
-from minids.ops.common import CLIP, Dropout, key, min_frames, strided
+from minids.ops import reference
+from minids.ops.common import CLIP, Dropout, Workspace, key, min_frames, strided
 from tests.tolerances import FLOAT32_RECURRENCE, FLOAT32_SUM
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's
@@ -27,7 +30,7 @@ def normal(rng, *shape, scale=1.0):
 
 
 def uneven(rng, T, B):
-    """Lengths from 0 to T, both among them where there is room."""
+    """Lengths from 0 to T, with both among them if B > 1."""
     lengths = rng.integers(0, T + 1, B).astype(np.int32)
     lengths[:1], lengths[1:2] = T, 0
     return lengths
@@ -55,13 +58,16 @@ def assert_near(got, expected, tolerance):
 
 
 def test_every_backend_has_the_same_operations_and_arguments():
-    for backend in ops.BACKENDS:
+    for backend in ("reference", "cpu"):
         grid = ops.load(backend)
-        assert grid.__all__ == REFERENCE.__all__
-        for name in set(grid.__all__) - {"arrays"}:
-            ours, reference = getattr(grid, name), getattr(REFERENCE, name)
-            assert inspect.signature(ours) == inspect.signature(reference), f"{backend}.{name}"
-            assert ours.__module__.startswith(f"minids.ops.{backend}.")
+        for name in ops.OPERATIONS:
+            operation, pure = getattr(grid, name), inspect.signature(getattr(reference, name)).parameters
+            parameters = list(inspect.signature(operation).parameters.values())
+            assert parameters[: len(pure)] == list(pure.values()), f"{backend}.{name}"
+            assert all(p.default is None for p in parameters[len(pure) :]), (
+                "arrays that are allocated if not given"
+            )
+            assert operation.__module__.startswith(f"minids.ops.{backend}.")
 
 
 def test_an_unknown_backend_is_named():
@@ -69,14 +75,13 @@ def test_an_unknown_backend_is_named():
         ops.load("tpu")
 
 
-def test_the_products_inside_numbas_threads_have_one_thread_each():
-    from threadpoolctl import threadpool_info
-
-    ops.load("cpu")
-    libraries = [lib for lib in threadpool_info() if lib["user_api"] == "blas" and "scipy" in lib["filepath"]]
-    if not libraries:
-        pytest.skip("SciPy has no BLAS of its own here")
-    assert [lib["num_threads"] for lib in libraries] == [1] * len(libraries)
+def test_a_backend_is_immutable_and_pickles():
+    backend = ops.load("cpu")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        backend.norm = None
+    copy = pickle.loads(pickle.dumps(backend))
+    assert (copy.name, copy.norm) == ("cpu", backend.norm)
+    assert dataclasses.replace(backend, norm=sum).norm is sum
 
 
 # Context
@@ -104,9 +109,8 @@ def test_context_gathers_the_neighbors(backend, C, stride, T0, B, F):
 
 
 @SHAPES
-@pytest.mark.parametrize("clip", [False, True])
-@pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_affine_on_the_cpu_is_the_reference(T, B, H, clip, rate):
+@pytest.mark.parametrize(("clip", "rate"), [(False, 0.0), (True, 0.0), (True, 0.3)])
+def test_affine_on_the_cpu_equals_the_reference(T, B, H, clip, rate):
     rng = np.random.default_rng(2)
     D = 2 * H + 1
     x, W, b, dy = (
@@ -124,7 +128,7 @@ def test_affine_on_the_cpu_is_the_reference(T, B, H, clip, rate):
     assert_near(got, REFERENCE.affine_backward(dy64, x64, W64, y64, clip, dropout), FLOAT32_SUM)
 
 
-def test_affine_on_the_cpu_whichever_side_of_the_weights_is_longer():
+def test_affine_on_the_cpu_with_wide_and_tall_weights():
     rng = np.random.default_rng(3)
     cpu = ops.load("cpu")
     for H, D in ((3, 40), (40, 3), (1, 9), (9, 1)):
@@ -134,7 +138,7 @@ def test_affine_on_the_cpu_whichever_side_of_the_weights_is_longer():
 
 
 @BACKENDS
-def test_affine_leaves_out_the_gradient_of_data(backend):
+def test_affine_omits_the_input_gradient_on_request(backend):
     rng = np.random.default_rng(4)
     x, W, dy = normal(rng, 5, 2, 3), normal(rng, 4, 3), normal(rng, 5, 2, 4)
     grid = ops.load(backend)
@@ -144,20 +148,17 @@ def test_affine_leaves_out_the_gradient_of_data(backend):
 
 
 @BACKENDS
-def test_the_gate_is_open_between_the_kinks_alone(backend):
-    """z = -1, 0, 1, 20, 21: only 1 lets the gradient through."""
+def test_the_gradient_passes_between_the_kinks_only(backend):
+    """z = -1, 0, 1, 20, 21: only at 1 the gradient passes."""
     grid = ops.load(backend)
     z = np.array([-1, 0, 1, 20, 21], np.float32)
-    one, W, none = (
-        np.ones((1, 1, 1), np.float32),
-        np.zeros((5, 1), np.float32),
-        Dropout(0.05, np.zeros(1, np.uint32)),
-    )
-    y = grid.affine_forward(one, W, z, True)
+    x, W = np.ones((1, 1, 1), np.float32), np.zeros((5, 1), np.float32)
+    dropout = Dropout(0.05, np.zeros(1, np.uint32))  # drops none of these units
+    y = grid.affine_forward(x, W, z, True)
     np.testing.assert_array_equal(y[0, 0], [0, 0, 1, 20, 20])
-    np.testing.assert_array_equal(grid.affine_backward(np.ones_like(y), one, W, y, True)[2], [0, 0, 1, 0, 0])
-    y = grid.affine_forward(one, W, z, True, none)
-    db = grid.affine_backward(np.ones_like(y), one, W, y, True, none)[2]
+    np.testing.assert_array_equal(grid.affine_backward(np.ones_like(y), x, W, y, True)[2], [0, 0, 1, 0, 0])
+    y = grid.affine_forward(x, W, z, True, dropout)
+    db = grid.affine_backward(np.ones_like(y), x, W, y, True, dropout)[2]
     assert db[3] == db[4] == 0, "a clipped unit that dropout has scaled to 20 / (1 - p) is still clipped"
 
 
@@ -165,7 +166,7 @@ def test_the_gate_is_open_between_the_kinks_alone(backend):
 
 
 def masks(backend, rate, keys, T, H):
-    """What dropout makes of ones: (T, B, H)."""
+    """Dropout of ones: (T, B, H)."""
     x, W = np.ones((T, len(keys), 1), np.float32), np.ones((H, 1), np.float32)
     dropout = Dropout(rate, np.array(keys, np.uint32))
     return ops.load(backend).affine_forward(x, W, np.zeros(H, np.float32), True, dropout)
@@ -174,36 +175,36 @@ def masks(backend, rate, keys, T, H):
 @pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
 def test_dropout_drops_the_same_units_on_every_backend(rate):
     keys = [0, 1, 2**31, 2**32 - 1, key(3, 1, 4)]
-    reference, cpu = (masks(backend, rate, keys, 301, 7) for backend in ("reference", "cpu"))
-    np.testing.assert_array_equal(reference, cpu)
-    assert set(np.unique(reference)) == {np.float32(0), np.float32(1 / (1 - rate))}
+    expected, cpu = (masks(backend, rate, keys, 301, 7) for backend in ("reference", "cpu"))
+    np.testing.assert_array_equal(expected, cpu)
+    assert set(np.unique(expected)) == {np.float32(0), np.float32(1 / (1 - rate))}
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
-def test_dropout_is_a_fair_coin(rate):
-    """To five deviations: the rate, the expectation, and neighbors that know nothing of each other."""
+def test_dropped_units_are_independent(rate):
+    """The rate, the expectation and pairs of neighbors, within five standard deviations."""
     dropped = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128) == 0  # (T, B, H)
 
-    def within(share, expected, count):
-        assert abs(share - expected) < 5 * math.sqrt(expected * (1 - expected) / count)
+    def assert_rate(fraction, expected, count):
+        assert abs(fraction - expected) < 5 * math.sqrt(expected * (1 - expected) / count)
 
-    within(dropped.mean(), rate, dropped.size)
+    assert_rate(dropped.mean(), rate, dropped.size)
     for axis in range(3):
         pairs = dropped.take(range(1, dropped.shape[axis]), axis) & dropped.take(
             range(dropped.shape[axis] - 1), axis
         )
-        within(pairs.mean(), rate**2, pairs.size)
-    kept = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128)
-    assert abs(kept.mean() - 1) < 5 * math.sqrt(rate / (1 - rate) / kept.size)
+        assert_rate(pairs.mean(), rate**2, pairs.size)
+    scaled = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128)
+    assert abs(scaled.mean() - 1) < 5 * math.sqrt(rate / (1 - rate) / scaled.size)
 
 
-def test_dropout_belongs_to_the_utterance_not_to_its_place_in_the_batch():
-    together, alone = masks("cpu", 0.3, [5, 6, 7], 20, 9), masks("cpu", 0.3, [6], 11, 9)
-    np.testing.assert_array_equal(together[:11, 1:2], alone)
-    assert (together[:, 0] != together[:, 1]).any()
+def test_dropout_does_not_depend_on_the_position_in_the_batch():
+    batch, single = masks("cpu", 0.3, [5, 6, 7], 20, 9), masks("cpu", 0.3, [6], 11, 9)
+    np.testing.assert_array_equal(batch[:11, 1:2], single)
+    assert (batch[:, 0] != batch[:, 1]).any()
 
 
-def test_keys_tell_every_number_and_their_order():
+def test_keys_depend_on_every_number_and_their_order():
     numbers = [(a, b, c) for a in range(12) for b in range(12) for c in range(12)]
     assert len({key(*n) for n in numbers}) == len(numbers)
     assert all(0 <= key(*n) < 2**32 for n in numbers)
@@ -216,7 +217,7 @@ def test_keys_tell_every_number_and_their_order():
 
 
 @SHAPES
-def test_birnn_on_the_cpu_is_the_reference(T, B, H):
+def test_birnn_on_the_cpu_equals_the_reference(T, B, H):
     rng = np.random.default_rng(5)
     lengths = uneven(rng, T, B)
     z, dh = normal(rng, T, B, H, scale=9), normal(rng, T, B, H)
@@ -231,15 +232,11 @@ def test_birnn_on_the_cpu_is_the_reference(T, B, H):
 
 
 @BACKENDS
-def test_birnn_is_zero_past_the_end_whatever_the_padding_holds(backend):
+def test_birnn_is_zero_past_the_end_for_any_padding(backend):
     rng = np.random.default_rng(6)
     grid, lengths = ops.load(backend), np.array([6, 0, 3, 1], np.int32)
-    z, dh, Wr_f, Wr_b = (
-        normal(rng, 6, 4, 5, scale=9),
-        normal(rng, 6, 4, 5),
-        normal(rng, 5, 5),
-        normal(rng, 5, 5),
-    )
+    z, dh = normal(rng, 6, 4, 5, scale=9), normal(rng, 6, 4, 5)
+    Wr_f, Wr_b = normal(rng, 5, 5), normal(rng, 5, 5)
     states = grid.birnn_forward(poisoned(z, lengths), Wr_f, Wr_b, lengths)
     gradients = grid.birnn_backward(poisoned(dh, lengths), *states[1:], Wr_f, Wr_b, lengths)
     assert_near(states, grid.birnn_forward(z, Wr_f, Wr_b, lengths), 0)
@@ -254,7 +251,7 @@ def test_birnn_is_zero_past_the_end_whatever_the_padding_holds(backend):
 
 
 @BACKENDS
-def test_log_softmax_is_scipys(backend):
+def test_log_softmax_equals_scipy(backend):
     rng = np.random.default_rng(7)
     z = normal(rng, 5, 3, 29, scale=30)
     z[0, 0] = 0
@@ -267,8 +264,8 @@ def test_log_softmax_is_scipys(backend):
 
 
 @BACKENDS
-def test_nesterov_is_the_methods_two_points(backend):
-    """v ← μ v - ε ∇f(θ + μ v), θ ← θ + v, on f = Σ a θ² / 2: ours walks along θ + μ v."""
+def test_nesterov_takes_the_gradient_at_the_predicted_point(backend):
+    """v ← μ v - ε ∇f(θ + μ v), θ ← θ + v, on f = Σ a θ² / 2; ours stores θ + μ v."""
     a = np.linspace(0.1, 3, 50)
     theta, v, rate, momentum = np.linspace(-1, 1, 50), np.zeros(50), 0.1, 0.9
     params, velocity = theta.astype(np.float32), np.zeros(50, np.float32)
@@ -296,8 +293,8 @@ def test_norm_is_summed_in_double_precision(backend):
 
 
 @BACKENDS
-def test_not_a_number_is_never_swallowed(backend):
-    """A clip must not turn NaN into 0 or 20: training would go on with a broken network."""
+def test_nan_propagates(backend):
+    """A clip must not turn NaN into 0 or 20: training would continue with a broken network."""
     grid, nan, ones = ops.load(backend), np.full((2, 1, 3), np.nan, np.float32), np.ones((3, 3), np.float32)
     assert np.isnan(grid.affine_forward(nan, ones, np.zeros(3, np.float32), True)).all()
     assert np.isnan(grid.birnn_forward(nan, ones, ones, np.array([2], np.int32))[0]).all()
@@ -309,66 +306,93 @@ def test_not_a_number_is_never_swallowed(backend):
     assert np.isnan(losses).all()
 
 
-# Where results go
+# Output arrays
 
 
 def calls(grid):
-    """Every operation that makes arrays: its arguments, and the shapes of its outputs."""
+    """Every operation that makes arrays: its arguments, and its outputs and scratch arrays by name."""
     rng = np.random.default_rng(8)
-    T, B, H, K, U, C = 6, 3, 4, 5, 2, 1
+    T, B, H, K, C = 6, 3, 4, 5, 1
     lengths, label_lengths = np.array([6, 2, 4], np.int32), np.array([2, 1, 0], np.int32)
     x, W, b, dy = normal(rng, T, B, H), normal(rng, H, H, scale=9), normal(rng, H), normal(rng, T, B, H)
     y, Wr_f, Wr_b = grid.affine_forward(x, W, b, True), normal(rng, H, H), normal(rng, H, H)
     _, hf, hb = grid.birnn_forward(y, Wr_f, Wr_b, lengths)
     log_probs = grid.log_softmax_forward(normal(rng, T, B, K))
-    labels, full = np.array([[1, 2], [3, 0], [0, 0]], np.int32), (T, B, H)
-    square, room = (H, H), (2, H, H + 2 * B)
+    labels, full, square = np.array([[1, 2], [3, 0], [0, 0]], np.int32), (T, B, H), (H, H)
+    deltas = dict.fromkeys(("delta_f", "delta_b", "dz"), full)
     return {
-        "context_forward": ((x, lengths, C, 2), [(3, B, 3 * H)]),
-        "affine_forward": ((x, W, b, True, None), [full]),
-        "affine_backward": ((dy, x, W, y, True, None, True), [full, full, square, (H,)]),
-        "birnn_forward": ((y, Wr_f, Wr_b, lengths), [full] * 3 + [room]),
-        "birnn_backward": ((dy, hf, hb, Wr_f, Wr_b, lengths), [full] * 3 + [square] * 2 + [room]),
-        "log_softmax_forward": ((log_probs,), [(T, B, K)]),
-        "ctc": ((log_probs, lengths, labels, label_lengths), [(B,), (T, B, K), (B, T, 2 * U + 5)]),
+        "context_forward": ((x, lengths, C, 2), {"out": (3, B, 3 * H)}),
+        "affine_forward": ((x, W, b, True, None), {"out": full}),
+        "affine_backward": (
+            (dy, x, W, y, True, None, True),
+            {"dz": full, "dx": full, "dW": square, "db": (H,)},
+        ),
+        "birnn_forward": ((y, Wr_f, Wr_b, lengths), dict.fromkeys(("h", "hf", "hb"), full)),
+        "birnn_backward": ((dy, hf, hb, Wr_f, Wr_b, lengths), deltas | {"dWr_f": square, "dWr_b": square}),
+        "log_softmax_forward": ((log_probs,), {"out": (T, B, K)}),
+        "ctc": ((log_probs, lengths, labels, label_lengths), {"losses": (B,), "dlogits": (T, B, K)}),
     }
 
 
 @BACKENDS
 @pytest.mark.parametrize("name", calls(REFERENCE))
-def test_outputs_are_the_last_arguments_and_are_overwritten(backend, name):
+def test_outputs_are_written_to_the_given_arrays(backend, name):
     grid = ops.load(backend)
     arguments, shapes = calls(grid)[name]
     before = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments]
-    fresh, given = getattr(grid, name)(*arguments), [np.full(shape, np.float32(1e9)) for shape in shapes]
-    returned = getattr(grid, name)(*arguments, *given)
-    if not isinstance(fresh, tuple):
-        fresh, returned = (fresh,), (returned,)
-    for one, other in zip(returned, fresh, strict=True):
-        assert any(one is out for out in given), "the returned array is one that was given"
-        np.testing.assert_array_equal(one, other)
-    for was, argument in zip(before, arguments, strict=True):
-        np.testing.assert_array_equal(was, argument)
+    expected = getattr(grid, name)(*arguments)
+    outputs = {output: np.full(shape, np.float32(1e9)) for output, shape in shapes.items()}
+    returned = getattr(grid, name)(*arguments, **outputs)
+    if not isinstance(expected, tuple):
+        expected, returned = (expected,), (returned,)
+    for result, other in zip(returned, expected, strict=True):
+        assert any(result is output for output in outputs.values())
+        np.testing.assert_array_equal(result, other)
+    for original, argument in zip(before, arguments, strict=True):
+        np.testing.assert_array_equal(original, argument)
 
 
 @BACKENDS
-def test_gradients_may_be_written_where_the_incoming_one_was(backend):
+def test_gradients_may_overwrite_the_incoming_gradient(backend):
     """As the model does, to need three buffers instead of eight."""
     grid = ops.load(backend)
     (dy, x, W, y, *options), _ = calls(grid)["affine_backward"]
-    assert_near(
-        grid.affine_backward(dy.copy(), x, W, y, *options, dy), grid.affine_backward(dy, x, W, y, *options), 0
-    )
-    arguments, (full, *_) = calls(grid)["birnn_backward"]
-    room = np.empty(full, np.float32)
-    assert_near(grid.birnn_backward(*arguments, room, None, room), grid.birnn_backward(*arguments), 0)
+    buffer = dy.copy()
+    in_place = grid.affine_backward(buffer, x, W, y, *options, dz=buffer)
+    assert_near(in_place, grid.affine_backward(dy, x, W, y, *options), 0)
+    arguments, outputs = calls(grid)["birnn_backward"]
+    buffer = np.empty(outputs["dz"], np.float32)
+    in_place = grid.birnn_backward(*arguments, delta_f=buffer, dz=buffer)
+    assert_near(in_place, grid.birnn_backward(*arguments), 0)
+
+
+def test_a_workspace_reuses_its_buffers():
+    workspace = Workspace(REFERENCE.arrays, np.float32)
+    large = workspace("a", 4, 5)
+    large[...] = 1
+    small = workspace("a", 3)
+    assert np.shares_memory(large, small)
+    assert (small == 1).all()
+    assert not np.shares_memory(large, workspace("b", 4, 5))
+    assert not np.shares_memory(large, workspace("a", 5, 5)), "a larger one is new"
+    assert workspace("i", 2, dtype=np.int32).dtype == np.int32
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("threads", ["1", "5", "9"])
-def test_any_number_of_threads_gives_the_same(threads):
+def test_results_for_any_number_of_threads(threads):
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "is_the_reference"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            __file__,
+            "-k",
+            "equals_the_reference",
+        ],
         env=os.environ | {"NUMBA_NUM_THREADS": threads},
         capture_output=True,
         text=True,

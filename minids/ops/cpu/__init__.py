@@ -1,10 +1,7 @@
 """The same operations in float32, on all cores: Numba for the loops, BLAS for the products."""
 
-from pathlib import Path
+from typing import Any
 
-from minids import text
-from minids._utils.compile_cache import remove_stale
-from minids.ops import common
 from minids.ops.cpu.affine import affine_backward, affine_forward
 from minids.ops.cpu.birnn import birnn_backward, birnn_forward
 from minids.ops.cpu.context import context_forward
@@ -27,5 +24,7 @@ __all__ = [
     "norm",
 ]
 
-_HERE = Path(__file__).parent
-remove_stale(_HERE, [*_HERE.glob("*.py"), Path(common.__file__), Path(text.__file__)])
+
+def load() -> dict[str, Any]:
+    """The arrays and operations of the backend, by name."""
+    return {name: globals()[name] for name in __all__}

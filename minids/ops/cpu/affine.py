@@ -1,30 +1,42 @@
 """A layer of weights, W (out, in): h = g(W x + b), with the clip and the dropout as options (§2, §2.1)."""
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import prange
 
 from minids.ops.common import CLIP, mix
-from minids.ops.cpu.blas import product
+from minids.ops.cpu.blas import product, weight_gradient
+from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
 
-_ROWS = 512  # at most, of a block: BLAS is at full speed from there on
+_MAX_BLOCK = 512  # rows: BLAS is at full speed from there on
 _CLIP = np.float32(CLIP)
 _NO_KEYS = np.zeros(0, np.uint32)
-_mix = njit(mix)
+_mix = njit()(mix)
 
 
+@on_all_cores
 def affine_forward(x, W, b, clip=False, dropout=None, out=None):
     """y = x Wᵀ + b, clipped, dropped, as the reference; clip and mask while a block is in the cache."""
     T, B, D = x.shape
-    y = np.empty((T, B, len(b)), np.float32) if out is None else out
-    keys, threshold, scale = _parts(dropout)
-    _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, len(b)), _block(T * B))
+    H = len(W)
+    y = np.empty((T, B, H), np.float32) if out is None else out
+    keys, threshold, scale = _NO_KEYS, np.uint32(0), np.float32(1)
+    if dropout:
+        _check_clip(clip)
+        keys, threshold, scale = dropout.keys, dropout.threshold, np.float32(dropout.scale)
+    _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, H), _block_size(T * B))
     return y
 
 
+@on_all_cores
 def affine_backward(
     dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None
 ):
-    """As the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ."""
+    """As the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ.
+
+    δ is written to dz, which may be dy.
+    """
+    if dropout:
+        _check_clip(clip)
     T, B, D = x.shape
     H = len(W)
     dz = np.empty_like(dy) if dz is None else dz
@@ -34,26 +46,26 @@ def affine_backward(
     scale = np.float32(dropout.scale if dropout else 1)
     _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, scale, rows, db, get_num_threads())
     weight_gradient(rows, x.reshape(T * B, D), dW)
-    if input_gradient:
-        dx = np.empty_like(x) if dx is None else dx
-        _input_gradient(rows, W, dx.reshape(T * B, D), _block(T * B))
+    if not input_gradient:
+        return None, dW, db
+    dx = np.empty_like(x) if dx is None else dx
+    _input_gradient(rows, W, dx.reshape(T * B, D), _block_size(T * B))
     return dx, dW, db
 
 
-def _parts(dropout):
-    if dropout is None:
-        return _NO_KEYS, np.uint32(0), np.float32(1)
-    return dropout.keys, dropout.threshold, np.float32(dropout.scale)
+def _check_clip(clip):
+    if not clip:
+        raise ValueError("dropout goes with clip=True: backward finds the dropped units by their 0")
 
 
-def _block(rows):
+def _block_size(rows):
     """Rows of a block: the same number of blocks for every thread, and at most 512 rows in each."""
     threads = get_num_threads()
-    blocks = threads * max(1, -(-rows // (threads * _ROWS)))
+    blocks = threads * max(1, -(-rows // (threads * _MAX_BLOCK)))
     return max(1, -(-rows // blocks))
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _forward(x, W, b, clip, keys, threshold, scale, y, size):
     rows, H = y.shape
     for i in prange((rows + size - 1) // size):
@@ -66,7 +78,7 @@ def _forward(x, W, b, clip, keys, threshold, scale, y, size):
                 _drop(block[r], np.uint32(keys[utterance] + np.uint32(t * H)), threshold, scale)
 
 
-@njit(cache=True)
+@njit()
 def _activate(y, b, clip):
     """A row of y ← g(y + b), or y + b."""
     if clip:
@@ -77,34 +89,35 @@ def _activate(y, b, clip):
             y[u] += b[u]
 
 
-@njit(cache=True)
+@njit()
 def _drop(y, first, threshold, scale):
+    """A row of y ← y ⊙ m / (1 - p); `first` is the number of its first unit in dropout's hash."""
     for u in range(len(y)):
-        kept = _mix(np.uint32(first + np.uint32(u))) >= threshold
-        y[u] *= scale if kept else np.float32(0)
+        survives = _mix(np.uint32(first + np.uint32(u))) >= threshold
+        y[u] *= scale if survives else np.float32(0)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _gate(dy, y, clip, scale, dz, db, threads):
     """dz ← dy ⊙ g'(z) and its sum over the rows.
 
-    A thread owns columns, so that each sum has one owner and one order.
+    A thread has some of the columns, so that each sum is made by one thread in one order.
     """
     rows, H = y.shape
     width = max(16, (H + threads - 1) // threads)  # a line of the cache: two threads never write to one
     for i in prange(threads):
-        own = slice(min(i * width, H), min((i + 1) * width, H))
-        db[own] = 0
+        columns = slice(min(i * width, H), min((i + 1) * width, H))
+        db[columns] = 0
         for r in range(rows):
-            _gate_row(dy[r, own], y[r, own], clip, scale, dz[r, own], db[own])
+            _gate_row(dy[r, columns], y[r, columns], clip, scale, dz[r, columns], db[columns])
 
 
-@njit(cache=True)
+@njit()
 def _gate_row(dy, y, clip, scale, dz, db):
     if clip:
         top = _CLIP * scale
         for u in range(len(y)):
-            d = dy[u] * scale  # read first, then chosen: with a branch around it there are no vectors
+            d = dy[u] * scale  # first read, then select: a branch around it would prevent vector instructions
             d = d if y[u] > np.float32(0) else np.float32(0)
             d = d if y[u] < top else np.float32(0)
             dz[u] = d
@@ -116,25 +129,7 @@ def _gate_row(dy, y, clip, scale, dz, db):
             db[u] += d
 
 
-def weight_gradient(dz, x, dW):
-    """dW ← dzᵀ x, a sum over all rows. Each thread owns a part of the longer side of dW."""
-    _weight_gradient(dz, x, dW, get_num_threads())
-
-
-@njit(parallel=True, cache=True, nogil=True)
-def _weight_gradient(dz, x, dW, threads):
-    H, D = dW.shape
-    size = (max(H, D) + threads - 1) // threads
-    for i in prange(threads):
-        first, last = i * size, min((i + 1) * size, max(H, D))
-        if first < last:
-            if H >= D:
-                product(dz[:, first:last], True, x, False, dW[first:last], 0)
-            else:
-                product(dz, True, x[:, first:last], False, dW[:, first:last], 0)
-
-
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _input_gradient(dz, W, dx, size):
     for i in prange((len(dz) + size - 1) // size):
         product(dz[i * size : (i + 1) * size], False, W, False, dx[i * size : (i + 1) * size], 0)

@@ -1,11 +1,13 @@
 """Context: each output frame sees C input frames on either side (§2), every stride-th one is kept (§3.3)."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from minids.ops.common import strided
+from minids.ops.cpu.pool import njit, on_all_cores
 
 
+@on_all_cores
 def context_forward(frames, lengths, C, stride, out=None):
     """As the reference: x_t = [frames_{st-C} … frames_{st+C}], zero past the ends."""
     T0, B, F = frames.shape
@@ -14,7 +16,7 @@ def context_forward(frames, lengths, C, stride, out=None):
     return x
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _gather(frames, lengths, C, stride, x):
     T, B, _ = x.shape
     F = frames.shape[2]

@@ -3,9 +3,12 @@
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from minids.ops.cpu.pool import njit, on_all_cores
 
 
+@on_all_cores
 def log_softmax_forward(z, out=None):
     """As the reference: log ŷ_k = z_k - log Σ_j exp(z_j)."""
     log_y = np.empty_like(z) if out is None else out
@@ -14,7 +17,7 @@ def log_softmax_forward(z, out=None):
     return log_y
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, nogil=True)
 def _rows(z, log_y):
     for r in prange(len(z)):
         z_max = z[r].max()

@@ -1,4 +1,9 @@
-"""The mathematics, and nothing else: plain NumPy, any float type."""
+"""The mathematics: plain NumPy, any float type, pure functions."""
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 from minids.ops.reference import arrays
 from minids.ops.reference.affine import affine_backward, affine_forward
@@ -21,3 +26,39 @@ __all__ = [
     "nesterov",
     "norm",
 ]
+
+
+def load() -> dict[str, Any]:
+    """The arrays and operations by name; they accept output arrays, as those of the other backends do."""
+    return {
+        "arrays": arrays,
+        "context_forward": _with_outputs(context_forward, "out"),
+        "affine_forward": _with_outputs(affine_forward, "out"),
+        "affine_backward": _with_outputs(affine_backward, "dx", "dW", "db"),
+        "birnn_forward": _with_outputs(birnn_forward, "h", "hf", "hb"),
+        "birnn_backward": _with_outputs(birnn_backward, "dz", "dWr_f", "dWr_b"),
+        "log_softmax_forward": _with_outputs(log_softmax_forward, "out"),
+        "ctc": _with_outputs(ctc, "losses", "dlogits"),
+        "nesterov": nesterov,
+        "norm": norm,
+    }
+
+
+def _with_outputs(operation: Callable, *outputs: str) -> Callable:
+    """The operation, which copies its results to arrays given by these names and ignores scratch arrays."""
+    parameters = inspect.signature(operation).parameters
+
+    @wraps(operation)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        arrays = [kwargs.get(name) for name in outputs]
+        results = operation(*args, **{name: kwargs[name] for name in kwargs if name in parameters})
+        results = results if len(outputs) > 1 else [results]
+        returned = []
+        for array, result in zip(arrays, results, strict=True):
+            if array is not None and result is not None:
+                array[...] = result
+                result = array
+            returned.append(result)
+        return tuple(returned) if len(outputs) > 1 else returned[0]
+
+    return run

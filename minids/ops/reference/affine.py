@@ -1,52 +1,52 @@
-"""A layer of weights, W (out, in): h = g(W x + b), with the clip and the dropout as options (§2, §2.1)."""
+"""A layer of weights, W (out, in), with the clipped ReLU and the dropout as options (§2, §2.1)."""
 
 import numpy as np
 
 from minids.ops.common import CLIP, Dropout, mix
 
 
-def affine_forward(x, W, b, clip=False, dropout=None, out=None):
-    """z = x Wᵀ + b;  clip: y = g(z) = min{max{0, z}, 20};  dropout: y ⊙ m / (1 - p).
+def linear(x, W, b):
+    """z = x Wᵀ + b.  x (T, B, D), W (H, D), b (H,) -> (T, B, H)."""
+    return x @ W.T + b
+
+
+def clipped_relu(z):
+    """g(z) = min{max{0, z}, 20}."""
+    return np.clip(z, 0, CLIP)
+
+
+def dropout_mask(dropout: Dropout, shape: tuple[int, int, int], dtype):
+    """m / (1 - p): 0 for a dropped unit, 1 / (1 - p) for the others.  (T, B, H)."""
+    T, _, H = shape
+    units = np.arange(T * H, dtype=np.uint32).reshape(T, 1, H) + dropout.keys[:, None]  # (T, B, H)
+    return np.where(mix(units) >= dropout.threshold, dropout.scale, 0).astype(dtype)
+
+
+def affine_forward(x, W, b, clip=False, dropout=None):
+    """z = x Wᵀ + b;  clip: y = g(z);  dropout: y ⊙ m / (1 - p).
 
     x (T, B, D), W (H, D), b (H,) -> y (T, B, H).
     """
-    T, B, _ = x.shape
-    y = np.empty((T, B, len(b)), x.dtype) if out is None else out
-    np.matmul(x, W.T, out=y)  # (T, B, H)
-    y += b
+    y = linear(x, W, b)  # (T, B, H)
     if clip:
-        np.clip(y, 0, CLIP, out=y)
+        y = clipped_relu(y)
     if dropout:
-        y *= _mask(dropout, y.shape)
+        y = y * dropout_mask(dropout, y.shape, y.dtype)
     return y
 
 
-def affine_backward(
-    dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None
-):
-    """δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ, sums over frames and utterances.
+def affine_backward(dy, x, W, y, clip=False, dropout=None, input_gradient=True):
+    """δ = dy ⊙ m / (1 - p) ⊙ g'(z);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ, sums over frames and utterances.
 
-    g'(z) = 1 where 0 < z < 20. It is read off the output: 0 < y < 20 / (1 - p), and a dropped unit has y = 0.
-    dz may be dy itself. Returns dx (None without `input_gradient`), dW, db.
+    g'(z) = 1 where 0 < z < 20, which is where 0 < y < 20 / (1 - p), but for dropped units, where m = 0.
+    Returns dx (None without `input_gradient`), dW, db.
     """
-    dz = np.empty_like(dy) if dz is None else dz
-    dW = np.empty_like(W) if dW is None else dW
-    db = np.empty_like(W[:, 0]) if db is None else db
-    scale = dropout.scale if dropout else 1.0
+    delta, max_y = dy, CLIP  # (T, B, H)
+    if dropout:
+        delta, max_y = delta * dropout_mask(dropout, y.shape, y.dtype), CLIP * dropout.scale
     if clip:
-        dz[...] = np.where((y > 0) & (y < CLIP * scale), dy * scale, 0)  # (T, B, H)
-    else:
-        dz[...] = dy
-    rows = dz.reshape(-1, dz.shape[-1])  # (T B, H)
-    np.matmul(rows.T, x.reshape(-1, x.shape[-1]), out=dW)
-    np.sum(rows, axis=0, out=db)
-    if input_gradient:
-        dx = np.empty_like(x) if dx is None else dx
-        np.matmul(dz, W, out=dx)
+        delta = np.where((y > 0) & (y < max_y), delta, 0)
+    dx = delta @ W if input_gradient else None  # (T, B, D)
+    dW = np.tensordot(delta, x, axes=((0, 1), (0, 1)))  # (H, D)
+    db = delta.sum(axis=(0, 1))  # (H,)
     return dx, dW, db
-
-
-def _mask(dropout: Dropout, shape: tuple[int, int, int]):
-    T, _, H = shape
-    units = np.arange(T * H, dtype=np.uint32).reshape(T, 1, H) + dropout.keys[:, None]  # (T, B, H)
-    return np.where(mix(units) >= dropout.threshold, dropout.scale, 0.0)

@@ -1,4 +1,4 @@
-"""Where arrays live: in NumPy."""
+"""Arrays of the backends that compute in NumPy arrays."""
 
 import numpy as np
 
@@ -6,8 +6,11 @@ on_host = True
 
 
 def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """A new array. It holds NaN, not zeros, so that a number which nobody wrote cannot pass for one."""
-    return np.full(shape, np.nan, dtype)
+    """A new array. Floats are NaN, so that a number that was never written is noticed."""
+    array = np.empty(shape, dtype)
+    if array.dtype.kind == "f":
+        array.fill(np.nan)
+    return array
 
 
 def from_host(array: np.ndarray) -> np.ndarray:
@@ -19,9 +22,10 @@ def to_host(array: np.ndarray) -> np.ndarray:
 
 
 def synchronize() -> None:
-    pass
+    """Nothing to wait for."""
 
 
 def copy(array: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Copy to an array of the same shape, and return that."""
     out[...] = array
     return out

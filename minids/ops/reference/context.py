@@ -5,19 +5,18 @@ import numpy as np
 from minids.ops.common import strided
 
 
-def context_forward(frames, lengths, C, stride, out=None):
+def context_forward(frames, lengths, C, stride):
     """x_t = [frames_{st-C} … frames_{st} … frames_{st+C}], t < ceil(length / s); zero beyond either end.
 
     frames (T0, B, F), lengths (B,) before the stride -> x (T, B, D), D = (2C+1) F, T = ceil(T0 / s).
     Zero in x past each utterance's end. There is no backward: frames are data.
     """
     T0, B, F = frames.shape
-    T = strided(T0, stride)
-    x = np.empty((T, B, (2 * C + 1) * F), frames.dtype) if out is None else out
+    x = np.empty((strided(T0, stride), B, (2 * C + 1) * F), frames.dtype)
     padded = np.zeros((T0 + 2 * C, B, F), frames.dtype)
     for b in range(B):
         padded[C : C + lengths[b], b] = frames[: lengths[b], b]
-    for t in range(T):
+    for t in range(len(x)):
         window = padded[t * stride : t * stride + 2 * C + 1]  # (2C+1, B, F)
         x[t] = window.transpose(1, 0, 2).reshape(B, -1)
         x[t, t >= strided(lengths, stride)] = 0

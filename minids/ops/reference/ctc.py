@@ -10,7 +10,7 @@ import numpy as np
 from minids.text import BLANK
 
 
-def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, room=None):
+def ctc(log_probs, lengths, labels, label_lengths):
     """loss_b = -log p(l|x) and its gradient to the logits (before the softmax).
 
     log_probs (T, B, K), labels (B, Umax) int32, lengths and label_lengths (B,)
@@ -19,27 +19,23 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, ro
         γ_t(s) = α_t(s) β_t(s) / p(l|x)        dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s)
 
     The gradient is zero past an utterance's end. A text that no alignment of this length spells (T < U +
-    adjacent repeats, or T = 0 < U) has loss inf and gradient 0. `room` (B, T, 2 Umax + 5) is for backends
-    that need one.
+    adjacent repeats, or T = 0 < U) has loss inf and gradient 0.
     """
-    B = log_probs.shape[1]
-    losses = np.empty(B, log_probs.dtype) if losses is None else losses
-    dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
-    for b in range(B):
-        log_y = log_probs[: lengths[b], b]  # (T_b, K)
+    losses = np.empty(log_probs.shape[1], log_probs.dtype)  # (B,)
+    dlogits = np.zeros_like(log_probs)  # (T, B, K)
+    for b, T in enumerate(lengths):
+        log_y = log_probs[:T, b]  # (T_b, K)
         states = lattice(labels[b, : label_lengths[b]])  # (S,)
-        alpha, beta, log_p = forward_variables(log_y, states), backward_variables(log_y, states), -np.inf
-        if len(log_y):
+        alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)  # (T_b, S)
+        log_p = -np.inf if len(states) > 1 else 0.0  # no frames spell only the empty text
+        if T:
             log_p = np.logaddexp.reduce(alpha[-1, -2:])
-        elif len(states) == 1:
-            log_p = 0.0
         losses[b] = -log_p
-        dlogits[:, b] = 0
         if np.isfinite(log_p):
             gamma = np.exp(alpha + beta - log_p)  # (T_b, S)
-            dlogits[: lengths[b], b] = np.exp(log_y)
+            dlogits[:T, b] = np.exp(log_y)
             for s, k in enumerate(states):
-                dlogits[: lengths[b], b, k] -= gamma[:, s]
+                dlogits[:T, b, k] -= gamma[:, s]
     return losses, dlogits
 
 
@@ -53,51 +49,38 @@ def lattice(label):
 def forward_variables(log_y, states):
     """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed].
 
-    The probability of all ways to be in state s after frame t. Only the first two states can begin. (T, S)
+    The probability of all ways to be in state s after frame t. (T, S)
     """
     T, S = len(log_y), len(states)
-    alpha = np.full((T, S), -np.inf, log_y.dtype)
-    skip = skips(states)
+    alpha = np.full((T + 1, 2 + S), -np.inf, log_y.dtype)  # two columns of log 0 before the first state
+    alpha[0, 1] = 0  # α_0: one step before the first blank, a skip before the first letter
+    can_skip = skips(states)  # from s - 2 to s
     for t in range(T):
-        if t == 0:
-            ways = np.where(np.arange(S) < 2, 0.0, -np.inf)  # (S,)
-        else:
-            ways = np.logaddexp(alpha[t - 1], shifted(alpha[t - 1], 1))
-            ways = np.logaddexp(ways, np.where(skip, shifted(alpha[t - 1], 2), -np.inf))
-        alpha[t] = log_y[t, states] + ways
-    return alpha
+        stay, step, skip = alpha[t, 2:], alpha[t, 1:-1], np.where(can_skip, alpha[t, :-2], -np.inf)
+        alpha[t + 1, 2:] = log_y[t, states] + np.logaddexp(np.logaddexp(stay, step), skip)
+    return alpha[1:, 2:]
 
 
 def backward_variables(log_y, states):
     """log β_t(s): all ways to go on from state s after frame t to an end, the last two states; β_T = 1 there.
 
-    Without the emission at t, so that α_t(s) β_t(s) is the probability of all alignments through s at t.  (T,
-    S)
+    (T, S). Without the emission at t: α_t(s) β_t(s) is the probability of all alignments through s at t.
     """
     T, S = len(log_y), len(states)
-    beta = np.full((T, S), -np.inf, log_y.dtype)
-    skip = skips(states)
-    for t in reversed(range(T)):
-        if t == T - 1:
-            beta[t, -2:] = 0
-        else:
-            onward = log_y[t + 1, states] + beta[t + 1]  # (S,)
-            ways = np.logaddexp(onward, shifted(onward, -1))
-            beta[t] = np.logaddexp(ways, shifted(np.where(skip, onward, -np.inf), -2))
-    return beta
+    beta = np.full((T, S + 2), -np.inf, log_y.dtype)  # two columns of log 0 after the last state
+    beta[T - 1 :, max(S - 2, 0) : S] = 0
+    can_skip = np.pad(skips(states), (0, 2))[2:]  # from s to s + 2
+    for t in reversed(range(T - 1)):
+        onward = beta[t + 1].copy()
+        onward[:S] += log_y[t + 1, states]
+        stay, step, skip = onward[:-2], onward[1:-1], np.where(can_skip, onward[2:], -np.inf)
+        beta[t, :S] = np.logaddexp(np.logaddexp(stay, step), skip)
+    return beta[:, :S]
 
 
 def skips(states):
-    """(S,) bool: letters that differ from the letter before can be entered from two states before."""
-    before = np.concatenate([[BLANK, BLANK], states])[: len(states)]
-    return (states != BLANK) & (states != before) & (np.arange(len(states)) > 1)
+    """(S,) bool: whether a state can be entered from two states before.
 
-
-def shifted(row, by):
-    """row moved `by` states up the lattice, log 0 coming in."""
-    moved = np.full_like(row, -np.inf)
-    if by > 0:
-        moved[by:] = row[:-by]
-    else:
-        moved[:by] = row[-by:]
-    return moved
+    Letters can that differ from the letter before, and the first letter, from before the first blank.
+    """
+    return states != np.concatenate([[BLANK, -1], states])[: len(states)]

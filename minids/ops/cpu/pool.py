@@ -1,0 +1,94 @@
+"""One pool of threads for all operations: Numba's. SciPy's BLAS is called from it, with one thread to a call.
+
+Two pools that wait for each other by spinning would cost up to half of the machine, so SciPy's BLAS is
+limited to one thread while an operation runs. One operation runs at a time in a process: not every threading
+layer of Numba can run two, and one has all cores busy.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import numba
+from numba import get_num_threads
+
+from minids._utils.compile_cache import cached_njit
+
+__all__ = ["get_num_threads", "njit", "on_all_cores"]
+
+njit = cached_njit("ops/cpu", "ops/common.py", "text.py")
+
+# A waiting thread of GNU's OpenMP spins so many times, some tens of microseconds, and then sleeps. By default
+# it spins for long: on a busy machine it holds the core that the last working thread needs, and a step takes
+# ten times as long. If it slept at once, a small step would take twice as long.
+SPIN_COUNT = "20000"
+
+
+class _Pool:
+    """The state of the pool in this process."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.started = False
+        self.blas: list[Any] = []  # the libraries to limit
+        self.lost_in_fork = False
+
+    def start(self) -> None:
+        """Start Numba's threads, look up BLAS."""
+        from threadpoolctl import ThreadpoolController
+
+        from minids.ops.cpu.blas import warm_up
+
+        unset = "GOMP_SPINCOUNT" not in os.environ
+        if unset:
+            os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT  # read once, when the library is loaded
+        try:
+            get_num_threads()  # loads the threading layer
+        finally:
+            if unset:
+                del os.environ["GOMP_SPINCOUNT"]
+        warm_up()
+        libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        # If SciPy has none of its own, it shares NumPy's.
+        self.blas = [library for library in libraries if "scipy" in library.filepath] or libraries
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.after_fork)
+        self.started = True
+
+    def after_fork(self) -> None:
+        """The child has no threads but its own, and GNU's OpenMP aborts when it is asked for them."""
+        self.lock = threading.RLock()
+        self.lost_in_fork = numba.threading_layer() == "omp"
+
+
+_pool = _Pool()
+
+
+def on_all_cores(operation: Callable) -> Callable:
+    """An operation that runs alone in the pool, with one thread to a BLAS call.
+
+    Raises RuntimeError in a process that was forked after the pool had started, where OpenMP cannot go on.
+    """
+
+    @wraps(operation)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if _pool.lost_in_fork:
+            raise RuntimeError(
+                "this process was forked after its parent had used minids, which OpenMP does not survive;"
+                " start processes with multiprocessing.get_context('spawn')"
+            )
+        with _pool.lock:
+            if not _pool.started:
+                _pool.start()
+            limits = [library.get_num_threads() for library in _pool.blas]
+            for library in _pool.blas:
+                library.set_num_threads(1)
+            try:
+                return operation(*args, **kwargs)
+            finally:
+                for library, limit in zip(_pool.blas, limits, strict=True):
+                    library.set_num_threads(limit)
+
+    return run
