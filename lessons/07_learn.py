@@ -1,14 +1,13 @@
 # %% [markdown]
 # # 7. Can it learn one word?
-# We have layers (lessons 3 and 4), a loss, and the blame of every frame (5 and 6). Now put
-# it together, show it a single recording, "two five", and let it try 200 times.
+# We have layers (lessons 3 and 4), a loss, and its gradient at the output (5 and 6). Now combine
+# them, and train a network for 200 steps on a single recording, "two five".
 #
-# *You build* the steps by which Deep Speech learns: Nesterov's method, and a limit.
-# *You need* lessons 3 to 6.
+# *You build* the update rule of Deep Speech: Nesterov's accelerated gradient, and gradient
+# clipping. *You need* lessons 3 to 6.
 
 # %%
 import math
-from functools import partial
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -24,47 +23,48 @@ from minids.text import Alphabet
 TEXT, alphabet = "two five", Alphabet()  # a … z, space, apostrophe, blank: K = 29
 samples, _ = minids.load_audio(data("two_five.flac"))
 frames = minids.Features(normalize="utterance")(samples)  # (T0, F)
-recording = frames[:, None], np.array([len(frames)])  # (T0, B, F), its length: a batch of 1
+recording = frames[:, None], np.array([len(frames)])  # (T0, B, F) and lengths: a batch of 1
 batch = *recording, alphabet.encode(TEXT)[None], np.array([len(TEXT)])
-network = ModelSettings(inputs=81, characters=29, hidden=64, context=5, stride=2)
+settings = ModelSettings(inputs=81, characters=29, hidden=64, context=5, stride=2)
 
 
-@threadpool_limits.wrap(limits=1)  # products as small as these are quickest in one thread
+@threadpool_limits.wrap(limits=1)  # such small products are fastest in one thread
 def train(update, steps=200):
-    """A fresh network learns the recording: its losses, and what it said at some steps."""
-    model = DeepSpeech(network, seed=0, backend="reference")
-    velocity, curve, said = np.zeros_like(model.flat_params), [], {}
+    """Train a new network on the recording: its losses, and its outputs at some steps."""
+    model = DeepSpeech(settings, seed=0, backend="reference")
+    velocity, curve, outputs = np.zeros_like(model.flat_params), [], {}
     for step in range(steps + 1):
         if step in (0, 3, 10, 20, 30, 35, 40, 45, 50, 55, 60, 200):
-            said[step] = model.forward(*recording)[0][:, 0]  # log ŷ, (T, K)
+            outputs[step] = model.forward(*recording)[0][:, 0]  # log ŷ, (T, K)
         curve.append(float(model.loss_and_grad(*batch)[0]))  # forward, CTC, backward
         update(model.flat_params, model.flat_grads, velocity)
-    return curve, said
+    return curve, outputs
 
 
-def ours(params, grads, velocity):
+def package_update(params, grads, velocity):
     scale = min(1, 20 / reference.norm(grads))
     reference.nesterov(params, grads, velocity, rate=0.003, momentum=0.99, scale=scale)
 
 
-curve, said = train(ours)
-read = {step: greedy_text(log_probs, alphabet) for step, log_probs in said.items()}
+curve, outputs = train(package_update)
+texts = {step: greedy_text(log_probs, alphabet) for step, log_probs in outputs.items()}
+titles = {step: f"step {step}: “{text}”" for step, text in texts.items()}
 show(
-    [letters(y, alphabet, TEXT, f"step {step}: “{read[step]}”") for step, y in said.items()],
-    captions=[f"{step} steps, loss {curve[step]:.3g}: it reads “{read[step]}”." for step in said],
-    title="Letters appear",
+    [letters(log_probs, alphabet, TEXT, titles[step]) for step, log_probs in outputs.items()],
+    captions=[f"After {step} steps the loss is {curve[step]:.3g}." for step in outputs],
+    title="The output while the network learns",
 )
 
 # %% [markdown]
-# At first all 29 characters are equally likely. Soon it says nothing but *blank* (gray). That
-# is no bug: blanks are in nearly every alignment, so they are the first thing worth knowing.
-# Then letters rise, are wrong, swap places, and after some 60 steps they read "two five".
-# (Not quite where they sound: to learn one recording by heart, any place will do.)
+# At first all 29 characters have the same probability. Soon the output is all *blank* (gray).
+# This is not a bug: nearly every alignment has blanks, so they are learned first. Then letters
+# appear, some of them wrong, and after about 60 steps the text is "two five". (The letters are
+# not quite where their sounds are: to memorize one recording, any place will do.)
 #
 # ## The whole network
-# Nothing in it is new. Read `minids/model.py`: `_forward` is this from top to bottom,
-# `_backward` the same lines from the bottom up (§2). Ours has `stride=2`: only every second
-# $x_t$ goes in (lesson 2), so from here on $T$ is half the number of frames.
+# You know all of its parts. In `minids/model.py`, `_forward` computes these lines from top to
+# bottom, and `_backward` their gradients from bottom to top (§2). Here `stride=2`: only every
+# second $x_t$ is used (lesson 2), so $T$ is half the number of frames.
 #
 # $$\begin{split}
 # x_t &= [\,\text{frame}_{t-C} \ldots \text{frame}_{t+C}\,] \\
@@ -74,67 +74,73 @@ show(
 # \hat y &= \text{softmax}(W_6 h^{(5)} + b_6) \end{split}$$
 
 # %%
-shapes = network.shapes()
+shapes = settings.shapes()
 for name, shape in shapes.items():
     print(f"{name:5} {math.prod(shape):6}  {shape}")
-print(f"total {sum(math.prod(shape) for shape in shapes.values()):6} numbers to learn")
+print(f"total {sum(math.prod(shape) for shape in shapes.values()):6} parameters")
 
 # %% [markdown]
-# ## What should the first loss be?
-# The cheapest test of a whole network: before it has learned anything, it should be as good
-# as chance, no better and no worse. By chance each of the $T$ frames says each of the $K$
-# characters with probability $1/K$, so every alignment has $K^{-T}$. Lesson 5 counted
-# those: $\binom{T+U}{T-U}$ for $U$ letters, no two neighbors the same. Hence
+# ## The first loss
+# If all weights started at 0, all units of a layer would have equal gradients, and stay equal
+# forever. So weights start at random, with variance 1/n for n inputs, because then the sum of n
+# products has about the size of one input. The recurrent weights are half as large (lesson 4: so
+# that states do not explode), and $W_6$ a tenth, so that the first $\hat y$ are nearly equal.
+#
+# Hence the simplest test of a whole network: before training, its loss must be that of chance.
+# If each of $T$ frames gives each of $K$ characters the probability $1/K$, every alignment has
+# $K^{-T}$. Lesson 5 counted them, $\binom{T+U}{T-U}$ for $U$ letters without repeats, so
 #
 # $$L_\text{chance} = T \log K - \log \binom{T+U}{T-U}$$
 
 # %%
-T, U, K = math.ceil(len(frames) / network.stride), len(TEXT), len(alphabet)
+T, U, K = math.ceil(len(frames) / settings.stride), len(TEXT), len(alphabet)
 chance = T * math.log(K) - math.log(math.comb(T + U, T - U))
-print(f"chance {chance:.1f}, the network before its first step {curve[0]:.1f}")
+print(f"loss of chance {chance:.1f}, of the network before training {curve[0]:.1f}")
 
 # %% [markdown]
-# ## Roll, do not walk
-# Lesson 3 went down the gradient, $\theta \leftarrow \theta - \varepsilon \, dL/d\theta$.
-# In a long narrow valley that is miserable: a step short enough for the steep walls gets
-# nowhere along the floor. So give $\theta$ a velocity $v$, as a ball has, that keeps a part
-# $\mu$ of itself from step to step: 0.99 in the paper (§5). Nesterov's trick: momentum
-# carries the ball to $\theta + \mu v$ anyway, so look at the slope *there*:
+# ## Momentum
+# Lesson 3 used gradient descent, $\theta \leftarrow \theta - \varepsilon \, dL/d\theta$. In a
+# long narrow valley it is slow: a learning rate small enough for the steep walls makes hardly any
+# progress along the floor. **Momentum** helps: like a rolling ball, $\theta$ gets a velocity $v$,
+# a part $\mu$ of which is kept from step to step, 0.99 in the paper (§5). In **Nesterov's**
+# variant the gradient is computed at $\theta + \mu v$, the point to which momentum leads anyway:
 #
 # $$\begin{split} v &\leftarrow \mu v - \varepsilon \, \nabla L(\theta + \mu v) \\
 #   \theta &\leftarrow \theta + v \end{split}$$
 #
-# In a bowl $L = \frac{\lambda}{2} \theta^2$ that has a closed form. Each step is
-# $\theta_{n+1} = q (1 + \mu) \theta_n - q \mu \, \theta_{n-1}$, with $q = 1 -
-# \varepsilon\lambda$; and such a sequence is a sum of powers $r^n$, where $r$ are the roots
-# of $r^2 - q (1 + \mu) r + q \mu$.
+# The check knows the exact result for $L = \frac{\lambda}{2} \theta^2$. There $\theta_{n+1} = q
+# (1 + \mu) \theta_n - q \mu \, \theta_{n-1}$ with $q = 1 - \varepsilon\lambda$, and the solution
+# of such a recurrence is a sum of powers $r^n$, where $r$ are the roots of
+# $r^2 - q (1 + \mu) r + q \mu$.
 
 
 # %%
-def bowl(slope, rate, momentum, steps=12):
-    """θ_n of Nesterov's method in ½ slope θ², from θ = 1 and v = 0: (steps + 1,)."""
-    q = 1 - rate * slope
+def exact_path(curvature, rate, momentum, steps=12):
+    """θ_n of Nesterov's method for ½ curvature θ², from θ = 1 and v = 0: (steps + 1,)."""
+    q = 1 - rate * curvature
     r = np.roots([1, -q * (1 + momentum), q * momentum]).astype(complex)
-    share = np.linalg.solve([[1, 1], r], [1, q])  # θ_0 = 1, θ_1 = q
-    return np.real(np.sum(share * r ** np.arange(steps + 1)[:, None], axis=1))
+    factors = np.linalg.solve([[1, 1], r], [1, q])  # θ_0 = 1, θ_1 = q
+    return np.real(np.sum(factors * r ** np.arange(steps + 1)[:, None], axis=1))
+
+
+curvature = np.array([1.0, 25.0])  # of L = ½ (θ₁² + 25 θ₂²)
 
 
 def check_step():
-    for slope, rate, momentum in (1.0, 0.1, 0.9), (25.0, 0.05, 0.99), (2.0, 0.2, 0.0):
-        v, path = np.zeros(1), [np.ones(1)]
+    for rate, momentum in (0.03, 0.9), (0.05, 0.99), (0.02, 0.0):
+        theta, v, path = np.ones(2), np.zeros(2), [np.ones(2)]
         for _ in range(12):
-            gradient = partial(np.multiply, slope)  # of ½ slope θ²
-            theta, v = nesterov_step(path[-1], v, gradient, rate, momentum)
+            theta, v = nesterov_step(theta, v, lambda at: curvature * at, rate, momentum)
             path.append(theta)
-        what = f"12 steps in a bowl, λ = {slope}, ε = {rate}, μ = {momentum}"
-        yield what, np.ravel(path), bowl(slope, rate, momentum)
+        expected = np.stack([exact_path(c, rate, momentum) for c in curvature], axis=1)
+        yield f"12 steps, ε = {rate}, μ = {momentum}", np.array(path), expected
 
 
 @exercise(
     "7.1",
     check_step,
     [
-        "`gradient` is a function: call it at the point where the slope is wanted.",
+        "`gradient` is a function: call it at the point where the gradient is needed.",
         "That point is theta + momentum * velocity.",
         "velocity = momentum * velocity - rate * gradient(theta + momentum * velocity)",
     ],
@@ -145,28 +151,26 @@ def nesterov_step(theta, velocity, gradient, rate, momentum):
 
 
 # %%
-curvature, start = np.array([1.0, 25.0]), np.array([-10.0, 2.0])
-
-
-def ball(theta, velocity, gradient, rate, momentum):  # the slope where the ball is
+def momentum_step(theta, velocity, gradient, rate, momentum):  # the gradient at theta itself
     velocity = momentum * velocity - rate * gradient(theta)
     return theta + velocity, velocity
 
 
-paths = {}
-ways = {"no momentum": (ball, 0), "momentum": (ball, 0.9), "Nesterov": (nesterov_step, 0.9)}
-for name, (step, momentum) in ways.items():
-    path, v = [start], np.zeros(2)
+methods = {"gradient descent": (momentum_step, 0), "momentum": (momentum_step, 0.9)}
+paths, methods["Nesterov"] = {}, (nesterov_step, 0.9)
+for name, (method, momentum) in methods.items():
+    theta, v = np.array([-10.0, 2.0]), np.zeros(2)
+    path = [theta]
     for _ in range(40):
-        theta, v = step(path[-1], v, lambda point: curvature * point, 0.05, momentum)
+        theta, v = method(theta, v, lambda at: curvature * at, 0.05, momentum)
         path.append(theta)
     paths[name] = np.array(path)
-show(valley(curvature, paths), captions=["Three ways down. Who looks ahead brakes in time."])
+show(valley(curvature, paths), captions=["Nesterov's gradient reacts a step earlier: less overshoot."])
 
 # %% [markdown]
 # ## The same in place
-# There is a snag: the network computes gradients where its weights *are*, and we want one
-# ahead. So let the weights be the place ahead, $p = \theta + \mu v$. Put in, $\theta$ is gone:
+# The network computes gradients where its weights *are*, but we want them at $\theta + \mu v$. So
+# let the weights be that point, $p = \theta + \mu v$. Substituting it gives
 #
 # $$\begin{split} v &\leftarrow \mu v - \varepsilon \, \nabla L(p) \\
 #   p &\leftarrow p + \mu v - \varepsilon \, \nabla L(p) \end{split}$$
@@ -174,15 +178,14 @@ show(valley(curvature, paths), captions=["Three ways down. Who looks ahead brake
 
 # %%
 def check_nesterov():
-    for slope, rate, momentum in (1.0, 0.1, 0.9), (25.0, 0.05, 0.99), (2.0, 0.2, 0.0):
-        params, velocity, ahead = np.ones(1), np.zeros(1), [1.0]
+    for rate, momentum in (0.03, 0.9), (0.05, 0.99), (0.02, 0.0):
+        params, velocity, path = np.ones(2), np.zeros(2), [np.ones(2)]
         for _ in range(12):
-            nesterov(params, slope * params, velocity, rate, momentum)
-            ahead.append(float(params[0]))
-        theta = bowl(slope, rate, momentum)
-        truth = theta + momentum * np.diff(theta, prepend=1)  # v_n = θ_n - θ_{n-1}
-        what = f"θ + μv in a bowl, λ = {slope}, ε = {rate}, μ = {momentum}"
-        yield what, np.array(ahead), truth
+            nesterov(params, curvature * params, velocity, rate, momentum)
+            path.append(params.copy())
+        theta = np.stack([exact_path(c, rate, momentum) for c in curvature], axis=1)
+        expected = theta + momentum * np.diff(theta, axis=0, prepend=1)  # v_n = θ_n - θ_{n-1}
+        yield f"θ + μv for 12 steps, ε = {rate}, μ = {momentum}", np.array(path), expected
 
 
 @exercise(
@@ -201,51 +204,47 @@ def nesterov(params, grads, velocity, rate, momentum):
 
 
 # %% [markdown]
-# ## Mind the cliff
-# Lesson 4 has shown gradients that explode. One such step, kept in the velocity for a
-# hundred more, and all is lost. So a gradient beyond a limit is *shortened* to it: the
-# direction stays, only the length $\|d\| = \sqrt{\sum d_i^2}$ changes.
+# ## Gradient clipping
+# Lesson 4 showed gradients that explode. A single such step, carried on by the velocity for a
+# hundred more, can ruin the weights. So a gradient whose norm $\|d\| = \sqrt{\sum d_i^2}$ is
+# above a limit is scaled down to it. Its direction does not change.
 
 
 # %%
-def check_limited():
-    long, short = np.array([3.0, -4, 12]), np.array([0.3, -0.4, 1.2])  # 13 and 1.3
-    yield "length 13, limit 2.6", limited(long, 2.6), np.array([0.6, -0.8, 2.4])
-    yield "length 1.3, limit 2.6: as it is", limited(short.copy(), 2.6), short
-    yield "length 0", limited(np.zeros(3), 2.6), np.zeros(3)
+def check_clip():
+    long, short = np.array([3.0, -4, 12]), np.array([0.3, -0.4, 1.2])  # norms 13 and 1.3
+    yield "norm 13, limit 2.6", clip_by_norm(long, 2.6), np.array([0.6, -0.8, 2.4])
+    yield "norm 1.3, limit 2.6: unchanged", clip_by_norm(short, 2.6), short
+    yield "norm 0", clip_by_norm(np.zeros(3), 2.6), np.zeros(3)
 
 
-@exercise("7.3", check_limited, ["reference.norm gives a length.", "min(1, limit / length)"])
-def limited(gradient, limit):
-    """The gradient, shortened to `limit` where it is longer.  About 3 lines."""
+@exercise("7.3", check_clip, ["norm = np.sqrt((gradient**2).sum())", "min(1, limit / norm)"], rtol=1e-6)
+def clip_by_norm(gradient, limit):
+    """The gradient, scaled down to the norm `limit` if it is larger.  About 2 lines."""
     raise NotImplementedError
 
 
 # %% [markdown]
-# ## Now with yours
-# The same network, the same recording, the same rate 0.003. First with all you have built,
-# then without the limit, then without the momentum.
+# ## Train with your own functions
+# The same network and learning rate: first with all of it, then without clipping or momentum.
 
 # %%
-ways = {
-    "all": lambda p, d, v: nesterov(p, limited(d, 20), v, 0.003, 0.99),
-    "no limit": lambda p, d, v: nesterov(p, d, v, 0.003, 0.99),
-    "no momentum": lambda p, d, v: nesterov(p, limited(d, 20), v, 0.003, 0),
+updates = {
+    "all": lambda p, d, v: nesterov(p, clip_by_norm(d, 20), v, 0.003, 0.99),
+    "no clipping": lambda p, d, v: nesterov(p, d, v, 0.003, 0.99),
+    "no momentum": lambda p, d, v: nesterov(p, clip_by_norm(d, 20), v, 0.003, 0),
 }
-runs = {name: train(way) for name, way in ways.items()}
-show(
-    losses({name: curve for name, (curve, _) in runs.items()}, chance),
-    captions=["With momentum and limit the loss falls to 0; without either it does not."],
-)
-for name, (curve, said) in runs.items():
-    text = greedy_text(said[200], alphabet)
+runs = {name: train(update) for name, update in updates.items()}
+caption = "With momentum and clipping the loss falls to 0, without either it does not."
+show(losses({name: curve for name, (curve, _) in runs.items()}, chance), captions=[caption])
+for name, (curve, outputs) in runs.items():
+    text = greedy_text(outputs[200], alphabet)
     cer = minids.cer([TEXT], [text]).rate
-    print(f"{name:12} loss {curve[-1]:9.4f}  “{text}”: {cer:.0%} of the letters wrong")
+    print(f"{name:12} loss {curve[-1]:9.4f}  “{text}”: character error rate {cer:.0%}")
 
 # %% [markdown]
-# If a network cannot learn one recording by heart, it has a bug. This is the first thing to
-# try with any new code, and it takes a second. Ours can.
+# A network that cannot memorize one recording has a bug: try this first with any new code.
 #
-# **What we have now**: a network that learns, all of it written by hand.
+# **What we have now**: a network that learns.
 #
-# **Next question**: it knows one recording by heart. How does it learn from thousands, in noise?
+# **Next question**: it has memorized one recording. How does it learn from thousands, in noise?

@@ -1,10 +1,8 @@
-"""Our answers to lesson 7, and the usual mistakes."""
+"""The answers to lesson 7, and common mistakes."""
 
 import numpy as np
 
-from minids.ops.reference import nesterov, norm
-
-__all__ = ["nesterov"]
+__all__ = ["WRONG", "clip_by_norm", "nesterov", "nesterov_step"]
 
 
 def nesterov_step(theta, velocity, gradient, rate, momentum):
@@ -12,121 +10,145 @@ def nesterov_step(theta, velocity, gradient, rate, momentum):
     return theta + velocity, velocity
 
 
-def limited(gradient, limit):
-    length = norm(gradient)
-    return gradient * (limit / length) if length > limit else gradient
+def nesterov(params, grads, velocity, rate, momentum):
+    velocity *= momentum
+    velocity -= rate * grads
+    params += momentum * velocity - rate * grads
 
 
-def slope_here(theta, velocity, gradient, rate, momentum):
-    """Plain momentum: the slope where the ball is, not where it will be."""
+def clip_by_norm(gradient, limit):
+    norm = np.sqrt((gradient**2).sum())
+    return gradient * min(1.0, limit / norm) if norm else gradient
+
+
+def gradient_at_theta(theta, velocity, gradient, rate, momentum):
+    """Momentum without Nesterov: the gradient at θ, not at θ + μv."""
     velocity = momentum * velocity - rate * gradient(theta)
     return theta + velocity, velocity
 
 
-def looks_too_far(theta, velocity, gradient, rate, momentum):
-    """The slope at θ + v: momentum carries only to θ + μv."""
+def gradient_too_far(theta, velocity, gradient, rate, momentum):
+    """The gradient at θ + v instead of θ + μv."""
     velocity = momentum * velocity - rate * gradient(theta + velocity)
     return theta + velocity, velocity
 
 
 def uphill(theta, velocity, gradient, rate, momentum):
-    """Adds the gradient."""
+    """Adds the gradient instead of subtracting it."""
     velocity = momentum * velocity + rate * gradient(theta + momentum * velocity)
     return theta + velocity, velocity
 
 
-def slope_unscaled(theta, velocity, gradient, rate, momentum):
-    """The rate before the whole velocity, not only before the slope."""
+def scales_the_velocity(theta, velocity, gradient, rate, momentum):
+    """The learning rate multiplies the whole velocity, not only the gradient."""
     velocity = momentum * velocity - gradient(theta + momentum * velocity)
     return theta + rate * velocity, velocity
 
 
-def moves_what_it_was_given(theta, velocity, gradient, rate, momentum):
-    """In place: who has kept the old theta, as the picture of the path does, has it no more."""
+def works_in_place(theta, velocity, gradient, rate, momentum):
+    """In place: a caller that stored the old theta, as for the figure, loses it."""
     velocity *= momentum
     velocity -= rate * gradient(theta + velocity)
     theta += velocity
     return theta, velocity
 
 
-def stays_ahead(theta, velocity, gradient, rate, momentum):
-    """Goes on from the point ahead, and so takes the old velocity twice."""
+def continues_from_ahead(theta, velocity, gradient, rate, momentum):
+    """Starts from θ + μv, and so adds the old velocity twice."""
     ahead = theta + momentum * velocity
     velocity = momentum * velocity - rate * gradient(ahead)
     return ahead + velocity, velocity
 
 
 def plain_momentum(params, grads, velocity, rate, momentum):
-    """The first form's last line: right only where the gradient is taken elsewhere."""
+    """The last line of the first form, for which the gradient would have to be taken elsewhere."""
     velocity *= momentum
     velocity -= rate * grads
     params += velocity
 
 
 def old_velocity(params, grads, velocity, rate, momentum):
-    """Moves by the velocity of the step before."""
+    """Moves by the velocity of the previous step."""
     params += momentum * velocity - rate * grads
     velocity *= momentum
     velocity -= rate * grads
 
 
-def forgets_the_slope(params, grads, velocity, rate, momentum):
-    """Leaves out the second - ε ∇L."""
+def omits_the_second_gradient(params, grads, velocity, rate, momentum):
+    """Omits the second - ε ∇L."""
     velocity *= momentum
     velocity -= rate * grads
     params += momentum * velocity
 
 
 def not_in_place(params, grads, velocity, rate, momentum):
-    """Makes new arrays; the caller's do not change."""
+    """Computes new arrays; those of the caller do not change."""
     velocity = momentum * velocity - rate * grads
     params = params + momentum * velocity - rate * grads
     return params, velocity
 
 
-def every_number_by_itself(gradient, limit):
-    """Clips each number: that turns the gradient's direction."""
+def clips_each_element(gradient, limit):
+    """Clips each element: this changes the direction."""
     return np.clip(gradient, -limit, limit)
 
 
-def always_that_long(gradient, limit):
-    """Makes short gradients longer, too."""
-    length = norm(gradient)
-    return gradient * (limit / length) if length else gradient
+def always_rescales(gradient, limit):
+    """Scales short gradients up."""
+    norm = np.sqrt((gradient**2).sum())
+    return gradient * (limit / norm) if norm else gradient
 
 
-def largest_number(gradient, limit):
-    """Measures the largest number instead of the length."""
+def uses_the_maximum(gradient, limit):
+    """The largest element instead of the norm."""
     return gradient * min(1.0, limit / max(abs(gradient).max(), 1e-300))
 
 
-def squared_length(gradient, limit):
-    """Forgets the root."""
+def forgets_the_root(gradient, limit):
+    """The squared norm instead of the norm."""
     return gradient * min(1.0, limit / max((gradient**2).sum(), 1e-300))
 
 
-def divides_by_nothing(gradient, limit):
-    """A gradient of length 0 becomes 0 / 0."""
+def divides_by_zero(gradient, limit):
+    """A gradient of norm 0 becomes 0 / 0."""
     with np.errstate(invalid="ignore"):
         unit = gradient / np.sqrt((gradient**2).sum())
-    return unit * min(norm(gradient), limit)
+    return unit * min(np.sqrt((gradient**2).sum()), limit)
+
+
+def sums_the_gradient(theta, velocity, gradient, rate, momentum):
+    """One number for all parameters: right only for arrays of one element."""
+    velocity = momentum * velocity - rate * gradient(theta + momentum * velocity).sum()
+    return theta + velocity, velocity
+
+
+def updates_the_first_only(params, grads, velocity, rate, momentum):
+    """Only params[0]."""
+    nesterov(params[:1], grads[:1], velocity[:1], rate, momentum)
 
 
 WRONG = {
     "nesterov_step": [
-        slope_here,
-        looks_too_far,
+        gradient_at_theta,
+        gradient_too_far,
         uphill,
-        slope_unscaled,
-        moves_what_it_was_given,
-        stays_ahead,
+        scales_the_velocity,
+        works_in_place,
+        continues_from_ahead,
+        sums_the_gradient,
     ],
-    "nesterov": [plain_momentum, old_velocity, forgets_the_slope, not_in_place],
-    "limited": [
-        every_number_by_itself,
-        always_that_long,
-        largest_number,
-        squared_length,
-        divides_by_nothing,
+    "nesterov": [
+        plain_momentum,
+        old_velocity,
+        omits_the_second_gradient,
+        not_in_place,
+        updates_the_first_only,
+    ],
+    "clip_by_norm": [
+        clips_each_element,
+        always_rescales,
+        uses_the_maximum,
+        forgets_the_root,
+        divides_by_zero,
     ],
 }
