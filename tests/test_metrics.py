@@ -1,4 +1,4 @@
-"""score.py against an enumeration of all alignments, the laws of a distance, and figures found by hand."""
+"""Error counts against an enumeration of all alignments, the axioms of a distance, and results by hand."""
 
 import json
 import math
@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minids.metrics import Edit, Evaluation, UtteranceResult, align, bootstrap_interval, cer, format_alignment, wer
+from minids.metrics import (
+    Edit,
+    Evaluation,
+    UtteranceResult,
+    align,
+    bootstrap_interval,
+    cer,
+    format_alignment,
+    wer,
+)
 
 reproducible = settings(derandomize=True, deadline=None, database=None, max_examples=150)
 short = st.lists(st.sampled_from("abc"), max_size=4).map(" ".join)
@@ -21,7 +30,7 @@ def counts(score):
 
 
 def all_alignments(reference, hypothesis):
-    """(substitutions, deletions, insertions) of every alignment there is."""
+    """(substitutions, deletions, insertions) of every alignment."""
     if not reference and not hypothesis:
         yield 0, 0, 0
     if reference and hypothesis:
@@ -37,7 +46,7 @@ def all_alignments(reference, hypothesis):
 
 @reproducible
 @given(short, short)
-def test_counts_are_those_of_the_best_of_all_alignments(reference, hypothesis):
+def test_the_counts_are_those_of_the_best_of_all_alignments(reference, hypothesis):
     best = min(all_alignments(reference.split(), hypothesis.split()), key=lambda sdi: (sum(sdi), sdi[0]))
     assert counts(wer(reference, hypothesis)) == best
 
@@ -53,7 +62,7 @@ def test_errors_are_a_distance(a, b, c):
 
 @reproducible
 @given(words, words)
-def test_counts_know_no_direction(reference, hypothesis):
+def test_swapping_the_texts_swaps_deletions_and_insertions(reference, hypothesis):
     s, d, i = counts(wer(reference, hypothesis))
     assert counts(wer(hypothesis, reference)) == (s, i, d)
     assert counts(wer(reference[::-1], hypothesis[::-1])) == (s, d, i)
@@ -61,7 +70,7 @@ def test_counts_know_no_direction(reference, hypothesis):
 
 @reproducible
 @given(words, words)
-def test_an_alignment_spells_both_texts_and_has_the_counted_errors(reference, hypothesis):
+def test_an_alignment_contains_both_texts_and_the_counted_errors(reference, hypothesis):
     edits = align(reference, hypothesis)
     assert [e.reference for e in edits if e.op != "I"] == unicodedata.normalize("NFC", reference).split()
     assert [e.hypothesis for e in edits if e.op != "D"] == unicodedata.normalize("NFC", hypothesis).split()
@@ -72,22 +81,24 @@ def test_an_alignment_spells_both_texts_and_has_the_counted_errors(reference, hy
 
 @reproducible
 @given(st.lists(st.tuples(words, words), max_size=5))
-def test_a_corpus_adds_its_utterances(pairs):
+def test_the_counts_of_a_corpus_are_the_sums_over_its_utterances(pairs):
     references, hypotheses = [r for r, _ in pairs], [h for _, h in pairs]
     single = [wer(r, h) for r, h in pairs]
-    whole = wer(references, hypotheses)
-    assert counts(whole) == tuple(sum(column) for column in zip((0, 0, 0), *map(counts, single), strict=True))
-    assert whole.reference_length == sum(s.reference_length for s in single)
+    corpus = wer(references, hypotheses)
+    assert counts(corpus) == tuple(
+        sum(column) for column in zip((0, 0, 0), *map(counts, single), strict=True)
+    )
+    assert corpus.reference_length == sum(s.reference_length for s in single)
 
 
-def test_a_rate_by_hand():
+def test_rates_by_hand():
     score = wer(["the cat sat on the mat"], ["the hat sat on mat today"])
     assert counts(score) == (1, 1, 1)
     assert (score.rate, score.reference_length) == (3 / 6, 6)
     assert cer("kitten", "sitting").rate == 3 / 6
 
 
-def test_a_rate_passes_100_percent():
+def test_a_rate_can_exceed_100_percent():
     score = wer("yes", "no no no")
     assert (score.rate, counts(score)) == (3.0, (1, 0, 2))
 
@@ -95,22 +106,22 @@ def test_a_rate_passes_100_percent():
 def test_texts_without_words():
     assert (wer("", "").rate, wer([], []).rate, wer("a b", "").rate) == (0, 0, 1)
     assert wer("", "a b").rate == math.inf
-    assert wer(["", "a b"], ["c", "a b"]).rate == 1 / 2  # among others, its insertion simply counts
+    assert wer(["", "a b"], ["c", "a b"]).rate == 1 / 2  # in a corpus, the insertion simply counts
 
 
-def test_the_same_text_in_another_encoding_is_the_same_text():
+def test_unicode_normalization_forms_are_equal():
     text = "Wörter 한국어 façade"
     assert wer(text, unicodedata.normalize("NFD", text)).errors == 0
     assert cer(text, unicodedata.normalize("NFD", text)).errors == 0
     assert cer("한국어", "한국") == cer("abc", "ab")
 
 
-def test_white_space_only_separates():
+def test_any_white_space_separates_words():
     assert cer("a  b\u00a0c\n", " a b c") == cer("a b c", "a b c")
     assert wer("a\tb", "a b").errors == 0
 
 
-def test_a_word_more_or_less_than_the_other_list():
+def test_lists_of_different_lengths_are_an_error():
     with pytest.raises(ValueError, match="2 references but 1 hypotheses"):
         wer(["a", "b"], ["a"])
 
@@ -122,14 +133,14 @@ def test_a_long_recording_is_counted_exactly():
     assert counts(wer(reference, hypothesis)) == (n, 0, 7)
 
 
-def test_bootstrap_of_two_utterances_by_hand():
+def test_the_bootstrap_of_two_utterances_by_hand():
     # rates 0, 1/2, 1 with probabilities 1/4, 1/2, 1/4
     assert bootstrap_interval([0, 1], [1, 1], level=0.95) == (0, 1)
     assert bootstrap_interval([0, 1], [1, 1], level=0.4) == (0.5, 0.5)
     assert bootstrap_interval([3], [4]) == (0.75, 0.75)
 
 
-def test_bootstrap_of_many_utterances_is_the_normal_interval():
+def test_the_bootstrap_of_many_utterances_is_the_normal_interval():
     n, p = 2000, 0.2
     errors = (np.arange(n) < n * p).astype(int)
     low, high = bootstrap_interval(errors, np.ones(n))
@@ -139,14 +150,14 @@ def test_bootstrap_of_many_utterances_is_the_normal_interval():
     assert (low, high) != bootstrap_interval(errors, np.ones(n), seed=1)
 
 
-def test_bootstrap_draws_utterances_not_words():
+def test_the_bootstrap_draws_utterances_not_words():
     one_bad = wer(["a b c d"] * 9 + ["e f g h"], ["a b c d"] * 9 + [""])
     spread = wer(["a b c d"] * 10, ["a b c"] * 4 + ["a b c d"] * 6)
     assert one_bad.rate == spread.rate
     assert np.ptp(one_bad.interval()) > 1.5 * np.ptp(spread.interval())
 
 
-def test_lines_stand_under_each_other():
+def test_format_alignment_aligns_its_columns():
     assert format_alignment(align("go to the shop", "to a shop now")) == (
         "REF: go to the shop ***\n"
         "HYP: ** to a   shop now\n"
@@ -160,7 +171,7 @@ def test_ties_are_broken_from_the_end():
     assert [e.op for e in align("four six", "for")] == ["D", "S"]
 
 
-def test_characters_align_when_given_as_a_list():
+def test_a_list_is_aligned_element_by_element():
     assert align(list("ab"), list("b")) == [Edit("D", "a", ""), Edit("C", "b", "b")]
 
 
@@ -176,15 +187,15 @@ def evaluation():
     )
 
 
-def test_groups_are_scored_as_if_alone(evaluation):
+def test_each_group_is_scored_on_its_own(evaluation):
     anna = ["one two three", "four six"], ["one two three", "for sick"]
     bert = ["four five", "seven eight"], ["for five", "eight"]
     assert evaluation.groups() == {"anna": (wer(*anna), cer(*anna)), "bert": (wer(*bert), cer(*bert))}
 
 
-def test_the_worst_come_first_and_the_right_ones_not_at_all(evaluation):
-    assert [row.name for row in evaluation.worst(9)] == ["3.wav", "4.wav", "2.wav"]
-    assert [row.name for row in evaluation.worst(1)] == ["3.wav"]
+def test_worst_is_sorted_by_errors_without_correct_utterances(evaluation):
+    assert [result.name for result in evaluation.worst(9)] == ["3.wav", "4.wav", "2.wav"]
+    assert [result.name for result in evaluation.worst(1)] == ["3.wav"]
 
 
 def test_confusions_are_counted(evaluation):
@@ -197,9 +208,9 @@ def test_confusions_are_counted(evaluation):
 
 
 def test_an_evaluation_as_json(evaluation):
-    told = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
-    assert told["utterances"] == 4
-    assert told["wer"]["rate"] == 4 / 9
-    assert told["groups"]["bert"]["wer"]["deletions"] == 1
-    nothing_said = Evaluation([UtteranceResult("5.wav", "", "noise")]).to_dict()
-    assert json.loads(json.dumps(nothing_said, allow_nan=False))["wer"]["rate"] is None
+    report = json.loads(json.dumps(evaluation.to_dict(), allow_nan=False))
+    assert report["utterances"] == 4
+    assert report["wer"]["rate"] == 4 / 9
+    assert report["groups"]["bert"]["wer"]["deletions"] == 1
+    no_reference = Evaluation([UtteranceResult("5.wav", "", "noise")]).to_dict()
+    assert json.loads(json.dumps(no_reference, allow_nan=False))["wer"]["rate"] is None

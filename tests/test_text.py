@@ -1,4 +1,4 @@
-"""Letters and numbers: any alphabet, one form for each letter, and CTC's collapse."""
+"""Alphabets of any script, normalization of texts, and CTC's collapse."""
 
 import unicodedata
 from itertools import product
@@ -28,26 +28,26 @@ def test_the_papers_alphabet_has_29_characters():
 
 @reproducible
 @given(st.text(alphabet=ENGLISH))
-def test_decode_is_encode_backwards(text):
+def test_decode_inverts_encode(text):
     alphabet = Alphabet()
     assert alphabet.decode(alphabet.encode(text)) == text
 
 
 @reproducible
 @given(st.lists(st.sampled_from(HANGUL + " é"), max_size=20))
-def test_a_letter_is_one_however_it_was_typed(letters):
-    """Composed or in pieces, in the text or in the alphabet: Hangul syllables, accents."""
+def test_composed_and_decomposed_characters_are_the_same_symbol(letters):
+    """Hangul syllables and accented letters, in the text and in the alphabet."""
     text = "".join(letters)
-    apart = unicodedata.normalize("NFD", text)
+    decomposed = unicodedata.normalize("NFD", text)
     for alphabet in (Alphabet(HANGUL + " é"), Alphabet(unicodedata.normalize("NFD", HANGUL + " é"))):
         assert len(alphabet) == len(HANGUL) + 3
-        np.testing.assert_array_equal(alphabet.encode(apart), alphabet.encode(text))
-        assert len(alphabet.encode(apart)) == len(letters)
-        assert alphabet.decode(alphabet.encode(apart)) == text
-        assert alphabet.missing(apart) == []
+        np.testing.assert_array_equal(alphabet.encode(decomposed), alphabet.encode(text))
+        assert len(alphabet.encode(decomposed)) == len(letters)
+        assert alphabet.decode(alphabet.encode(decomposed)) == text
+        assert alphabet.missing(decomposed) == []
 
 
-def test_marks_that_have_no_composed_form_stay_with_their_letter():
+def test_a_mark_without_a_composed_form_stays_with_its_letter():
     """Guarani's g with a tilde, Yoruba's ẹ with an acute accent: two code points, one letter."""
     alphabet = Alphabet("e\u0301 g\u0303ẹ\u0301g")
     assert alphabet.symbols == ("é", " ", "g\u0303", "ẹ\u0301", "g")
@@ -55,7 +55,7 @@ def test_marks_that_have_no_composed_form_stay_with_their_letter():
     assert alphabet.missing("gx\u0301") == ["x\u0301"]
 
 
-def test_symbols_may_be_given_as_a_list():
+def test_symbols_can_be_a_list():
     alphabet = Alphabet([" ", "a", "e\u0301"])
     assert alphabet == Alphabet(" aé")
     assert alphabet != Alphabet("aé ")
@@ -64,12 +64,12 @@ def test_symbols_may_be_given_as_a_list():
 
 
 @pytest.mark.parametrize("symbols", ["", [], ["a", ""], "aa", "ée\u0301", ["a", "b", "a"], "가" + JAMO])
-def test_alphabets_that_cannot_be(symbols):
+def test_an_invalid_alphabet_is_an_error(symbols):
     with pytest.raises(ValueError, match=r"the alphabet (has no symbols|names .* twice)"):
         Alphabet(symbols)
 
 
-def test_characters_that_are_missing_are_named_once_and_in_order():
+def test_missing_characters_are_named_once_and_in_order():
     alphabet = Alphabet()
     assert alphabet.missing("zoë, a naïve zoë!") == ["ë", ",", "ï", "!"]
     assert alphabet.missing("it's") == []
@@ -96,14 +96,14 @@ def test_characters_that_are_missing_are_named_once_and_in_order():
         ("İ", "i", "İ"),
     ],
 )
-def test_texts_as_the_model_writes_them(text, alphabet, expected):
-    """White space is one space, lower case where only that is known; what is missing stays to be named."""
+def test_normalize_writes_a_text_as_the_model_does(text, alphabet, expected):
+    """Single spaces, and lower case where the alphabet has only that; missing characters remain."""
     assert normalize(text, Alphabet(alphabet)) == expected
 
 
 @reproducible
 @given(st.text())
-def test_a_normal_text_is_normal_and_stays_what_it_was(text):
+def test_normalize_is_idempotent_and_keeps_the_words(text):
     alphabet = Alphabet()
     once = normalize(text, alphabet)
     assert normalize(once, alphabet) == once
@@ -127,8 +127,8 @@ def test_collapse_of_known_paths(path, labels):
     assert collapse(path) == collapse(np.array(path, int)) == labels
 
 
-def test_collapse_is_repeats_first_then_blanks():
-    """Over every path of six frames: by strings, in two steps."""
+def test_collapse_merges_repeats_before_it_removes_blanks():
+    """For every path of six frames, against string replacement in two steps."""
     for path in product(range(3), repeat=6):
         text = "".join("-ab"[k] for k in path)
         for letter in "-ab":
