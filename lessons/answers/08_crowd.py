@@ -1,8 +1,6 @@
-"""Lesson 8, answered. WRONG holds what people write first; the lesson's checks tell each from right."""
+"""The answers to lesson 8, and common mistakes."""
 
 import numpy as np
-
-from minids.audio import mix
 
 __all__ = ["WRONG", "mix", "pad"]
 
@@ -15,8 +13,15 @@ def pad(utterances):
     return frames, lengths
 
 
+def mix(speech, noise, snr_db):
+    noise = np.resize(noise, len(speech))
+    if np.var(noise) == 0:
+        return speech
+    return speech + np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10)) * noise
+
+
 def puts_the_padding_first(utterances):
-    """Each recording at the end of its row."""
+    """Each recording is at the end of its column."""
     frames, lengths = pad(utterances)
     for b, x in enumerate(utterances):
         frames[:, b] = 0
@@ -24,8 +29,8 @@ def puts_the_padding_first(utterances):
     return frames, lengths
 
 
-def holds_the_last_frame(utterances):
-    """Padding is the last frame again and again."""
+def repeats_the_last_frame(utterances):
+    """The padding is not 0 but the last frame."""
     frames, lengths = pad(utterances)
     for b, x in enumerate(utterances):
         frames[len(x) :, b] = x[-1]
@@ -33,7 +38,7 @@ def holds_the_last_frame(utterances):
 
 
 def cuts_to_the_shortest(utterances):
-    """No padding, and no ends."""
+    """No padding: the ends are lost."""
     shortest = min(len(x) for x in utterances)
     return np.stack([x[:shortest] for x in utterances], axis=1), np.full(len(utterances), shortest)
 
@@ -44,21 +49,29 @@ def puts_the_batch_first(utterances):
     return frames.swapaxes(0, 1), lengths
 
 
-def forgets_who_is_short(utterances):
-    """Every length is that of the rectangle: padding would count as sound."""
+def returns_equal_lengths(utterances):
+    """Every length is that of the batch: padding counts as sound."""
     frames, lengths = pad(utterances)
     return frames, np.full_like(lengths, len(frames))
 
 
-def believes_that_the_first_is_longest(utterances):
-    """The rectangle is as long as utterance 0, and who is longer is cut."""
+def uses_the_first_length(utterances):
+    """The batch is as long as utterance 0: longer ones are cut."""
     frames, lengths = pad(utterances)
     return frames[: lengths[0]], np.minimum(lengths, lengths[0])
 
 
-def sorts_and_does_not_tell(utterances):
-    """By length, without giving the order back: the texts belong to others now."""
+def sorts(utterances):
+    """Sorts by length without returning the order: texts and recordings no longer match."""
     return pad(sorted(utterances, key=len))
+
+
+def assumes_three_features(utterances):
+    """The number of features is fixed."""
+    frames = np.zeros((max(map(len, utterances)), len(utterances), 3))
+    for b, x in enumerate(utterances):
+        frames[: len(x), b] = x
+    return frames, np.array([len(x) for x in utterances])
 
 
 def mixed(speech, noise, gain):
@@ -66,28 +79,28 @@ def mixed(speech, noise, gain):
 
 
 def takes_decibels_for_amplitudes(speech, noise, snr_db):
-    """20 for 10, without the root's being gone: half the decibels asked for."""
+    """SNR / 20 together with the square root: half the decibels."""
     if np.var(noise) == 0:
         return speech
     return mixed(speech, noise, np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 20)))
 
 
 def forgets_the_root(speech, noise, snr_db):
-    """The ratio of powers as a factor of amplitudes."""
+    """The ratio of powers as a gain."""
     if np.var(noise) == 0:
         return speech
     return mixed(speech, noise, np.var(speech) / np.var(noise) / 10 ** (snr_db / 10))
 
 
-def turns_it_upside_down(speech, noise, snr_db):
-    """The greater the SNR, the louder the noise."""
+def inverts_the_ratio(speech, noise, snr_db):
+    """The higher the SNR, the louder the noise."""
     if np.var(noise) == 0:
         return speech
     return mixed(speech, noise, np.sqrt(np.var(speech) / np.var(noise) * 10 ** (snr_db / 10)))
 
 
 def counts_the_offset_as_power(speech, noise, snr_db):
-    """The mean square, not about the mean."""
+    """The mean square instead of the variance."""
     power = np.mean(noise**2)
     if power == 0:
         return speech
@@ -95,14 +108,14 @@ def counts_the_offset_as_power(speech, noise, snr_db):
 
 
 def measures_before_the_cut(speech, noise, snr_db):
-    """The power of all the noise, not of the part that is heard."""
+    """The power of all the noise, not of the part that is used."""
     if np.var(noise) == 0:
         return speech
     return mixed(speech, noise, np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10)))
 
 
 def changes_the_speech(speech, noise, snr_db):
-    """Turns the speech up instead of the noise down."""
+    """Scales the speech instead of the noise."""
     if np.var(noise) == 0:
         return speech
     gain = np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10))
@@ -110,35 +123,42 @@ def changes_the_speech(speech, noise, snr_db):
 
 
 def needs_noise_of_the_same_length(speech, noise, snr_db):
-    """Neither repeats nor cuts."""
+    """Neither repeats nor cuts the noise."""
     return speech + np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10)) * noise
 
 
 def divides_by_silence(speech, noise, snr_db):
-    """NaN where the noise is silent."""
+    """NaN if the noise is silent."""
     with np.errstate(divide="ignore", invalid="ignore"):
         noise = np.resize(noise, len(speech))
         return speech + np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10)) * noise
 
 
+def clips_at_one(speech, noise, snr_db):
+    """Limits samples to ±1: loud recordings are distorted."""
+    return np.clip(mix(speech, noise, snr_db), -1, 1)
+
+
 WRONG = {
     "pad": [
         puts_the_padding_first,
-        holds_the_last_frame,
+        repeats_the_last_frame,
         cuts_to_the_shortest,
         puts_the_batch_first,
-        forgets_who_is_short,
-        believes_that_the_first_is_longest,
-        sorts_and_does_not_tell,
+        returns_equal_lengths,
+        uses_the_first_length,
+        sorts,
+        assumes_three_features,
     ],
     "mix": [
         takes_decibels_for_amplitudes,
         forgets_the_root,
-        turns_it_upside_down,
+        inverts_the_ratio,
         counts_the_offset_as_power,
         measures_before_the_cut,
         changes_the_speech,
         needs_noise_of_the_same_length,
         divides_by_silence,
+        clips_at_one,
     ],
 }

@@ -1,4 +1,4 @@
-"""Batches as rectangles, recordings in noise, units that are dropped: the crowd as the network meets it."""
+"""Batches and their padding, speech in noise, and dropout."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,26 +16,26 @@ CELL = 0.44  # inches
 
 
 def rectangles(lengths: np.ndarray, groups: Sequence[Sequence[int]]) -> "Figure":
-    """Each group of utterances is a batch, as long as its longest: what is padding is red, with its share."""
+    """Groups of utterances as batches, each as long as its longest utterance; its padding is red."""
     figure, axes = subplots(7, 4.4)
     y, wasted, longest = 0.0, 0, int(max(lengths))
     for group in groups:
-        own, full = lengths[list(group)], int(max(lengths[list(group)]))
+        members, longest_in_batch = lengths[list(group)], int(max(lengths[list(group)]))
         rows = y + np.arange(len(group))
-        axes.barh(rows, own, height=0.8, color=SIGNAL)
-        axes.barh(rows, full - own, left=own, height=0.8, color=ACCENT, alpha=0.75)
-        words = f"{1 - own.sum() / (full * len(own)):.0%}"
-        axes.text(full + longest / 60, rows.mean(), words, color=ACCENT, fontsize=10, va="center")
-        y, wasted = rows[-1] + 2.2, wasted + full * len(own) - int(own.sum())
-    share = wasted / (wasted + int(lengths.sum()))
-    axes.set_title(f"batches: {len(groups)}   padding: {share:.0%} of the work", color=INK, fontsize=11)
+        axes.barh(rows, members, height=0.8, color=SIGNAL)
+        axes.barh(rows, longest_in_batch - members, left=members, height=0.8, color=ACCENT, alpha=0.75)
+        share = f"{1 - members.sum() / (longest_in_batch * len(members)):.0%}"
+        axes.text(longest_in_batch + longest / 60, rows.mean(), share, color=ACCENT, fontsize=10, va="center")
+        y, wasted = rows[-1] + 2.2, wasted + longest_in_batch * len(members) - int(members.sum())
+    total_share = wasted / (wasted + int(lengths.sum()))
+    axes.set_title(f"batches: {len(groups)}   padding: {total_share:.0%} of the work", color=INK, fontsize=11)
     axes.set(xlim=(0, 1.08 * longest), ylim=(y - 1, -1), yticks=[], xlabel="frames", ylabel="utterances")
     axes.spines["left"].set_visible(False)
     return figure
 
 
 def padded(values: np.ndarray, lengths: np.ndarray) -> "Figure":
-    """values (T0, B), a number for every frame: a row for each utterance, its padding red."""
+    """values (T0, B), one per frame and utterance; each utterance is a row, and its padding is red."""
     T0, B = values.shape
     figure, axes = _table(T0 * CELL + 0.9, B * CELL + 0.5)
     for b in range(B):
@@ -51,7 +51,7 @@ def padded(values: np.ndarray, lengths: np.ndarray) -> "Figure":
 
 
 def dropped(h: np.ndarray) -> "Figure":
-    """h (T, H), the outputs of a layer after dropout: what was dropped is empty."""
+    """h (T, H), the outputs of a layer with dropout; dropped units are empty."""
     T, H = h.shape
     figure, axes = _table(T * CELL + 0.9, H * CELL + 0.5)
     for t, u in np.ndindex(T, H):
@@ -66,7 +66,7 @@ def dropped(h: np.ndarray) -> "Figure":
 
 
 def superposition(speech: np.ndarray, chains: Sequence[np.ndarray], mixed: np.ndarray, rate: int) -> "Figure":
-    """Speech (N,), chains of noise (N,) as loud as in the mixture, and this (N,): what was added is red."""
+    """Speech (N,), sequences of noise (N,) scaled as in the mixture, and the mixture (N,); noise is red."""
     gain = np.std(mixed - speech) / np.std(sum(chains))
     figure, axes = subplots(7, 1.1 * len(chains) + 2.2, nrows=len(chains) + 2, sharex=True, sharey=True)
     waveform(axes[0], speech, rate)
