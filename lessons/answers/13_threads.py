@@ -1,4 +1,4 @@
-"""Our answers to lesson 13, and the usual mistakes."""
+"""Our answers to lesson 13, and common mistakes."""
 
 import numpy as np
 
@@ -14,18 +14,18 @@ def bias(z, b, y):
         y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
-def column_sum(x, total):
+def column_sum(x, sums):
     partial = cuda.shared.array(THREADS, float32)
     h, i = cuda.blockIdx.x, cuda.threadIdx.x
-    mine = ZERO
+    total = ZERO
     for r in range(i, x.shape[0], THREADS):
-        mine += x[r, h]
-    partial[i] = mine
+        total += x[r, h]
+    partial[i] = total
     cuda.syncthreads()
     if i == 0:
         for other in range(1, THREADS):
-            mine += partial[other]
-        total[h] = mine
+            total += partial[other]
+        sums[h] = total
 
 
 def tiled(x, W, y):
@@ -33,7 +33,7 @@ def tiled(x, W, y):
     b = cuda.shared.array((TILE, TILE), float32)
     i, j = cuda.grid(2)
     ti, tj = cuda.threadIdx.x, cuda.threadIdx.y
-    row = cuda.blockIdx.y * TILE + ti  # of W, to be fetched
+    row = cuda.blockIdx.y * TILE + ti  # of W, to be loaded
     (M, K), N = x.shape, W.shape[0]
     total = ZERO
     for k0 in range(0, K, TILE):
@@ -48,41 +48,41 @@ def tiled(x, W, y):
 
 
 def no_guard(z, b, y):
-    """Threads outside the array write outside the array."""
+    """Without a guard, threads outside the array write outside the array."""
     h, r = cuda.grid(2)
     y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
 def half_a_guard(z, b, y):
-    """Guards one dimension alone."""
+    """Guards only one of the two dimensions."""
     h, r = cuda.grid(2)
     if h < y.shape[1]:
         y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
-def guard_one_too_far(z, b, y):
-    """<= lets one thread too many through."""
+def guard_off_by_one(z, b, y):
+    """With <= one thread too many passes the guard."""
     h, r = cuda.grid(2)
     if h <= y.shape[1] and r <= y.shape[0]:
         y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
 def x_along_the_rows(z, b, y):
-    """x is the first number, and goes along H: else some elements have no thread."""
+    """x, the first number, must run along H: otherwise some elements have no thread."""
     r, h = cuda.grid(2)
     if h < y.shape[1] and r < y.shape[0]:
         y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
 def within_the_block(z, b, y):
-    """threadIdx alone: all blocks do the first block's work."""
+    """With threadIdx alone, all blocks do the work of the first."""
     h, r = cuda.threadIdx.x, cuda.threadIdx.y
     if h < y.shape[1] and r < y.shape[0]:
         y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)
 
 
-def alone(z, b, y):
-    """The first thread does it all, and the others wait."""
+def one_thread_alone(z, b, y):
+    """The first thread does everything, the others nothing."""
     h, r = cuda.grid(2)
     if h == 0 and r == 0:
         for row in range(y.shape[0]):
@@ -90,8 +90,8 @@ def alone(z, b, y):
                 y[row, unit] = min(max(z[row, unit] + b[unit], ZERO), CLIP)
 
 
-def rows_of_threads(z, b, y):
-    """Every thread of a row writes the whole row: a race."""
+def every_thread_writes_its_row(z, b, y):
+    """Every thread writes a whole row: a race."""
     _, r = cuda.grid(2)
     if r < y.shape[0]:
         for h in range(y.shape[1]):
@@ -105,89 +105,89 @@ def clips_before_the_bias(z, b, y):
         y[r, h] = min(max(z[r, h], ZERO), CLIP) + b[h]
 
 
-def summed(x, total, barrier="for all", rows=None, first=1):
-    """A column's sum with a mistake in it."""
+def variant_of_sum(x, sums, barrier="for all", rows=None, first=1):
+    """The column sum with a mistake in it."""
     partial = cuda.shared.array(THREADS, float32)
     h, i = cuda.blockIdx.x, cuda.threadIdx.x
-    mine = ZERO
+    total = ZERO
     for r in range(i, rows or x.shape[0], THREADS):
-        mine += x[r, h]
-    partial[i] = mine
+        total += x[r, h]
+    partial[i] = total
     if barrier == "for all":
         cuda.syncthreads()
     if i == 0:
         if barrier == "for one":
             cuda.syncthreads()
         for other in range(first, THREADS):
-            mine += partial[other]
-        total[h] = mine
+            total += partial[other]
+        sums[h] = total
 
 
-def no_barrier(x, total):
-    """Thread 0 reads what the others may not have written."""
-    summed(x, total, barrier=None)
+def no_barrier(x, sums):
+    """Thread 0 reads sums that other threads may not have written yet."""
+    variant_of_sum(x, sums, barrier=None)
 
 
-def barrier_for_one(x, total):
-    """The barrier stands where only thread 0 comes: it waits for ever."""
-    summed(x, total, barrier="for one")
+def barrier_for_one(x, sums):
+    """Only thread 0 reaches the barrier: it waits forever."""
+    variant_of_sum(x, sums, barrier="for one")
 
 
-def a_row_a_thread(x, total):
-    """What is behind the eighth row is forgotten."""
-    summed(x, total, rows=min(x.shape[0], THREADS))
+def one_row_per_thread(x, sums):
+    """Ignores the rows after the eighth."""
+    variant_of_sum(x, sums, rows=min(x.shape[0], THREADS))
 
 
-def own_part_twice(x, total):
-    """Thread 0's part is in `mine` already."""
-    summed(x, total, first=0)
+def counts_thread_0_twice(x, sums):
+    """The sum of thread 0 is in `total` already."""
+    variant_of_sum(x, sums, first=0)
 
 
-def all_add_to_one(x, total):
-    """Every thread adds to the total: a race."""
+def all_add_to_one_number(x, sums):
+    """All threads add to the same number: a race."""
     h, i = cuda.blockIdx.x, cuda.threadIdx.x
     if i == 0:
-        total[h] = ZERO
+        sums[h] = ZERO
     cuda.syncthreads()
     for r in range(i, x.shape[0], THREADS):
-        total[h] += x[r, h]
+        sums[h] += x[r, h]
 
 
-def each_adds_all(x, total):
+def every_thread_adds_everything(x, sums):
     """Right, but every thread reads the whole column."""
     h, i = cuda.blockIdx.x, cuda.threadIdx.x
-    mine = ZERO
+    total = ZERO
     for r in range(x.shape[0]):
-        mine += x[r, h]
+        total += x[r, h]
     if i == 0:
-        total[h] = mine
+        sums[h] = total
 
 
-def thread_0_alone(x, total):
-    """Right, but seven of eight threads have nothing to do."""
+def thread_0_adds_everything(x, sums):
+    """Right, but seven of eight threads do nothing."""
     if cuda.threadIdx.x == 0:
-        mine = ZERO
+        total = ZERO
         for r in range(x.shape[0]):
-            mine += x[r, cuda.blockIdx.x]
-        total[cuda.blockIdx.x] = mine
+            total += x[r, cuda.blockIdx.x]
+        sums[cuda.blockIdx.x] = total
 
 
-def adds_to_nothing(x, total):
-    """Shared memory is not 0 at the beginning."""
+def adds_to_uninitialized_memory(x, sums):
+    """Shared memory does not start as 0."""
     partial = cuda.shared.array(THREADS, float32)
     h, i = cuda.blockIdx.x, cuda.threadIdx.x
     for r in range(i, x.shape[0], THREADS):
         partial[i] += x[r, h]
     cuda.syncthreads()
     if i == 0:
-        mine = ZERO
+        total = ZERO
         for other in range(THREADS):
-            mine += partial[other]
-        total[h] = mine
+            total += partial[other]
+        sums[h] = total
 
 
-def multiplied(x, W, y, first=True, second=True, guard_k=True, leave=False, turned=False):
-    """A product in tiles with a mistake in it."""
+def variant_of_tiled(x, W, y, first=True, second=True, guard_k=True, leave=False, transposed=False):
+    """The product in tiles with a mistake in it."""
     a = cuda.shared.array((TILE, TILE), float32)
     b = cuda.shared.array((TILE, TILE), float32)
     i, j = cuda.grid(2)
@@ -205,7 +205,7 @@ def multiplied(x, W, y, first=True, second=True, guard_k=True, leave=False, turn
         if first:
             cuda.syncthreads()
         for k in range(TILE):
-            total += (a[k, ti] if turned else a[ti, k]) * b[tj, k]
+            total += (a[k, ti] if transposed else a[ti, k]) * b[tj, k]
         if second:
             cuda.syncthreads()
     if inside:
@@ -213,32 +213,32 @@ def multiplied(x, W, y, first=True, second=True, guard_k=True, leave=False, turn
 
 
 def no_first_barrier(x, W, y):
-    """Multiplies before the tiles are full."""
-    multiplied(x, W, y, first=False)
+    """Multiplies before the tiles are complete."""
+    variant_of_tiled(x, W, y, first=False)
 
 
 def no_second_barrier(x, W, y):
-    """Overwrites the tiles while others still read them."""
-    multiplied(x, W, y, second=False)
+    """Overwrites the tiles while other threads still read them."""
+    variant_of_tiled(x, W, y, second=False)
 
 
-def leaves_early(x, W, y):
-    """Threads without an element of y go home, and the barrier waits for them."""
-    multiplied(x, W, y, leave=True)
+def returns_early(x, W, y):
+    """Threads without an element of y return, and the barrier waits for them."""
+    variant_of_tiled(x, W, y, leave=True)
 
 
-def forgets_the_end_of_k(x, W, y):
-    """The last tiles stick out of the matrices along k, too."""
-    multiplied(x, W, y, guard_k=False)
+def no_guard_along_k(x, W, y):
+    """The last tiles extend beyond the matrices along k, too."""
+    variant_of_tiled(x, W, y, guard_k=False)
 
 
 def column_of_the_tile(x, W, y):
-    """a[k, ti]: that is a row of xᵀ."""
-    multiplied(x, W, y, turned=True)
+    """a[k, ti] is an element of a transposed tile."""
+    variant_of_tiled(x, W, y, transposed=True)
 
 
 def without_tiles(x, W, y):
-    """Right, but every thread fetches all its numbers from far memory."""
+    """Right, but every thread reads all its numbers from global memory."""
     i, j = cuda.grid(2)
     if i < y.shape[0] and j < y.shape[1]:
         total = ZERO
@@ -251,29 +251,29 @@ WRONG = {
     "bias": [
         no_guard,
         half_a_guard,
-        guard_one_too_far,
+        guard_off_by_one,
         x_along_the_rows,
         within_the_block,
-        alone,
-        rows_of_threads,
+        one_thread_alone,
+        every_thread_writes_its_row,
         clips_before_the_bias,
     ],
     "column_sum": [
         no_barrier,
-        all_add_to_one,
+        all_add_to_one_number,
         barrier_for_one,
-        a_row_a_thread,
-        own_part_twice,
-        each_adds_all,
-        thread_0_alone,
-        adds_to_nothing,
+        one_row_per_thread,
+        counts_thread_0_twice,
+        every_thread_adds_everything,
+        thread_0_adds_everything,
+        adds_to_uninitialized_memory,
     ],
     "tiled": [
         without_tiles,
         no_first_barrier,
         no_second_barrier,
-        leaves_early,
-        forgets_the_end_of_k,
+        returns_early,
+        no_guard_along_k,
         column_of_the_tile,
     ],
 }

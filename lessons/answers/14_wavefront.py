@@ -1,4 +1,4 @@
-"""Our answer to lesson 14, and the usual mistakes."""
+"""Our answer to lesson 14, and common mistakes."""
 
 import numpy as np
 
@@ -14,26 +14,26 @@ def walk(log_probs, lengths, states, sizes, alpha):
     for t in range(lengths[b]):
         if s < sizes[b]:
             if t == 0:
-                ways = ZERO if s < 2 else LOG0
+                paths = ZERO if s < 2 else LOG0
             else:
                 stay = alpha[b, t - 1, s]
                 step = alpha[b, t - 1, s - 1] if s > 0 else LOG0
                 skip = LOG0
                 if s > 1 and states[b, s] != BLANK and states[b, s] != states[b, s - 2]:
                     skip = alpha[b, t - 1, s - 2]
-                ways = log_sum(stay, step, skip)
-            alpha[b, t, s] = log_probs[t, b, states[b, s]] + ways
+                paths = log_sum(stay, step, skip)
+            alpha[b, t, s] = log_probs[t, b, states[b, s]] + paths
         cuda.syncthreads()
 
 
-def walked(log_probs, lengths, states, sizes, alpha, barrier="for all", skips="right", first=2, frames=None):
-    """The walk with a mistake in it."""
+def variant(log_probs, lengths, states, sizes, alpha, barrier="for all", skips="right", first=2, frames=None):
+    """The forward pass with a mistake in it."""
     b, s = cuda.blockIdx.x, cuda.threadIdx.x
-    if barrier == "for those who stay" and s >= sizes[b]:
+    if barrier == "without idle threads" and s >= sizes[b]:
         return
     for t in range(frames or lengths[b]):
         if s < sizes[b]:
-            ways = ZERO if s < first else LOG0
+            paths = ZERO if s < first else LOG0
             if t > 0:
                 skip = s > 1 and states[b, s] != states[b, s - 2]
                 if skips == "anywhere":
@@ -43,75 +43,75 @@ def walked(log_probs, lengths, states, sizes, alpha, barrier="for all", skips="r
                 elif skips == "never":
                     skip = False
                 step = alpha[b, t - 1, s - 1] if s > 0 else LOG0
-                ways = log_sum(alpha[b, t - 1, s], step, alpha[b, t - 1, s - 2] if skip else LOG0)
-            alpha[b, t, s] = log_probs[t, b, states[b, s]] + ways
-            if barrier == "for those who work":
+                paths = log_sum(alpha[b, t - 1, s], step, alpha[b, t - 1, s - 2] if skip else LOG0)
+            alpha[b, t, s] = log_probs[t, b, states[b, s]] + paths
+            if barrier == "inside the guard":
                 cuda.syncthreads()
-        if barrier in ("for all", "for those who stay") or (barrier == "every second frame" and t % 2):
+        if barrier in ("for all", "without idle threads") or (barrier == "every second frame" and t % 2):
             cuda.syncthreads()
 
 
 def no_barrier(log_probs, lengths, states, sizes, alpha):
-    """Reads what a neighbor may not have written yet."""
-    walked(log_probs, lengths, states, sizes, alpha, barrier=None)
+    """Reads what another thread may not have written yet."""
+    variant(log_probs, lengths, states, sizes, alpha, barrier=None)
 
 
-def barrier_for_those_who_work(log_probs, lengths, states, sizes, alpha):
-    """The barrier stands within the guard: threads without a state never reach it."""
-    walked(log_probs, lengths, states, sizes, alpha, barrier="for those who work")
+def barrier_inside_the_guard(log_probs, lengths, states, sizes, alpha):
+    """The barrier is inside the guard: threads without a state never reach it."""
+    variant(log_probs, lengths, states, sizes, alpha, barrier="inside the guard")
 
 
-def leaves_early(log_probs, lengths, states, sizes, alpha):
-    """Threads without a state go home, and the barrier waits for them."""
-    walked(log_probs, lengths, states, sizes, alpha, barrier="for those who stay")
+def returns_early(log_probs, lengths, states, sizes, alpha):
+    """Threads without a state return, and the barrier waits for them."""
+    variant(log_probs, lengths, states, sizes, alpha, barrier="without idle threads")
 
 
 def skips_anything(log_probs, lengths, states, sizes, alpha):
-    """From blank to blank a letter would be lost."""
-    walked(log_probs, lengths, states, sizes, alpha, skips="anywhere")
+    """A skip from blank to blank would lose the letter between them."""
+    variant(log_probs, lengths, states, sizes, alpha, skips="anywhere")
 
 
 def skips_between_equal_letters(log_probs, lengths, states, sizes, alpha):
-    """From a letter to the same letter there must be a blank: "ee" would become "e"."""
-    walked(log_probs, lengths, states, sizes, alpha, skips="into letters")
+    """Between two equal letters there must be a blank; otherwise "ee" becomes "e"."""
+    variant(log_probs, lengths, states, sizes, alpha, skips="into letters")
 
 
 def begins_anywhere(log_probs, lengths, states, sizes, alpha):
-    """The first frame in any state: the beginning of the text may be missing."""
-    walked(log_probs, lengths, states, sizes, alpha, first=99)
+    """If the first frame can be in any state, the beginning of the text may be missing."""
+    variant(log_probs, lengths, states, sizes, alpha, first=99)
 
 
-def walks_the_padding(log_probs, lengths, states, sizes, alpha):
-    """Every utterance as long as the longest."""
-    walked(log_probs, lengths, states, sizes, alpha, frames=log_probs.shape[0])
+def computes_the_padding(log_probs, lengths, states, sizes, alpha):
+    """Treats every utterance as if it were as long as the longest."""
+    variant(log_probs, lengths, states, sizes, alpha, frames=log_probs.shape[0])
 
 
 def never_skips(log_probs, lengths, states, sizes, alpha):
-    """Between two different letters no blank is needed."""
-    walked(log_probs, lengths, states, sizes, alpha, skips="never")
+    """Between two different letters the blank is optional."""
+    variant(log_probs, lengths, states, sizes, alpha, skips="never")
 
 
-def walks_alone(log_probs, lengths, states, sizes, alpha):
-    """Thread 0 has all states, and the others nothing to do."""
+def thread_0_computes_everything(log_probs, lengths, states, sizes, alpha):
+    """Thread 0 computes all states, and the others do nothing."""
     b = cuda.blockIdx.x
     if cuda.threadIdx.x == 0:
         for t in range(lengths[b]):
             for s in range(sizes[b]):
-                ways = ZERO if s < 2 else LOG0
+                paths = ZERO if s < 2 else LOG0
                 if t > 0:
                     skip = s > 1 and states[b, s] != states[b, s - 2]
                     step = alpha[b, t - 1, s - 1] if s > 0 else LOG0
-                    ways = log_sum(alpha[b, t - 1, s], step, alpha[b, t - 1, s - 2] if skip else LOG0)
-                alpha[b, t, s] = log_probs[t, b, states[b, s]] + ways
+                    paths = log_sum(alpha[b, t - 1, s], step, alpha[b, t - 1, s - 2] if skip else LOG0)
+                alpha[b, t, s] = log_probs[t, b, states[b, s]] + paths
 
 
-def barrier_now_and_then(log_probs, lengths, states, sizes, alpha):
+def barrier_in_every_second_frame(log_probs, lengths, states, sizes, alpha):
     """Only every second frame has a barrier."""
-    walked(log_probs, lengths, states, sizes, alpha, barrier="every second frame")
+    variant(log_probs, lengths, states, sizes, alpha, barrier="every second frame")
 
 
 def before_the_first_frame(log_probs, lengths, states, sizes, alpha):
-    """alpha[b, -1] in frame 0: on a GPU whatever lies there."""
+    """Reads alpha[b, -1] in frame 0: a GPU reads whatever is in memory there."""
     b, s = cuda.blockIdx.x, cuda.threadIdx.x
     for t in range(lengths[b]):
         if s < sizes[b]:
@@ -123,15 +123,15 @@ def before_the_first_frame(log_probs, lengths, states, sizes, alpha):
 WRONG = {
     "walk": [
         no_barrier,
-        barrier_for_those_who_work,
-        leaves_early,
-        barrier_now_and_then,
+        barrier_inside_the_guard,
+        returns_early,
+        barrier_in_every_second_frame,
         never_skips,
-        walks_alone,
+        thread_0_computes_everything,
         skips_anything,
         skips_between_equal_letters,
         begins_anywhere,
-        walks_the_padding,
+        computes_the_padding,
         before_the_first_frame,
     ],
 }

@@ -83,11 +83,11 @@ def test_a_race_is_raised():
     [
         (13, "bias", "no_guard", "OutOfBounds"),
         (13, "column_sum", "no_barrier", "Uninitialized"),
-        (13, "column_sum", "all_add_to_one", "Race"),
-        (13, "tiled", "leaves_early", "DivergentBarrier"),
+        (13, "column_sum", "all_add_to_one_number", "Race"),
+        (13, "tiled", "returns_early", "DivergentBarrier"),
         (13, "tiled", "without_tiles", "reads of global memory"),
         (14, "walk", "no_barrier", "Race"),
-        (14, "walk", "barrier_for_those_who_work", "DivergentBarrier"),
+        (14, "walk", "barrier_inside_the_guard", "DivergentBarrier"),
     ],
 )
 def test_a_mistake_is_named(lesson, exercise, mistake, message):

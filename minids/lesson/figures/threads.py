@@ -1,6 +1,6 @@
-"""Which thread reads and writes what, as `minids.cuda_simulator.traced()` recorded it from a kernel.
+"""Which thread reads and writes what, as recorded by `minids.cuda_simulator.trace()`.
 
-The threads of a block run abreast. The n-th access of each since the last barrier is drawn as one moment.
+The threads of a block run side by side: their n-th accesses after a barrier are drawn as one moment.
 """
 
 from collections import Counter
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
     from minids.cuda_simulator import Access
 
-SECTOR = 32  # bytes that a GPU's memory brings at once
+SECTOR = 32  # bytes, the unit in which a GPU accesses memory
 FLOAT = 4  # bytes
 _CELL = 0.36  # inches
-_SHADE = 0.35  # of what lies under a text
+_SHADE = 0.35  # alpha of the color behind a text
 
 
 def moments(accesses: "Sequence[Access]") -> "list[list[Access]]":
-    """What happens at once: of every thread the n-th access since the last barrier."""
+    """The accesses that happen at the same time: the n-th one of every thread after a barrier."""
     seen: Counter[tuple] = Counter()
-    abreast: dict[tuple, list[Access]] = {}
+    groups: dict[tuple, list[Access]] = {}
     for access in accesses:
         who = (access.block, access.thread, access.epoch)
-        abreast.setdefault((access.epoch, seen[who]), []).append(access)
+        groups.setdefault((access.epoch, seen[who]), []).append(access)
         seen[who] += 1
-    return [abreast[when] for when in sorted(abreast)]
+    return [groups[key] for key in sorted(groups)]
 
 
 def sectors(moment: "Sequence[Access]", shape: tuple[int, ...]) -> set[int]:
-    """The pieces of 32 bytes that memory must bring for these accesses of one float32 array."""
+    """The sectors of 32 bytes that are transferred for these accesses of one float32 array."""
     return {int(np.ravel_multi_index(access.element, shape)) * FLOAT // SECTOR for access in moment}
 
 
 def caption(moment: "Sequence[Access]") -> str:
-    """In words: “after 1 barrier: 8 threads write partial”."""
+    """A description such as “after 1 barrier: 8 threads write partial”."""
     threads: dict[tuple[str, str], set] = {}
     for access in moment:
         threads.setdefault((access.kind, access.array), set()).add((access.block, access.thread))
@@ -55,11 +55,12 @@ def caption(moment: "Sequence[Access]") -> str:
 def exchange(
     accesses: "Sequence[Access]", arrays: Mapping[str, np.ndarray], threads: int, blocks: int, upto: int
 ) -> "Figure":
-    """Threads, left of them the arrays that they only read, right the others; what they do in moment `upto`.
+    """The accesses of moment `upto`: threads in the middle, arrays that are only read on the left.
 
-    `arrays`: the numbers of each array by its name in the kernel, NaN for shared ones. What is written shows
-    from that moment on, in a shared cell the thread that wrote it. A cell has the color of the thread that
-    touched it last; arrows point to where a number goes. Blocks and threads have one dimension.
+    `arrays`: the values of each array by its name in the kernel, NaN for shared arrays. A written element
+    shows its value from that moment on, in shared memory the thread that wrote it. A cell has the color of
+    the last thread that accessed it; arrows show the direction of the data. Blocks and threads have one
+    dimension.
     """
     steps = moments(accesses)
     written = {access.array for access in accesses if access.kind == "write"}
@@ -75,12 +76,12 @@ def exchange(
     top = (rows - blocks * (threads + 1)) / 2 + 1
     places = {(b, i): (middle, top + b * (threads + 1) + i) for b in range(blocks) for i in range(threads)}
     figure, axes = subplots(min(8, _CELL * (x + 1)), _CELL * (rows + 2))
-    done = [access for step in steps[: upto + 1] for access in step]
+    past = [access for step in steps[: upto + 1] for access in step]
     for name, table in tables.items():
         left, above = corners[name]
-        mine = [access for access in done if access.array == name]
-        ground = {_cell(access): (_color(access, threads), _SHADE) for access in mine}
-        texts = _texts(table, mine) if name in written else table
+        accesses_here = [access for access in past if access.array == name]
+        ground = {_cell(access): (_color(access, threads), _SHADE) for access in accesses_here}
+        texts = _texts(table, accesses_here) if name in written else table
         _cells(axes, texts, left, above, ground)
         axes.text(left + table.shape[1] / 2, above - 0.25, name, ha="center", color=INK)
     for access in steps[upto]:
@@ -91,9 +92,9 @@ def exchange(
         cell = left + column + (not right), above + row + 0.5
         thread = px + (0.5 if right else -0.5), py
         _arrow(axes, *((cell, thread) if access.kind == "read" else (thread, cell)), _color(access, threads))
-    busy = {_who(access): _color(access, threads) for access in steps[upto]}
+    active = {_who(access): _color(access, threads) for access in steps[upto]}
     for (block, i), (px, py) in places.items():
-        axes.plot(px, py, "o", markersize=17, color=busy.get((block, i), FAINT), alpha=0.4)
+        axes.plot(px, py, "o", markersize=17, color=active.get((block, i), FAINT), alpha=0.4)
         axes.text(px, py, f"t{i}", ha="center", va="center", fontsize=9, color=INK)
         if i == 0:
             axes.text(px, py - 0.65, f"block {block}", ha="center", va="bottom", fontsize=9, color=INK)
@@ -102,14 +103,16 @@ def exchange(
     return figure
 
 
-def memory(moment: "Sequence[Access]", shape: tuple[int, ...], name: str) -> "Figure":
-    """An array as it lies in memory, the elements that threads touch at this moment, and what that costs.
+def memory(accesses: "Sequence[Access]", array: str, shape: tuple[int, ...], title: str) -> "Figure":
+    """The first access of an array by a block: its elements in memory, and the sectors that are transferred.
 
-    shape (…, F) of float32, F a multiple of 8. A thread's number stands in its element; frames are the pieces
-    of 32 bytes that memory brings, whether all of a piece is used or not.
+    shape (…, F) of float32, F a multiple of 8. An element that is read shows the number of its thread; frames
+    mark the sectors of 32 bytes.
     """
     from matplotlib.patches import Rectangle
 
+    reads = [access for access in accesses if access.array == array and access.kind == "read"]
+    moment = [access for access in moments(reads)[0] if access.block == reads[0].block]
     rows, F = int(np.prod(shape[:-1])), shape[-1]
     figure, axes = subplots(8, 0.6 + 0.3 * rows)
     texts, ground = np.full((rows, F), "", object), {}
@@ -117,19 +120,19 @@ def memory(moment: "Sequence[Access]", shape: tuple[int, ...], name: str) -> "Fi
         place = divmod(int(np.ravel_multi_index(access.element, shape)), F)
         texts[place], ground[place] = f"{access.thread[0]}", (SIGNAL, _SHADE)
     _cells(axes, texts, 0, 0, ground)
-    fetched = sectors(moment, shape)
-    for sector in fetched:
+    transferred = sectors(moment, shape)
+    for sector in transferred:
         row, column = divmod(sector * SECTOR // FLOAT, F)
         frame = Rectangle((column, row), SECTOR // FLOAT, 1, fill=False, edgecolor=ACCENT, linewidth=2)
         axes.add_patch(frame)
-    title = f"{name}: {FLOAT * len(moment)} bytes wanted, {SECTOR * len(fetched)} bytes fetched"
+    title += f": {FLOAT * len(moment)} bytes used, {SECTOR * len(transferred)} bytes transferred"
     axes.set(xlim=(-0.2, F + 0.2), ylim=(rows + 0.2, -0.2), title=title)
     axes.axis("off")
     return figure
 
 
 def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[int, int]]) -> "Figure":
-    """How often each element of some arrays is read, the number in its cell; beside each other for kernels.
+    """How often each element of some arrays is read, one panel per kernel.
 
     panels {title: accesses}, shapes {array: (rows, columns)}.
     """
@@ -139,8 +142,8 @@ def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[i
     }
     most = max(max(count.values()) for count in counts.values())
     height = sum(rows + 1.5 for rows, _ in shapes.values())
-    figure, several = subplots(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
-    for axes, (title, count) in zip(several[0], counts.items(), strict=True):
+    figure, rows_of_axes = subplots(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
+    for axes, (title, count) in zip(rows_of_axes[0], counts.items(), strict=True):
         above = 1.0
         for name, shape in shapes.items():
             numbers = np.array([[count[name, (i, j)] for j in range(shape[1])] for i in range(shape[0])])
@@ -155,7 +158,7 @@ def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[i
 
 
 def _texts(table: np.ndarray, accesses: "Sequence[Access]") -> np.ndarray:
-    """What a written array shows so far: its numbers, or who wrote where they are not known."""
+    """The cells of a written array: the values so far, or the writing thread if they are not known."""
     texts = np.full(table.shape, "", object)
     for access in accesses:
         if access.kind == "write":
@@ -165,7 +168,7 @@ def _texts(table: np.ndarray, accesses: "Sequence[Access]") -> np.ndarray:
 
 
 def _cells(axes: "Axes", texts: np.ndarray, left: float, above: float, ground: Mapping) -> None:
-    """Squares with what is in them, from their upper left corner on, some on a ground (color, alpha)."""
+    """Draw a table with its upper left corner at (left, above); `ground` is {cell: (color, alpha)}."""
     from matplotlib.patches import Rectangle
 
     for (row, column), text in np.ndenumerate(texts):
@@ -186,8 +189,9 @@ def _who(access: "Access") -> tuple[int, int]:
 
 
 def _cell(access: "Access") -> tuple[int, int]:
-    """The row and column where an element is drawn."""
-    return access.element if len(access.element) == 2 else (access.element[0], 0)  # type: ignore[return-value]
+    """The row and column of an element in the drawing."""
+    element = access.element
+    return element if len(element) == 2 else (element[0], 0)  # type: ignore[return-value]
 
 
 def _color(access: "Access", threads: int) -> str:

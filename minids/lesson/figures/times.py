@@ -1,4 +1,4 @@
-"""Numbers side by side that lie powers of ten apart: bars on a logarithmic axis, each with its number."""
+"""Bars on a logarithmic axis, each with its value: for numbers of very different size."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,21 +12,21 @@ if TYPE_CHECKING:
 
 
 def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], unit: str) -> "Figure":
-    """For each name a bar of every series, {"reference": [...], "cpu": [...]}, with its number in `unit`."""
+    """For each name one bar per series, such as {"reference": [...], "cpu": [...]}, with values in `unit`."""
     colors = (ACCENT, SIGNAL, *PALETTE)
     figure, axes = subplots(5.6, 0.9 + len(names) * (0.1 + 0.24 * len(series)))  # a phone shows it whole
-    thick = 0.85 / len(series)
+    thickness = 0.85 / len(series)
     for i, (label, numbers) in enumerate(series.items()):
-        y = np.arange(len(names)) + (i - (len(series) - 1) / 2) * thick
-        axes.barh(y, numbers, thick, label=label, color=colors[i])
+        y = np.arange(len(names)) + (i - (len(series) - 1) / 2) * thickness
+        axes.barh(y, numbers, thickness, label=label, color=colors[i])
         for place, number in zip(y, numbers, strict=True):
             text = f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
             axes.annotate(
                 text, (number, place), (3, 0), textcoords="offset points", va="center", fontsize=9, color=INK
             )
-    every = [number for numbers in series.values() for number in numbers]
+    all_numbers = [number for numbers in series.values() for number in numbers]
     axes.set(xscale="log", xlabel=unit, yticks=range(len(names)), yticklabels=names)
-    axes.set(xlim=(min(every) / 2, max(every) * 4), ylim=(len(names) - 0.4, -0.6))
+    axes.set(xlim=(min(all_numbers) / 2, max(all_numbers) * 4), ylim=(len(names) - 0.4, -0.6))
     if len(series) > 1:
         figure.legend(loc="outside upper center", ncols=len(series), frameon=False, labelcolor=INK)
     return figure

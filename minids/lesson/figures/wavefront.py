@@ -1,4 +1,4 @@
-"""Threads that go through time together: a barrier a frame, as `simulator.traced()` recorded them."""
+"""Threads that wait for each other after every frame, as recorded by `cuda_simulator.trace()`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,10 +16,10 @@ _FRAME = 1.7  # from frame to frame, in states
 
 
 def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[str], upto: int) -> "Figure":
-    """The lattice of log α that a block fills, a thread a state, a barrier a frame; frames 0 … `upto`.
+    """Frames 0 … `upto` of the lattice of log α that a block fills, one thread per state.
 
-    `accesses` of a block to its array (B, T, S), alpha (T, S) what is in it then, `names` of states.
-    Arrows: what the threads read for frame `upto`; lines: barriers, red where they are passed.
+    `accesses` of the block to its array (B, T, S), alpha (T, S) the final values, `names` of the states.
+    Arrows show the reads for frame `upto`, dashed lines the barriers, in red those that have been passed.
     """
     T, S = alpha.shape
     figure, axes = subplots(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
@@ -45,8 +45,8 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
     return figure
 
 
-def shifts(accesses: "Sequence[Access]", blocks: int, threads: int) -> "Figure":
-    """Who works between which barriers: a line a thread, block below block."""
+def occupancy(accesses: "Sequence[Access]", blocks: int, threads: int) -> "Figure":
+    """Which threads work between which barriers, one line per thread."""
     epochs = max(access.epoch for access in accesses)
     work = np.zeros((blocks, threads, epochs), bool)
     for access in accesses:
@@ -61,7 +61,7 @@ def shifts(accesses: "Sequence[Access]", blocks: int, threads: int) -> "Figure":
     middles = [block * (threads + 1) + (threads - 1) / 2 for block in range(blocks)]
     axes.set_yticks(middles, [f"block {block}" for block in range(blocks)])
     axes.set(xlim=(-0.6, epochs), ylim=(blocks * (threads + 1) - 1, -1), xticks=range(epochs))
-    axes.set(xlabel="barriers passed", title=f"{work.mean():.0%} of the threads' time is work")
+    axes.set(xlabel="barriers passed", title=f"{work.mean():.0%} of the threads' time is used")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     return figure
