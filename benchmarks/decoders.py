@@ -1,10 +1,10 @@
-"""One decoder with one setting, in the interpreter that has it; `benchmarks.decoding` has several take turns.
+"""Run one decoder with one setting, in the interpreter that has it; `benchmarks.decoding` starts it.
 
     python decoders.py NAME POSTERIORS.npz LM.arpa '{"beam_width": 100, ...}'
 
-It prints a line when it is ready, and for every line it reads decodes all utterances once and prints their
-{"seconds", "memory_mb", "texts"}. In the settings "utterances" takes the first so many, "copies" makes each
-so many times as long. Peers need none of our packages here, and no newer NumPy than they allow.
+It prints a line when it is ready. For every line on stdin it decodes all utterances once and prints
+{"seconds", "memory_mb", "texts"}. The setting "utterances" limits their number; "copies" repeats each one to
+make it longer. The interpreters of other decoders need none of our packages.
 """
 
 import json
@@ -15,7 +15,7 @@ import numpy as np
 
 
 def minids(symbols, arpa, beam_width, pruned, alpha, beta, closed=False):
-    """Ours, with its usual thresholds or none. `closed`: the model's words alone, as flashlight has it."""
+    """With its default thresholds or none. `closed`: only words of the language model, as flashlight does."""
     from math import inf
 
     from minids import BeamSearch, NGram
@@ -28,7 +28,7 @@ def minids(symbols, arpa, beam_width, pruned, alpha, beta, closed=False):
 
 
 def pyctcdecode(symbols, arpa, beam_width, pruned, alpha, beta):
-    """Its defaults (symbols under e^-5, prefixes under e^-10 of the best), or neither."""
+    """With its default thresholds (-5 and -10) or none."""
     from pyctcdecode import build_ctcdecoder
 
     decoder = build_ctcdecoder(["", *symbols], arpa, unigrams=words_of(arpa), alpha=alpha, beta=beta)
@@ -37,10 +37,10 @@ def pyctcdecode(symbols, arpa, beam_width, pruned, alpha, beta):
 
 
 def flashlight(symbols, arpa, beam_width, pruned, alpha, beta):
-    """Its lexicon decoder, 8 symbols a frame and a threshold of 25, or all and none.
+    """Its lexicon decoder, with 8 symbols per frame and a threshold of 25, or without limits.
 
-    Its words end in a space, so each utterance gets a frame more, in which the space is certain. Its language
-    model counts in log10.
+    Its words end in a space, so each utterance gets one more frame with a certain space. Its language model
+    uses log10.
     """
     from flashlight.lib.text import decoder as fl
     from flashlight.lib.text.decoder.kenlm import KenLM
@@ -74,11 +74,11 @@ def flashlight(symbols, arpa, beam_width, pruned, alpha, beta):
         options, trie, lm, number[" "], 0, dictionary.get_index("<unk>"), transitions, False
     )
 
-    ending = np.full((1, len(symbols) + 1), -30, np.float32)
-    ending[0, number[" "]] = 0
+    last_frame = np.full((1, len(symbols) + 1), -30, np.float32)
+    last_frame[0, number[" "]] = 0
 
     def decode(log_probs):
-        log_probs = np.concatenate([log_probs, ending])
+        log_probs = np.concatenate([log_probs, last_frame])
         best = decoder.decode(log_probs.ctypes.data, *log_probs.shape)[0]
         return " ".join(dictionary.get_entry(word) for word in best.words if word >= 0)
 
@@ -87,14 +87,14 @@ def flashlight(symbols, arpa, beam_width, pruned, alpha, beta):
 
 def words_of(arpa):
     """The unigrams of an ARPA file, without <s>, </s> and <unk>."""
-    words, inside = [], False
+    words, in_unigrams = [], False
     with open(arpa, encoding="utf-8") as file:
         for line in file:
             if line.startswith("\\"):
-                if inside:
+                if in_unigrams:
                     break
-                inside = line.strip() == "\\1-grams:"
-            elif inside and line.strip():
+                in_unigrams = line.strip() == "\\1-grams:"
+            elif in_unigrams and line.strip():
                 words.append(line.split()[1])
     return [word for word in words if word not in ("<s>", "</s>", "<unk>")]
 
@@ -111,15 +111,15 @@ def main():
         log_probs = [np.ascontiguousarray(file[key]) for key in sorted(file) if key.startswith("lp")]
     settings = json.loads(settings)
     copies = settings.pop("copies", 1)
-    log_probs = [np.tile(each, (copies, 1)) for each in log_probs[: settings.pop("utterances", None)]]
+    log_probs = [np.tile(y, (copies, 1)) for y in log_probs[: settings.pop("utterances", None)]]
     decode = globals()[name](symbols, arpa, **settings)
     decode(log_probs[0])
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()
-        texts = [decode(each) for each in log_probs]
-        took = time.perf_counter() - start
-        print(json.dumps({"seconds": took, "memory_mb": peak_memory(), "texts": texts}), flush=True)
+        texts = [decode(y) for y in log_probs]
+        seconds = time.perf_counter() - start
+        print(json.dumps({"seconds": seconds, "memory_mb": peak_memory(), "texts": texts}), flush=True)
 
 
 if __name__ == "__main__":

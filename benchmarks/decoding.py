@@ -1,11 +1,11 @@
-"""Beam search with a 3-gram, of minids, pyctcdecode and flashlight-text, in turns, one thread each.
+"""Beam search with a 3-gram in minids, pyctcdecode and flashlight-text, run alternately, one thread each.
 
     python -m benchmarks.decoding posteriors.npz lm.arpa --peers peers/bin/python
 
-`lm.arpa`: `minids lm train english.txt --order 3 --out lm.arpa` (plain ARPA, which all read). The peers have
-an interpreter of their own (`--peers`; pyctcdecode wants numpy < 2); without it minids runs alone. All get
-the same posteriors, ARPA file, alpha and beta (pyctcdecode's defaults), and give the best text of each
-utterance. `decoders.py` says how each is called.
+`lm.arpa` is from `minids lm train english.txt --order 3 --out lm.arpa` (plain ARPA, which all can read). The
+other decoders have their own interpreter (`--peers`; pyctcdecode needs numpy < 2); without it only minids
+runs. All get the same posteriors, ARPA file, alpha and beta (pyctcdecode's defaults), and return the best
+text of each utterance. `decoders.py` shows how each is called.
 """
 
 import argparse
@@ -23,15 +23,15 @@ from benchmarks.machine import headline, hold_threads, machine, save
 WEIGHTS = {"alpha": 0.5, "beta": 1.5}
 HERE = Path(__file__).parent
 
-# (decoder, settings) that take turns; utterances where all 100 would take minutes
+# groups of (decoder, beam, settings) that alternate; fewer utterances where all 100 would take minutes
 USUAL_PRUNING = [
     [("minids", 100, {}), ("pyctcdecode", 100, {}), ("flashlight", 100, {})],
     [("minids", 500, {}), ("pyctcdecode", 500, {}), ("flashlight", 500, {})],
     [("minids", 1000, {}), ("pyctcdecode", 1000, {}), ("flashlight", 1000, {})],
 ]
 UNPRUNED = [
-    [("minids", beam, some), ("minids", beam, {**some, "closed": True}), ("flashlight", beam, some)]
-    for beam, some in [(100, {}), (500, {"utterances": 30}), (1000, {"utterances": 15})]
+    [("minids", beam, limit), ("minids", beam, {**limit, "closed": True}), ("flashlight", beam, limit)]
+    for beam, limit in [(100, {}), (500, {"utterances": 30}), (1000, {"utterances": 15})]
 ]
 BEAMS = [[("minids", beam, {})] for beam in (100, 1000, 8000)]
 BEAMS_UNPRUNED = [[("minids", beam, {"utterances": 10})] for beam in (100, 1000, 8000)]
@@ -39,12 +39,12 @@ FRAMES = [[("minids", 100, {"utterances": 20, "copies": copies})] for copies in 
 
 
 class Decoder:
-    """A decoder in its own process, and what it said."""
+    """A decoder in its own process, and its results."""
 
-    def __init__(self, python: str, name: str, beam: int, pruned: bool, more: dict, files: list[str]):
-        settings = {"beam_width": beam, "pruned": pruned, **WEIGHTS, **more}
-        self.label = name + (" closed" if "closed" in more else "")
-        self.beam, self.more, self.seconds = beam, more, []
+    def __init__(self, python: str, name: str, beam: int, pruned: bool, options: dict, files: list[str]):
+        settings = {"beam_width": beam, "pruned": pruned, **WEIGHTS, **options}
+        self.label = name + (" closed" if "closed" in options else "")
+        self.beam, self.options, self.seconds = beam, options, []
         self.child = subprocess.Popen(
             [python, str(HERE / "decoders.py"), name, *files, json.dumps(settings)],
             stdin=subprocess.PIPE,
@@ -54,37 +54,39 @@ class Decoder:
         )
         while self.child.stdout.readline() != "ready\n":
             if self.child.poll() is not None:
-                raise SystemExit(f"{name} does not start")
+                raise SystemExit(f"{name} cannot be started")
 
-    def turn(self) -> None:
-        print("go", file=self.child.stdin, flush=True)
+    def run(self) -> None:
+        print("run", file=self.child.stdin, flush=True)
         answer = json.loads(self.child.stdout.readline())
         self.seconds.append(answer["seconds"])
         self.memory_mb, self.texts = answer["memory_mb"], answer["texts"]
 
-    def end(self) -> None:
+    def close(self) -> None:
         self.child.stdin.close()
         self.child.wait()
 
 
-def duel(title: str, pruned: bool, group: list, arguments, frames: list[int], references: list[str]) -> dict:
-    """One group in turns; a row for each."""
+def compare(
+    title: str, pruned: bool, group: list, arguments, frames: list[int], references: list[str]
+) -> dict:
+    """Run the decoders of a group alternately; one row of results for each."""
     from minids import wer
 
     files = [arguments.posteriors, arguments.arpa]
     decoders = [
-        Decoder(sys.executable if name == "minids" else arguments.peers, name, beam, pruned, more, files)
-        for name, beam, more in group
+        Decoder(sys.executable if name == "minids" else arguments.peers, name, beam, pruned, options, files)
+        for name, beam, options in group
         if name == "minids" or arguments.peers
     ]
     for _ in range(arguments.rounds):
         for decoder in decoders:
-            decoder.turn()
+            decoder.run()
     rows = []
-    ours = statistics.median(decoders[0].seconds)
+    minids_seconds = statistics.median(decoders[0].seconds)
     for decoder in decoders:
-        decoder.end()
-        n, copies = len(decoder.texts), decoder.more.get("copies", 1)
+        decoder.close()
+        n, copies = len(decoder.texts), decoder.options.get("copies", 1)
         seconds = statistics.median(decoder.seconds)
         row = {
             "decoder": decoder.label,
@@ -94,7 +96,7 @@ def duel(title: str, pruned: bool, group: list, arguments, frames: list[int], re
             "frames_per_second": copies * sum(frames[:n]) / seconds,
             "wer": wer(references[:n], decoder.texts).rate if copies == 1 else None,
             "memory_mb": decoder.memory_mb,
-            "minids_times_as_fast": seconds / ours,
+            "minids_times_as_fast": seconds / minids_seconds,
             "seconds": decoder.seconds,
         }
         error = "" if row["wer"] is None else f"{row['wer']:.2%}"
@@ -112,7 +114,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("posteriors")
     parser.add_argument("arpa")
-    parser.add_argument("--peers", metavar="PYTHON", help="has pyctcdecode, kenlm and flashlight-text")
+    parser.add_argument(
+        "--peers", metavar="PYTHON", help="interpreter with pyctcdecode, kenlm and flashlight-text"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
@@ -122,7 +126,7 @@ def main() -> None:
         references = [str(text) for text in file["refs"]]
         frames = [len(file[key]) for key in sorted(file) if key.startswith("lp")]
     results = [
-        duel(title, pruned, group, arguments, frames, references)
+        compare(title, pruned, group, arguments, frames, references)
         for title, pruned, groups in [
             ("usual pruning", True, USUAL_PRUNING),
             ("no pruning", False, UNPRUNED),
@@ -137,7 +141,7 @@ def main() -> None:
 
 
 def versions(python: str) -> dict[str, str]:
-    """What the peers' interpreter has."""
+    """The versions installed in the interpreter of the other decoders."""
     names = ("numpy", "kenlm", "pyctcdecode", "flashlight-text")
     code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names}}}))"
     return json.loads(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout)

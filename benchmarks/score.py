@@ -1,10 +1,10 @@
-"""Word and character errors of minids, jiwer, rapidfuzz and editdistance on the same texts, in turns.
+"""Word and character errors by minids, jiwer, rapidfuzz and editdistance on the same texts, run alternately.
 
     python -m benchmarks.score --pairs 10000
 
-The texts are random words, 17 a sentence, one in five deleted, replaced or followed by another. The sums of
-errors must agree before anything is timed. minids and jiwer tell substitutions, deletions and insertions;
-rapidfuzz and editdistance are only distances and tell the sum. Competitors not installed are left out.
+The texts are random words, 17 per sentence, of which one in five is deleted, replaced or followed by another.
+All must find the same number of errors before they are timed. minids and jiwer count substitutions, deletions
+and insertions; rapidfuzz and editdistance only their sum. Packages that are not installed are skipped.
 """
 
 import argparse
@@ -13,33 +13,34 @@ from importlib.util import find_spec
 
 from benchmarks.machine import headline, hold_threads, machine, milliseconds, rounds, save
 
-VOCABULARY, SPOILT = 5000, 0.2
+VOCABULARY_SIZE, ERROR_RATE = 5000, 0.2
 
 
 def texts(pairs: int, seed: int = 0) -> tuple[list[str], list[str]]:
     """References and hypotheses."""
     rng = random.Random(seed)
     letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(VOCABULARY)]
+    words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(VOCABULARY_SIZE)]
 
-    def heard(word: str) -> list[str]:
-        if rng.random() > SPOILT:
+    def recognized(word: str) -> list[str]:
+        if rng.random() > ERROR_RATE:
             return [word]
         return rng.choice(([], [rng.choice(words)], [word, rng.choice(words)]))
 
-    said = [rng.choices(words, k=rng.randint(5, 30)) for _ in range(pairs)]
-    return [" ".join(s) for s in said], [" ".join(h for word in s for h in heard(word)) for s in said]
+    references = [rng.choices(words, k=rng.randint(5, 30)) for _ in range(pairs)]
+    hypotheses = [[word for reference_word in r for word in recognized(reference_word)] for r in references]
+    return [" ".join(r) for r in references], [" ".join(h) for h in hypotheses]
 
 
 def competitors(references: list[str], hypotheses: list[str]) -> dict[str, dict]:
-    """Of each measure, functions that return the sum of errors."""
-    from minids.metrics import _count_edits, _identify, cer, wer  # the kernel alone: words already numbers
+    """For each measure, functions that return the number of errors."""
+    from minids.metrics import _count_edits, _identify, cer, wer  # the kernel: words are integers already
 
     ref, hyp = [r.split() for r in references], [h.split() for h in hypotheses]
     numbers = [array for side in _identify(ref, hyp) for array in side]
     words = {"minids": lambda: wer(references, hypotheses).errors}
     characters = {"minids": lambda: cer(references, hypotheses).errors}
-    ready = {"minids": lambda: _count_edits(*numbers)[:, :3].sum()}
+    integers = {"minids": lambda: _count_edits(*numbers)[:, :3].sum()}
     if find_spec("jiwer"):
         from jiwer import process_characters, process_words
 
@@ -53,21 +54,21 @@ def competitors(references: list[str], hypotheses: list[str]) -> dict[str, dict]
             d(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)
         )
         characters[name] = lambda d=distance: sum(map(d, references, hypotheses))
-        ready[name] = lambda d=distance: sum(map(d, ref, hyp))
-    return {"WER": words, "CER": characters, "WER, words split and numbered before": ready}
+        integers[name] = lambda d=distance: sum(map(d, ref, hyp))
+    return {"WER": words, "CER": characters, "WER, words split and numbered before": integers}
 
 
 def distances() -> dict:
-    found = {}
+    functions = {}
     if find_spec("rapidfuzz"):
         from rapidfuzz.distance import Levenshtein
 
-        found["rapidfuzz"] = Levenshtein.distance
+        functions["rapidfuzz"] = Levenshtein.distance
     if find_spec("editdistance"):
         from editdistance import eval as distance
 
-        found["editdistance"] = distance
-    return found
+        functions["editdistance"] = distance
+    return functions
 
 
 def main() -> None:
@@ -81,7 +82,7 @@ def main() -> None:
     results = {}
     for measure, functions in competitors(*texts(arguments.pairs)).items():
         sums = {name: int(function()) for name, function in functions.items()}
-        assert len(set(sums.values())) == 1, f"{measure}: the errors differ: {sums}"
+        assert len(set(sums.values())) == 1, f"{measure}: different numbers of errors: {sums}"
         times = {n: milliseconds(s) for n, s in rounds(functions, arguments.rounds).items()}
         print(f"\n{measure} of {arguments.pairs} pairs, {sums['minids']} errors")
         for name, time in times.items():

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # minids in a notebook
-# This file is one: open it in Jupyter (with jupytext), VS Code or PyCharm and go from cell to cell, or make
-# an `.ipynb` of it with `jupytext --to ipynb notebook.py`.
+# This file is a notebook: open it in Jupyter (with jupytext), VS Code or PyCharm and run it cell by cell, or
+# convert it with `jupytext --to ipynb notebook.py`.
 
 # %%
 from IPython.display import Audio
@@ -10,12 +10,12 @@ import minids
 from minids.lesson import data, show
 from minids.plot.recognition import recognition
 
-recording = data("two_five.flac")  # or a file of yours: "hello.wav"
-recognizer = minids.Recognizer.load()  # the model that ships, or yours: "runs/mine/best.safetensors"
+recording = data("two_five.flac")  # or your own file: "hello.wav"
+recognizer = minids.Recognizer.load()  # the included model, or "runs/mine/best.safetensors"
 alphabet = recognizer.alphabet
 
 # %% [markdown]
-# Samples are a NumPy array $(N,)$ at the rate that the model hears.
+# Samples are a NumPy array $(N,)$ at the model's sampling rate.
 
 # %%
 samples, rate = minids.load_audio(recording, rate=recognizer.features.rate)
@@ -28,25 +28,25 @@ for word in transcript.words:
     print(f"{word.start:6.2f} to {word.end:.2f} s  {word.text}")
 
 # %% [markdown]
-# What lies between sound and text: frames $(T_0, F)$, and of each frame the logarithms of all characters'
-# probabilities, $(T, K)$.
+# Between sound and text are the frames $(T_0, F)$, and for each frame the log-probabilities of all
+# characters, $(T, K)$.
 
 # %%
 frames, log_probs = recognizer.features(samples), recognizer.log_probs(samples)
 show(recognition(samples, rate, frames, log_probs, alphabet, recognizer.hop, transcript.text))
 
 # %% [markdown]
-# A beam search weighs what was heard against a language model, $\log P(c|x) + \alpha \log P_{lm}(c) +
-# \beta\,\text{words}(c)$. The model here is the one that ships; `minids.NGram.train("books.txt")` makes
-# yours. And `log_probs` may come from any network trained with CTC.
+# A beam search combines the network with a language model: it maximizes $\log P(c|x) + \alpha \log
+# P_{lm}(c) + \beta\,\text{words}(c)$. This language model is the included one;
+# `minids.NGram.train("books.txt")` trains your own. `log_probs` may come from any network trained with CTC.
 
 # %%
 search = minids.BeamSearch(alphabet, recognizer.search.lm, beam_width=100)
 for alpha, beta in (0, 0), (0.5, 1), (1.25, 3.75):
     search.set_weights(alpha, beta)
     print(f"alpha {alpha}, beta {beta}:  score, log P(c|x), log P_lm(c)")
-    for found in search.decode(log_probs, n_best=3):
-        print(f"{found.score:10.2f} {found.log_prob:8.2f} {found.lm_log_prob:8.2f}   {found.text}")
+    for text, score, log_prob, lm_log_prob, _ in search.decode(log_probs, n_best=3):
+        print(f"{score:10.2f} {log_prob:8.2f} {lm_log_prob:8.2f}   {text}")
 
 # %%
 print(minids.cer(["two five"], [transcript.text]))

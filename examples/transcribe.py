@@ -1,9 +1,7 @@
-"""A recording as text, and when each word was said.
+"""Transcribe a recording, with the time of each word and the model's confidence in it.
 
-    python examples/transcribe.py hello.wav
-    python examples/transcribe.py hello.wav runs/mine/best.safetensors
-
-Before each word: how sure the network was of it.
+python examples/transcribe.py hello.wav
+python examples/transcribe.py hello.wav runs/mine/best.safetensors
 """
 
 import sys
@@ -15,7 +13,7 @@ def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     recording, *model = sys.argv[1:]
-    recognizer = minids.Recognizer.load(*model)  # without a name: the model that ships
+    recognizer = minids.Recognizer.load(*model)  # default: the included AN4 model
     transcript = recognizer.transcribe(recording)
     print(transcript.text)
     for word in transcript.words:
@@ -25,5 +23,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except minids.InputError as error:  # one line: the file, what is wrong with it, the remedy
+    except minids.InputError as error:  # one line: the file, the problem and what to do
         sys.exit(str(error))

@@ -9,9 +9,6 @@ tune.py             alpha and beta from a development set;  tuned.py the tuned s
 error_analysis.py   search errors and model errors
 """
 
-from pathlib import Path
+from minids._utils.compile_cache import cached_njit
 
-from minids._utils.compile_cache import remove_stale
-
-_FOLDER = Path(__file__).parent
-remove_stale(_FOLDER, [*_FOLDER.glob("*.py"), *_FOLDER.parent.glob("lm/*.py"), _FOLDER.parent / "text.py"])
+njit = cached_njit("decode", "lm", "text.py")  # compiled functions contain functions of these

@@ -16,9 +16,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from minids._utils.errors import InputError
+from minids.decode import njit
 from minids.lm.scorer import score
 from minids.lm.text_filter import SPACE
 from minids.lm.vocabulary import END, SPECIAL, UNKNOWN
@@ -196,7 +196,7 @@ def build_trie(spellings: dict[Labels, int], characters: int) -> Trie:
     return Trie(first.astype(np.int32), np.concatenate(symbol).astype(np.int32), word[:nodes].copy())
 
 
-@njit(cache=True)
+@njit()
 def find_child(trie, node, symbol):
     """The child of a node along a symbol, or -1."""
     low, end = trie.first[node], trie.first[node + 1]
@@ -214,13 +214,13 @@ def find_child(trie, node, symbol):
 # those of the language model. A "gain" is the factor exp(α lm + β words) that a symbol contributes.
 
 
-@njit(cache=True)
+@njit()
 def begin_word(prefix, state):
     prefix.state, prefix.trie_node, prefix.letters = state, 0, 0
     prefix.unk_log_prob = prefix.word_log_prob = math.nan
 
 
-@njit(cache=True)
+@njit()
 def append_symbol(prefix, symbol, config, tables, trie):
     """Append a symbol to the text of a prefix and add what it contributes to the language model's score."""
     lm, words = 0.0, 0
@@ -248,7 +248,7 @@ def append_symbol(prefix, symbol, config, tables, trie):
     prefix.last = symbol
 
 
-@njit(cache=True)
+@njit()
 def character_log_prob(prefix, symbol, config, tables, trie):
     """log p(symbol | state), and the state after it."""
     child = find_child(trie, 0, symbol)
@@ -256,13 +256,13 @@ def character_log_prob(prefix, symbol, config, tables, trie):
     return log_prob - (config.letter_cost if child < 0 else 0.0), state
 
 
-@njit(cache=True)
+@njit()
 def character_gain(prefix, symbol, config, tables, trie):
     log_gain = config.alpha * character_log_prob(prefix, symbol, config, tables, trie)[0]
     return math.exp(log_gain + config.beta if symbol == config.space and prefix.letters > 0 else log_gain)
 
 
-@njit(cache=True)
+@njit()
 def unk_log_prob(prefix, config, tables):
     """log P(<unk> | state)."""
     if math.isnan(prefix.unk_log_prob):
@@ -271,7 +271,7 @@ def unk_log_prob(prefix, config, tables):
     return prefix.unk_log_prob
 
 
-@njit(cache=True)
+@njit()
 def word_log_prob(prefix, config, tables, trie):
     """log p of the word that ends here, minus what was charged already; -inf where no word may end."""
     if math.isnan(prefix.word_log_prob):
@@ -288,7 +288,7 @@ def word_log_prob(prefix, config, tables, trie):
     return prefix.word_log_prob
 
 
-@njit(cache=True)
+@njit()
 def space_gain(prefix, config, tables, trie):
     """The gain of a space; 0 where none is allowed."""
     if prefix.letters == 0:
@@ -299,7 +299,7 @@ def space_gain(prefix, config, tables, trie):
     return prefix.space_gain
 
 
-@njit(cache=True)
+@njit()
 def end_score(prefix, complete, config, tables, trie):
     """log P_lm of the finished text with </s>, and its score; `complete`: its last letters are a word."""
     word, state = 0.0, prefix.state

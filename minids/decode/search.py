@@ -15,8 +15,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from minids.decode import njit
 from minids.decode.lexicon import (
     CHARACTERS,
     OPEN,
@@ -84,7 +84,7 @@ class Children(NamedTuple):
     column: np.ndarray  # (K,): the column of each symbol
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def search(y, config, tables, trie, width, scores, labels, lengths):
     """Probabilities y (T, K) -> the number of texts found; see `finalize` for the output arrays."""
     T, K = y.shape
@@ -144,7 +144,7 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
     return finalize(beam[:n], nodes, config, tables, trie, scores, labels, lengths)
 
 
-@njit(cache=True)
+@njit()
 def finalize(beam, nodes, config, tables, trie, scores, labels, lengths):
     """The texts of the last beam, best first; the return value is their number, at most len(lengths).
 
@@ -183,7 +183,7 @@ def finalize(beam, nodes, config, tables, trie, scores, labels, lengths):
 # The probabilities of a frame.
 
 
-@njit(cache=True)
+@njit()
 def _begin(prefix, tables):
     """The empty prefix has probability 1, all of it in p_b."""
     prefix.log_prob, prefix.blank, prefix.nonblank, prefix.scale = 0, 1, 0, 1
@@ -192,7 +192,7 @@ def _begin(prefix, tables):
     begin_word(prefix, tables.begin)
 
 
-@njit(cache=True)
+@njit()
 def _set_probs(prefix, blank, nonblank, row):
     """Update a prefix to this frame; p_b and p_nb are relative to its or its parent's probability before."""
     total = blank + nonblank
@@ -201,7 +201,7 @@ def _set_probs(prefix, blank, nonblank, row):
     prefix.blank, prefix.nonblank, prefix.row = blank * prefix.scale, nonblank * prefix.scale, row
 
 
-@njit(cache=True)
+@njit()
 def _no_children(width, K):
     children = Children(np.empty((width + 1, K + 1)), np.empty((width + 1, K + 1)), np.full(K, K, np.int32))
     for probs in (children.blank, children.nonblank):
@@ -210,7 +210,7 @@ def _no_children(width, K):
     return children
 
 
-@njit(cache=True)
+@njit()
 def _likely_symbols(y_t, token_min_logp, symbols, column):
     """The symbols, without the blank, that this frame may append to a prefix, and their columns."""
     K = len(y_t)
@@ -224,13 +224,13 @@ def _likely_symbols(y_t, token_min_logp, symbols, column):
     return m
 
 
-@njit(cache=True)
+@njit()
 def _ratio(prefix, other):
     """The probability of a prefix relative to another's; finite even if the other's is almost 0."""
     return math.exp(min(prefix.log_prob - other.log_prob, MAX_NATS))
 
 
-@njit(cache=True)
+@njit()
 def _stay_probs(y_t, beam, nodes, column, stay):
     """p_b and p_nb of the beam's prefixes after this frame, relative to their probability before.
 
@@ -246,7 +246,7 @@ def _stay_probs(y_t, beam, nodes, column, stay):
             stay[i, 1] += y_t[prefix.last] * share * _ratio(beam[parent], prefix)
 
 
-@njit(cache=True)
+@njit()
 def _extend_probs(y_t, beam, symbols, before, now, total, highest):
     """p_b and p_nb of all children of the beam's prefixes after this frame; `total` is their sum.
 
@@ -276,7 +276,7 @@ def _extend_probs(y_t, beam, symbols, before, now, total, highest):
         highest[i] = _add(blank, nonblank, total[i, :m])
 
 
-@njit(cache=True, fastmath={"contract"}, error_model="numpy")
+@njit(fastmath={"contract"}, error_model="numpy")
 def _advance(blank_before, nonblank_before, column_before, y_c, y_blank, scale, blank, nonblank):
     for k in range(len(column_before)):
         old = nonblank_before[column_before[k]] * scale
@@ -284,7 +284,7 @@ def _advance(blank_before, nonblank_before, column_before, y_c, y_blank, scale, 
         nonblank[k] = y_c[k] * (old + 1.0)
 
 
-@njit(cache=True, fastmath=True, error_model="numpy")
+@njit(fastmath=True, error_model="numpy")
 def _add(blank, nonblank, total):
     """p_b + p_nb of a row, and the highest of them."""
     highest = 0.0
@@ -294,7 +294,7 @@ def _add(blank, nonblank, total):
     return highest
 
 
-@njit(cache=True)
+@njit()
 def _restore_dropped(y_t, beam, dropped, nodes, now, total, highest):
     """A prefix that the previous frame dropped is a child of its parent again, if the parent stayed."""
     for i in range(len(dropped)):
@@ -308,7 +308,7 @@ def _restore_dropped(y_t, beam, dropped, nodes, now, total, highest):
             highest[parent] = max(highest[parent], total[parent, k])
 
 
-@njit(cache=True)
+@njit()
 def _clear_members(beam, nodes, now, total):
     """A child that is in the beam itself is counted there."""
     for i in range(len(beam)):
@@ -317,7 +317,7 @@ def _clear_members(beam, nodes, now, total):
             now.blank[parent, k] = now.nonblank[parent, k] = total[parent, k] = 0
 
 
-@njit(cache=True)
+@njit()
 def _candidates(beam, stay, symbols, column, total, highest, config, tables, trie, width, keys, child):
     """The candidates for the next beam: all prefixes of the beam, and the children that could enter it.
 
@@ -384,7 +384,7 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
     return count
 
 
-@njit(cache=True, inline="always")
+@njit(inline="always")
 def _append(keys, child, count, key, cut, number):
     """Append a candidate if its key is above the cut; without a branch, which would often be mispredicted."""
     keys[count], child[count] = key, number
@@ -394,7 +394,7 @@ def _append(keys, child, count, key, cut, number):
 # The tree of prefixes.
 
 
-@njit(cache=True)
+@njit()
 def _grow_tree(nodes, extra):
     """The nodes, with room for as many again and `extra` more."""
     grown = np.full((2 * len(nodes) + 2 * extra, 5), -1, np.int32)
@@ -402,14 +402,14 @@ def _grow_tree(nodes, extra):
     return grown
 
 
-@njit(cache=True)
+@njit()
 def _parent_position(prefix, nodes):
     """The position of a prefix's parent in the beam, or -1."""
     parent = nodes[prefix.node, PARENT]
     return nodes[parent, POSITION] if parent >= 0 else -1
 
 
-@njit(cache=True)
+@njit()
 def _move_to_child(nodes, count, prefix):
     """Move a prefix to its node's child along its last symbol, created if missing; return the node count."""
     parent = prefix.node
@@ -424,7 +424,7 @@ def _move_to_child(nodes, count, prefix):
     return count
 
 
-@njit(cache=True)
+@njit()
 def _write_labels(nodes, node, skip, labels):
     """Write the symbols of a prefix, without its last `skip`, into `labels`; return their number."""
     for _ in range(skip):

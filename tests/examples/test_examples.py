@@ -161,7 +161,7 @@ def test_rescoring_scores_as_the_search_does(program):
     search = minids.BeamSearch(" abcdefghijklmnopqrstuvwxyz", lm, alpha=0.7, beta=1.3)
     log_probs = np.log(np.full((40, 28), 1 / 28))
     expected = search.score(log_probs, "two five nine")
-    found = program("language_model").quality(
+    found = program("language_model").score(
         Hypothesis("two five nine", 0.0, expected.log_prob, 0.0, expected.labels), lm, 0.7, 1.3
     )
     assert found == pytest.approx(expected.score, abs=1e-4)
@@ -196,37 +196,38 @@ LONG = [(0.4 * i, 0.4 * i + 0.25) for i in range(60)]  # 24 s without a pause
 def test_live_sound_is_split_in_silence_and_each_word_is_recognized_once(bursts, program):
     microphone, rate = program("microphone"), 8000
     sound = spoken(rate, *bursts, seconds=bursts[-1][1] + 1.5)
-    size = int(microphone.BLOCK * rate)
+    size = int(microphone.BLOCK_SECONDS * rate)
     blocks = (sound[i : i + size] for i in range(0, len(sound), size))
     cut = list(microphone.phrases(blocks, rate))
-    assert [
-        (word.start, word.end) for phrase in cut for word in microphone.said(phrase, AcousticModel(rate))
-    ] == [(pytest.approx(begin, abs=0.01), pytest.approx(end, abs=0.01)) for begin, end in bursts]
+    words = [word for phrase in cut for word in microphone.phrase_words(phrase, AcousticModel(rate))]
+    assert [(word.start, word.end) for word in words] == [
+        (pytest.approx(begin, abs=0.01), pytest.approx(end, abs=0.01)) for begin, end in bursts
+    ]
     assert [0.0, *(phrase.end for phrase in cut[:-1])] == [phrase.begin for phrase in cut]
     assert bursts[-1][1] < cut[-1].end
     for phrase in cut[:-1]:
         assert not any(begin < phrase.end < end for begin, end in bursts)
-        assert phrase.end - phrase.begin <= microphone.LONGEST
+        assert phrase.end - phrase.begin <= microphone.MAX_PHRASE_SECONDS
     assert len(cut) >= 3
     for before, phrase in pairwise(cut):
-        assert phrase.start == pytest.approx(before.end - microphone.MARGIN)
+        assert phrase.start == pytest.approx(before.end - microphone.MARGIN_SECONDS)
 
 
 def test_silence_is_not_transcribed(program):
     microphone, rate = program("microphone"), 8000
     sound = spoken(rate, (0.5, 1.0), seconds=60.0)
-    cut = microphone.phrases(sound.reshape(-1, int(microphone.BLOCK * rate)), rate)
-    assert [phrase.end for phrase in cut] == [pytest.approx(1.25, abs=microphone.BLOCK)]
+    cut = microphone.phrases(sound.reshape(-1, int(microphone.BLOCK_SECONDS * rate)), rate)
+    assert [phrase.end for phrase in cut] == [pytest.approx(1.25, abs=microphone.BLOCK_SECONDS)]
 
 
 def test_a_phrase_is_complete_half_a_second_after_its_end(program):
     microphone, rate = program("microphone"), 8000
     sound = spoken(rate, *SHORT, seconds=6.0)
     known = []
-    for phrase in microphone.phrases(sound.reshape(-1, int(microphone.BLOCK * rate)), rate):
-        words = microphone.said(phrase, AcousticModel(rate))
+    for phrase in microphone.phrases(sound.reshape(-1, int(microphone.BLOCK_SECONDS * rate)), rate):
+        words = microphone.phrase_words(phrase, AcousticModel(rate))
         known += [phrase.start + len(phrase.samples) / rate - words[-1].end] if words else []
-    assert known == pytest.approx([0.5, 0.5, 0.5], abs=microphone.BLOCK)
+    assert known == pytest.approx([0.5, 0.5, 0.5], abs=microphone.BLOCK_SECONDS)
 
 
 def test_microphone_transcribes_a_file_as_if_it_were_live(run, tmp_path):
