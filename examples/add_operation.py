@@ -71,9 +71,8 @@ def _rows(x, w, lengths, y):
 # 3. The GPU: one thread an element; neighbors in a warp read neighbors in memory.
 def cuda_forward(x, w, lengths, y=None):
     """As the reference; x, w, lengths are arrays of the GPU."""
-    from numba import cuda
-
     from minids.ops.cuda import arrays
+    from minids.ops.cuda.device import cuda
     from minids.ops.cuda.launch import launch
 
     @cuda.jit

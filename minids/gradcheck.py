@@ -17,6 +17,7 @@ import numpy as np
 
 from minids import ops
 from minids.model import DeepSpeech, ModelSettings
+from minids.ops import Backend
 from minids.ops.common import CLIP, Dropout, key
 from minids.text import collapse
 
@@ -195,16 +196,16 @@ def check_padding(backend: str) -> Iterator[Check]:
     )
 
 
-def check_backend(backend: str, hidden: int = 33, steps: int = 10) -> Iterator[Check]:
+def check_backend(backend: str | Backend, hidden: int = 33, steps: int = 10) -> Iterator[Check]:
     """Another backend against the reference: losses, every gradient, and the weights after some steps."""
     reference, batch64 = _small_network("reference", "float64", hidden)
     other, batch32 = _small_network(backend, "float32", hidden)
     losses, expected = other.loss_and_grad(*batch32), reference.loss_and_grad(*batch64)
-    to_host = other.ops.arrays.to_host
-    yield Check(f"{backend} against reference: losses", relative_error(losses, expected), FLOAT32_VALUES)
+    to_host, against = other.ops.arrays.to_host, f"{other.ops.name} against reference"
+    yield Check(f"{against}: losses", relative_error(losses, expected), FLOAT32_VALUES)
     for name in reference.grads:
         error = relative_error(to_host(other.grads[name]), reference.grads[name])
-        yield Check(f"{backend} against reference: d{name}", error, FLOAT32_GRADIENTS)
+        yield Check(f"{against}: d{name}", error, FLOAT32_GRADIENTS)
     for model, batch in ((reference, batch64), (other, batch32)):
         velocity = model.ops.arrays.from_host(np.zeros(model.flat_params.shape, model.dtype))
         for _ in range(steps):
@@ -212,7 +213,7 @@ def check_backend(backend: str, hidden: int = 33, steps: int = 10) -> Iterator[C
             scale = min(1.0, 1 / model.ops.norm(model.flat_grads))
             model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.01, 0.9, scale)
     error = relative_error(to_host(other.flat_params), reference.flat_params)
-    yield Check(f"{backend} against reference: weights after ten steps", error, FLOAT32_GRADIENTS)
+    yield Check(f"{against}: weights after ten steps", error, FLOAT32_GRADIENTS)
 
 
 def check_search() -> Iterator[Check]:
@@ -256,7 +257,7 @@ def check_language_model() -> Iterator[Check]:
     yield Check("language model, the words after a history sum to 1", worst_total, LANGUAGE)
 
 
-def _small_network(backend: str, dtype: str, hidden: int = 7):
+def _small_network(backend: str | Backend, dtype: str, hidden: int = 7):
     """A network with units on both sides of both kinks; a batch of uneven lengths with NaN in its padding."""
     settings = ModelSettings(inputs=5, characters=4, hidden=hidden, context=2, stride=2, dropout=0.1)
     params, rng = DeepSpeech(settings, 0, "reference", dtype).params, np.random.default_rng(5)
