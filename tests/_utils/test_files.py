@@ -1,13 +1,18 @@
 """Atomic writes, and files that can be opened."""
 
+import gzip
 import os
 import resource
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
+import soundfile
 
 from minids._utils.errors import InputError
 from minids._utils.files import atomic_write, check_writable, open_file
@@ -158,3 +163,120 @@ def test_check_writable_finds_unwritable_paths(tmp_path):
     with pytest.raises(InputError, match="no folder"):
         check_writable(tmp_path / "old" / "a")
     assert names(tmp_path) == {"old"}
+
+
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    target = tmp_path / "folder" / "target"
+    for content in (b"new", b"again"):  # the target does not exist at first
+        (tmp_path / "link").unlink(missing_ok=True)
+        (tmp_path / "link").symlink_to("folder/target")
+        with atomic_write(tmp_path / "link") as file:
+            file.write(content)
+        assert (tmp_path / "link").is_symlink()
+        assert target.read_bytes() == content
+    assert names(tmp_path) == {"folder", "link"}
+    assert names(tmp_path / "folder") == {"target"}
+
+
+def test_devices_and_pipes_are_written_to_and_never_replaced(tmp_path):
+    (tmp_path / "null").symlink_to("/dev/null")
+    with atomic_write(tmp_path / "null") as file:
+        file.write(b"x")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert names(tmp_path) == {"null"}
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"cannot write .*pipe: No such device"), atomic_write(pipe):
+        pass
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with atomic_write(pipe) as file:
+            file.write(b"hello")
+        assert os.read(reader, 100) == b"hello"
+        assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+    finally:
+        os.close(reader)
+    with (
+        pytest.raises(InputError, match="cannot write /dev/full: No space left"),
+        atomic_write("/dev/full") as file,
+    ):
+        file.write(b"x")
+
+
+def test_sockets_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        with pytest.raises(InputError, match="it is a device or a socket"), atomic_write("socket"):
+            pass
+        assert stat.S_ISSOCK(os.stat("socket").st_mode)
+        with pytest.raises(InputError, match="it is a device or a socket"):
+            check_writable("socket")
+
+
+def test_an_existing_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    with atomic_write(path) as file:
+        file.write(b"new")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_write_protected_file_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write everywhere
+    with pytest.raises(InputError, match="Permission denied"), atomic_write(path):
+        pass
+    assert path.read_bytes() == b"old"
+
+
+def test_the_umask_of_the_process_is_never_changed(tmp_path, monkeypatch):
+    """Another thread would create files with it."""
+    monkeypatch.setattr(os, "umask", None)
+    with atomic_write(tmp_path / "a") as file:
+        file.write(b"new")
+
+
+def test_file_and_folder_are_synchronized(tmp_path, monkeypatch):
+    synced = []
+    fsync = os.fsync
+    monkeypatch.setattr(
+        os, "fsync", lambda fd: (synced.append(stat.S_ISDIR(os.fstat(fd).st_mode)), fsync(fd))
+    )
+    with atomic_write(tmp_path / "a") as file:
+        file.write(b"new")
+    assert synced == [False, True]
+
+
+def test_an_os_error_of_the_block_is_not_blamed_on_the_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="elsewhere"), atomic_write(tmp_path / "a"):
+        (tmp_path / "elsewhere").read_bytes()
+    assert names(tmp_path) == set()
+
+
+def test_a_name_of_the_maximum_length_can_be_written(tmp_path):
+    for name in ("x" * 255, "가" * 85):
+        with atomic_write(tmp_path / name) as file:
+            file.write(b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+
+
+def test_libraries_can_write_into_it(tmp_path):
+    """soundfile seeks, gzip and PIL flush, NumPy looks for a real file."""
+    from matplotlib.figure import Figure
+
+    with atomic_write(tmp_path / "a.wav") as file:
+        soundfile.write(file, np.zeros(100), 8000, format="WAV")
+    assert soundfile.info(tmp_path / "a.wav").frames == 100
+    with atomic_write(tmp_path / "a.png") as file:
+        Figure().savefig(file, format="png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    with atomic_write(tmp_path / "a.gz") as file, gzip.open(file, "wt") as text:
+        text.write("hello")
+    assert gzip.decompress((tmp_path / "a.gz").read_bytes()) == b"hello"
+    with atomic_write(tmp_path / "a.npy") as file:
+        np.save(file, np.arange(5))
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.arange(5))
