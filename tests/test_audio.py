@@ -126,14 +126,14 @@ def test_no_file_no_sound(tmp_path, call):
     (tmp_path / "empty.wav").touch()
     refused(tmp_path / "empty.wav", "empty", call)
     (tmp_path / "text.wav").write_text("This is not a recording, whatever its name says.\n" * 50)
-    refused(tmp_path / "text.wav", "no sound file", call)
+    refused(tmp_path / "text.wav", "not a sound file", call)
     (tmp_path / "headerless.raw").write_bytes(bytes(1000))
-    refused(tmp_path / "headerless.raw", "no sound file", call)
+    refused(tmp_path / "headerless.raw", "not a sound file", call)
     refused(str(tmp_path / ("long" * 100)), "File name too long", call)
     (tmp_path / "slow.wav").write_bytes(
         wav(tone(440, 1)).replace(struct.pack("<I", RATE), struct.pack("<I", 7))
     )
-    refused(tmp_path / "slow.wav", "header says 7 Hz", call)
+    refused(tmp_path / "slow.wav", "header states 7 Hz", call)
 
 
 def wav(samples: np.ndarray, subtype: str = "PCM_16") -> bytes:
