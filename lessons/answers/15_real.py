@@ -1,96 +1,84 @@
-"""Our answers to lesson 15, and the usual mistakes."""
+"""The answers to lesson 15, and common mistakes."""
 
 import numpy as np
 
-from minids.training.schedule import learning_rate
-
-__all__ = ["WRONG", "learning_rate", "limited"]
+__all__ = ["WRONG", "best_epoch", "learning_rate"]
 
 
-def limited(gradient, limit):
-    norm = np.sqrt((gradient**2).sum())
-    return gradient if norm <= limit else gradient * (limit / norm)
+def best_epoch(error_rates):
+    return int(np.nanargmin(error_rates))
 
 
-def cuts_each_number(gradient, limit):
-    """Every element by itself: the direction changes."""
-    return np.clip(gradient, -limit, limit)
+def learning_rate(first, lr_decay, epoch):
+    return first / lr_decay**epoch
 
 
-def stretches_the_short(gradient, limit):
-    """Always of length `limit`, also what was shorter."""
-    norm = np.sqrt((gradient**2).sum())
-    return gradient * (limit / norm) if norm else gradient
+def lets_nan_win(error_rates):
+    """np.argmin treats NaN as the minimum."""
+    return int(np.argmin(error_rates))
 
 
-def forgets_the_root(gradient, limit):
-    """The squared length in the place of the length."""
-    norm = (gradient**2).sum()
-    return gradient if norm <= limit else gradient * (limit / norm)
+def prefers_the_latest(error_rates):
+    """Of several equal rates the last."""
+    return len(error_rates) - 1 - int(np.nanargmin(error_rates[::-1]))
 
 
-def becomes_a_unit(gradient, limit):
-    """Of length 1 where it should be `limit`."""
-    norm = np.sqrt((gradient**2).sum())
-    return gradient if norm <= limit else gradient / norm
+def takes_the_highest(error_rates):
+    """The epoch with the highest error rate."""
+    return int(np.nanargmax(error_rates))
 
 
-def by_the_greatest(gradient, limit):
-    """The greatest number in the place of the length."""
-    norm = abs(gradient).max()
-    return gradient if norm <= limit else gradient * (limit / norm)
+def counts_from_one(error_rates):
+    """The first epoch is number 0."""
+    return best_epoch(error_rates) + 1
 
 
-def in_its_place(gradient, limit):
-    """Changes the array that was given: the next to look at it finds another."""
-    norm = np.sqrt((gradient**2).sum())
-    if norm > limit:
-        gradient *= limit / norm
-    return gradient
+def stops_at_the_first_rise(error_rates):
+    """The last epoch before the rate rises, though it may fall again."""
+    for epoch in range(1, len(error_rates)):
+        if not error_rates[epoch] <= error_rates[epoch - 1]:
+            return epoch - 1
+    return len(error_rates) - 1
 
 
-def halves_it(gradient, limit):
-    """Half of it, and half of that, until it is short enough: shorter than it need be."""
-    norm = np.sqrt((gradient**2).sum())
-    while norm > limit:
-        gradient, norm = gradient / 2, norm / 2
-    return gradient
+def returns_the_rate(error_rates):
+    """The lowest rate instead of its epoch."""
+    return float(np.nanmin(error_rates))
 
 
-def falls_in_a_line(first, lr_decay, epoch):
-    """Divided once, by epochs times the factor."""
+def falls_linearly(first, lr_decay, epoch):
+    """Divided once, by epoch times the factor."""
     return first / (lr_decay * epoch) if epoch else first
 
 
-def begins_too_early(first, lr_decay, epoch):
-    """The first epoch is annealed already."""
+def starts_too_early(first, lr_decay, epoch):
+    """The first epoch already has a lower rate."""
     return first / lr_decay ** (epoch + 1)
 
 
 def grows(first, lr_decay, epoch):
-    """Multiplied."""
+    """Multiplies instead of dividing."""
     return first * lr_decay**epoch
 
 
-def over_the_epochs(first, lr_decay, epoch):
-    """A smaller and smaller share each time."""
+def decays_hyperbolically(first, lr_decay, epoch):
+    """Proportional to 1 / (1 + c epoch): the factor gets closer and closer to 1."""
     return first / (1 + (lr_decay - 1) * epoch)
 
 
-def anneals_once(first, lr_decay, epoch):
-    """After the first epoch, and never again."""
+def decays_once(first, lr_decay, epoch):
+    """Only after the first epoch."""
     return first if epoch == 0 else first / lr_decay
 
 
 WRONG = {
-    "limited": [
-        cuts_each_number,
-        stretches_the_short,
-        forgets_the_root,
-        becomes_a_unit,
-        by_the_greatest,
-        in_its_place,
-        halves_it,
+    "best_epoch": [
+        lets_nan_win,
+        prefers_the_latest,
+        takes_the_highest,
+        counts_from_one,
+        stops_at_the_first_rise,
+        returns_the_rate,
     ],
-    "learning_rate": [falls_in_a_line, begins_too_early, grows, over_the_epochs, anneals_once],
+    "learning_rate": [falls_linearly, starts_too_early, grows, decays_hyperbolically, decays_once],
 }

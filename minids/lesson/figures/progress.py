@@ -1,4 +1,4 @@
-"""How learning goes on: the loss on what is learned from, the errors on what is not, round by round."""
+"""The training loss and the word error rate on other recordings, per epoch."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -9,26 +9,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def progress(losses: Sequence[float], errors: Sequence[float]) -> "Figure":
-    """The mean losses of rounds 1 … R, and the word error rates after rounds 0 … R (1.0 is 100 %)."""
+def progress(losses: Sequence[float], error_rates: Sequence[float]) -> "Figure":
+    """The mean losses of epochs 1 … N, and the word error rates after 0 … N epochs (1.0 is 100 %)."""
     figure, axes = subplots(8, 4, nrows=2, sharex=True)
-    rounds = range(len(errors))
-    for each, values, color, text, title in (
-        (axes[0], losses, SIGNAL, "{:.1f}", "loss on the recordings it learns from"),
-        (axes[1], errors, ACCENT, "{:.0%}", "word errors on those that it does not learn from"),
+    epochs = range(len(error_rates))
+    for panel, values, color, text, title in (
+        (axes[0], losses, SIGNAL, "{:.1f}", "training loss"),
+        (axes[1], error_rates, ACCENT, "{:.0%}", "word error rate on recordings not trained on"),
     ):
-        at = rounds[-len(values) :]
-        each.plot(at, values, "o-", color=color, markersize=4, linewidth=1.4)
+        x = epochs[-len(values) :]
+        panel.plot(x, values, "o-", color=color, markersize=4, linewidth=1.4)
         for i in (0, -1):
-            each.annotate(
+            panel.annotate(
                 text.format(values[i]),
-                (at[i], values[i]),
+                (x[i], values[i]),
                 (0, 7),
                 textcoords="offset points",
                 ha="center",
                 color=INK,
             )
-        each.set(ylim=(0, 1.3 * max(*values, 1e-3)), yticks=[])
-        each.set_title(title, fontsize=10)
-    axes[1].set(xlabel="round", xticks=rounds[:: max(1, len(rounds) // 10)])
+        panel.set(ylim=(0, 1.3 * max(*values, 1e-3)), yticks=[])
+        panel.set_title(title, fontsize=10)
+    axes[1].set(xlabel="epochs", xticks=epochs[:: max(1, len(epochs) // 10)])
     return figure
