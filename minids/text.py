@@ -1,5 +1,6 @@
-"""Texts and labels: the alphabet and its blank, normalization, and CTC's collapse of a path into labels."""
+"""Texts and labels: alphabets, the normalization of texts, and CTC's collapse of a path into labels."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -9,24 +10,40 @@ import numpy as np
 BLANK = 0
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"  # with the blank the paper's 29 characters (§2)
 APOSTROPHES = str.maketrans("\u2019\u02bc\uff07", "'''")  # typographic apostrophes, for str.translate
+MARKUP = re.compile(r"<[^<>]*>|\[[^][]*\]|\{[^{}]*\}")  # <unk>, [noise], {breath}
+MAX_CHARACTERS_NAMED = 5  # in a message
+_DIACRITICS = (
+    "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # marks of no particular script
+)
+_CHARACTER = re.compile(rf"\w[{_DIACRITICS}]+|.", re.DOTALL)
 
 
 class Alphabet:
     """The K outputs of a model: index 0 is the blank, 1 … K-1 are `symbols`.
 
-    `symbols` is a string or a list of strings in NFC. A character of a string is a symbol together with the
-    combining marks that follow it (a Hangul syllable, an accented letter). Raises ValueError for an alphabet
-    without symbols and for a symbol that is empty or repeated.
+    Of a string, each character is a symbol: a code point, with the diacritics after it (see `characters`). Of
+    a list, each string is a symbol: a letter, several letters ("sch"), or a single mark. Symbols are in NFC.
+    Raises ValueError for an alphabet without symbols and for a symbol that is empty or repeated.
     """
 
     def __init__(self, symbols: str | Sequence[str] = ENGLISH):
-        self.symbols = tuple(unicodedata.normalize("NFC", s) for s in graphemes(symbols))
-        self._index = {s: k for k, s in enumerate(self.symbols, start=1)}
-        if not self.symbols or "" in self._index:
+        if isinstance(symbols, str):
+            symbols = characters(symbols)
+        elif not all(isinstance(symbol, str) for symbol in symbols):
+            raise ValueError("the alphabet must be a string or a list of strings")
+        self.symbols = tuple(unicodedata.normalize("NFC", symbol) for symbol in symbols)
+        counts = Counter(self.symbols)
+        if not counts or "" in counts:
             raise ValueError("the alphabet has no symbols, or an empty one")
-        if len(self._index) != len(self.symbols):
-            [(repeated, _)] = Counter(self.symbols).most_common(1)
-            raise ValueError(f"the alphabet names {repeated!r} twice")
+        [(repeated, count)] = counts.most_common(1)
+        if count > 1:
+            raise ValueError(
+                f"the alphabet names {_describe(repeated)} twice;"
+                " if it is a part of longer symbols, write the alphabet as a list of strings"
+            )
+        self._index = {_decompose(symbol): k for k, symbol in enumerate(self.symbols, start=1)}
+        self._sizes = sorted(set(map(len, self._index)), reverse=True)
+        self._characters = frozenset("".join(self.symbols) + "".join(self._index))
 
     def __len__(self) -> int:
         return len(self.symbols) + 1
@@ -38,55 +55,144 @@ class Alphabet:
         return hash(self.symbols)
 
     def __repr__(self) -> str:
-        return f"Alphabet({''.join(self.symbols)!r})"
+        string = "".join(self.symbols)
+        symbols = list(self.symbols)
+        return f"Alphabet({(string if characters(string) == symbols else symbols)!r})"
 
     def __contains__(self, symbol: str) -> bool:
-        return symbol in self._index
+        return _decompose(symbol) in self._index
 
     def missing(self, text: str) -> list[str]:
-        """The characters of a text that the alphabet lacks, each once, in order of appearance."""
-        return [c for c in dict.fromkeys(graphemes(text)) if c not in self._index]
+        """The characters of a text that the alphabet cannot write, each once, in order of appearance."""
+        return list(dict.fromkeys(self._match(text)[1]))
 
     def encode(self, text: str) -> np.ndarray:
-        """Text -> labels (U,) int32. Raises ValueError naming a character that the alphabet lacks."""
-        try:
-            return np.array([self._index[c] for c in graphemes(text)], np.int32)
-        except KeyError as error:
-            raise ValueError(
-                f"the alphabet has no {error.args[0]!r} (U+{ord(error.args[0][0]):04X})"
-            ) from None
+        """Text -> labels (U,) int32: at each place the longest symbol, whether its marks are composed or not.
+
+        Raises ValueError naming the first character that the alphabet cannot write.
+        """
+        labels, missing = self._match(text)
+        if missing:
+            raise ValueError(f"the alphabet has no {_describe(missing[0])}")
+        return np.array(labels, np.int32)
+
+    def split(self, text: str) -> list[str]:
+        """The symbols of a text. Raises ValueError as `encode` does."""
+        return [self.symbols[k - 1] for k in self.encode(text)]
 
     def decode(self, labels: Iterable[int]) -> str:
-        """Labels 1 … K-1 -> text. The blank has no symbol: collapse a path first."""
-        return "".join(self.symbols[k - 1] for k in labels)
+        """Labels 1 … K-1 -> text in NFC. The blank has no symbol: collapse a path first."""
+        return unicodedata.normalize("NFC", "".join(self.symbols[k - 1] for k in labels))
+
+    def knows(self, character: str) -> bool:
+        """Whether a character is part of a symbol, as "t" is of "th", or consists of such parts."""
+        return character in self._characters or self._characters.issuperset(_decompose(character))
+
+    def _match(self, text: str) -> tuple[list[int], list[str]]:
+        """The labels of a text, and the characters that no symbol matches."""
+        units = characters(text)
+        parts = [_decompose(unit) for unit in units]
+        decomposed = "".join(parts)
+        owners = [i for i, part in enumerate(parts) for _ in part]
+        labels: list[int] = []
+        missing: list[str] = []
+        place = 0
+        while place < len(decomposed):
+            for size in self._sizes:
+                k = self._index.get(decomposed[place : place + size])
+                if k is not None:
+                    labels.append(k)
+                    place += size
+                    break
+            else:
+                missing.append(units[owners[place]])
+                place += 1
+                while place < len(decomposed) and owners[place] == owners[place - 1]:
+                    place += 1
+        return labels, missing
 
 
-def graphemes(text: str | Sequence[str]) -> list[str]:
-    """The characters of a string in NFC, each with the combining marks that follow it; a list as it is."""
-    if not isinstance(text, str):
-        return list(text)
-    characters: list[str] = []
-    for character in unicodedata.normalize("NFC", text):
-        if characters and unicodedata.combining(character):
-            characters[-1] += character
-        else:
-            characters.append(character)
-    return characters
+class TextReport:
+    """What normalization did to texts. `removed` and `missing` map a character to the number of its texts.
+
+    `removed` are punctuation, symbols and invisible characters. `missing` are those that remain although the
+    alphabet cannot write them; `incomplete` counts the texts with such characters, of `texts` in all.
+    """
+
+    def __init__(self, alphabet: Alphabet):
+        self.alphabet = alphabet
+        self.texts = self.incomplete = 0
+        self.removed: Counter[str] = Counter()
+        self.missing: Counter[str] = Counter()
+
+    def normalize(self, text: str) -> str:
+        """`normalize(text, alphabet)`, counted."""
+        normalized = normalize(text, self.alphabet)
+        missing = self.alphabet.missing(normalized)
+        before = unicodedata.normalize("NFC", text).translate(APOSTROPHES)
+        removable = {c for c in before if _is_removable(c) and not self.alphabet.knows(c)}
+        self.texts += 1
+        self.incomplete += bool(missing)
+        self.missing.update(missing)
+        self.removed.update(removable - set(normalized))
+        return normalized
+
+    def to_dict(self) -> dict:
+        """The report for JSON."""
+        return {
+            "texts": self.texts,
+            "incomplete": self.incomplete,
+            "missing": dict(self.missing.most_common()),
+            "removed": dict(self.removed.most_common()),
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.missing)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.missing:
+            parts.append(
+                f"{self.incomplete:,} of {self.texts:,} texts have characters that the alphabet lacks: "
+                + _list(self.missing)
+            )
+        if self.removed:
+            parts.append(f"removed from the texts: {_list(self.removed)}")
+        return "; ".join(parts)
 
 
 def normalize(text: str, alphabet: Alphabet) -> str:
-    """A transcript as the model writes it: NFC, single spaces, lower case where the alphabet has only that.
+    """A text as the model writes it, for training, language models, lexicons and evaluation alike.
 
-    Characters that the alphabet lacks remain, for the caller to report: a model trained on texts from which
-    letters were silently dropped learns to drop them too.
+    NFC and single spaces. Of the characters that the alphabet lacks: capitals become lower case if it has
+    that, with dotless i (I -> ı, İ -> i) if it has ı and with the final sigma of Greek; typographic
+    apostrophes become ' if it has that; punctuation, symbols and invisible characters separate words, or are
+    removed if the alphabet has no space. All others remain, as does markup such as <unk> or [noise], for the
+    caller to report: a model trained on texts from which letters were silently dropped learns to drop them
+    too.
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    return "".join(c if c in alphabet else _lower(c, alphabet) for c in graphemes(text))
+    if all(map(alphabet.knows, text)):
+        return text
+    markup = {i for match in MARKUP.finditer(text) for i in range(*match.span())}
+    space = " " if " " in alphabet else ""
+    replaced = [
+        character if alphabet.knows(character) else _replace(character, lower, alphabet, space, i in markup)
+        for i, (character, lower) in enumerate(zip(text, _lower(text, alphabet), strict=True))
+    ]
+    return " ".join(unicodedata.normalize("NFC", "".join(replaced)).split())
 
 
-def _lower(character: str, alphabet: Alphabet) -> str:
-    lower = unicodedata.normalize("NFC", character.lower())
-    return lower if lower in alphabet else character
+def characters(text: str) -> list[str]:
+    """The characters of a text in NFC: code points, each with the diacritics that NFC cannot compose with it.
+
+    Diacritics are the marks of no particular script, as in g̃. The marks of a script (vowel signs, viramas,
+    harakat, tone marks) are characters of their own. Conjoining jamo are not composed to syllables if some of
+    them cannot be.
+    """
+    composed = unicodedata.normalize("NFC", text)
+    jamo = any("\u1100" <= character <= "\u11ff" for character in composed)
+    return _CHARACTER.findall(text if jamo else composed)
 
 
 def collapse(path: Iterable[int]) -> list[int]:
@@ -98,3 +204,49 @@ def collapse(path: Iterable[int]) -> list[int]:
             labels.append(int(k))
         previous = k
     return labels
+
+
+def _lower(text: str, alphabet: Alphabet) -> list[str]:
+    """The lower case of each character, which depends on its context (Σ) and on the language (I, İ)."""
+    dotless = "ı" in alphabet
+    lower = text.replace("İ", "I").lower()  # İ is the only character whose lower case is longer
+    table = {"I": "ı", "İ": "i"} if dotless else {"İ": "i\u0307"}
+    return [table.get(character, small) for character, small in zip(text, lower, strict=True)]
+
+
+def _replace(character: str, lower: str, alphabet: Alphabet, space: str, is_markup: bool) -> str:
+    """What stands for a character that the alphabet lacks."""
+    for candidate in (lower, character.lower(), character.translate(APOSTROPHES)):
+        if candidate != character and all(map(alphabet.knows, candidate)):
+            return candidate
+    if _is_removable(character) and not is_markup:
+        return "" if unicodedata.category(character) == "Cf" else space
+    return character
+
+
+def _is_removable(character: str) -> bool:
+    """Punctuation, symbols, and invisible format characters such as the soft hyphen."""
+    category = unicodedata.category(character)
+    return category[0] in "PS" or category == "Cf"
+
+
+def _decompose(text: str) -> str:
+    """NFC with each code point decomposed. Unlike in NFD, marks of different code points keep their order."""
+    return "".join(unicodedata.normalize("NFD", c) for c in unicodedata.normalize("NFC", text))
+
+
+def _describe(character: str) -> str:
+    """A character for a message, with its code point, and with its name if it is hard to see."""
+    if len(character) != 1:
+        return repr(character)
+    code = f"U+{ord(character):04X}"
+    if unicodedata.category(character)[0] in "MCZ":
+        code = f"{code} {unicodedata.name(character, '')}".rstrip()
+    return f"{character!r} ({code})"
+
+
+def _list(counts: Counter[str]) -> str:
+    """The most frequent characters and the number of texts with each."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{_describe(c)} in {n:,}" for c, n in ranked[:MAX_CHARACTERS_NAMED]]
+    return ", ".join(named + ["…"] * (len(ranked) > MAX_CHARACTERS_NAMED))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minids.text import BLANK, ENGLISH, Alphabet, collapse, normalize
+from minids.text import BLANK, ENGLISH, Alphabet, TextReport, collapse, normalize
 
 reproducible = settings(derandomize=True, deadline=None, database=None)
 HANGUL = "가나다라각났닭"
@@ -79,36 +79,134 @@ def test_missing_characters_are_named_once_and_in_order():
         alphabet.encode("Abc")
 
 
+DEVANAGARI = " कतनमरषसहािीुेोौंः्"
+JAMO_LIST = [" ", *"ᄀᄂᄒ", *"ᅡᅢᅮ", *"ᆨᆫ"]
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "text", "symbols"),
+    [
+        (["a", "th"], "tha", ["th", "a"]),
+        (["a", "s", "c", "h", "sch"], "schasc", ["sch", "a", "s", "c"]),
+        (DEVANAGARI, "रोक्ष", ["र", "ो", "क", "्", "ष"]),
+        ("ि" + DEVANAGARI.replace("ि", ""), "हिन", ["ह", "ि", "न"]),
+        (["क", "ष", "क्ष", "ा", "्"], "क्षाक्", ["क्ष", "ा", "क", "्"]),
+        ("ابتيَُِّْ", "بَّتِ", ["ب", "َ", "ّ", "ت", "ِ"]),
+        ("กขนาูเ่ํ", "เข่นู", ["เ", "ข", "่", "น", "ู"]),
+        (JAMO_LIST, "한국", ["ᄒ", "ᅡ", "ᆫ", "ᄀ", "ᅮ", "ᆨ"]),
+        ("".join(JAMO_LIST), "한국", ["ᄒ", "ᅡ", "ᆫ", "ᄀ", "ᅮ", "ᆨ"]),
+        (["e", "\u0301", "a"], "éa", ["e", "\u0301", "a"]),
+        (["g", "g\u0303"], "gg\u0303", ["g", "g\u0303"]),
+        (["c\u0301", "\u0323"], "c\u0323\u0301", ["ć", "\u0323"]),
+    ],
+)
+def test_encode_takes_the_longest_symbol_at_each_place(alphabet, text, symbols):
+    alphabet = Alphabet(alphabet)
+    assert alphabet.missing(text) == []
+    assert alphabet.split(text) == symbols
+    assert alphabet.decode(alphabet.encode(text)) == unicodedata.normalize("NFC", text)
+    assert eval(repr(alphabet)) == alphabet
+
+
+@pytest.mark.parametrize(
+    ("alphabet", "text", "message"),
+    [
+        (["a", "th"], "tta", r"no 't' \(U\+0074\)"),
+        ("e", "é", r"no 'é' \(U\+00E9\)"),
+        ("g", "g\u0303", "no 'g\u0303'"),
+        ("가", "각", r"no '각' \(U\+AC01\)"),
+        ("क", "क्", r"no '्' \(U\+094D DEVANAGARI SIGN VIRAMA\)"),
+        ("ab", "a b", r"no ' ' \(U\+0020 SPACE\)"),
+    ],
+)
+def test_an_error_names_the_character_that_is_missing(alphabet, text, message):
+    with pytest.raises(ValueError, match=message):
+        Alphabet(alphabet).encode(text)
+
+
+def test_a_repeated_part_of_a_symbol_is_explained():
+    with pytest.raises(ValueError, match=r"names 'g' .*twice.*as a list of strings"):
+        Alphabet("g g")
+    with pytest.raises(ValueError, match="a string or a list of strings"):
+        Alphabet([1, 2])
+
+
+TURKISH = " abcçdefgğhıijklmnoöprsştuüvyz"
+
+
 @pytest.mark.parametrize(
     ("text", "alphabet", "expected"),
     [
         ("  It's\tA \u00a0 DOG\r\n", ENGLISH, "it's a dog"),
         ("", ENGLISH, ""),
         (" \n ", ENGLISH, ""),
-        ("Fünf, 5!", ENGLISH, "fünf, 5!"),
+        ("Fünf, 5!", ENGLISH, "fünf 5"),
         ("Ärger ÄRGER", "äegr ", "ärger ärger"),
         ("A\u0308rger", "äegr", "ärger"),
         ("AbC", "AbC", "AbC"),
         ("AbC", "abC", "abC"),
         ("ABC", "ABC", "ABC"),
         ("abc", "ABC", "abc"),
+        ("THA", ["a", "th"], "tha"),
         (JAMO, HANGUL, HANGUL),
+        # case
+        ("IŞIK İZMİR", TURKISH, "ışık izmir"),
+        ("ISIK", ENGLISH, "isik"),
         ("İ", "i", "İ"),
+        ("İ", ["i", "\u0307"], "i\u0307"),
+        ("ΟΔΟΣ ΣΑΣ", " αδοσς", "οδος σας"),
+        ("ΟΔΟΣ", "δοσ", "οδοσ"),
+        ("STRASSE GROẞ", " abegorstß", "strasse groß"),
+        # apostrophes and punctuation
+        ("don\u2019t, “well-known”—e.g. a/b", ENGLISH, "don't well known e g a b"),
+        ("don\u2019t", "dont ", "don t"),
+        ("don\u2019t", "dont\u2019", "don\u2019t"),
+        ("你好，世界！", "世你好界", "你好世界"),
+        ("¿Qué? 5 €", " qué5", "qué 5"),
+        ("co\u00adoperate\u200b", ENGLISH, "cooperate"),
+        ("a_b\u00adc", ENGLISH + "\u00ad", "a b\u00adc"),
+        # markup is not a word
+        ("the <unk> said", ENGLISH, "the <unk> said"),
+        ("Well, [noise] (yes) {um}", ENGLISH, "well [noise] yes {um}"),
+        ("a < b", ENGLISH, "a b"),
     ],
 )
 def test_normalize_writes_a_text_as_the_model_does(text, alphabet, expected):
-    """Single spaces, and lower case where the alphabet has only that; missing characters remain."""
+    """What the alphabet lacks and what is not punctuation remains, for the caller to report."""
     assert normalize(text, Alphabet(alphabet)) == expected
+    assert normalize(unicodedata.normalize("NFD", text), Alphabet(alphabet)) == expected
 
 
 @reproducible
-@given(st.text())
-def test_normalize_is_idempotent_and_keeps_the_words(text):
-    alphabet = Alphabet()
+@given(
+    st.text() | st.text("aB'\u2019İIΣ,- <>e\u0301\u0303ᄒ한"),
+    st.sampled_from([ENGLISH, TURKISH, "ab", HANGUL, " σςi"]),
+)
+def test_normalize_is_idempotent_and_keeps_letters(text, symbols):
+    alphabet = Alphabet(symbols)
     once = normalize(text, alphabet)
     assert normalize(once, alphabet) == once
     assert once == unicodedata.normalize("NFC", once)
-    assert once.lower().split() == unicodedata.normalize("NFC", text).lower().split()
+    if not alphabet.missing(once):
+        assert alphabet.decode(alphabet.encode(once)) == once
+
+
+def test_a_report_counts_what_was_removed_and_what_is_missing():
+    report = TextReport(Alphabet())
+    texts = [report.normalize(text) for text in ("Nine.", "don\u2019t", "5 é, é.", "", "nine")]
+    assert texts == ["nine", "don't", "5 é é", "", "nine"]
+    assert report.to_dict() == {
+        "texts": 5,
+        "incomplete": 1,
+        "missing": {"5": 1, "é": 1},
+        "removed": {".": 2, ",": 1},
+    }
+    assert str(report) == (
+        "1 of 5 texts have characters that the alphabet lacks: '5' (U+0035) in 1, 'é' (U+00E9) in 1;"
+        " removed from the texts: '.' (U+002E) in 2, ',' (U+002C) in 1"
+    )
+    assert report
+    assert not TextReport(Alphabet())
 
 
 @pytest.mark.parametrize(

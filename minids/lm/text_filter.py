@@ -10,7 +10,7 @@ from unicodedata import category
 
 from minids._utils.errors import InputError
 from minids.lm.text_source import TextSource, read_lines
-from minids.text import APOSTROPHES, Alphabet, graphemes, normalize
+from minids.text import APOSTROPHES, Alphabet, characters, normalize
 
 SPACE = "|"  # the space as a word of a character model
 MAX_CHARACTERS_NAMED = 5  # in a message
@@ -69,8 +69,8 @@ class NormalizedText:
     def _normalize(self, word: str) -> str:
         """The word in the alphabet; several words if punctuation separates them, or none."""
         if "'" in self.alphabet:
-            word = "".join(s if s in self.alphabet else s.translate(APOSTROPHES) for s in graphemes(word))
-        symbols = graphemes(normalize(word, self.alphabet))
+            word = "".join(s if s in self.alphabet else s.translate(APOSTROPHES) for s in characters(word))
+        symbols = characters(normalize(word, self.alphabet))
         parts = "".join(" " if s not in self.alphabet and category(s[0])[0] in "PS" else s for s in symbols)
         return " ".join(parts.split())
 
@@ -83,7 +83,7 @@ class Characters:
 
     def __iter__(self) -> Iterator[str]:
         for line in self.source if isinstance(self.source, NormalizedText) else read_lines(self.source):
-            yield " ".join(SPACE if unit == " " else unit for unit in graphemes(" ".join(line.split())))
+            yield " ".join(SPACE if unit == " " else unit for unit in characters(" ".join(line.split())))
 
 
 def _name(source: TextSource) -> str:
