@@ -1,8 +1,9 @@
-"""Every operation on the GPU: what it computes, its floor, and PyTorch's for the same. See gpu.py."""
+"""Every operation on the GPU: what it computes, its floor, and its counterpart in PyTorch. See gpu.py."""
 
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,25 +12,29 @@ from minids import ops
 from minids.model import ModelSettings
 
 REFERENCE = ops.load("reference")
-GEMMS, WAYS = ("fp32", "tf32", "cublas"), ("persistent", "graph", "launches")
-# What `cases` makes, in the order of the network: known without touching the GPU.
+GEMMS, RECURRENCES = ("fp32", "tf32", "cublas"), ("persistent", "graph", "launches")
+# The names of `cases`, in the order of the network; known without a GPU.
 NAMES = [
     "product alone, cublas",
     "context",
     *(f"layer{which}, {gemm}" for gemm in GEMMS for which in ("", " backward")),
-    *(f"recurrence{which}, {way}" for way in WAYS for which in ("", " backward", " backward, loop alone")),
+    *(
+        f"recurrence{which}, {kind}"
+        for kind in RECURRENCES
+        for which in ("", " backward", " backward, loop alone")
+    ),
     "log_softmax",
     "ctc",
     "norm",
     "nesterov",
 ]
-# PyTorch's nearest to the recurrence does more: rows of their own, no ratio.
-RNN = "torch nn.RNN + its input products", "torch nn.RNN backward + input products"
+# The closest operations in PyTorch do more than our recurrence: rows of their own, without a ratio.
+TORCH_RNN = "torch nn.RNN + its input products", "torch nn.RNN backward + input products"
 
 
 @dataclass(frozen=True)
 class Size:
-    """B utterances of T frames and U letters; a network of width H, with F inputs a frame and K letters."""
+    """B utterances of T frames and U letters; a network of width H, F features and K characters."""
 
     T: int = 400
     B: int = 32
@@ -51,27 +56,29 @@ class Size:
 
 
 class Case(NamedTuple):
-    """An operation on arrays that lie there: `ours()` returns what `expected()`, in NumPy, should be near to;
-    `peer` is the name of PyTorch's form in `Peers`. Floors are bytes moved and operations done.
+    """An operation on device arrays: `compute()` returns what `expected()` computes in NumPy.
+
+    `bytes` and `flops` are the least that it must move and compute; `peer` is its name in `Peers`.
     """
 
     name: str
-    ours: Callable[[], Any]
+    compute: Callable[[], Any]
     expected: Callable[[], Any]
     bytes: float
     flops: float
     peer: str | None = None
-    gemm: str = "fp32"
-    way: str | None = None
+    recurrence: str | None = None
     tolerance: float = 1e-4
 
 
 def cases(s: Size) -> list[Case]:
-    """In the order of NAMES."""
-    from minids.ops.cuda import birnn, cublas
+    """All cases, in the order of NAMES. Raises InputError in `compute` for what this GPU does not support."""
+    from minids.ops.common import Workspace
+    from minids.ops.cuda import affine, birnn, cublas
+    from minids.ops.reference.birnn import rnn_backward
 
-    grid, rng = ops.load("cuda"), np.random.default_rng(1)
-    put, empty = grid.arrays.from_host, grid.arrays.empty
+    gpu, rng = ops.load("cuda"), np.random.default_rng(1)
+    to_device, empty = gpu.arrays.from_host, gpu.arrays.empty
 
     def normal(*shape: int, scale: float = 1.0) -> np.ndarray:
         return (scale * rng.standard_normal(shape, np.float32)).astype(np.float32)
@@ -86,47 +93,47 @@ def cases(s: Size) -> list[Case]:
     P = sum(int(np.prod(shape)) for shape in s.settings().shapes().values())
     params, grads, velocity = (normal(P) for _ in range(3))
     Wr_fT, Wr_bT = Wr_f.T, Wr_b.T
-    # On the device; outputs too, for nothing is to be allocated while the clock runs.
-    g = {name: put(value) for name, value in locals().items() if isinstance(value, np.ndarray)}
-    one, two, three, four = (empty((T, B, H), np.float32) for _ in range(4))
-    dW, dW2, db, wide = (empty(shape, np.float32) for shape in ((H, H), (H, H), (H,), (T, B, D)))
+    # All arrays are on the device, outputs, too: nothing is allocated while the clock runs.
+    g = {name: to_device(value) for name, value in locals().items() if isinstance(value, np.ndarray)}
+    out1, out2, out3, out4 = (empty((T, B, H), np.float32) for _ in range(4))
+    dW, dW2, db, context = (empty(shape, np.float32) for shape in ((H, H), (H, H), (H,), (T, B, D)))
     losses, dlogits, log_out = (empty(shape, np.float32) for shape in ((B,), (T, B, K), (T, B, K)))
-    room, recurrent = empty((B, T, 2 * s.U + 5), np.float32), empty((2, H, H + 2 * B), np.float32)
-    moved, rushed = put(params), put(velocity)
+    workspace = Workspace(gpu.arrays, np.float32)
+    new_params, new_velocity = to_device(params), to_device(velocity)
     rows, square, full = 4.0 * T * B * H, 4.0 * H * H, 2.0 * T * B * H * H
 
-    def stepped() -> tuple[np.ndarray, np.ndarray]:
-        """What the first call of ours makes: `moved`, `rushed`."""
+    def expected_update() -> tuple[np.ndarray, np.ndarray]:
+        """The result of the first call of `update`."""
         after = params.copy(), velocity.copy()
         REFERENCE.nesterov(after[0], grads, after[1], 1e-6, 0.9)
         return after
 
-    def walk():
-        grid.nesterov(moved, g["grads"], rushed, 1e-6, 0.9)
-        return moved, rushed
+    def update():
+        gpu.nesterov(new_params, g["grads"], new_velocity, 1e-6, 0.9)
+        return new_params, new_velocity
 
-    def back():
-        """δf, δb alone: without the transposed weights, the products over all frames, and the sum."""
-        birnn._through_time(
-            True, *(g[n] for n in ("dy", "Wr_fT", "Wr_bT", "lengths", "hf", "hb")), three, four
-        )
-        return three, four
+    def backward_loop(recurrence):
+        """δf, δb alone: without transposing the weights, the products over all frames, and the sum."""
+        names = "dy", "Wr_fT", "Wr_bT", "lengths", "hf", "hb"
+        birnn._scan(True, *(g[n] for n in names), out3, out4, recurrence)
+        return out3, out4
 
-    def deltas() -> tuple[np.ndarray, ...]:
+    def expected_backward() -> tuple[np.ndarray, ...]:
         """δf, δb, dz, dWr_f, dWr_b."""
-        delta_f, delta_b = np.empty_like(dy), np.empty_like(dy)
-        found = REFERENCE.birnn_backward(dy, hf, hb, Wr_f, Wr_b, lengths, delta_f, delta_b)
-        return delta_f, delta_b, *found
+        zero = np.zeros((B, H), np.float32)
+        delta_f = rnn_backward(dy, hf, Wr_f, zero, reverse=True)
+        delta_b = rnn_backward(dy, hb, Wr_b, zero)
+        return delta_f, delta_b, *REFERENCE.birnn_backward(dy, hf, hb, Wr_f, Wr_b, lengths)
 
     def product():
-        cublas.product(g["x"], False, g["W"], True, one, T * B, H, H)
-        return one
+        cublas.product(g["x"], False, g["W"], True, out1, T * B, H, H)
+        return out1
 
     result = [
-        Case("product alone, cublas", product, lambda: x @ W.T, 2 * rows + square, full, gemm="cublas"),
+        Case("product alone, cublas", product, lambda: x @ W.T, 2 * rows + square, full),
         Case(
             "context",
-            lambda: grid.context_forward(g["frames"], g["lengths"], s.C, 1, wide),
+            lambda: gpu.context_forward(g["frames"], g["lengths"], s.C, 1, context),
             lambda: REFERENCE.context_forward(frames, lengths, s.C, 1),
             4.0 * T * B * (D + s.F),
             0,
@@ -138,70 +145,84 @@ def cases(s: Size) -> list[Case]:
         result += [
             Case(
                 f"layer, {gemm}",
-                lambda: grid.affine_forward(g["x"], g["W"], g["b"], True, None, one),
+                lambda gemm=gemm: affine.affine_forward(g["x"], g["W"], g["b"], True, out=out1, gemm=gemm),
                 lambda: y,
                 2 * rows + square,
                 full,
                 peer and f"layer {peer}",
-                gemm,
                 None,
                 tolerance,
             ),
             Case(
                 f"layer backward, {gemm}",
-                lambda: grid.affine_backward(
-                    g["dy"], g["x"], g["W"], g["y"], True, None, True, one, two, dW, db
+                lambda gemm=gemm: affine.affine_backward(
+                    *(g[name] for name in ("dy", "x", "W", "y")),
+                    clip=True,
+                    dz=out1,
+                    dx=out2,
+                    dW=dW,
+                    db=db,
+                    gemm=gemm,
                 ),
                 lambda: REFERENCE.affine_backward(dy, x, W, y, True),
                 5 * rows + 2 * square,
                 2 * full,
                 peer and f"layer backward {peer}",
-                gemm,
                 None,
                 tolerance,
             ),
         ]
-    for way in WAYS:
+    for recurrence in RECURRENCES:
         result += [
             Case(
-                f"recurrence, {way}",
-                lambda: grid.birnn_forward(
-                    g["x"], g["Wr_f"], g["Wr_b"], g["lengths"], one, two, three, recurrent
+                f"recurrence, {recurrence}",
+                lambda recurrence=recurrence: birnn.birnn_forward(
+                    *(g[name] for name in ("x", "Wr_f", "Wr_b", "lengths")),
+                    h=out1,
+                    hf=out2,
+                    hb=out3,
+                    recurrence=recurrence,
                 ),
                 lambda: (h, hf, hb),
                 4 * rows + 2 * square,
                 2 * full,
-                way=way,
+                recurrence=recurrence,
                 tolerance=1e-3,
             ),
             Case(
-                f"recurrence backward, {way}",
-                lambda: grid.birnn_backward(
+                f"recurrence backward, {recurrence}",
+                lambda recurrence=recurrence: birnn.birnn_backward(
                     *(g[name] for name in ("dy", "hf", "hb", "Wr_f", "Wr_b", "lengths")),
-                    *(one, three, four, dW, dW2, recurrent),
+                    delta_f=out1,
+                    delta_b=out3,
+                    dz=out4,
+                    dWr_f=dW,
+                    dWr_b=dW2,
+                    workspace=workspace,
+                    recurrence=recurrence,
                 ),
-                lambda: deltas()[2:],
+                lambda: expected_backward()[2:],
                 6 * rows + 4 * square,
                 4 * full,
-                way=way,
+                recurrence=recurrence,
                 tolerance=1e-2,
             ),
             Case(
-                f"recurrence backward, loop alone, {way}",
-                back,
-                lambda: deltas()[:2],
+                f"recurrence backward, loop alone, {recurrence}",
+                partial(backward_loop, recurrence),
+                lambda: expected_backward()[:2],
                 5 * rows + 2 * square,
                 2 * full,
-                way=way,
+                recurrence=recurrence,
                 tolerance=1e-2,
             ),
         ]
-    text = g["lengths"], g["labels"], g["label_lengths"]
+    texts = g["lengths"], g["labels"], g["label_lengths"]
     return [
         *result,
         Case(
             "log_softmax",
-            lambda: grid.log_softmax_forward(g["z6"], log_out),
+            lambda: gpu.log_softmax_forward(g["z6"], log_out),
             lambda: log_y,
             8.0 * T * B * K,
             0,
@@ -209,24 +230,26 @@ def cases(s: Size) -> list[Case]:
         ),
         Case(
             "ctc",
-            lambda: grid.ctc(g["log_y"], *text, losses, dlogits, room),
+            lambda: gpu.ctc(g["log_y"], *texts, losses, dlogits, workspace),
             lambda: REFERENCE.ctc(log_y.astype(np.float64), lengths, labels, label_lengths),
             4.0 * T * B * (3 * K + 4 * (2 * s.U + 1)),
             0,
             "ctc",
             tolerance=1e-3,
         ),
-        Case("norm", lambda: grid.norm(g["grads"]), lambda: REFERENCE.norm(grads), 4.0 * P, 0, "norm"),
-        Case("nesterov", walk, stepped, 20.0 * P, 0, "nesterov"),
+        Case("norm", lambda: gpu.norm(g["grads"]), lambda: REFERENCE.norm(grads), 4.0 * P, 0, "norm"),
+        Case("nesterov", update, expected_update, 20.0 * P, 0, "nesterov"),
     ]
 
 
-def wrong(case: Case) -> float:
-    """The largest distance of ours from the expected, relative to its length."""
+def error(case: Case) -> float:
+    """The largest relative error of the results of a case: ‖result - expected‖ / ‖expected‖."""
     to_host = ops.load("cuda").arrays.to_host
-    ours, expected = ((r,) if not isinstance(r, tuple | list) else r for r in (case.ours(), case.expected()))
+    results, expected = (
+        (r,) if not isinstance(r, tuple | list) else r for r in (case.compute(), case.expected())
+    )
     errors = [0.0]
-    for a, b in zip(ours, expected, strict=True):
+    for a, b in zip(results, expected, strict=True):
         if b is not None:
             a = a if isinstance(a, float) else to_host(a)
             errors.append(float(np.linalg.norm(a - b) / max(np.linalg.norm(b), 1e-30)))
@@ -234,19 +257,20 @@ def wrong(case: Case) -> float:
 
 
 def ms(call: Callable[[], Any]) -> float:
-    """Milliseconds of a call on the GPU, the median."""
+    """The median time of a call on the GPU, in milliseconds."""
     from numba import cuda
 
     return median_ms(seconds(call, cuda.event))
 
 
 def seconds(call: Callable[[], Any], event: Callable[[], Any], rounds: int = 15) -> list[float]:
-    """Of one call, in each round, by the GPU's own clock: between an event before as many calls in a row as
-    take 20 ms and one behind them. `event` makes one.
+    """The time of one call in each round, by the GPU's clock.
+
+    A round is as many calls as take 20 ms, between two events. `event()` makes an event.
     """
     begin, end = event(), event()
 
-    def taken(n: int) -> float:
+    def measure(n: int) -> float:
         begin.record()
         for _ in range(n):
             call()
@@ -254,10 +278,10 @@ def seconds(call: Callable[[], Any], event: Callable[[], Any], rounds: int = 15)
         end.synchronize()
         return begin.elapsed_time(end) / 1e3 / n
 
-    taken(1)
-    n = max(1, int(0.02 / taken(1)))
-    return [taken(n) for _ in range(rounds)]
+    measure(1)
+    n = max(1, int(0.02 / measure(1)))
+    return [measure(n) for _ in range(rounds)]
 
 
-def median_ms(taken: list[float]) -> float:
-    return 1e3 * statistics.median(taken)
+def median_ms(times: list[float]) -> float:
+    return 1e3 * statistics.median(times)

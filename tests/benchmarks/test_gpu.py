@@ -1,4 +1,4 @@
-"""The benchmarks of the GPU, as far as they run without one: cases are right, the table true."""
+"""The GPU benchmarks, as far as they run without a GPU: results of cases, processes and the table."""
 
 import sys
 
@@ -15,17 +15,20 @@ FACTS = {"bandwidth": 1e12, "flops": 1e13}
 
 @pytest.fixture(scope="module")
 def rows():
-    return {case.name: gpu_table.placed(gpu.one(case, SIZE), FACTS, []) for case in gpu_kernels.cases(SIZE)}
+    return {
+        case.name: gpu_table.with_floor(gpu.measured(case, SIZE), FACTS, [])
+        for case in gpu_kernels.cases(SIZE)
+    }
 
 
 @pytest.fixture(autouse=True, scope="module")
-def one_round():
+def no_timing():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gpu, "ms", lambda call: 1.0)
         yield
 
 
-def test_every_operation_is_right_and_is_timed(rows):
+def test_every_operation_is_checked_and_timed(rows):
     failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
     if driver.simulated():
         assert set(failed) == {"product alone, cublas", "layer, cublas", "layer backward, cublas"}
@@ -35,13 +38,13 @@ def test_every_operation_is_right_and_is_timed(rows):
         assert "failed" in row or row["ms"] == pytest.approx(1)
 
 
-class Mark:
-    """An event of a GPU on which a call takes 3 ms."""
+class Event:
+    """An event on a GPU where every call takes 3 ms."""
 
     now = 0.0
 
     def record(self):
-        self.time = Mark.now
+        self.time = Event.now
 
     def synchronize(self):
         pass
@@ -50,116 +53,116 @@ class Mark:
         return end.time - self.time
 
 
-def test_time_is_what_the_gpu_says_for_a_call_among_many():
+def test_seconds_averages_over_the_calls_of_a_round():
     def call():
-        Mark.now += 3.0
+        Event.now += 3.0
 
-    taken = gpu_kernels.seconds(call, Mark, rounds=4)
-    assert taken == [pytest.approx(0.003)] * 4
-    assert Mark.now == 3 * (1 + 1 + 4 * 6)  # six take 20 ms
+    times = gpu_kernels.seconds(call, Event, rounds=4)
+    assert times == [pytest.approx(0.003)] * 4
+    assert Event.now == 3 * (1 + 1 + 4 * 6)  # six take 20 ms
 
 
-def test_an_operation_that_is_wrong_is_not_timed():
+def test_a_wrong_result_is_not_timed():
     case = gpu_kernels.cases(SIZE)[gpu_kernels.NAMES.index("context")]
-    row = gpu.one(case._replace(expected=lambda: 1 + case.expected()), SIZE)
-    assert "context is wrong by" in row["failed"]
+    row = gpu.measured(case._replace(expected=lambda: 1 + case.expected()), SIZE)
+    assert "context has an error of" in row["failed"]
     assert "ms" not in row
 
 
 @pytest.mark.parametrize("name", ["step, fp32", "step, tf32"])
 def test_a_whole_step_is_timed(name):
-    row = gpu_table.placed({"name": name, **gpu.only(name, SIZE)}, FACTS, [{"loss": 1.0}])
+    row = gpu_table.with_floor({"name": name, **gpu.only(name, SIZE)}, FACTS, [{"loss": 1.0}])
     assert row["ms"] == pytest.approx(1)
     assert row["floor_ms"] > 0
-    assert row["loss_apart"] == pytest.approx(abs(row["loss"] - 1))
+    assert row["loss_difference"] == pytest.approx(abs(row["loss"] - 1))
 
 
-def test_a_row_whose_process_dies_hangs_or_babbles_is_named():
-    def said(program, limit=60.0):
-        return gpu_process.row_of([sys.executable, "-c", program], "a", limit)
+def test_a_failing_process_is_reported():
+    def row(program, limit=60.0):
+        return gpu_process.json_of([sys.executable, "-c", program], "a", limit)
 
-    assert said("print('first'); print('{\"ms\": 2}')") == {"name": "a", "ms": 2}
-    assert "exit code 3" in said("raise SystemExit(3)")["failed"]
-    assert "out of memory" in said("raise MemoryError('out of memory')")["failed"]
-    assert "JSON" in said("print('nothing')")["failed"]
+    assert row("print('first'); print('{\"ms\": 2}')") == {"name": "a", "ms": 2}
+    assert "exit code 3" in row("raise SystemExit(3)")["failed"]
+    assert "out of memory" in row("raise MemoryError('out of memory')")["failed"]
+    assert "JSON" in row("print('nothing')")["failed"]
     hangs = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
-    assert "not done after" in said(hangs, 1.0)["failed"]
-    assert "passed" in gpu.guarded(lambda: 1 / 0)
+    assert "not finished after" in row(hangs, 1.0)["failed"]
+    assert "ZeroDivisionError" in gpu.run_part(lambda: 1 / 0)["failed"]
 
 
-def test_pytorch_failing_leaves_our_row(monkeypatch):
-    monkeypatch.setattr(gpu, "apart", lambda name: {"name": name, "failed": "no room"})
+def test_a_failure_of_pytorch_leaves_our_row(monkeypatch):
+    monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "failed": "no room"})
     ours = {"name": "ctc", "ms": 1.0, "peer": "ctc"}
-    assert gpu.beside(ours) == {**ours, "torch_failed": "no room"}
-    monkeypatch.setattr(gpu, "apart", lambda name: {"name": name, "torch_ms": 2.0})
-    assert gpu.beside(ours) == {**ours, "torch_ms": 2.0}
+    assert gpu.with_torch(ours) == {**ours, "torch_failed": "no room"}
+    monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "torch_ms": 2.0})
+    assert gpu.with_torch(ours) == {**ours, "torch_ms": 2.0}
 
 
-def test_facts_that_cannot_be_had_leave_the_others(monkeypatch):
+def test_missing_facts_about_the_gpu_leave_the_others(monkeypatch):
     def missing(*_):
         raise FileNotFoundError("nvidia-smi")
 
-    monkeypatch.setattr(gpu, "ran", missing)
+    monkeypatch.setattr(gpu, "run", missing)
     monkeypatch.setattr(gpu, "bandwidth", lambda facts: {"bandwidth": 1.0})
     monkeypatch.setattr(driver, "capability", lambda: (9, 0))
     facts = gpu.gpu()
     assert facts["bandwidth"] == 1.0
     assert "nvidia-smi" in facts["peak failed"]
-    assert gpu_table.placed({"name": "a", "flops": 1.0}, {}, [])["floor_ms"] is None
+    assert gpu_table.with_floor({"name": "a", "flops": 1.0}, {}, [])["floor_ms"] is None
 
 
-def test_the_small_network_of_the_sanitizer_is_right_in_every_way(monkeypatch):
-    if driver.simulated():  # where a graph is the launches of the other way, to the last bit
-        monkeypatch.setattr(gpu_proofs, "WAYS", ("persistent", "graph"))
+def test_the_small_network_of_the_sanitizer_is_right(monkeypatch):
+    if driver.simulated():  # "graph" and "launches" are the same in the simulator
+        monkeypatch.setattr(gpu_proofs, "RECURRENCES", ("persistent", "graph"))
     errors = gpu_proofs.sanitized(*((4, 1) if driver.simulated() else (64, 2)))["errors"]
-    assert {f"fp32, {way}" for way in gpu_proofs.WAYS if way != "persistent"} <= set(errors)
+    assert {f"fp32, {kind}" for kind in gpu_proofs.RECURRENCES if kind != "persistent"} <= set(errors)
 
 
-def test_the_persistent_recurrence_repeats_itself_bit_by_bit():
-    found = gpu_proofs.stress(SIZE, 3)
-    assert found == {"passed": True, "repeats": 3, "different": 0, "finite": True}
+def test_the_persistent_recurrence_is_reproducible():
+    result = gpu_proofs.stress(SIZE, 3)
+    assert result == {"passed": True, "repeats": 3, "different": 0, "finite": True}
 
 
-def test_the_table_names_what_is_met_missed_and_not_measured(rows):
+def test_the_table_shows_goals_met_missed_and_not_measured(rows):
     steps = [{"name": "step, fp32", "ms": 60.0, "floor_ms": 26.0}, {"name": "step, torch fn", "ms": 90.0}]
     slow = {**rows["ctc"], "ms": 0.7}
     results = {"operations": [slow], "steps": [{"floor_ms": 26.0, **row} for row in steps]}
-    assert dict(gpu_table.bars(results)) == {
-        "tests, proofs, sanitizer and stress": None,
+    assert dict(gpu_table.goals(results)) == {
+        "tests, check, sanitizer and stress": None,
         "a layer >= 60 % of cuBLAS's product": None,
-        "recurrence <= 12 us a direction-step": None,
-        "its backward loop <= 12 us a direction-step": None,
+        "recurrence <= 12 us per direction-step": None,
+        "backward loop <= 12 us per direction-step": None,
         "CTC <= 0.5 ms": False,
         "step <= 2 x the fp32 floor": False,
-        "step faster than PyTorch's with our clip": True,
+        "step faster than PyTorch with our clip": True,
     }
     results["operations"] += [
-        {"name": gpu_kernels.RNN[0], "torch_ms": 3.0},
+        {"name": gpu_kernels.TORCH_RNN[0], "torch_ms": 3.0},
         {"name": "norm", "failed": "broken"},
     ]
-    said = gpu_table.table(results)
-    assert "broken" in said
-    assert "MISSED" in said
-    assert "not measured" in said
-    assert "ctc" in said
+    text = gpu_table.table(results)
+    assert "broken" in text
+    assert "MISSED" in text
+    assert "not measured" in text
+    assert "ctc" in text
 
 
 @pytest.mark.skipif(driver.found(), reason="there is a GPU")
-def test_without_a_gpu_it_says_so(monkeypatch):
+def test_without_a_gpu_there_is_an_error(monkeypatch):
     monkeypatch.setattr("sys.argv", ["gpu"])
     with pytest.raises(SystemExit, match="there is no NVIDIA GPU here"):
         gpu.main()
 
 
-def test_a_misspelt_recipe_is_named_at_once(monkeypatch, capsys):
-    """Not after the hour that all before it takes."""
+def test_an_unknown_recipe_is_reported_at_once(monkeypatch, capsys):
+    """Not after all other parts have run."""
     monkeypatch.setattr("sys.argv", ["gpu", "--recipes", "an5"])
     with pytest.raises(SystemExit):
         gpu.main()
     assert "invalid choice: 'an5'" in capsys.readouterr().err
 
 
-def test_tests_that_cannot_begin_say_why(monkeypatch):
-    """Without pytest, say, whose absence is told on stderr."""
-    monkeypatch.setattr(gpu, "ran", lambda *_: (1, "", "No module named pytest\n"))
+def test_tests_that_cannot_start_are_reported(monkeypatch):
+    """For example, without pytest, whose absence is reported on stderr."""
+    monkeypatch.setattr(gpu, "run", lambda *_: (1, "", "No module named pytest\n"))
     assert gpu.tests() == {"passed": False, "summary": ["No module named pytest"]}
