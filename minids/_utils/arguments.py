@@ -25,7 +25,7 @@ def real_array(name: str, values: Any, dtype: Any, axes: str) -> np.ndarray:
     cannot hold. NaN and infinities stay what they are.
     """
     array = np.asarray(values)
-    if array.ndim != len(axes.split(",")):
+    if array.ndim != len(axes.rstrip(",)").split(",")):
         raise ValueError(f"{name} have the shape {array.shape}, not {axes}")
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} must be real numbers, not {array.dtype}")

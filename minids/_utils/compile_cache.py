@@ -1,7 +1,7 @@
 """Numba functions with a cache on disk that notices changes of everything they are compiled from."""
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -50,11 +50,3 @@ def _digest(sources: tuple[str, ...]) -> str:
                 digest.update(file.read_bytes())
     return digest.hexdigest()
 
-
-def remove_stale(folder: Path, lenders: Iterable[Path]) -> None:
-    """Remove from a folder's cache what is older than one of the files that lend to it."""
-    changed = max(lender.stat().st_mtime for lender in lenders)
-    for index in folder.glob("__pycache__/*.nbi"):
-        with suppress(OSError):  # another process was quicker, or it is not ours to remove
-            if index.stat().st_mtime < changed:
-                index.unlink()

@@ -1,4 +1,4 @@
-"""Work in the background, its results in order."""
+"""Work in background threads, with results in order."""
 
 import os
 from collections import deque
@@ -10,26 +10,33 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
+def available_cores() -> int:
+    """The number of cores that this process may use: its CPU affinity, where the system has one."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def ordered_map(
     function: Callable[[In], Out], items: Iterable[In], ahead: int = 8
 ) -> Generator[tuple[In, Out], None, None]:
-    """(item, function(item)) in order, computed in threads, at most `ahead` of what has been asked for.
+    """(item, function(item)) in order, computed in threads, at most `ahead` items before they are asked for.
 
-    Unlike a pool's `map` it holds no more than that, however many items there are; an iterator left early
-    leaves nothing running.
+    Unlike a pool's `map`, it reads items only as results are consumed. When the generator is closed early, what
+    has not started is canceled.
     """
-    threads = min(ahead, max(2, (os.cpu_count() or 1) // 2))  # the other cores are for what waits for this
-    waiting: deque[tuple[In, Future[Out]]] = deque()
+    threads = min(ahead, max(2, available_cores() // 2))  # the other cores are for the consumer
+    pending: deque[tuple[In, Future[Out]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
-                waiting.append((item, pool.submit(function, item)))
-                if len(waiting) > ahead:
-                    done, result = waiting.popleft()
-                    yield done, result.result()
-            while waiting:
-                done, result = waiting.popleft()
-                yield done, result.result()
+                pending.append((item, pool.submit(function, item)))
+                if len(pending) > ahead:
+                    first, result = pending.popleft()
+                    yield first, result.result()
+            while pending:
+                first, result = pending.popleft()
+                yield first, result.result()
         finally:
-            for _, result in waiting:
+            for _, result in pending:
                 result.cancel()

@@ -26,6 +26,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from minids._utils.errors import InputError, reason
+from minids._utils.threads import available_cores
 from minids.model import DeepSpeech
 from minids.ops import Backend
 from minids.ops.common import Dropout, strided
@@ -67,7 +68,7 @@ class ProcessGroup:
         import numba
 
         world = cls(MPI.COMM_WORLD)
-        share = (os.cpu_count() or 1) // world.local_size
+        share = available_cores() // world.local_size
         numba.set_num_threads(max(1, min(numba.config.NUMBA_NUM_THREADS, share)))
         return world
 
@@ -171,11 +172,12 @@ class _Half:
         self.span = slice(0, middle) if ranks.is_main else slice(middle, self.T)
 
     def backend(self) -> Backend:
-        """The operations that differ from the whole's take the place of those."""
+        """The backend with the operations of this class."""
         return replace(
             self.ops,
             context_forward=self.context_forward,
             affine_forward=self.affine_forward,
+            affine_backward=self.affine_backward,
             birnn_forward=self.birnn_forward,
             birnn_backward=self.birnn_backward,
             ctc=self.ctc,
@@ -196,10 +198,16 @@ class _Half:
         return out
 
     def affine_forward(self, x, W, b, clip=False, dropout=None, out=None):
-        """Dropout counts units from the first frame of the whole."""
-        if dropout:
-            dropout = Dropout(dropout.rate, dropout.keys + np.uint32(self.span.start * len(b)))
-        return self.ops.affine_forward(x, W, b, clip, dropout, out=out)
+        """Dropout counts units from the first frame of both halves."""
+        return self.ops.affine_forward(x, W, b, clip, self._shift(dropout, len(b)), out=out)
+
+    def affine_backward(self, W, dropout, **arguments):
+        """As affine_forward."""
+        return self.ops.affine_backward(W=W, dropout=self._shift(dropout, len(W)), **arguments)
+
+    def _shift(self, dropout: Dropout | None, H: int) -> Dropout | None:
+        first = np.uint32(self.span.start * H)  # unit of this half
+        return Dropout(dropout.rate, dropout.keys + first) if dropout else None
 
     def birnn_forward(self, z, Wr_f, Wr_b, lengths, h, hf, hb, workspace):
         """The direction that begins here, the states in the middle exchanged, then the other direction."""

@@ -1,10 +1,12 @@
 """Matrix products inside Numba's threads: BLAS, one thread to a call (see pool.py)."""
 
 import numpy as np
-from numba import prange, types
+from numba import get_num_threads, prange, types
 from numba.np.linalg import ensure_blas
 
-from minids.ops.cpu.pool import get_num_threads, njit
+from minids._utils.compile_cache import cached_njit
+
+njit = cached_njit("ops/cpu", "ops/common.py", "text.py")
 
 ensure_blas()
 _pointer = types.CPointer(types.float32)

@@ -14,11 +14,9 @@ from typing import Any
 import numba
 from numba import get_num_threads
 
-from minids._utils.compile_cache import cached_njit
+from minids.ops.cpu.blas import njit, warm_up
 
 __all__ = ["get_num_threads", "njit", "on_all_cores"]
-
-njit = cached_njit("ops/cpu", "ops/common.py", "text.py")
 
 # A waiting thread of GNU's OpenMP spins so many times, some tens of microseconds, and then sleeps. By default
 # it spins for long: on a busy machine it holds the core that the last working thread needs, and a step takes
@@ -38,8 +36,6 @@ class _Pool:
     def start(self) -> None:
         """Start Numba's threads, look up BLAS."""
         from threadpoolctl import ThreadpoolController
-
-        from minids.ops.cpu.blas import warm_up
 
         unset = "GOMP_SPINCOUNT" not in os.environ
         if unset:
