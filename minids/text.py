@@ -37,10 +37,7 @@ class Alphabet:
             raise ValueError("the alphabet has no symbols, or an empty one")
         [(repeated, count)] = counts.most_common(1)
         if count > 1:
-            raise ValueError(
-                f"the alphabet names {_describe(repeated)} twice;"
-                " if it is a part of longer symbols, write the alphabet as a list of strings"
-            )
+            raise ValueError(f"the alphabet names {repeated!r} twice")
         self._index = {_decompose(symbol): k for k, symbol in enumerate(self.symbols, start=1)}
         self._sizes = sorted(set(map(len, self._index)), reverse=True)
         self._characters = frozenset("".join(self.symbols) + "".join(self._index))

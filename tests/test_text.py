@@ -63,9 +63,9 @@ def test_symbols_can_be_a_list():
     assert alphabet.decode(alphabet.encode("é a")) == "é a"
 
 
-@pytest.mark.parametrize("symbols", ["", [], ["a", ""], "aa", "ée\u0301", ["a", "b", "a"], "가" + JAMO])
+@pytest.mark.parametrize("symbols", ["", [], ["a", ""], "aa", "ée\u0301", ["a", "b", "a"], "가" + JAMO, [1]])
 def test_an_invalid_alphabet_is_an_error(symbols):
-    with pytest.raises(ValueError, match=r"the alphabet (has no symbols|names .* twice)"):
+    with pytest.raises(ValueError, match=r"the alphabet (has no symbols|names .* twice|must be)"):
         Alphabet(symbols)
 
 
@@ -122,13 +122,6 @@ def test_encode_takes_the_longest_symbol_at_each_place(alphabet, text, symbols):
 def test_an_error_names_the_character_that_is_missing(alphabet, text, message):
     with pytest.raises(ValueError, match=message):
         Alphabet(alphabet).encode(text)
-
-
-def test_a_repeated_part_of_a_symbol_is_explained():
-    with pytest.raises(ValueError, match=r"names 'g' .*twice.*as a list of strings"):
-        Alphabet("g g")
-    with pytest.raises(ValueError, match="a string or a list of strings"):
-        Alphabet([1, 2])
 
 
 TURKISH = " abcçdefgğhıijklmnoöprsştuüvyz"
