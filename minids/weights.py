@@ -4,7 +4,6 @@ Loading a file never runs code from it.
 """
 
 import json
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +11,22 @@ from typing import Any
 import numpy as np
 
 from minids import ops
-from minids._utils.errors import InputError, reason
+from minids._utils.checksum import array_checksum
+from minids._utils.errors import LOAD_ERRORS, InputError, reason
 from minids._utils.files import atomic_write, open_file
+from minids._utils.strict_json import to_json
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import Backend
 from minids.text import Alphabet
 
-FORMAT = "minids-1"
-# What parsing a damaged or foreign file can raise.
-LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError)
+FORMAT = "minids"
+VERSION = 1  # of the header; raise it when an older minids would misunderstand the file
 SHIPPED_MODEL = Path(__file__).parent / "models" / "an4.safetensors"
+
+
+class _NewerFormat(InputError):
+    """A file whose header this version would misunderstand."""
 
 
 @dataclass
@@ -54,14 +58,15 @@ def save_weights(path: str | Path, saved: SavedModel) -> None:
             tensors[f"features.{name}"] = getattr(features, name)
     header: dict[str, Any] = {
         "format": FORMAT,
+        "version": VERSION,
         "model": asdict(model.settings),
         "features": features.to_dict(),
         "alphabet": list(saved.alphabet.symbols),
         "notes": saved.notes,
     }
-    header["checksum"] = _checksum(header, tensors)
+    header["checksum"] = array_checksum(header, tensors)
     # One entry, because safetensors does not keep the order of several.
-    data = save(tensors, {"minids": json.dumps(header)})
+    data = save(tensors, {"minids": to_json(header)})
     with atomic_write(path) as file:
         file.write(data)
 
@@ -81,9 +86,14 @@ def load_weights(path: str | Path, backend: str | Backend = "cpu") -> SavedModel
             header = json.loads((file.metadata() or {}).get("minids", "{}"))
             if header.get("format") != FORMAT:
                 raise ValueError("it was not written by `minids train`")
+            if header["version"] > VERSION:
+                raise _NewerFormat(
+                    f"{path} was written by a newer minids (format {header['version']}, this one reads up to"
+                    f" {VERSION}); upgrade minids"
+                )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         checksum = header.pop("checksum", None)
-        if checksum is not None and checksum != _checksum(header, tensors):
+        if checksum is not None and checksum != array_checksum(header, tensors):
             raise ValueError("its checksum differs, so its content has changed")
         settings = ModelSettings(**header["model"])
         alphabet = Alphabet(header["alphabet"])
@@ -94,15 +104,20 @@ def load_weights(path: str | Path, backend: str | Backend = "cpu") -> SavedModel
             features.mean = _pop_tensor(tensors, "features.mean", (features.size,))
             features.std = _pop_tensor(tensors, "features.std", (features.size,))
         params = {name: _pop_tensor(tensors, name, shape) for name, shape in settings.shapes().items()}
-        model = DeepSpeech(settings, None, backend)
-        model.load_params(params)
-        return SavedModel(model, features, alphabet, tensors, header["notes"])
+        notes = header.get("notes", {})
+        if not isinstance(notes, dict):
+            raise ValueError("its notes are not an object")
+    except _NewerFormat:
+        raise
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a model from `minids train`") from None
     except (SafetensorError, *LOAD_ERRORS) as error:
         raise InputError(
             f"{path} cannot be read as a model: {reason(error)}; copy it again, or train again"
         ) from error
+    model = DeepSpeech(settings, None, backend)  # outside of `try`: a lack of memory is no fault of the file
+    model.load_params(params)
+    return SavedModel(model, features, alphabet, tensors, notes)
 
 
 def copy_with_notes(path: Path, out: Path, saved: SavedModel, **notes: Any) -> None:
@@ -129,12 +144,3 @@ def _pop_tensor(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...
         raise ValueError(f"{name} has values that are not finite")
     return value
 
-
-def _checksum(header: dict[str, Any], tensors: dict[str, np.ndarray]) -> int:
-    """CRC-32 of the header and all tensors, so that damage on a disk or in a copy is detected."""
-    checksum = zlib.crc32(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = np.ascontiguousarray(tensors[name])
-        checksum = zlib.crc32(f"{name} {value.dtype} {value.shape}".encode(), checksum)
-        checksum = zlib.crc32(value.data, checksum)
-    return checksum

@@ -145,6 +145,9 @@ def test_a_file_without_a_checksum_can_be_read(saved, file):
     ("changed", "message"),
     [
         ({"format": "minids-2"}, "was not written by"),
+        ({"version": 2}, r"newer minids \(format 2, this one reads up to 1\); upgrade minids"),
+        ({"version": None}, "version"),
+        ({"version": "1"}, "cannot be read as a model"),
         ({"format": None}, "was not written by"),
         ({"model": {"stride": 0}}, "stride = 0"),
         ({"model": {"hidden": 6}}, r"W1 is float32 \(5, 21\), expected float32 \(6, 21\)"),
@@ -158,7 +161,7 @@ def test_a_file_without_a_checksum_can_be_read(saved, file):
         ({"alphabet": [" ", "a", "a", "b"]}, "'a' twice"),
         ({"alphabet": [" ", "a", "b"]}, "do not fit together"),
         ({"alphabet": 5}, ""),
-        ({"notes": None}, "notes"),
+        ({"notes": [1]}, "notes"),
         ({"W3": None}, "W3"),
         ({"W3": np.zeros((5, 5))}, "W3 is float64"),
         ({"W3": np.full((5, 5), np.nan, np.float32)}, "not finite"),
@@ -171,6 +174,32 @@ def test_an_impossible_header_is_refused(file, changed, message):
     refused(rewritten(file, **changed))
     with pytest.raises(InputError, match=message or None):
         load_weights(file)
+
+
+def test_entries_that_older_files_lack_have_defaults(saved, file):
+    from safetensors import safe_open
+    from safetensors.numpy import save_file
+
+    with safe_open(file, framework="numpy") as opened:
+        header = json.loads(opened.metadata()["minids"])
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    del header["checksum"], header["notes"], header["model"]["dropout"], header["features"]["kind"]
+    save_file(tensors, file, {"minids": json.dumps(header)})
+    old = load_weights(file)
+    assert (old.notes, old.model.settings.dropout, old.features.kind) == ({}, 0.05, "filterbank")
+
+
+def test_a_lack_of_memory_is_not_blamed_on_the_file(file, monkeypatch):
+    monkeypatch.setattr(DeepSpeech, "load_params", raiser(MemoryError))
+    with pytest.raises(MemoryError):
+        load_weights(file)
+
+
+def raiser(error):
+    def function(*_):
+        raise error
+
+    return function
 
 
 def test_other_files_are_refused_and_not_run(file, tmp_path):

@@ -1,6 +1,10 @@
 """Errors of the user, and their messages."""
 
 
+# What parsing a damaged or foreign file can raise. MemoryError is not among them: it is no fault of the file.
+LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
 class InputError(ValueError):
     """Bad input. The message is one line: the file, the line or utterance, what is wrong, and what to do.
 

@@ -13,6 +13,7 @@ Paths are `click.Path(path_type=Path)` without `exists=True`: the library checks
 
 import importlib
 import io
+import os
 import sys
 import warnings
 from collections import Counter
@@ -23,6 +24,8 @@ import click
 
 import minids
 from minids._utils.errors import InputError, reason
+from minids._utils.strict_json import to_json
+from minids._utils.terminal import printable, protect_streams
 
 COMMANDS = {  # in the order in which a new user needs them
     "transcribe": "Transcribe recordings.",
@@ -69,6 +72,7 @@ def group() -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line (default: sys.argv) and exit."""
     warnings.showwarning = _show_warning
+    protect_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can print all of Unicode
     try:
@@ -78,12 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(str(error))
     except MemoryError as error:
         _fail(f"out of memory ({reason(error)}); use a smaller batch, model or recording")
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        sys.exit(error.exit_code)
     except click.UsageError as error:
+        message = error.format_message()
+        if "\n" in message:  # a group without arguments: the message is its help
+            click.echo(message, err=True)
+            sys.exit(error.exit_code)
         where = error.ctx.command_path if error.ctx else "minids"
-        _fail(f"{error.format_message()} See `{where} --help`.", error.exit_code)
+        _fail(f"{message} See `{where} --help`.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         note("stopped; no file is left half-written")
         sys.exit(130)
@@ -99,12 +104,26 @@ def note(message: str) -> None:
     """Print a line to stderr, above the progress bar if there is one."""
     from tqdm import tqdm
 
-    tqdm.write(f"minids: note: {message}", file=sys.stderr)
+    tqdm.write(f"minids: note: {printable(message)}", file=sys.stderr)
 
 
 def print_error(message: object) -> None:
     """Print an error line, for a command that continues with its other files and fails at the end."""
-    click.echo(f"minids: error: {' '.join(str(message).split())}", err=True)
+    click.echo(f"minids: error: {printable(' '.join(str(message).split()))}", err=True)
+
+
+def print_json(value: object) -> None:
+    """Print a result for machines: one line of strict JSON."""
+    click.echo(to_json(value))
+
+
+def print_optional(text: object) -> None:
+    """Print a result that is also in a file: a stdout that is closed, full or gone is no error."""
+    try:
+        click.echo(text)
+        sys.stdout.flush()
+    except OSError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # Python must not flush the old one again at exit
 
 
 def report_skipped(manifest: object, skipped: Sequence[str], total: int) -> None:

@@ -1,8 +1,9 @@
 """Options shared by several commands: models, backend, beam search."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,13 +12,34 @@ from minids._utils.errors import InputError
 if TYPE_CHECKING:
     from minids.ops import Backend
 
-MODEL = click.option(
-    "--model", type=click.Path(path_type=Path), help="A trained model.  [default: the included AN4 model]"
-)
+
+class _FilePath(click.Path):
+    """A path; an empty one, as from an unset variable of a shell, would be the current folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FiniteFloat(click.FloatRange):
+    """A number within limits: unlike click's float types it refuses NaN, which passes any comparison."""
+
+    name = "float"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
+PATH = _FilePath(path_type=Path)
+MODEL = click.option("--model", type=PATH, help="A trained model.  [default: the included AN4 model]")
 MODELS = click.option(
     "--model",
     "models",
-    type=click.Path(path_type=Path),
+    type=PATH,
     multiple=True,
     help="A trained model; several form an ensemble.  [default: the included AN4 model]",
 )
@@ -46,8 +68,8 @@ _SEARCH = (
         metavar="FILE|none",
         help="Language model for the beam search.  [default: the one the model was tuned with]",
     ),
-    click.option("--alpha", type=float, help="Weight of the language model.  [default: as tuned, or 0.5]"),
-    click.option("--beta", type=float, help="Word insertion bonus.  [default: as tuned, or 1]"),
+    click.option("--alpha", type=FiniteFloat(), help="Language model weight.  [default: as tuned, or 0.5]"),
+    click.option("--beta", type=FiniteFloat(), help="Word insertion bonus.  [default: as tuned, or 1]"),
     click.option("--beam-width", type=int, help="Prefixes kept at each frame.  [default: as tuned, or 500]"),
     click.option(
         "--no-pruning",

@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from minids._utils.errors import InputError
+from minids._utils.terminal import printable
 from minids.data.manifest import Utterance
 from minids.metrics import Evaluation
 from minids.model import ModelSettings
@@ -138,12 +140,13 @@ def progress_bar(state: TrainingState, batches: int, epochs: int, visible: bool)
 
 
 def log(line: str) -> None:
-    """Print a line to stderr, above the progress bar."""
+    """Print a line to stderr, above the progress bar; training continues if nobody can read it."""
     import sys
 
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stderr)
+    with suppress(OSError, ValueError, AttributeError):  # full or gone; closed; None
+        tqdm.write("\n".join(map(printable, line.split("\n"))), file=sys.stderr)
 
 
 def format_duration(seconds: float) -> str:
