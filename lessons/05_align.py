@@ -15,7 +15,7 @@ import numpy as np
 
 from minids import Recognizer, ctc_loss, load_audio
 from minids.lesson import data, exercise, show
-from minids.lesson.figures.alignments import alignments
+from minids.lesson.figures.lattice import alignments
 from minids.lesson.figures.lattice import lattice as draw_lattice
 from minids.text import BLANK, collapse
 

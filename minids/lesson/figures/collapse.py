@@ -1,4 +1,4 @@
-"""A path of letters and blanks, one a frame, on its way to a text: merge what repeats, drop the blanks."""
+"""How a path, one character per frame, collapses to a text: merge repeats, then remove blanks."""
 
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -10,35 +10,35 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLANK_SIGN = "-"  # how the blank is typed
-ROWS = ("what it says, frame by frame", "1. merge what repeats", "2. drop the blanks", "read")
+ROWS = ("the output of each frame", "1. merge repeats", "2. remove blanks", "the text")
 
 
-def collapse(path: str, stage: int) -> "Figure":
-    """The collapse of a typed path, "-" being the blank, in four rows; those up to `stage` (0 … 3) are drawn.
+def collapse(path: str, step: int) -> "Figure":
+    """The collapse of a path, "-" being the blank, in four rows; those up to `step` (0 … 3) are shown.
 
-    Stage 0 is the path, 1 its runs merged, 2 without the blanks, 3 the text.
+    Step 0 is the path, 1 has merged repeats, 2 has no blanks, 3 is the text.
     """
     figure, axes = subplots(5.4, 3.8)
-    runs, first = [], 0  # (character, the first frame, the frame after the last)
+    runs, first = [], 0  # (character, first frame, end)
     for character, run in groupby(path):
-        after = first + len(list(run))
-        runs.append((character, first, after))
-        first = after
+        end = first + len(list(run))
+        runs.append((character, first, end))
+        first = end
 
-    for y, words in enumerate(ROWS[: stage + 1]):
+    for y, words in enumerate(ROWS[: step + 1]):
         axes.text(-0.2, -1.6 * y - 0.5, words, ha="left", color=INK, fontsize=10)
     for t, character in enumerate(path):
         _box(axes, character, t, t + 1, 0, path)
-    if stage >= 1:
+    if step >= 1:
         for character, a, b in runs:
             _box(axes, character, a, b, 1, path)
             _link(axes, (a + b) / 2, 0)
     letters = [(character, a, b) for character, a, b in runs if character != BLANK_SIGN]
-    if stage >= 2:
+    if step >= 2:
         for character, a, b in letters:
             _box(axes, character, a, b, 2, path)
             _link(axes, (a + b) / 2, 1)
-    if stage >= 3:
+    if step >= 3:
         text = "".join(character for character, *_ in letters)
         axes.text(0.1, -1.6 * 3 - 1.15, f"“{text}”", va="center", fontsize=20, weight="bold", color=INK)
     axes.set(xlim=(-0.3, max(12, len(path)) + 0.3), ylim=(-6.6, 0.1))
@@ -63,6 +63,6 @@ def _link(axes: "Axes", x: float, row: int) -> None:
 
 
 def _color(character: str, path: str) -> str:
-    """Of its own for each character of a path, in order of appearance."""
+    """A different color for each character, in the order of the path; gray for the blank."""
     known = [c for c in dict.fromkeys(path) if c != BLANK_SIGN]
     return GRAY if character == BLANK_SIGN else PALETTE[known.index(character) % len(PALETTE)]

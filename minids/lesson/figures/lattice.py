@@ -1,5 +1,8 @@
-"""The CTC lattice: states downwards, frames to the right, a number in every node (Graves 2006, §4.1)."""
+"""The CTC lattice, states from top to bottom, frames from left to right, and the alignments in it."""
 
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +15,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PITCH, FALL, RADIUS = 1.0, 0.72, 0.27  # inches from frame to frame, from state to state, and of a node
-LEFT, TOP, FOOT = 0.75, 0.4, 0.75  # inches from the edges to the nearest nodes' centers
+FRAME_PITCH, STATE_PITCH, RADIUS = 1.0, 0.72, 0.27  # of nodes, in inches
+LEFT, TOP, BOTTOM = 0.75, 0.4, 0.75  # inches from the edges to the centers of the nearest nodes
+TILES_PER_COLUMN, TILE_WIDTH, TILE_HEIGHT = 14, 0.24, 0.3  # of the list of alignments, in inches
 
-Edge = tuple[int, int, int]  # t, s, and the state s' of frame t + 1
+Edge = tuple[int, int, int]  # t, s, and the next state, at frame t + 1
 
 
 def lattice(
@@ -27,19 +31,19 @@ def lattice(
     factors: np.ndarray | None = None,
     total: str = "",
 ) -> "Figure":
-    """numbers (T, S), such as α or γ, in the nodes of the lattice of `states` (S,), named by letters[k].
+    """numbers (T, S), such as α or γ, in the nodes of the lattice of `states` (S,), labeled with letters[k].
 
-    now: the column that is being filled: the arrows into it are lit, with factors[now] (S,) beside its nodes;
-    later columns are empty still. `backward` fills from the right, along the arrows out of the column. None:
-    all is filled. `total` is written beside the two ends when they are.
+    `now` is the column that is being computed (None: all are filled): the arrows into it are highlighted,
+    factors[now] (S,) is next to its nodes, and later columns are empty. With `backward`, columns are computed
+    from right to left, along the arrows out of them. `total` is next to the end nodes once they are filled.
     """
     T, S = numbers.shape
     filled = range(T) if now is None else range(now, T) if backward else range(now + 1)
-    lit = None if now is None else now if backward else now - 1  # the frame whose arrows are lit
-    figure, axes = sheet(T, states, letters, room=0.95)
-    for t, s, onward in edges(T, states):
-        if t in filled and t + 1 in filled and numbers[t, s] > 0 and numbers[t + 1, onward] > 0:
-            arrow(axes, (t, s, onward), ACCENT if t == lit else INK)
+    highlighted = None if now is None else now if backward else now - 1  # the frame of these arrows
+    figure, axes = empty_lattice(T, states, letters, right=0.95)
+    for t, s, following in edges(T, states):
+        if t in filled and t + 1 in filled and numbers[t, s] > 0 and numbers[t + 1, following] > 0:
+            arrow(axes, (t, s, following), ACCENT if t == highlighted else INK)
     for t in filled:
         for s in map(int, np.flatnonzero(numbers[t] > 0)):
             strength = numbers[t, s] / numbers[t].max()
@@ -53,16 +57,43 @@ def lattice(
     return figure
 
 
-def sheet(T: int, states: np.ndarray, letters: str, room: float) -> "tuple[Figure, Axes]":
-    """The empty lattice: its characters at the left, its frames below, `room` inches at the right."""
+def alignments(paths: Sequence[Sequence[int]], states: np.ndarray, letters: str, upto: int) -> "Figure":
+    """The first `upto` of the paths (T characters each) as a list, and the lattice that they form.
+
+    Each node contains the number of these paths through it; the last path is highlighted.
+    """
+    T = len(paths[0])
+    state_paths = [to_states(path) for path in paths[:upto]]
+    node_counts = Counter(step for path in state_paths for step in enumerate(path))
+    edge_counts = Counter((t, *step) for path in state_paths for t, step in enumerate(pairwise(path)))
+    last = state_paths[-1]
+    columns = -(-len(paths) // TILES_PER_COLUMN)
+    figure, axes = empty_lattice(T, states, letters, right=0.35 + columns * (T * TILE_WIDTH + 0.2))
+    for (t, s, following), n in edge_counts.items():
+        highlighted = last[t : t + 2] == [s, following]
+        arrow(
+            axes,
+            (t, s, following),
+            ACCENT if highlighted else SIGNAL,
+            2.4 if highlighted else 0.8 + 2.2 * n / len(paths),
+        )
+    for (t, s), n in node_counts.items():
+        node(axes, t, s, str(n), n / len(paths), ACCENT if last[t] == s else INK)
+    for i, path in enumerate(paths[:upto]):
+        tiles(axes, path, letters, i, highlighted=i == upto - 1)
+    return figure
+
+
+def empty_lattice(T: int, states: np.ndarray, letters: str, right: float) -> "tuple[Figure, Axes]":
+    """The lattice without numbers, with labels, and a margin of `right` inches."""
     S = len(states)
-    width, height = LEFT + (T - 1) * PITCH + RADIUS + room, TOP + (S - 1) * FALL + FOOT
+    width, height = LEFT + (T - 1) * FRAME_PITCH + RADIUS + right, TOP + (S - 1) * STATE_PITCH + BOTTOM
     figure, axes = subplots(width, height)
     axes.set_position((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches
     axes.axis("off")
     gap = (np.nan, np.nan)
-    moves = [[center(t, s), center(t + 1, onward), gap] for t, s, onward in edges(T, states)]
+    moves = [[center(t, s), center(t + 1, following), gap] for t, s, following in edges(T, states)]
     axes.plot(*np.reshape(moves, (-1, 2)).T, color=FAINT, linewidth=0.8, alpha=0.4, zorder=0)
     dots = [center(t, s) for t in range(T) for s in range(S)]
     style = {"markersize": 11, "markerfacecolor": PAPER, "markeredgecolor": FAINT, "linestyle": "none"}
@@ -76,51 +107,84 @@ def sheet(T: int, states: np.ndarray, letters: str, room: float) -> "tuple[Figur
 
 
 def edges(T: int, states: np.ndarray) -> list[Edge]:
-    """Stay, go on, or skip a blank between two different letters."""
+    """All moves: stay, advance, or skip a blank between two different letters."""
     skip = skips(states)
     return [
-        (t, s, s + by)
+        (t, s, s + step)
         for t in range(T - 1)
         for s in range(len(states))
-        for by in (0, 1, 2)
-        if s + by < len(states) and (by < 2 or skip[s + 2])
+        for step in (0, 1, 2)
+        if s + step < len(states) and (step < 2 or skip[s + 2])
     ]
 
 
 def center(t: float, s: float, dx: float = 0, dy: float = 0) -> tuple[float, float]:
-    """Where node (t, s) stands, in inches from the upper left corner, and a little beside it."""
-    return LEFT + t * PITCH + dx, TOP + s * FALL + dy
+    """The center of node (t, s), plus (dx, dy), in inches from the upper left corner."""
+    return LEFT + t * FRAME_PITCH + dx, TOP + s * STATE_PITCH + dy
 
 
 def arrow(axes: "Axes", edge: Edge, color: str, width: float = 1.1) -> None:
-    """From node to node; the nodes, drawn later, cover its ends."""
-    t, s, onward = edge
-    (x0, y0), (x1, y1) = center(t, s), center(t + 1, onward)
+    """An arrow from node to node. The nodes are drawn over its ends."""
+    t, s, following = edge
+    (x0, y0), (x1, y1) = center(t, s), center(t + 1, following)
     away = (RADIUS + 0.02) / np.hypot(x1 - x0, y1 - y0)  # the tip touches the next node
     tip = x1 - away * (x1 - x0), y1 - away * (y1 - y0)
     style = {"arrowstyle": "-|>", "color": color, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", tip, (x0, y0), arrowprops=style, zorder=2 if color == ACCENT else 1)
 
 
-def node(axes: "Axes", t: int, s: int, words: str, strength: float, color: str) -> None:
-    """A disc with a word in it, the bluer the stronger (0 to 1)."""
+def node(axes: "Axes", t: int, s: int, label: str, strength: float, color: str) -> None:
+    """A disc with a label, in a stronger blue for a higher strength (0 to 1)."""
     from matplotlib.patches import Circle
 
     at = center(t, s)
     axes.add_patch(Circle(at, RADIUS, facecolor=PAPER, edgecolor=color, linewidth=1.2, zorder=3))
     axes.add_patch(Circle(at, RADIUS, facecolor=SIGNAL, linewidth=0, alpha=0.5 * strength, zorder=4))
-    axes.text(*at, words, color=INK, fontsize=9.5, ha="center", va="center_baseline", zorder=5)
+    axes.text(*at, label, color=INK, fontsize=9.5, ha="center", va="center_baseline", zorder=5)
 
 
 def color_of(k: int) -> str:
-    """The blank has none; every other character its own."""
+    """A different color for each character; INK for the blank."""
     return INK if k == BLANK else PALETTE[(k - 1) % len(PALETTE)]
 
 
 def number(value: float) -> str:
-    """At most six characters: counts as they are, probabilities to three decimals or two digits."""
+    """The value in at most six characters: integers, or probabilities with three decimals or two digits."""
     if value == int(value) and value < 1e6:
         return f"{value:.0f}"
     if value >= 0.01:
         return f"{value:.3f}".rstrip("0")
     return (f"{value:.2g}" if value >= 1e-3 else f"{value:.0e}").replace("e-0", "e-")
+
+
+def to_states(path: Sequence[int]) -> list[int]:
+    """The states of a path of characters: after u letters 2u - 1 in the letter, 2u in a blank."""
+    states, u, previous = [], 0, BLANK
+    for k in path:
+        u += k not in (previous, BLANK)
+        states.append(2 * u - (k != BLANK))
+        previous = k
+    return states
+
+
+def tiles(axes: "Axes", path: Sequence[int], letters: str, i: int, highlighted: bool) -> None:
+    """The i-th alignment of the list, with a tile per frame."""
+    from matplotlib.patches import Rectangle
+
+    T = len(path)
+    x, y = (
+        center(T - 1, 0, 0.6 + i // TILES_PER_COLUMN * (T * TILE_WIDTH + 0.2))[0],
+        TOP - STATE_PITCH / 3 + i % TILES_PER_COLUMN * TILE_HEIGHT,
+    )
+    for t, k in enumerate(path):
+        corner = x + t * TILE_WIDTH, y - TILE_HEIGHT / 2 + 0.02
+        shade = 0.05 if k == BLANK else 0.3
+        axes.add_patch(
+            Rectangle(corner, TILE_WIDTH, TILE_HEIGHT - 0.04, color=color_of(k), alpha=shade, linewidth=0)
+        )
+        at = x + (t + 0.5) * TILE_WIDTH, y
+        axes.text(*at, letters[k], color=INK, fontsize=10, ha="center", va="center_baseline")
+    if highlighted:
+        corner = x, y - TILE_HEIGHT / 2 + 0.02
+        size = T * TILE_WIDTH, TILE_HEIGHT - 0.04
+        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=ACCENT, linewidth=1.5))

@@ -1,66 +1,39 @@
-"""draw/unrolled.py: the numbers of the recurrence, worked out by hand, each as soon as it is known."""
+"""The unrolled recurrence shows the numbers worked out by hand, each from its step on."""
 
 import numpy as np
 import pytest
 
-from minids.lesson.figures.unrolled import PLACES, reach, unrolled
-from minids.plot import ACCENT, INK
+from minids.lesson.figures.unrolled import gradient_norms, unrolled
+from tests.svg import texts
 
 Z, DH = np.array([-3.0, 4, 1, 2]), np.array([0.0, 0, 0, 1])
+INPUT = ["−3", "4", "1", "2"]
+HF, HB, H = ["0  flat", "4", "3", "3.5"], ["0  flat", "5", "2", "2"], ["0", "9", "5", "5.5"]
+DELTA_F, DELTA_B, DZ = ["0", "0.25", "0.5", "1"], ["0", "0", "0", "1"], ["0", "0.25", "0.5", "2"]
 
 
-def row(figure, name, color):
-    """What stands in the boxes of a row, from left to right, in this color."""
-    shift, y = PLACES[name]
-    at = {round(text.get_position()[0] - shift, 6): text for text in _near(figure, y, color)}
-    return [at[t].get_text() if t in at else "" for t in range(4)]
-
-
-def _near(figure, y, color):
-    return [t for t in figure.axes[0].texts if abs(t.get_position()[1] - y) < 0.2 and t.get_color() == color]
+def numbers(figure):
+    return sorted(text for text in texts(figure) if text[0] in "−0123456789")
 
 
 @pytest.mark.parametrize(
-    ("upto", "hf", "hb", "h"),
-    [
-        (0, ["", "", "", ""], ["", "", "", ""], ["", "", "", ""]),
-        (3, ["0  flat", "4", "3", ""], ["", "", "", ""], ["", "", "", ""]),
-        (6, ["0  flat", "4", "3", "3.5"], ["", "", "2", "2"], ["", "", "", ""]),
-        (9, ["0  flat", "4", "3", "3.5"], ["0  flat", "5", "2", "2"], ["0", "9", "5", "5.5"]),
-    ],
+    ("step", "shown"),
+    [(0, INPUT), (3, INPUT + HF[:3]), (6, INPUT + HF + HB[2:]), (9, INPUT + HF + HB + H)],
 )
-def test_numbers_run_right_then_left(upto, hf, hb, h):
-    figure = unrolled(Z, 0.5, 0.5, upto)
-    assert [row(figure, name, INK) for name in ("z", "hf", "hb", "h")] == [["−3", "4", "1", "2"], hf, hb, h]
+def test_the_forward_pass_shows_its_numbers(step, shown):
+    assert numbers(unrolled(Z, 0.5, 0.5, step)) == sorted(shown)
 
 
 @pytest.mark.parametrize(
-    ("upto", "hf", "hb", "z"),
-    [
-        (0, ["", "", "", ""], ["", "", "", ""], ["", "", "", ""]),
-        (3, ["", "0.25", "0.5", "1"], ["", "", "", ""], ["", "", "", ""]),
-        (9, ["0", "0.25", "0.5", "1"], ["0", "0", "0", "1"], ["0", "0.25", "0.5", "2"]),
-    ],
+    ("step", "gradients"),
+    [(0, []), (3, DELTA_F[1:]), (6, DELTA_F + DELTA_B[:2]), (9, DELTA_F + DELTA_B + DZ)],
 )
-def test_gradients_run_back(upto, hf, hb, z):
-    figure = unrolled(Z, 0.5, 0.5, upto, DH)
-    found = {name: row(figure, name, ACCENT) for name in PLACES}
-    assert found == {"h": ["0", "0", "0", "1"], "hf": hf, "hb": hb, "z": z}
-    assert row(figure, "h", INK) == ["0", "9", "5", "5.5"]  # the numbers stay
+def test_the_backward_pass_adds_its_gradients(step, gradients):
+    dh = ["0", "0", "0", "1"]
+    assert numbers(unrolled(Z, 0.5, 0.5, step, DH)) == sorted(INPUT + HF + HB + H + dh + gradients)
 
 
-def test_the_newest_box_has_the_thickest_edge():
-    boxes = unrolled(Z, 0.5, 0.5, 6).axes[0].patches
-    widths = [box.get_linewidth() for box in boxes if hasattr(box, "get_boxstyle")]
-    assert len(widths) == 16
-    assert [n for n, width in enumerate(widths) if width == max(widths)] == [
-        6
-    ]  # h is the first row: hb, t = 3
-
-
-def test_a_line_for_each_weight():
-    figure = reach({"small": 0.5 ** np.arange(5), "large": 2.0 ** np.arange(5)})
-    axes = figure.axes[0]
-    assert axes.get_yscale() == "log"
-    assert [text.xy for text in axes.texts] == [(4, 0.0625), (4, 16)]
-    assert [text.get_text() for text in axes.texts] == ["small", "large"]
+def test_gradient_norms_are_named():
+    figure = gradient_norms({"small": 0.5 ** np.arange(5), "large": 2.0 ** np.arange(5)})
+    assert {"small", "large", "distance in frames"} <= set(texts(figure))
+    assert figure.axes[0].get_yscale() == "log"
