@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minids._utils.errors import InputError
+from minids.cli import options
 from minids.text import Alphabet
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def command() -> None:
 
 @command.command("import")
 @click.argument("corpus", type=click.Choice(CORPORA))
-@click.argument("root", type=click.Path(path_type=Path))
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the manifests.")
+@click.argument("root", type=options.PATH)
+@click.option("--out", required=True, type=options.PATH, help="Folder for the manifests.")
 @click.option("--json", "as_json", is_flag=True, help="Print counts and all missing recordings as JSON.")
 def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
     """Write manifests for CORPUS, unpacked in ROOT as published. No audio is copied.
@@ -78,19 +79,19 @@ def _importer(corpus: str) -> Callable:
 
 
 @command.command()
-@click.argument("speech", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SPEECH...")
+@click.argument("speech", nargs=-1, required=True, type=options.PATH, metavar="SPEECH...")
 @click.option(
     "--noise",
     "recordings",
     required=True,
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Recording of noise, or a folder of them; may be repeated.",
 )
 @click.option(
     "--like",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Recordings with the expected noise; noise unlike them is rejected.  [default: the noise itself]",
 )
 @click.option(
@@ -117,7 +118,7 @@ def _importer(corpus: str) -> Callable:
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random clips."
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the WAV files.")
+@click.option("--out", required=True, type=options.PATH, help="Folder for the WAV files.")
 def noise(
     speech: tuple[Path, ...],
     recordings: tuple[Path, ...],
@@ -138,6 +139,7 @@ def noise(
     """
     import numpy as np
 
+    from minids._utils.random import generator
     from minids.audio import load_audio, save_audio
     from minids.cli import note
     from minids.data.augment import spectral_tilt
@@ -155,9 +157,7 @@ def noise(
             noise_at[rate] = Noise(recordings, rate, like, layers)
             for rejected in noise_at[rate].rejected:
                 note(f"rejected: {rejected}")
-        mixed = noise_at[rate].add_to(
-            spectral_tilt(samples, rate, tilt), snr, np.random.default_rng([seed, i])
-        )
+        mixed = noise_at[rate].add_to(spectral_tilt(samples, rate, tilt), snr, generator("noise", seed, i))
         peak = float(abs(mixed).max())
         if peak > 1:  # a file would be clipped
             mixed /= np.float32(peak)
@@ -168,9 +168,9 @@ def noise(
 
 
 @command.command()
-@click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("manifests", nargs=-1, required=True, type=options.PATH)
 @click.option(
-    "--model", type=click.Path(path_type=Path), help="Model that defines alphabet, rate and stride."
+    "--model", type=options.PATH, help="Model that defines alphabet, rate and stride."
 )
 @click.option("--alphabet", help="Characters of the model.  [default: space, apostrophe, a to z]")
 @click.option(

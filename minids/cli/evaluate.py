@@ -16,7 +16,7 @@ MAX_REASONS = 20  # printed for utterances that were left out
 
 
 @click.command()
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=options.PATH)
 @options.MODELS
 @options.JITTER
 @options.search

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from minids._utils.errors import InputError
+from minids.cli import options
 from minids.lesson import folder as lesson_folder
 from minids.lesson import progress, source
 
@@ -16,7 +17,7 @@ SYMBOLS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
 @click.group(invoke_without_command=True)
 @click.option(
     "--folder",
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="Folder of your copies.  [default: this folder, else its most recent subfolder with lessons]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print lessons and exercises as JSON.")
@@ -36,7 +37,7 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("folder", type=click.Path(path_type=Path), default="lessons")
+@click.argument("folder", type=options.PATH, default="lessons")
 def copy(folder: Path) -> None:
     """Copy the lessons into FOLDER, where you can edit them. Files you have changed are never overwritten.
 

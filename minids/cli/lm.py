@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from minids._utils.errors import InputError
-from minids.cli import announce_compilation, note
+from minids.cli import announce_compilation, note, options
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
     from minids.lm.text_filter import NormalizedText
 
-_TEXTS = click.argument("texts", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="TEXT...")
+_TEXTS = click.argument("texts", nargs=-1, required=True, type=options.PATH, metavar="TEXT...")
 _OUT = click.option(
     "--out",
     required=True,
-    type=click.Path(path_type=Path),
+    type=options.PATH,
     help="The file to write: .arpa or .arpa.gz for any program, or .ngram, which loads faster.",
 )
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 _TEXT_OPTIONS = (
     click.option(
         "--model",
-        type=click.Path(path_type=Path),
+        type=options.PATH,
         help="Normalize TEXT to the alphabet of this acoustic model, as --alphabet does.",
     ),
     click.option(
@@ -121,7 +121,7 @@ def train(
 
 
 @command.command()
-@click.argument("lm", type=click.Path(path_type=Path))
+@click.argument("lm", type=options.PATH)
 @_TEXTS
 @_text_options
 @_JSON
@@ -160,7 +160,7 @@ def perplexity(
 
 
 @command.command()
-@click.argument("lm", type=click.Path(path_type=Path))
+@click.argument("lm", type=options.PATH)
 @_OUT
 @click.option(
     "--threshold",

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import click
 
+from minids.cli import options
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=options.PATH)
 @click.option(
-    "--manifest", type=click.Path(path_type=Path), help="Manifest to evaluate.  [default: the dev set of RUN]"
+    "--manifest", type=options.PATH, help="Manifest to evaluate.  [default: the dev set of RUN]"
 )
-@click.option("--out", type=click.Path(path_type=Path), help="The HTML file.  [default: RUN/report.html]")
+@click.option("--out", type=options.PATH, help="The HTML file.  [default: RUN/report.html]")
 def command(run: Path, manifest: Path | None, out: Path | None) -> None:
     """Write an HTML report of the training run in the folder RUN.
 

@@ -9,8 +9,8 @@ from minids.cli import announce_compilation, note, options
 
 
 @click.command()
-@click.argument("settings", type=click.Path(path_type=Path), metavar="SETTINGS.toml")
-@click.option("--run", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/SETTINGS]")
+@click.argument("settings", type=options.PATH, metavar="SETTINGS.toml")
+@click.option("--run", type=options.PATH, help="Folder of the run.  [default: runs/SETTINGS]")
 @options.BACKEND
 @click.option(
     "--split-time",

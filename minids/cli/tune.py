@@ -18,17 +18,17 @@ MIN_WORDS = 300  # for a choice that is more than chance
 
 
 @click.command()
-@click.argument("manifest", type=click.Path(path_type=Path))
+@click.argument("manifest", type=options.PATH)
 @options.MODEL
 @click.option(
-    "--lm", required=True, type=click.Path(path_type=Path), help="Language model from `minids lm train`."
+    "--lm", required=True, type=options.PATH, help="Language model from `minids lm train`."
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="File for the tuned model.  [default: replaces --model]"
+    "--out", type=options.PATH, help="File for the tuned model.  [default: replaces --model]"
 )
 @click.option("--beam-width", default=500, show_default=True, help="Prefixes kept at each frame.")
 @options.BACKEND
-@click.option("--picture", type=click.Path(path_type=Path), help="Plot the error rates over alpha and beta.")
+@click.option("--picture", type=options.PATH, help="Plot the error rates over alpha and beta.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
     manifest: Path,
