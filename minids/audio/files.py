@@ -42,6 +42,14 @@ class AudioWarning(UserWarning):
     """A recording that is usable, but not as its header or its rate suggest."""
 
 
+class TooLongError(InputError):
+    """A recording is longer than the limit."""
+
+    def __init__(self, message: str, seconds: float):
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class Note(NamedTuple):
     """Something unusual about a recording that can be used. `kind`: "header", "channels" or "low rate"."""
 
@@ -132,8 +140,8 @@ def read_sound(
             )
         seconds = min(available, wanted)
         if seconds > max_seconds:
-            raise InputError(
-                f"{name}: lasts {seconds:.1f} s, the limit is {max_seconds:.1f} s; cut it into parts"
+            raise TooLongError(
+                f"{name}: lasts {seconds:.1f} s, the limit is {max_seconds:.1f} s; cut it into parts", seconds
             )
         target = rate or info.rate
         if seconds * target > MAX_SAMPLES:
@@ -279,8 +287,9 @@ def _mono(
 ) -> Generator[np.ndarray, None, None]:
     for block in blocks:  # (n, channels)
         with np.errstate(over="ignore", invalid="ignore"):
-            mono = block.mean(axis=1) if channel is None else np.ascontiguousarray(block[:, channel])
-        if not np.abs(mono).max() < MAX_AMPLITUDE:  # also for NaN
+            column = 0 if block.shape[1] == 1 else channel
+            mono = block.mean(axis=1) if column is None else block[:, column]
+        if not (mono.max() < MAX_AMPLITUDE and mono.min() > -MAX_AMPLITUDE):  # false for NaN
             raise InputError(
                 f"{name}: samples are NaN, infinite or extremely loud; write it again as 16-bit WAV"
             )

@@ -1,10 +1,16 @@
 """Augmentation: random changes of a recording in each epoch (§4): shift, speed, spectral tilt, noise."""
 
+import math
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
+from minids._utils.errors import InputError
+from minids.audio.processing import change_rate
 from minids.data.noise import Noise
+
+SPEED_STEPS = 100  # the largest numerator and denominator of a speed factor, so that filters can be cached
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,16 @@ class Augmentation:
     noise_prob: float = 1.0
     snr_db: tuple[float, float] = (0.0, 20.0)
 
+    def __post_init__(self) -> None:
+        for name in ("max_shift_ms", "max_speed_change", "max_tilt_db", "noise_prob"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:  # false for NaN
+                raise InputError(f"{name} = {value!r} is not a number from 0 on")
+        if self.noise_prob > 1 or not all(map(math.isfinite, self.snr_db)) or self.snr_db[0] > self.snr_db[1]:
+            raise InputError(
+                f"noise_prob = {self.noise_prob}, snr_db = {self.snr_db}: not a probability and a range"
+            )
+
     def __bool__(self) -> bool:
         return bool(
             self.max_shift_ms or self.max_speed_change or self.max_tilt_db or (self.noise and self.noise_prob)
@@ -35,8 +51,7 @@ class Augmentation:
         factor = (1 + self.max_speed_change) ** rng.uniform(-1, 1)
         samples = samples[int(rng.integers(0, int(self.max_shift_ms * rate / 1000) + 1)) :]
         if self.max_speed_change and len(samples):
-            positions = np.arange(int(len(samples) / factor)) * factor
-            samples = np.interp(positions, np.arange(len(samples)), samples).astype(np.float32)
+            samples = change_rate(samples, Fraction(1 / factor).limit_denominator(SPEED_STEPS))
         if self.max_tilt_db and len(samples):
             samples = spectral_tilt(samples, rate, rng.uniform(-self.max_tilt_db, self.max_tilt_db))
         if self.noise and len(samples) and rng.random() < self.noise_prob:

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from minids._utils.errors import InputError
+from minids._utils.random import generator
 from minids._utils.threads import ordered_map
-from minids.audio import load_audio, shift
+from minids.audio import shift
+from minids.audio.files import TooLongError
 from minids.data.augment import Augmentation
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
@@ -26,6 +28,7 @@ from minids.text import Alphabet, normalize
 PREFETCH = 4  # batches that are ready in advance; enough to hide a recording that is slow to read
 MAX_FIT_UTTERANCES = 2000  # for the features' mean and deviation; more would not change them
 MAX_SPEAKER_UTTERANCES = 50  # for the mean and deviation of a speaker
+MAX_SECONDS = 120.0  # default limit of an utterance: a batch takes the memory of its longest
 
 MeanStd = tuple[np.ndarray, np.ndarray]
 
@@ -50,6 +53,7 @@ class ExampleLoader:
 
     Recordings are moved by `shift_ms` (see minids.audio.shift). Log powers that do not change from epoch to
     epoch are taken from the `cache`, or stored there. `speakers` has the mean and deviation of each speaker.
+    Recordings longer than `max_seconds` are not loaded.
     """
 
     features: Features
@@ -58,6 +62,7 @@ class ExampleLoader:
     augmentation: Augmentation | None = None
     shift_ms: float = 0.0
     cache: FeatureCache | None = None
+    max_seconds: float = MAX_SECONDS
     speakers: dict[str, MeanStd] = field(default_factory=dict)
 
     def load(
@@ -80,18 +85,24 @@ class ExampleLoader:
         augmentation = self.augmentation if rng else None
         cache = None if augmentation or self.shift_ms else self.cache
         features = self.features
-        if cache and (stored := cache.read(utterance.path)) is not None:
-            seconds = len(stored) * features.hop / features.rate
-            self._check(utterance, seconds, strided(len(stored), self.stride), required)
+        if cache and (stored := cache.read(utterance)) is not None:
+            self._check_duration(utterance, len(stored) * features.hop / features.rate)
+            self._check_frames(utterance, strided(len(stored), self.stride), required)
             return stored
-        samples, rate = load_audio(utterance.path, features.rate)
-        self._check(utterance, len(samples) / rate, self._output_frames(samples), required)
+        try:
+            samples, rate = utterance.load_audio(
+                features.rate, min(self.max_seconds, _max_seconds(utterance))
+            )
+        except TooLongError as error:
+            self._check_duration(utterance, error.seconds)
+            raise
+        self._check_frames(utterance, self._output_frames(samples), required)
         if augmentation and rng:
             augmented = augmentation(samples, rate, rng)
             if self._output_frames(augmented) >= max(1, required):
                 samples = augmented
         log_powers = features.raw(shift(samples, rate, self.shift_ms))
-        return cache.write(utterance.path, log_powers) if cache else log_powers
+        return cache.write(utterance, log_powers) if cache else log_powers
 
     def readable_log_powers(self, utterance: Utterance) -> np.ndarray | None:
         """Log powers (T0, F); None for an unreadable recording, which is reported when its batch is made."""
@@ -116,15 +127,17 @@ class ExampleLoader:
                 sums[str(utterance.speaker)].add(log_powers)
         return {speaker: statistics.mean_std() for speaker, statistics in sums.items()}
 
-    def _check(self, utterance: Utterance, seconds: float, frames: int, required: int) -> None:
-        if seconds > 2 * utterance.duration + 1:
+    def _check_duration(self, utterance: Utterance, seconds: float) -> None:
+        if seconds > _max_seconds(utterance):
             raise InputError(
-                f"{utterance.path}: lasts {seconds:.1f} s, not {utterance.duration:.1f}"
+                f"{utterance.name}: lasts {seconds:.1f} s, not {utterance.duration:.1f}"
                 f" ({utterance.location}); correct the duration or remove the line"
             )
+
+    def _check_frames(self, utterance: Utterance, frames: int, required: int) -> None:
         if frames < required:
             raise InputError(
-                f"{utterance.path}: its text needs {required} frames, it has {frames}"
+                f"{utterance.name}: its text needs {required} frames, it has {frames}"
                 f" ({utterance.location}); correct the text or use a smaller stride"
             )
 
@@ -153,9 +166,10 @@ class Batches:
         shift_ms: float = 0.0,
         cache: FeatureCache | None = None,
         shard: Callable[[list[int]], list[int]] = list,
+        max_seconds: float = MAX_SECONDS,
     ):
         self.utterances, self.seed = utterances, seed
-        self.loader = ExampleLoader(features, alphabet, stride, augmentation, shift_ms, cache)
+        self.loader = ExampleLoader(features, alphabet, stride, augmentation, shift_ms, cache, max_seconds)
         self.skipped: dict[int, str] = {}
         for utterance in utterances:
             missing = alphabet.missing(normalize(utterance.text, alphabet))
@@ -164,7 +178,14 @@ class Batches:
                     f"{utterance.location}: the alphabet has no {missing[0]!r} (U+{ord(missing[0][0]):04X});"
                     " add it to the alphabet or correct the text; `minids data doctor` lists all such lines"
                 )
-        order = sorted(range(len(utterances)), key=lambda i: (utterances[i].duration, i))
+        for i, utterance in enumerate(utterances):
+            if utterance.duration > max_seconds:
+                self.skipped[i] = (
+                    f"{utterance.name}: lasts {utterance.duration:.1f} s, the limit is {max_seconds:.1f} s"
+                    f" ({utterance.location}); cut it into parts"
+                )
+        usable = [i for i in range(len(utterances)) if i not in self.skipped]
+        order = sorted(usable, key=lambda i: (utterances[i].duration, i))
         self._groups = [shard(order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
 
     def __len__(self) -> int:
@@ -175,7 +196,7 @@ class Batches:
 
         None stands for a batch without a usable utterance.
         """
-        order = np.random.default_rng([self.seed, number]).permutation(len(self._groups))
+        order = generator("shuffle", self.seed, number).permutation(len(self._groups))
         return self._prefetch([self._groups[g] for g in order[first:]], number)
 
     def in_length_order(self) -> Iterator[Batch]:
@@ -199,7 +220,7 @@ class Batches:
     def _batch(self, group: list[int], epoch: int | None) -> Batch | None:
         examples = {}
         for i in group:
-            rng = None if epoch is None else np.random.default_rng([self.seed, epoch, i])
+            rng = None if epoch is None else generator("augment", self.seed, epoch, i)
             try:
                 examples[i] = self.loader.load(self.utterances[i], rng)
             except InputError as error:
@@ -219,6 +240,11 @@ def _pad(examples: dict[int, tuple[np.ndarray, np.ndarray]]) -> Batch:
         x[: lengths[b], b] = frames
         labels[b, : label_lengths[b]] = label
     return Batch(list(examples), x, lengths, labels, label_lengths)
+
+
+def _max_seconds(utterance: Utterance) -> float:
+    """The longest that a recording may be: batches and memory are planned by the manifest's durations."""
+    return 2 * utterance.duration + 1
 
 
 def _evenly(items: Sequence, count: int) -> Sequence:

@@ -1,21 +1,28 @@
 """Features on disk, so that each recording is read and transformed once.
 
 Log powers are stored as float16: they lie between the floor and about 20 nats, so the error is at most 0.008,
-while speech varies by 3 to 4. Augmented features change from epoch to epoch and are not stored.
+while speech varies by 3 to 4. Augmented features change from epoch to epoch and are not stored. Features from
+another version of the code are not used, and damaged files are replaced.
 """
 
 import hashlib
 import json
 import os
 import warnings
-import zlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from minids import features as features_module
+from minids._utils.checksum import array_checksum
 from minids._utils.errors import InputError, reason
-from minids._utils.files import atomic_write
+from minids._utils.files import atomic_write, open_file
+from minids.audio import containers, files, processing
+from minids.data.manifest import Utterance
 from minids.features import Features
+
+SOURCES = (features_module, processing, files, containers)  # the code that features depend on
 
 
 class FeatureCache:
@@ -25,39 +32,73 @@ class FeatureCache:
     """
 
     def __init__(self, folder: str | Path, features: Features):
-        # Normalization comes after the cache.
         settings = {name: value for name, value in features.to_dict().items() if name != "normalize"}
-        self.folder = Path(folder) / f"{zlib.crc32(json.dumps(settings, sort_keys=True).encode()):08x}"
+        version = json.dumps([settings, _source_digest(), _constants()], sort_keys=True, default=str)
+        self.folder = Path(folder) / hashlib.blake2b(version.encode(), digest_size=8).hexdigest()
+        self.size = features.size
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot create the folder {folder}: {reason(error)}; choose another") from error
         self._disk_full = False
 
-    def read(self, recording: Path) -> np.ndarray | None:
+    def read(self, utterance: Utterance) -> np.ndarray | None:
         """The stored log powers (T0, F) float32 of this version of the recording, or None."""
         try:
-            return np.load(self._path(recording)).astype(np.float32)
-        except (OSError, ValueError, EOFError):  # missing or damaged
+            with open_file(self._path(utterance)) as raw, np.load(raw) as file:
+                stored, checksum = file["log_powers"], int(file["checksum"])
+        except Exception:  # missing, or damaged in any way
             return None
+        if stored.dtype != np.float16 or stored.ndim != 2 or stored.shape[1] != self.size:
+            return None
+        if not len(stored) or checksum != _checksum(stored) or not np.isfinite(stored).all():
+            return None
+        return stored.astype(np.float32)
 
-    def write(self, recording: Path, log_powers: np.ndarray) -> np.ndarray:
-        """Store the log powers of a recording. Returns what `read` will return, so that all epochs agree.
+    def write(self, utterance: Utterance, log_powers: np.ndarray) -> np.ndarray:
+        """Store the log powers of an utterance. Returns what `read` will return, so that all epochs agree.
 
         After the first failure (a full disk) nothing more is stored, with one warning.
         """
         stored = log_powers.astype(np.float16)
         if not self._disk_full:
             try:
-                with atomic_write(self._path(recording)) as file:
-                    np.save(file, stored)
-            except InputError as error:
+                with atomic_write(self._path(utterance)) as file:
+                    np.savez(file, log_powers=stored, checksum=np.int64(_checksum(stored)))
+            except (InputError, OSError) as error:
                 self._disk_full = True
                 warnings.warn(f"the feature cache is off: {error}", stacklevel=2)
         return stored.astype(np.float32)
 
-    def _path(self, recording: Path) -> Path:
-        """The file of a recording; its name depends on path, size and time of modification."""
-        status = os.stat(recording)
-        identity = f"{os.path.abspath(recording)} {status.st_size} {status.st_mtime_ns}"
-        return self.folder / f"{hashlib.blake2b(os.fsencode(identity), digest_size=16).hexdigest()}.npy"
+    def _path(self, utterance: Utterance) -> Path:
+        """The file of an utterance: its name depends on the recording (path, size, time) and the part."""
+        status = os.stat(utterance.path)
+        part = f"{utterance.start!r} {utterance.end!r} {utterance.channel}"
+        identity = f"{os.path.abspath(utterance.path)} {status.st_size} {status.st_mtime_ns} {part}"
+        return self.folder / f"{hashlib.blake2b(os.fsencode(identity), digest_size=16).hexdigest()}.npz"
+
+
+def _checksum(log_powers: np.ndarray) -> int:
+    return array_checksum("log powers", {"log_powers": log_powers})
+
+
+@cache
+def _source_digest() -> str:
+    """A digest of the code that computes features, so that a changed algorithm does not use old features."""
+    digest = hashlib.blake2b(digest_size=8)
+    for module in SOURCES:
+        try:
+            digest.update(Path(str(module.__file__)).read_bytes())
+        except OSError:  # installed without sources
+            digest.update(str(module.__file__).encode())
+    return digest.hexdigest()
+
+
+def _constants() -> dict[str, object]:
+    """The numbers in that code as they are now."""
+    return {
+        f"{module.__name__}.{name}": value
+        for module in SOURCES
+        for name, value in vars(module).items()
+        if name.isupper() and isinstance(value, int | float | str)
+    }

@@ -3,8 +3,10 @@
     {"path": "wav/a.flac", "duration": 1.25, "text": "go forward", "speaker": "fash", "gender": "f"}
 
 `path` (relative to the manifest's folder, or absolute) and `text` are required, `duration` (seconds) and
-`speaker` are optional; other fields are kept in `extra`. The file is UTF-8; a byte-order mark, CRLF line ends
-and empty lines are ignored. Texts are normalized to NFC, in which "가" is always one character.
+`speaker` are optional. `start` and `end`, or `offset` and `duration`, in seconds, select a part of a
+recording, `channel` (from 0) one of its channels. Other fields are kept in `extra`. The file is UTF-8; a
+byte-order mark, CRLF line ends and empty lines are ignored. Texts are normalized to NFC, in which "가" is
+always one character.
 """
 
 import json
@@ -14,14 +16,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unicodedata import normalize
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, open_file
 
+if TYPE_CHECKING:
+    import numpy as np
+
 MAX_LINE_BYTES = 1_000_000  # a file without line ends must not fill the memory
 MAX_SECONDS = 1e6  # eleven days; a larger number is not a duration
+MAX_CHANNELS = 1024
+MAX_RECORDING_SECONDS = 4 * 3600.0  # default limit of `load_audio`
 EXAMPLE_LINE = '{"path": "a.wav", "text": "hello"}'
 
 
@@ -31,16 +38,40 @@ class Utterance:
 
     path: Path  # absolute
     text: str  # NFC
-    duration: float  # seconds; 0 if the manifest has none and the file cannot be read
+    duration: float  # seconds, of the part; 0 if the manifest has none and the file cannot be read
     speaker: str | None = None
     line: int = 0  # of the manifest, from 1
     extra: dict[str, Any] = field(default_factory=dict)
     source: Path = Path()  # the manifest
+    start: float = 0.0  # seconds; the part of the recording that the text belongs to
+    end: float | None = None  # None: the end of the recording
+    channel: int | None = None  # None: the mean of the channels
 
     @property
     def location(self) -> str:
         """`manifest:line`, for messages."""
         return f"{self.source}:{self.line}"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the text belongs to a part of the recording only."""
+        return bool(self.start) or self.end is not None
+
+    @property
+    def name(self) -> str:
+        """The path, with the part and the channel if these are given, for messages and results."""
+        name = str(self.path)
+        if self.is_part:
+            name += f" [{self.start:g} s to {'the end' if self.end is None else f'{self.end:g} s'}]"
+        return name if self.channel is None else f"{name} [channel {self.channel}]"
+
+    def load_audio(
+        self, rate: int | None = None, max_seconds: float = MAX_RECORDING_SECONDS
+    ) -> "tuple[np.ndarray, int]":
+        """The utterance's samples (N,) and their rate; see `minids.load_audio`."""
+        from minids.audio import load_audio
+
+        return load_audio(self.path, rate, self.start, self.end, self.channel, max_seconds)
 
 
 class InvalidLine(InputError):
@@ -126,10 +157,34 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
         speaker = sys.intern(speaker)  # one string per speaker, not per line
     # normpath is slow, and a manifest may have 300,000 lines; only `..` needs it.
     recording = Path(os.path.normpath(folder / name)) if ".." in name else folder / name
-    seconds = fields.pop("duration", None)
-    duration = _header_duration(recording) if seconds is None else _seconds(seconds)
+    start, end, duration = _part(fields)
+    channel = fields.pop("channel", None)
+    if channel is not None and (isinstance(channel, bool) or channel not in range(MAX_CHANNELS)):
+        raise _Problem('"channel" is not a number of a channel; count from 0, or remove the field')
+    if duration is None:
+        duration = max(0.0, _header_duration(recording) - start)
     extra = {sys.intern(key): value for key, value in fields.items()}
-    return Utterance(recording, text, duration, speaker, number, extra, source)
+    channel = None if channel is None else int(channel)
+    return Utterance(recording, text, duration, speaker, number, extra, source, start, end, channel)
+
+
+def _part(fields: dict[str, Any]) -> tuple[float, float | None, float | None]:
+    """Start, end (None: that of the recording) and duration (None: unknown), removed from the fields."""
+    values = {name: _seconds(fields, name) for name in ("start", "offset", "end", "duration")}
+    start, offset, end, duration = values.values()
+    if start is not None and offset is not None and start != offset:
+        raise _Problem('"start" and "offset" differ; keep one of them')
+    begins = start if start is not None else offset
+    if end is not None:
+        begins = begins or 0.0
+        if end <= begins:
+            raise _Problem(f'"end" = {end:g} is not after the start, {begins:g} s; correct it')
+        return begins, end, end - begins
+    if begins is None:
+        return 0.0, None, duration
+    if duration == 0:
+        raise _Problem('"duration" of a part is 0; correct it')
+    return begins, None if duration is None else begins + duration, duration
 
 
 def _string(fields: dict[str, Any], key: str) -> str:
@@ -146,10 +201,13 @@ def _string(fields: dict[str, Any], key: str) -> str:
     return value
 
 
-def _seconds(value: object) -> float:
+def _seconds(fields: dict[str, Any], key: str) -> float | None:
+    value = fields.pop(key, None)
+    if value is None:
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS:
         return float(value)
-    raise _Problem('"duration" is not a number of seconds; correct it or remove the field')
+    raise _Problem(f'"{key}" is not a number of seconds; correct it or remove the field')
 
 
 def _header_duration(recording: Path) -> float:
@@ -172,6 +230,14 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
                 "duration": round(utterance.duration, 4),
                 "text": utterance.text,
             }
+            if utterance.is_part:
+                fields["start"] = utterance.start
+                if utterance.end is not None:
+                    fields["end"] = utterance.end
+                else:
+                    del fields["duration"]  # "start" and "duration" would fix the end
+            if utterance.channel is not None:
+                fields["channel"] = utterance.channel
             if utterance.speaker is not None:
                 fields["speaker"] = utterance.speaker
             extra = {name: value for name, value in utterance.extra.items() if name not in fields}

@@ -14,6 +14,7 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids.audio import audio_info, load_audio, mix
+from minids.audio.processing import check_rate
 from minids.features import frames, hann, level, power_spectrum
 
 CLIP_SECONDS = 2.0
@@ -52,7 +53,9 @@ class Noise:
     def __init__(
         self, recordings: Sequence[str | Path], rate: int, like: Sequence[str | Path] = (), layers: int = 3
     ):
-        self.rate, self.layers = rate, layers
+        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
+            raise InputError(f"layers = {layers!r} is not a number of noise tracks; give at least 1")
+        self.rate, self.layers = check_rate("rate", rate), layers
         self.length, self.fade = round(CLIP_SECONDS * rate), round(FADE_SECONDS * rate)
         paths = [path for recording in recordings for path in sound_files(recording)]
         count = sum(max(1, int(audio_info(path).duration / CLIP_SECONDS)) for path in paths)

@@ -296,11 +296,11 @@ def counted(monkeypatch):
     """The paths that were loaded, in order."""
     loaded = []
 
-    def load(path, rate=None):
+    def load(path, *options):
         loaded.append(path)
-        return load_audio(path, rate)
+        return load_audio(path, *options)
 
-    monkeypatch.setattr(batches_module, "load_audio", load)
+    monkeypatch.setattr("minids.audio.load_audio", load)
     return loaded
 
 
@@ -344,14 +344,14 @@ def test_closing_an_epoch_early_stops_its_threads(utterances, counted):
 def test_closing_an_epoch_cancels_batches_that_have_not_started(utterances, monkeypatch):
     loaded, stopped = [], threading.Event()
 
-    def load(path, rate=None):
+    def load(path, *options):
         loaded.append(path)
         if len(loaded) > 1:
             assert stopped.wait(timeout=20)
             time.sleep(0.3)
-        return load_audio(path, rate)
+        return load_audio(path, *options)
 
-    monkeypatch.setattr(batches_module, "load_audio", load)
+    monkeypatch.setattr("minids.audio.load_audio", load)
     epoch = Batches(utterances, features(), ALPHABET, batch_size=1).epoch(0)
     next(epoch)
     stopped.set()
@@ -365,10 +365,10 @@ def test_two_epochs_at_once_do_not_wait_for_each_other(utterances):
 
 
 def test_an_unexpected_error_reaches_the_consumer(utterances, monkeypatch):
-    def load(path, rate=None):
+    def load(path, *options):
         raise MemoryError("no space")
 
-    monkeypatch.setattr(batches_module, "load_audio", load)
+    monkeypatch.setattr("minids.audio.load_audio", load)
     with pytest.raises(MemoryError, match="no space"):
         list(Batches(utterances, features(), ALPHABET).epoch(0))
     assert not workers()
@@ -398,7 +398,7 @@ def test_unaugmented_recordings_are_read_once(record, tmp_path, monkeypatch):
     cache = FeatureCache(tmp_path / "cache", features())
     plain = by_utterance(Batches(utterances, features(), ALPHABET).in_length_order())
     computed = by_utterance(Batches(utterances, features(), ALPHABET, cache=cache).in_length_order())
-    monkeypatch.setattr(batches_module, "load_audio", None)  # must not be called
+    monkeypatch.setattr("minids.audio.load_audio", None)  # must not be called
     cached = by_utterance(Batches(utterances, features(), ALPHABET, cache=cache).in_length_order())
     assert computed.keys() == cached.keys()
     for i in computed:
@@ -414,7 +414,7 @@ def test_epochs_without_effective_augmentation_are_read_once(record, tmp_path, m
         utterances, features(), ALPHABET, augmentation=Augmentation(noise_prob=0.8), cache=cache
     )
     (computed,) = batches.epoch(0)
-    monkeypatch.setattr(batches_module, "load_audio", None)  # must not be called
+    monkeypatch.setattr("minids.audio.load_audio", None)  # must not be called
     (cached,) = batches.epoch(1)
     assert_same(computed, cached)
 
@@ -438,8 +438,8 @@ def test_changed_recordings_and_other_features_are_not_taken_from_the_cache(reco
     save_audio(utterance.path, np.sin(np.arange(3000)).astype(np.float32), RATE)
     (after,) = Batches([utterance], features(), ALPHABET, cache=cache).in_length_order()
     assert before.frames.shape != after.frames.shape
-    assert FeatureCache(tmp_path / "cache", features(bands=7)).read(utterance.path) is None
-    assert FeatureCache(tmp_path / "cache", features(normalize="corpus")).read(utterance.path) is not None
+    assert FeatureCache(tmp_path / "cache", features(bands=7)).read(utterance) is None
+    assert FeatureCache(tmp_path / "cache", features(normalize="corpus")).read(utterance) is not None
 
 
 def test_augmented_features_are_not_cached_and_damaged_files_are_replaced(record, tmp_path):
@@ -449,9 +449,9 @@ def test_augmented_features_are_not_cached_and_damaged_files_are_replaced(record
     uncached = Batches(utterances, features(), ALPHABET, augmentation=AUGMENTED)
     for batch, other in zip(cached.epoch(0), uncached.epoch(0), strict=True):
         assert_same(batch, other)
-    assert not list((tmp_path / "cache").rglob("*.npy"))
+    assert not list((tmp_path / "cache").rglob("*.npz"))
     list(cached.in_length_order())
-    first, _ = sorted((tmp_path / "cache").rglob("*.npy"))
+    first, _ = sorted((tmp_path / "cache").rglob("*.npz"))
     content = first.read_bytes()
     first.write_bytes(content[:50])
     list(cached.in_length_order())
