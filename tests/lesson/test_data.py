@@ -1,4 +1,4 @@
-"""lessons/data: three recordings that say what they should, and a recognizer that reads them."""
+"""The data of the lessons: three recordings, and a recognizer that transcribes them."""
 
 import importlib
 from pathlib import Path
@@ -15,28 +15,28 @@ TEXTS = {"seven": "seven", "two_five": "two five", "three_one_four": "three one 
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_recognizer_reads_the_recordings(name):
+def test_the_recognizer_transcribes_the_recordings(name):
     samples, rate = load_audio(DATA / f"{name}.flac")
     assert rate == 16_000
     assert 0.5 < len(samples) / rate < 1.5
-    heard = Recognizer.load(DATA / "digits.safetensors").transcribe(samples, rate)
-    assert heard.text == TEXTS[name]
+    recognizer = Recognizer.load(DATA / "digits.safetensors")
+    assert recognizer.transcribe(samples, rate).text == TEXTS[name]
 
 
-def test_the_recognizer_speaks_100_times_a_second():
+def test_the_recognizer_has_100_outputs_per_second():
     saved = load_weights(DATA / "digits.safetensors")
     assert saved.model.settings.stride == 1
     assert saved.features.hop_ms == 10
 
 
-def test_all_is_small():
+def test_the_data_is_small():
     assert sum(path.stat().st_size for path in DATA.iterdir()) < 500_000
 
 
-def test_the_recordings_are_of_voices_that_nobody_learned_from(monkeypatch):
+def test_the_voices_are_not_in_the_training_data(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "examples" / "demo"))
-    made, speech = importlib.import_module("lesson_data"), importlib.import_module("speech")
-    for text, voice, *_ in made.RECORDINGS.values():
+    lesson_data, speech = importlib.import_module("lesson_data"), importlib.import_module("speech")
+    for text, voice, *_ in lesson_data.RECORDINGS.values():
         assert voice.split("+")[1] in speech.VOICES["test"].split()
         assert text in TEXTS.values()
-    assert {Path(name).stem for name in made.RECORDINGS} == set(TEXTS)
+    assert {Path(name).stem for name in lesson_data.RECORDINGS} == set(TEXTS)
