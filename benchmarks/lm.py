@@ -1,11 +1,11 @@
-"""Language models of minids and KenLM, in turns: from a text to an ARPA file, and queries of that file.
+"""Language models of minids and KenLM in alternation: training an ARPA file, and querying it.
 
     python -m benchmarks.lm english.txt heldout.txt --lmplz bin/lmplz --peers peers/bin/python
 
-Training is timed as a user meets it: a process from its start to its end, code compiled before. KenLM's tools
-and its Python package (in an interpreter of its own, `--peers`) are left out where they are not named. Before
-queries are timed, both totals of the held-out text must agree. Copies: the text so many times, in each copy
-one word in five drawn anew, which gives the n-grams of a longer text.
+Training is timed as the user sees it: a process from start to end, with compiled code in the cache. KenLM's
+tools and its Python package (in a separate interpreter, `--peers`) are optional. Before queries are timed,
+both totals of the held-out text must agree. `--copies`: the text repeated, with one word in five of each copy
+drawn at random, which gives as many n-grams as a longer text.
 """
 
 import argparse
@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.machine import headline, hold_threads, machine, save
+from benchmarks.machine import headline, machine, save, set_threads
 
-# In the interpreter of KenLM: a line comes, a line goes back with the total and the seconds it took.
+# Runs in the interpreter of KenLM: for each line it reads, it prints the total and the seconds taken.
 KENLM = """
 import json, sys, time, kenlm
 model, lines = kenlm.Model(sys.argv[1]), open(sys.argv[2], encoding="utf-8").read().splitlines()
@@ -44,8 +44,8 @@ for line in sys.stdin:
 """
 
 
-def trained(command: list[str], text: Path, out: Path) -> dict[str, float]:
-    """Seconds of the clock and of the cores, and peak memory (MB), of a process from text to ARPA file."""
+def run_training(command: list[str], text: Path, out: Path) -> dict[str, float]:
+    """Wall-clock and CPU seconds, and peak memory (MB), of a process from text to ARPA file."""
     with text.open("rb") as source, out.open("wb") as arpa:
         start = time.perf_counter()
         child = subprocess.Popen(command, stdin=source, stdout=arpa, stderr=subprocess.DEVNULL)
@@ -61,8 +61,8 @@ def trained(command: list[str], text: Path, out: Path) -> dict[str, float]:
     }
 
 
-def training(text: Path, order: int, lmplz: str | None, rounds: int, folder: Path) -> dict[str, dict]:
-    """The medians of each competitor."""
+def compare_training(text: Path, order: int, lmplz: str | None, rounds: int, folder: Path) -> dict[str, dict]:
+    """The median figures of each program."""
     commands = {
         "minids": [sys.executable, "-m", "minids", "lm", "train", str(text), "--order", str(order), "--out"]
     }
@@ -72,29 +72,29 @@ def training(text: Path, order: int, lmplz: str | None, rounds: int, folder: Pat
     runs: dict[str, list] = {name: [] for name in commands}
     for i in range(-1, rounds):
         for name, command in commands.items():
-            run = trained(command, text, folder / f"{name}.out")
+            run = run_training(command, text, folder / f"{name}.out")
             if i >= 0:
                 runs[name].append(run)
     return {
-        name: {key: sorted(run[key] for run in found)[len(found) // 2] for key in found[0]}
-        for name, found in runs.items()
+        name: {key: sorted(run[key] for run in measured)[len(measured) // 2] for key in measured[0]}
+        for name, measured in runs.items()
     }
 
 
-def copies(text: Path, n: int, out: Path) -> None:
-    """The text n times; all copies but the first have a fifth of their words drawn anew, by frequency."""
+def write_copies(text: Path, n: int, out: Path) -> None:
+    """The text n times; all copies but the first have a fifth of their words replaced, by frequency."""
     rng = random.Random(0)
     lines = [line.split() for line in text.read_text(encoding="utf-8").splitlines()]
     words = [word for line in lines for word in line]
     with out.open("w", encoding="utf-8") as file:
         for copy in range(n):
             for line in lines:
-                drawn = (rng.choice(words) if copy and rng.random() < 0.2 else word for word in line)
-                file.write(" ".join(drawn) + "\n")
+                replaced = (rng.choice(words) if copy and rng.random() < 0.2 else word for word in line)
+                file.write(" ".join(replaced) + "\n")
 
 
-def queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> dict:
-    """Words a second of each competitor: whole texts with their words to be found, and words one by one."""
+def compare_queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> dict:
+    """Words per second of each program: complete texts with word lookup, and words one by one."""
     import numpy as np
     from numba import njit
 
@@ -109,15 +109,15 @@ def queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> dict:
     def single(tables, numbers):
         total, state = 0.0, tables.begin
         for word in numbers:
-            log_prob, following = score(tables, state, word)
+            log_prob, next_state = score(tables, state, word)
             total += log_prob
-            state = tables.begin if word == 2 else following
+            state = tables.begin if word == 2 else next_state
         return total
 
     steps = {
         "minids: a text (NGram.perplexity)": lambda: model.perplexity(text).log_prob,
         "minids: sentence by sentence (NGram.log_prob)": lambda: sum(map(model.log_prob, lines)),
-        "minids: word by word from Numba (query.score)": lambda: single(model.tables, numbers),
+        "minids: word by word from Numba (scorer.score)": lambda: single(model.tables, numbers),
     }
     peer = None
     if peers:
@@ -152,7 +152,7 @@ def queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> dict:
 
 
 def record(totals: dict, seconds: dict, name: str, total: float, took: float, i: int) -> None:
-    """One turn; the first, which is not counted, must give the total of those before it."""
+    """Record a round; the first one is not counted, and its total must agree with the other programs."""
     if i < 0:
         reference = next(iter(totals.values()), total)
         if abs(total - reference) > 1e-5 * abs(reference):
@@ -173,28 +173,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
-    hold_threads(1)
+    set_threads(1)
     print(headline(machine()))
     results: dict = {"order": arguments.order, "training": {}}
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         for n in [1, *arguments.copies]:
             text = arguments.text
             if n > 1:
                 text = folder / "copies.txt"
-                copies(arguments.text, n, text)
-            found = training(
+                write_copies(arguments.text, n, text)
+            medians = compare_training(
                 text, arguments.order, arguments.lmplz, arguments.rounds if n == 1 else 2, folder
             )
-            results["training"][f"{n} copies" if n > 1 else "the text"] = found
-            for who, figures in found.items():
+            results["training"][f"{n} copies" if n > 1 else "the text"] = medians
+            for name, figures in medians.items():
                 print(
-                    f"{n:3d} x text  {who:8} {figures['seconds']:7.2f} s  {figures['cpu_seconds']:7.2f} s of"
-                    f" cores  {figures['memory_mb']:7.0f} MB"
+                    f"{n:3d} x text  {name:8} {figures['seconds']:7.2f} s  {figures['cpu_seconds']:7.2f} s of"
+                    f" CPU  {figures['memory_mb']:7.0f} MB"
                 )
             if n == 1:
                 shutil.copy(folder / "minids.arpa", folder / "model.arpa")
-        results["queries"] = queries(
+        results["queries"] = compare_queries(
             folder / "model.arpa", arguments.heldout, arguments.peers, arguments.rounds
         )
     for name, speed in results["queries"]["words_per_second"].items():

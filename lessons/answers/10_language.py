@@ -1,11 +1,11 @@
-"""Lesson 10: our answers, and the usual wrong ones."""
+"""Lesson 10: our answers, and common mistakes."""
 
 
 def smoothed(counts, D, shorter):
     total = sum(counts.values())
     gamma = sum(D[min(c, 3)] for c in counts.values()) / total
-    own = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
-    return {w: own.get(w, 0.0) + gamma * p for w, p in shorter.items()}
+    discounted = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
+    return {w: discounted.get(w, 0.0) + gamma * p for w, p in shorter.items()}
 
 
 def backed_off(word, history, p, gamma):
@@ -19,29 +19,29 @@ def Q(text, log_prob, lm, alpha, beta):
 
 
 def no_discount(counts, D, shorter):
-    """c / total + γ p': nothing was taken for what is lent."""
+    """c / total + γ p': gives probability away without taking any."""
     total = sum(counts.values())
     gamma = sum(D[min(c, 3)] for c in counts.values()) / total
     return {w: counts.get(w, 0) / total + gamma * p for w, p in shorter.items()}
 
 
 def counts_alone(counts, D, shorter):
-    """c / total: what was never seen is impossible."""
+    """c / total: a word never seen is impossible."""
     return {w: counts.get(w, 0) / sum(counts.values()) for w in shorter}
 
 
-def lends_only_to_the_unseen(counts, D, shorter):
-    """The words that were seen get nothing of the shorter history."""
-    right = smoothed(counts, D, shorter)
-    lent = smoothed(counts, D, dict.fromkeys(shorter, 0.0))
-    return {w: lent[w] if w in counts else right[w] for w in shorter}
+def smooths_only_the_unseen(counts, D, shorter):
+    """Words that were seen get no probability from the shorter history."""
+    correct = smoothed(counts, D, shorter)
+    first_term = smoothed(counts, D, dict.fromkeys(shorter, 0.0))
+    return {w: first_term[w] if w in counts else correct[w] for w in shorter}
 
 
-def gamma_of_the_words(counts, D, shorter):
-    """γ = the share of words that were seen, as if each had given 1."""
+def gamma_from_distinct_words(counts, D, shorter):
+    """γ = distinct words / total, as if each discount were 1."""
     total = sum(counts.values())
-    own = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
-    return {w: own.get(w, 0.0) + len(counts) / total * p for w, p in shorter.items()}
+    discounted = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
+    return {w: discounted.get(w, 0.0) + len(counts) / total * p for w, p in shorter.items()}
 
 
 def one_discount(counts, D, shorter):
@@ -50,110 +50,110 @@ def one_discount(counts, D, shorter):
 
 
 def only_the_words_seen(counts, D, shorter):
-    """The others are missing."""
+    """Returns only the words that were seen."""
     return {w: p for w, p in smoothed(counts, D, shorter).items() if w in counts}
 
 
-def lends_to_all_alike(counts, D, shorter):
-    """The same for every word: the shorter history is not asked."""
+def ignores_the_shorter_history(counts, D, shorter):
+    """Gives the same to every word instead of asking the shorter history."""
     return smoothed(counts, D, dict.fromkeys(shorter, 1 / len(shorter)))
 
 
-def gamma_of_a_word(counts, D, shorter):
-    """γ = what is taken divided by the number of words, not of their occurrences."""
+def gamma_per_distinct_word(counts, D, shorter):
+    """γ = Σ D / distinct words, not divided by the total count."""
     total = sum(counts.values())
     gamma = sum(D[min(c, 3)] for c in counts.values()) / len(counts)
-    own = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
-    return {w: own.get(w, 0.0) + gamma * p for w, p in shorter.items()}
+    discounted = {w: (c - D[min(c, 3)]) / total for w, c in counts.items()}
+    return {w: discounted.get(w, 0.0) + gamma * p for w, p in shorter.items()}
 
 
 def never_backs_off(word, history, p, gamma):
-    """What was not seen is impossible."""
+    """An n-gram never seen is impossible."""
     return p.get((*history, word), 0.0)
 
 
-def backs_off_for_nothing(word, history, p, gamma):
+def backs_off_without_gamma(word, history, p, gamma):
     """Without γ: the probabilities after a history sum to more than 1."""
     if (*history, word) in p:
         return p[(*history, word)]
-    return backs_off_for_nothing(word, history[1:], p, gamma)
+    return backs_off_without_gamma(word, history[1:], p, gamma)
 
 
 def gamma_of_the_shorter(word, history, p, gamma):
-    """γ of the history to come instead of the one that failed."""
+    """γ of the shorter history instead of the longer one."""
     if (*history, word) in p:
         return p[(*history, word)]
     shorter = history[1:]
     return gamma.get(shorter, 1.0) * gamma_of_the_shorter(word, shorter, p, gamma)
 
 
-def forgets_the_nearest(word, history, p, gamma):
-    """Drops the last word of the history, the nearest, instead of the first."""
+def drops_the_last_word(word, history, p, gamma):
+    """Drops the last word of the history instead of the first."""
     if (*history, word) in p:
         return p[(*history, word)]
-    return gamma.get(history, 1.0) * forgets_the_nearest(word, history[:-1], p, gamma)
+    return gamma.get(history, 1.0) * drops_the_last_word(word, history[:-1], p, gamma)
 
 
-def straight_to_the_word(word, history, p, gamma):
-    """Skips the orders in between."""
+def straight_to_unigrams(word, history, p, gamma):
+    """Skips the orders between."""
     if (*history, word) in p:
         return p[(*history, word)]
     return gamma.get(history, 1.0) * p[(word,)]
 
 
-def unknown_history_is_none(word, history, p, gamma):
-    """From a history never seen straight to the word alone: what its end knows is lost."""
+def unknown_history_to_unigrams(word, history, p, gamma):
+    """Goes from a history never seen straight to the unigram, past its suffixes."""
     if (*history, word) in p:
         return p[(*history, word)]
     if history not in gamma:
         return p[(word,)]
-    return gamma[history] * unknown_history_is_none(word, history[1:], p, gamma)
+    return gamma[history] * unknown_history_to_unigrams(word, history[1:], p, gamma)
 
 
-def unknown_history_is_nothing(word, history, p, gamma):
-    """A history never seen has γ = 0."""
+def unknown_history_has_gamma_0(word, history, p, gamma):
+    """γ = 0 for a history never seen."""
     if (*history, word) in p:
         return p[(*history, word)]
-    return gamma.get(history, 0.0) * unknown_history_is_nothing(word, history[1:], p, gamma)
+    return gamma.get(history, 0.0) * unknown_history_has_gamma_0(word, history[1:], p, gamma)
 
 
 def probabilities_not_logarithms(text, log_prob, lm, alpha, beta):
-    """P_lm itself beside logarithms."""
+    """P_lm instead of its logarithm."""
     return log_prob + alpha * 2.718281828459045 ** lm.log_prob(text) + beta * len(text.split())
 
 
 def counts_letters(text, log_prob, lm, alpha, beta):
-    """β for every character."""
+    """Adds β for every character."""
     return log_prob + alpha * lm.log_prob(text) + beta * len(text)
 
 
 def counts_spaces(text, log_prob, lm, alpha, beta):
-    """One word too few."""
+    """Counts spaces: one word too few."""
     return log_prob + alpha * lm.log_prob(text) + beta * text.count(" ")
 
 
 def without_the_end(text, log_prob, lm, alpha, beta):
-    """The sentence's end is not asked for."""
+    """Leaves out the end of the sentence."""
     return log_prob + alpha * lm.log_prob(text, eos=False) + beta * len(text.split())
 
 
 def counts_different_words(text, log_prob, lm, alpha, beta):
-    """A word that comes twice is counted once."""
+    """Counts a repeated word once."""
     return log_prob + alpha * lm.log_prob(text) + beta * len(set(text.split()))
 
 
-def alpha_weighs_the_words(text, log_prob, lm, alpha, beta):
-    """α before a bracket around both."""
+def alpha_times_the_bonus(text, log_prob, lm, alpha, beta):
+    """Multiplies the bonus by α, too."""
     return log_prob + alpha * (lm.log_prob(text) + beta * len(text.split()))
 
 
-def weighs_the_network(text, log_prob, lm, alpha, beta):
-    """α at the wrong term."""
+def alpha_times_the_network(text, log_prob, lm, alpha, beta):
+    """Multiplies the wrong term by α."""
     return alpha * log_prob + lm.log_prob(text) + beta * len(text.split())
 
 
-def in_tens(text, log_prob, lm, alpha, beta):
-    """log10 of the language model, as the file has it, beside natural logarithms."""
+def decimal_logarithm(text, log_prob, lm, alpha, beta):
+    """log10 of the language model, as in the file, added to natural logarithms."""
     return log_prob + alpha * lm.log_prob(text) / 2.302585092994046 + beta * len(text.split())
 
 
@@ -161,30 +161,30 @@ WRONG = {
     "smoothed": [
         no_discount,
         counts_alone,
-        lends_only_to_the_unseen,
-        gamma_of_the_words,
+        smooths_only_the_unseen,
+        gamma_from_distinct_words,
         one_discount,
         only_the_words_seen,
-        lends_to_all_alike,
-        gamma_of_a_word,
+        ignores_the_shorter_history,
+        gamma_per_distinct_word,
     ],
     "backed_off": [
         never_backs_off,
-        backs_off_for_nothing,
+        backs_off_without_gamma,
         gamma_of_the_shorter,
-        forgets_the_nearest,
-        straight_to_the_word,
-        unknown_history_is_none,
-        unknown_history_is_nothing,
+        drops_the_last_word,
+        straight_to_unigrams,
+        unknown_history_to_unigrams,
+        unknown_history_has_gamma_0,
     ],
     "Q": [
         probabilities_not_logarithms,
         counts_letters,
         counts_spaces,
         counts_different_words,
-        alpha_weighs_the_words,
+        alpha_times_the_bonus,
         without_the_end,
-        weighs_the_network,
-        in_tens,
+        alpha_times_the_network,
+        decimal_logarithm,
     ],
 }

@@ -1,4 +1,4 @@
-"""Lesson 11: our answers, and the usual wrong ones."""
+"""Lesson 11: our answers, and common mistakes."""
 
 import numpy as np
 
@@ -16,15 +16,17 @@ def edit_distance(a, b):
 
 
 def word_error_rate(references, hypotheses):
-    return wer(references, hypotheses).rate
+    pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
+    errors = sum(edit_distance(r, h) for r, h in pairs)
+    return errors / sum(len(r) for r, _ in pairs)
 
 
 def drawn_rates(wrong, words, draws):
     return wrong[draws].sum(axis=1) / words[draws].sum(axis=1)
 
 
-def filled(a, b, cell, first=lambda k: k):
-    """A table like edit_distance's with other rules: cell(left upper, upper, left, whether equal)."""
+def fill_table(a, b, cell, first=lambda k: k):
+    """A table like that of edit_distance with other rules: cell(upper left, upper, left, equal)."""
     row = [first(j) for j in range(len(b) + 1)]
     for i, x in enumerate(a, start=1):
         new = [first(i)]
@@ -35,45 +37,45 @@ def filled(a, b, cell, first=lambda k: k):
 
 
 def substitution_costs_two(a, b):
-    """As if it were a deletion and an insertion."""
-    return filled(a, b, lambda both, up, left, same: min(both + 2 * (not same), up + 1, left + 1))
+    """Counts a substitution as a deletion and an insertion."""
+    return fill_table(a, b, lambda diagonal, up, left, same: min(diagonal + 2 * (not same), up + 1, left + 1))
 
 
 def equal_costs_one(a, b):
-    """A diagonal step costs 1 even where the words are equal."""
-    return filled(a, b, lambda both, up, left, same: min(both, up, left) + 1)
+    """Counts equal words as an error, too."""
+    return fill_table(a, b, lambda diagonal, up, left, same: min(diagonal, up, left) + 1)
 
 
 def begins_with_zeros(a, b):
-    """The first row and column are 0: what is missing at the front is free."""
-    return filled(
-        a, b, lambda both, up, left, same: min(both + (not same), up + 1, left + 1), first=lambda k: 0
+    """Fills the first row and column with 0: errors at the start are free."""
+    return fill_table(
+        a, b, lambda diagonal, up, left, same: min(diagonal + (not same), up + 1, left + 1), first=lambda k: 0
     )
 
 
 def never_inserts(a, b):
-    """The left neighbor is forgotten."""
-    return filled(a, b, lambda both, up, left, same: min(both + (not same), up + 1))
+    """Leaves out the left neighbor."""
+    return fill_table(a, b, lambda diagonal, up, left, same: min(diagonal + (not same), up + 1))
 
 
-def takes_the_diagonal_when_equal_only(a, b):
-    """Equal, deleted or inserted, never substituted."""
-    return filled(a, b, lambda both, up, left, same: both if same else min(up, left) + 1)
+def never_substitutes(a, b):
+    """Allows equal words, deletions and insertions only."""
+    return fill_table(a, b, lambda diagonal, up, left, same: diagonal if same else min(up, left) + 1)
 
 
-def place_by_place(a, b):
+def position_by_position(a, b):
     """Compares the first with the first, the second with the second, …"""
     return sum(x != y for x, y in zip(a, b, strict=False)) + abs(len(a) - len(b))
 
 
 def difference_of_bags(a, b):
-    """Counts the words that the other lacks; order does not matter."""
-    most = max(len(a), len(b))
-    return most - sum(min(list(a).count(x), list(b).count(x)) for x in {*a})
+    """Counts the words that the other text lacks, in any order."""
+    longest = max(len(a), len(b))
+    return longest - sum(min(list(a).count(x), list(b).count(x)) for x in {*a})
 
 
 def swaps_neighbors(a, b):
-    """Two neighbors in the wrong order count as one error."""
+    """Counts two exchanged neighbors as one error."""
     d = np.add.outer(np.arange(len(a) + 1), np.arange(len(b) + 1))
     for i, x in enumerate(a, start=1):
         for j, y in enumerate(b, start=1):
@@ -83,77 +85,82 @@ def swaps_neighbors(a, b):
     return d[-1, -1]
 
 
-def of_the_letters(a, b):
-    """Lists of words are joined first."""
+def joins_the_words(a, b):
+    """Joins lists of words into texts first."""
     return edit_distance("".join(a), "".join(b))
 
 
 def mean_of_the_rates(references, hypotheses):
-    """Every utterance counts the same, however short."""
+    """Averages the rates of the utterances, short or long."""
     return float(np.mean([wer(r, h).rate for r, h in zip(references, hypotheses, strict=True)]))
 
 
-def over_the_words_heard(references, hypotheses):
+def divides_by_hypothesis_words(references, hypotheses):
     """Divides by the words of the hypotheses."""
     return wer(references, hypotheses).errors / max(1, sum(len(h.split()) for h in hypotheses))
 
 
-def never_over_one(references, hypotheses):
-    """At most 100 %."""
+def limits_to_one(references, hypotheses):
+    """Limits the rate to 100 %."""
     return min(1.0, wer(references, hypotheses).rate)
 
 
-def letter_by_letter(references, hypotheses):
-    """Distances of the texts instead of their words: the letters wrong."""
+def counts_letters(references, hypotheses):
+    """Counts wrong letters instead of wrong words."""
     total = sum(edit_distance(r, h) for r, h in zip(references, hypotheses, strict=True))
     return total / sum(len(r.split()) for r in references)
 
 
 def word_by_word(references, hypotheses):
-    """Compares the first with the first: one word lost, and all behind it are wrong."""
+    """Compares words by position: after a deleted word all are wrong."""
     pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
-    return sum(place_by_place(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+    return sum(position_by_position(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
 
 
-def order_does_not_matter(references, hypotheses):
-    """The words that the other lacks, wherever they stand."""
+def ignores_the_order(references, hypotheses):
+    """Counts the words that the other text lacks, in any order."""
     pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
     return sum(difference_of_bags(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
 
 
-def all_in_one_line(references, hypotheses):
-    """One long text: a word of one utterance may stand for a word of the next."""
+def joins_the_utterances(references, hypotheses):
+    """Aligns all utterances as one text, so words match across them."""
     return wer(" ".join(references), " ".join(hypotheses)).rate
 
 
 def utterances_wrong(references, hypotheses):
-    """The share of utterances with an error."""
+    """Returns the rate of utterances with an error."""
     return sum(r != h for r, h in zip(references, hypotheses, strict=True)) / len(references)
 
 
-def mean_of_drawn_rates(wrong, words, draws):
-    """Every utterance counts the same, however short."""
+def mean_of_the_rates_drawn(wrong, words, draws):
+    """Averages the rates of the utterances, short or long."""
     return (wrong / words)[draws].mean(axis=1)
 
 
 def draws_only_the_errors(wrong, words, draws):
-    """Divides by the words of the whole corpus, drawn or not."""
+    """Divides by the words of all utterances, drawn or not."""
     return wrong[draws].sum(axis=1) / words.sum()
 
 
 def sums_over_the_draws(wrong, words, draws):
-    """The wrong axis."""
+    """Sums over the wrong axis."""
     return wrong[draws].sum(axis=0) / words[draws].sum(axis=0)
 
 
 def draws_once(wrong, words, draws):
-    """Every utterance of a draw once, even if it came twice."""
+    """Counts an utterance once, even if it was drawn twice."""
     return np.array([wrong[np.unique(d)].sum() / words[np.unique(d)].sum() for d in draws])
 
 
 def one_rate(wrong, words, draws):
-    """All draws in one sum."""
+    """Puts all samples into one sum."""
     return wrong[draws].sum() / words[draws].sum()
+
+
+def list_of_rates(wrong, words, draws):
+    """Returns a list of arrays instead of an array."""
+    return [wrong[draw].sum() / words[draw].sum() for draw in draws]
 
 
 WRONG = {
@@ -162,27 +169,28 @@ WRONG = {
         equal_costs_one,
         begins_with_zeros,
         never_inserts,
-        takes_the_diagonal_when_equal_only,
-        place_by_place,
+        never_substitutes,
+        position_by_position,
         difference_of_bags,
         swaps_neighbors,
-        of_the_letters,
+        joins_the_words,
     ],
     "word_error_rate": [
         mean_of_the_rates,
-        over_the_words_heard,
-        never_over_one,
-        letter_by_letter,
+        divides_by_hypothesis_words,
+        limits_to_one,
+        counts_letters,
         word_by_word,
-        order_does_not_matter,
-        all_in_one_line,
+        ignores_the_order,
+        joins_the_utterances,
         utterances_wrong,
     ],
     "drawn_rates": [
-        mean_of_drawn_rates,
+        mean_of_the_rates_drawn,
         draws_only_the_errors,
         sums_over_the_draws,
         draws_once,
         one_rate,
+        list_of_rates,
     ],
 }

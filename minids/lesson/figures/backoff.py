@@ -1,4 +1,4 @@
-"""What a language model knows: counts made probabilities, the way down the orders, its say in the search."""
+"""Pictures of a language model: smoothing, backing off, and its weight in the search."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Words = tuple[str, ...]
+WordTuple = tuple[str, ...]
 
 
 def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, float]) -> "Figure":
@@ -21,15 +21,14 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
     figure, axes = subplots(5.6, 3.8)  # a phone shows it whole
     ends = np.array(alphas)
     margin = 0.01 * np.ptp(ends)
-    lines = list(texts.values())
-    for row, ((text, (sound, lm)), color) in enumerate(zip(texts.items(), PALETTE, strict=False)):
-        q = sound + ends * lm
+    for row, ((text, (log_p, lm)), color) in enumerate(zip(texts.items(), PALETTE, strict=False)):
+        q = log_p + ends * lm
         axes.plot(ends, q, color=color, linewidth=2.2)
         for x, y, side in (ends[0] - margin, q[0], "right"), (ends[1] + margin, q[1], "left"):
             axes.text(x, y, f"{y:.1f}", color=color, fontsize=11, va="center", ha=side)
-        place = {"transform": axes.transAxes, "ha": "right", "va": "top"}
-        axes.text(1, 1 - 0.1 * row, text, color=color, fontsize=12, weight="bold", **place)
-    (a, b), (c, d) = lines[:2]
+        corner = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+        axes.text(1, 1 - 0.1 * row, text, color=color, fontsize=12, weight="bold", **corner)
+    (a, b), (c, d), *_ = texts.values()
     alpha = (c - a) / (b - d)
     axes.plot(alpha, a + alpha * b, "o", color=INK)
     axes.annotate(
@@ -38,51 +37,49 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
     axes.set(xlim=ends, yticks=[])
     axes.set_xticks(np.linspace(alphas[0], alphas[1], 5))
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel("α: how much the language model weighs", fontsize=11)
+    axes.set_xlabel("α: language model weight", fontsize=11)
     axes.set_title("Q = log P(c|x) + α log P_lm(c)", fontsize=12, loc="left")
     return figure
 
 
-def smoothing(history: Words, rows: Mapping[str, tuple[int, float, float]]) -> "Figure":
-    """Counts after a history -> probabilities; rows[word] = (count, its own share, what γ p(w|h') adds)."""
+def smoothing(history: WordTuple, rows: Mapping[str, tuple[int, float, float]]) -> "Figure":
+    """Counts after a history -> probabilities; rows[word] = (count, discounted share, γ p(w|h'))."""
     figure, axes = subplots(8, 0.9 + 0.4 * len(rows))
-    most = max(own + lent for _, own, lent in rows.values())
-    for row, (word, (count, own, lent)) in enumerate(rows.items()):
+    longest = max(own + lower for _, own, lower in rows.values())
+    for row, (word, (count, own, lower)) in enumerate(rows.items()):
         axes.barh(row, own, 0.62, color=SIGNAL)
-        axes.barh(row, lent, 0.62, own, color=ACCENT)
-        number = f"{own:.3f} + {lent:.3f} = {own + lent:.3f}" if own else f"{lent:.3f}"
-        axes.text(own + lent + 0.01 * most, row, number, va="center", color=INK, fontsize=11)
-        axes.text(-0.34 * most, row, word, va="center", color=INK, fontsize=12)
-        axes.text(-0.04 * most, row, count, va="center", ha="right", color=INK, fontsize=12)
+        axes.barh(row, lower, 0.62, own, color=ACCENT)
+        number = f"{own:.3f} + {lower:.3f} = {own + lower:.3f}" if own else f"{lower:.3f}"
+        axes.text(own + lower + 0.01 * longest, row, number, va="center", color=INK, fontsize=11)
+        axes.text(-0.34 * longest, row, word, va="center", color=INK, fontsize=12)
+        axes.text(-0.04 * longest, row, count, va="center", ha="right", color=INK, fontsize=12)
     for x, side, head in (-0.34, "left", f"after “{' '.join(history)}”"), (-0.04, "right", "count"):
-        axes.text(x * most, -0.85, head, color=INK, fontsize=11, weight="bold", ha=side)
-    axes.text(0, -0.85, "its own", color=SIGNAL, fontsize=11, weight="bold")
-    axes.text(
-        0.17 * most, -0.85, "+ what the shorter history lends", color=ACCENT, fontsize=11, weight="bold"
-    )
-    axes.set(ylim=(len(rows) - 0.5, -1.2), xlim=(-0.35 * most, 1.4 * most))
+        axes.text(x * longest, -0.85, head, color=INK, fontsize=11, weight="bold", ha=side)
+    axes.text(0, -0.85, "from counts", color=SIGNAL, fontsize=11, weight="bold")
+    axes.text(0.24 * longest, -0.85, "+ from the shorter history", color=ACCENT, fontsize=11, weight="bold")
+    axes.set(ylim=(len(rows) - 0.5, -1.2), xlim=(-0.35 * longest, 1.4 * longest))
     axes.axis("off")
     return figure
 
 
 def backoff(
-    word: str, history: Words, p: Mapping[Words, float], gamma: Mapping[Words, float], upto: int
+    word: str, history: WordTuple, p: Mapping[WordTuple, float], gamma: Mapping[WordTuple, float], upto: int
 ) -> "Figure":
-    """The search for p(word|history) down the orders, as far as step `upto`; all steps are of one size.
+    """Backing off to p(word|history), up to step `upto`; all steps have the same size.
 
-    p and gamma as an ARPA file has them: p of the n-grams that were seen, gamma of the histories.
+    p and gamma are those of an ARPA file: p of the n-grams seen, gamma of the histories.
     """
     figure, axes = subplots(8, 1.0 + 0.85 * (len(history) + 1))
     product, factors = 1.0, []
     for step in range(len(history) + 1):
-        known = history[step:]
-        seen = (*known, word) in p
+        suffix = history[step:]
+        seen = (*suffix, word) in p
         if step > upto:
             break
-        _boxes(axes, step, len(history), known, word)
-        factor = p[*known, word] if seen else gamma.get(known, 1.0)
-        says = f"seen: p = {factor:.4f}" if seen else f"never seen: × γ({' '.join(known)}) = {factor:.4f}"
-        axes.text(len(history) + 1.1, step, says, va="center", color=SIGNAL if seen else ACCENT, fontsize=12)
+        _boxes(axes, step, len(history), suffix, word)
+        factor = p[*suffix, word] if seen else gamma.get(suffix, 1.0)
+        label = f"seen: p = {factor:.4f}" if seen else f"never seen: × γ({' '.join(suffix)}) = {factor:.4f}"
+        axes.text(len(history) + 1.1, step, label, va="center", color=SIGNAL if seen else ACCENT, fontsize=12)
         product *= factor
         factors.append(f"{factor:.4f}")
         if seen:
@@ -94,19 +91,19 @@ def backoff(
     return figure
 
 
-def _boxes(axes, row: float, longest: int, history: Words, word: str) -> None:
-    """The n-gram as boxes, its words one below the other from row to row."""
+def _boxes(axes, row: float, longest: int, history: WordTuple, word: str) -> None:
+    """The n-gram as boxes; from row to row equal words are in one column."""
     from matplotlib.patches import Rectangle
 
-    for i, each in enumerate((*history, word), start=longest - len(history)):
+    for i, name in enumerate((*history, word), start=longest - len(history)):
         last = i == longest
         face, edge = (PALETTE[2], INK) if last else (FAINT, FAINT)
         axes.add_patch(Rectangle((i, row - 0.3), 0.94, 0.6, facecolor=face, alpha=0.35, edgecolor=edge))
-        axes.text(i + 0.47, row, each, ha="center", va="center", color=INK, fontsize=12)
+        axes.text(i + 0.47, row, name, ha="center", va="center", color=INK, fontsize=12)
 
 
 def weights(alphas: Sequence[float], betas: Sequence[float], rates: np.ndarray, title: str) -> "Figure":
-    """Word error rates (alphas, betas) as a map with its numbers in %, the lowest bold."""
+    """A map of word error rates (alphas, betas) in %, the lowest in bold."""
     from matplotlib.patches import Rectangle
 
     figure, axes = subplots(8, 0.9 + 0.5 * len(betas))
@@ -118,8 +115,8 @@ def weights(alphas: Sequence[float], betas: Sequence[float], rates: np.ndarray, 
     axes.set(xlim=(-0.5, len(alphas) - 0.5), ylim=(-0.5, len(betas) - 0.5))
     axes.set_xticks(range(len(alphas)), [f"{alpha:g}" for alpha in alphas], fontsize=11)
     axes.set_yticks(range(len(betas)), [f"{beta:g}" for beta in betas], fontsize=11)
-    axes.set_xlabel("α: how much the language model weighs", fontsize=11)
-    axes.set_ylabel("β: what a word is worth", fontsize=11)
+    axes.set_xlabel("α: language model weight", fontsize=11)
+    axes.set_ylabel("β: word bonus", fontsize=11)
     axes.set_title(f"{title}: word error rate in %", fontsize=12)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.tick_params(length=0)

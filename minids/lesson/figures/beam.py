@@ -1,4 +1,4 @@
-"""Texts and their paths: why a sum over paths is searched, and the beam that does it."""
+"""Pictures of prefix beam search: the paths of each text, and the beam frame by frame."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Beam = Mapping[str, tuple[float, float]]  # text -> p_b, p_nb
-DASH = "–"  # the blank in a picture
-ROWS = 5  # texts of a column that are drawn
-BAR = 0.62  # the share of a column that probability 1 takes
+BLANK_SIGN = "–"
+MAX_ROWS = 5  # texts drawn in each column
+BAR = 0.62  # the width of a column that stands for probability 1
 
 
 def every_path(Y: np.ndarray, letters: str) -> "Figure":
-    """All K^T paths of Y (T, K), probabilities, blank first, each a piece of its text's bar: at most 4 x 3.
+    """All K^T paths of the probabilities Y (T, K), blank first, stacked in the bars of their texts.
 
-    The most probable path, which greedy decoding takes, is framed.
+    The most probable path, that of greedy decoding, is framed. Readable up to T = 4, K = 3.
     """
     texts: dict[str, dict[str, float]] = {}
     for path in product(range(Y.shape[1]), repeat=len(Y)):
         text = "".join(letters[k - 1] for k in collapse(path))
-        name = " ".join((DASH + letters)[k] for k in path)
+        name = " ".join((BLANK_SIGN + letters)[k] for k in path)
         texts.setdefault(text, {})[name] = math.prod(y[k] for y, k in zip(Y, path, strict=True))
     order = sorted(texts, key=lambda text: -sum(texts[text].values()))
     greatest = max(p for paths in texts.values() for p in paths.values())
@@ -35,10 +35,10 @@ def every_path(Y: np.ndarray, letters: str) -> "Figure":
     for row, text in enumerate(order):
         left = 0.0
         for i, (name, p) in enumerate(texts[text].items()):
-            edge, line = (ACCENT, 3) if p == greatest else (INK, 0.6)
+            edge, width = (ACCENT, 3) if p == greatest else (INK, 0.6)
             color = PALETTE[row % len(PALETTE)]
             shade = (color, 0.3 + 0.15 * (i % 2))
-            axes.barh(row, p, 0.6, left, facecolor=shade, edgecolor=edge, linewidth=line)
+            axes.barh(row, p, 0.6, left, facecolor=shade, edgecolor=edge, linewidth=width)
             axes.text(left + p / 2, row, f"{name}\n{p:.2f}", ha="center", va="center", color=INK, fontsize=11)
             left += p
         axes.text(left + 0.01, row, f"= {left:.2f}", va="center", color=INK, fontsize=13, weight="bold")
@@ -51,42 +51,46 @@ def every_path(Y: np.ndarray, letters: str) -> "Figure":
 
 
 def beam(columns: Sequence[Beam], width: int, upto: int) -> "Figure":
-    """The beam behind frames 0 to `upto`; the pictures of all `upto` < len(columns) are of one size.
+    """The beam after frames 0 to `upto`; all pictures, `upto` < len(columns), have the same size.
 
-    columns[t] has all texts that grew in frame t; its `width` most probable stay, the others fade. A text has
-    two bars: its paths that end in a blank (gray, p_b), those that end in its last letter (blue, p_nb).
+    columns[t] has all texts of frame t; the `width` most probable are kept, the others are pale. A text has
+    two bars: paths that end in a blank (gray, p_b) and paths that end in its last letter (blue, p_nb).
     """
-    rows = min(ROWS, max(map(len, columns)))
+    rows = min(MAX_ROWS, max(map(len, columns)))
     figure, axes = subplots(8, 0.9 + 0.95 * rows)
-    places: dict[str, float] = {}  # the texts that stayed in the column before
+    previous: dict[str, float] = {}  # the rows of the texts kept in the previous column
     for t, column in enumerate(columns[: upto + 1]):
         order = sorted(
             (text for text in column if sum(column[text]) > 0), key=lambda text: -sum(column[text])
         )
         for row, text in enumerate(order[:rows]):
-            stays = row < width
-            for parent in {text, text[:-1]} & set(places):
-                x, y = [t - 1 + BAR + 0.1, t - 0.06], [places[parent] + 0.05, row + 0.05]
-                axes.plot(x, y, color=INK if stays else FAINT, linewidth=1 if stays else 0.6, zorder=0)
-            _text(axes, t, row, text, column[text], stays, best=row == 0 and t == upto)
-        places = {text: float(row) for row, text in enumerate(order[: min(width, rows)])}
+            kept = row < width
+            for parent in {text, text[:-1]} & set(previous):
+                x, y = [t - 1 + BAR + 0.1, t - 0.06], [previous[parent] + 0.05, row + 0.05]
+                axes.plot(x, y, color=INK if kept else FAINT, linewidth=1 if kept else 0.6, zorder=0)
+            _text(axes, t, row, text, column[text], kept, best=row == 0 and t == upto)
+        previous = {text: float(row) for row, text in enumerate(order[: min(width, rows)])}
         axes.text(t, -0.55, f"frame {t}" if t else "before", color=INK, fontsize=11, weight="bold")
     axes.set(xlim=(-0.08, len(columns) - 0.08), ylim=(rows - 0.4, -0.8))
     axes.axis("off")
     return figure
 
 
-def _text(
-    axes, x: float, row: float, text: str, masses: tuple[float, float], stays: bool, best: bool
-) -> None:
-    """A text, the sum of its paths, and the bars of the two kinds."""
-    faded = 1.0 if stays else 0.4
+def _text(axes, x: float, row: float, text: str, sums: tuple[float, float], kept: bool, best: bool) -> None:
+    """A text, the probability of its paths, and the bars of p_b and p_nb."""
+    alpha = 1.0 if kept else 0.4
     color = ACCENT if best else INK
-    axes.text(x, row - 0.13, f"“{text}”", color=color, fontsize=12, weight="bold", alpha=faded)
-    axes.text(x + BAR, row - 0.13, f"{sum(masses):.3f}", color=color, fontsize=10, ha="right", alpha=faded)
-    for place, mass, bar in zip((0, 1), masses, (GRAY, SIGNAL), strict=True):
-        y = row + 0.05 + 0.24 * place
-        axes.barh(y, mass * BAR * 0.8, 0.2, x, color=bar, alpha=faded)
+    axes.text(x, row - 0.13, f"“{text}”", color=color, fontsize=12, weight="bold", alpha=alpha)
+    axes.text(x + BAR, row - 0.13, f"{sum(sums):.3f}", color=color, fontsize=10, ha="right", alpha=alpha)
+    for i, probability, color in zip((0, 1), sums, (GRAY, SIGNAL), strict=True):
+        y = row + 0.05 + 0.24 * i
+        axes.barh(y, probability * BAR * 0.8, 0.2, x, color=color, alpha=alpha)
         axes.text(
-            x + mass * BAR * 0.8 + 0.02, y, f"{mass:.3f}", color=INK, fontsize=9, va="center", alpha=faded
+            x + probability * BAR * 0.8 + 0.02,
+            y,
+            f"{probability:.3f}",
+            color=INK,
+            fontsize=9,
+            va="center",
+            alpha=alpha,
         )

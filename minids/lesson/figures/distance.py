@@ -1,4 +1,4 @@
-"""Two texts side by side: their errors, the table of distances and the way back, and how sure a rate is."""
+"""Pictures of error rates: aligned texts, the table of edit distances, and a confidence interval."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from minids.metrics import Edit
 
 COLORS = {"C": PALETTE[2], "S": ACCENT, "D": PALETTE[3], "I": PALETTE[4]}
-NAMES = {"C": "right", "S": "substituted", "D": "deleted", "I": "inserted"}
+NAMES = {"C": "correct", "S": "substituted", "D": "deleted", "I": "inserted"}
 
 
 def errors(edits: Sequence["Edit"]) -> "Figure":
-    """An alignment, a column a word: what was said above, what was heard below, the error between."""
+    """An alignment, one column for each word: what was said, the error, what the recognizer wrote."""
     from matplotlib.patches import Rectangle
 
     figure, axes = subplots(8, 2.0)
     widths = [max(len(edit.reference), len(edit.hypothesis), 9) for edit in edits]
     left = 12.0  # where the words begin, in characters
-    for y, name in (2, "said"), (0, "heard"):
+    for y, name in (2, "said"), (0, "written"):
         axes.text(0, y, name, color=INK, fontsize=11, va="center", weight="bold")
     size = min(12.0, 12 * 78 / (left + sum(widths)))
     for edit, width in zip(edits, widths, strict=True):
@@ -48,7 +48,7 @@ def distances(
 ) -> "Figure":
     """The first `rows` rows of a table of edit distances (len(reference) + 1, len(hypothesis) + 1).
 
-    The cells of `path` are framed, each with an arrow to the next. All steps are of one size.
+    The cells of `path` are framed, each with a line to the next. All pictures have the same size.
     """
     from matplotlib.patches import Rectangle
 
@@ -75,13 +75,13 @@ def distances(
     return figure
 
 
-def rates(drawn: np.ndarray, measured: float, interval: tuple[float, float]) -> "Figure":
+def rates(samples: np.ndarray, measured: float, interval: tuple[float, float]) -> "Figure":
     """A histogram of the error rates of resampled corpora; the measured one and its interval are marked."""
     figure, axes = subplots(8, 3.2)
-    values = 100 * np.asarray(drawn)
+    values = 100 * np.asarray(samples)
     axes.hist(values, bins=30, color=SIGNAL, alpha=0.6)
     top = axes.get_ylim()[1]
-    low, high = (100 * each for each in interval)
+    low, high = (100 * edge for edge in interval)
     axes.axvspan(low, high, color=FAINT, alpha=0.25, linewidth=0)
     axes.plot([100 * measured] * 2, [0, top], color=ACCENT, linewidth=2)
     axes.text(100 * measured, 1.03 * top, f"{100 * measured:.1f} %", color=ACCENT, fontsize=12, ha="center")
