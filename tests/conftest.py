@@ -1,4 +1,4 @@
-"""Kernels run on the GPU where there is one; elsewhere, or if MINIDS_SIM=1 asks for it, in the simulator."""
+"""Kernels run on the GPU if there is one; otherwise, and with MINIDS_SIM=1, in the simulator."""
 
 import os
 import shutil
@@ -21,13 +21,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium without a window, with the log of what pages say and ask for."""
-    pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
+    """Headless Chromium that logs the console and the requests of pages."""
+    pytest.importorskip("selenium", reason="selenium is not installed: pip install '.[dev]'")
     from selenium import webdriver
 
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:
-        pytest.skip("no chromium and chromedriver here; on Debian: apt install chromium chromium-driver")
+        pytest.skip("chromium and chromedriver are not installed: apt install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
     for flag in "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage":
