@@ -16,11 +16,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
+MAX_DRAWS = 1_000_000  # of a bootstrap at a time, 24 MB
 CORRECT, SUBSTITUTION, DELETION, INSERTION = "CSDI"
 # One integer holds the errors in its high bits and the substitutions in its low bits: the minimum has the
 # fewest errors and, among those, the fewest substitutions, hence the most correct words.
@@ -50,8 +52,17 @@ class Score:
         return self.substitutions + self.deletions + self.insertions
 
     def interval(self, level: float = 0.95, samples: int = 1000, seed: int = 0) -> tuple[float, float]:
-        """Confidence interval of the rate: bootstrap_interval over these utterances."""
-        return bootstrap_interval(self.counts[:, :3].sum(axis=1), self.counts[:, 3], level, samples, seed)
+        """Confidence interval of the rate: bootstrap_interval over the utterances.
+
+        If all utterances have the same rate, because there is one, or no error, every resample has that rate
+        too. The interval is then Wilson's, of independent words: without errors, about 0 to 3.8 /
+        reference_length.
+        """
+        errors, lengths = self.counts[:, :3].sum(axis=1), self.counts[:, 3]
+        same_rate = (errors * self.reference_length == lengths * self.errors).all()
+        if same_rate and self.errors <= self.reference_length > 0:
+            return wilson_interval(self.errors, self.reference_length, level)
+        return bootstrap_interval(errors, lengths, level, samples, seed)
 
     def to_dict(self) -> dict:
         """The score for JSON, with None for a rate that is infinite (JSON has no infinity)."""
@@ -99,17 +110,34 @@ def bootstrap_interval(
     """
     errors, lengths = np.asarray(errors), np.asarray(lengths)
     n = len(errors)
+    if errors.shape != (n,) or lengths.shape != (n,) or not np.isfinite([errors, lengths]).all():
+        raise ValueError("errors and lengths must be finite, one of each per utterance")
+    if (lengths < 0).any() or not 0 < level < 1 or samples < 1:
+        raise ValueError("lengths must be at least 0, level between 0 and 1, samples at least 1")
     if n == 0:
         return 0.0, 0.0
     generator = np.random.default_rng(seed)
-    rates = np.empty(samples)
-    for i in range(samples):
-        drawn = generator.integers(n, size=n)
-        rates[i] = _rate(errors[drawn].sum(), lengths[drawn].sum())
+    totals = []
+    rows = max(1, MAX_DRAWS // n)
+    for start in range(0, samples, rows):
+        drawn = generator.integers(n, size=(min(rows, samples - start), n))
+        totals.append((errors[drawn].sum(axis=1), lengths[drawn].sum(axis=1)))
+    error_sums, length_sums = (np.concatenate(sums).astype(float) for sums in zip(*totals, strict=True))
+    rates = np.where(error_sums != 0, math.inf, 0.0)
+    np.divide(error_sums, length_sums, out=rates, where=length_sums > 0)
     tail = (1 - level) / 2
     # No interpolation between rates: a rate may be inf.
     low, high = np.quantile(rates, (tail, 1 - tail), method="inverted_cdf")
     return float(low), float(high)
+
+
+def wilson_interval(errors: int, length: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of the rate errors / length, of `length` > 0 independent words."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    rate, scale = errors / length, 1 + z * z / length
+    center = (rate + z * z / (2 * length)) / scale
+    half = z / scale * math.sqrt(rate * (1 - rate) / length + (z / (2 * length)) ** 2)
+    return max(0.0, center - half) if errors else 0.0, min(1.0, center + half)
 
 
 class Edit(NamedTuple):
@@ -155,7 +183,7 @@ def format_alignment(edits: Iterable[Edit]) -> str:
 
 
 class UtteranceResult(NamedTuple):
-    """A recognized utterance: its file, its two texts, and a field of its manifest line (the speaker, say)."""
+    """A recognized utterance: its file, both texts, and a field of its manifest line (the speaker, say)."""
 
     name: str
     reference: str
@@ -185,7 +213,7 @@ class Evaluation:
         }
 
     def worst(self, k: int = 5) -> list[UtteranceResult]:
-        """The k utterances with the most word errors, then the most character errors, without correct ones."""
+        """The k utterances with most word errors, ties by character errors, without those that have none."""
         words, characters = self._words[:, :3].sum(axis=1), self._characters[:, :3].sum(axis=1)
         order = np.lexsort((-characters, -words))
         return [self.results[i] for i in order[:k] if words[i] > 0]
@@ -228,12 +256,19 @@ def _width(text: str) -> int:
     )
 
 
+def _texts(name: str, texts: str | Sequence[str]) -> list[str]:
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"{name} {i} is not a string but {type(text).__name__}")
+    return texts
+
+
 def _counts(
     references: str | Sequence[str], hypotheses: str | Sequence[str], split: Callable[[str], Sequence[str]]
 ) -> np.ndarray:
     """The counts (n, 4) int64 of n pairs: substitutions, deletions, insertions, reference length."""
-    references = [references] if isinstance(references, str) else references
-    hypotheses = [hypotheses] if isinstance(hypotheses, str) else hypotheses
+    references, hypotheses = _texts("reference", references), _texts("hypothesis", hypotheses)
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
     reference, hypothesis = _identify(map(split, references), map(split, hypotheses))

@@ -157,6 +157,58 @@ def test_the_bootstrap_draws_utterances_not_words():
     assert np.ptp(one_bad.interval()) > 1.5 * np.ptp(spread.interval())
 
 
+def test_the_bootstrap_is_that_of_a_loop_over_its_resamples():
+    """Also in several parts, with utterances without words and with fractions."""
+    rng = np.random.default_rng(3)
+    for n, samples in ((7, 1000), (2500, 900)):
+        errors, lengths = rng.integers(-3, 9, n) / 2, rng.integers(0, 12, n)
+        generator, rates = np.random.default_rng(1), []
+        for _ in range(samples):
+            drawn = generator.integers(n, size=n)
+            rates.append(errors[drawn].sum() / lengths[drawn].sum())
+        expected = np.quantile(rates, (0.05, 0.95), method="inverted_cdf")
+        np.testing.assert_allclose(bootstrap_interval(errors, lengths, 0.9, samples, seed=1), expected)
+
+
+@pytest.mark.parametrize("words", [1, 10, 100, 1000])
+def test_an_interval_without_errors_does_not_end_at_zero(words):
+    low, high = wer(["a"] * words, ["a"] * words).interval()
+    assert low == 0
+    assert high == pytest.approx(1.96**2 / (words + 1.96**2), rel=1e-3)
+    assert 1 - (1 - high) ** words > 0.6  # such a rate would rarely give no error
+    assert f"0.0 % (95 % interval 0.0 to {100 * high:.1f})" in str(wer(["a"] * words, ["a"] * words))
+
+
+def test_an_interval_of_equal_utterances_has_a_width():
+    low, high = wer("a b c d", "a b c x").interval()
+    assert (low, high) == (pytest.approx(0.0456, abs=1e-3), pytest.approx(0.6994, abs=1e-3))  # Wilson (1927)
+    low, high = wer(["a b"] * 5, ["x y"] * 5).interval()
+    assert 0.7 < low < 0.75
+    assert high == 1
+    assert wer("a", "x y z").interval() == (3, 3)  # above 100 % there is no Wilson interval
+
+
+@pytest.mark.parametrize(
+    ("errors", "lengths", "options", "message"),
+    [
+        ([1, 2], [1], {}, "one of each per utterance"),
+        ([[1]], [[1]], {}, "one of each per utterance"),
+        ([math.nan], [1], {}, "must be finite"),
+        ([1], [-1], {}, "at least 0"),
+        ([1], [1], {"level": math.nan}, "level between 0 and 1"),
+        ([1], [1], {"samples": 0}, "samples at least 1"),
+    ],
+)
+def test_invalid_arguments_of_the_bootstrap_are_named(errors, lengths, options, message):
+    with pytest.raises(ValueError, match=message):
+        bootstrap_interval(errors, lengths, **options)
+
+
+def test_a_text_that_is_not_a_string_is_named():
+    with pytest.raises(ValueError, match="hypothesis 1 is not a string but NoneType"):
+        wer(["a", "b"], ["a", None])
+
+
 def test_format_alignment_aligns_its_columns():
     assert format_alignment(align("go to the shop", "to a shop now")) == (
         "REF: go to the shop ***\n"
