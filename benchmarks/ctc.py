@@ -3,15 +3,24 @@
     python -m benchmarks.ctc
 
 Both start from logits (T, B, K) and end at the losses (B,) and dlogits (T, B, K). First both, in float32, are
-compared with PyTorch in float64. PyTorch's loss wants log-probabilities (its backward is right for nothing
-else), so log_softmax belongs to it.
+compared with PyTorch in float64. PyTorch's loss takes log-probabilities (its gradient is right for nothing
+else), so its time includes log_softmax.
 """
 
 import argparse
 
 import numpy as np
 
-from benchmarks.machine import apart, headline, hold_threads, least, machine, milliseconds, rounds_apart, save
+from benchmarks.machine import (
+    best_milliseconds,
+    headline,
+    in_subprocess,
+    machine,
+    milliseconds,
+    save,
+    set_threads,
+    timed_in_processes,
+)
 
 SHAPES = ((200, 16, 29, 60), (500, 32, 29, 120), (1000, 64, 29, 200))  # T, B, K, U
 LOSS, GRADIENT = 1e-6, 1e-3  # float32: the lattice's errors add up over a thousand frames; |dlogits| <= 1
@@ -72,17 +81,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
-    hold_threads(options.threads)
+    set_threads(options.threads)
     print(f"{headline(machine())}; {options.threads} threads")
     print("errors: of the losses (relative) and of the gradients, against float64\n")
-    print("| T, B, K, U | ours ms (least) | torch ms (least) | torch / ours | our errors | torch's errors |")
+    print("| T, B, K, U | ours ms (best) | torch ms (best) | torch / ours | our errors | torch's errors |")
     print("|---|---|---|---|---|---|")
     results = []
     for shape in SHAPES:
-        errors = apart(check, *shape)
-        seconds, memory = rounds_apart({"ours": (ours, shape), "torch": (theirs, shape)}, options.rounds)
+        errors = in_subprocess(check, *shape)
+        seconds, memory = timed_in_processes(
+            {"ours": (ours, shape), "torch": (theirs, shape)}, options.rounds
+        )
         ms = {name: milliseconds(values) for name, values in seconds.items()}
-        cells = [f"{ms[name]:.1f} ({least(seconds[name]):.1f})" for name in ms]
+        cells = [f"{ms[name]:.1f} ({best_milliseconds(seconds[name]):.1f})" for name in ms]
         cells += [f"{ms['torch'] / ms['ours']:.1f}"]
         cells += [f"{loss:.0e}, {gradient:.0e}" for loss, gradient in errors.values()]
         print(f"| {', '.join(map(str, shape))} | {' | '.join(cells)} |", flush=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import headline, hold_threads, machine, save
+from benchmarks.machine import headline, machine, save, set_threads
 
 WEIGHTS = {"alpha": 0.5, "beta": 1.5}
 HERE = Path(__file__).parent
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
-    hold_threads(1)
+    set_threads(1)
     print(headline(machine()))
     with np.load(arguments.posteriors) as file:
         references = [str(text) for text in file["refs"]]

@@ -15,7 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from benchmarks.machine import apart, headline, hold_threads, least, machine, milliseconds, rounds_apart, save
+from benchmarks.machine import (
+    best_milliseconds,
+    headline,
+    in_subprocess,
+    machine,
+    milliseconds,
+    save,
+    set_threads,
+    timed_in_processes,
+)
 from minids.features import FLOOR, Features, hann, level, linear_bands
 
 RATE, WINDOW, HOP, BANDS = 16_000, 320, 160, 80
@@ -75,14 +84,14 @@ def check() -> str:
         if not off < LOG_POWER:
             raise SystemExit(f"torch's {form} gives other frames than ours: {off:.1e} apart")
         words.append(f"{form} {off:.0e}")
-    return "log powers apart from ours: " + "; ".join(words)
+    return "log powers, differences from ours: " + "; ".join(words)
 
 
 def measure(threads: int, n: int) -> dict:
     """Milliseconds (medians) for an hour of sound."""
     ways = {name: way for name, way in FORMS.items() if threads > 1 or name != "torch, pool"}
     makers = {name: (make, (form, threads)) for name, (make, form) in ways.items()}
-    seconds, memory = rounds_apart(makers, n)
+    seconds, memory = timed_in_processes(makers, n)
     hour = {name: [HOUR / (CLIP * CLIPS) * s for s in values] for name, values in seconds.items()}
     ms = {name: milliseconds(values) for name, values in hour.items()}
     return {"threads": threads, "ms": ms, "memory_mb": memory, "seconds": hour}
@@ -91,10 +100,10 @@ def measure(threads: int, n: int) -> dict:
 def show(result: dict) -> None:
     """A line for each competitor; bands are compared with bands and bins with bins."""
     ms = result["ms"]
-    print(f"\n{result['threads']} threads{'ms an hour':>15}{'least':>9}{'/ ours':>9}{'peak MB':>9}")
+    print(f"\n{result['threads']} threads{'ms an hour':>15}{'best':>9}{'/ ours':>9}{'peak MB':>9}")
     for name, value in ms.items():
         ratio = value / ms["ours, bands" if name.endswith("bands") else "ours"]
-        cells = [f"{value:.0f}", f"{least(result['seconds'][name]):.0f}", f"{ratio:.2f}"]
+        cells = [f"{value:.0f}", f"{best_milliseconds(result['seconds'][name]):.0f}", f"{ratio:.2f}"]
         print(f"{name:15}" + "".join(f"{cell:>9}" for cell in [*cells, f"{result['memory_mb'][name]:.0f}"]))
     best = min(value for name, value in ms.items() if name.startswith("torch") and not name.endswith("bands"))
     ratios = best / ms["ours"], best / ms["ours, bands"]
@@ -113,11 +122,11 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
     print(headline(machine()), flush=True)
-    hold_threads(1)
-    print(apart(check))
+    set_threads(1)
+    print(in_subprocess(check))
     results = []
     for threads in options.threads:
-        hold_threads(threads)
+        set_threads(threads)
         results.append(measure(threads, options.rounds))
         show(results[-1])
     save(options.json, {"features": results})

@@ -233,7 +233,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only the timings: no tests and checks")
     parser.add_argument("--only", metavar="NAME", help="one row in this process, as a line of JSON")
     options = parser.parse_args()
-    if driver.simulated() or not driver.found():
+    if driver.simulated() or not driver.has_gpu():
         raise SystemExit("there is no NVIDIA GPU here, and the simulator is not for timing")
     os.environ.pop("MINIDS_SIM", None)
     if options.only:

@@ -1,9 +1,9 @@
-"""What every benchmark needs: the machine in words, threads held equal, and rounds that take turns.
+"""What every benchmark needs: a description of the machine, equal numbers of threads, and timing in turns.
 
-One machine is never equally fast twice, so nothing is timed alone: `rounds` asks each competitor in turn,
+The speed of a machine varies, so nothing is timed alone: `timed_in_turns` calls each competitor in turn,
 round after round, and the medians are compared. Thread pools of two libraries in one process disturb each
-other (an idle pool spins on the cores for some milliseconds), so `rounds_apart` gives each competitor a
-process of its own.
+other (an idle pool spins on the cores for some milliseconds), so `timed_in_processes` gives each competitor a
+process.
 """
 
 import json
@@ -24,7 +24,7 @@ PAUSE = 0.05  # seconds between turns: longer than an idle OpenMP or OpenBLAS po
 
 
 def machine() -> dict:
-    """CPU, cores, memory, load and versions: what a figure needs beside it to mean anything."""
+    """CPU, cores, memory, load and versions: without them a figure means nothing."""
     return {
         "cpu": _field("/proc/cpuinfo", "model name") or platform.processor(),
         "cores": cores(),
@@ -48,20 +48,20 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def hold_threads(n: int) -> None:
+def set_threads(n: int) -> None:
     """`n` threads for BLAS, OpenMP, Numba and PyTorch, here and in child processes.
 
     Call it before numpy, numba or torch are imported: their pools read these variables once.
     """
     for name in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = str(n)
-    # After a product OpenBLAS's threads spin for longer than PAUSE, into the turn of whoever is next.
-    # 2^20 ticks of the clock are half a millisecond, and cost `sgemm` nothing.
+    # After a product OpenBLAS's threads spin for longer than PAUSE, during the next competitor's turn.
+    # 2^20 ticks of the clock are half a millisecond, and do not slow `sgemm` down.
     os.environ["OPENBLAS_THREAD_TIMEOUT"] = "20"
 
 
-def rounds(functions: dict[str, Step], n: int, warm: int = 1) -> dict[str, list[float]]:
-    """Seconds of `n` calls of each function, taking turns; `warm` calls of each before are not counted."""
+def timed_in_turns(functions: dict[str, Step], n: int, warm: int = 1) -> dict[str, list[float]]:
+    """Seconds of `n` calls of each function, in turns, after `warm` calls of each that are not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for i in range(-warm, n):
         for name, function in functions.items():
@@ -73,16 +73,16 @@ def rounds(functions: dict[str, Step], n: int, warm: int = 1) -> dict[str, list[
     return seconds
 
 
-def apart(function: Callable, *arguments):
-    """What a function of a module returns, called in a process of its own, whose thread pools end with it."""
+def in_subprocess(function: Callable, *arguments):
+    """The result of a module-level function, called in a process whose thread pools end with it."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
-def rounds_apart(
+def timed_in_processes(
     makers: dict[str, tuple[Callable[..., Step], tuple]], n: int, warm: int = 1
 ) -> tuple[dict[str, list[float]], dict[str, float]]:
-    """As `rounds`, each function in a process of its own; also the peak memory (MB) of each.
+    """As `timed_in_turns`, each function in a process of its own; also the peak memory (MB) of each.
 
     A maker is a function of a module and its arguments; called in the child, it returns the function to be
     timed. While one child works the others wait on a pipe and use no core.
@@ -90,10 +90,10 @@ def rounds_apart(
     context = multiprocessing.get_context("spawn")
     pipes, children = {}, []
     for name, (make, arguments) in makers.items():
-        pipes[name], theirs = context.Pipe()
-        children.append(context.Process(target=_serve, args=(theirs, make, arguments), daemon=True))
+        pipes[name], child_end = context.Pipe()
+        children.append(context.Process(target=_serve, args=(child_end, make, arguments), daemon=True))
         children[-1].start()
-        theirs.close()
+        child_end.close()
     for name, pipe in pipes.items():
         _answer(name, pipe)  # it is ready
     seconds: dict[str, list[float]] = {name: [] for name in makers}
@@ -102,9 +102,9 @@ def rounds_apart(
         for name, pipe in pipes.items():
             time.sleep(PAUSE)
             pipe.send(True)
-            took, memory[name] = _answer(name, pipe)
+            elapsed, memory[name] = _answer(name, pipe)
             if i >= 0:
-                seconds[name].append(took)
+                seconds[name].append(elapsed)
     for pipe in pipes.values():
         pipe.send(False)
     for child in children:
@@ -117,13 +117,13 @@ def milliseconds(seconds: list[float]) -> float:
     return 1e3 * statistics.median(seconds)
 
 
-def least(seconds: list[float]) -> float:
-    """The smallest, in milliseconds: what the machine can do when nothing else runs on it."""
+def best_milliseconds(seconds: list[float]) -> float:
+    """The minimum, in milliseconds: the time on an idle machine."""
     return 1e3 * min(seconds)
 
 
 def save(path: str | None, results: dict) -> None:
-    """The results with the machine beside them, as JSON."""
+    """Write the results and the machine as JSON."""
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
@@ -152,7 +152,7 @@ def _answer(name: str, pipe):
 
 
 def peak_memory() -> float:
-    """MB. Not getrusage: its ru_maxrss begins with the parent's memory, which the child never had."""
+    """MB. Not ru_maxrss of getrusage, which starts from the parent's memory."""
     return int((_field("/proc/self/status", "VmHWM") or "0").split()[0]) / 1024
 
 

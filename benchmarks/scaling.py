@@ -2,9 +2,9 @@
 
     python -m benchmarks.scaling
 
-The speech is AN4's training set, repeated, out of the folder that the environment variable MINIDS_DATA names;
-without it, tones. Every size is trained for an epoch in a process of its own, size after size, round after
-round. Peak memory is the whole process's, with Python and all libraries.
+The speech is AN4's training set, repeated, from the folder in the environment variable MINIDS_DATA, or tones.
+Every size is trained for one epoch in a process of its own, in turns. Peak memory is that of the process,
+with Python and all libraries.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import apart, headline, hold_threads, machine, peak_memory, save
+from benchmarks.machine import headline, in_subprocess, machine, peak_memory, save, set_threads
 from minids.audio import save_audio
 from minids.data.manifest import Utterance, read_manifest, write_manifest
 
@@ -45,7 +45,7 @@ def speech(folder: Path) -> list[Utterance]:
 
 
 def tones(folder: Path) -> list[Utterance]:
-    """Ten minutes of them, in clips whose lengths differ."""
+    """Ten minutes of tones, in clips of different lengths."""
     rng = np.random.default_rng(0)
     utterances = []
     for i in range(CLIPS):
@@ -61,7 +61,7 @@ def train(settings: Path, run: Path) -> tuple[float, float]:
     import minids.training.trainer
     from minids.training.settings import read_settings
 
-    minids.training.trainer.say = lambda line: None
+    minids.training.reporting.log = lambda line: None  # quiet
     trainer = minids.training.trainer.Trainer(read_settings(settings), run)
     trainer.run()
     return trainer.state.rows[0]["seconds"], peak_memory()
@@ -78,7 +78,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
     print(headline(machine()), flush=True)
-    hold_threads(options.threads)
+    set_threads(options.threads)
     results: dict[int, dict] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -91,10 +91,10 @@ def main() -> None:
             )
             hours = times * sum(u.duration for u in utterances) / 3600
             results[times] = {"hours": hours, "seconds": [], "memory_mb": []}
-        apart(train, folder / f"{options.times[0]}.toml", folder / "compiles")  # not counted
+        in_subprocess(train, folder / f"{options.times[0]}.toml", folder / "compiles")  # not counted
         for i in range(options.rounds):
             for times, result in results.items():
-                seconds, memory = apart(train, folder / f"{times}.toml", folder / f"{i}-{times}")
+                seconds, memory = in_subprocess(train, folder / f"{times}.toml", folder / f"{i}-{times}")
                 result["seconds"].append(seconds)
                 result["memory_mb"].append(memory)
     show(results)
@@ -102,11 +102,11 @@ def main() -> None:
 
 
 def show(results: dict[int, dict]) -> None:
-    print(f"\n{'times':>6}{'hours':>8}{'s an epoch':>12}{'s an hour':>12}{'least':>8}{'peak MB':>9}")
+    print(f"\n{'times':>6}{'hours':>8}{'s an epoch':>12}{'s an hour':>12}{'best':>8}{'peak MB':>9}")
     for times, result in results.items():
         hours, seconds, memory = result["hours"], statistics.median(result["seconds"]), result["memory_mb"]
-        least = min(result["seconds"]) / hours
-        cells = f"{seconds:>12.1f}{seconds / hours:>12.1f}{least:>8.1f}{statistics.median(memory):>9.0f}"
+        best = min(result["seconds"]) / hours
+        cells = f"{seconds:>12.1f}{seconds / hours:>12.1f}{best:>8.1f}{statistics.median(memory):>9.0f}"
         print(f"{times:>6}{hours:>8.2f}{cells}")
 
 

@@ -11,7 +11,7 @@ import argparse
 import random
 from importlib.util import find_spec
 
-from benchmarks.machine import headline, hold_threads, machine, milliseconds, rounds, save
+from benchmarks.machine import headline, machine, milliseconds, save, set_threads, timed_in_turns
 
 VOCABULARY_SIZE, ERROR_RATE = 5000, 0.2
 
@@ -77,13 +77,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
-    hold_threads(1)
+    set_threads(1)
     print(headline(machine()))
     results = {}
     for measure, functions in competitors(*texts(arguments.pairs)).items():
         sums = {name: int(function()) for name, function in functions.items()}
         assert len(set(sums.values())) == 1, f"{measure}: different numbers of errors: {sums}"
-        times = {n: milliseconds(s) for n, s in rounds(functions, arguments.rounds).items()}
+        times = {n: milliseconds(s) for n, s in timed_in_turns(functions, arguments.rounds).items()}
         print(f"\n{measure} of {arguments.pairs} pairs, {sums['minids']} errors")
         for name, time in times.items():
             print(f"  {name:14}{time:9.1f} ms {time / times['minids']:9.2f} of minids")

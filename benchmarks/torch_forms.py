@@ -1,15 +1,15 @@
-"""The same network in PyTorch, as fast as PyTorch's own means make it: what minids is measured against.
+"""The same network in PyTorch, as fast as its own means allow: what minids is compared with.
 
-Three forms; they differ in the recurrence alone:
+Three forms, which differ only in the recurrence:
 
 - `loop`: exact. The clipped recurrence as a Python loop of torch operations; autograd writes the backward.
 - `fn`: exact. The same loop with its backward written by hand (a custom autograd Function), so that the
   gradient of W_r is one product over all frames instead of one small product a frame.
-- `rnn`: the nearest built-in, nn.RNN with ReLU: no clip, and each direction has its own W4 and b4.
+- `rnn`: the most similar built-in layer, nn.RNN with ReLU: no clip, and each direction has its own W4 and b4.
 
-What an expert would do is done: both directions advance in one batched product, the clip works in place (its
-backward needs only the result), the input has no gradient, the context is copied once into memory that
-stays, gradients are handed over instead of added to zeros, and the optimizer is the fused one.
+They are optimized as an expert would: both directions advance in one batched product, the clip works in place
+(its backward needs only the result), the input has no gradient, the context is copied once into memory that
+is reused, gradients are assigned instead of added to zeros, and the optimizer is the fused one.
 """
 
 from itertools import pairwise
@@ -28,11 +28,13 @@ def g(z: torch.Tensor) -> torch.Tensor:
 
 
 def loop(h3, W4, b4, Wr_f, Wr_b):
-    """h4 (T, B, H): the recurrence frame by frame, autograd behind it."""
+    """h4 (T, B, H): the recurrence frame by frame, differentiated by autograd."""
     z = functional.linear(h3, W4, b4)  # (T, B, H)
     Wr = torch.stack([Wr_f.t(), Wr_b.t()])  # (2, H, H)
     both = torch.stack([z, z.flip(0)], 1).unbind(0)  # T of (2, B, H): the second direction reads backwards
-    h = [functional.hardtanh(both[0], 0.0, CLIP)]  # autograd lets nobody write into one part of an unbind
+    h = [
+        functional.hardtanh(both[0], 0.0, CLIP)
+    ]  # autograd does not allow writing into one part of an unbind
     for z_t in both[1:]:
         h.append(g(torch.baddbmm(z_t, h[-1], Wr)))
     h = torch.stack(h)  # (T, 2, B, H)
@@ -77,10 +79,10 @@ class BuiltIn(torch.nn.RNN):
 
     def __init__(self, W4, b4, Wr_f, Wr_b):
         super().__init__(*W4.shape, nonlinearity="relu", bidirectional=True)
-        own = {"weight_ih": (W4, W4), "bias_ih": (b4, b4), "weight_hh": (Wr_f, Wr_b)}
-        own["bias_hh"] = (torch.zeros_like(b4),) * 2  # a second bias, which nn.RNN always has
+        state = {"weight_ih": (W4, W4), "bias_ih": (b4, b4), "weight_hh": (Wr_f, Wr_b)}
+        state["bias_hh"] = (torch.zeros_like(b4),) * 2  # a second bias, which nn.RNN always has
         self.load_state_dict(
-            {f"{n}_l0{end}": own[n][i] for n in own for i, end in enumerate(("", "_reverse"))}
+            {f"{n}_l0{end}": state[n][i] for n in state for i, end in enumerate(("", "_reverse"))}
         )
 
     def forward(self, h3):
@@ -88,7 +90,7 @@ class BuiltIn(torch.nn.RNN):
 
 
 def tensors(frames, lengths, labels, label_lengths) -> tuple:
-    """A batch as `TorchStep` takes it; lengths as tuples, which ctc_loss need not convert."""
+    """A batch for `TorchStep`; lengths are tuples, which ctc_loss does not convert."""
     return (
         torch.from_numpy(frames),
         tuple(lengths.tolist()),
@@ -101,7 +103,7 @@ class TorchStep:
     """Forward, CTC, backward, gradient-norm limit and Nesterov update, for batches of one shape."""
 
     def __init__(self, form, weights: dict[str, np.ndarray], shape, context: int, rate, momentum, limit):
-        """`shape` (T, B, F) of the frames; `limit` of the gradient's norm."""
+        """`shape` is (T, B, F) of the frames, `limit` the maximum norm of the gradient."""
         w = self.weights = {name: torch.tensor(value).requires_grad_() for name, value in weights.items()}
         if form == "rnn":
             built_in = BuiltIn(*(w.pop(name).detach() for name in ("W4", "b4", "Wr_f", "Wr_b")))
@@ -113,8 +115,8 @@ class TorchStep:
         T, B, F = shape
         padded = torch.zeros(T + 2 * context, B, F)
         self.inside = padded[context : context + T]
-        around = padded.as_strided((T, B, 2 * context + 1, F), (B * F, F, B * F, 1))  # no copy: rows overlap
-        self.context, self.x = around, torch.empty(around.shape)
+        windows = padded.as_strided((T, B, 2 * context + 1, F), (B * F, F, B * F, 1))  # no copy: rows overlap
+        self.context, self.x = windows, torch.empty(windows.shape)
         self.optimizer = torch.optim.SGD(w.values(), lr=rate, momentum=momentum, nesterov=True, fused=True)
         self.limit = limit
 

@@ -13,7 +13,16 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.linalg import norm
 
-from benchmarks.machine import apart, headline, hold_threads, least, machine, milliseconds, rounds_apart, save
+from benchmarks.machine import (
+    best_milliseconds,
+    headline,
+    in_subprocess,
+    machine,
+    milliseconds,
+    save,
+    set_threads,
+    timed_in_processes,
+)
 
 CONTEXT, CHARACTERS = 9, 29
 FORMS = ("loop", "fn", "rnn")
@@ -28,7 +37,7 @@ LOSS, GRADIENT = 1e-5, 1e-2
 
 @dataclass(frozen=True)
 class Problem:
-    """One batch and one network; the same numbers in whatever process it is drawn."""
+    """One batch and one network; the same numbers in every process."""
 
     inputs: int
     hidden: int
@@ -61,7 +70,7 @@ class Problem:
         return frames, full * self.frames, labels, full * self.labels
 
     def operations(self) -> float:
-        """Of the products, an addition and a multiplication each: forward, dW, and dx but for layer 1."""
+        """Floating-point operations of the products: forward, dW, and dx except for layer 1."""
         D, H, K = self.inputs, self.hidden, CHARACTERS
         return 2.0 * self.frames * self.batch * (2 * D * H + 3 * (6 * H * H + K * H))
 
@@ -108,7 +117,7 @@ def theirs(problem: Problem, form: str):
 
 
 def sgemm(rows: int, depth: int, columns: int):
-    """NumPy's product (rows, depth) (depth, columns), the memory for the result given."""
+    """NumPy's product (rows, depth) (depth, columns), into an existing array."""
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=shape).astype(np.float32) for shape in ((rows, depth), (depth, columns)))
     product = np.empty((rows, columns), np.float32)
@@ -116,48 +125,50 @@ def sgemm(rows: int, depth: int, columns: int):
 
 
 def check(problem: Problem) -> str:
-    """The peers' losses and gradients against ours on the same weights; ends the program where they differ.
+    """PyTorch's losses and gradients against ours on the same weights; ends the program if they differ.
 
-    The exact forms are given frames so loud that every layer has units at the clip; nn.RNN, which has no
-    clip, frames that never reach it.
+    The frames of the exact forms are so loud that every layer has units at the clip; those of nn.RNN, which
+    has no clip, never reach it.
     """
     from benchmarks.torch_forms import tensors
 
-    step, words = OurStep(problem), []
+    step, results = OurStep(problem), []
     frames, *rest = problem.draw()
     for form in FORMS:
         batch = (frames if form == "rnn" else LOUD * frames, *rest)
         loss, peer = step.loss_and_grad(*batch), their_step(problem, form)
-        loss_off = abs(peer.loss_and_grad(*tensors(*batch)) - loss) / loss
+        loss_error = abs(peer.loss_and_grad(*tensors(*batch)) - loss) / loss
         a, b = peer.gradients(), step.model.grads
         worst = max(float(norm(a[name] - b[name]) / norm(b[name])) for name in a.keys() & b.keys())
-        if not (loss_off < LOSS and worst < GRADIENT):
-            raise SystemExit(f"{form} is not our network: loss {loss_off:.1e}, gradients {worst:.1e} apart")
-        words.append(f"{form} {loss_off:.0e}, {worst:.0e}")
-    return "; ".join(words)
+        if not (loss_error < LOSS and worst < GRADIENT):
+            raise SystemExit(f"{form} is not our network: loss {loss_error:.1e}, gradients {worst:.1e} apart")
+        results.append(f"{form} {loss_error:.0e}, {worst:.0e}")
+    return "; ".join(results)
 
 
 def measure(problem: Problem, n: int) -> dict:
     """Milliseconds (medians), GFLOP/s of the products, and peak memory of each form."""
-    p = problem
-    products = {"sgemm, square": (SQUARE,) * 3, "sgemm, layer 1": (p.frames * p.batch, p.inputs, p.hidden)}
-    makers = {"ours": (ours, (p,)), **{form: (theirs, (p, form)) for form in FORMS}}
+    products = {
+        "sgemm, square": (SQUARE,) * 3,
+        "sgemm, layer 1": (problem.frames * problem.batch, problem.inputs, problem.hidden),
+    }
+    makers = {"ours": (ours, (problem,)), **{form: (theirs, (problem, form)) for form in FORMS}}
     makers |= {name: (sgemm, shape) for name, shape in products.items()}
-    seconds, memory = rounds_apart(makers, n)
+    seconds, memory = timed_in_processes(makers, n)
     operations = {name: 2.0 * np.prod(shape) for name, shape in products.items()}
     ms = {name: milliseconds(values) for name, values in seconds.items()}
-    rate = {name: operations.get(name, p.operations()) / value / 1e6 for name, value in ms.items()}
-    return {**asdict(p), "ms": ms, "gflops": rate, "memory_mb": memory, "seconds": seconds}
+    rate = {name: operations.get(name, problem.operations()) / value / 1e6 for name, value in ms.items()}
+    return {**asdict(problem), "ms": ms, "gflops": rate, "memory_mb": memory, "seconds": seconds}
 
 
 def show(result: dict) -> None:
-    """One problem, a line for each competitor."""
+    """Print a problem, one line per competitor."""
     ms, rate = result["ms"], result["gflops"]
     print(f"\n{result['inputs']} inputs, H {result['hidden']}")
-    print(f"apart from ours, loss and gradients: {result['apart']}")
-    print(f"{'':15}{'ms':>9}{'least':>9}{'/ ours':>9}{'GFLOP/s':>9}{'of sgemm':>9}{'peak MB':>9}")
+    print(f"differences from ours, loss and gradients: {result['differences']}")
+    print(f"{'':15}{'ms':>9}{'best':>9}{'/ ours':>9}{'GFLOP/s':>9}{'of sgemm':>9}{'peak MB':>9}")
     for name, value in ms.items():
-        cells = [f"{value:.1f}", f"{least(result['seconds'][name]):.1f}"]
+        cells = [f"{value:.1f}", f"{best_milliseconds(result['seconds'][name]):.1f}"]
         cells += ["" if "sgemm" in name else f"{value / ms['ours']:.2f}"]
         cells += [f"{rate[name]:.1f}", f"{100 * rate[name] / rate['sgemm, square']:.0f} %"]
         cells += [f"{result['memory_mb'][name]:.0f}"]
@@ -165,7 +176,7 @@ def show(result: dict) -> None:
 
 
 def table(results: list[dict]) -> str:
-    """All problems, one line each, in Markdown."""
+    """All problems as a Markdown table."""
     head = "| inputs | H | ours ms | loop | fn | rnn | loop / ours | fn / ours | rnn / ours | ours of sgemm |"
     lines = [head, "|---" * head.count(" | ") + "|---|"]
     for result in results:
@@ -196,14 +207,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
-    hold_threads(options.threads)
+    set_threads(options.threads)
     size = f"{options.threads} threads, B {options.batch}, T {options.frames}, U {options.labels}"
     print(f"{headline(machine())}; {size}", flush=True)
     results = []
     for inputs in options.inputs:
         for hidden in options.hidden:
             problem = Problem(inputs, hidden, options.batch, options.frames, options.labels)
-            results.append({"apart": apart(check, problem), **measure(problem, options.rounds)})
+            results.append({"differences": in_subprocess(check, problem), **measure(problem, options.rounds)})
             show(results[-1])
             save(options.json, {"threads": options.threads, "training_step": results})
     print(f"\n{table(results)}")

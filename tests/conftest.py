@@ -8,7 +8,7 @@ import pytest
 
 from minids.ops import driver
 
-if not driver.found() or find_spec("numba_cuda") is None:
+if not driver.has_gpu() or find_spec("numba_cuda") is None:
     os.environ["MINIDS_SIM"] = "1"
 
 

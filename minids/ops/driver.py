@@ -1,4 +1,4 @@
-"""Is there a GPU to compute on? Asked without importing any CUDA package."""
+"""Whether there is a GPU to compute on, without importing a CUDA package."""
 
 import ctypes
 import importlib.util
@@ -6,12 +6,12 @@ import os
 
 from minids._utils.errors import InputError
 
-LEAST = 7, 5  # Turing: the oldest that CUDA 13 compiles for
-CUDA = 13000  # 13.0, as drivers count: the code that we compile is of that version
+MIN_CAPABILITY = 7, 5  # Turing: the oldest architecture that CUDA 13 compiles for
+MIN_CUDA = 13000  # 13.0, in the driver's numbers: the version of the compiled code
 
 
-def found() -> bool:
-    """True where an NVIDIA driver answers and sees at least one GPU."""
+def has_gpu() -> bool:
+    """Whether an NVIDIA driver responds and sees at least one GPU."""
     try:
         driver = _library()
     except OSError:
@@ -28,7 +28,7 @@ def version() -> int:
 
 
 def capability() -> tuple[int, int]:
-    """What the first GPU can do, as NVIDIA counts it: (9, 0) is Hopper. Only where one was `found`."""
+    """The compute capability of the first GPU, such as (9, 0) for Hopper. Call it only if `has_gpu()`."""
     driver, values = _library(), [ctypes.c_int(0), ctypes.c_int(0)]
     for value, attribute in zip(values, (75, 76), strict=True):  # compute capability, major and minor
         driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0)
@@ -36,22 +36,22 @@ def capability() -> tuple[int, int]:
 
 
 def simulated() -> bool:
-    """True where kernels run in the simulator: MINIDS_SIM=1."""
+    """Whether kernels run in the simulator: MINIDS_SIM=1."""
     return os.environ.get("MINIDS_SIM") == "1"
 
 
 def require() -> None:
-    """Raises InputError where there is neither a GPU of today nor the simulator, or a package is missing."""
+    """Raises InputError if there is neither a supported GPU nor the simulator, or if a package is missing."""
     if simulated():
         _require("greenlet", "the simulator of a GPU", "greenlet")
         return
-    if not found():
+    if not has_gpu():
         raise InputError("no NVIDIA driver answers on this machine; use --backend cpu")
-    if version() < CUDA:
+    if version() < MIN_CUDA:
         raise InputError("the NVIDIA driver is too old: install 580 or newer, or use --backend cpu")
-    if capability() < LEAST:
-        ours, least = (".".join(map(str, numbers)) for numbers in (capability(), LEAST))
-        raise InputError(f"this GPU's compute capability is {ours}, {least} is needed; use --backend cpu")
+    if capability() < MIN_CAPABILITY:
+        gpu, minimum = (".".join(map(str, numbers)) for numbers in (capability(), MIN_CAPABILITY))
+        raise InputError(f"this GPU's compute capability is {gpu}, {minimum} is needed; use --backend cpu")
     _require("numba_cuda", "the backend cuda", "'minids[cuda]'")
 
 

@@ -147,7 +147,7 @@ def test_the_table_shows_goals_met_missed_and_not_measured(rows):
     assert "ctc" in text
 
 
-@pytest.mark.skipif(driver.found(), reason="there is a GPU")
+@pytest.mark.skipif(driver.has_gpu(), reason="there is a GPU")
 def test_without_a_gpu_there_is_an_error(monkeypatch):
     monkeypatch.setattr("sys.argv", ["gpu"])
     with pytest.raises(SystemExit, match="there is no NVIDIA GPU here"):

@@ -91,8 +91,8 @@ def install_fake_gpu():
     context = Context()
     runtime = mock.Mock(get_or_create_context=lambda *_: context, ensure_context=nullcontext)
     for module, name, value in (
-        (gpu, "found", lambda: True),
-        (gpu, "version", lambda: gpu.CUDA),
+        (gpu, "has_gpu", lambda: True),
+        (gpu, "version", lambda: gpu.MIN_CUDA),
         (gpu, "capability", lambda: (9, 0)),
         (devices, "_runtime", runtime),
         (cuda, "get_current_device", lambda: H200),
