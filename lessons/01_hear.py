@@ -59,15 +59,7 @@ def check_frames():
         yield f"frames(x, {size}, {hop}) of {count} samples", frames(x, size, hop), expected
 
 
-@exercise(
-    "1.1",
-    check_frames,
-    hints=[
-        "Frame t starts at sample t * hop. Where does the last complete frame start?",
-        "range(0, len(wave) - size + 1, hop) gives all the starts; mind the + 1.",
-        "np.array([wave[s : s + size] for s in range(…)]), with that range.",
-    ],
-)
+@exercise("1.1", check_frames)
 def frames(wave, size, hop):
     """The complete frames of `size` samples, an array (T0, size).  About 1 line."""
     raise NotImplementedError
@@ -75,8 +67,8 @@ def frames(wave, size, hop):
 
 # %%
 size, hop = rate * 20 // 1000, rate * 10 // 1000
-windows = frames(wave, size, hop)  # (T0, n)
-print(f"{len(wave)} samples -> {windows.shape[0]} frames of {windows.shape[1]} samples")
+x = frames(wave, size, hop)  # (T0, n)
+print(f"{len(wave)} samples -> {x.shape[0]} frames of {x.shape[1]} samples")
 
 # %% [markdown]
 # ## The Fourier transform
@@ -136,16 +128,7 @@ def check_power_spectrum():
     yield "Parseval: Σ power / n = Σ x²", total, (x**2).sum(axis=1)
 
 
-@exercise(
-    "1.2",
-    check_power_spectrum,
-    hints=[
-        "np.fft.rfft(x) transforms along the last axis, the one you need.",
-        "The squared magnitude of a complex X is X.real**2 + X.imag**2, or abs(X)**2.",
-        "return abs(np.fft.rfft(x)) ** 2",
-    ],
-    rtol=1e-5,
-)
+@exercise("1.2", check_power_spectrum, rtol=1e-5)
 def power_spectrum(x):
     """|X_p|² of frames x (T0, n): an array (T0, n/2 + 1).  About 1 line."""
     raise NotImplementedError
@@ -220,14 +203,15 @@ show(pictures, captions, title="Short and long frames")
 # 20 ms is a compromise.
 #
 # ## The features of Deep Speech
-# The network gets fewer numbers than a spectrogram has (§5.1). A **filter bank** adds
-# up neighboring bins: 80 **bands** of equal width (with the log and the total energy,
-# "80 linearly spaced log filter banks and an energy term"). Then the features are
-# **normalized**: from each band its mean is subtracted, and the result is divided by
-# its standard deviation, so that the numbers lie around -2 … 2. The mean is taken over
-# the recording, over all training data (§5.2), or over all recordings of one *speaker*,
-# which makes different voices more alike (§5.1). `Features` does all this, and for
-# `kind="spectrogram"` it computes what you have just written:
+# The network gets fewer numbers per frame than a spectrogram has. A **filter bank** adds
+# up the power of neighboring bins in **bands**, before the logarithm. The paper has "80
+# linearly spaced log filter banks and an energy term" (§5.1): 80 bands of equal width,
+# and the log of the total power. These **features** are then **normalized**: for each
+# of them, subtract its mean and divide by its standard deviation, so that most numbers
+# lie between -2 and 2. The mean can be that of the recording, of all training data
+# (§5.2), or of all recordings of one *speaker*, which makes different voices more alike
+# (§5.1). `Features` does all this, and with `kind="spectrogram"` it computes what you
+# have written:
 
 # %%
 package = Features(rate, kind="spectrogram").raw(wave)

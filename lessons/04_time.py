@@ -71,15 +71,7 @@ def check_recur():
     yield "W_r = 0: a layer without recurrence", recur(z, np.zeros((4, 4))), np.clip(z, 0, 20)
 
 
-@exercise(
-    "4.1",
-    check_recur,
-    [
-        "Keep a state (B, H), zeros at first; each frame computes the next state from it.",
-        "The state and z[t] are rows, so W_r h becomes state @ Wr.T, as in lesson 3.",
-        "for t in range(len(z)): state = h[t] = np.clip(z[t] + state @ Wr.T, 0, 20)",
-    ],
-)
+@exercise("4.1", check_recur)
 def recur(z, Wr):
     """h_t = g(z_t + Wr h_{t-1}); z and h (T, B, H), Wr (H, H).  About 5 lines."""
     raise NotImplementedError
@@ -102,14 +94,7 @@ def check_birnn():
     yield "W_r = 0: twice the layer", birnn(z, 0 * A, 0 * B), 2 * np.clip(z, 0, 20)
 
 
-@exercise(
-    "4.2",
-    check_birnn,
-    [
-        "recur runs forward in time. Pass it the frames in reverse order.",
-        "The result of recur(z[::-1], Wr_b) starts with the last frame: reverse it.",
-    ],
-)
+@exercise("4.2", check_birnn)
 def birnn(z, Wr_f, Wr_b):
     """h = hf + hb, (T, B, H), with your recur.  About 1 line."""
     raise NotImplementedError
@@ -169,17 +154,7 @@ def check_recur_backward():
     yield "dWr, against central differences", dWr, gradcheck.numerical_gradient(loss, Wr)
 
 
-@exercise(
-    "4.3",
-    check_recur_backward,
-    [
-        "Like recur, but from the last frame to the first, with delta (B, H) as the state.",
-        "delta = dz[t] = (dh[t] + delta @ Wr) * slope, where slope is (0 < h[t]) & (h[t] < 20).",
-        "dWr: the product of dz[1:] and h[:-1], both as rows (T-1)·B by H, as in lesson 3.",
-    ],
-    rtol=1e-7,
-    atol=1e-7,
-)
+@exercise("4.3", check_recur_backward, rtol=1e-7, atol=1e-7)
 def recur_backward(dh, h, Wr):
     """dz (T, B, H), dWr (H, H) of recur; dh, h (T, B, H).  About 8 lines."""
     raise NotImplementedError

@@ -110,16 +110,7 @@ def check_step():
                 yield what, texts.get(text, (0, 0)), truth.get(text, (0, 0))
 
 
-@exercise(
-    "9.1",
-    check_step,
-    hints=[
-        "two texts can contribute to the same one (“a” from “a” and from “”): add them",
-        "write a small add(text, p_b, p_nb) and call it for each of the cases above",
-        "add(text, y[0] * (p_b + p_nb), y[1 + letters.index(text[-1])] * p_nb); "
-        "for each c: add(text + c, 0, y[k] * (p_b if text[-1:] == c else p_b + p_nb))",
-    ],
-)
+@exercise("9.1", check_step)
 def step(texts, y, letters):
     """{text: (p_b, p_nb)} after t frames -> after t + 1.  About 10 lines.
 
@@ -169,15 +160,7 @@ def check_search():
         yield what, sum(truth[best]) >= sum(truth[path]), True
 
 
-@exercise(
-    "9.2",
-    check_search,
-    hints=[
-        "take one step for each row of Y, and keep the best `width` texts after each",
-        "sorted(texts, key=…, reverse=True)[:width] with the key p_b + p_nb",
-        "dict(sorted(step(texts, y, letters).items(), key=lambda i: -sum(i[1]))[:width])",
-    ],
-)
+@exercise("9.2", check_search)
 def search(Y, letters, width):
     """Y (T, K) -> {text: (p_b, p_nb)} of the beam after T frames.  About 5 lines."""
     raise NotImplementedError

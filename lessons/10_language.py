@@ -89,15 +89,7 @@ def check_smoothed():
         yield f"p(w | {' '.join(h)})", got, expected
 
 
-@exercise(
-    "10.1",
-    check_smoothed,
-    hints=[
-        "compute the total of the counts, then γ, then a dictionary over `shorter`",
-        "a word that is not in counts has count 0, and D[0] is 0; use D[min(c, 3)]",
-        "{w: (counts.get(w, 0) - D[min(counts.get(w, 0), 3)]) / total + gamma * p …}",
-    ],
-)
+@exercise("10.1", check_smoothed)
 def smoothed(counts, D, shorter):
     """{w: p(w|h)} from counts {w: c(hw)}, D and shorter {w: p(w|h')}.  About 4 lines."""
     raise NotImplementedError
@@ -142,16 +134,7 @@ def check_backed_off():
         yield f"p(w | {' '.join(h)})", got, expected
 
 
-@exercise(
-    "10.2",
-    check_backed_off,
-    hints=[
-        "two cases: the n-gram was seen or not; in the second the function calls itself",
-        "p[(*history, word)] if it is in p, else γ(history) times p after history[1:]",
-        "gamma.get(history, 1.0) * backed_off(word, history[1:], p, gamma)",
-    ],
-    rtol=1e-5,
-)
+@exercise("10.2", check_backed_off, rtol=1e-5)
 def backed_off(word, history, p, gamma):
     """p(word | history), a tuple. A history not in gamma has γ = 1.  About 3 lines."""
     raise NotImplementedError
@@ -178,12 +161,7 @@ def check_Q():
             yield f"Q(“{text}”), α = {alpha}, β = {beta}", got, expected
 
 
-@exercise(
-    "10.3",
-    check_Q,
-    hints=["three terms, as in the formula", "the words of a text are text.split()"],
-    rtol=1e-5,
-)
+@exercise("10.3", check_Q, rtol=1e-5)
 def Q(text, log_prob, lm, alpha, beta):
     """The formula above. lm.log_prob(text) is log P_lm with the sentence end.  1 line."""
     raise NotImplementedError

@@ -96,15 +96,7 @@ def check_edit_distance():
         yield f"{a!r} to {c!r} is not longer than by way of {b!r}", shorter, True
 
 
-@exercise(
-    "11.1",
-    check_edit_distance,
-    hints=[
-        "keep one row at a time: the first is [0, 1, 2, …, len(b)], the next begins with 1",
-        "row[j] needs the row before at j - 1 and j, and row[j - 1]",
-        "new.append(min(row[j - 1] + (x != y), row[j] + 1, new[j - 1] + 1))",
-    ],
-)
+@exercise("11.1", check_edit_distance)
 def edit_distance(a, b):
     """The fewest errors that turn the sequence a into b.  About 7 lines."""
     raise NotImplementedError
@@ -144,14 +136,7 @@ def check_word_error_rate():
     yield "table 1: 1 + 2 + 3 errors", word_error_rate(REFERENCES, HYPOTHESES), 6 / 20
 
 
-@exercise(
-    "11.2",
-    check_word_error_rate,
-    hints=[
-        "the errors of a pair are the distance of its lists of words: text.split()",
-        "sum the errors of all pairs and the words of all references; divide once",
-    ],
-)
+@exercise("11.2", check_word_error_rate)
 def word_error_rate(references, hypotheses):
     """All errors / all words of the references, two lists of texts.  About 3 lines."""
     raise NotImplementedError
@@ -192,14 +177,7 @@ def check_drawn_rates():
     yield "five samples of six", drawn_rates(wrong, words, draws), np.array(slowly)
 
 
-@exercise(
-    "11.3",
-    check_drawn_rates,
-    hints=[
-        "wrong[draws] has the shape of draws: the errors of every utterance that was drawn",
-        "a rate is a sum of errors over a sum of words: sum both over axis 1, then divide",
-    ],
-)
+@exercise("11.3", check_drawn_rates)
 def drawn_rates(wrong, words, draws):
     """Errors (n,), words (n,), utterances drawn (samples, n) -> rates (samples,).  1 line."""
     raise NotImplementedError

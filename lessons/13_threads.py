@@ -77,17 +77,7 @@ def check_bias():
         yield "threads that write to y", gpu.active_threads("y", bias, *launch), z.size
 
 
-@exercise(
-    "13.1",
-    check_bias,
-    rtol=1e-5,
-    pure=False,
-    hints=[
-        "h, r = cuda.grid(2): x, the first number, runs along H.",
-        "One `if` guards both: h < y.shape[1] and r < y.shape[0].",
-        "y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)",
-    ],
-)
+@exercise("13.1", check_bias, rtol=1e-5, pure=False)
 def bias(z, b, y):
     """z, y (rows, H), b (H,); threads (h, r).  About 3 lines; `run` adds @cuda.jit."""
     raise NotImplementedError
@@ -119,17 +109,7 @@ def check_column_sum():
         yield f"threads that read x, up to {needed}", min(busy, needed), needed
 
 
-@exercise(
-    "13.2",
-    check_column_sum,
-    rtol=1e-5,
-    pure=False,
-    hints=[
-        "h, i = cuda.blockIdx.x, cuda.threadIdx.x; each block has a column.",
-        "total = ZERO; for r in range(i, x.shape[0], THREADS): total += x[r, h]",
-        "partial[i] = total; cuda.syncthreads(); if i == 0: total += partial[1] …; sums[h] = total",
-    ],
-)
+@exercise("13.2", check_column_sum, rtol=1e-5, pure=False)
 def column_sum(x, sums):
     """sums[h] = Σ_r x[r, h]; x (rows, H), H blocks of THREADS threads each.  About 10 lines."""
     raise NotImplementedError
@@ -199,18 +179,7 @@ def check_tiled():
         yield "reads of global memory", gpu.global_reads(*launch), K * (M * blocks[1] + N * blocks[0])
 
 
-@exercise(
-    "13.3",
-    check_tiled,
-    rtol=1e-4,
-    atol=1e-5,
-    pure=False,
-    hints=[
-        "For k0 in range(0, K, TILE): a[ti, tj] = x[i, k0 + tj] if both are inside, else ZERO.",
-        "b[ti, tj] = W[row, k0 + tj] with row = cuda.blockIdx.y * TILE + ti; guard it, too.",
-        "Barrier; for k in range(TILE): total += a[ti, k] * b[tj, k]; barrier. At the end y[i, j], guarded.",
-    ],
-)
+@exercise("13.3", check_tiled, rtol=1e-4, atol=1e-5, pure=False)
 def tiled(x, W, y):
     """y (M, N) = x (M, K) Wᵀ, W (N, K); blocks of TILE x TILE threads (i, j).  About 15 lines."""
     raise NotImplementedError

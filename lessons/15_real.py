@@ -92,15 +92,7 @@ def check_best_epoch():
         yield f"best_epoch({list(rates)})", best_epoch(list(rates)), best
 
 
-@exercise(
-    "15.1",
-    check_best_epoch,
-    hints=[
-        "np.argmin finds the first of several minima, but treats NaN as the minimum.",
-        "There is a variant of np.argmin that ignores NaN.",
-        "return int(np.nanargmin(error_rates))",
-    ],
-)
+@exercise("15.1", check_best_epoch)
 def best_epoch(error_rates):
     """The number of the first epoch with the lowest error rate.  About 1 line."""
     raise NotImplementedError
@@ -123,15 +115,7 @@ def check_learning_rate():
             rate = rate / lr_decay
 
 
-@exercise(
-    "15.2",
-    check_learning_rate,
-    hints=[
-        "Epoch 0 has the rate `first`; each later one has the previous rate / lr_decay.",
-        "Dividing n times by a factor is dividing by the factor to the power of n.",
-        "return first / lr_decay**epoch",
-    ],
-)
+@exercise("15.2", check_learning_rate)
 def learning_rate(first, lr_decay, epoch):
     """The learning rate after `epoch` completed epochs.  About 1 line."""
     raise NotImplementedError

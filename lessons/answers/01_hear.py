@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "frames", "power_spectrum"]
-
 
 def frames(wave, size, hop):
     return np.array([wave[s : s + size] for s in range(0, len(wave) - size + 1, hop)])
@@ -76,6 +74,19 @@ def takes_the_mean(x):
     """Divided by n."""
     return abs(np.fft.rfft(x)) ** 2 / x.shape[-1]
 
+
+HINTS = {
+    "frames": [
+        "Frame t starts at sample t * hop. Where does the last complete frame start?",
+        "range(0, len(wave) - size + 1, hop) gives all the starts; mind the + 1.",
+        "np.array([wave[s : s + size] for s in range(…)]), with that range.",
+    ],
+    "power_spectrum": [
+        "np.fft.rfft(x) transforms along the last axis, the one you need.",
+        "The squared magnitude of a complex X is X.real**2 + X.imag**2, or abs(X)**2.",
+        "return abs(np.fft.rfft(x)) ** 2",
+    ],
+}
 
 WRONG = {
     "frames": [

@@ -4,8 +4,6 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-__all__ = ["WRONG", "collapse", "softmax", "with_context"]
-
 
 def with_context(f, C):
     padded = np.pad(f, ((C, C), (0, 0)))
@@ -126,6 +124,24 @@ def adds_a_list_to_an_array(path):
     """[0] + an array adds 0 to each element: every frame is compared with itself."""
     return [k for previous, k in zip([0] + path, path, strict=True) if k not in (0, previous)]  # noqa: RUF005
 
+
+HINTS = {
+    "with_context": [
+        "np.pad(f, ((C, C), (0, 0))) adds C frames of zeros before and after.",
+        "In the padded array, frame t and its neighbors are the rows t … t + 2C.",
+        "np.array([padded[t : t + 2 * C + 1].ravel() for t in range(len(f))])",
+    ],
+    "softmax": [
+        "Each row is a frame: use .max and .sum with axis=-1 and keepdims=True.",
+        "e = np.exp(z - z.max(axis=-1, keepdims=True))",
+        "return e / e.sum(axis=-1, keepdims=True)",
+    ],
+    "collapse": [
+        "A frame adds a character if it is not blank and differs from the frame before.",
+        "Keep the previous frame in a variable, and update it at blanks, too.",
+        "Loop: `if k not in (0, previous): text.append(k)`, then `previous = k`.",
+    ],
+}
 
 WRONG = {
     "with_context": [

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "clipped_relu_backward", "linear_backward", "numerical_gradient"]
-
 
 def numerical_gradient(loss, value, h=1e-5):
     gradient = np.empty_like(value)
@@ -131,6 +129,23 @@ def last_frame_only(dz, x, W):
     _, dW, db = linear_backward(dz[-1:], x[-1:], W)
     return dx, dW, db
 
+
+HINTS = {
+    "numerical_gradient": [
+        "np.ndindex(value.shape) yields all the indices of an array of any shape.",
+        "For each: save the number, set it to saved + h, call loss(); then saved - h.",
+        "value[i] = saved + h; above = loss(); …; gradient[i] = (above - below) / (2 * h)",
+    ],
+    "clipped_relu_backward": [
+        "Where is g flat?",
+        "(0 < h) & (h < 20)",
+    ],
+    "linear_backward": [
+        "A gradient has the shape of its number: that shows what to transpose.",
+        "dz.reshape(-1, H) has T·B rows, one per frame and recording; x likewise.",
+        "dW = (rows of dz).T @ rows of x;  db = dz.sum(axis=(0, 1));  dx = dz @ W",
+    ],
+}
 
 WRONG = {
     "numerical_gradient": [

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "birnn", "recur", "recur_backward"]
-
 
 def recur(z, Wr):
     h, state = np.empty_like(z), np.zeros_like(z[0])
@@ -145,6 +143,23 @@ def overwrites_dh(dh, h, Wr):
     dh[...] = dz
     return dh, dWr
 
+
+HINTS = {
+    "recur": [
+        "Keep a state (B, H), zeros at first; each frame computes the next state from it.",
+        "The state and z[t] are rows, so W_r h becomes state @ Wr.T, as in lesson 3.",
+        "for t in range(len(z)): state = h[t] = np.clip(z[t] + state @ Wr.T, 0, 20)",
+    ],
+    "birnn": [
+        "recur runs forward in time. Pass it the frames in reverse order.",
+        "The result of recur(z[::-1], Wr_b) starts with the last frame: reverse it.",
+    ],
+    "recur_backward": [
+        "Like recur, but from the last frame to the first, with delta (B, H) as the state.",
+        "delta = dz[t] = (dh[t] + delta @ Wr) * slope, where slope is (0 < h[t]) & (h[t] < 20).",
+        "dWr: the product of dz[1:] and h[:-1], both as rows (T-1)·B by H, as in lesson 3.",
+    ],
+}
 
 WRONG = {
     "recur": [

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "count_ways", "forward_variables", "skips"]
-
 
 def skips(states):
     skip = np.zeros(len(states), bool)
@@ -165,6 +163,25 @@ def underflows(log_y, states):
             alpha[t] *= y[t, states]
         return np.log(alpha)
 
+
+HINTS = {
+    "skips": [
+        "State s is reached by a skip from s - 2. Neither of the first two can be.",
+        "It must be a letter, and differ from states[s - 2].",
+        "skip[2:] = (states[2:] != BLANK) & (states[2:] != states[:-2])",
+    ],
+    "count_ways": [
+        "Row t needs only row t - 1; start with n[0, :2] = 1.",
+        "n[t, 1:] += n[t-1, :-1], and n[t, 2:] += n[t-1, :-2] where a skip is allowed.",
+        "n[t, 2:] += np.where(skips(states)[2:], n[t-1, :-2], 0)",
+    ],
+    "forward_variables": [
+        "As count_ways: + becomes np.logaddexp, 0 becomes -np.inf, log_y[t, states] is added.",
+        "alpha = np.full((T, S), -np.inf); alpha[0, :2] = log_y[0, states[:2]].",
+        "For skips: skipped = np.where(skips(states)[2:], alpha[t-1, :-2], -np.inf), then alpha[t,"
+        " 2:] = np.logaddexp(alpha[t, 2:], skipped).",
+    ],
+}
 
 WRONG = {
     "skips": [

@@ -4,8 +4,6 @@ import numpy as np
 
 from minids.ops.reference.ctc import forward_variables, lattice, skips
 
-__all__ = ["WRONG", "backward_variables", "ctc_gradient"]
-
 
 def backward_variables(log_y, states):
     T, S = len(log_y), len(states)
@@ -157,6 +155,21 @@ def is_nan_if_impossible(log_y, label):
         gradient[:, k] -= gamma[:, s]
     return gradient
 
+
+HINTS = {
+    "backward_variables": [
+        "beta[T-1, -2:] = 0 (a logarithm), all else -np.inf; then t from T - 2 down to 0.",
+        "Let following = log_y[t + 1, states] + beta[t + 1]; then stay, advance, skip.",
+        "The skip: beta[t, :-2] = np.logaddexp(beta[t, :-2], np.where(skips(states)[2:],"
+        " following[2:], -np.inf)).",
+    ],
+    "ctc_gradient": [
+        "log γ = α + β - log p, with log p = np.logaddexp.reduce(alpha[-1, -2:]).",
+        "Start with np.exp(log_y), and for each state s subtract gamma[:, s] from column states[s]."
+        " (Indexing with all states at once counts repeated characters once.)",
+        "If log p is -np.inf return np.zeros_like(log_y).",
+    ],
+}
 
 WRONG = {
     "backward_variables": [

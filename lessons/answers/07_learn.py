@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "clip_by_norm", "nesterov", "nesterov_step"]
-
 
 def nesterov_step(theta, velocity, gradient, rate, momentum):
     velocity = momentum * velocity - rate * gradient(theta + momentum * velocity)
@@ -126,6 +124,23 @@ def updates_the_first_only(params, grads, velocity, rate, momentum):
     """Only params[0]."""
     nesterov(params[:1], grads[:1], velocity[:1], rate, momentum)
 
+
+HINTS = {
+    "nesterov_step": [
+        "`gradient` is a function: call it at the point where the gradient is needed.",
+        "That point is theta + momentum * velocity.",
+        "velocity = momentum * velocity - rate * gradient(theta + momentum * velocity)",
+    ],
+    "nesterov": [
+        "In place: velocity *= …, velocity -= …, params += …; not `params = …`.",
+        "First the velocity; the second formula uses the new one.",
+        "params += momentum * velocity - rate * grads",
+    ],
+    "clip_by_norm": [
+        "norm = np.sqrt((gradient**2).sum())",
+        "min(1, limit / norm)",
+    ],
+}
 
 WRONG = {
     "nesterov_step": [

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "mix", "pad"]
-
 
 def pad(utterances):
     lengths = np.array([len(x) for x in utterances], np.int32)
@@ -138,6 +136,19 @@ def clips_at_one(speech, noise, snr_db):
     """Limits samples to ±1: loud recordings are distorted."""
     return np.clip(mix(speech, noise, snr_db), -1, 1)
 
+
+HINTS = {
+    "pad": [
+        "Time comes first: np.zeros((longest, B, F)), and frames[:T0, b] is utterance b.",
+        "lengths = np.array([len(x) for x in utterances], np.int32)",
+        "for b, x in enumerate(utterances): frames[: len(x), b] = x",
+    ],
+    "mix": [
+        "noise = np.resize(noise, len(speech)) repeats or cuts it. Do this first.",
+        "gain = np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10))",
+        "If np.var(noise) == 0, return speech.",
+    ],
+}
 
 WRONG = {
     "pad": [

@@ -166,6 +166,20 @@ def starts_with_no_text(Y, letters, width):
     return {}
 
 
+HINTS = {
+    "step": [
+        "two texts can contribute to the same one (“a” from “a” and from “”): add them",
+        "write a small add(text, p_b, p_nb) and call it for each of the cases above",
+        "add(text, y[0] * (p_b + p_nb), y[1 + letters.index(text[-1])] * p_nb); for each c: add(text"
+        " + c, 0, y[k] * (p_b if text[-1:] == c else p_b + p_nb))",
+    ],
+    "search": [
+        "take one step for each row of Y, and keep the best `width` texts after each",
+        "sorted(texts, key=…, reverse=True)[:width] with the key p_b + p_nb",
+        "dict(sorted(step(texts, y, letters).items(), key=lambda i: -sum(i[1]))[:width])",
+    ],
+}
+
 WRONG = {
     "step": [
         repeats_without_a_blank,

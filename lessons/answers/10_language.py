@@ -157,6 +157,23 @@ def decimal_logarithm(text, log_prob, lm, alpha, beta):
     return log_prob + alpha * lm.log_prob(text) / 2.302585092994046 + beta * len(text.split())
 
 
+HINTS = {
+    "smoothed": [
+        "compute the total of the counts, then γ, then a dictionary over `shorter`",
+        "a word that is not in counts has count 0, and D[0] is 0; use D[min(c, 3)]",
+        "{w: (counts.get(w, 0) - D[min(counts.get(w, 0), 3)]) / total + gamma * p …}",
+    ],
+    "backed_off": [
+        "two cases: the n-gram was seen or not; in the second the function calls itself",
+        "p[(*history, word)] if it is in p, else γ(history) times p after history[1:]",
+        "gamma.get(history, 1.0) * backed_off(word, history[1:], p, gamma)",
+    ],
+    "Q": [
+        "three terms, as in the formula",
+        "the words of a text are text.split()",
+    ],
+}
+
 WRONG = {
     "smoothed": [
         no_discount,

@@ -163,6 +163,22 @@ def list_of_rates(wrong, words, draws):
     return [wrong[draw].sum() / words[draw].sum() for draw in draws]
 
 
+HINTS = {
+    "edit_distance": [
+        "keep one row at a time: the first is [0, 1, 2, …, len(b)], the next begins with 1",
+        "row[j] needs the row before at j - 1 and j, and row[j - 1]",
+        "new.append(min(row[j - 1] + (x != y), row[j] + 1, new[j - 1] + 1))",
+    ],
+    "word_error_rate": [
+        "the errors of a pair are the distance of its lists of words: text.split()",
+        "sum the errors of all pairs and the words of all references; divide once",
+    ],
+    "drawn_rates": [
+        "wrong[draws] has the shape of draws: the errors of every utterance that was drawn",
+        "a rate is a sum of errors over a sum of words: sum both over axis 1, then divide",
+    ],
+}
+
 WRONG = {
     "edit_distance": [
         substitution_costs_two,

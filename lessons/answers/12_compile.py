@@ -203,6 +203,19 @@ def appends(log_probs, lengths, labels, label_lengths):
     return np.array(result)
 
 
+HINTS = {
+    "forward": [
+        "For each t and each s: paths = …, and then alpha[t, s] = log_y[t, states[s]] + paths.",
+        "In frame 0, paths is 0.0 (log 1) for s < 2, else -np.inf. Later it starts as alpha[t - 1, s].",
+        "if s > 0: paths = log_add(paths, alpha[t - 1, s - 1]); if s > 1 and states[s] != BLANK and …",
+    ],
+    "losses": [
+        "result = np.empty(B); turn b of the loop writes result[b] and nothing else.",
+        "The part of one utterance: log_probs[: lengths[b], b] and labels[b, : label_lengths[b]].",
+        "alpha = fast_forward(…, fast_lattice(…)); result[b] = -log_add(alpha[-1, -1], alpha[-1, -2])",
+    ],
+}
+
 WRONG = {
     "forward": [
         skips_between_equal_letters,

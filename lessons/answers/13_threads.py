@@ -247,6 +247,24 @@ def without_tiles(x, W, y):
         y[i, j] = total
 
 
+HINTS = {
+    "bias": [
+        "h, r = cuda.grid(2): x, the first number, runs along H.",
+        "One `if` guards both: h < y.shape[1] and r < y.shape[0].",
+        "y[r, h] = min(max(z[r, h] + b[h], ZERO), CLIP)",
+    ],
+    "column_sum": [
+        "h, i = cuda.blockIdx.x, cuda.threadIdx.x; each block has a column.",
+        "total = ZERO; for r in range(i, x.shape[0], THREADS): total += x[r, h]",
+        "partial[i] = total; cuda.syncthreads(); if i == 0: total += partial[1] …; sums[h] = total",
+    ],
+    "tiled": [
+        "For k0 in range(0, K, TILE): a[ti, tj] = x[i, k0 + tj] if both are inside, else ZERO.",
+        "b[ti, tj] = W[row, k0 + tj] with row = cuda.blockIdx.y * TILE + ti; guard it, too.",
+        "Barrier; for k in range(TILE): total += a[ti, k] * b[tj, k]; barrier. At the end y[i, j], guarded.",
+    ],
+}
+
 WRONG = {
     "bias": [
         no_guard,

@@ -120,6 +120,15 @@ def before_the_first_frame(log_probs, lengths, states, sizes, alpha):
         cuda.syncthreads()
 
 
+HINTS = {
+    "walk": [
+        "b, s = cuda.blockIdx.x, cuda.threadIdx.x; for t in range(lengths[b]): …; cuda.syncthreads()",
+        "The barrier is for all threads: put the work under `if s < sizes[b]:`, but not the barrier.",
+        "In frame 0, paths is ZERO for s < 2, else LOG0; later log_sum(alpha[b, t - 1, s], step, skip).",
+        "step = alpha[b, t - 1, s - 1] if s > 0 else LOG0; skip likewise, if s > 1 and it is allowed.",
+    ],
+}
+
 WRONG = {
     "walk": [
         no_barrier,

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["WRONG", "best_epoch", "learning_rate"]
-
 
 def best_epoch(error_rates):
     return int(np.nanargmin(error_rates))
@@ -70,6 +68,19 @@ def decays_once(first, lr_decay, epoch):
     """Only after the first epoch."""
     return first if epoch == 0 else first / lr_decay
 
+
+HINTS = {
+    "best_epoch": [
+        "np.argmin finds the first of several minima, but treats NaN as the minimum.",
+        "There is a variant of np.argmin that ignores NaN.",
+        "return int(np.nanargmin(error_rates))",
+    ],
+    "learning_rate": [
+        "Epoch 0 has the rate `first`; each later one has the previous rate / lr_decay.",
+        "Dividing n times by a factor is dividing by the factor to the power of n.",
+        "return first / lr_decay**epoch",
+    ],
+}
 
 WRONG = {
     "best_epoch": [

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,6 @@ class SideEffectError(Exception):
 def exercise(
     number: str,
     check: Check,
-    hints: Sequence[str] = (),
     rtol: float = 1e-9,
     atol: float = 1e-12,
     pure: bool = True,
@@ -47,20 +46,23 @@ def exercise(
 
     `number` is "<lesson>.<n>". `check` yields (description, got, expected): `got` calls the function by its
     name, `expected` comes from an independent source. With `pure`, arrays and lists passed to the function
-    must be unchanged when it returns. The name is bound to the reader's function if it is right, else to our
-    answer, so that the lesson can continue; MINIDS_ANSWERS=1 in the environment always takes our answer.
-    An error in the reader's function is reported, never raised.
+    must be unchanged when it returns. Hints and our answer come from the lesson's file in lessons/answers.
+    The name is bound to the reader's function if it is right, else to our answer, so that the lesson can
+    continue; MINIDS_ANSWERS=1 in the environment always takes our answer. An error in the reader's function
+    is reported, never raised.
     """
 
     def decorate(function: Callable) -> Callable:
         name = function.__name__
-        answer = getattr(folder.answers(int(number.split(".")[0])), name, None)
+        answers = folder.answers(int(number.split(".")[0]))
+        answer = getattr(answers, name, None)
         if answer is None:
             raise InputError(f"{number} {name}: lessons/answers has no answer of that name")
         use_answer = os.environ.get("MINIDS_ANSWERS") == "1"
         result = run_check(name, answer if use_answer else function, check, rtol, atol, pure)
         print(f"{number} {name}  {result.message}")
         if not use_answer:
+            hints = getattr(answers, "HINTS", {}).get(name, ())
             hint = progress.record(number, result.state, function, _folder(check), hints)
             if hint:
                 print(f"    hint: {hint}")

@@ -23,11 +23,18 @@ def check_double():
     for x in 1, 2, 5:
         yield f"double({x})", double(x), x + x
 
-@exercise("7.1", check_double, hints=["twice", "two times", "2 * x"])
+@exercise("7.1", check_double)
 def double(x):
     """About 1 line."""
     BODY
 '''
+
+ANSWERS = """
+HINTS = {"double": ["twice", "two times", "2 * x"]}
+
+def double(x):
+    return x + x
+"""
 
 
 @pytest.fixture
@@ -35,7 +42,7 @@ def place(tmp_path, monkeypatch):
     """The folder of a reader, next to a folder of lessons with one answer."""
     shipped = tmp_path / "shipped"
     (shipped / "answers").mkdir(parents=True)
-    (shipped / "answers" / "07_double.py").write_text("def double(x):\n    return x + x\n")
+    (shipped / "answers" / "07_double.py").write_text(ANSWERS)
     (shipped / "07_double.py").write_text(LESSON.replace("BODY", "raise NotImplementedError"))
     (tmp_path / "mine").mkdir()
     monkeypatch.setattr(folder, "root", lambda: shipped)
@@ -255,7 +262,7 @@ def test_a_check_runs_with_what_it_needs_and_nothing_else(place):
         "import math\nfrom minids.lesson import exercise\nraised = 1 / 0\nTWO = [1, 1]\nTWO[0] = 2\n"
         "LOOSE = {'rtol': 0.1}\ndef helper():\n    raised = TWO[0]\n    return raised\n"
         "def check_it():\n    yield 'it', it(), math.sqrt(helper())\n"
-        "@exercise('7.1', check_it, ['hint'], **LOOSE)\ndef it():\n    raise NotImplementedError\n"
+        "@exercise('7.1', check_it, **LOOSE)\ndef it():\n    raise NotImplementedError\n"
     )
     trial = source.trials(path)["it"]
     assert trial.options == {"rtol": 0.1}
