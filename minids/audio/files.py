@@ -78,8 +78,13 @@ class Sound:
 
 def audio_info(source: Source) -> AudioInfo:
     """Duration, rate and channels. InputError if the file is missing or not sound."""
+    return read_info(source).info
+
+
+def read_info(source: Source) -> Sound:
+    """As `read_sound`, without decoding: no samples, and only the notes on the header."""
     with _opened(source) as recording:
-        return recording.info
+        return Sound(np.zeros(0, np.float32), recording.info.rate, recording.info, recording.notes)
 
 
 def load_audio(

@@ -1,6 +1,5 @@
 """`minids data`: import corpora, validate datasets, add noise to recordings."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from minids._utils.errors import InputError
+from minids._utils.strict_json import to_json
 from minids.cli import options
 from minids.text import Alphabet
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from minids.features import Features
 
 CORPORA = ("an4", "commonvoice", "fsdd", "librispeech", "ljspeech", "mozilla", "nemo", "speechcommands")
-MAX_LISTED = 20  # missing recordings on the terminal; --json lists all
+MAX_LISTED = 20  # missing recordings or findings on the terminal; --json lists all
 
 
 @click.group()
@@ -58,7 +58,7 @@ def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
         for path, utterances in result.manifests.items()
     }
     if as_json:
-        click.echo(json.dumps({"manifests": counts, "missing": result.missing}))
+        click.echo(to_json({"manifests": counts, "missing": result.missing}))
         return
     for path, count in counts.items():
         click.echo(
@@ -169,9 +169,7 @@ def noise(
 
 @command.command()
 @click.argument("manifests", nargs=-1, required=True, type=options.PATH)
-@click.option(
-    "--model", type=options.PATH, help="Model that defines alphabet, rate and stride."
-)
+@click.option("--model", type=options.PATH, help="Model that defines alphabet, rate and stride.")
 @click.option("--alphabet", help="Characters of the model.  [default: space, apostrophe, a to z]")
 @click.option(
     "--rate", type=click.IntRange(min=1), help="Sampling rate of the model in Hz.  [default: 16000]"
@@ -204,11 +202,15 @@ def doctor(
     settings = _model_settings(model) if model else _option_settings(alphabet, rate or 16_000, stride or 2)
     report = validate_dataset(manifests, *settings, progress=True)
     if as_json:
-        click.echo(json.dumps(report.to_dict()))
+        click.echo(to_json(report.to_dict()))
     else:
-        for finding in report.findings:
+        click.echo(report.table())
+        examples = report.examples(MAX_LISTED)
+        if examples:
+            left = len(report.findings) - len(examples)
+            click.echo(f"\nfindings{f' ({left} more: --json lists all)' if left else ''}")
+        for finding in examples:
             click.echo(str(finding))
-        click.echo(("\n" if report.findings else "") + report.table())
     ctx.exit(0 if report.valid else 1)
 
 

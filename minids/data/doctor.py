@@ -17,11 +17,11 @@ import numpy as np
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
 from minids._utils.threads import ordered_map
-from minids.audio import audio_info, load_audio
+from minids.audio.files import Note, TooLongError, read_info, read_sound
 from minids.data.findings import Finding, ManifestSummary, ValidationReport, describe_character
 from minids.data.manifest import MAX_LINE_BYTES, InvalidLine, Utterance, scan
 from minids.features import Features
-from minids.text import Alphabet, normalize
+from minids.text import Alphabet, TextReport
 
 SILENCE_DB = -60.0  # root mean square relative to full scale; the quietest of 5467 good recordings has -53
 MAX_CLIPPED = 0.002  # fraction of samples in flat tops; the worst of the good recordings has 0.0014
@@ -31,15 +31,37 @@ MAX_DURATION_ERROR = 0.05  # seconds, or 1 % of the duration: manifests round
 MAX_PACE_DEVIATION = 5.0  # robust standard deviations of log(seconds per character)
 MIN_PACE_SPREAD = 0.1  # synthetic speech may have no spread
 MIN_PACE_UTTERANCES = 20  # to estimate the usual speaking rate
+MAX_OVERLAP = 0.1  # seconds that parts of a recording in two splits may have in common
+PART_FIELDS = {  # other programs' names of the start and end of a part; ours are start, end, offset
+    *("start_time", "end_time", "begin", "begin_time", "start_ms", "end_ms", "offset_ms", "duration_ms"),
+    *("segment_start", "segment_end", "audio_start", "audio_end", "start_sec", "end_sec", "from", "to"),
+    *("t_start", "t_end", "onset", "stime", "etime", "start_seconds", "end_seconds", "channel_selector"),
+}
 
 
 class Recording(NamedTuple):
-    """Measurements of a recording. `problem`: (kind, message), or None."""
+    """Measurements of a recording, or of the part that an utterance uses."""
 
-    duration: float  # seconds
-    rate: int
-    samples: int
-    problem: tuple[str, str] | None
+    duration: float = 0.0  # seconds
+    rate: int = 0  # 0: unreadable
+    notes: Sequence[Note] = ()
+    file: object = None  # identifies the file, whatever its path
+
+
+class Use(NamedTuple):
+    """The part of a recording that a line uses."""
+
+    start: float
+    end: float
+    channel: int | None
+
+
+class Location(NamedTuple):
+    """A line of the manifest with this number, and its recording."""
+
+    manifest: int
+    line: int
+    path: str
 
 
 def validate_dataset(
@@ -92,28 +114,32 @@ def _check_encoding(manifest: Path, report: ValidationReport) -> int:
 
 def _measure(line: Utterance | InvalidLine) -> Recording:
     if isinstance(line, InvalidLine):
-        return Recording(0.0, 0, 0, ("invalid line", line.problem))
+        return Recording(notes=[Note("invalid line", line.problem)])
     path = line.path
     try:
-        if not os.path.exists(path):  # Path.exists raises OSError for a name that is too long
-            return Recording(0.0, 0, 0, ("missing", ""))
-        info = audio_info(path)
-        if info.duration > MAX_DECODED_SECONDS:
-            return Recording(info.duration, info.rate, round(info.duration * info.rate), None)
-        samples, rate = load_audio(path)
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return Recording(notes=[Note("missing", "")], file=str(path))
+    file = (status.st_dev, status.st_ino) if status.st_ino else str(path)
+    try:
+        sound = read_sound(path, None, line.start, line.end, line.channel, MAX_DECODED_SECONDS)
+        duration = len(sound.samples) / sound.rate
+        return Recording(duration, sound.rate, [*sound.notes, *_volume_notes(sound.samples)], file)
+    except TooLongError as error:
+        header = read_info(path)
+        return Recording(error.seconds, header.rate, header.notes, file)
     except InputError as error:
-        return Recording(0.0, 0, 0, ("unreadable", str(error).removeprefix(f"{path}: ")))
-    return Recording(len(samples) / rate, rate, len(samples), _volume_problem(samples))
+        return Recording(notes=[Note("unreadable", str(error).removeprefix(f"{path}: "))], file=file)
 
 
-def _volume_problem(samples: np.ndarray) -> tuple[str, str] | None:
+def _volume_notes(samples: np.ndarray) -> list[Note]:
     rms = 20 * math.log10(max(float(np.std(samples)), 1e-10))  # dB; std ignores a constant offset
     if rms < SILENCE_DB:
-        return "silent", f"{rms:.0f} dB of full scale" if rms > -199 else "all samples are equal"
+        return [Note("silent", f"{rms:.0f} dB of full scale" if rms > -199 else "all samples are equal")]
     magnitude = np.abs(samples)
     top = magnitude >= min(0.999, 0.9999 * magnitude.max())  # below full scale if attenuated after clipping
     clipped = np.mean(top[2:] & top[1:-1] & top[:-2]) if len(top) > 2 else 0.0
-    return ("clipped", f"{clipped:.1%} of the samples") if clipped > MAX_CLIPPED else None
+    return [Note("clipped", f"{clipped:.1%} of the samples")] if clipped > MAX_CLIPPED else []
 
 
 class _Validator:
@@ -124,7 +150,7 @@ class _Validator:
         self.alphabet = alphabet
         self.features = features
         self.stride = stride
-        self.first_use: dict[str, tuple[str, int]] = {}  # recording -> manifest, line
+        self.uses: dict[object, dict[Use, Location]] = {}  # file -> part -> the first line that uses it
         self.log_paces = array("d")  # log(seconds per character) of each utterance
         self.pace_lines: list[tuple[str, int, str]] = []  # and its manifest, line, recording
 
@@ -136,16 +162,17 @@ class _Validator:
         def report(kind: str, message: str) -> None:
             self.report.findings.append(Finding(kind, summary.manifest, line.line, path, message))
 
-        if recording.problem:
-            report(*recording.problem)
+        for note in recording.notes:
+            report(*note)
         if isinstance(line, InvalidLine):
             return
         summary.utterances += 1
         if line.speaker is not None:
             summary.speakers.add(line.speaker)
-        manifest, first = self.first_use.setdefault(path, (summary.manifest, line.line))
-        if (manifest, first) != (summary.manifest, line.line):
-            report("duplicate", f"also in {manifest}:{first}")
+        ignored = sorted(PART_FIELDS & line.extra.keys())
+        if ignored:
+            report("ignored field", ", ".join(ignored))
+        self._check_use(line, recording.file, report)
         labels = self._check_text(line.text, report)
         if recording.rate:
             summary.add(recording.duration, recording.rate)
@@ -155,20 +182,49 @@ class _Validator:
             self.log_paces.append(math.log(recording.duration / len(labels)))
             self.pace_lines.append((summary.manifest, line.line, path))
 
+    def _check_use(self, line: Utterance, file: object, report: Callable[[str, str], None]) -> None:
+        """Report a recording, or the same part of one, that another line uses."""
+        use = Use(line.start, math.inf if line.end is None else line.end, line.channel)
+        location = Location(len(self.report.summaries) - 1, line.line, str(line.path))
+        first = self.uses.setdefault(file, {}).setdefault(use, location)
+        if first is not location:
+            report("duplicate", f"also in {self.report.summaries[first.manifest].manifest}:{first.line}")
+
+    def _check_overlaps(self) -> None:
+        """Report parts of a recording that overlap with a part in another manifest."""
+        for uses in self.uses.values():
+            latest: dict[int, tuple[Use, Location]] = {}  # of each manifest, the part that ends last
+            for use, location in sorted(uses.items(), key=lambda item: item[0][:2]):
+                for number, (other, place) in latest.items():
+                    common = min(use.end, other.end) - use.start
+                    alike = use.channel == other.channel or None in (use.channel, other.channel)
+                    if number != location.manifest and common > MAX_OVERLAP and alike:
+                        summaries = self.report.summaries
+                        message = f"overlaps by {common:.2f} s with {summaries[number].manifest}:{place.line}"
+                        manifest = summaries[location.manifest].manifest
+                        finding = Finding("duplicate", manifest, location.line, location.path, message)
+                        self.report.findings.append(finding)
+                        break
+                if location.manifest not in latest or latest[location.manifest][0].end < use.end:
+                    latest[location.manifest] = use, location
+
     def _check_text(self, text: str, report: Callable[[str, str], None]) -> list[int]:
         """The labels of the text; empty if there is a finding."""
         controls = {character for character in text if category(character) == "Cc" and character.isspace()}
         if controls:
             report("control character", ", ".join(f"U+{ord(control):04X}" for control in sorted(controls)))
-        text = normalize(text, self.alphabet)
+        changes = TextReport(self.alphabet)
+        text = changes.normalize(text)
+        self.report.outside.update(changes.missing)
+        self.report.removed.update(changes.removed)
+        if changes.missing:
+            report("characters", "; ".join(map(describe_character, changes.missing)))
+            return []
         if not text:
             report("empty text", "")
             return []
-        missing = self.alphabet.missing(text)
-        if missing:
-            self.report.outside.update(missing)
-            report("characters", "; ".join(map(describe_character, missing)))
-            return []
+        if changes.removed:
+            report("removed characters", "; ".join(map(describe_character, changes.removed)))
         return self.alphabet.encode(text).tolist()
 
     def _check_recording(
@@ -185,7 +241,7 @@ class _Validator:
     def _check_length(
         self, labels: list[int], recording: Recording, report: Callable[[str, str], None]
     ) -> None:
-        frames = self.features.length(math.ceil(recording.samples * self.features.rate / recording.rate))
+        frames = self.features.length(math.ceil(round(recording.duration * self.features.rate, 3)))
         steps = math.ceil(frames / self.stride)
         repeats = sum(a == b for a, b in pairwise(labels))
         required = len(labels) + repeats
@@ -198,6 +254,7 @@ class _Validator:
         for summary in self.report.summaries:
             if not summary.utterances:
                 self.report.findings.append(Finding("no utterances", summary.manifest, 0, "", ""))
+        self._check_overlaps()
         log_paces = np.frombuffer(self.log_paces)
         if len(log_paces) >= MIN_PACE_UTTERANCES:
             median = np.median(log_paces)

@@ -27,9 +27,14 @@ KINDS = {
     ),
     "characters": FindingKind(True, "add the characters to the alphabet, or spell the words without them"),
     "empty text": FindingKind(True, "write what is spoken, or delete the line"),
+    "ignored field": FindingKind(
+        True, "name the part of a recording by start and end, or offset and duration"
+    ),
     "too short": FindingKind(True, "correct the text, delete the line, or use a smaller stride or hop"),
     "duration": FindingKind(True, "write the duration of the file, or remove the field"),
     "duplicate": FindingKind(True, "delete one of the lines: a recording belongs in one split, once"),
+    "channels": FindingKind(False, 'none needed; choose another with "channel" in the manifest'),
+    "header": FindingKind(False, "none needed: all of it is read; other programs may read less"),
     "clipped": FindingKind(False, "record with less gain; a few such recordings are harmless"),
     "very long": FindingKind(
         False, "split at pauses: the longest recording determines the memory of a batch"
@@ -37,6 +42,9 @@ KINDS = {
     "unusual pace": FindingKind(False, "listen: the text may belong to another recording, or be incomplete"),
     "speaker overlap": FindingKind(
         False, "keep each speaker in one split; else the error rate does not hold for new speakers"
+    ),
+    "removed characters": FindingKind(
+        False, "none needed: they separate words; add them to the alphabet to keep"
     ),
     "control character": FindingKind(
         False, "none needed: read as a space; other programs may need it removed"
@@ -98,6 +106,7 @@ class ValidationReport:
     summaries: list[ManifestSummary] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     outside: Counter[str] = field(default_factory=Counter)  # character outside the alphabet -> texts with it
+    removed: Counter[str] = field(default_factory=Counter)  # likewise, of those that normalization removes
 
     @property
     def counts(self) -> dict[str, int]:
@@ -126,9 +135,22 @@ class ValidationReport:
             "hours": self.hours,
             "counts": self.counts,
             "characters_outside_alphabet": dict(self.outside.most_common()),
+            "characters_removed": dict(self.removed.most_common()),
             "manifests": [summary.to_dict() for summary in self.summaries],
             "findings": [asdict(finding) | {"remedy": finding.remedy} for finding in self.findings],
         }
+
+    def examples(self, count: int) -> list[Finding]:
+        """At most `count` findings, errors first and every kind represented where possible."""
+        kinds = {kind: [f for f in self.findings if f.kind == kind] for kind in self.counts}
+        order = sorted(kinds, key=lambda kind: not KINDS[kind].is_error)
+        chosen: list[Finding] = []
+        for position in range(max(map(len, kinds.values()), default=0)):
+            chosen += [kinds[kind][position] for kind in order if position < len(kinds[kind])]
+            if len(chosen) >= count:
+                break
+        numbers = {id(finding): number for number, finding in enumerate(self.findings)}
+        return sorted(chosen[:count], key=lambda finding: numbers[id(finding)])
 
     def table(self) -> str:
         """Counts as text: a row for each manifest, a row for each kind of finding with its remedy."""

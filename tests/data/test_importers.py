@@ -316,23 +316,26 @@ def test_a_table_that_is_not_utf8_is_an_error_with_its_line(tmp_path):
         import_mozilla(tmp_path, tmp_path / "out")
 
 
-def test_nemo_manifests_keep_their_fields_and_list_parts_of_recordings(tmp_path):
+def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
     sound(tmp_path / "1.wav")
     (tmp_path / "train.json").write_text(
         '{"audio_filepath": "1.wav", "duration": 9, "text": "one\u2028more", "lang": "en"}\n'
         '{"audio_filepath": "1.wav", "duration": 0.05, "offset": 0.02, "text": "part"}\n'
         '{"audio_filepath": "long.wav", "duration": 0.5, "offset": 0, "text": "part"}\n'
+        '{"audio_filepath": "whole.wav", "duration": 0.5, "text": "not a part"}\n'
     )
+    sound(tmp_path / "whole.wav", 48_000)
     sound(tmp_path / "long.wav", 48_000)
     result = import_nemo(tmp_path / "train.json", tmp_path / "out")
-    assert "train.json:2 is a part of it; cut it" in result.missing[0]
-    assert "long.wav: lasts 3.0 s, its line states 0.5 s" in result.missing[1]
-    (utterance,) = read_manifest(tmp_path / "out" / "train.jsonl")
-    assert (utterance.duration, utterance.extra) == (0.1, {"lang": "en"})
+    assert ["whole.wav: lasts 3.0 s, its line states 0.5 s" in line for line in result.missing] == [True]
+    utterance, part, start = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert (utterance.duration, utterance.extra, utterance.is_part) == (0.1, {"lang": "en"}, False)
+    assert (part.start, part.end, part.duration) == (0.02, pytest.approx(0.07), 0.05)
+    assert (start.start, start.end, start.duration) == (0, 0.5, 0.5)
     assert utterance.text == "one\u2028more", "a line ends where JSON lines end"
     for line in ('{"text": "no path"}', "[]", "not json", '{"audio_filepath": 3, "text": "x"}'):
-        (tmp_path / "bad.json").write_text(line + "\n")
-        with pytest.raises(InputError, match=r"bad\.json: line 1 is not a line of a NeMo manifest"):
+        (tmp_path / "bad.json").write_text("\n\n" + line + "\n")
+        with pytest.raises(InputError, match=r"bad\.json: line 3 is not a line of a NeMo manifest"):
             import_nemo(tmp_path / "bad.json", tmp_path / "out")
 
 
@@ -347,3 +350,38 @@ def test_nemo_manifests_keep_their_fields_and_list_parts_of_recordings(tmp_path)
 )
 def test_transcripts_are_lower_case_without_punctuation(printed, text):
     assert normalize_transcript(printed) == text
+
+
+def test_common_voice_names_without_a_suffix_are_mp3_files(tmp_path):
+    table = commonvoice(tmp_path) / "en" / "dev.tsv"
+    table.write_text(table.read_text(encoding="utf-8").replace("cv_1.wav", "cv_1"), encoding="utf-8")
+    clips = tmp_path / "en" / "clips"
+    soundfile.write(clips / "cv_1.mp3", np.zeros(4800), 48_000, format="MP3")
+    import_commonvoice(tmp_path, tmp_path / "out")
+    assert texts(tmp_path / "out" / "dev.jsonl") == {"cv_1": "i don't she said twice"}
+    assert read_manifest(tmp_path / "out" / "dev.jsonl")[0].path == clips / "cv_1.mp3"
+
+
+HEADER_CSV = "wav_filename,wav_filesize,transcript\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ('a.wav,1,go\nb.wav,1,"x\nc.wav,1,y\nd.wav,1,z"\n', "the row of line 3 ends in line 5: a quote"),
+        ('a.wav,1,"x\nb.wav,1,y\n', "line 3"),
+        ('a.wav,1,"x" y\n', "line 2"),
+        ('a.wav,1,"two\nlines"\n', "the row of line 2 ends in line 3"),
+    ],
+)
+def test_csv_rows_over_several_lines_and_unbalanced_quotes_are_errors(tmp_path, rows, problem):
+    (tmp_path / "train.csv").write_text(HEADER_CSV + rows)
+    with pytest.raises(InputError, match=r"train\.csv: .*" + problem):
+        import_mozilla(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_csv_is_refused_with_its_columns(tmp_path):
+    (tmp_path / "train.csv").write_text("file,text\na.wav,go\n")
+    with pytest.raises(InputError, match=r"no column 'wav_filename' .*columns: file, text.*the right table"):
+        import_mozilla(tmp_path / "train.csv", tmp_path / "out")

@@ -41,7 +41,12 @@ def find_corpus(root: str | Path, subfolders: Iterable[str], pattern: str) -> Pa
 
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a text file that are not blank, stripped. Raises InputError naming the file."""
-    return (line.strip() for line in _lines(path) if not line.isspace())
+    return (line for _, line in numbered_lines(path))
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """`read_lines` with their numbers in the file, from 1."""
+    return ((n, line.strip()) for n, line in enumerate(_lines(path), start=1) if not line.isspace())
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -59,17 +64,29 @@ def _lines(path: Path) -> Iterator[str]:
 def read_table(path: Path, required: Iterable[str], tabs: bool = False) -> Iterator[dict[str, str]]:
     """The rows of a table with a header as dictionaries: CSV, or separated by `tabs` without quoting.
 
-    Raises InputError naming the file, the line and the problem: a missing column of `required`, or a row
-    with another number of columns.
+    Raises InputError naming the file, the line and the problem: a missing column of `required`, a row with
+    another number of columns, or quotes that are not balanced and swallow lines.
     """
-    dialect: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {}
+    dialect: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {"strict": True}
     reader = csv.reader(_lines(path), **dialect)
     try:
         header = next(reader, [])
         for name in required:
             if name not in header:
-                raise InputError(f"{path}: no column {name!r} in its first line; unpack the corpus again")
-        for row in filter(None, reader):
+                columns = ", ".join(header)[:100] or "none"
+                raise InputError(
+                    f"{path}: no column {name!r} in its first line (columns: {columns}); is it the right table?"
+                )
+        previous = reader.line_num
+        for row in reader:
+            first, previous = previous + 1, reader.line_num
+            if first < previous:
+                raise InputError(
+                    f"{path}: the row of line {first} ends in line {previous}: a quote is not closed, or a"
+                    " text has line breaks; correct it"
+                )
+            if not row:
+                continue
             if len(row) != len(header):
                 raise InputError(
                     f"{path}: line {reader.line_num} has {len(row)} columns, not {len(header)}; correct it"
@@ -150,6 +167,11 @@ def _read_duration(utterance: Utterance) -> Utterance | str:
         seconds = audio_info(utterance.path).duration
     except InputError as error:
         return str(error)
+    if utterance.is_part:
+        if (utterance.end or utterance.start) > seconds + MAX_EXTRA_SECONDS:
+            return f"{utterance.name}: the recording lasts {seconds:.1f} s; correct the part"
+        end = seconds if utterance.end is None else min(utterance.end, seconds)
+        return replace(utterance, duration=end - utterance.start)
     if 0 < utterance.duration < seconds - MAX_EXTRA_SECONDS:
         return (
             f"{utterance.path}: lasts {seconds:.1f} s, its line states {utterance.duration:.1f} s;"

@@ -33,7 +33,7 @@ def import_commonvoice(root: str | Path, out: str | Path, progress: bool = False
         table = folder / f"{name}.tsv"
         splits[name] = [
             Utterance(
-                folder / "clips" / row["path"],
+                folder / "clips" / _file_name(row["path"]),
                 normalize_transcript(row["sentence"]),
                 0.0,
                 row["client_id"][:16],
@@ -43,3 +43,8 @@ def import_commonvoice(root: str | Path, out: str | Path, progress: bool = False
             for row in read_table(table, ("client_id", "path", "sentence"), tabs=True)
         ]
     return write_splits(splits, out, [], progress)
+
+
+def _file_name(path: str) -> str:
+    """The name of a clip; tables of the first releases leave out its suffix."""
+    return path if Path(path).suffix else f"{path}.mp3"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import ImportResult, read_lines, table_files, write_splits
-from minids.data.manifest import Utterance
+from minids.data.importers.common import ImportResult, numbered_lines, table_files, write_splits
+from minids.data.manifest import MAX_SECONDS, Utterance
 
 EXAMPLE_LINE = '{"audio_filepath": "a.wav", "text": "hello"}'
 
@@ -17,26 +17,37 @@ EXAMPLE_LINE = '{"audio_filepath": "a.wav", "text": "hello"}'
 def import_nemo(root: str | Path, out: str | Path, progress: bool = False) -> ImportResult:
     """Write NAME.jsonl to the folder `out` for every NAME.json of the folder `root`, or for the one file.
 
-    Paths are relative to the manifest's folder; other fields are kept. Lines for a part of a recording, and
-    recordings that are missing or damaged, are left out and listed in the result. InputError: no such
-    manifest, or a broken line.
+    Paths are relative to the manifest's folder; offset and duration select a part of a recording; other
+    fields are kept. Recordings that are missing or damaged are left out and listed in the result. InputError:
+    no such manifest, or a broken line.
     """
-    missing: list[str] = []
     splits: dict[str, list[Utterance]] = {}
     for manifest in table_files(root, ".json"):
         splits[manifest.stem] = []
-        for number, line in enumerate(read_lines(manifest), start=1):
+        for number, line in numbered_lines(manifest):
             fields = _fields(manifest, number, line)
             path = (manifest.parent / fields.pop("audio_filepath")).absolute()
             text, speaker = fields.pop("text"), fields.pop("speaker", None)
-            duration = fields.pop("duration", 0.0)
-            duration = duration if isinstance(duration, int | float) else 0.0
-            if fields.pop("offset", 0):
-                missing.append(f"{path}: {manifest}:{number} is a part of it; cut it into a file of its own")
-                continue
+            duration = _seconds(fields, "duration", manifest, number)
+            start = _seconds(fields, "offset", manifest, number)
+            end = None if start is None or not duration else start + duration
             speaker = None if speaker is None else str(speaker)
-            splits[manifest.stem].append(Utterance(path, text, duration, speaker, extra=fields))
-    return write_splits(splits, out, missing, progress)
+            utterance = Utterance(
+                path, text, duration or 0.0, speaker, extra=fields, start=start or 0.0, end=end
+            )
+            splits[manifest.stem].append(utterance)
+    return write_splits(splits, out, [], progress)
+
+
+def _seconds(fields: dict[str, Any], name: str, manifest: Path, number: int) -> float | None:
+    value = fields.pop(name, None)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
+        raise InputError(
+            f"{manifest}: line {number}: {name} = {value!r} is not a number of seconds; correct it"
+        )
+    return float(value)
 
 
 def _fields(manifest: Path, number: int, line: str) -> dict[str, Any]:
