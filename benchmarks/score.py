@@ -34,13 +34,14 @@ def texts(pairs: int, seed: int = 0) -> tuple[list[str], list[str]]:
 
 def competitors(references: list[str], hypotheses: list[str]) -> dict[str, dict]:
     """For each measure, functions that return the number of errors."""
-    from minids.metrics import _count_edits, _identify, cer, wer  # the kernel: words are integers already
+    from minids.edit_distance import count_edits
+    from minids.metrics import cer, wer, word_ids  # the kernel: words are integers already
 
     ref, hyp = [r.split() for r in references], [h.split() for h in hypotheses]
-    numbers = [array for side in _identify(ref, hyp) for array in side]
+    numbers = [array for side in word_ids(ref, hyp) for array in side]
     words = {"minids": lambda: wer(references, hypotheses).errors}
     characters = {"minids": lambda: cer(references, hypotheses).errors}
-    integers = {"minids": lambda: _count_edits(*numbers)[:, :3].sum()}
+    integers = {"minids": lambda: count_edits(*numbers)[:, :3].sum()}
     if find_spec("jiwer"):
         from jiwer import process_characters, process_words
 

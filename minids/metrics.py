@@ -19,15 +19,10 @@ from itertools import chain, count
 from statistics import NormalDist
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 MAX_DRAWS = 1_000_000  # of a bootstrap at a time, 24 MB
 CORRECT, SUBSTITUTION, DELETION, INSERTION = "CSDI"
-# One integer holds the errors in its high bits and the substitutions in its low bits: the minimum has the
-# fewest errors and, among those, the fewest substitutions, hence the most correct words.
-_ERROR = 1 << 32
-_DIAGONAL, _DOWN, _RIGHT = range(3)
 
 
 @dataclass(frozen=True)
@@ -153,20 +148,21 @@ def align(reference: str | Sequence[str], hypothesis: str | Sequence[str]) -> li
 
     Ties are broken from the end: a substitution comes before a deletion, and that before an insertion.
     """
+    from minids.edit_distance import DIAGONAL, DOWN, RIGHT, best_steps
+
     ref = _words(reference) if isinstance(reference, str) else list(reference)
     hyp = _words(hypothesis) if isinstance(hypothesis, str) else list(hypothesis)
-    (ref_ids, _), (hyp_ids, _) = _identify([ref], [hyp])
-    steps = np.empty((len(ref) + 1, len(hyp) + 1), np.uint8)
-    _cost(ref_ids, hyp_ids, np.empty(len(hyp) + 1, np.int64), steps)
+    (ref_ids, _), (hyp_ids, _) = word_ids([ref], [hyp])
+    steps = best_steps(ref_ids, hyp_ids)
     edits = []
     i, j = len(ref), len(hyp)
     while i or j:
         step = steps[i, j]
-        i, j = i - (step != _RIGHT), j - (step != _DOWN)
-        if step == _DIAGONAL:
+        i, j = i - (step != RIGHT), j - (step != DOWN)
+        if step == DIAGONAL:
             edits.append(Edit(CORRECT if ref[i] == hyp[j] else SUBSTITUTION, ref[i], hyp[j]))
         else:
-            edits.append(Edit(DELETION, ref[i], "") if step == _DOWN else Edit(INSERTION, "", hyp[j]))
+            edits.append(Edit(DELETION, ref[i], "") if step == DOWN else Edit(INSERTION, "", hyp[j]))
     return edits[::-1]
 
 
@@ -268,14 +264,16 @@ def _counts(
     references: str | Sequence[str], hypotheses: str | Sequence[str], split: Callable[[str], Sequence[str]]
 ) -> np.ndarray:
     """The counts (n, 4) int64 of n pairs: substitutions, deletions, insertions, reference length."""
+    from minids.edit_distance import count_edits
+
     references, hypotheses = _texts("reference", references), _texts("hypothesis", hypotheses)
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
-    reference, hypothesis = _identify(map(split, references), map(split, hypotheses))
-    return _count_edits(*reference, *hypothesis)
+    reference, hypothesis = word_ids(map(split, references), map(split, hypotheses))
+    return count_edits(*reference, *hypothesis)
 
 
-def _identify(*sides: Iterable[Iterable[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def word_ids(*sides: Iterable[Iterable[str]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each side, the ids of its words, concatenated, and the start of each text in them (n + 1,)."""
     word_id: defaultdict[str, int] = defaultdict(count().__next__)
     encoded = []
@@ -287,52 +285,3 @@ def _identify(*sides: Iterable[Iterable[str]]) -> list[tuple[np.ndarray, np.ndar
             starts.append(len(ids))
         encoded.append((np.array(ids, np.int32), np.array(starts)))
     return encoded
-
-
-@numba.njit(cache=True)
-def _cost(ref, hyp, row, steps):
-    """errors · 2³² + substitutions of the best alignment. row[j] holds this cost for ref[:i], hyp[:j].
-
-    steps (len(ref) + 1, len(hyp) + 1), unless None, receives the step that led to each cell.
-    """
-    for j in range(len(hyp) + 1):
-        row[j] = j * _ERROR
-        if steps is not None:
-            steps[0, j] = _RIGHT
-    for i in range(1, len(ref) + 1):
-        diagonal = row[0]  # the cost at (i-1, j-1)
-        row[0] = left = i * _ERROR
-        if steps is not None:
-            steps[i, 0] = _DOWN
-        for j in range(1, len(hyp) + 1):
-            pair = diagonal + (0 if ref[i - 1] == hyp[j - 1] else _ERROR + 1)
-            diagonal = up = row[j]
-            if steps is not None:
-                steps[i, j] = _DIAGONAL if pair <= min(up, left) + _ERROR else _DOWN if up <= left else _RIGHT
-            without_left = min(pair, up + _ERROR)  # computed first: the loop waits only for its left neighbor
-            row[j] = left = min(without_left, left + _ERROR)
-    return row[len(hyp)]
-
-
-@numba.njit(cache=True)
-def _count_edits(ref, ref_starts, hyp, hyp_starts):
-    """The counts (n, 4) of n pairs: D + I = errors - S and D - I = len(ref) - len(hyp) give D and I."""
-    n = len(ref_starts) - 1
-    counts = np.empty((n, 4), np.int64)
-    row = np.empty(np.max(np.diff(hyp_starts)) + 1 if n else 1, np.int64)
-    for i in range(n):
-        r = ref[ref_starts[i] : ref_starts[i + 1]]
-        h = hyp[hyp_starts[i] : hyp_starts[i + 1]]
-        begin = end = 0  # a common beginning and end are correct in a best alignment too: skip them
-        while begin < min(len(r), len(h)) and r[begin] == h[begin]:
-            begin += 1
-        while end < min(len(r), len(h)) - begin and r[-1 - end] == h[-1 - end]:
-            end += 1
-        cost = _cost(r[begin : len(r) - end], h[begin : len(h) - end], row, None)
-        errors, substitutions = cost // _ERROR, cost % _ERROR
-        deletions = (errors - substitutions + len(r) - len(h)) // 2
-        counts[i, 0] = substitutions
-        counts[i, 1] = deletions
-        counts[i, 2] = errors - substitutions - deletions
-        counts[i, 3] = len(r)
-    return counts
