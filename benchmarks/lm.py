@@ -99,7 +99,7 @@ def compare_queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> d
     from numba import njit
 
     from minids.lm.ngram import NGram
-    from minids.lm.scorer import score
+    from minids.lm._scorer import score
 
     model = NGram.load(arpa)
     lines = text.read_text(encoding="utf-8").splitlines()

@@ -101,8 +101,10 @@ def read_manifest(path: str | Path) -> list[Utterance]:
     return utterances
 
 
-def scan(path: str | Path) -> Iterator[Utterance | InvalidLine]:
+def scan(path: str | Path, measure: bool = True) -> Iterator[Utterance | InvalidLine]:
     """Each line of a manifest, as an utterance or as an InvalidLine.
+
+    A missing duration is read from the recording; without `measure` it is 0, and no recording is opened.
 
     Raises InputError if the manifest itself cannot be read.
     """
@@ -116,7 +118,7 @@ def scan(path: str | Path) -> Iterator[Utterance | InvalidLine]:
                 if raw.isspace() or not raw:
                     continue
                 try:
-                    yield _utterance(raw, number, source, folder)
+                    yield _utterance(raw, number, source, folder, measure)
                 except _Problem as problem:
                     yield InvalidLine(source, number, str(problem))
     except OSError as error:
@@ -127,7 +129,7 @@ class _Problem(Exception):
     """What is wrong with a line, and how to fix it."""
 
 
-def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance:
+def _utterance(raw: bytes, number: int, source: Path, folder: Path, measure: bool) -> Utterance:
     if len(raw) == MAX_LINE_BYTES:
         raise _Problem(f"longer than {MAX_LINE_BYTES:,} bytes; write one line for each utterance")
     try:
@@ -162,7 +164,7 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path) -> Utterance
     if channel is not None and (isinstance(channel, bool) or channel not in range(MAX_CHANNELS)):
         raise _Problem('"channel" is not a number of a channel; count from 0, or remove the field')
     if duration is None:
-        duration = max(0.0, _header_duration(recording) - start)
+        duration = max(0.0, _header_duration(recording) - start) if measure else 0.0
     extra = {sys.intern(key): value for key, value in fields.items()}
     channel = None if channel is None else int(channel)
     return Utterance(recording, text, duration, speaker, number, extra, source, start, end, channel)

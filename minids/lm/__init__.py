@@ -3,16 +3,17 @@
     text ─ vocabulary ─▶ word ids ─ count ─▶ counts ─ kneser_ney ─▶ NGramArrays ─ scorer ─▶ p(word | history)
                                                ARPA or binary file ◀──────▶ ▲
 
-The modules, in the order of the data; no module imports one below it:
+The modules, in the order of the data; no module imports one below it. Compiled functions in modules with an
+underscore trust their arguments; all others check theirs.
 
     reference.py     counting and smoothing, written to be read
     text_source.py   a text of any size in blocks;  text_filter.py: in the alphabet of a recognizer
     vocabulary.py    words and their ids
-    count.py         the n-grams and their counts;  hash_table.py: the tables for them
+    count.py         the n-grams and their counts;  _hash_table.py: the tables for them
     arrays.py        a model as arrays
     kneser_ney.py    interpolated modified Kneser-Ney smoothing
-    scorer.py        tables for millions of queries from compiled code
-    arpa_reader.py, arpa_parser.py, arpa_writer.py   the format that all programs know
+    _scorer.py       tables for millions of queries from compiled code
+    arpa_reader.py, _arpa_parser.py, arpa_writer.py   the format that all programs know
     binary.py        the format that loads quickly
     ngram.py         NGram, the model in memory: train, load, save, log_prob, perplexity
     prune.py         entropy pruning

@@ -19,10 +19,10 @@ import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
-from minids.lm import arpa_parser
-from minids.lm.arpa_parser import Section, WordTable
+from minids.lm import _arpa_parser as arpa_parser
+from minids.lm._arpa_parser import Section, WordTable
+from minids.lm._scorer import empty_slots
 from minids.lm.arrays import LN10, NGramArrays
-from minids.lm.scorer import empty_slots
 from minids.lm.text_source import BOM, READ_ERRORS, decompressed
 from minids.lm.vocabulary import SPECIAL
 

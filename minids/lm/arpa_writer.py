@@ -8,8 +8,7 @@ import numpy as np
 
 from minids._utils.files import atomic_write
 from minids.lm import njit
-from minids.lm.arpa_parser import LOG10_ZERO
-from minids.lm.arrays import LN10, MAX_LOG10, NGramArrays
+from minids.lm.arrays import LN10, NGramArrays, checked
 
 BLOCK_SIZE = 1 << 22  # bytes written at once
 GZIP_LEVEL = 6
@@ -22,6 +21,7 @@ def write_arpa(path: str | Path, arrays: NGramArrays) -> None:
 
     Numbers have seven decimals, the precision of float32. Raises InputError if that fails.
     """
+    arrays = checked(arrays)
     with atomic_write(path) as file:
         if str(path).endswith(".gz"):
             with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as compressed:
@@ -82,9 +82,7 @@ def _format_lines(buffer, limit, done, words, log_probs, backoff, has_backoff, l
 
 @njit(nogil=True)
 def _format_number(buffer, end, value):
-    """A number with up to seven decimals at buffer[end]; -inf is LOG10_ZERO. Returns where it ends."""
-    if not abs(value) < MAX_LOG10:
-        value = LOG10_ZERO
+    """A number with up to seven decimals at buffer[end]. Returns where it ends."""
     units = np.int64(abs(value) * 1e7 + 0.5)
     if value < 0 and units > 0:
         buffer[end] = _MINUS

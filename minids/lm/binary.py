@@ -1,18 +1,17 @@
 """The binary format of an n-gram model: its arrays in a safetensors file, which loads quickly."""
 
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from minids._utils.errors import InputError, reason
+from minids._utils.checksum import array_checksum
+from minids._utils.errors import LOAD_ERRORS, InputError, reason
 from minids._utils.files import atomic_write, open_file
 from minids.lm.arrays import NGramArrays, checked
 
-FORMAT = "minids-ngram-1"
-# What a damaged or foreign file can raise below.
-LOAD_ERRORS = (OSError, ValueError, TypeError, AttributeError, RecursionError, MemoryError)
+FORMAT = "minids-ngram"
+VERSION = 1
 DTYPES = {
     **{"words": np.uint8, "starts": np.int64, "context": np.int32, "word": np.int32},
     **{"log_probs": np.float32, "backoff": np.float32},
@@ -41,7 +40,8 @@ def write_binary(path: str | Path, arrays: NGramArrays) -> None:
         "log_probs": arrays.log_probs,
         "backoff": arrays.backoff[: arrays.starts[-2]],  # the highest order has none
     }
-    header = {"format": FORMAT, "checksum": _checksum(tensors)}
+    header: dict[str, object] = {"format": FORMAT, "version": VERSION}
+    header["checksum"] = array_checksum(header, tensors)
     data = save(tensors, {"minids": json.dumps(header)})
     with atomic_write(path) as file:
         file.write(data)
@@ -56,9 +56,11 @@ def read_binary(path: str | Path) -> NGramArrays:
             header = json.loads((file.metadata() or {}).get("minids", "{}"))
             if header.get("format") != FORMAT:
                 raise ValueError("it is not an n-gram model")
+            if header["version"] > VERSION:
+                raise ValueError(f"it is of a newer minids (format {header['version']}); upgrade minids")
             tensors = {name: file.get_tensor(name) for name in DTYPES}
-        if header.get("checksum") != _checksum(tensors):
-            raise ValueError("its checksum is wrong, so it is damaged")
+        if header.pop("checksum", None) != array_checksum(header, tensors):
+            raise ValueError("its checksum differs, so its content has changed")
         return _arrays(tensors)
     except (SafetensorError, *LOAD_ERRORS) as error:
         raise InputError(
@@ -76,11 +78,3 @@ def _arrays(tensors: dict[str, np.ndarray]) -> NGramArrays:
     backoff[: len(stored)] = stored
     names = words.tobytes().decode().split("\n")
     return checked(NGramArrays(names, starts, context, word, log_probs, backoff))
-
-
-def _checksum(tensors: dict[str, np.ndarray]) -> int:
-    """CRC-32 of the arrays: it detects what a disk or a copy damaged."""
-    checksum = 0
-    for value in tensors.values():
-        checksum = zlib.crc32(np.ascontiguousarray(value).data, checksum)
-    return checksum

@@ -20,7 +20,7 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids.lm import njit
-from minids.lm.hash_table import PREFETCH_DISTANCE, first_probe, grow, prefetch, rehash
+from minids.lm._hash_table import PREFETCH_DISTANCE, first_probe, grow, prefetch, rehash
 from minids.lm.text_source import ProgressCallback, TextSource, read_blocks
 from minids.lm.vocabulary import BEGIN, END, SPECIAL, Vocabulary
 

@@ -20,7 +20,7 @@ the discounts of a text of a few hundred words.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -53,16 +53,27 @@ def train(
     (DiscountWarning). Raises InputError for an order outside 1 to 16, an empty vocabulary, thresholds that
     decrease or do not begin with 0.
     """
+    order = _integer(order, "order")
     if not 1 <= order <= MAX_ORDER:
         raise InputError(f"order {order}; give 1 (single words) to {MAX_ORDER}, usually 3 to 5")
-    if isinstance(vocabulary, int) and vocabulary < 1:
-        raise InputError(f"a vocabulary of {vocabulary} words; give the number of words to know, 1 or more")
+    if isinstance(vocabulary, int | float | np.number):
+        vocabulary = _integer(vocabulary, "vocabulary")
+        if vocabulary < 1:
+            raise InputError(f"a vocabulary of {vocabulary} words; give how many to know, 1 or more")
     thresholds = _thresholds(prune, order)
     return smooth(count_ngrams(source, order, vocabulary, progress), thresholds)
 
 
+def _integer(value: object, name: str) -> int:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise InputError(f"{name}: {value!r} is not a whole number")
+    return int(value)
+
+
 def _thresholds(prune: Sequence[int], order: int) -> list[int]:
-    thresholds = [*prune] or [0]
+    if isinstance(prune, str) or not isinstance(prune, Iterable):
+        raise InputError(f"prune is a list of numbers such as 0, 0, 1, not {prune!r}")
+    thresholds = [_integer(number, "prune") for number in prune] or [0]
     if thresholds[0] != 0 or thresholds != sorted(thresholds) or len(thresholds) > order:
         text = ", ".join(map(str, thresholds))
         raise InputError(

@@ -1,7 +1,7 @@
 """An n-gram language model in memory."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +12,11 @@ import numpy as np
 from minids._utils.errors import InputError
 from minids._utils.files import check_writable
 from minids.lm import kneser_ney, njit
+from minids.lm._scorer import Tables, make_tables, score
 from minids.lm.arpa_reader import read_arpa
 from minids.lm.arpa_writer import write_arpa
 from minids.lm.arrays import NGramArrays, checked
 from minids.lm.binary import is_binary, read_binary, write_binary
-from minids.lm.scorer import Tables, make_tables, score
 from minids.lm.text_source import Block, ProgressCallback, TextSource, read_blocks
 from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
 
@@ -107,10 +107,15 @@ class NGram:
         """Σ log p(word | the words before it), the natural logarithm of the probability of a sentence.
 
         `words` is a string or a list of words; an unknown word counts as <unk>. With `bos` the sentence
-        follows <s>, with `eos` it ends with </s>.
+        follows <s>, with `eos` it ends with </s>. Raises InputError for <s> or </s> among the words.
         """
         words = words.split() if isinstance(words, str) else words
-        ids = [self.index.get(normalize("NFC", word), UNKNOWN) for word in words] + [END] * eos
+        if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
+            raise InputError("words is a string or a list of strings")
+        ids = [self.index.get(normalize("NFC", word), UNKNOWN) for word in words]
+        if BEGIN in ids or END in ids:
+            raise InputError("a sentence contains no <s> or </s>; set bos and eos")
+        ids += [END] * bool(eos)
         state = self.tables.begin if bos else 0
         return _score_text(self.tables, np.array(ids, np.int32), state, TextTotals())[1].log_prob
 
@@ -144,6 +149,10 @@ class NGram:
             totals.log_prob,
         )
 
+    def __getstate__(self) -> dict:
+        """The state for pickle, without the tables, which are built from the arrays."""
+        return {name: value for name, value in self.__dict__.items() if name not in ("index", "tables")}
+
     def __repr__(self) -> str:
         return f"NGram(order {self.order}, {self.size_summary})"
 
@@ -164,7 +173,7 @@ class NGram:
 
     @cached_property
     def tables(self) -> Tables:
-        """What `minids.lm.scorer.score` reads."""
+        """What `minids.lm._scorer.score` reads."""
         return make_tables(self.arrays)
 
 

@@ -26,7 +26,7 @@ def prune(model: NGram, threshold: float) -> NGram:
     The change is relative. Unigrams are kept, and so is every n-gram with which a kept one begins or ends.
     Raises InputError for a threshold that is not a number above 0.
     """
-    if not threshold > 0:
+    if not isinstance(threshold, int | float | np.number) or not threshold > 0:
         raise InputError(f"threshold {threshold}; give a small number above 0, such as 1e-8")
     arrays = model.arrays
     log_p, suffix = arrays.log_probs.astype(np.float64), _suffixes(arrays)

@@ -44,6 +44,8 @@ def read_blocks(source: TextSource) -> Iterator[Block]:
     manifest; its texts are read. The end of a file ends its last line. Raises InputError for a file that
     cannot be read or is not text.
     """
+    if isinstance(source, bytes | bytearray) or not isinstance(source, str | Path | Iterable):
+        raise InputError(f"a text is a path or lines, not {type(source).__name__}")
     items = [Path(source)] if isinstance(source, str | Path) else source
     for is_line, group in groupby(items, lambda item: isinstance(item, str)):
         if is_line:
@@ -51,7 +53,9 @@ def read_blocks(source: TextSource) -> Iterator[Block]:
             continue
         for item in group:
             if not isinstance(item, Path):
-                name = getattr(item, "name", "the text")
+                if not hasattr(item, "read"):
+                    raise InputError(f"a text is lines, paths and binary files, not {type(item).__name__}")
+                name = str(getattr(item, "name", "the text"))
                 yield from _split(_read_file(item, name), name)  # type: ignore[arg-type]
             elif item.suffix == ".jsonl":
                 yield from _split(_resize(_read_manifest(item)), str(item))
@@ -108,7 +112,7 @@ def _read_manifest(path: Path) -> Iterator[bytes]:
     from minids.data.manifest import InvalidLine, scan
 
     line = 1
-    for utterance in scan(path):
+    for utterance in scan(path, measure=False):
         if isinstance(utterance, InvalidLine):
             raise utterance
         yield b"\n" * (utterance.line - line) + utterance.text.replace("\n", " ").encode()

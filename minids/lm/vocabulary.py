@@ -10,7 +10,7 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids.lm import njit
-from minids.lm.hash_table import FNV_BASIS, first_probe, fnv1a, grow, rehash
+from minids.lm._hash_table import FNV_BASIS, first_probe, fnv1a, grow, rehash
 from minids.lm.text_source import Block
 
 UNKNOWN, BEGIN, END = range(3)
@@ -53,6 +53,8 @@ class Vocabulary:
 
     def ids(self, block: Block) -> np.ndarray:
         """The next block of a text as word ids (n,) int32: <s>, w1 … wm, </s> of each line that has words."""
+        if not block.data or _BYTE_CLASS[block.data[-1]] == _LETTER:
+            raise ValueError("a block ends with white space")
         ids = np.empty(len(block.data) * 3 // 2 + 3, np.int32)  # "a\n" is two bytes and three ids
         self._reserve(len(block.data))
         n, self.size, self._in_line, bad = _word_ids(

@@ -11,17 +11,17 @@ from tests.lm.dictionary_model import random_lines
 
 def named(counts):
     """{n-gram: its adjusted count}, {n-gram: its suffix}, both with words for ids."""
-    found, suffixes, shorter = {}, {}, None
+    by_name, suffixes, shorter = {}, {}, None
     for grams in counts.orders:
         names = []
         for context, word, suffix, adjusted in zip(*grams, strict=True):
             gram = (*(shorter[context] if shorter else ()), counts.words[word])
             names.append(gram)
-            found[gram] = adjusted
+            by_name[gram] = adjusted
             if shorter:
                 suffixes[gram] = shorter[suffix]
         shorter = names
-    return found, suffixes
+    return by_name, suffixes
 
 
 def expected(lines, order):
@@ -34,9 +34,9 @@ def test_counts_agree_with_dictionaries(order, block, monkeypatch):
     """Also with blocks so short that sentences and n-grams cross their ends."""
     monkeypatch.setattr(text_source, "BLOCK_SIZE", block)
     lines = random_lines(order)
-    found, suffixes = named(count_ngrams(lines, order))
-    assert found.pop(("<unk>",)) == found.pop(("<s>",)) == 0
-    assert found == expected(lines, order)
+    by_name, suffixes = named(count_ngrams(lines, order))
+    assert by_name.pop(("<unk>",)) == by_name.pop(("<s>",)) == 0
+    assert by_name == expected(lines, order)
     assert all(suffix == gram[1:] for gram, suffix in suffixes.items())
 
 
@@ -45,18 +45,18 @@ def test_counts_agree_with_dictionaries(order, block, monkeypatch):
 def test_lines_of_one_letter_are_counted(lines, block, monkeypatch):
     """Two bytes, three ids: <s> a </s>."""
     monkeypatch.setattr(text_source, "BLOCK_SIZE", block)
-    found, _ = named(count_ngrams(lines, 2))
-    assert found.pop(("<unk>",)) == found.pop(("<s>",)) == 0
-    assert found == expected(lines, 2)
+    by_name, _ = named(count_ngrams(lines, 2))
+    assert by_name.pop(("<unk>",)) == by_name.pop(("<s>",)) == 0
+    assert by_name == expected(lines, 2)
 
 
 def test_a_vocabulary_of_the_most_frequent_words():
     lines = ["b a c", "b a d", "b e"]
     counts = count_ngrams(lines, 2, vocabulary=2)
     assert counts.words == ["<unk>", "<s>", "</s>", "b", "a"]
-    found, _ = named(counts)
-    assert found["a", "<unk>"] == 2
-    assert found["b", "<unk>"] == 1
+    by_name, _ = named(counts)
+    assert by_name["a", "<unk>"] == 2
+    assert by_name["b", "<unk>"] == 1
     with pytest.raises(InputError, match="read twice"):
         count_ngrams(iter(lines), 2, vocabulary=2)
 
@@ -67,9 +67,9 @@ def test_a_vocabulary_of_words(tmp_path):
     for known in (["b", "z"], tmp_path / "v.txt"):
         counts = count_ngrams(["b a <unk> b"], 2, known)
         assert counts.words == ["<unk>", "<s>", "</s>", "b", "z"]
-        found, _ = named(counts)
-        assert found["<unk>", "<unk>"] == 1
-        assert found[("z",)] == 0
+        by_name, _ = named(counts)
+        assert by_name["<unk>", "<unk>"] == 1
+        assert by_name[("z",)] == 0
 
 
 def test_a_text_without_lines_is_refused():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minids.lm.hash_table import first_probe, grow, rehash
+from minids.lm._hash_table import first_probe, grow, rehash
 
 
 def test_a_table_finds_its_keys_while_it_grows():

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
+from minids.lm._scorer import score
 from minids.lm.kneser_ney import DEFAULT_DISCOUNTS, DiscountWarning, discounts, train
 from minids.lm.ngram import NGram
 from minids.lm.reference import ReferenceNGram
-from minids.lm.scorer import score
 from tests.lm.dictionary_model import DATA, LN10, ngrams, random_lines
 from tests.tolerances import LM_ARPA, LM_SUM
 
@@ -35,14 +35,14 @@ def assert_sums_to_1(model):
 
 def read_arpa(path):
     """{n-gram: (log10 p, log10 backoff)}, without the reader of the package."""
-    found, n = {}, 0
+    numbers, n = {}, 0
     for line in gzip.decompress(path.read_bytes()).decode().splitlines():
         if line.startswith("\\"):
             n = int(line[1]) if line.endswith("-grams:") else 0
         elif n and line:
             fields = line.split("\t")
-            found[tuple(fields[1].split())] = float(fields[0]), float(fields[2]) if fields[2:] else 0.0
-    return found
+            numbers[tuple(fields[1].split())] = float(fields[0]), float(fields[2]) if fields[2:] else 0.0
+    return numbers
 
 
 @pytest.mark.parametrize("order", [1, 2, 4, 6])

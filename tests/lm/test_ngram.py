@@ -46,12 +46,12 @@ def test_words_score_as_in_kenlm(name):
 def test_perplexity_agrees_with_kenlms_query(name):
     model, expected = NGram.load(DATA / name), KENLM[name]["query"]
     for source in (DATA / "heldout.txt", HELD_OUT, [*HELD_OUT[:2], "", *HELD_OUT[2:]]):
-        found = model.perplexity(source)
-        assert found.perplexity == pytest.approx(expected["perplexity"], rel=LM_KENLM)
-        assert found.without_oov == pytest.approx(expected["without_oov"], rel=LM_KENLM)
-        assert (found.oov, found.sentences) == (expected["oov"], len(HELD_OUT))
-        assert found.words + found.sentences == expected["tokens"]
-        assert found.log_prob == pytest.approx(sum(map(model.log_prob, HELD_OUT)))
+        result = model.perplexity(source)
+        assert result.perplexity == pytest.approx(expected["perplexity"], rel=LM_KENLM)
+        assert result.without_oov == pytest.approx(expected["without_oov"], rel=LM_KENLM)
+        assert (result.oov, result.sentences) == (expected["oov"], len(HELD_OUT))
+        assert result.words + result.sentences == expected["tokens"]
+        assert result.log_prob == pytest.approx(sum(map(model.log_prob, HELD_OUT)))
 
 
 def test_the_size_of_blocks_does_not_matter(monkeypatch):
@@ -78,10 +78,10 @@ def test_words_of_a_model_that_are_equal_in_nfc_are_one(tmp_path):
     model = NGram.load(tmp_path / "m.arpa")
     assert model.index == {"<unk>": 0, "<s>": 1, "</s>": 2, "caf\u00e9": 3, "tea": 5}
     for text in ("cafe\u0301 tea", "caf\u00e9 tea"):
-        found = model.perplexity([text])
-        assert found.oov == 0
-        assert found.log_prob == pytest.approx(-1.75 * LN10, abs=LM_FLOAT32)
-        assert model.log_prob(text) == model.log_prob(text.split()) == pytest.approx(found.log_prob)
+        result = model.perplexity([text])
+        assert result.oov == 0
+        assert result.log_prob == pytest.approx(-1.75 * LN10, abs=LM_FLOAT32)
+        assert model.log_prob(text) == model.log_prob(text.split()) == pytest.approx(result.log_prob)
 
 
 @pytest.mark.filterwarnings("ignore::minids.lm.kneser_ney.DiscountWarning")
@@ -114,9 +114,9 @@ def test_words_of_a_model_that_no_text_can_have_do_no_harm(tmp_path):
 def test_an_impossible_text_has_an_infinite_perplexity(tmp_path):
     text = (DATA / "lmplz.arpa").read_text().replace("-2.0921683\t<unk>", "-900000\t<unk>")
     (tmp_path / "model.arpa").write_text(text)
-    found = NGram.load(tmp_path / "model.arpa").perplexity(["qqq the"])
-    assert found.perplexity == math.inf
-    assert 1 < found.without_oov < 1000
+    result = NGram.load(tmp_path / "model.arpa").perplexity(["qqq the"])
+    assert result.perplexity == math.inf
+    assert 1 < result.without_oov < 1000
 
 
 @pytest.mark.parametrize("ending", [".arpa", ".arpa.gz", ".ngram"])

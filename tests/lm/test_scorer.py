@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from minids.lm._scorer import SLOT, empty_slots, find, score
 from minids.lm.ngram import NGram
-from minids.lm.scorer import SLOT, empty_slots, find, score
 from tests.lm.dictionary_model import DATA, DictionaryModel, random_arpa
 from tests.tolerances import LM_FLOAT32, LM_SUM
 

@@ -40,9 +40,9 @@ def test_files_compressed_files_and_lines_are_the_same_text(tmp_path):
 def test_the_texts_of_a_manifest_are_read(tmp_path):
     rows = [{"path": "a.wav", "text": text, "duration": 1} for text in ("go on", "", "go\nback")]
     (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    found = adjusted(tmp_path / "m.jsonl", 2)
-    assert found["<s>", "go"] == 2
-    assert found["go", "back"] == 1
+    counts = adjusted(tmp_path / "m.jsonl", 2)
+    assert counts["<s>", "go"] == 2
+    assert counts["go", "back"] == 1
     (tmp_path / "m.jsonl").write_text('{"path": "a.wav"}\n')
     with pytest.raises(InputError, match=r'm\.jsonl:1: no "text"'):
         count_ngrams(tmp_path / "m.jsonl", 2)
@@ -50,10 +50,10 @@ def test_the_texts_of_a_manifest_are_read(tmp_path):
 
 def test_words_are_in_nfc_and_between_any_white_space():
     text = ["gru\u0308n\u00a0gr\u00fcn\u3000\u1100\u1161 가"]
-    found = adjusted(text, 2)
-    assert found["grün", "grün"] == 1
-    assert found["가", "가"] == 1
-    assert all(unicodedata.is_normalized("NFC", gram[0]) for gram in found)
+    counts = adjusted(text, 2)
+    assert counts["grün", "grün"] == 1
+    assert counts["가", "가"] == 1
+    assert all(unicodedata.is_normalized("NFC", gram[0]) for gram in counts)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from minids.lm import njit
+from minids.lm._hash_table import FNV_BASIS, PREFETCH_DISTANCE, fnv1a, prefetch
+from minids.lm._scorer import find, first_in_line
 from minids.lm.arrays import LN10, MAX_LOG10, MAX_ROUNDING
-from minids.lm.hash_table import FNV_BASIS, PREFETCH_DISTANCE, fnv1a, prefetch
-from minids.lm.scorer import find, first_in_line
 
 WORD_SLOT = np.dtype([("hash", np.uint64), ("id", np.int64)])  # a free slot has the hash 0
 # How a parse ends: at the end of the buffer, at a line that begins with a backslash, with the arrays full, or

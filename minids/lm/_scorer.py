@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from minids.lm import njit
+from minids.lm._hash_table import FACTOR, PREFETCH_DISTANCE, hash64, prefetch
 from minids.lm.arrays import NGramArrays
-from minids.lm.hash_table import FACTOR, PREFETCH_DISTANCE, hash64, prefetch
 
 # A cache line holds four slots. The key is (context id << 32 | word), exactly; 0 marks a free slot, since no
 # n-gram of two words has the empty context.
