@@ -5,6 +5,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -134,6 +135,7 @@ class Cuda:
     def __init__(self) -> None:
         self.launch: Launch = None  # type: ignore[assignment]  # the one that is running
         self.shared, self.local, self.cg = _Shared(), _Local(), _CooperativeGroups()
+        self.gpus = (nullcontext(),)
 
     def __getattr__(self, name: str):
         raise AttributeError(f"the simulator does not have cuda.{name}")

@@ -1,6 +1,7 @@
 """The operations on the GPU, in float32: Numba CUDA kernels. `ops.load("cuda")` loads them."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 
@@ -11,14 +12,19 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
     to 10 bits) or "cublas". `recurrence` is that of the recurrent layer: "launches", "graph", "persistent",
     or "auto" for the fastest that fits on the GPU. See matmul.py and birnn.py. Raises InputError for an
     unknown option and for one that this GPU does not support.
+
+    The backend computes on the GPU that is selected now, in whichever thread it is called; see guard.py.
     """
+    from minids.ops import driver
     from minids.ops.cuda import affine, arrays, birnn, context, ctc, log_softmax, matmul, nesterov, norm
+    from minids.ops.cuda.device import cuda
+    from minids.ops.cuda.guard import guarded
 
     matmul.check_gemm(gemm)
     birnn.check_recurrence(recurrence)
     _silence_small_launches()
-    return {
-        "arrays": arrays,
+    device = 0 if driver.simulated() else cuda.get_current_device().id
+    operations: dict[str, Any] = {
         "context_forward": context.context_forward,
         "affine_forward": partial(affine.affine_forward, gemm=gemm),
         "affine_backward": partial(affine.affine_backward, gemm=gemm),
@@ -28,6 +34,20 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
         "ctc": ctc.ctc,
         "norm": norm.norm,
         "nesterov": nesterov.nesterov,
+    }
+    copies = {
+        name: guarded(getattr(arrays, name), device, exclusive=False)
+        for name in ("empty", "from_host", "copy", "to_host", "synchronize", "available")
+    }
+    return {
+        "arrays": SimpleNamespace(
+            on_host=False,
+            AsyncCopier=lambda: guarded(
+                guarded(arrays.AsyncCopier, device, False)(), device, exclusive=False
+            ),
+            **copies,
+        ),
+        **{name: guarded(operation, device, exclusive=True) for name, operation in operations.items()},
     }
 
 

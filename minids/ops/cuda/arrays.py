@@ -38,13 +38,28 @@ def _memory_error(message: str, shape: tuple[int, ...], dtype) -> Iterator[None]
 
 
 def from_host(array: np.ndarray):
-    """A copy on the device: contiguous, float32, int32 or uint32."""
+    """A copy on the device: contiguous, float32, int32 or uint32.
+
+    Raises ValueError for other kinds of numbers, and for integers that do not fit into 32 bits.
+    """
+    if array.dtype.kind not in _DTYPES:
+        raise ValueError(f"the GPU computes with real numbers and integers, not {array.dtype}")
     return copy(array, empty(array.shape, _DTYPES[array.dtype.kind]))
 
 
 def copy(array: np.ndarray, out):
-    """Copy a NumPy array to a device array of the same shape, and return the latter."""
-    out.copy_to_device(np.ascontiguousarray(array, out.dtype))
+    """Copy a NumPy array to a device array of the same shape, and return the latter.
+
+    Raises ValueError for another shape, and for integers that do not fit into the type of `out`.
+    """
+    if array.shape != out.shape:
+        raise ValueError(f"an array of shape {array.shape} cannot be copied to one of shape {out.shape}")
+    dtype = np.dtype(out.dtype)
+    if dtype.kind in "iu" and array.size and not np.can_cast(array.dtype, dtype):
+        limits = np.iinfo(dtype)
+        if array.dtype.kind not in "iu" or array.min() < limits.min or array.max() > limits.max:
+            raise ValueError(f"the array has values that do not fit into {dtype}")
+    out.copy_to_device(np.ascontiguousarray(array, dtype))
     return out
 
 

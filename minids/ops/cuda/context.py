@@ -28,7 +28,7 @@ def gather(frames, lengths, C, stride, x):
     """One block per frame of x, one thread per feature: adjacent threads access adjacent elements."""
     B, F = frames.shape[1], frames.shape[2]
     t, b = cuda.blockIdx.x // B, cuda.blockIdx.x % B
-    center, length = t * stride, lengths[b]
+    center, length = t * stride, min(lengths[b], frames.shape[0])
     for c in range(2 * C + 1):
         source = center - C + c
         inside = center < length and 0 <= source < length

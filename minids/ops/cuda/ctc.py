@@ -17,7 +17,7 @@ import math
 from functools import cache
 
 import numpy as np
-from numba import float32, int32, uint64
+from numba import float32, int32, int64, uint64
 
 from minids.ops.common import Workspace
 from minids.ops.cuda import arrays
@@ -33,12 +33,15 @@ GRADIENT_WARPS = 8  # per block, one frame each
 
 _LOG0 = np.float32(-1e30)  # finite, so that the difference of two of them is a number
 _IMPOSSIBLE = np.float32(-1e29)  # log-probabilities below it count as log 0
-_ZERO, _INF = np.float32(0), np.float32(math.inf)
+_ZERO, _INF, _NAN = np.float32(0), np.float32(math.inf), np.float32(math.nan)
 _MARGIN = 2  # cells of log 0 before a row, for the states s-1 and s-2
 
 
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, workspace=None):
-    """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as in the reference; an impossible text has loss inf."""
+    """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as in the reference; an impossible text has loss inf.
+
+    Invalid lengths or labels in device memory give loss NaN and gradient 0.
+    """
     T, B, K = log_probs.shape
     S = 2 * labels.shape[1] + 1
     losses = arrays.empty((B,), np.float32) if losses is None else losses
@@ -51,6 +54,7 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, wo
     kernel = alpha_beta(states_per_thread, MAX_THREADS, MAX_SHARED_STATES)
     max_states = states_per_thread * MAX_THREADS
     rows = _global_rows(B * (_MARGIN + max_states) if max_states > MAX_SHARED_STATES else 1)
+    launch(validate, B, WARP_SIZE, *batch, losses, T, K)
     launch(kernel, B, threads, log_probs, *batch, losses, log_gamma, rows)
     blocks = -(-T * B // GRADIENT_WARPS)
     launch(gradient, blocks, WARP_SIZE * GRADIENT_WARPS, log_probs, *batch, losses, log_gamma, dlogits)
@@ -88,6 +92,8 @@ def alpha_beta(STATES, MAX_THREADS, MAX_SHARED_STATES):
         """
         b, thread, threads = cuda.blockIdx.x, cuda.threadIdx.x, cuda.blockDim.x
         T, U = lengths[b], label_lengths[b]
+        if math.isnan(losses[b]):  # see `validate`
+            return
         S = 2 * U + 1
         shared_rows = cuda.shared.array((2, SHARED_ROW), float32)
         warp_maxima = cuda.shared.array(WARP_SIZE, float32)
@@ -155,6 +161,21 @@ def alpha_beta(STATES, MAX_THREADS, MAX_SHARED_STATES):
             cuda.syncthreads()
 
     return alpha_beta
+
+
+@cuda.jit
+def validate(lengths, labels, label_lengths, losses, T, K):
+    """losses_b = NaN if a length or a label of utterance b is out of range, else 0. A warp per utterance."""
+    b, lane = cuda.blockIdx.x, cuda.threadIdx.x
+    U = label_lengths[b]
+    invalid = _ZERO if 0 <= lengths[b] <= T and 0 <= U <= labels.shape[1] else np.float32(1)
+    if invalid == _ZERO:
+        for u in range(lane, U, WARP_SIZE):
+            if labels[b, u] < 0 or labels[b, u] >= K:
+                invalid = np.float32(1)
+    invalid = warp_max(invalid)
+    if lane == 0:
+        losses[b] = _NAN if invalid > _ZERO else _ZERO
 
 
 @cuda.jit
@@ -229,6 +250,9 @@ KERNELS = {
     ),
     "alpha_beta_6": Registered(
         alpha_beta(6, MAX_THREADS, MAX_SHARED_STATES), (*_signature, _matrix), max_registers=128
+    ),
+    "validate": Registered(
+        validate, (int32[::1], int32[:, ::1], int32[::1], _vector, int64, int64), max_registers=32
     ),
     "gradient": Registered(gradient, (*_signature, _array3), max_registers=64),
 }

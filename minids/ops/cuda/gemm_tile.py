@@ -120,15 +120,15 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, vectorized: bool) -> 
     THREADS, ROWS, COLUMNS, DEPTH = shape.threads, shape.rows, shape.columns, shape.depth
     A_PITCH, B_PITCH = ROWS + PAD, COLUMNS + PAD
     A_SLICE, B_SLICE = DEPTH * A_PITCH, DEPTH * B_PITCH
-    A_BOTH, B_BOTH = 2 * A_SLICE, 2 * B_SLICE
+    A_BUFFERS, B_BUFFERS = 2 * A_SLICE, 2 * B_SLICE
     PART_ROWS, PART_COLUMNS = PART
     load_a, store_a, A_QUADS = _slice_copiers(ROWS, DEPTH, THREADS, A_PITCH, a_k_last, vectorized, convert)
     load_b, store_b, B_QUADS = _slice_copiers(COLUMNS, DEPTH, THREADS, B_PITCH, b_k_last, vectorized, convert)
 
     @cuda.jit(device=True)
     def multiply(A, B, M, N, K, first, last, part):
-        a = cuda.shared.array(A_BOTH, float32, alignment=16)
-        b = cuda.shared.array(B_BOTH, float32, alignment=16)
+        a = cuda.shared.array(A_BUFFERS, float32, alignment=16)
+        b = cuda.shared.array(B_BUFFERS, float32, alignment=16)
         a_quads = cuda.local.array((A_QUADS, 4), float32)
         b_quads = cuda.local.array((B_QUADS, 4), float32)
         row = cuda.blockIdx.y * ROWS
@@ -141,17 +141,17 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, vectorized: bool) -> 
         store_a(a_quads, a, 0)
         store_b(b_quads, b, 0)
         cuda.syncthreads()
-        half = 0
+        buffer = 0
         for k0 in range(first, last, DEPTH):
-            more = k0 + DEPTH < last
-            if more:
+            has_next = k0 + DEPTH < last
+            if has_next:
                 load_a(A, row, k0 + DEPTH, M, last, K, a_quads)
                 load_b(B, column, k0 + DEPTH, N, last, K, b_quads)
-            multiply_slice(a, half * A_SLICE, b, half * B_SLICE, part)
-            if more:
-                half = 1 - half
-                store_a(a_quads, a, half * A_SLICE)
-                store_b(b_quads, b, half * B_SLICE)
+            multiply_slice(a, buffer * A_SLICE, b, buffer * B_SLICE, part)
+            if has_next:
+                buffer = 1 - buffer
+                store_a(a_quads, a, buffer * A_SLICE)
+                store_b(b_quads, b, buffer * B_SLICE)
                 cuda.syncthreads()
 
     return Tile(shape, multiply, row_of, column_of, PART)

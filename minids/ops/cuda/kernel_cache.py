@@ -24,12 +24,19 @@ class KernelCache(dispatcher.CUDACache):
         return sig, codegen.magic_tuple(), numba_cuda.__version__, source_digest(), identity(self._py_func)
 
     def load_overload(self, sig, target_context):
-        """As in Numba. If nothing is found, listeners to Numba's compile event learn that it will compile."""
-        overload = super().load_overload(sig, target_context)
+        """As in Numba, but a damaged file counts as not found. Triggers the event that Numba will compile."""
+        try:
+            overload = super().load_overload(sig, target_context)
+        except Exception:  # unpickling can raise anything
+            overload = None
         if overload is None:
             with event.trigger_event("numba:compile"):
                 pass
         return overload
+
+    def save_overload(self, sig, data) -> None:
+        with suppress(OSError):  # a full disk, or a folder that is not writable any more
+            super().save_overload(sig, data)
 
 
 def enable_caching(kernel) -> None:

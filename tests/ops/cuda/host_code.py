@@ -96,6 +96,7 @@ def install_fake_gpu():
         (gpu, "capability", lambda: (9, 0)),
         (devices, "_runtime", runtime),
         (cuda, "get_current_device", lambda: H200),
+        (cuda, "gpus", (nullcontext(),)),
         (driver, "host_to_device", to_device),
         (driver, "device_to_host", to_host),
         (driver, "_to_core_stream", lambda stream: stream),

@@ -136,6 +136,21 @@ def test_letters_of_probability_0():
     assert not dlogits.any()
 
 
+@pytest.mark.parametrize(
+    ("length", "label", "label_length"), [(7, 1, 2), (-1, 1, 2), (6, 3, 2), (6, -1, 2), (6, 1, 3), (6, 1, -1)]
+)
+def test_invalid_values_give_loss_nan_and_leave_other_utterances_alone(length, label, label_length):
+    """A frame, a label or a character that does not exist: on a GPU it would be read from foreign memory."""
+    log_probs = log_softmax(np.random.default_rng(6).normal(size=(6, 2, 3)), axis=2)
+    labels = np.array([[1, label], [2, 1]], np.int32)
+    losses, dlogits = on_gpu(log_probs, [length, 5], labels, [label_length, 2])
+    assert math.isnan(losses[0])
+    assert not dlogits[:, 0].any()
+    expected, gradient = REFERENCE.ctc(log_probs[:, 1:], np.array([5]), labels[1:], np.array([2]))
+    np.testing.assert_allclose(losses[1:], expected, rtol=CTC_FLOAT32_LOSS)
+    np.testing.assert_allclose(dlogits[:, 1:], gradient, atol=CTC_FLOAT32_GRADIENT)
+
+
 @pytest.mark.parametrize("frame", [0, 3, 19])
 def test_nan_is_passed_on(frame):
     log_y = np.full((20, 3), -math.log(3))

@@ -37,6 +37,13 @@ def test_context(C, stride, T0, B, F):
     np.testing.assert_array_equal(host(CUDA.context_forward(*device(frames, lengths), C, stride)), expected)
 
 
+def test_context_reads_no_frames_after_the_last():
+    """Though the length, in device memory, claims more."""
+    frames = normal(np.random.default_rng(6), 4, 1, 2)
+    claimed = host(CUDA.context_forward(*device(frames, np.array([9], np.int32)), 1, 1))
+    np.testing.assert_array_equal(claimed, REFERENCE.context_forward(frames, np.array([4]), 1, 1))
+
+
 @pytest.mark.parametrize(("T", "B", "K"), [(1, 1, 1), (5, 3, 29), (3, 1, 70), (0, 2, 4)])
 def test_log_softmax(T, B, K):
     rng = np.random.default_rng(2)
