@@ -1,6 +1,5 @@
 """`minids lm`: train, test and prune n-gram language models."""
 
-import json
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from minids._utils.errors import InputError
-from minids.cli import announce_compilation, note, options
+from minids.cli import announce_compilation, note, options, print_json
 
 if TYPE_CHECKING:
     from minids.lm.ngram import NGram
@@ -106,10 +105,15 @@ def train(
         thresholds = [int(number) for number in prune.replace(",", " ").split()]
     except ValueError:
         raise click.UsageError(f"--prune takes numbers such as 0,0,1, not {prune!r}.") from None
-    known_words = _vocabulary(vocabulary)
+    known_words: int | Path | NormalizedText | None = _vocabulary(vocabulary)
     _check_output(out, *texts, model, known_words)
     announce_compilation()
     source = _normalized(texts, model, alphabet)
+    if isinstance(source, NormalizedText) and not characters:
+        if " " not in source.alphabet:
+            note("the alphabet has no space, so a recognizer writes no words with it; use --characters")
+        if isinstance(known_words, Path):
+            known_words = NormalizedText([known_words], source.alphabet)
     with _progress() as update:
         text = Characters(source) if characters else source
         lm = NGram.train(text, order, thresholds, known_words, update)
@@ -117,7 +121,7 @@ def train(
     if not isinstance(source, NormalizedText):
         _warn_of_spelling(lm.words)
     lm.save(out)
-    _report(out, lm, characters, as_json, skipped)
+    _report(out, lm, as_json, skipped)
 
 
 @command.command()
@@ -151,7 +155,7 @@ def perplexity(
         result = NGram.load(lm).perplexity(Characters(source) if characters else source, update)
     skipped = _report_skipped(source)
     if as_json:
-        click.echo(json.dumps(result._asdict() | skipped))
+        print_json(result._asdict() | skipped)
         return
     unit = "characters" if characters else "words"
     click.echo(f"perplexity {result.perplexity:.2f}; without OOV {unit} {result.without_oov:.2f}")
@@ -164,7 +168,7 @@ def perplexity(
 @_OUT
 @click.option(
     "--threshold",
-    type=float,
+    type=options.FiniteFloat(min=0, min_open=True),
     default=1e-8,
     show_default=True,
     help="Remove n-grams whose removal changes the perplexity by less, relatively.",
@@ -184,13 +188,15 @@ def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
     announce_compilation()
     small = prune(NGram.load(lm), threshold)
     small.save(out)
-    _report(out, small, False, as_json)
+    _report(out, small, as_json)
 
 
 def _vocabulary(vocabulary: str | None) -> int | Path | None:
     """The number of words to keep, or the file that lists them."""
+    if vocabulary == "":
+        raise click.UsageError("--vocabulary is empty; give a number or a file.")
     try:
-        return int(vocabulary) if vocabulary else None
+        return None if vocabulary is None else int(vocabulary)
     except ValueError:
         return Path(vocabulary or "")
 
@@ -233,16 +239,19 @@ def _report_skipped(source: "list[Path | BinaryIO] | NormalizedText") -> dict[st
         return {}
     if source.skipped:
         count = f"{source.skipped:,} of {source.lines:,} lines"
-        note(f"{count} skipped, for characters that the alphabet lacks: {source.reasons()}")
+        note(f"{count} skipped, for markup or characters that the alphabet lacks: {source.reasons()}")
     return {"lines": source.lines, "lines_skipped": source.skipped}
 
 
 def _warn_of_spelling(words: Sequence[str]) -> None:
     """Note words that few recognizers can write."""
-    ordinary = [word for word in words if not word.startswith("<")]
-    upper = next((word for word in ordinary if word != word.lower()), None)
-    marked = next((word for word in ordinary if _is_punctuation(word[0]) or _is_punctuation(word[-1])), None)
-    examples = " and ".join(repr(word) for word in (upper, marked) if word)
+    from minids.text import MARKUP
+
+    learned = words[3:]  # without <unk>, <s> and </s>
+    upper = next((word for word in learned if word != word.lower()), None)
+    marked = next((word for word in learned if _is_punctuation(word[0]) or _is_punctuation(word[-1])), None)
+    markup = next((word for word in learned if MARKUP.search(word) and word != marked), None)
+    examples = " and ".join(repr(word) for word in (upper, marked, markup) if word)
     if examples:
         note(f"words such as {examples} are kept as written; --model or --alphabet normalizes them")
 
@@ -259,12 +268,9 @@ def _progress() -> Iterator[Callable[[int], object]]:
         yield bar.update
 
 
-def _report(
-    path: Path, lm: "NGram", characters: bool, as_json: bool, skipped: dict[str, int] | None = None
-) -> None:
+def _report(path: Path, lm: "NGram", as_json: bool, skipped: dict[str, int] | None = None) -> None:
     if as_json:
         counts = [int(b - a) for a, b in pairwise(lm.starts[1:])]
-        click.echo(json.dumps({"path": str(path), "order": lm.order, "ngrams": counts} | (skipped or {})))
+        print_json({"path": str(path), "order": lm.order, "ngrams": counts} | (skipped or {}))
     else:
-        summary = lm.size_summary
-        click.echo(f"{path}: {summary.replace(' words', ' characters', 1) if characters else summary}")
+        click.echo(f"{path}: {lm.size_summary}")

@@ -89,7 +89,7 @@ def _closed_vocabulary(
             words.ids(block)
         words.closed = True
         return words
-    if isinstance(source, Iterator):
+    if not _is_rereadable(source):
         raise InputError("the text is read twice to find the most frequent words; give a list or a file")
     counts = np.zeros(0, np.int64)
     for block in read_blocks(source):
@@ -101,6 +101,13 @@ def _closed_vocabulary(
     names = words.words()
     frequent = np.argsort(-counts[END + 1 :], kind="stable")[:vocabulary] + END + 1
     return _closed_vocabulary(source, [names[word] for word in frequent], None)
+
+
+def _is_rereadable(source: object) -> bool:
+    """Whether a source gives its text again when it is read again."""
+    if isinstance(source, list | tuple):
+        return not any(hasattr(item, "read") for item in source)
+    return not isinstance(source, Iterator) and _is_rereadable(getattr(source, "source", ()))
 
 
 class _OrderCounter:

@@ -17,6 +17,7 @@ from minids.lm.arpa_reader import read_arpa
 from minids.lm.arpa_writer import write_arpa
 from minids.lm.arrays import NGramArrays, checked
 from minids.lm.binary import is_binary, read_binary, write_binary
+from minids.lm.text_filter import SPACE
 from minids.lm.text_source import Block, ProgressCallback, TextSource, read_blocks
 from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
 
@@ -164,7 +165,8 @@ class NGram:
     def size_summary(self) -> str:
         """The number of n-grams of each order, as in `28 words, 146 2-grams`."""
         words, *longer = np.diff(self.starts[1:]).tolist()
-        return ", ".join([f"{words:,} words", *(f"{size:,} {n}-grams" for n, size in enumerate(longer, 2))])
+        unit = "characters" if SPACE in self.words else "words"
+        return ", ".join([f"{words:,} {unit}", *(f"{size:,} {n}-grams" for n, size in enumerate(longer, 2))])
 
     @cached_property
     def index(self) -> dict[str, int]:

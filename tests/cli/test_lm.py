@@ -1,6 +1,9 @@
 """`minids lm`: what the commands print, write and refuse."""
 
+import bz2
+import io
 import json
+import sys
 import warnings
 from pathlib import Path
 
@@ -35,12 +38,12 @@ def test_a_model_is_trained_and_its_perplexity_measured(minids):
     assert (code, err) == (0, "")
     assert out == "m.arpa: 28 words, 146 2-grams, 85 3-grams\n"
     Path("held.txt").write_text("the house sees zebras\n\nthe bird\n")
-    found = json.loads(minids("perplexity", "m.arpa", "held.txt", "--json")[1])
-    assert (found["words"], found["oov"], found["sentences"]) == (6, 1, 2)
-    assert found["perplexity"] > found["without_oov"] > 1
+    result = json.loads(minids("perplexity", "m.arpa", "held.txt", "--json")[1])
+    assert (result["words"], result["oov"], result["sentences"]) == (6, 1, 2)
+    assert result["perplexity"] > result["without_oov"] > 1
     out = minids("perplexity", "m.arpa", "held.txt")[1]
     assert out.startswith(
-        f"perplexity {found['perplexity']:.2f}; without OOV words {found['without_oov']:.2f}\n"
+        f"perplexity {result['perplexity']:.2f}; without OOV words {result['without_oov']:.2f}\n"
     )
     assert "6 words in 2 sentences, 1 not known to the model (OOV rate 16.67%)" in out
 
@@ -78,8 +81,8 @@ def test_a_character_model(minids):
     assert "1 of 3 lines skipped" in err
     model = NGram.load("m.arpa")
     assert model.words[3:] == ["a", "b", "|", "é"]
-    found = json.loads(minids("perplexity", "m.arpa", *arguments, "--json")[1])
-    assert (found["words"], found["oov"], found["sentences"]) == (6, 0, 2)
+    result = json.loads(minids("perplexity", "m.arpa", *arguments, "--json")[1])
+    assert (result["words"], result["oov"], result["sentences"]) == (6, 0, 2)
     assert "6 characters in 2 sentences" in minids("perplexity", "m.arpa", *arguments)[1]
 
 
@@ -93,7 +96,7 @@ def test_a_text_is_normalized_to_an_alphabet(minids):
     alphabet = ("--alphabet", " abcdefghijklmnopqrstuvwxyz")
     code, out, err = minids("train", "t.txt", "--order", 1, "--out", "m.arpa", *alphabet, "--json")
     assert code == 0
-    skipped = "2 of 5 lines skipped, for characters that the alphabet lacks: '2' in 2, '1' in 1"
+    skipped = "2 of 5 lines skipped, for markup or characters that the alphabet lacks: '2' in 2, '1' in 1"
     assert skipped in err
     assert "as written" not in err
     result = json.loads(out)
@@ -182,9 +185,67 @@ def test_the_output_path_is_checked_first(minids, out):
     ],
 )
 def test_errors_are_one_line(minids, arguments, code, message):
-    found = minids(*arguments)
-    assert found[0] == code
-    assert found[1] == ""
-    assert message in found[2]
-    assert found[2].startswith("minids: error: ")
-    assert found[2].count("\n") == 0
+    result = minids(*arguments)
+    assert result[0] == code
+    assert result[1] == ""
+    assert message in result[2]
+    assert result[2].startswith("minids: error: ")
+    assert result[2].count("\n") == 0
+
+
+def test_a_text_from_standard_input(minids, monkeypatch):
+    for content in (TEXT.read_bytes(), bz2.compress(TEXT.read_bytes())):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        code, out, _ = minids("train", "-", "--order", 3, "--prune", "0,0,1", "--out", "m.arpa")
+        assert (code, out) == (0, "m.arpa: 28 words, 146 2-grams, 85 3-grams\n")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"the house\n")))
+    code, _, err = minids("train", "-", "--vocabulary", "5", "--out", "m.arpa")
+    assert code == 1
+    assert "the text is read twice" in err
+    monkeypatch.setattr(sys, "stdin", None)
+    code, _, err = minids("perplexity", "m.arpa", "-")
+    assert code == 1
+    assert "standard input is closed; give a file instead of -" in err
+
+
+def test_markup_is_reported(minids):
+    Path("t.txt").write_text("the <unk> said\nthe end\n[noise] a\n")
+    code, out, err = minids(
+        "train", "t.txt", "--order", 1, "--out", "m.arpa", "--alphabet", " aednhst", "--json"
+    )
+    assert (code, json.loads(out)["lines_skipped"]) == (0, 2)
+    assert "2 of 3 lines skipped, for markup or characters that the alphabet lacks" in err
+    assert "'<unk>' in 1, '[noise]' in 1" in err
+    assert list(NGram.load("m.arpa").words[3:]) == ["the", "end"]
+    Path("t.txt").write_text("the <laugh> end\n")
+    assert "words such as '<laugh>' are kept as written" in minids("train", "t.txt", "--out", "m.arpa")[2]
+
+
+def test_a_vocabulary_is_normalized_as_the_text_is(minids):
+    Path("t.txt").write_text("The house. A house!\n")
+    Path("v.txt").write_text("The\nHOUSE,\n")
+    options = ("--alphabet", " abcdefghijklmnopqrstuvwxyz", "--vocabulary", "v.txt", "--out", "m.arpa")
+    assert minids("train", "t.txt", "--order", 1, *options)[0] == 0
+    assert list(NGram.load("m.arpa").words[3:]) == ["the", "house"]
+
+
+def test_words_in_an_alphabet_without_a_space_are_noted(minids):
+    Path("t.txt").write_text("ab ba\n")
+    options = ("--order", 1, "--alphabet", "ab", "--out", "m.arpa")
+    assert "the alphabet has no space" in minids("train", "t.txt", *options)[2]
+    assert "the alphabet has no space" not in minids("train", "t.txt", "--characters", *options)[2]
+
+
+def test_an_infinite_perplexity_is_null_in_json(minids):
+    text = (TEXT.parent / "lmplz.arpa").read_text().replace("-2.0921683\t<unk>", "-900000\t<unk>")
+    Path("m.arpa").write_text(text)
+    Path("t.txt").write_text("qqq the\n")
+    result = json.loads(minids("perplexity", "m.arpa", "t.txt", "--json")[1], parse_constant=pytest.fail)
+    assert result["perplexity"] is None
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf", "0", "-1", "x"])
+def test_thresholds_that_are_not_positive_numbers_are_refused(minids, threshold):
+    code, _, err = minids("prune", "none.arpa", "--out", "m.arpa", f"--threshold={threshold}")
+    assert (code, err.count("\n")) == (2, 0)
+    assert "--threshold" in err

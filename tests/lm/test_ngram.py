@@ -2,7 +2,9 @@
 
 import json
 import math
+import pickle
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -148,3 +150,27 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path):
     for ending in (".arpa", ".arpa.gz", ".ngram"):
         with pytest.raises(InputError, match="cannot write"):
             model.save(tmp_path / "nowhere" / f"model{ending}")
+
+
+@pytest.mark.parametrize("words", [None, 5, b"a b", [b"a"], [5], ["a", None], [["a"]], "a </s> b", ["<s>"]])
+def test_what_is_not_a_sentence_is_refused(words):
+    with pytest.raises(InputError, match=r"string|<s>"):
+        NGram.load(DATA / "lmplz.arpa").log_prob(words)
+
+
+def test_threads_may_share_a_model():
+    model = NGram.load(DATA / "lmplz.arpa")  # its tables are not built yet
+    expected = [NGram.load(DATA / "lmplz.arpa").log_prob(line) for line in HELD_OUT]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(model.log_prob, HELD_OUT * 50)) == expected * 50
+        perplexities = list(pool.map(model.perplexity, [HELD_OUT] * 50))
+    assert len(set(perplexities)) == 1
+
+
+def test_a_model_is_pickled_without_its_tables():
+    model = NGram.load(DATA / "lmplz.arpa")
+    size = len(pickle.dumps(model))
+    expected = model.log_prob("the ship left")
+    assert len(pickle.dumps(model)) == size
+    copy = pickle.loads(pickle.dumps(model))
+    assert (copy.log_prob("the ship left"), copy.name) == (expected, model.name)

@@ -58,5 +58,6 @@ def test_a_pruned_model_is_complete():
         assert_sums_to_1(small)
         sizes.append(len(grams))
     assert sizes[0] > sizes[1] > sizes[2] > sizes[3] == len(model.words)
-    with pytest.raises(InputError, match="above 0"):
-        prune(model, 0)
+    for threshold in (0, -1.0, np.nan, "1e-8", None):
+        with pytest.raises(InputError, match="above 0"):
+            prune(model, threshold)

@@ -3,7 +3,8 @@
 import pytest
 
 from minids._utils.errors import InputError
-from minids.lm.text_filter import NormalizedText
+from minids.lm.count import count_ngrams
+from minids.lm.text_filter import Characters, NormalizedText
 from minids.text import Alphabet
 
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
@@ -44,3 +45,31 @@ def test_a_text_without_a_usable_line_is_refused(tmp_path):
     assert "\n" not in str(error.value)
     with pytest.raises(InputError, match="none of the 1 lines of the text"):
         list(NormalizedText(["1"], Alphabet("abc")))
+
+
+@pytest.mark.parametrize("markup", ["<unk>", "<s>", "</s>", "<laugh>", "[noise]", "[loud noise]", "{breath}"])
+def test_markup_never_becomes_words(markup):
+    lines = NormalizedText([f"the {markup} said", "the end"], Alphabet(LETTERS))
+    assert list(lines) == ["the end"]
+    assert (lines.lines, lines.skipped, lines.missing) == (2, 1, {markup: 1})
+    assert lines.reasons() == f"'{markup}' in 1"
+
+
+def test_an_alphabet_may_contain_the_characters_of_markup():
+    assert list(NormalizedText(["a <b> c"], Alphabet(LETTERS + "<>"))) == ["a <b> c"]
+
+
+def test_lower_case_depends_on_the_language():
+    assert list(NormalizedText(["IŞIK İN"], Alphabet(" ıişkn"))) == ["ışık in"]
+    assert list(NormalizedText(["ΟΔΟΣ ΣΟΣ"], Alphabet(" οδςσ"))) == ["οδος σος"]
+
+
+def test_a_character_model_has_the_symbols_of_the_alphabet():
+    text = NormalizedText(["Thab a"], Alphabet(["th", "a", "b", " "]))
+    assert list(Characters(text)) == ["th a b | a"]
+    assert list(Characters(["Ab  c"])) == ["A b | c"]
+
+
+def test_a_character_model_refuses_a_text_with_its_sign_for_the_space():
+    with pytest.raises(InputError, match=r"the text, sentence 2: the character \|"):
+        count_ngrams(Characters(["a b", "a|b"]), 2)

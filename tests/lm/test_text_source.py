@@ -12,6 +12,8 @@ import pytest
 
 from minids._utils.errors import InputError
 from minids.lm.count import count_ngrams
+from minids.lm.text_filter import NormalizedText
+from minids.text import Alphabet
 from tests.lm.dictionary_model import random_lines
 from tests.lm.test_count import named
 
@@ -103,3 +105,25 @@ def test_progress_gets_the_bytes_read(tmp_path):
     sizes = []
     count_ngrams(tmp_path / "text", 2, progress=sizes.append)
     assert sum(sizes) == 6000
+
+
+def test_the_texts_of_a_manifest_are_read_without_its_recordings(tmp_path, monkeypatch):
+    def refuse(path):
+        raise AssertionError(f"{path} is opened")
+
+    monkeypatch.setattr("minids.data.manifest._header_duration", refuse)
+    (tmp_path / "m.jsonl").write_text('{"path": "a.wav", "text": "go on"}\n' * 3)
+    assert adjusted(tmp_path / "m.jsonl", 2)["<s>", "go"] == 3
+
+
+@pytest.mark.parametrize("source", [b"a b", None, 5, [b"a b"], [5], [None], [["a"]], {"a": 1}.items()])
+def test_what_is_neither_lines_nor_files_is_refused(source):
+    with pytest.raises(InputError, match="a text is .*, not "):
+        count_ngrams(source, 2)
+
+
+def test_a_vocabulary_of_frequent_words_needs_a_text_that_can_be_read_twice():
+    for source in (iter(["a"]), [io.BytesIO(b"a")], NormalizedText(iter(["a"]), Alphabet("a"))):
+        with pytest.raises(InputError, match="read twice"):
+            count_ngrams(source, 2, vocabulary=5)
+    assert count_ngrams(NormalizedText(["a"], Alphabet("a")), 2, vocabulary=5).words[3:] == ["a"]
