@@ -21,6 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minids.text import display_width
+
 MAX_DRAWS = 1_000_000  # of a bootstrap at a time, 24 MB
 CORRECT, SUBSTITUTION, DELETION, INSERTION = "CSDI"
 
@@ -171,10 +173,10 @@ def format_alignment(edits: Iterable[Edit]) -> str:
     rows = [["REF:"], ["HYP:"], ["    "]]
     for op, reference, hypothesis in edits:
         cells = [reference, hypothesis, op if op != CORRECT else ""]
-        width = max(_width(reference), _width(hypothesis))
+        width = max(display_width(reference), display_width(hypothesis))
         cells[:2] = [cell or "*" * width for cell in cells[:2]]
         for row, cell in zip(rows, cells, strict=True):
-            row.append(cell + " " * (width - _width(cell)))
+            row.append(cell + " " * (width - display_width(cell)))
     return "\n".join(" ".join(row).rstrip() for row in rows)
 
 
@@ -243,13 +245,6 @@ def _words(text: str) -> list[str]:
 
 def _characters(text: str) -> str:
     return " ".join(_words(text))
-
-
-def _width(text: str) -> int:
-    """Width in terminal columns: East Asian characters take two, combining marks none."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
 
 
 def _texts(name: str, texts: str | Sequence[str]) -> list[str]:

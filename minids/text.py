@@ -192,6 +192,13 @@ def characters(text: str) -> list[str]:
     return _CHARACTER.findall(text if jamo else composed)
 
 
+def display_width(text: str) -> int:
+    """Width in terminal columns: East Asian characters take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
 def collapse(path: Iterable[int]) -> list[int]:
     """The map B of CTC: merge repeats, then remove blanks. [1 2 2 0 2] -> [1 2 2]."""
     labels: list[int] = []

@@ -3,6 +3,8 @@
 They do without pyplot, so they keep no state, open no window and may be drawn in threads.
 """
 
+import unicodedata
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +17,6 @@ if TYPE_CHECKING:
 INK, PAPER, FAINT = "#1a1b1c", "#fdfcfb", "#696a6b"
 SIGNAL, ACCENT, GRAY = "#2b5d8a", "#c8452d", "#9a9a9a"
 PALETTE = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e07b00", "#17929e", "#8c564b", "#c2379a")
-
-# On Linux, macOS, Windows: fonts with the scripts that matplotlib's own lacks (Hangul, kana, Chinese).
-_CJK_FONTS = (
-    "Noto Sans CJK KR",
-    "Noto Sans CJK JP",
-    "Apple SD Gothic Neo",
-    "Malgun Gothic",
-    "Microsoft YaHei",
-)
 
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -39,13 +32,65 @@ _STYLE: Any = {
 }
 
 
-@cache
-def font_families() -> list[str]:
-    """Font families for text in any script: matplotlib's own, then the installed CJK fonts."""
-    from matplotlib.font_manager import get_font_names
+def font_families(text: str) -> list[str]:
+    """Font families that together have the characters of a text: matplotlib's own, then installed fonts.
 
-    installed = set(get_font_names())
-    return ["DejaVu Sans", *(name for name in _CJK_FONTS if name in installed)]
+    Warns, once for each script, which font to install if none has a character.
+    """
+    return list(_font_families(frozenset(c for c in text if unicodedata.category(c)[0] not in "CZ")))
+
+
+@cache
+def _font_families(characters: frozenset[str]) -> tuple[str, ...]:
+    from matplotlib.font_manager import findfont, fontManager
+
+    families = {"DejaVu Sans": None}  # a dictionary, because it keeps its order
+    missing = {ord(character) for character in characters} - _characters_of(findfont("DejaVu Sans"))
+    for font in fontManager.ttflist if missing else []:
+        found = missing & _characters_of(font.fname)
+        if found and not font.name.startswith("Last Resort"):  # matplotlib's, of boxes for all characters
+            families[font.name] = None
+            missing -= found
+    for character in map(chr, sorted(missing)):
+        _warn_of_missing_font(unicodedata.name(character, "unnamed").split()[0], character)
+    return tuple(families)
+
+
+@cache
+def _characters_of(font: str) -> frozenset[int]:
+    from matplotlib.ft2font import FT2Font
+
+    try:
+        return frozenset(FT2Font(font).get_charmap())
+    except (OSError, RuntimeError):  # removed or damaged
+        return frozenset()
+
+
+_CJK = ("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC")
+_warned: set[str] = set()
+
+
+def _warn_of_missing_font(script: str, character: str) -> None:
+    """Warn once for each script; `script` is the first word of the name of a character."""
+    from matplotlib import get_cachedir
+
+    name, package = "Noto Sans", "fonts-noto-core"
+    if script in _CJK:
+        script, name, package = "CJK", "Noto Sans CJK", "fonts-noto-cjk"
+    if script not in _warned:
+        _warned.add(script)
+        warnings.warn(
+            f"no installed font has {character!r} (U+{ord(character):04X}), so figures show a box instead;"
+            f" install {name} (on Debian and Ubuntu: apt install {package}), then delete {get_cachedir()}",
+            stacklevel=2,
+        )
+
+
+def visible(symbol: str) -> str:
+    """A symbol as a label: ␣ for a space, and a mark on ◌."""
+    if symbol == " ":
+        return "␣"
+    return f"◌{symbol}" if symbol and unicodedata.category(symbol[0])[0] == "M" else symbol
 
 
 def despine(axes) -> None:

@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import FAINT, GRAY, INK, SIGNAL, font_families, subplots
+from minids.plot import FAINT, GRAY, INK, SIGNAL, font_families, subplots, visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-LABELS = {" ": "␣", "": "∅"}
 
 
 def confusions(counts: Counter[tuple[str, str]], max_characters: int = 32) -> "Figure":
@@ -40,8 +38,8 @@ def confusions(counts: Counter[tuple[str, str]], max_characters: int = 32) -> "F
                 color = GRAY if correct else SIGNAL
                 axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, color=color, alpha=alpha, linewidth=0))
                 axes.text(j, i, f"{n}", ha="center", va="center", fontsize=5 if n > 99 else 6.5, color=INK)
-    labels = [LABELS.get(character, character) for character in drawn]
-    style = {"fontsize": 9, "family": font_families()}
+    labels = [visible(character) or "∅" for character in drawn]
+    style = {"fontsize": 9, "family": font_families("".join(labels))}
     axes.set_xticks(range(len(drawn)), labels, **style)
     axes.set_yticks(range(len(drawn)), labels, **style)
     axes.set(xlim=(-0.5, len(drawn) - 0.5), ylim=(len(drawn) - 0.5, -0.5), aspect="equal")

@@ -1,20 +1,21 @@
 """An utterance from sound to text: four plots with one time axis."""
 
-import textwrap
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minids.decode.greedy import greedy, word_times
-from minids.plot import GRAY, PALETTE, SIGNAL, despine, font_families
-from minids.text import BLANK, Alphabet
+from minids.plot import GRAY, PALETTE, SIGNAL, despine, font_families, visible
+from minids.text import BLANK, Alphabet, display_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MAX_COLUMNS = 4000  # of a waveform, which may be 60 inches wide
-MIN_PROBABILITY = 0.05  # a character that never reaches it is not drawn
+COLUMNS_PER_INCH = 60  # of a waveform
+MIN_PEAK = 0.05  # a character that never reaches this probability is not drawn
+MIN_PROBABILITY = 0.005  # of a point of a curve; the file would be many times larger with all of them
 
 
 def recognition(
@@ -30,18 +31,22 @@ def recognition(
 
     samples (N,) at `rate` Hz; frames (T0, F), from 0 to rate / 2 (§5.1: the bands are linearly spaced; the
     energy of a filter bank is the top row); log_probs (T, K), one every `hop` seconds. `text`, the
-    transcript, is the title. The bottom plot shows the words of greedy decoding at their times.
+    transcript, is the title. The bottom plot shows the words of greedy decoding at their times. Raises
+    ValueError if there is no frame.
     """
     from matplotlib.figure import Figure
+
+    if not (len(samples) and len(frames) and len(log_probs)):
+        raise ValueError("samples, frames and log_probs must not be empty")
 
     seconds = max(len(samples) / rate, len(log_probs) * hop)
     width = float(np.clip(2.6 * seconds, 9, 60))  # inches: wide enough for a character every 40 ms
     figure = Figure(figsize=(width, 7.5), layout="constrained")
     axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
-    title = textwrap.fill(f"“{text}”", round(8 * width))
-    figure.suptitle(title, fontsize=13, family=font_families(), parse_math=False)  # a $ is text here
+    title = _wrap(f"“{text}”", round(8 * width))
+    figure.suptitle(title, fontsize=13, family=font_families(text), parse_math=False)  # a $ is text here
     stride = -(-len(frames) // len(log_probs))
-    _waveform(axes[0], samples, rate)
+    _waveform(axes[0], samples, rate, round(COLUMNS_PER_INCH * width))
     _features(axes[1], frames, rate, hop / stride)
     _probabilities(axes[2], log_probs, alphabet, hop)
     _words(axes[3], log_probs, alphabet, hop)
@@ -52,8 +57,21 @@ def recognition(
     return figure
 
 
-def _waveform(axes: "Axes", samples: np.ndarray, rate: int) -> None:
-    waveform(axes, samples, rate, MAX_COLUMNS)
+def _wrap(text: str, width: int) -> str:
+    """The text in lines of at most `width` columns, broken at spaces, or anywhere where there are none."""
+    lines = [""]
+    for part in re.findall(r"\S+|\s+", text):
+        if display_width(lines[-1] + part.rstrip()) > width >= display_width(part):
+            lines.append("")
+        for character in part:
+            if display_width(lines[-1] + character) > width:
+                lines.append("")
+            lines[-1] += character
+    return "\n".join(line.strip() for line in lines)
+
+
+def _waveform(axes: "Axes", samples: np.ndarray, rate: int, columns: int) -> None:
+    waveform(axes, samples, rate, columns)
     limit = 1.05 * max(np.abs(samples).max(), 1e-4)  # silence is a line
     axes.set(ylabel="amplitude\n(full scale 1)", ylim=(-limit, limit))
 
@@ -61,7 +79,16 @@ def _waveform(axes: "Axes", samples: np.ndarray, rate: int) -> None:
 def _features(axes: "Axes", frames: np.ndarray, rate: int, hop: float) -> None:
     low, high = np.percentile(frames, (2, 99.5))
     extent = (0, len(frames) * hop, 0, rate / 2000)
-    axes.imshow(frames.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=low, vmax=high)
+    axes.imshow(
+        frames.T,
+        origin="lower",
+        aspect="auto",
+        extent=extent,
+        cmap="magma",
+        vmin=low,
+        vmax=high,
+        interpolation="none",  # one pixel for each value: a viewer enlarges them
+    )
     axes.set_ylabel(f"{frames.shape[1]} features\nfrequency (kHz)")
 
 
@@ -71,10 +98,11 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
 
     probability_curves(axes, log_probs, hop)
     path = greedy(log_probs)
+    families = font_families("".join(map(visible, alphabet.symbols)))
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         t = first + int(log_probs[first : last + 1, k].argmax())
         axes.annotate(
-            alphabet.decode([k]).replace(" ", "␣"),
+            visible(alphabet.decode([k])),
             ((t + 0.5) * hop, peak),
             (0, 3),
             textcoords="offset points",
@@ -82,7 +110,7 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
             color=character_color(k),
             fontsize=11,
             weight="bold",
-            family=font_families(),
+            family=families,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     axes.text(
@@ -96,8 +124,8 @@ def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) 
     for word, start, end, score in word_times(greedy(log_probs), alphabet, hop):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
         middle = (start + end) / 2
-        style = {"ha": "center", "va": "center", "fontsize": 11, "family": font_families()}
-        axes.text(middle, 0.5, word, parse_math=False, **style)
+        label = axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, parse_math=False)
+        label.set_fontfamily(font_families(word))
     axes.set(ylabel="words", ylim=(0, 1), yticks=[])
 
 
@@ -105,9 +133,11 @@ def probability_curves(axes: "Axes", log_probs: np.ndarray, hop: float) -> None:
     """The probability of each character that is ever likely, log_probs (T, K), one every `hop` seconds."""
     time = (np.arange(len(log_probs)) + 0.5) * hop
     for k, curve in enumerate(np.exp(log_probs).T):
-        if k == BLANK or curve.max() > MIN_PROBABILITY:
-            axes.plot(time, curve, color=character_color(k), linewidth=0.8 if k == BLANK else 1.4)
-            axes.fill_between(time, curve, color=character_color(k), alpha=0.16, linewidth=0)
+        if k == BLANK or curve.max() > MIN_PEAK:
+            drawn = np.convolve(curve > MIN_PROBABILITY, [1, 1, 1])[1:-1] > 0  # with a point on either side
+            line = np.where(drawn, curve, np.nan)
+            axes.plot(time, line, color=character_color(k), linewidth=0.8 if k == BLANK else 1.4)
+            axes.fill_between(time, curve, where=drawn, color=character_color(k), alpha=0.16, linewidth=0)
 
 
 def character_color(k: int) -> str:

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ def svg(figure: "Figure", label: str, salt: str) -> str:
 
     file = io.StringIO()
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the viewer has its own fonts
         figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
     text = file.getvalue()
     return _start_tag(figure, label) + _compact(text[text.index("<g ") :])
@@ -61,8 +63,26 @@ def _compact(text: str) -> str:
     text = re.sub(r' id="([\w.-]+)"', lambda m: m[0] if m[1] in references else "", text)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda m: _CSS_COLORS.get(m[0], m[0]), text)
+    text = re.sub(r' d="([^"]*)"', lambda m: f' d="{_relative(m[1])}"', text)
     # Two decimals of a point are enough for any screen; text between the tags keeps its digits.
     text = re.sub(r"<[^<>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r' transform="rotate\(-0[^"]*"', "", text)
     text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
     return re.sub(r"xlink:href", "href", text)
+
+
+def _relative(path: str) -> str:
+    """A path of straight lines as the steps between its points, in tenths of a point, which are shorter."""
+    commands = path.split()
+    if not set(commands[::3]) <= {"M", "L", "z"} or "z" in commands[:-1] or len(commands) < 9:
+        return path
+    closed = commands[-1] == "z"
+    steps: list[str] = []
+    last = 0, 0
+    for i in range(0, len(commands) - closed, 3):
+        point = round(10 * float(commands[i + 1])), round(10 * float(commands[i + 2]))
+        values = point if commands[i] == "M" else (point[0] - last[0], point[1] - last[1])
+        letter = "M" if commands[i] == "M" else "l" if commands[i - 3] == "M" else " "
+        steps.append(letter + " ".join(f"{value / 10:g}" for value in values))
+        last = point
+    return re.sub(r"\b0\.", ".", "".join(steps)).replace(" -", "-") + "z" * closed

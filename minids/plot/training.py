@@ -70,11 +70,11 @@ def _best(axes: "Axes", rows: Sequence[Mapping]) -> None:
     axes.annotate(
         label,
         (best["epoch"], 1),
-        (-5 if late else 5, -2),
+        (0, 2),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         ha="right" if late else "left",
-        va="top",
+        va="bottom",
         color="dimgrey",
         fontsize=9,
     )

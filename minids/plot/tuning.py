@@ -34,7 +34,7 @@ def tuning(tuned: "Tuning") -> "Figure":
 
     low, high = points.min(axis=0) - step / 2, points.max(axis=0) + step / 2
     width, height = (high - low) / step
-    figure = Figure(figsize=(1.2 + 0.85 * width, 1.2 + 0.6 * height), layout="constrained")
+    figure = Figure(figsize=(max(4, 1.2 + 0.85 * width), 1.2 + 0.6 * height), layout="constrained")
     axes = figure.subplots()
 
     def cell(i: int, size: float, face: Any, edge: str, line: float) -> None:

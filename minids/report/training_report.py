@@ -16,7 +16,6 @@ import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
-from minids.audio import load_audio
 from minids.data.manifest import Utterance, read_manifest
 from minids.html.page import fragment, render
 from minids.metrics import CORRECT, Evaluation, UtteranceResult, align
@@ -47,10 +46,10 @@ def training_report(
     if not results:
         raise InputError(f"{manifest}: no recording could be recognized ({skipped[0]})")
     evaluation = Evaluation(results)
-    by_path = {str(utterance.path): utterance for utterance in utterances}
+    by_name = {utterance.name: utterance for utterance in utterances}
 
     def shown(results: Sequence[UtteranceResult], salt: str) -> list[dict[str, Any]]:
-        return [_utterance(recognizer, by_path[r.name], r, f"{salt}{i}") for i, r in enumerate(results)]
+        return [_utterance(recognizer, by_name[r.name], r, f"{salt}{i}") for i, r in enumerate(results)]
 
     return render(
         "training_report.html",
@@ -133,7 +132,7 @@ def _utterance(
     recognizer: Recognizer, utterance: Utterance, result: UtteranceResult, salt: str
 ) -> dict[str, Any]:
     """An utterance for the template: its edits, its sound, and a figure from the sound to the text."""
-    samples, rate = load_audio(utterance.path, recognizer.features.rate)
+    samples, rate = utterance.load_audio(recognizer.features.rate)
     samples = samples[: int(MAX_PIECE_SECONDS * rate)]
     figure = recognition(
         samples,
@@ -146,7 +145,7 @@ def _utterance(
     )
     label = f"Waveform, features, and the probability of every character of “{result.reference}”."
     return {
-        "name": utterance.path.name,
+        "name": Path(utterance.name).name,
         "edits": align(result.reference, result.hypothesis),
         "flac": _flac(samples, rate),
         "figure": fragment([figure], [], label, salt),

@@ -4,9 +4,10 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL, subplots
-from minids.plot.svg import DARK_COLORS, svg
+from minids.plot.svg import DARK_COLORS, _relative, svg
 from tests.svg import texts
 
 
@@ -46,3 +47,23 @@ def test_ids_depend_on_the_salt_alone():
     assert ids("a").isdisjoint(ids("b"))
     references = set(re.findall(r'(?:href="|url\()#([\w-]+)', svg(figure_of(), "", "a")))
     assert references == ids("a")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_relative_paths_have_the_same_points(closed):
+    points = np.random.default_rng(0).uniform(-300, 300, (200, 2)).round(6)
+    points[50:60] = np.arange(10)[:, None] / 10  # 0.1 and the like
+    path = " \n".join(f"{'ML'[0 < i != 120]} {x} {y}" for i, (x, y) in enumerate(points)) + " z" * closed
+    short = _relative(path)
+    assert len(short) < len(path) / 2
+    assert short.endswith("z") is closed
+    place, drawn = np.zeros(2), []
+    for command, x, y in re.findall(r"([Ml]?) ?(-?[\d.]+) ?(-?\d*\.?\d+)", short):
+        place = np.array([float(x), float(y)]) + (0 if command == "M" else place)
+        drawn.append(place)
+    np.testing.assert_allclose(drawn, points, atol=0.051)
+
+
+def test_curves_keep_their_path():
+    path = "M 0 1.5 C 0.397805 1.5 0.77937 1.341951 1.06066 1.06066 z"
+    assert _relative(path) == path
