@@ -32,11 +32,24 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
                 dispatcher.enable_caching()
                 file = dispatcher._cache._cache_file
                 file._source_stamp = (file._source_stamp, _digest(sources))
+                # A file that is damaged, or names classes that have moved since, is compiled again.
+                file._load_index = _default_on_error(file._load_index, {})
+                file._load_data = _default_on_error(file._load_data, None)
             return dispatcher
 
         return compiler
 
     return njit
+
+
+def _default_on_error(load: Callable[..., Any], default: Any) -> Callable[..., Any]:
+    def run(*args: Any) -> Any:
+        try:
+            return load(*args)
+        except Exception:
+            return default
+
+    return run
 
 
 @cache
@@ -49,4 +62,3 @@ def _digest(sources: tuple[str, ...]) -> str:
             with suppress(OSError):  # installed without sources: nobody edits them
                 digest.update(file.read_bytes())
     return digest.hexdigest()
-

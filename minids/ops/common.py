@@ -83,3 +83,17 @@ def min_frames(label) -> int:
     """U + adjacent equal pairs: the fewest frames that can spell a label; each pair needs a blank between."""
     label = np.asarray(label)
     return len(label) + int(np.count_nonzero(label[1:] == label[:-1]))
+
+
+def check_ctc(log_probs, lengths, labels, label_lengths) -> None:
+    """Raises ValueError unless the arguments of `ctc` fit together."""
+    T, B, K = log_probs.shape
+    Umax = labels.shape[1] if labels.ndim == 2 else -1
+    if Umax < 0 or not len(lengths) == len(labels) == len(label_lengths) == B:
+        raise ValueError(f"lengths, label_lengths and labels (B, Umax) must be of {B} utterances")
+    for name, values, high in (("lengths", lengths, T), ("label_lengths", label_lengths, Umax)):
+        if B and not 0 <= values.min() <= values.max() <= high:
+            raise ValueError(f"{name} must be from 0 to {high}, not {values.tolist()}")
+    used = labels[np.arange(Umax) < label_lengths[:, None]]
+    if used.size and not 1 <= used.min() <= used.max() < K:
+        raise ValueError(f"labels must be from 1 to {K - 1}, not {used.min()} … {used.max()}")

@@ -1,6 +1,8 @@
 """Compiled functions follow the text of all their sources, wherever their cache lies."""
 
+import argparse
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -63,6 +65,23 @@ def test_a_changed_constant_is_compiled_again_in_a_cache_folder_of_the_user(run,
     assert run(1, **folder) == ["1", "1"]
     assert run(2, **folder) == ["2", "0"]
     assert list((tmp_path / "cache").rglob("*.nbi"))
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", "moved"])
+def test_a_damaged_cache_is_compiled_again(run, tmp_path, content):
+    """ "moved": a cache of an older version, whose index names a class that is somewhere else now."""
+    assert run(1) == ["1", "0"]
+    (index,) = (tmp_path / "source").rglob("*.nbi")
+    with index.open("rb") as file:
+        version = pickle.load(file)
+    if content == "moved":
+        content = pickle.dumps(version) + pickle.dumps(argparse.Namespace()).replace(b"argparse", b"elsewher")
+    index.write_bytes(content)
+    assert run(1) == ["1", "0"]
+    assert run(1) == ["1", "1"]
+    for file in (tmp_path / "source").rglob("*.nbc"):
+        file.write_bytes(b"")
+    assert run(1) == ["1", "0"]
 
 
 def test_without_a_writable_folder_functions_are_compiled_without_cache(run, monkeypatch):

@@ -417,3 +417,101 @@ def test_the_reference_needs_no_compiler():
     """It is to be read and stepped through: plain NumPy."""
     script = "import sys; from minids import ops; ops.load('reference'); sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
+
+
+# Arguments that compiled code would misread
+
+
+def change(arguments, position, function):
+    arguments = list(arguments)
+    arguments[position] = function(arguments[position])
+    return arguments
+
+
+@pytest.mark.parametrize("name", calls(REFERENCE))
+@pytest.mark.parametrize(
+    ("kind", "function", "message"),
+    [
+        ("f", lambda a: a.astype(np.float64), "float64"),
+        ("f", lambda a: a.astype(">f4"), ">f4"),
+        ("f", lambda a: np.repeat(a, 2, -1)[..., ::2], "must be C-contiguous"),
+        ("i", lambda a: a.astype(np.int64), "int64"),
+        ("i", lambda a: np.repeat(a, 2, -1)[..., ::2], "must be C-contiguous"),
+    ],
+    ids=["float64", "big endian", "strided", "int64", "strided integers"],
+)
+def test_arrays_of_other_types_and_layouts_are_refused(name, kind, function, message):
+    arguments, _ = calls(REFERENCE)[name]
+    operation = getattr(ops.load("cpu"), name)
+    for i, argument in enumerate(arguments):
+        if isinstance(argument, np.ndarray) and argument.dtype.kind == kind:
+            with pytest.raises(ValueError, match=message):
+                operation(*change(arguments, i, function))
+
+
+@pytest.mark.parametrize("name", calls(REFERENCE))
+def test_arrays_of_other_shapes_are_refused(name):
+    """Each argument in turn one longer, and each output; the first argument defines the sizes."""
+    arguments, outputs = calls(REFERENCE)[name]
+    operation = getattr(ops.load("cpu"), name)
+    for i, argument in enumerate(arguments[1:], 1):
+        if isinstance(argument, np.ndarray) and not (name == "ctc" and argument.ndim == 2):
+            with pytest.raises(ValueError, match=r"has the shape|must be"):
+                operation(*change(arguments, i, lambda a: np.concatenate([a, a[:1]])))
+    for output, shape in outputs.items():
+        with pytest.raises(ValueError, match=f"{output} has the shape|Wr has the shape"):
+            operation(*arguments, **{output: np.empty((shape[0] + 1, *shape[1:]), np.float32)})
+        read_only = np.empty(shape, np.float32)
+        read_only.flags.writeable = False
+        with pytest.raises(ValueError, match=f"{output} is read-only"):
+            operation(*arguments, **{output: read_only})
+
+
+@BACKENDS
+@pytest.mark.parametrize(
+    ("position", "values", "message"),
+    [
+        (1, [7, 2, 4], r"lengths must be from 0 to 6"),
+        (1, [-1, 2, 4], r"lengths must be from 0 to 6"),
+        (2, [[1, 5], [3, 0], [0, 0]], r"labels must be from 1 to 4, not 1 … 5"),
+        (2, [[1, 0], [3, 0], [0, 0]], r"labels must be from 1 to 4"),
+        (2, [[1, -1], [3, 0], [0, 0]], r"labels must be from 1 to 4"),
+        (3, [3, 1, 0], r"label_lengths must be from 0 to 2"),
+        (3, [-2, 1, 0], r"label_lengths must be from 0 to 2"),
+    ],
+)
+def test_ctc_refuses_what_is_outside_its_arrays(backend, position, values, message):
+    arguments, _ = calls(REFERENCE)["ctc"]
+    with pytest.raises(ValueError, match=message):
+        ops.load(backend).ctc(*change(arguments, position, lambda _: np.array(values, np.int32)))
+
+
+@pytest.mark.parametrize("name", ["context_forward", "birnn_forward"])
+def test_lengths_beyond_the_frames_are_refused(name):
+    arguments, _ = calls(REFERENCE)[name]
+    position = 1 if name == "context_forward" else 3
+    for values in ([7, 2, 4], [6, -1, 4]):
+        with pytest.raises(ValueError, match="lengths must be from 0 to 6"):
+            getattr(ops.load("cpu"), name)(
+                *change(arguments, position, lambda _, v=values: np.array(v, np.int32))
+            )
+
+
+def test_read_only_inputs_are_read():
+    arguments, _ = calls(REFERENCE)["affine_forward"]
+    expected = ops.load("cpu").affine_forward(*arguments)
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            argument.flags.writeable = False
+    np.testing.assert_array_equal(ops.load("cpu").affine_forward(*arguments), expected)
+
+
+def test_dropout_goes_with_the_clip():
+    (x, W, b, *_), _ = calls(REFERENCE)["affine_forward"]
+    dropout = Dropout(0.5, np.arange(3, dtype=np.uint32))
+    with pytest.raises(ValueError, match="dropout goes with clip=True"):
+        ops.load("cpu").affine_forward(x, W, b, False, dropout)
+    with pytest.raises(ValueError, match="dropout keys have the type int64"):
+        ops.load("cpu").affine_forward(x, W, b, True, Dropout(0.5, np.arange(3)))
+    with pytest.raises(ValueError, match=r"dropout_keys has the shape \(2,\)"):
+        ops.load("cpu").affine_forward(x, W, b, True, Dropout(0.5, np.arange(2, dtype=np.uint32)))

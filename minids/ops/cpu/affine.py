@@ -5,7 +5,7 @@ from numba import prange
 
 from minids.ops.common import CLIP, mix
 from minids.ops.cpu.blas import product, weight_gradient
-from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
+from minids.ops.cpu.pool import check_shapes, get_num_threads, njit, on_all_cores
 
 _MAX_BLOCK = 512  # rows: BLAS is at full speed from there on
 _CLIP = np.float32(CLIP)
@@ -18,10 +18,11 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
     """y = x Wᵀ + b, clipped, dropped, as the reference; clip and mask while a block is in the cache."""
     T, B, D = x.shape
     H = len(W)
+    check_shapes(W=(W, (H, D)), b=(b, (H,)), out=(out, (T, B, H)))
     y = np.empty((T, B, H), np.float32) if out is None else out
     keys, threshold, scale = _NO_KEYS, np.uint32(0), np.float32(1)
     if dropout:
-        _check_clip(clip)
+        _check_dropout(dropout, clip, B)
         keys, threshold, scale = dropout.keys, dropout.threshold, np.float32(dropout.scale)
     _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, H), _block_size(T * B))
     return y
@@ -35,10 +36,12 @@ def affine_backward(
 
     δ is written to dz, which may be dy.
     """
-    if dropout:
-        _check_clip(clip)
     T, B, D = x.shape
     H = len(W)
+    if dropout:
+        _check_dropout(dropout, clip, B)
+    check_shapes(dy=(dy, (T, B, H)), W=(W, (H, D)), y=(y, (T, B, H)), dz=(dz, (T, B, H)))
+    check_shapes(dx=(dx, (T, B, D)), dW=(dW, (H, D)), db=(db, (H,)))
     dz = np.empty_like(dy) if dz is None else dz
     dW = np.empty_like(W) if dW is None else dW
     db = np.empty_like(W[:, 0]) if db is None else db
@@ -53,9 +56,12 @@ def affine_backward(
     return dx, dW, db
 
 
-def _check_clip(clip):
+def _check_dropout(dropout, clip, B):
     if not clip:
         raise ValueError("dropout goes with clip=True: backward finds the dropped units by their 0")
+    if dropout.keys.dtype != np.uint32:
+        raise ValueError(f"dropout keys have the type {dropout.keys.dtype}, not uint32")
+    check_shapes(dropout_keys=(dropout.keys, (B,)))
 
 
 def _block_size(rows):

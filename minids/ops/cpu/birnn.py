@@ -11,7 +11,7 @@ from numba import prange
 
 from minids.ops.common import CLIP, Workspace
 from minids.ops.cpu.blas import product, weight_gradient
-from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
+from minids.ops.cpu.pool import check_lengths, check_shapes, get_num_threads, njit, on_all_cores
 from minids.ops.reference import arrays
 
 _CLIP = np.float32(CLIP)
@@ -21,6 +21,7 @@ _CLIP = np.float32(CLIP)
 def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, workspace=None):
     """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb, as the reference."""
     _, B, H = z.shape
+    _check(z, (Wr_f, Wr_b), lengths, h=h, hf=hf, hb=hb)
     workspace = workspace or Workspace(arrays, np.float32)
     hf = np.empty_like(z) if hf is None else hf
     hb = np.empty_like(z) if hb is None else hb
@@ -50,6 +51,7 @@ def birnn_backward(
     dz may be delta_f.
     """
     _, B, H = dh.shape
+    _check(dh, (Wr_f, Wr_b, dWr_f, dWr_b), lengths, hf=hf, hb=hb, delta_f=delta_f, delta_b=delta_b, dz=dz)
     workspace = workspace or Workspace(arrays, np.float32)
     delta_f = np.empty_like(dh) if delta_f is None else delta_f
     delta_b = np.empty_like(dh) if delta_b is None else delta_b
@@ -68,6 +70,8 @@ def birnn_backward(
 @on_all_cores
 def rnn_forward(z, Wr, lengths, state, reverse=False):
     """One direction, from the `state` (B, H) before its first frame, as the reference."""
+    _check(z, (Wr,), lengths)
+    check_shapes(state=(state, z.shape[1:]))
     h, states = np.empty_like(z), _states(state)
     _forward_one_way(z, Wr, lengths, h, states, get_num_threads(), reverse)
     return h
@@ -76,9 +80,21 @@ def rnn_forward(z, Wr, lengths, state, reverse=False):
 @on_all_cores
 def rnn_backward(dh, h, Wr, delta, reverse=False):
     """One direction, from the δ (B, H) after its last frame, as the reference."""
+    _check(dh, (Wr,), h=h)
+    check_shapes(delta=(delta, dh.shape[1:]))
     deltas, states = np.empty_like(dh), _states(delta)
     _backward_one_way(dh, h, np.ascontiguousarray(Wr.T), deltas, states, get_num_threads(), reverse)
     return deltas
+
+
+def _check(x, weights, lengths=None, **arrays):
+    """Raises ValueError unless all arrays fit x (T, B, H)."""
+    T, B, H = x.shape
+    check_shapes(lengths=(lengths, (B,)), **{name: (array, (T, B, H)) for name, array in arrays.items()})
+    for W in weights:
+        check_shapes(Wr=(W, (H, H)))
+    if lengths is not None:
+        check_lengths("lengths", lengths, T)
 
 
 def _slices(B):

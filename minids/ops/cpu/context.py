@@ -4,14 +4,17 @@ import numpy as np
 from numba import prange
 
 from minids.ops.common import strided
-from minids.ops.cpu.pool import njit, on_all_cores
+from minids.ops.cpu.pool import check_lengths, check_shapes, njit, on_all_cores
 
 
 @on_all_cores
 def context_forward(frames, lengths, C, stride, out=None):
     """As the reference: x_t = [frames_{st-C} … frames_{st+C}], zero past the ends."""
     T0, B, F = frames.shape
-    x = np.empty((strided(T0, stride), B, (2 * C + 1) * F), np.float32) if out is None else out
+    T, D = strided(T0, stride), (2 * C + 1) * F
+    check_shapes(lengths=(lengths, (B,)), out=(out, (T, B, D)))
+    check_lengths("lengths", lengths, T0)
+    x = np.empty((T, B, D), np.float32) if out is None else out
     _gather(frames, lengths, C, stride, x)
     return x
 

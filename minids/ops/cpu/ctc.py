@@ -16,8 +16,8 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic
 
-from minids.ops.common import Workspace
-from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
+from minids.ops.common import Workspace, check_ctc
+from minids.ops.cpu.pool import check_shapes, get_num_threads, njit, on_all_cores
 from minids.ops.reference import arrays
 from minids.text import BLANK
 
@@ -29,6 +29,8 @@ _EDGE = 2  # cells of log 0 on either side of a row, for s-2 and s+2
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, workspace=None):
     """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as the reference; an impossible text has loss inf."""
     T, B, _ = log_probs.shape
+    check_ctc(log_probs, lengths, labels, label_lengths)
+    check_shapes(losses=(losses, (B,)), dlogits=(dlogits, log_probs.shape))
     losses = np.empty(B, np.float32) if losses is None else losses
     dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
     workspace = workspace or Workspace(arrays, np.float32)

@@ -5,12 +5,13 @@ import math
 import numpy as np
 from numba import prange
 
-from minids.ops.cpu.pool import njit, on_all_cores
+from minids.ops.cpu.pool import check_shapes, njit, on_all_cores
 
 
 @on_all_cores
 def log_softmax_forward(z, out=None):
     """As the reference: log ŷ_k = z_k - log Σ_j exp(z_j)."""
+    check_shapes(out=(out, z.shape))
     log_y = np.empty_like(z) if out is None else out
     K = z.shape[-1]
     _rows(z.reshape(-1, K), log_y.reshape(-1, K))

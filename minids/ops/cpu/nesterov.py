@@ -3,12 +3,13 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.cpu.pool import njit, on_all_cores
+from minids.ops.cpu.pool import check_shapes, njit, on_all_cores
 
 
 @on_all_cores
 def nesterov(params, grads, velocity, rate, momentum, scale=1.0):
     """As the reference: v ← μ v - ε s g;   θ ← θ + μ v - ε s g, in one pass over memory."""
+    check_shapes(grads=(grads, params.shape), velocity=(velocity, params.shape))
     _update(params, grads, velocity, np.float32(rate * scale), np.float32(momentum))
 
 

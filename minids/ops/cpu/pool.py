@@ -5,6 +5,7 @@ limited to one thread while an operation runs. One operation runs at a time in a
 layer of Numba can run two, and one has all cores busy.
 """
 
+import inspect
 import os
 import threading
 from collections.abc import Callable
@@ -12,16 +13,19 @@ from functools import wraps
 from typing import Any
 
 import numba
+import numpy as np
 from numba import get_num_threads
 
 from minids.ops.cpu.blas import njit, warm_up
 
-__all__ = ["get_num_threads", "njit", "on_all_cores"]
+__all__ = ["check_lengths", "check_shapes", "get_num_threads", "njit", "on_all_cores"]
 
 # A waiting thread of GNU's OpenMP spins so many times, some tens of microseconds, and then sleeps. By default
 # it spins for long: on a busy machine it holds the core that the last working thread needs, and a step takes
 # ten times as long. If it slept at once, a small step would take twice as long.
 SPIN_COUNT = "20000"
+
+_DTYPES = (np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.uint32))
 
 
 class _Pool:
@@ -65,11 +69,20 @@ _pool = _Pool()
 def on_all_cores(operation: Callable) -> Callable:
     """An operation that runs alone in the pool, with one thread to a BLAS call.
 
-    Raises RuntimeError in a process that was forked after the pool had started, where OpenMP cannot go on.
+    Raises ValueError for arrays that compiled code would misread: of another type, not contiguous, or outputs
+    that are read-only; RuntimeError in a process that was forked after the pool had started, unless the
+    threading layer survives that.
     """
+
+    parameters = inspect.signature(operation).parameters
+    names = list(parameters)
+    outputs = {name for name in names if parameters[name].default is None} | {"params", "velocity"}
 
     @wraps(operation)
     def run(*args: Any, **kwargs: Any) -> Any:
+        for name, argument in (*zip(names, args, strict=False), *kwargs.items()):
+            if isinstance(argument, np.ndarray):
+                _check_array(name, argument, name in outputs)
         if _pool.lost_in_fork:
             raise RuntimeError(
                 "this process was forked after its parent had used minids, which OpenMP does not survive;"
@@ -88,3 +101,25 @@ def on_all_cores(operation: Callable) -> Callable:
                     library.set_num_threads(limit)
 
     return run
+
+
+def _check_array(name: str, array: np.ndarray, is_output: bool) -> None:
+    if array.dtype not in _DTYPES:
+        raise ValueError(f"{name} has the type {array.dtype}; cpu operations take float32, int32 and uint32")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{name} must be C-contiguous; see numpy.ascontiguousarray")
+    if is_output and not array.flags.writeable:
+        raise ValueError(f"{name} is read-only, and a result would be written there")
+
+
+def check_shapes(**shapes: tuple[Any, tuple[int, ...]]) -> None:
+    """Raises ValueError unless every array, None excepted, has its shape: check_shapes(b=(b, (H,)))."""
+    for name, (array, shape) in shapes.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
+
+
+def check_lengths(name: str, lengths: np.ndarray, high: int) -> None:
+    """Raises ValueError unless all lengths are from 0 to high."""
+    if lengths.size and not 0 <= lengths.min() <= lengths.max() <= high:
+        raise ValueError(f"{name} must be from 0 to {high}, not {lengths.tolist()}")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from minids.ops.common import check_ctc
 from minids.ops.reference import arrays
 from minids.ops.reference.affine import affine_backward, affine_forward
 from minids.ops.reference.birnn import birnn_backward, birnn_forward
@@ -38,10 +39,16 @@ def load() -> dict[str, Any]:
         "birnn_forward": _with_outputs(birnn_forward, "h", "hf", "hb"),
         "birnn_backward": _with_outputs(birnn_backward, "dz", "dWr_f", "dWr_b"),
         "log_softmax_forward": _with_outputs(log_softmax_forward, "out"),
-        "ctc": _with_outputs(ctc, "losses", "dlogits"),
+        "ctc": _with_outputs(_checked_ctc, "losses", "dlogits"),
         "nesterov": nesterov,
         "norm": norm,
     }
+
+
+@wraps(ctc)
+def _checked_ctc(log_probs, lengths, labels, label_lengths):
+    check_ctc(log_probs, lengths, labels, label_lengths)  # NumPy would take -1 for the last character
+    return ctc(log_probs, lengths, labels, label_lengths)
 
 
 def _with_outputs(operation: Callable, *outputs: str) -> Callable:
