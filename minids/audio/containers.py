@@ -12,6 +12,7 @@ from typing import BinaryIO, NamedTuple
 
 SCAN_BYTES = 1 << 20  # read at a time in a search
 MAX_PADDING = 256  # bytes after the data that are not samples, whatever they are
+MAX_SDS_BYTES = 1 << 27  # the format is limited to 2 million samples
 MAX_SKIPPED_BYTES = 1 << 20  # of damage between MPEG frames
 MIN_PLACEHOLDER = 10**9  # bytes; programs that write to a pipe state a huge size: 0x7FFFF000, 2000000000, ...
 
@@ -29,12 +30,13 @@ class Contents:
     """`spans` to decode one after the other (empty: the file as it is).
 
     `missing` is the fraction of the data that the header states and the file lacks; `stated` is the fraction
-    of the data in the file that the header states. Both concern files whose header states a length.
+    of the data in the file that the header states. `damage` is why libsndfile must not read it.
     """
 
     spans: list[Span] = field(default_factory=list)
     missing: float = 0.0
     stated: float = 1.0
+    damage: str = ""
 
 
 class Chunk(NamedTuple):
@@ -81,6 +83,8 @@ def inspect(file: BinaryIO, size: int) -> Contents:
             return _inspect_ogg(file, size)
         if head[:4] == b"fLaC":
             return _inspect_flac(file, size)
+        if head[:2] == b"\xf0\x7e" and head[3] == 1:
+            return _inspect_sds(file, size)
         if head[:7] == b"NIST_1A":
             return _inspect_sphere(file, size)
         if head[:4] in (b".snd", b"dns."):
@@ -228,6 +232,14 @@ def _inspect_sphere(file: BinaryIO, size: int) -> Contents:
     if available < stated < MIN_PLACEHOLDER:
         return Contents(missing=(stated - available) / stated)
     return Contents(stated=stated / available if 0 < stated < available - MAX_PADDING else 1.0)
+
+
+def _inspect_sds(file: BinaryIO, size: int) -> Contents:
+    """libsndfile prints errors of a MIDI sample dump to stdout, so they are found before it reads it."""
+    data = _read(file, 21, min(size, 21 + MAX_SDS_BYTES))
+    if data[::127].strip(b"\xf0") or data[1::127].strip(b"\x7e"):
+        return Contents(damage="a block of the MIDI sample dump has no start")
+    return Contents()
 
 
 # --- FLAC ---

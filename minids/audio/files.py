@@ -8,6 +8,7 @@ import io
 import math
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -205,13 +206,11 @@ class _Recording:
 class _Part:
     """A complete sound file inside a file; `blocks` decodes it."""
 
-    def __init__(self, name: str, file: "BinaryIO | _SpanFile | str", stack: ExitStack):
+    def __init__(self, name: str, file: "_SpanFile | bytes", stack: ExitStack):
         import soundfile
 
         self.name = name
-        self.file = stack.enter_context(
-            soundfile.SoundFile(os.fsencode(file) if isinstance(file, str) else file)
-        )
+        self.file = stack.enter_context(soundfile.SoundFile(file))
         self.rate, self.channels, self.frames = self.file.samplerate, self.file.channels, self.file.frames
         if not MIN_RATE <= self.rate <= MAX_RATE:
             raise InputError(f"{name}: damaged, its header states {self.rate} Hz; copy it again")
@@ -361,16 +360,18 @@ def _open(source: Source, name: str, stack: ExitStack) -> _Recording:
     if not size:
         raise InputError(f"{name}: the file is empty; copy or record it again")
     contents = inspect(raw, size)
+    if contents.damage:
+        raise InputError(f"{name}: damaged ({contents.damage}); copy it again or convert it to WAV")
     raw.seek(0)
     parts: list = []
     try:
-        for span in contents.spans:
-            parts.append(_Part(name, _SpanFile(raw, span), stack))
+        spans = contents.spans or ([] if path else [Span(b"", 0, size)])
+        parts = [_Part(name, _SpanFile(raw, span), stack) for span in spans]
         if not parts:
-            parts = [_Part(name, str(path) if path else raw, stack)]
+            parts = [_Part(name, os.fsencode(str(path)), stack)]
     except soundfile.SoundFileError:
         raw.seek(0)
-        if ffmpeg.media_type(raw.read(64)) is None or not ffmpeg_installed():
+        if ffmpeg.media_type(raw.read(64)) is None or not shutil.which("ffmpeg"):
             raise
         parts = [_FfmpegPart(name, path or raw)]
         contents = Contents()
@@ -396,13 +397,6 @@ def _open(source: Source, name: str, stack: ExitStack) -> _Recording:
             Note("header", f"the header states {stated:.2f} s, the file has {duration:.2f}; all is read")
         )
     return _Recording(name, AudioInfo(duration, first.rate, first.channels), parts, notes)
-
-
-def ffmpeg_installed() -> bool:
-    """Whether the program ffmpeg can be started."""
-    import shutil
-
-    return shutil.which("ffmpeg") is not None
 
 
 def _in_memory(source: Source, name: str) -> io.BytesIO:

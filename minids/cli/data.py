@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from minids._utils.errors import InputError
-from minids._utils.strict_json import to_json
+from minids._utils.terminal import printable
 from minids.cli import options
+from minids.cli.options import FiniteFloat
 from minids.text import Alphabet
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
         path: {
             "utterances": len(utterances),
             "hours": round(sum(u.duration for u in utterances) / 3600, 4),
-            "speakers": len({u.speaker for u in utterances}),
+            "speakers": len({u.speaker for u in utterances} - {None}),
         }
         for path, utterances in result.manifests.items()
     }
     if as_json:
-        click.echo(to_json({"manifests": counts, "missing": result.missing}))
+        from minids.cli import print_json
+
+        print_json({"manifests": counts, "missing": result.missing})
         return
     for path, count in counts.items():
         click.echo(
@@ -67,7 +70,7 @@ def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
     if result.missing:
         click.echo(f"left out: {len(result.missing)}", err=True)
     for line in result.missing[:MAX_LISTED]:
-        click.echo(f"  {line}", err=True)
+        click.echo(f"  {printable(line)}", err=True)
     if len(result.missing) > MAX_LISTED:
         click.echo(f"  and {len(result.missing) - MAX_LISTED} more; --json lists all", err=True)
 
@@ -98,7 +101,7 @@ def _importer(corpus: str) -> Callable:
     "--snr",
     default=5.0,
     show_default=True,
-    type=click.FloatRange(-50, 100),
+    type=FiniteFloat(-50, 100),
     help="Signal-to-noise ratio in dB.",
 )
 @click.option(
@@ -112,7 +115,7 @@ def _importer(corpus: str) -> Callable:
     "--tilt",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(-20, 20),
+    type=FiniteFloat(-20, 20),
     help="Spectral tilt of the speech in dB per octave; positive is brighter.",
 )
 @click.option(
@@ -195,6 +198,7 @@ def doctor(
     Example:
       minids data doctor train.jsonl dev.jsonl test.jsonl
     """
+    from minids.cli import print_json
     from minids.data.doctor import validate_dataset
 
     if model and any(option is not None for option in (alphabet, rate, stride)):
@@ -202,7 +206,7 @@ def doctor(
     settings = _model_settings(model) if model else _option_settings(alphabet, rate or 16_000, stride or 2)
     report = validate_dataset(manifests, *settings, progress=True)
     if as_json:
-        click.echo(to_json(report.to_dict()))
+        print_json(report.to_dict())
     else:
         click.echo(report.table())
         examples = report.examples(MAX_LISTED)

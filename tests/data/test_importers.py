@@ -383,5 +383,5 @@ def test_csv_rows_over_several_lines_and_unbalanced_quotes_are_errors(tmp_path, 
 
 def test_another_csv_is_refused_with_its_columns(tmp_path):
     (tmp_path / "train.csv").write_text("file,text\na.wav,go\n")
-    with pytest.raises(InputError, match=r"no column 'wav_filename' .*columns: file, text.*the right table"):
+    with pytest.raises(InputError, match=r"no column 'wav_filename' .*it has file, text.*the right file"):
         import_mozilla(tmp_path / "train.csv", tmp_path / "out")

@@ -75,7 +75,7 @@ def read_table(path: Path, required: Iterable[str], tabs: bool = False) -> Itera
             if name not in header:
                 columns = ", ".join(header)[:100] or "none"
                 raise InputError(
-                    f"{path}: no column {name!r} in its first line (columns: {columns}); is it the right table?"
+                    f"{path}: no column {name!r} in its first line (it has {columns}); is it the right file?"
                 )
         previous = reader.line_num
         for row in reader:

@@ -1,0 +1,180 @@
+"""The true end of recordings: wrong headers, files in a row, streams of unknown length, truncation."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from minids._utils.errors import InputError
+from minids.audio import AudioWarning, audio_info, load_audio
+from minids.audio.containers import _mpeg_frame
+from minids.audio.files import read_sound
+from tests.audio.sounds import RATE, encode, noise
+from tests.tolerances import PCM16
+
+SOUND = noise(2 * RATE)
+HALF = SOUND[:RATE]
+CHUNKED = ["WAV", "WAVEX", "RF64", "AIFF", "CAF", "W64", "SVX"]
+pytestmark = pytest.mark.filterwarnings("ignore::minids.audio.AudioWarning")
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content: bytes, name: str = "sound"):
+        path = tmp_path / name
+        path.write_bytes(content)
+        return path
+
+    return write
+
+
+def with_header_of(short: bytes, long: bytes) -> bytes:
+    """A file whose header states the length of the short one, with the content of the long one."""
+    return short + long[len(short) :]
+
+
+def wav_with_size(size: int, sound: np.ndarray = SOUND) -> bytes:
+    content = encode(sound, "WAV")
+    return content[:40] + struct.pack("<I", size) + content[44:]
+
+
+def assert_complete(path, sound: np.ndarray = SOUND, kinds=None) -> None:
+    result = read_sound(path)
+    np.testing.assert_allclose(result.samples, sound, atol=PCM16)
+    assert audio_info(path).duration == pytest.approx(len(sound) / RATE)
+    if kinds is not None:
+        assert [note.kind for note in result.notes] == kinds
+
+
+@pytest.mark.parametrize("kind", [*CHUNKED, "AU", "NIST"])
+def test_data_beyond_the_stated_size_are_read(write, kind):
+    stated_less = with_header_of(encode(HALF, kind), encode(SOUND, kind))
+    assert_complete(write(stated_less), kinds=["header"])
+    assert "the header states 1.00 s, the file has 2.00" in read_sound(write(stated_less)).notes[0].message
+    assert_complete(write(encode(SOUND, kind)), kinds=[])
+
+
+def test_the_warning_of_a_wrong_header_names_the_file(write):
+    path = write(wav_with_size(2 * RATE))
+    with pytest.warns(AudioWarning, match=r"sound: the header states 1.00 s, the file has 2.00"):
+        load_audio(path)
+
+
+@pytest.mark.parametrize("kind", [*CHUNKED, "AU", "NIST"])
+def test_data_that_are_missing_are_an_error(write, kind):
+    content = encode(SOUND, kind)
+    for lost in (2000, len(content) // 2):
+        with pytest.raises(InputError, match=r"truncated at \d\.\d\d s"):
+            load_audio(write(content[:-lost]))
+
+
+@pytest.mark.parametrize(
+    "size", [0xFFFFFFFF, 0x7FFFFFFF, 0x80000000, 0x7FFFF000, 2_000_000_000, 0xFFFFFFDB, 0]
+)
+def test_placeholders_of_streaming_programs_are_not_lengths(write, size):
+    assert_complete(write(wav_with_size(size)), kinds=[])
+
+
+@pytest.mark.parametrize("extra", [1, 8, 36, 44, 100])
+def test_a_header_that_states_a_few_bytes_too_much_is_harmless(write, extra):
+    assert_complete(write(wav_with_size(4 * RATE + extra)), kinds=[])
+
+
+def test_chunks_after_the_data_are_not_samples(write):
+    wav = encode(SOUND, "WAV")
+    assert_complete(write(wav + b"LIST" + struct.pack("<I", 10) + b"INFOIABCDE"), kinds=[])
+    assert_complete(write(wav + b"id3 " + struct.pack("<I", 5000) + bytes(range(250)) * 20), kinds=[])
+    assert_complete(write(wav + bytes(10_000)), kinds=[])
+    assert_complete(write(wav + b"junk!"), kinds=[])
+
+
+@pytest.mark.parametrize("kind", [*CHUNKED, "FLAC"])
+def test_recordings_in_a_row_are_all_read(write, kind):
+    twice = encode(SOUND, kind) + encode(HALF, kind)
+    assert_complete(write(twice), np.concatenate([SOUND, HALF]), ["header"])
+
+
+@pytest.mark.parametrize("total", [0, RATE])
+def test_flac_with_an_unknown_or_wrong_number_of_samples_is_read(write, total):
+    flac = bytearray(encode(SOUND, "FLAC"))
+    flac[21] &= 0xF0
+    flac[22:26] = struct.pack(">I", total)
+    assert_complete(write(flac), kinds=["header"] if total else [])
+
+
+def test_a_truncated_flac_is_an_error(write):
+    flac = encode(SOUND, "FLAC")
+    with pytest.raises(InputError, match=r"truncated at 1\.\d\d s"):
+        load_audio(write(flac[: int(0.8 * len(flac))]))
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_chained_ogg_streams_are_all_read(write, subtype):
+    ogg = encode(SOUND, "OGG", subtype)
+    once, twice = (load_audio(write(ogg * n))[0] for n in (1, 2))
+    np.testing.assert_array_equal(twice, np.concatenate([once, once]))
+    assert audio_info(write(ogg * 3)).duration == pytest.approx(3 * len(once) / RATE)
+
+
+def test_an_ogg_whose_last_page_lacks_its_end_mark_is_complete(write):
+    ogg = bytearray(encode(SOUND, "OGG", "VORBIS"))
+    last = ogg.rfind(b"OggS")
+    ogg[last + 5] &= ~4
+    ogg[last + 22 : last + 26] = struct.pack("<I", ogg_crc(ogg[last:]))
+    assert len(load_audio(write(ogg))[0]) == len(SOUND)
+    with pytest.raises(InputError, match="truncated"):
+        load_audio(write(ogg[:-100]))
+
+
+def ogg_crc(page: bytes) -> int:
+    page = page[:22] + bytes(4) + page[26:]
+    crc = 0
+    for byte in page:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x04C11DB7 if crc & 1 << 31 else 0)) & 0xFFFFFFFF
+    return crc
+
+
+def test_an_mp3_without_its_xing_frame_is_read_to_its_end(write):
+    speech = np.concatenate([0.001 * SOUND, SOUND, 0.001 * SOUND])  # a variable bit rate
+    mp3 = encode(speech, "MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE")
+    tag = _mpeg_frame(mp3[:4])
+    whole, _ = load_audio(write(mp3))
+    rest, _ = load_audio(write(mp3[tag.length :]))
+    assert len(rest) >= len(whole)
+    assert len(rest) - len(whole) < 0.1 * RATE  # padding of the encoder, which the tag states
+    delay = int(np.correlate(rest[: 5 * RATE], whole[2 * RATE : 3 * RATE]).argmax()) - 2 * RATE
+    np.testing.assert_allclose(rest[delay:][3 * RATE : 5 * RATE], whole[3 * RATE : 5 * RATE], atol=1e-3)
+
+
+def test_mp3_files_in_a_row_are_all_read(write):
+    mp3 = encode(SOUND, "MP3", "MPEG_LAYER_III")
+    samples, _ = load_audio(write(mp3 + mp3))
+    assert len(samples) == pytest.approx(2 * len(SOUND), abs=0.3 * RATE)
+    with pytest.raises(InputError, match="truncated"):
+        load_audio(write(mp3[: len(mp3) // 2]))
+
+
+def test_tags_around_an_mp3_are_not_frames(write):
+    mp3 = encode(SOUND, "MP3", "MPEG_LAYER_III")
+    id3 = b"ID3\x04\x00\x00" + bytes([0, 0, 8, 0]) + b"\xff\xfb" * 512
+    np.testing.assert_array_equal(
+        load_audio(write(id3 + mp3 + b"TAG" + bytes(125)))[0], load_audio(write(mp3))[0]
+    )
+
+
+def test_high_rates_are_rates(write):
+    for rate in (352_800, 384_000, 768_000):
+        samples, loaded = load_audio(write(encode(noise(rate // 4), "WAV", rate=rate)))
+        assert (len(samples), loaded) == (rate // 4, rate)
+        assert len(load_audio(write(encode(noise(rate // 4), "WAV", rate=rate)), RATE)[0]) == RATE // 4
+
+
+def test_a_damaged_midi_sample_dump_prints_nothing(write, capfd):
+    sds = bytearray(encode(SOUND[:8000], "SDS", "PCM_16"))
+    assert len(load_audio(write(sds))[0]) == 8000
+    sds[21 + 127 * 5] = 0
+    with pytest.raises(InputError, match="damaged"):
+        load_audio(write(sds))
+    assert capfd.readouterr().out == ""
