@@ -189,7 +189,7 @@ show(step_sizes(sizes, errors), captions=["Central differences are more accurate
 # One pitfall is left: a difference across a kink of $g$ is not the slope on either side.
 
 # %%
-captions = {h: f"Blue: the slope. Red: the difference with step {h}." for h in (3, 1, 0.3, 0.1)}
+captions = {h: f"Blue: slope. Red: difference with step {h}." for h in (3, 1, 0.3, 0.1)}
 show([kinks(h) for h in captions], [*captions.values()], title="A step across a kink")
 
 # %% [markdown]
@@ -217,7 +217,9 @@ for step in range(301):
     dh = (h - target) / len(target)
     _, dW, db = linear_backward(clipped_relu_backward(dh, h), x, W)  # yours
     W, b = W - 0.05 * dW, b - 0.05 * db
-captions = [f"After {step} steps the loss is {loss:.0f}." for step, (_, loss) in snapshots.items()]
+unchanged = 0.5 * ((frames[1:] - frames[:-1]) ** 2).sum() / len(target)
+print(f"loss of the prediction that nothing changes: {unchanged:.0f}")
+captions = [f"After {i} steps the loss is {loss:.0f}." for i, (_, loss) in snapshots.items()]
 pictures = [predictions(target[:, 0], *snapshot) for snapshot in snapshots.values()]
 show(pictures, captions, title="One layer learns to predict the next frame")
 

@@ -184,7 +184,7 @@ print("recording 1 alone and in a batch differ by", abs(h[:4, 1:] - alone).max()
 
 # %%
 def relative_norms(z, Wr, t):
-    """Norms of the gradients of frame t's state to z of frames t, t-1, … 0, relative to the first."""
+    """Norms of the gradients of h_t to z of frames t, t-1, … 0, relative to the first."""
     h, dh = recur(z, Wr), np.zeros_like(z)
     dh[t] = np.random.default_rng(8).normal(size=z.shape[1:])
     dz, _ = recur_backward(dh, h, Wr)
@@ -201,7 +201,7 @@ h = reference.context_forward(x, np.array([len(x)]), saved.model.settings.contex
 for n in 1, 2, 3:
     h = np.clip(h @ p[f"W{n}"].T + p[f"b{n}"], 0, 20)  # lesson 3
 norms["trained"] = relative_norms(h @ p["W4"].T + p["b4"], p["Wr_f"], 70)[:41]
-caption = "Small weights: it vanishes. Large ones: it explodes. Trained: a tenth after ten frames."
+caption = "Small weights: it vanishes. Large: it explodes. Trained: a tenth after 10 frames."
 show(gradient_norms(norms), captions=[caption])
 
 # %% [markdown]

@@ -157,7 +157,7 @@ for name, (method, momentum) in methods.items():
         theta, v = method(theta, v, lambda at: curvature * at, 0.05, momentum)
         path.append(theta)
     paths[name] = np.array(path)
-show(valley(curvature, paths), captions=["Nesterov's gradient reacts a step earlier: less overshoot."])
+show(valley(curvature, paths), captions=["Nesterov's method reacts a step earlier."])
 
 # %% [markdown]
 # ## The same in place

@@ -27,7 +27,7 @@ groupings = {
     "All recordings in one batch: blue is sound, red is padding": [range(48)],
     "Six batches in the order of the files": np.arange(48).reshape(6, 8),
     "Sorted by length, then cut into six batches": by_length.reshape(6, 8),
-    "Twelve smaller batches: less padding, but smaller matrix products": by_length.reshape(12, 4),
+    "Twelve smaller batches: less padding, smaller matrix products": by_length.reshape(12, 4),
 }
 pictures = [rectangles(durations, groups) for groups in groupings.values()]
 show(pictures, [*groupings], title="Each batch is a rectangle")
@@ -57,7 +57,8 @@ def check_pad():
     model = DeepSpeech(ModelSettings(3, 3, 6, 1, dropout=0.0), 8, "reference", "float64")
     labels, label_lengths = np.array([[1, 2], [1, 0], [2, 2]]), np.array([2, 1, 2])  # of –ab
     losses = model.loss_and_grad(frames, lengths, labels, label_lengths)
-    gradient, single_losses, total = model.flat_grads.copy(), [], np.zeros_like(model.flat_grads)
+    gradient, total = model.flat_grads.copy(), np.zeros_like(model.flat_grads)
+    single_losses = []
     for b, x in enumerate(utterances):
         label = labels[b : b + 1], label_lengths[b : b + 1]
         single_losses.append(model.loss_and_grad(x[:, None], lengths[b : b + 1], *label)[0])
@@ -154,7 +155,8 @@ chains = [chain.track(len(x), rng) for _ in range(3)]  # ξ_1, ξ_2, ξ_3
 mixtures = [mix(x, sum(chains), snr) for snr in ratios]
 texts = [greedy_text(recognizer.log_probs(mixed), alphabet) for mixed in mixtures]
 captions = [f"{snr} dB: the text is '{text}'" for snr, text in zip(ratios, texts, strict=True)]
-show([superposition(x, chains, mixed, rate) for mixed in mixtures], captions, title="Speech in noise")
+pictures = [superposition(x, chains, mixed, rate) for mixed in mixtures]
+show(pictures, captions, title="Speech in noise")
 listen(mixtures[0], rate)  # 20 dB
 listen(mixtures[4], rate)  # 0 dB: for you it is easy
 

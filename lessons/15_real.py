@@ -145,7 +145,8 @@ for epoch in range(EPOCHS):
     epoch_losses, rate_now = [], learning_rate(0.001, 1.05, epoch)
     for batch in batches.epoch(epoch):
         keys = key(seed, epoch, np.array(batch.indices))  # for dropout
-        batch_losses, _ = step(model, velocity, batch, keys, rate_now, momentum=0.9, grad_clip_norm=15)
+        options = {"rate": rate_now, "momentum": 0.9, "grad_clip_norm": 15}
+        batch_losses, _ = step(model, velocity, batch, keys, **options)
         epoch_losses.extend(batch_losses)
     losses.append(np.mean(epoch_losses))
     error_rates.append(word_error_rate(test))
@@ -180,7 +181,8 @@ for first, second in ("two_five", "seven"), ("seven", "three_one_four"):
     print(f"{TEXTS[first]} {TEXTS[second]}: “{network.transcribe(joined_noisy).text}”, and")
     print(f"    “{before.transcribe(joined).text}” before this training, without noise")
 for path in [path for path in sys.argv[1:] if path.endswith((".wav", ".flac"))]:  # yours
-    print(f"{path}: “{network.transcribe(path).text}”; before: “{before.transcribe(path).text}”")
+    print(f"{path}: “{network.transcribe(path).text}”,")
+    print(f"    “{before.transcribe(path).text}” before this training")
 
 # %% [markdown]
 # Both networks have trouble with the space after a pause: in all sentences they were trained on,
