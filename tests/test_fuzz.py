@@ -216,7 +216,6 @@ def test_settings(tmp_path, monkeypatch):
     tones.corpus(tmp_path, "train", 2)
     tones.corpus(tmp_path, "dev", 1, seed=1)
     monkeypatch.setattr("minids.training.trainer.say", lambda line: None)
-    monkeypatch.setattr("minids.training.resources.matmul_rate", lambda *_: 1e9)
     monkeypatch.setattr("minids.training.reporting.available_memory", lambda *_: 10**8)
     good = {
         "data": {"train": "train.jsonl", "dev": "dev.jsonl", "alphabet": " abc"},

@@ -1,11 +1,10 @@
 """`minids train`: train a model."""
 
-import json
 from pathlib import Path
 
 import click
 
-from minids.cli import announce_compilation, note, options
+from minids.cli import announce_compilation, note, options, print_optional
 
 
 @click.command()
@@ -40,8 +39,7 @@ def command(
       mpiexec --bind-to none -n 2 minids train examples/an4.toml
       minids transcribe hello.wav --model runs/an4/best.safetensors
     """
-    from minids._utils.files import atomic_write
-    from minids.plot.training import training
+    from minids._utils.strict_json import to_json
     from minids.training.checkpoint import RunFolder, default_run_folder
     from minids.training.parallel import ProcessGroup
     from minids.training.settings import read_settings
@@ -65,7 +63,6 @@ def command(
             ranks.stop(130)
         if not ranks.is_main:
             return
-        with atomic_write(folder.picture) as file:
-            training(trainer.state.rows).savefig(file, format="png", dpi=150)
+        folder.write_picture(trainer.state.rows)
         best = trainer.state.rows[trainer.state.best_epoch - 1]
-        click.echo(json.dumps({"model": str(folder.best), **best}) if as_json else folder.best)
+        print_optional(to_json({"model": str(folder.best), **best}) if as_json else folder.best)

@@ -102,7 +102,7 @@ def command(
     if not as_json:
         _print(tuning, greedy)
     decoder = TunedDecoder.of(lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width), out)
-    copy_with_notes(model, out, saved, decoder=decoder._asdict())
+    copy_with_notes(model, out, saved, decoder=decoder._asdict(), decoder_is_stale=False)
     if picture:
         with atomic_write(picture) as file:
             plot_tuning(tuning).savefig(file, format=picture.suffix[1:], dpi=150)

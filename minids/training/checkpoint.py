@@ -1,21 +1,19 @@
 """The folder of a run: `last.safetensors` to resume, `best.safetensors` to use, `metrics.jsonl` to read."""
 
-import json
 import os
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write
+from minids._utils.strict_json import to_json
 from minids.ops import Backend
 from minids.training.settings import Settings
 from minids.weights import SavedModel, load_weights
 
-CHANGEABLE_SETTINGS = ("epochs", "checkpoint_minutes", "cache", "gemm")  # a resumed run may change these
 RUN_FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
 
 
@@ -35,6 +33,17 @@ class TrainingState:
     total_seconds: float = 0.0  # of the completed epochs
     rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of each completed epoch
     skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
+        """From a checkpoint; an older one may lack entries. Raises InputError for unknown ones."""
+        unknown = values.keys() - {f.name for f in fields(cls)}
+        if unknown:
+            raise InputError(
+                f"the checkpoint has an unknown entry {min(unknown)!r}: another version of minids wrote it;"
+                " resume with that version, or choose another --run"
+            )
+        return cls(**values)
 
     def next_epoch(self) -> None:
         self.epoch, self.batch, self.gradient_norms = self.epoch + 1, 0, []
@@ -66,7 +75,9 @@ class RunFolder:
         try:
             created = not self.path.exists()
             self.path.mkdir(parents=True, exist_ok=True)
-            file = open(lock, "w")  # noqa: SIM115
+            # Neither truncated nor through a symbolic link: the file may not be ours.
+            fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            file = os.fdopen(fd, "r+b", buffering=0)
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {reason(error)}; choose another --run") from error
         with file:
@@ -87,50 +98,32 @@ class RunFolder:
                         lock.unlink()
                         self.path.rmdir()
 
-    def load_checkpoint(self, settings: Settings, backend: str | Backend) -> SavedModel | None:
+    def load_checkpoint(self, backend: str | Backend) -> SavedModel | None:
         """The last checkpoint, or None in a new folder.
 
-        Raises InputError when it was made with other settings or data.
+        Raises InputError for a model that is not a checkpoint.
         """
         if not self.last.exists():
             return None
         saved = load_weights(self.last, backend)
         velocity = saved.extra_tensors.get("velocity")
-        if velocity is None or velocity.shape != saved.model.flat_params.shape:
+        if (
+            velocity is None
+            or velocity.shape != saved.model.flat_params.shape
+            or not isinstance(saved.notes.get("progress"), dict)
+        ):
             raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
-        old_settings = saved.notes.get("settings", {})
-        for section, values in run_identity(settings).items():
-            for key, value in values.items():
-                old = old_settings.get(section, {}).get(key)
-                if old == value or key in CHANGEABLE_SETTINGS:
-                    continue
-                change = f"[{section}] {key} = {old!r}, but {settings.source} has {value!r}"
-                if section == "checksums":
-                    change = f"another {settings.path(key)}"
-                raise InputError(
-                    f"{self.path} was started with {change};"
-                    " undo the change to resume, or choose another --run for a new training"
-                )
         return saved
+
+    def write_picture(self, rows: list[dict[str, Any]]) -> None:
+        from minids.plot.training import training
+
+        with atomic_write(self.picture) as file:
+            training(rows).savefig(file, format="png", dpi=150)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         with atomic_write(self.metrics) as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def run_identity(settings: Settings) -> dict[str, Any]:
-    """Everything that must stay the same in a resumed run: the settings and the content of the manifests."""
-    checksums = {name: zlib.crc32(_read(settings.path(name))) for name in ("train", "dev")}
-    return settings.to_dict() | {"checksums": checksums}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"cannot read the manifest {path}: {reason(error)}; check [data] in the settings"
-        ) from error
+            file.write("".join(to_json(row) + "\n" for row in rows).encode())
 
 
 def default_run_folder(settings: Settings) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minids._utils.errors import InputError
 from minids.data.batches import Batches
 from minids.data.manifest import Utterance
 from minids.decode.greedy import greedy_text
@@ -15,7 +16,10 @@ from minids.text import Alphabet, normalize
 def evaluate_batches(
     model: DeepSpeech, batches: Batches, utterances: Sequence[Utterance], alphabet: Alphabet
 ) -> tuple[float, int, list[UtteranceResult]]:
-    """The sum of the finite losses, their number, and a reference and hypothesis for each utterance."""
+    """The sum of the finite losses, their number, and a reference and hypothesis for each utterance.
+
+    Raises InputError when a loss is not a number.
+    """
     ops, loss_sum, count = model.ops, 0.0, 0
     results = []
     for batch in batches.in_length_order():
@@ -23,10 +27,15 @@ def evaluate_batches(
         arrays = (log_probs, lengths, batch.labels, batch.label_lengths)
         losses, _ = ops.ctc(*map(ops.arrays.from_host, arrays))
         losses = ops.arrays.to_host(losses)  # (B,)
+        for i in np.array(batch.indices)[np.isnan(losses)]:
+            utterance = utterances[i]
+            raise InputError(
+                f"the loss of {utterance.name} ({utterance.location}) is not a number; check that recording"
+            )
         loss_sum += float(losses[np.isfinite(losses)].sum())
         count += int(np.isfinite(losses).sum())
         for b, i in enumerate(batch.indices):
             hypothesis = greedy_text(log_probs[: lengths[b], b], alphabet)
             reference = normalize(utterances[i].text, alphabet)
-            results.append(UtteranceResult(str(utterances[i].path), reference, hypothesis))
+            results.append(UtteranceResult(utterances[i].name, reference, hypothesis))
     return loss_sum, count, results

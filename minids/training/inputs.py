@@ -1,12 +1,13 @@
 """The batches of a run: training recordings with augmentation, dev recordings unchanged."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from minids.data.augment import Augmentation
 from minids.data.batches import Batches
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
-from minids.data.noise import Noise
+from minids.data.noise import Noise, sound_files
 from minids.features import Features
 from minids.training.parallel import ProcessGroup
 from minids.training.settings import Settings
@@ -59,6 +60,18 @@ def dev_batches(
 
 def feature_cache(settings: Settings, features: Features) -> FeatureCache | None:
     return FeatureCache(settings.path("cache"), features) if settings.data.cache else None
+
+
+def recording_files(
+    settings: Settings, train: list[Utterance], dev: list[Utterance]
+) -> dict[str, list[Path]]:
+    """All recordings that a run reads."""
+    noise = settings.recordings("recordings") + settings.recordings("like")
+    return {
+        "train": [utterance.path for utterance in train],
+        "dev": [utterance.path for utterance in dev],
+        "noise": [file for path in noise for file in sound_files(path)],
+    }
 
 
 def load_noise(settings: Settings, rate: int, log: Callable[[str], None]) -> Noise | None:

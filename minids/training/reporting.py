@@ -17,7 +17,7 @@ from minids.ops import Backend
 from minids.training import schedule
 from minids.training.checkpoint import TrainingState
 from minids.training.parallel import ProcessGroup
-from minids.training.resources import available_memory, estimate, max_batch_size
+from minids.training.resources import available_memory, max_batch_size, memory
 from minids.training.settings import Settings, TrainSettings
 
 
@@ -30,31 +30,29 @@ def check_resources(
     ranks: ProcessGroup,
     batch_ranks: ProcessGroup,
 ) -> str:
-    """One line: the size of the data and the model, the memory of all ranks on this machine, the time.
+    """One line: the size of the data and of the model, and the memory of all ranks on this machine.
 
     Each of the `batch_ranks` has a shard of every batch. Raises InputError when the memory is too small for a
     batch of the longest recording.
     """
-    features, t = settings.features, settings.train
+    t = settings.train
     hours = sum(u.duration for u in train) / 3600
     longest = max(train + dev, key=lambda u: u.duration)
-    frames = features.length(int(hours * 3600 * features.rate)) // ranks.size
     T0 = max_frames(settings, train + dev)
-    needed = estimate(network, frames, T0, -(-t.batch_size // batch_ranks.size), backend)
+    batch_size = -(-t.batch_size // batch_ranks.size)
     processes = 1 if backend.name == "cuda" else ranks.local_size  # that share the memory
-    memory, free = needed.memory * processes, available_memory(backend)
-    if free is not None and memory > free:
+    needed, free = processes * memory(network, T0, batch_size, backend.name), available_memory(backend)
+    if free is not None and needed > free:
         fitting = batch_ranks.size * max_batch_size(network, T0, free // processes, backend.name)
         raise InputError(
             f"{longest.path} ({longest.location}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
-            f" needs {memory / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
+            f" needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
             f" split the recording, or lower batch_size{f' (to {fitting})' if fitting else ''} or hidden"
         )
     weights = sum(math.prod(shape) for shape in network.shapes().values())
     return (
         f"{len(train)} utterances, {hours:.2f} h; {weights / 1e6:.2f} M weights; "
-        f"about {memory / 1e9:.2f} GB of memory, at least {format_duration(max(1, needed.epoch_seconds))} "
-        f"per epoch, {format_duration(max(1, needed.epoch_seconds * t.epochs))} for {t.epochs}"
+        f"about {needed / 1e9:.2f} GB of memory; {t.epochs} epochs"
     )
 
 
@@ -62,6 +60,40 @@ def max_frames(settings: Settings, utterances: list[Utterance]) -> int:
     """Frames of the longest recording at the lowest speed that augmentation may choose."""
     features, seconds = settings.features, max(u.duration for u in utterances)
     return features.length(int(seconds * (1 + settings.train.max_speed_change) * features.rate))
+
+
+class TimeEstimate:
+    """The time of the remaining epochs, measured on the first batches after the one that compiles."""
+
+    MIN_BATCHES, MIN_SECONDS = 3, 5
+
+    def __init__(self, settings: Settings, train: list[Utterance], dev: list[Utterance], epochs: int):
+        # Evaluation is the forward pass, a third of a training step.
+        seconds = sum(u.duration for u in train) + sum(u.duration for u in dev) / 3
+        self.frames = settings.features.length(int(seconds * settings.features.rate))
+        self.epochs = epochs
+        self.batches = 0
+
+    def update(self, frames: int, now: float) -> str | None:
+        """After each batch: `frames` so far in this epoch, `now` in seconds. Returns a line once."""
+        self.batches += 1
+        if self.batches == 1:
+            self.start = frames, now
+            return None
+        elapsed = now - self.start[1]
+        if not self.epochs or self.batches <= self.MIN_BATCHES or elapsed < self.MIN_SECONDS:
+            return None
+        if frames <= self.start[0]:  # the epoch ended, and its line shows the time
+            self.epochs = 0
+            return None
+        epoch_seconds = self.frames * elapsed / (frames - self.start[0])
+        line = (
+            f"about {format_duration(epoch_seconds)} per epoch,"
+            f" {format_duration(epoch_seconds * self.epochs)} for {self.epochs},"
+            f" measured on {self.batches - 1} batches"
+        )
+        self.epochs = 0
+        return line
 
 
 def epoch_metrics(
@@ -106,11 +138,14 @@ def epoch_lines(row: dict[str, Any], epochs: int, total_seconds: float, is_best:
 
 
 def summary_lines(
-    state: TrainingState, skipped: dict[str, tuple[list[str], int]], tuned: bool, best: Path
+    state: TrainingState, skipped: dict[str, tuple[dict[int, str], int]], is_stale: bool, best: Path
 ) -> Iterator[str]:
-    """The skipped utterances, as (reasons, size of the set) per set, then the best epoch and its file."""
+    """The skipped utterances, as (reason of each, size of the set) per set, then the best epoch and its file.
+
+    `is_stale`: whether the decoder was tuned for earlier weights.
+    """
     for name, (reasons, total) in skipped.items():
-        for reason in reasons[:20]:
+        for reason in list(dict.fromkeys(reasons.values()))[:20]:
             yield f"skipped: {reason}"
         if reasons:
             yield (
@@ -119,7 +154,7 @@ def summary_lines(
             )
     if state.rows[-1]["all_blank"]:
         yield "The output is still all blanks: raise epochs and repeat the command to continue training."
-    if tuned:
+    if is_stale:
         yield "alpha and beta were tuned for earlier weights; run `minids tune` again"
     row = state.rows[state.best_epoch - 1]
     yield (

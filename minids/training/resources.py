@@ -1,9 +1,8 @@
-"""What a training needs: memory for the longest batch, time for an epoch. Estimated before it starts."""
+"""The memory that training needs, known before it starts, and the speed of this machine."""
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,24 +12,6 @@ from minids.ops import Backend
 from minids.ops.common import strided
 
 FLOAT_BYTES = 4
-EFFICIENCY = 0.6  # of a matrix product alone, which training reaches on small batches
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Peak memory in bytes, seconds per epoch."""
-
-    memory: int
-    epoch_seconds: float
-
-
-def estimate(
-    settings: ModelSettings, frames: int, max_frames: int, batch_size: int, backend: Backend
-) -> Estimate:
-    """`frames` of the whole training set, `max_frames` of its longest recording, both before the stride."""
-    flops = flops_per_frame(settings) * strided(frames, settings.stride)
-    seconds = flops / (EFFICIENCY * matmul_rate(backend))
-    return Estimate(memory(settings, max_frames, batch_size, backend.name), seconds)
 
 
 def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: str = "cpu") -> int:

@@ -24,8 +24,8 @@ VALUE_TYPES: dict[str, tuple[Any, str]] = {
 }
 
 
-def setting(default: Any, **limits: float) -> Any:
-    """A dataclass field with limits of its value: `minimum`, `maximum` or `above`."""
+def setting(default: Any, **limits: Any) -> Any:
+    """A dataclass field with limits of its value: `minimum`, `maximum`, `above` or `choices`."""
     return field(default=default, metadata=limits)
 
 
@@ -85,11 +85,8 @@ class TrainSettings:
     max_tilt_db: float = setting(0.0, minimum=0, maximum=20)
     checkpoint_minutes: float = setting(5.0, minimum=0)
     seed: int = setting(0, minimum=0, maximum=2**32 - 1)
-    gemm: str = "fp32"
-
-    def __post_init__(self) -> None:
-        if self.gemm not in GEMMS:
-            raise InputError(f"gemm = {self.gemm!r} must be one of {', '.join(GEMMS)}")
+    select_by: str = setting("wer", choices=("wer", "cer"))
+    gemm: str = setting("fp32", choices=GEMMS)
 
 
 SECTIONS: dict[str, type] = {
@@ -149,7 +146,7 @@ def read_settings(path: str | Path) -> Settings:
             content = file.read(MAX_FILE_BYTES)
         if len(content) == MAX_FILE_BYTES:
             raise ValueError(f"it is longer than {MAX_FILE_BYTES:,} bytes")
-        table = tomllib.loads(content.decode())
+        table = tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"cannot read the settings {path}: {reason(error)}; check the path") from error
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
@@ -200,4 +197,6 @@ def _check_value(location: str, known: "Field[Any]", value: Any) -> Any:
         raise InputError(f"{location} = {value!r} must be at least {limits['minimum']}")
     if "maximum" in limits and not value <= limits["maximum"]:
         raise InputError(f"{location} = {value!r} must be at most {limits['maximum']}")
+    if "choices" in limits and value not in limits["choices"]:
+        raise InputError(f"{location} = {value!r} must be one of {', '.join(limits['choices'])}")
     return value

@@ -11,7 +11,6 @@ without interruption.
 import math
 import time
 import zlib
-from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +27,19 @@ from minids.metrics import Evaluation
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import key
 from minids.training import reporting, schedule
-from minids.training.checkpoint import RunFolder, TrainingState, run_identity
+from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.evaluation import evaluate_batches
-from minids.training.inputs import dev_batches, load_noise, training_batches
+from minids.training.identity import TIMES, check_identity, overlap, run_identity
+from minids.training.inputs import dev_batches, load_noise, recording_files, training_batches
 from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.resources import reserve_memory
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
 from minids.training.step import step
 from minids.weights import SavedModel, load_weights, save_weights
+
+PICTURE_SECONDS = 10  # between two drawings of training.png
+MAX_RELIABLE_WER = 0.9
 
 
 class Trainer:
@@ -60,6 +63,7 @@ class Trainer:
         self.batch_ranks = ProcessGroup() if time_split else self.ranks
         self.train = read_manifest(settings.path("train"))
         self.dev = read_manifest(settings.path("dev"))
+        self.last_picture = time.monotonic()
 
     def run(self) -> None:
         """Train to the last epoch.
@@ -78,8 +82,10 @@ class Trainer:
     def prepare(self) -> None:
         """Check the settings and the memory, then load the checkpoint, or draw the initial weights."""
         s = self.settings
-        identity = run_identity(s), self.backend, self.time_split
-        self.ranks.assert_equal(identity, "other settings, manifests or options")
+        identity = run_identity(s, recording_files(s, self.train, self.dev))
+        comparable = identity | {"data": {k: v for k, v in identity["data"].items() if k != TIMES}}
+        options = self.backend, self.time_split
+        self.ranks.assert_equal((comparable, options), "other settings, recordings or options")
         network = ModelSettings(
             s.features.size, len(s.alphabet), s.model.hidden, s.model.context, s.model.stride, s.model.dropout
         )
@@ -87,7 +93,12 @@ class Trainer:
         self.log(
             reporting.check_resources(s, network, self.train, self.dev, backend, self.ranks, self.batch_ranks)
         )
-        checkpoint = self.folder.load_checkpoint(s, backend)
+        if shared := overlap(self.train, self.dev):
+            self.log(
+                f"{shared} of {len(self.dev)} dev utterances are also in the training set:"
+                " the error rates on the dev set will be too low"
+            )
+        checkpoint = self.folder.load_checkpoint(backend)
         self.ranks.assert_equal(
             checkpoint and checkpoint.notes["progress"], f"another checkpoint in {self.folder.path}"
         )
@@ -98,16 +109,22 @@ class Trainer:
         self.dev_batches = dev_batches(s, self.dev, features, self.ranks)
         self.saved = checkpoint or self._new_model(network, features, backend)
         self.model = self.saved.model
-        self.saved.notes["manifests"] = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
-        self.state = TrainingState(**self.saved.notes["progress"])
+        self.state = TrainingState.from_dict(self.saved.notes["progress"])
         self.batches.skipped.update(self.state.skipped)
-        self.decoder_notes = self._decoder_notes()
         if checkpoint:
             self.log(f"resuming {self.folder.path} after epoch {self.state.epoch}")
+            for note in check_identity(identity, checkpoint.notes, s, self.folder.path):
+                self.log(f"note: {note}")
+        manifests = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
+        self.saved.notes |= identity | {"manifests": manifests}
+        self._check_best()
         self.network = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         if self.backend == "cuda":
             self._prepare_gpu()
         self.velocity = self.model.ops.arrays.from_host(self.saved.extra_tensors["velocity"])
+        self.time_estimate = reporting.TimeEstimate(
+            s, self.train, self.dev, s.train.epochs - self.state.epoch
+        )
 
     def _new_model(self, network: ModelSettings, features: Features, backend: ops.Backend) -> SavedModel:
         """Initial weights; mean and deviation of the features from the training recordings."""
@@ -117,15 +134,36 @@ class Trainer:
             features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
         model = DeepSpeech(network, self.settings.train.seed, backend)
         velocity = np.zeros(model.flat_params.shape, np.float32)
-        notes = {"settings": run_identity(self.settings), "progress": {}}
-        return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, notes)
+        return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, {"progress": {}})
 
-    def _decoder_notes(self) -> dict[str, Any]:
-        """What `minids tune` stored in best.safetensors; training writes it back with better weights."""
-        if not self.state.epoch or not self.folder.best.exists():
-            return {}
-        notes = load_weights(self.folder.best).notes
-        return {"decoder": notes["decoder"]} if "decoder" in notes else {}
+    def _check_best(self) -> None:
+        """Read what `minids tune` stored in best.safetensors; replace a missing or damaged file."""
+        state, self.decoder_notes = self.state, {}
+        if self.ranks.is_main and state.best_epoch:
+            try:
+                notes = load_weights(self.folder.best).notes
+                self.decoder_notes = {k: notes[k] for k in ("decoder", "decoder_is_stale") if k in notes}
+            except InputError as error:
+                self.log(f"note: {error}")
+                self._replace_best()
+        self.decoder_notes, state.best_errors, state.best_epoch = self.ranks.broadcast(
+            (self.decoder_notes, state.best_errors, state.best_epoch)
+        )
+
+    def _replace_best(self) -> None:
+        """Write the weights of the last epoch to best.safetensors, unless the next epoch will."""
+        state = self.state
+        if state.batch:  # the weights are those of no complete epoch
+            self.log("the next epoch will be the best so far")
+            state.best_errors, state.best_epoch = None, 0
+            return
+        if state.best_epoch != state.epoch:
+            self.log(
+                f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them"
+            )
+            state.best_errors = selection_errors(state.rows[-1], self.settings.train.select_by)
+            state.best_epoch = state.epoch
+        save_weights(self.folder.best, self._best_model(state.rows[-1]))
 
     def _prepare_gpu(self) -> None:
         """Compare the GPU with the CPU, and allocate all buffers for the largest batch.
@@ -177,6 +215,8 @@ class Trainer:
                 bar.update()
                 now = time.monotonic()
                 state.epoch_seconds, last_batch = state.epoch_seconds + now - last_batch, now
+                if line := self.time_estimate.update(state.frames, now):
+                    self.log(line)
                 if self.ranks.broadcast(now - last_save > 60 * t.checkpoint_minutes):
                     self._synchronize_ranks()
                     self._save_checkpoint()
@@ -190,7 +230,7 @@ class Trainer:
         if np.isfinite(norm):
             return
         bad = [i for i, loss in zip(indices, losses, strict=True) if np.isnan(loss)]
-        names = self._gather(map(self._name, bad))
+        names = list(self._gather({i: self._name(i) for i in bad}).values())
         quantity = "loss" if names else "gradient"
         where = f", first for {names[0]}; check that recording" if names else ""
         last = f"; {self.folder.last} has the last good weights" if self.folder.last.exists() else ""
@@ -242,8 +282,7 @@ class Trainer:
         row = reporting.epoch_metrics(
             self.settings.train, state, dev_loss, evaluation, len(self.batches.skipped)
         )
-        # The lowest WER; among equals, as in the first epochs, the lowest CER, then the lowest loss.
-        errors = [row["wer"], row["cer"], row["dev_loss"]]
+        errors = selection_errors(row, self.settings.train.select_by)
         state.next_epoch()
         state.rows.append(row)
         is_best = state.best_errors is None or errors < state.best_errors
@@ -251,8 +290,13 @@ class Trainer:
             state.best_errors, state.best_epoch = errors, state.epoch
         if self.ranks.is_main:
             if is_best:
+                if self.decoder_notes:
+                    self.decoder_notes["decoder_is_stale"] = True
                 save_weights(self.folder.best, self._best_model(row))
             self.folder.write_metrics(state.rows)
+            if time.monotonic() - self.last_picture > PICTURE_SECONDS:
+                self.folder.write_picture(state.rows)
+                self.last_picture = time.monotonic()
         self._save_checkpoint()
         for line in reporting.epoch_lines(row, self.settings.train.epochs, state.total_seconds, is_best):
             self.log(line)
@@ -275,32 +319,43 @@ class Trainer:
 
     def _synchronize_ranks(self) -> None:
         """Exchange the skipped utterances. Raises InputError unless all ranks have the same weights."""
-        for skipped in self.ranks.allgather(self.batches.skipped):
-            self.batches.skipped.update(skipped)
+        self.batches.skipped.update(self._gather(self.batches.skipped))
         weights = self.model.ops.arrays.to_host(self.model.flat_params)
         self.ranks.assert_equal(zlib.crc32(weights), "other weights")
 
-    def _gather(self, texts: Iterable[str]) -> list[str]:
-        """The texts of all ranks, without duplicates."""
-        return list(dict.fromkeys(text for texts in self.ranks.allgather(list(texts)) for text in texts))
+    def _gather(self, reasons: dict[int, str]) -> dict[int, str]:
+        """The reasons of all ranks, by utterance."""
+        return {i: reason for shard in self.ranks.allgather(reasons) for i, reason in shard.items()}
 
     def _name(self, index: int) -> str:
-        return f"{self.train[index].path} ({self.train[index].location})"
+        return f"{self.train[index].name} ({self.train[index].location})"
 
     def _nothing_usable(self, name: str, batches: Batches) -> InputError:
-        reason = next(iter(self._gather(batches.skipped.values())), "")
+        reason = next(iter(self._gather(batches.skipped).values()), "")
         return InputError(f"{self.settings.path(name)}: no utterance could be used ({reason})")
 
     def _log_summary(self) -> None:
         skipped = {
-            "train": (self._gather(self.batches.skipped.values()), len(self.train)),
-            "dev": (self._gather(self.dev_batches.skipped.values()), len(self.dev)),
+            "train": (self._gather(self.batches.skipped), len(self.train)),
+            "dev": (self._gather(self.dev_batches.skipped), len(self.dev)),
         }
-        tuned = bool(self.decoder_notes)
-        for line in reporting.summary_lines(self.state, skipped, tuned, self.folder.best):
+        is_stale = self.decoder_notes.get("decoder_is_stale", False)
+        for line in reporting.summary_lines(self.state, skipped, is_stale, self.folder.best):
             self.log(line)
 
     def log(self, line: str) -> None:
         """Print a line of progress, on rank 0."""
         if self.ranks.is_main:
             reporting.log(line)
+
+
+def selection_errors(row: dict[str, Any], select_by: str) -> list[float]:
+    """The metrics that select the best epoch, the most important first; lower is better.
+
+    A WER above 90 % is noise: words are right by chance. There the CER decides. The loss decides while the
+    output is all blanks.
+    """
+    if select_by == "cer":
+        return [row["cer"], row["wer"], row["dev_loss"]]
+    wer = row["wer"] if row["wer"] <= MAX_RELIABLE_WER else 1.0
+    return [wer, row["cer"], row["dev_loss"]]

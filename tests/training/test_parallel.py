@@ -21,7 +21,6 @@ from minids.ops import load
 from minids.text import Alphabet
 from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.reporting import check_resources
-from minids.training.resources import Estimate
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
 from minids.weights import load_weights
@@ -195,19 +194,19 @@ def test_what_fails_on_one_rank_is_said_and_ends_the_job(monkeypatch, capsys, er
         raise error
 
 
-def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_path, monkeypatch):
+def test_the_memory_of_all_ranks_of_a_machine_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr("minids.training.reporting.available_memory", lambda backend: 1e9)
     tones.corpus(tmp_path, "train", 4)
     settings = read_settings(tones.settings(tmp_path))
     (tmp_path / "dev.jsonl").write_text((tmp_path / "train.jsonl").read_text())
     train, dev = (read_manifest(tmp_path / f"{name}.jsonl") for name in ("train", "dev"))
-    asked = []
+    batch_sizes = []
 
-    def estimated(network, frames, longest, batch_size, backend):
-        asked.append((frames, batch_size))
-        return Estimate(300_000_000, 100.0)
+    def memory(network, max_frames, batch_size, backend):
+        batch_sizes.append(batch_size)
+        return 300_000_000
 
-    monkeypatch.setattr("minids.training.reporting.estimate", estimated)
+    monkeypatch.setattr("minids.training.reporting.memory", memory)
     network = ModelSettings(13, 5, 16)
     many = ProcessGroup()
     many.size = many.local_size = 4
@@ -217,7 +216,7 @@ def test_memory_is_asked_for_by_all_ranks_of_a_machine_and_time_is_shared(tmp_pa
     )
     with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
         check_resources(settings, network, train, dev, cpu, many, many)
-    assert asked == [(asked[0][0], 4), (asked[0][0] // 4, 1)]
+    assert batch_sizes == [4, 1]
 
 
 # Data parallelism
@@ -284,7 +283,7 @@ def test_ranks_with_other_settings_are_refused_in_one_line(place):
     other.write_text(settings.read_text().replace("hidden = 16", "hidden = 17"))
     done = mpiexec(train(settings, folder / "two"), train(other, folder / "two"))
     assert done.returncode != 0
-    error = "minids: error: rank 1 has other settings, manifests or options than rank 0; give all ranks the"
+    error = "minids: error: rank 1 has other settings, recordings or options than rank 0; give all ranks the"
     assert done.err.count(error) == 1
     assert not (folder / "two" / "last.safetensors").exists()
     done = mpiexec(train(settings, folder / "two"), train(settings, folder / "two", "--split-time"))

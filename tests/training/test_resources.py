@@ -13,7 +13,7 @@ from minids.data.batches import PREFETCH
 from minids.model import ModelSettings
 from minids.ops import load
 from minids.text import Alphabet
-from minids.training.resources import available_memory, estimate, flops_per_frame, matmul_rate, memory
+from minids.training.resources import available_memory, flops_per_frame, matmul_rate, memory
 from minids.training.step import step
 from minids.weights import SavedModel, save_weights
 
@@ -65,18 +65,6 @@ def test_flops_per_frame_match_a_count_by_hand():
     H, D, K = 2048, 19 * 81, 29
     layers = 3 * H * H + 2 * H * H + H * H + K * H  # W2 W3 W4, Wr_f Wr_b, W5, W6
     assert flops_per_frame(ModelSettings(81, 29, 2048, context=9)) == 2 * (2 * D * H + 3 * layers)
-
-
-def test_the_time_estimate_grows_with_the_frames_and_shrinks_with_the_stride(monkeypatch):
-    monkeypatch.setattr("minids.training.resources.matmul_rate", lambda *_: 1e9)
-    settings, halved = (ModelSettings(81, 29, 512, stride=stride) for stride in (1, 2))
-    estimates = [
-        estimate(s, n * 10**6, 1000, 8, load("cpu")) for s, n in ((settings, 1), (settings, 3), (halved, 1))
-    ]
-    seconds = [e.epoch_seconds for e in estimates]
-    expected = 10**6 * flops_per_frame(settings) / 0.6e9
-    assert seconds == pytest.approx([expected, 3 * expected, expected / 2])
-    assert estimates[0].memory == estimates[1].memory == memory(settings, 1000, 8)
 
 
 def test_the_matmul_rate_is_that_of_numpy_within_a_factor():

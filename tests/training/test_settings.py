@@ -63,13 +63,13 @@ def test_every_key_can_be_set(settings):
     text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nlr_decay = 2\nmomentum = 0.5\n"
     text += "momentum_ramp = 0\ngrad_clip_norm = 1e3\nmax_shift_ms = 0\nmax_speed_change = 0\n"
     text += "max_tilt_db = 3\nseed = 9\n"
-    text += 'checkpoint_minutes = 0.5\ngemm = "tf32"\n'
+    text += 'checkpoint_minutes = 0.5\nselect_by = "cer"\ngemm = "tf32"\n'
     s = settings(text)
     assert s.data == DataSettings("train.jsonl", "dev.jsonl", "가나", "kept")
     assert s.alphabet.symbols == ("가", "나")
     assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker")
     assert s.model == NetworkSettings(33, 0, 3, 0.0)
-    assert s.train == TrainSettings(7, 3, 1.0, 2.0, 0.5, 0, 1000.0, 0.0, 0.0, 3.0, 0.5, 9, "tf32")
+    assert s.train == TrainSettings(7, 3, 1.0, 2.0, 0.5, 0, 1000.0, 0.0, 0.0, 3.0, 0.5, 9, "cer", "tf32")
     assert s.noise == NoiseSettings(["a.wav", "street"], ["real"], 2, 1.0, -3.0, 12.5)
     assert s.recordings("recordings")[1] == s.source.parent / "street"
     for section in (s.model, s.train):
@@ -118,6 +118,7 @@ def test_paths_are_relative_to_the_settings_or_use_environment_variables(setting
         ("[model]\ndropout = 1\n", ["dropout = 1.0 must be at most 0.95"]),
         ("[model]\ndropout = nan\n", ["dropout = nan must be"]),
         ("[train]\ngemm = 'fp16'\n", ["gemm = 'fp16' must be one of fp32, tf32, cublas"]),
+        ("[train]\nselect_by = 'loss'\n", ["[train] select_by = 'loss' must be one of wer, cer"]),
         ("[train]\nlearning_rate = 0\n", ["learning_rate = 0.0 must be above 0"]),
         ("[train]\nlearning_rate = inf\n", ["learning_rate = inf must be"]),
         ("[train]\nlearning_rate = nan\n", ["learning_rate = nan must be"]),

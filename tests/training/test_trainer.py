@@ -1,7 +1,9 @@
 """Training: a step against its formula, killed and resumed runs, and runs that must fail."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +12,7 @@ import soundfile
 
 from minids import DeepSpeech, Features, Recognizer, cer, wer
 from minids._utils.errors import InputError
-from minids.data.manifest import read_manifest
+from minids.data.manifest import Utterance, read_manifest
 from minids.gradcheck import relative_error
 from minids.model import ModelSettings
 from minids.ops.common import key
@@ -403,7 +405,7 @@ def test_the_resource_estimate_is_printed_first(place, capsys):
     first = capsys.readouterr().err.splitlines()[0]
     hours = sum(u.duration for u in read_manifest(place / "train.jsonl")) / 3600
     assert first.startswith(
-        f"10 utterances, {hours:.2f} h; 0.00 M weights; about 0.00 GB of memory, at least 0:01"
+        f"10 utterances, {hours:.2f} h; 0.00 M weights; about 0.00 GB of memory; 1 epochs"
     )
 
 
@@ -432,6 +434,169 @@ def test_training_is_the_same_with_new_and_cached_features(place):
         run = Trainer(replace(settings, data=replace(settings.data, cache=cache)), place / name)
         run.run()
         losses.append(run.state.rows[0]["loss"])
-    assert len(list((place / "kept").rglob("*.npy"))) == 13
+    assert sum(path.is_file() for path in (place / "kept").rglob("*")) == 13
     assert losses[1] == losses[2]
     assert losses[1] == pytest.approx(losses[0], rel=1e-3)
+
+
+# Missing or damaged files, and data that changed
+
+
+def lines(capsys):
+    return capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two epochs whose second is the best."""
+    folder = tmp_path_factory.mktemp("finished")
+    tones.corpus(folder, "train", 10)
+    tones.corpus(folder, "dev", 3, seed=1)
+    run = trainer(folder)
+    run.run()
+    assert run.state.best_epoch == 2
+    return folder
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A copy of the finished run, with the times of its recordings."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"x" * 1000)])
+def test_a_missing_or_damaged_best_model_is_restored_from_the_checkpoint(copy, damage, capsys):
+    best = copy / "run" / "best.safetensors"
+    expected = best.read_bytes()
+    damage(best)
+    trainer(copy).run()
+    assert best.read_bytes() == expected
+    err = lines(capsys)
+    assert "note: " in err
+    assert str(best) in err
+
+
+def test_weights_of_an_earlier_best_epoch_that_are_lost_are_reported(copy, capsys):
+    last = load_weights(copy / "run" / "last.safetensors")
+    last.notes["progress"] |= {"best_epoch": 1, "best_errors": [0.0, 0.0, 0.0]}
+    save_weights(copy / "run" / "last.safetensors", last)
+    (copy / "run" / "best.safetensors").unlink()
+    run = trainer(copy)
+    run.run()
+    assert "the weights of epoch 1 are lost; those of epoch 2 replace them" in lines(capsys)
+    best = load_weights(run.folder.best)
+    np.testing.assert_array_equal(best.model.flat_params, last.model.flat_params)
+    assert best.notes["dev"]["epoch"] == run.state.best_epoch == 2
+    assert run.state.best_errors == [run.state.rows[1][name] for name in ("wer", "cer", "dev_loss")]
+
+
+def test_a_model_that_is_lost_within_an_epoch_is_replaced_by_the_next_one(copy, monkeypatch, capsys):
+    with monkeypatch.context() as patch:
+        kill_at(patch, trainer_module, "step", 2)
+        with pytest.raises(Killed):
+            trainer(copy, epochs=3, checkpoint_minutes=0).run()
+    (copy / "run" / "best.safetensors").unlink()
+    run = trainer(copy, epochs=3, checkpoint_minutes=0)
+    run.run()
+    assert run.state.best_epoch == 3
+    assert load_weights(run.folder.best).notes["dev"]["epoch"] == 3
+    assert "the next epoch will be the best" in lines(capsys)
+
+
+def test_a_tuned_decoder_is_stale_only_after_a_better_epoch(copy, capsys):
+    best = copy / "run" / "best.safetensors"
+    saved = load_weights(best)
+    saved.notes["decoder"] = {"lm": "words.arpa", "checksum": 1, "alpha": 1.0, "beta": 2.0, "beam_width": 9}
+    save_weights(best, saved)
+    trainer(copy).run()
+    assert "tuned for earlier weights" not in lines(capsys), "no epoch was left to train"
+    trainer(copy, epochs=4).run()
+    assert "tuned for earlier weights" in lines(capsys)
+    trainer(copy, epochs=4).run()
+    assert "tuned for earlier weights" in lines(capsys), "still"
+    saved = load_weights(best)
+    saved.notes |= {"decoder_is_stale": False}  # as `minids tune` does
+    save_weights(best, saved)
+    trainer(copy, epochs=4).run()
+    assert "tuned for earlier weights" not in lines(capsys)
+
+
+def test_replaced_recordings_are_noticed_when_a_run_resumes(copy, capsys):
+    path = copy / "train" / "3.wav"
+    content = path.read_bytes()
+    path.write_bytes(content[:1000] + content[1000:][::-1])
+    trainer(copy, epochs=3).run()
+    assert "note: the modification times of train recordings have changed" in lines(capsys)
+    path.write_bytes(content[:-400])
+    with pytest.raises(InputError, match="started with other train recordings"):
+        trainer(copy, epochs=4).run()
+
+
+def test_dev_utterances_in_the_training_set_are_reported(place, capsys):
+    rows = [json.loads(line) for line in (place / "dev.jsonl").read_text().splitlines()]
+    train = [json.loads(line) for line in (place / "train.jsonl").read_text().splitlines()]
+    (place / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, *train[:2]]))
+    trainer(place, epochs=1).run()
+    assert "2 of 5 dev utterances are also in the training set" in lines(capsys)
+
+
+def test_skipped_utterances_are_counted_one_by_one(place, capsys):
+    """Four lines that name one missing recording are four skipped utterances, and one reason."""
+    line = json.dumps({"path": "gone.wav", "duration": 0.5, "text": "a"}) + "\n"
+    with open(place / "train.jsonl", "a") as file:
+        file.write(4 * line)
+    trainer(place, epochs=1).run()
+    err = lines(capsys)
+    assert "4 of 14 train utterances were skipped" in err
+    assert err.count("skipped: ") == 1
+
+
+def test_a_nan_loss_on_the_dev_set_names_the_utterance(place, monkeypatch):
+    run = trainer(place, epochs=1)
+    run.prepare()
+    forward = run.model.forward
+    monkeypatch.setattr(
+        run.model, "forward", lambda *x: (np.full_like(forward(*x)[0], np.nan), forward(*x)[1])
+    )
+    with pytest.raises(InputError, match=r"the loss of .*dev/\d.wav \(.*dev.jsonl:\d\) is not a number"):
+        run.evaluate()
+
+
+# Selection, time, picture
+
+
+@pytest.mark.parametrize(
+    ("select_by", "better", "worse"),
+    [
+        ("wer", (0.5, 0.9, 9), (0.6, 0.1, 1)),
+        ("wer", (0.5, 0.2, 9), (0.5, 0.3, 1)),
+        ("wer", (1.2, 0.59, 9), (0.99, 0.81, 1)),  # a WER above 90 % is noise
+        ("wer", (0.9, 0.8, 9), (0.91, 0.5, 1)),
+        ("wer", (1.0, 1.0, 8), (1.0, 1.0, 9)),
+        ("cer", (0.9, 0.2, 9), (0.1, 0.3, 1)),
+    ],
+)
+def test_the_best_epoch_is_selected_by_word_or_character_errors(select_by, better, worse):
+    rows = [dict(zip(("wer", "cer", "dev_loss"), values, strict=True)) for values in (better, worse)]
+    errors = [trainer_module.selection_errors(row, select_by) for row in rows]
+    assert errors[0] < errors[1]
+
+
+def test_the_time_is_measured_on_the_first_batches(place):
+    settings = read_settings(tones.settings(place, epochs=10))
+    train = [Utterance(Path("a.wav"), "a", 100.0)] * 30  # 3000 s are 300,000 frames
+    dev = [Utterance(Path("b.wav"), "b", 300.0)]  # the forward pass of 30,000 frames: a third
+    estimate = reporting.TimeEstimate(settings, train, dev, 10)
+    printed = [estimate.update(1000 * n, 60 + 2 * n) for n in range(1, 9)]
+    assert printed[:3] == printed[4:7] == [None] * 3
+    assert printed[3] == "about 10:20 per epoch, 1:43:20 for 10, measured on 3 batches"
+    finished = reporting.TimeEstimate(settings, train, dev, 0)
+    assert not any(finished.update(1000 * n, 60 + 2 * n) for n in range(1, 9))
+
+
+def test_the_picture_appears_during_training(place, monkeypatch):
+    monkeypatch.setattr(trainer_module, "PICTURE_SECONDS", 0)
+    run = trainer(place, epochs=2)
+    run.run()
+    assert run.folder.picture.read_bytes().startswith(b"\x89PNG")
