@@ -1,4 +1,4 @@
-"""`minids lessons`: list the lessons and the reader's progress, copy the lessons, show hints."""
+"""`minids lessons`: list the lessons and the reader's progress, copy lessons, check exercises, show hints."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from minids._utils.errors import InputError
+from minids._utils.errors import InputError, reason
 from minids.cli import options
+from minids.lesson import checking, progress, source
 from minids.lesson import folder as lesson_folder
-from minids.lesson import progress, source
 
 SYMBOLS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
 
@@ -56,6 +56,29 @@ def copy(folder: Path) -> None:
 @command.command()
 @click.argument("number")
 @click.pass_context
+def check(ctx: click.Context, number: str) -> None:
+    """Check exercise NUMBER in your copy, without running the rest of the lesson.
+
+    \b
+    Example:
+      minids lessons check 1.1
+    """
+    name = _exercise(number).name
+    lesson = int(number.split(".")[0])
+    path = next((path for path in lesson_folder.lessons(ctx.obj) if int(path.name[:2]) == lesson), None)
+    if path is None:
+        raise InputError(f"{ctx.obj}: lesson {lesson} is not here; copy it with `minids lessons copy`")
+    try:
+        trial = source.trials(path, lesson_folder.answers(lesson))[name]
+    except Exception as error:  # the reader's own code
+        raise InputError(f"{path}: {type(error).__name__}: {reason(error)}") from error
+    if not checking.report(number, trial.function, trial.check, ctx.obj, **trial.options):
+        ctx.exit(1)
+
+
+@command.command()
+@click.argument("number")
+@click.pass_context
 def hint(ctx: click.Context, number: str) -> None:
     """Show the next hint for exercise NUMBER. Each call shows one more; the last one is nearly the code.
 
@@ -63,16 +86,17 @@ def hint(ctx: click.Context, number: str) -> None:
     Example:
       minids lessons hint 1.1
     """
-    exercises = {
-        exercise.number: exercise for path in lesson_folder.lessons() for exercise in source.exercises(path)
-    }
-    if number not in exercises:
-        raise InputError(f"{number}: no such exercise; `minids lessons` lists them")
-    exercise = exercises[number]
-    if not exercise.hints:
-        raise InputError(f"{number}: this exercise has no hints")
+    exercise = _exercise(number)
     i, text = progress.next_hint(ctx.obj, number, exercise.hints)
     click.echo(f"{number} {exercise.name}, hint {i} of {len(exercise.hints)}: {text}")
+
+
+def _exercise(number: str) -> source.Exercise:
+    for path in lesson_folder.lessons():
+        for exercise in source.exercises(path):
+            if exercise.number == number:
+                return exercise
+    raise InputError(f"{number}: no such exercise; `minids lessons` lists them")
 
 
 def _list(folder: Path, as_json: bool) -> None:

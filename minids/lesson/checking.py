@@ -35,40 +35,38 @@ class SideEffectError(Exception):
     """A function changed an argument that it should only read."""
 
 
-def exercise(
-    number: str,
-    check: Check,
-    rtol: float = 1e-9,
-    atol: float = 1e-12,
-    pure: bool = True,
-) -> Callable[[Callable], Callable]:
+def exercise(number: str, check: Check, **options: Any) -> Callable[[Callable], Callable]:
     """Decorate a function that the reader writes: check it, print the result and, if it is wrong, a hint.
 
-    `number` is "<lesson>.<n>". `check` yields (description, got, expected): `got` calls the function by its
-    name, `expected` comes from an independent source. With `pure`, arrays and lists passed to the function
-    must be unchanged when it returns. Hints and our answer come from the lesson's file in lessons/answers.
-    The name is bound to the reader's function if it is right, else to our answer, so that the lesson can
-    continue; MINIDS_ANSWERS=1 in the environment always takes our answer. An error in the reader's function
-    is reported, never raised.
+    `number` is "<lesson>.<n>". `check` and the `options` are those of `run_check`. Hints and our answer come
+    from the lesson's file in lessons/answers. The name is bound to the reader's function if it is right, else
+    to our answer, so that the lesson can continue; MINIDS_ANSWERS=1 in the environment always takes our
+    answer. An error in the reader's function is reported, never raised.
     """
 
     def decorate(function: Callable) -> Callable:
         name = function.__name__
-        answers = folder.answers(int(number.split(".")[0]))
-        answer = getattr(answers, name, None)
+        answer = getattr(folder.answers(int(number.split(".")[0])), name, None)
         if answer is None:
             raise InputError(f"{number} {name}: lessons/answers has no answer of that name")
-        use_answer = os.environ.get("MINIDS_ANSWERS") == "1"
-        result = run_check(name, answer if use_answer else function, check, rtol, atol, pure)
-        print(f"{number} {name}  {result.message}")
-        if not use_answer:
-            hints = getattr(answers, "HINTS", {}).get(name, ())
-            hint = progress.record(number, result.state, function, _folder(check), hints)
-            if hint:
-                print(f"    hint: {hint}")
-        return function if result.state == "right" and not use_answer else answer
+        if os.environ.get("MINIDS_ANSWERS") == "1":
+            print(f"{number} {name}  {run_check(name, answer, check, **options).message}")
+            return answer
+        return function if report(number, function, check, _folder(check), **options) else answer
 
     return decorate
+
+
+def report(number: str, function: Callable, check: Check, progress_folder: Path, **options: Any) -> bool:
+    """Check a function, print the result and a hint, and record it. Returns whether the function is right."""
+    name = function.__name__
+    result = run_check(name, function, check, **options)
+    print(f"{number} {name}  {result.message}")
+    hints = getattr(folder.answers(int(number.split(".")[0])), "HINTS", {}).get(name, ())
+    hint = progress.record(number, result.state, function, progress_folder, hints)
+    if hint:
+        print(f"    hint: {hint}")
+    return result.state == "right"
 
 
 def run_check(
@@ -79,7 +77,12 @@ def run_check(
     atol: float = 1e-12,
     pure: bool = True,
 ) -> Result:
-    """Run `check`, with `name` bound to `function` in its globals, up to the first difference."""
+    """Run `check`, with `name` bound to `function` in its globals, up to the first difference.
+
+    `check` yields (description, got, expected): `got` calls the function by its name, `expected` comes from
+    an independent source; `rtol` and `atol` are as in `difference`. With `pure`, arrays and lists passed to
+    the function must be unchanged when it returns.
+    """
     namespace = check.__globals__  # type: ignore[attr-defined]
     namespace[name] = _guard(function) if pure and inspect.isfunction(function) else function
     count = 0

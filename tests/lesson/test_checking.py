@@ -362,6 +362,22 @@ def test_hints_are_shown_one_by_one(place, attempt, capsys):
     assert "no such exercise" in err
 
 
+def test_one_exercise_can_be_checked(place, capsys):
+    lesson = place / "07_double.py"
+    other = "\nraise SystemExit('the rest of the lesson')\n"
+    lesson.write_text(LESSON.replace("BODY", "return x") + other)
+    code, out, _ = command(capsys, "--folder", place, "check", "7.1")
+    assert (code, out) == (1, "7.1 double  [✗] double(1): expected 2, got 1\n    hint: twice\n")
+    lesson.write_text(LESSON.replace("BODY", "return 2 * x") + other)
+    code, out, _ = command(capsys, "--folder", place, "check", "7.1")
+    assert (code, out) == (0, "7.1 double  [✓] right (3 checks)\n")
+    lesson.write_text(LESSON.replace("BODY", "return ("))
+    code, _, err = command(capsys, "--folder", place, "check", "7.1")
+    assert code == 1
+    assert "07_double.py: SyntaxError" in err
+    assert "is not here" in command(capsys, "--folder", place / "empty", "check", "7.1")[2]
+
+
 def test_unknown_data_is_an_error(place):
     (folder.root() / "data").mkdir()
     (folder.root() / "data" / "one.flac").write_bytes(b"")
