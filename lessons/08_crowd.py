@@ -105,11 +105,11 @@ def check_mix():
     for snr_db, N, offset in (10, 4000, 0), (0, 4000, 0), (-5, 1500, 0), (20, 9000, 3):
         noise = rng.normal(size=N) + offset
         mixed = mix(speech, noise, snr_db)
-        what, added = f"{N} samples of noise over 4000 at {snr_db} dB", mixed - speech
-        yield f"{what}: the SNR", 10 * np.log10(np.var(speech) / np.var(added)), snr_db
+        case, added = f"{N} samples of noise over 4000 at {snr_db} dB", mixed - speech
+        yield f"{case}: the SNR", 10 * np.log10(np.var(speech) / np.var(added)), snr_db
         correlation = np.corrcoef(added, np.resize(noise, 4000))[0, 1]
-        yield f"{what}: correlation of the noise and what was added", correlation, 1.0
-        yield f"{what}: 50 times as loud", mix(50 * speech, 50 * noise, snr_db), 50 * mixed
+        yield f"{case}: correlation of the noise and what was added", correlation, 1.0
+        yield f"{case}: 50 times as loud", mix(50 * speech, 50 * noise, snr_db), 50 * mixed
     yield "silent noise adds nothing", mix(speech, np.zeros(10), 5), speech
 
 

@@ -354,9 +354,9 @@ def test_copies_never_overwrite_changed_lessons(place, capsys):
 
 
 def test_hints_are_shown_one_by_one(place, attempt, capsys):
-    asked = [command(capsys, "--folder", place, "hint", "7.1")[1] for _ in range(4)]
-    assert [words.split(": ")[1].strip() for words in asked] == ["twice", "two times", "2 * x", "2 * x"]
-    assert asked[1].startswith("7.1 double, hint 2 of 3: ")
+    outputs = [command(capsys, "--folder", place, "hint", "7.1")[1] for _ in range(4)]
+    assert [words.split(": ")[1].strip() for words in outputs] == ["twice", "two times", "2 * x", "2 * x"]
+    assert outputs[1].startswith("7.1 double, hint 2 of 3: ")
     code, _, err = command(capsys, "--folder", place, "hint", "7.9")
     assert code == 1
     assert "no such exercise" in err

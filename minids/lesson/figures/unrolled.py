@@ -81,7 +81,7 @@ def _numbers(z, w_f: float, w_b: float, dh):
     dz, *_ = birnn_backward(dh, hf, hb, *W, lengths)
     values = {"z": z, "hf": hf, "hb": hb, "h": h}
     gradients = {"z": dz, "hf": delta_f, "hb": delta_b, "h": dh}
-    return tuple({name: a.ravel() for name, a in each.items()} for each in (values, gradients))
+    return tuple({name: a.ravel() for name, a in row.items()} for row in (values, gradients))
 
 
 def _center(box: tuple[str, int]) -> np.ndarray:
