@@ -218,7 +218,7 @@ def _normalized(
     from minids.lm.text_filter import NormalizedText
     from minids.text import Alphabet
 
-    files = [sys.stdin.buffer if str(path) == "-" else path for path in texts]
+    files = [_open_stream(path) or path for path in texts]
     if model and symbols is not None:
         raise click.UsageError("--model sets the alphabet; give one of the two.")
     if model:
@@ -231,6 +231,15 @@ def _normalized(
         return NormalizedText(files, Alphabet(symbols))
     except ValueError as error:
         raise InputError(f"--alphabet: {error}; name each character once") from error
+
+
+def _open_stream(path: Path) -> BinaryIO | None:
+    """Standard input, or a pipe that the shell has opened, as in `<(zcat a.gz)`; None for any other path."""
+    if str(path) in ("-", "/dev/stdin"):
+        return sys.stdin.buffer
+    if str(path).startswith("/dev/fd/") and path.is_fifo():
+        return path.open("rb")
+    return None
 
 
 def _report_skipped(source: "list[Path | BinaryIO] | NormalizedText") -> dict[str, int]:

@@ -57,6 +57,8 @@ def read_blocks(source: TextSource) -> Iterator[Block]:
                     raise InputError(f"a text is lines, paths and binary files, not {type(item).__name__}")
                 name = str(getattr(item, "name", "the text"))
                 yield from _split(_read_file(item, name), name)  # type: ignore[arg-type]
+            elif ".jsonl" in item.suffixes[-2:-1]:
+                raise InputError(f"{item} is a compressed manifest; decompress it first")
             elif item.suffix == ".jsonl":
                 yield from _split(_resize(_read_manifest(item)), str(item))
             else:

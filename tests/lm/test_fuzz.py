@@ -5,12 +5,16 @@ import math
 import os
 import tempfile
 import warnings
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minids.lm.arpa_reader import ArpaWarning
+from minids.lm.arrays import NGramArrays
+from minids.lm.binary import DTYPES, write_binary
 from minids.lm.ngram import NGram
 from tests.lm.dictionary_model import DATA, random_arpa
 from tests.test_fuzz import VALUES, damage, fuzz
@@ -37,7 +41,7 @@ def use(path) -> None:
         warnings.simplefilter("ignore", ArpaWarning)
         model = NGram.load(path)
     assert math.isfinite(model.log_prob("the w1 ship w2 left <unk> w1 w0 at"))
-    assert model.perplexity(["the w1 ship", "left w0 w2"]).perplexity > 0
+    assert model.perplexity(["the w1 ship", "left w0 w2"]).perplexity >= 0
     model.save(path.with_name("again.arpa"))
     again = NGram.load(path.with_name("again.arpa"))
     assert again.words == model.words
@@ -87,7 +91,38 @@ def test_damaged_gzip_and_binary_files(folder):
 
     def mutations():
         rng = np.random.default_rng(1)
-        for i in range(1000):
+        for i in range(4000):
             yield damage(originals[i % 2], rng)
 
     fuzz(folder / "bad", mutations(), use, 0.0, 0.5)
+
+
+def test_binary_files_with_damaged_arrays_and_a_valid_checksum(folder):
+    (folder / "good.arpa").write_bytes(ORIGINALS[0])
+    good = NGram.load(folder / "good.arpa").arrays._asdict()
+
+    def mutations():
+        rng = np.random.default_rng(2)
+        while True:
+            bad = dict(good)
+            name = [*DTYPES][rng.integers(len(DTYPES))]
+            array = np.array(bad[name])
+            match rng.integers(5):
+                case 0:
+                    array = np.delete(array, rng.integers(len(array)))
+                case 1:
+                    array = np.append(array, array[-1:])
+                case 2:
+                    array[rng.integers(len(array))] = array[rng.integers(len(array))]
+                case 3 if name != "words":
+                    values = np.array([0, 1, -1, 2**15, 2**31 - 1, -(2**31), 2**40, np.nan, np.inf, -5.5])
+                    with np.errstate(invalid="ignore"):
+                        array[rng.integers(len(array))] = rng.choice(values).astype(array.dtype)
+                case _:
+                    array = array[: rng.integers(len(array) + 1)]
+            bad[name] = array.tolist() if name == "words" else array
+            with suppress(IndexError):  # too few starts to be written
+                write_binary(folder / "made.ngram", NGramArrays(**bad))
+                yield (folder / "made.ngram").read_bytes()
+
+    fuzz(folder / "bad.ngram", islice(mutations(), 6000), use, 0.02, 0.5)

@@ -113,11 +113,11 @@ def test_wrong_thresholds_are_refused(thresholds):
 
 @pytest.mark.parametrize("order", [-1, 0, 17, 10**9, np.int64(0), 2.5, np.nan, "3", None, True])
 def test_orders_out_of_range_are_refused(order):
-    with pytest.raises(InputError, match="order.* give 1 .*to 16|order: .* is not a whole number"):
+    with pytest.raises(InputError, match=r"order.* give 1 .*to 16|order: .* is not a whole number"):
         NGram.train(["a"], order)
 
 
 @pytest.mark.parametrize("vocabulary", [0, -3, np.int32(0), 2.5, np.nan, True])
 def test_an_empty_vocabulary_is_refused(vocabulary):
-    with pytest.raises(InputError, match="vocabulary of .* words|vocabulary: .* is not a whole number"):
+    with pytest.raises(InputError, match=r"vocabulary of .* words|vocabulary: .* is not a whole number"):
         NGram.train(["a"], 2, vocabulary=vocabulary)

@@ -7,6 +7,7 @@ import json
 import lzma
 import tracemalloc
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +49,12 @@ def test_the_texts_of_a_manifest_are_read(tmp_path):
     (tmp_path / "m.jsonl").write_text('{"path": "a.wav"}\n')
     with pytest.raises(InputError, match=r'm\.jsonl:1: no "text"'):
         count_ngrams(tmp_path / "m.jsonl", 2)
+
+
+@pytest.mark.parametrize("name", ["m.jsonl.gz", "m.jsonl.xz"])
+def test_a_compressed_manifest_is_not_read_as_text(name):
+    with pytest.raises(InputError, match="decompress it"):
+        count_ngrams([Path(name)], 2)
 
 
 def test_words_are_in_nfc_and_between_any_white_space():
@@ -118,7 +125,7 @@ def test_the_texts_of_a_manifest_are_read_without_its_recordings(tmp_path, monke
 
 @pytest.mark.parametrize("source", [b"a b", None, 5, [b"a b"], [5], [None], [["a"]], {"a": 1}.items()])
 def test_what_is_neither_lines_nor_files_is_refused(source):
-    with pytest.raises(InputError, match="a text is .*, not "):
+    with pytest.raises(InputError, match=r"a text is .*, not "):
         count_ngrams(source, 2)
 
 
