@@ -15,15 +15,14 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
 
     The backend computes on the GPU that is selected now, in whichever thread it is called; see guard.py.
     """
-    from minids.ops import driver
     from minids.ops.cuda import affine, arrays, birnn, context, ctc, log_softmax, matmul, nesterov, norm
-    from minids.ops.cuda.device import cuda
+    from minids.ops.cuda.device import current_device
     from minids.ops.cuda.guard import guarded
 
     matmul.check_gemm(gemm)
     birnn.check_recurrence(recurrence)
     _silence_small_launches()
-    device = 0 if driver.simulated() else cuda.get_current_device().id
+    device = current_device()
     operations: dict[str, Any] = {
         "context_forward": context.context_forward,
         "affine_forward": partial(affine.affine_forward, gemm=gemm),

@@ -11,8 +11,6 @@ The kernels are in birnn_kernels.py and compute the same sums in each. "auto" ch
 all blocks of a persistent grid must be on the GPU at once, one per multiprocessor, with all of their weights.
 """
 
-from functools import cache
-
 import numpy as np
 from numba import float32, int32, int64
 
@@ -21,7 +19,7 @@ from minids.ops import driver
 from minids.ops.common import Workspace
 from minids.ops.cuda import arrays, matmul
 from minids.ops.cuda.birnn_kernels import BlockShape, kernels
-from minids.ops.cuda.device import cuda
+from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.launch import capture, launch
 from minids.ops.cuda.limits import limits
 from minids.ops.cuda.registry import Registered
@@ -161,7 +159,7 @@ def _launch_persistent(kernel, shape, directions, flat, T, B, H):
         launch(kernel, blocks, shape.threads, *flat, first_direction, T, B, H, shared=shared)
 
 
-@cache
+@per_device
 def _persistent_shape(H):
     """The block shape of a persistent grid, and the directions at a time; None if the grid does not fit."""
     gpu = limits()

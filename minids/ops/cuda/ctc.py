@@ -21,7 +21,7 @@ from numba import float32, int32, int64, uint64
 
 from minids.ops.common import Workspace
 from minids.ops.cuda import arrays
-from minids.ops.cuda.device import cuda
+from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.reduce import WARP_SIZE, warp_max, warp_sum
 from minids.ops.cuda.registry import Registered
@@ -61,7 +61,7 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, wo
     return losses, dlogits
 
 
-@cache
+@per_device
 def _global_rows(size):
     """Two rows of states per block in global memory, for texts too long for shared memory: 2560 letters."""
     return arrays.empty((2, size), np.float32)

@@ -4,18 +4,18 @@ Used only with gemm = "cublas". It needs `pip install nvidia-cublas` or a CUDA t
 """
 
 import ctypes
-from functools import cache
 from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids.ops import driver
+from minids.ops.cuda.device import per_device
 from minids.ops.cuda.vector_io import address
 
 _ONE, _ZERO = ctypes.c_float(1), ctypes.c_float(0)
 _NOT_TRANSPOSED, _TRANSPOSED = 0, 1
 
 
-@cache
+@per_device
 def load():
     """The library and its handle. Raises InputError if it is not installed."""
     if driver.simulated():

@@ -1,10 +1,9 @@
 """What the GPU can hold."""
 
-from functools import cache
 from typing import NamedTuple
 
 from minids.ops import driver
-from minids.ops.cuda.device import cuda
+from minids.ops.cuda.device import cuda, per_device
 
 
 class Limits(NamedTuple):
@@ -15,7 +14,7 @@ class Limits(NamedTuple):
     cooperative: bool
 
 
-@cache
+@per_device
 def limits() -> Limits:
     if driver.simulated():
         from minids import cuda_simulator

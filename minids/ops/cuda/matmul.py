@@ -20,7 +20,7 @@ from numba import float32, int64, uint32
 from minids._utils.errors import InputError
 from minids.ops import common, driver
 from minids.ops.cuda import arrays, cublas
-from minids.ops.cuda.device import cuda
+from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.gemm_tile import TileShape, tile
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.limits import limits
@@ -49,7 +49,7 @@ def check_gemm(gemm: str) -> None:
         raise InputError(f"gemm = {gemm!r} must be one of {', '.join(GEMMS)}")
     if gemm == "cublas":
         cublas.load()
-    if gemm == "tf32" and not driver.simulated() and driver.capability() < _MIN_TF32:
+    if gemm == "tf32" and not driver.simulated() and cuda.get_current_device().compute_capability < _MIN_TF32:
         raise InputError("gemm = tf32 needs a GPU of compute capability 8.0 or newer; choose gemm = fp32")
 
 
@@ -116,7 +116,7 @@ def _tile_and_splits(M, N, K, gemm):
     return shape, splits
 
 
-@cache
+@per_device
 def split_buffer():
     """Scratch memory for partial sums: two tiles per multiprocessor, the most that products need."""
     largest = max(shape.rows * shape.columns for shapes in TILES.values() for shape in shapes)
@@ -130,7 +130,7 @@ def _dropout_arguments(dropout):
     return dropout.keys, dropout.threshold, np.float32(dropout.scale)
 
 
-@cache
+@per_device
 def _no_keys():
     return arrays.from_host(np.zeros(0, np.uint32))
 

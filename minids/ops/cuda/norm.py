@@ -1,13 +1,12 @@
 """The length of a gradient."""
 
 import math
-from functools import cache
 
 import numpy as np
 from numba import float32
 
 from minids.ops.cuda import arrays
-from minids.ops.cuda.device import cuda
+from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.reduce import WARP_SIZE, warp_sum
 from minids.ops.cuda.registry import Registered
@@ -50,7 +49,7 @@ def squares(x, sums):
             sums[cuda.blockIdx.x] = total
 
 
-@cache
+@per_device
 def _sums():
     return arrays.empty((MAX_BLOCKS,), np.float32)
 

@@ -80,7 +80,7 @@ FITS = """
 from minids.ops.cuda import birnn
 from minids.ops.cuda.limits import Limits
 birnn.limits = lambda: Limits({multiprocessors}, {kilobytes} * 1024, True)
-shape, directions = birnn._persistent_shape({H})
+shape, directions = birnn._persistent_shape.__wrapped__({H})
 print(shape.units, directions)
 """
 

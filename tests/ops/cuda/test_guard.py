@@ -13,7 +13,7 @@ from minids.ops import driver
 
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
 
-from minids.ops.cuda import guard
+from minids.ops.cuda import device, guard
 from minids.ops.cuda.guard import explain, guarded
 
 GPU = ops.load("cuda")
@@ -66,6 +66,15 @@ def test_every_call_uses_the_gpu_of_the_backend(monkeypatch):
     monkeypatch.setattr(guard.cuda, "gpus", [gpu(0), gpu(1)])
     assert guarded(lambda x: x + 1, 1, exclusive=True)(1) == 2
     assert entered == [1]
+
+
+def test_scratch_memory_belongs_to_a_gpu(monkeypatch):
+    buffers = device.per_device(lambda size: object())
+    first = buffers(5)
+    monkeypatch.setattr(device, "current_device", lambda: 1)
+    assert buffers(5) is not first
+    monkeypatch.undo()
+    assert buffers(5) is first
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """The three products on the GPU, or in the simulator: every layout, incomplete tiles, all thread orders."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -98,7 +100,8 @@ def test_an_unknown_gemm_is_named():
 
 def test_tf32_is_refused_on_a_gpu_without_it(monkeypatch):
     monkeypatch.setattr(driver, "simulated", lambda: False)
-    monkeypatch.setattr(driver, "capability", lambda: (7, 5))
+    turing = SimpleNamespace(compute_capability=(7, 5))
+    monkeypatch.setattr(matmul.cuda, "get_current_device", lambda: turing, raising=False)
     with pytest.raises(InputError, match="gemm = tf32 needs a GPU of compute capability 8"):
         matmul.check_gemm("tf32")
 
