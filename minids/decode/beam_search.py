@@ -1,25 +1,29 @@
 """BeamSearch: the texts of greatest log P(c|x) + α log P_lm(c) + β words(c), by prefix beam search (§2.2)."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minids._utils.arguments import integers, real_array
 from minids._utils.errors import InputError
+from minids._utils.threads import available_cores
 from minids.decode.lexicon import Labels, Language, build_trie
 from minids.decode.search import SearchConfig, search
 from minids.lm.ngram import NGram
-from minids.ops.reference.ctc import forward_variables, lattice
-from minids.text import Alphabet
+from minids.text import BLANK, Alphabet
 
 MAX_BEAM_WIDTH = 10**6
 DEFAULT_TOKEN_MIN_LOGP = -6.0
 DEFAULT_BEAM_PRUNE_LOGP = -12.0
+MAX_WORKERS = 1024
+MAX_ALPHA = 1000.0
+MAX_BETA = 100.0
 MAX_SUM_ERROR = 1e-3  # of the probabilities of a frame
 
 
@@ -49,8 +53,8 @@ class BeamSearch:
     alphabet          the K - 1 symbols after the blank: an Alphabet, a string or a list
     lm, alpha, beta   an NGram or its file, its weight (at least 0; start with 0.5), the word insertion bonus
     beam_width        the number of prefixes that the search follows; the paper uses 1000 to 8000
-    lexicon           the only words that a text may contain. None: any word; words that the language model
-                      does not know are spelled, at 1/(K-1) per letter
+    lexicon           the only words that a text may contain: a list, or a file with a word on each line.
+                      None: any word; those that the language model lacks are spelled, at 1/(K-1) per letter
     token_min_logp    symbols this far below the likeliest symbol of a frame are skipped; -math.inf: none
     beam_prune_logp   prefixes this far below the best prefix are dropped; -math.inf: none
 
@@ -67,20 +71,19 @@ class BeamSearch:
         alpha: float = 0.0,
         beta: float = 0.0,
         beam_width: int = 500,
-        lexicon: Iterable[str] | None = None,
+        lexicon: str | Path | Iterable[str] | None = None,
         token_min_logp: float = DEFAULT_TOKEN_MIN_LOGP,
         beam_prune_logp: float = DEFAULT_BEAM_PRUNE_LOGP,
     ):
         self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
-        if beam_width != int(beam_width) or not 1 <= beam_width <= MAX_BEAM_WIDTH:
-            raise InputError(f"beam_width is {beam_width}; give a whole number from 1 to {MAX_BEAM_WIDTH}")
+        self.beam_width = _whole_number("beam_width", beam_width, MAX_BEAM_WIDTH)
         for name, value in (("token_min_logp", token_min_logp), ("beam_prune_logp", beam_prune_logp)):
-            if not value <= 0:
+            if not _is_real(value) or not value <= 0:
                 raise InputError(f"{name} is {value}; give a negative number, or -math.inf to switch it off")
         self.lm = NGram.load(lm) if isinstance(lm, str | Path) else lm
-        self.beam_width = int(beam_width)
         self.language = language = Language(self.alphabet, self.lm, lexicon)
-        self._tables = (self.lm or _uniform_lm()).tables
+        self._lm = self.lm or _uniform_lm()
+        _ = self._lm.tables  # prepared here, not by the first calls of several threads
         self._trie = build_trie(language.words, len(self.alphabet))
         self._config = SearchConfig(
             language.mode,
@@ -103,8 +106,10 @@ class BeamSearch:
 
     def set_weights(self, alpha: float, beta: float) -> None:
         """Change alpha and beta. Calls that are running in other threads finish with the old ones."""
-        if not (alpha >= 0 and math.isfinite(alpha) and math.isfinite(beta)):
-            raise InputError(f"alpha is {alpha}, beta {beta}; give finite numbers, alpha at least 0")
+        if not _is_real(alpha) or not 0 <= alpha <= MAX_ALPHA:
+            raise InputError(f"alpha is {alpha}; give a number from 0 to {MAX_ALPHA:g}")
+        if not _is_real(beta) or not -MAX_BETA <= beta <= MAX_BETA:
+            raise InputError(f"beta is {beta}; give a number from {-MAX_BETA:g} to {MAX_BETA:g}")
         self._config = self._config._replace(alpha=float(alpha), beta=float(beta))
 
     def decode(self, log_probs: np.ndarray, n_best: int = 10) -> list[Hypothesis]:
@@ -120,33 +125,34 @@ class BeamSearch:
     ) -> list[list[Hypothesis]]:
         """Decode many utterances, the longest first, in `workers` threads (default: one per core)."""
         config = self._config
+        workers = available_cores() if workers is None else _whole_number("workers", workers, MAX_WORKERS)
         order = sorted(range(len(log_probs)), key=lambda i: -len(log_probs[i]))
-        with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        with ThreadPoolExecutor(workers) as pool:
             results = pool.map(lambda i: self._decode(log_probs[i], n_best, config), order)
             decoded = dict(zip(order, results, strict=True))
         return [decoded[i] for i in range(len(log_probs))]
 
     def score(self, log_probs: np.ndarray, text: str | Sequence[int]) -> Hypothesis:
-        """The exact score of a text, or of its labels, over all alignments, by CTC's forward sum in float64.
+        """The exact score of a text, or of its labels, over all alignments, in float64.
 
+        If spaces only separate words (see the class), so do those of the text.
         Raises InputError as `decode` does, and for a text that the alphabet cannot write.
         """
-        self._probabilities(log_probs)
+        log_probs, _ = self._check(log_probs)
         try:
-            labels = self.alphabet.encode(text).tolist() if isinstance(text, str) else text
+            labels = self.alphabet.encode(text) if isinstance(text, str) else text
+            labels = integers("labels", labels, 1, len(self.alphabet) - 1).tolist()
         except ValueError as error:
             raise InputError(f"{text!r} cannot be scored: {error}") from None
         return self._score(log_probs, tuple(labels), self._config)
 
     def _decode(self, log_probs: np.ndarray, n_best: int, config: SearchConfig) -> list[Hypothesis]:
-        if n_best < 1:
-            raise InputError(f"n_best is {n_best}; give 1 or more")
-        y = self._probabilities(log_probs)
+        log_probs, y = self._check(log_probs)
         width = _count_texts(len(y), len(self.alphabet), self.beam_width)
-        n = min(n_best, width)
+        n = min(_whole_number("n_best", n_best, math.inf), width)
         scores, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
         try:
-            count = search(y, config, self._tables, self._trie, width, scores, labels, lengths)
+            count = search(y, config, self._lm.tables, self._trie, width, scores, labels, lengths)
         except MemoryError:
             raise InputError(f"out of memory with beam_width {width}; give a smaller one") from None
         texts = [tuple(labels[i, : lengths[i]].tolist()) for i in range(abs(count))]
@@ -160,19 +166,20 @@ class BeamSearch:
         ]
 
     def _score(self, log_probs: np.ndarray, labels: Labels, config: SearchConfig) -> Hypothesis:
-        alpha = forward_variables(np.asarray(log_probs, np.float64), lattice(labels))  # (T, S)
-        log_prob = -math.inf if labels else 0.0  # of no frames
-        if len(alpha):
-            log_prob = float(np.logaddexp.reduce(alpha[-1, -2:]))
+        labels = self.language.normalize(labels)
+        log_prob = text_log_prob(log_probs, labels, self.language)
         lm, words = self.language.lm_score(labels, finished=True)
         total = log_prob + config.alpha * lm + config.beta * words
         return Hypothesis(self.alphabet.decode(labels), total, log_prob, lm, labels)
 
-    def _probabilities(self, log_probs: np.ndarray) -> np.ndarray:
-        """(T, K) float64, checked."""
-        log_probs = np.asarray(log_probs, np.float64)
+    def _check(self, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """log_probs (T, K) in float64, and the probabilities."""
         K = len(self.alphabet)
-        if log_probs.ndim != 2 or log_probs.shape[1] != K:
+        try:
+            log_probs = real_array("log_probs", log_probs, np.float64, "(T, K)")
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        if log_probs.shape[1] != K:
             raise InputError(
                 f"log_probs of shape {log_probs.shape} do not fit an alphabet of {K - 1} symbols;"
                 f" give (T, {K}), the blank first"
@@ -186,7 +193,41 @@ class BeamSearch:
                 f"frame {t} of log_probs has probabilities that sum to {y[t].sum():.4g}, not to 1;"
                 " give natural logarithms, as log_softmax returns them"
             )
-        return y
+        return log_probs, y
+
+
+def text_log_prob(log_probs: np.ndarray, labels: Labels, language: Language) -> float:
+    """log P(text|x) over all alignments: p_b and p_nb of all beginnings of the text, as in reference.py."""
+    if language.by_words and labels and language.space != BLANK:
+        return float(np.logaddexp.reduce(_beginnings(log_probs, (*labels, language.space), language)[-2:]))
+    return float(_beginnings(log_probs, labels, language)[-1])
+
+
+def _beginnings(log_probs: np.ndarray, labels: Labels, language: Language) -> np.ndarray:
+    """(U + 1,) log P(labels[:u]|x), u = 0 … U."""
+    last = np.array([BLANK, *labels])  # (U + 1,) the last symbol of each beginning; the first has none
+    repeats = last[1:] == last[:-1]  # (U,)
+    boundary = np.array([language.at_word_boundary(labels[:u]) for u in range(len(last))])
+    blank, nonblank = np.full(len(last), -np.inf), np.full(len(last), -np.inf)
+    blank[0] = 0
+    for y in log_probs:
+        total = np.logaddexp(blank, nonblank)
+        extended = y[last[1:]] + np.where(repeats, blank[:-1], total[:-1])
+        blank = total + np.where(boundary, np.logaddexp(y[BLANK], y[language.space]), y[BLANK])
+        nonblank = np.where(boundary, -np.inf, nonblank + y[last])
+        nonblank[1:] = np.logaddexp(nonblank[1:], extended)
+    return np.logaddexp(blank, nonblank)
+
+
+def _is_real(value: object) -> bool:
+    return isinstance(value, Real)
+
+
+def _whole_number(name: str, value: float, maximum: float) -> int:
+    if not _is_real(value) or not 1 <= value <= maximum or value != int(value):
+        limit = f"from 1 to {maximum}" if maximum < math.inf else "of at least 1"
+        raise InputError(f"{name} is {value}; give a whole number {limit}")
+    return int(value)
 
 
 def _count_texts(T: int, K: int, limit: int) -> int:

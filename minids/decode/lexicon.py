@@ -13,14 +13,16 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minids._utils.errors import InputError
 from minids.decode import njit
-from minids.lm.scorer import score
+from minids.lm._scorer import score
 from minids.lm.text_filter import SPACE
+from minids.lm.text_source import read_lines
 from minids.lm.vocabulary import END, SPECIAL, UNKNOWN
 from minids.text import BLANK, Alphabet, normalize
 
@@ -46,15 +48,21 @@ class Language:
     characters: it scores every symbol at once and allows every text.
     """
 
-    def __init__(self, alphabet: Alphabet, lm: "NGram | None" = None, lexicon: Iterable[str] | None = None):
+    def __init__(
+        self,
+        alphabet: Alphabet,
+        lm: "NGram | None" = None,
+        lexicon: str | Path | Iterable[str] | None = None,
+    ):
         self.lm = lm
         self.mode = OPEN if lm is None else WORDS
         self.space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK  # no space: one word per text
         self.letter_cost = math.log(len(alphabet.symbols)) if lm is not None else 0.0
         self.words: dict[Labels, int] = {}  # spelling -> word number
-        name, example = "", ""
+        name = ""
+        words: Sequence[str] = ()
         if lm is not None:
-            name, example = lm.name, next(iter(lm.words[len(SPECIAL) :]), "")
+            name, words = lm.name, lm.words[len(SPECIAL) :]
             by_log_prob = np.argsort(lm.log_probs[1 : 1 + len(lm.words)], kind="stable").tolist()
             self.words, unwritable = spell(((lm.words[i], i) for i in by_log_prob if i > END), alphabet)
             single = all(len(word) == 1 for word in self.words)
@@ -63,23 +71,24 @@ class Language:
                 if SPACE in lm.words and self.space != BLANK:
                     self.words[self.space,] = lm.words.index(SPACE)
             elif self.words and len(unwritable) > len(lm.words) / 10:
-                warnings.warn(
-                    f"{len(unwritable)} of {len(lm.words)} words of {name} (such as {unwritable[-1]!r})"
-                    " cannot be written in the model's alphabet and will never be recognized; train it"
-                    " on text in this alphabet",
-                    LanguageWarning,
-                    3,
-                )
+                _warn(f"{_some_of(unwritable, lm.words, name)}; train it on text in this alphabet")
         if lexicon is not None:
-            lexicon = [word for word in lexicon if word.split() == [word]]
-            name, example = "the lexicon", lexicon[0] if lexicon else ""
             self.mode = CLOSED
-            spelled, _ = spell(((word, UNKNOWN) for word in lexicon), alphabet)
+            name = str(lexicon) if isinstance(lexicon, str | Path) else "the lexicon"
+            words = _entries(lexicon)
+            spelled, unwritable = spell(((word, UNKNOWN) for word in words), alphabet)
             self.words = {word: self.words.get(word, UNKNOWN) for word in spelled}
+            if self.words and unwritable:
+                _warn(_some_of(unwritable, words, name))
         if self.mode != OPEN and not self.words:
             raise InputError(
-                f"no word of {name} (such as {example!r}) can be written in the alphabet"
+                f"no word of {name} (such as {next(iter(words), '')!r}) can be written in the alphabet"
                 f" {''.join(alphabet.symbols)!r}; use words in this alphabet"
+            )
+        if self.mode == WORDS and self.space == BLANK:
+            _warn(
+                f"{name} is a model of words, but the alphabet has no space to separate them, so each text"
+                " counts as one word; use a model of characters (`minids lm train --characters`)"
             )
 
     @property
@@ -110,6 +119,18 @@ class Language:
         if c == self.space:
             return part in self.words or (bool(part) and self.mode != CLOSED)
         return self.mode != CLOSED or (*part, c) in self.beginnings
+
+    def normalize(self, labels: Labels) -> Labels:
+        """The labels with single spaces and none at the ends, if spaces only separate words."""
+        if not self.by_words or self.space == BLANK:
+            return labels
+        words, part = self.split(labels)
+        spaced = [c for word in (*words, part) for c in (*word, self.space) if word]
+        return tuple(spaced[:-1])
+
+    def at_word_boundary(self, labels: Labels) -> bool:
+        """Whether a further space would not change a text."""
+        return self.by_words and self.space != BLANK and labels[-1:] in ((), (self.space,))
 
     def may_end(self, labels: Sequence[int]) -> bool:
         """Whether a text may end here: with a lexicon, only after a complete word."""
@@ -145,17 +166,42 @@ class Language:
         return log_prob - self.letter_cost * len(word) * (number == UNKNOWN), state
 
 
+def _warn(message: str) -> None:
+    warnings.warn(message, LanguageWarning, stacklevel=4)
+
+
+def _some_of(unwritable: list[str], words: Sequence[str], name: str) -> str:
+    return (
+        f"{len(unwritable)} of {len(words)} words of {name} (such as {unwritable[-1]!r}) cannot be written in"
+        " the recognizer's alphabet and will never be recognized"
+    )
+
+
+def _entries(lexicon: str | Path | Iterable[str]) -> list[str]:
+    """The words of a lexicon: an iterable, or a file with a word on each line."""
+    if isinstance(lexicon, str | Path):
+        lines = enumerate(read_lines(Path(lexicon)), start=1)
+        entries = [(f"{lexicon}:{number}", line) for number, line in lines if line.strip()]
+    else:
+        entries = [(f"lexicon entry {number}", entry) for number, entry in enumerate(lexicon, start=1)]
+    for place, entry in entries:
+        if not isinstance(entry, str) or len(entry.split()) != 1:
+            raise InputError(f"{place}: {entry!r} is not a word; give one word per line or entry")
+    return [entry.strip() for _, entry in entries]
+
+
 def spell(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> tuple[dict[Labels, int], list[str]]:
     """(word, number) -> {labels: number} of the words that the alphabet can write, and a list of the others.
 
-    Upper case becomes lower case where the alphabet has only that. If several words have the same spelling
-    ("The", "the"), the last one counts.
+    Words are normalized as the texts are. If several then have the same spelling ("The", "the"), the last one
+    counts.
     """
     spelled, unwritable = {}, []
     for word, number in words:
-        try:
-            spelled[tuple(alphabet.encode(normalize(word, alphabet)).tolist())] = number
-        except ValueError:
+        normalized = normalize(word, alphabet)
+        if normalized.split() == [normalized] and not alphabet.missing(normalized):
+            spelled[tuple(alphabet.encode(normalized).tolist())] = number
+        else:
             unwritable.append(word)
     return spelled, unwritable
 
@@ -211,7 +257,17 @@ def find_child(trie, node, symbol):
 
 
 # The same rules, compiled, for a prefix of the beam search (see `search.PREFIX` for its fields). `tables` are
-# those of the language model. A "gain" is the factor exp(α lm + β words) that a symbol contributes.
+# those of the language model. A "gain" is the factor exp(α lm + β words) that a symbol contributes. It only
+# decides which prefixes stay in the beam; bounds keep products of several gains above 0.
+
+MAX_LOG_GAIN = 200.0
+
+
+@njit()
+def gain(log_gain):
+    if log_gain == -math.inf:
+        return 0.0
+    return math.exp(min(max(log_gain, -MAX_LOG_GAIN), MAX_LOG_GAIN))
 
 
 @njit()
@@ -259,7 +315,7 @@ def character_log_prob(prefix, symbol, config, tables, trie):
 @njit()
 def character_gain(prefix, symbol, config, tables, trie):
     log_gain = config.alpha * character_log_prob(prefix, symbol, config, tables, trie)[0]
-    return math.exp(log_gain + config.beta if symbol == config.space and prefix.letters > 0 else log_gain)
+    return gain(log_gain + config.beta if symbol == config.space and prefix.letters > 0 else log_gain)
 
 
 @njit()
@@ -267,7 +323,7 @@ def unk_log_prob(prefix, config, tables):
     """log P(<unk> | state)."""
     if math.isnan(prefix.unk_log_prob):
         prefix.unk_log_prob = score(tables, prefix.state, UNKNOWN)[0]
-        prefix.unk_gain = math.exp(config.alpha * prefix.unk_log_prob)
+        prefix.unk_gain = gain(config.alpha * prefix.unk_log_prob)
     return prefix.unk_log_prob
 
 
@@ -283,8 +339,10 @@ def word_log_prob(prefix, config, tables, trie):
             prefix.word_log_prob = -math.inf
         elif number <= UNKNOWN:
             prefix.word_log_prob -= config.letter_cost * prefix.letters
-        log_gain = config.alpha * prefix.word_log_prob + config.beta
-        prefix.space_gain = math.exp(log_gain if prefix.word_log_prob > -math.inf else -math.inf)
+        if prefix.word_log_prob > -math.inf:
+            prefix.space_gain = gain(config.alpha * prefix.word_log_prob + config.beta)
+        else:
+            prefix.space_gain = 0  # also if alpha is 0
     return prefix.word_log_prob
 
 

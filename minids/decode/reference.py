@@ -11,7 +11,10 @@ Frame t turns every prefix ℓ in the beam into
     ℓ itself         p_b  = y(blank) (p_b + p_nb)       p_nb = y(last) p_nb
     ℓ followed by c  p_nb = y(c) (p_b + p_nb),  or y(c) p_b alone if c repeats ℓ's last symbol
 
-Contributions to the same text are added. The search maximizes
+Contributions to the same text are added. If spaces only separate words (with a language model of words, or a
+lexicon), a space at the start of a text or after another space changes nothing: it counts as a blank.
+
+The search maximizes
 
     Q(c) = log P(c|x) + α log P_lm(c) + β words(c)
 
@@ -21,7 +24,6 @@ so the beam keeps the prefixes of greatest log (p_b + p_nb) + α log P_lm + β w
 """
 
 import math
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -82,7 +84,7 @@ def prefix_beam_search(
         symbols = [c for c in range(len(y)) if c != BLANK and y[c] >= lowest and y[c] > LOG_ZERO]
         candidates: dict[Labels, PrefixProb] = {}
         for prefix, prob in beam.items():
-            add(candidates, prefix, stay(prob, prefix, y))
+            add(candidates, prefix, stay(prob, prefix, y, language))
             for c in symbols:
                 if not language.allows(prefix, c):
                     continue
@@ -90,7 +92,7 @@ def prefix_beam_search(
                 repeats = prefix[-1:] == (c,)
                 add(candidates, longer, PrefixProb(LOG_ZERO, y[c] + (prob.blank if repeats else prob.total)))
                 if longer in discarded:  # its older alignments continue as if it had stayed in the beam
-                    add(candidates, longer, stay(discarded[longer], longer, y))
+                    add(candidates, longer, stay(discarded[longer], longer, y, language))
         scores = {prefix: score(prefix, prob.total).score for prefix, prob in candidates.items()}
         best = sorted(scores, key=scores.__getitem__, reverse=True)[:beam_width]
         if not best:  # the lexicon allows none of the symbols that are possible here
@@ -108,8 +110,10 @@ def prefix_beam_search(
     return {prefix: score(prefix, log_prob, finished=True) for prefix, log_prob in texts.items()}
 
 
-def stay(prob: PrefixProb, prefix: Sequence[int], y: np.ndarray) -> PrefixProb:
-    """A frame that does not extend the prefix: a blank, or its last symbol again."""
+def stay(prob: PrefixProb, prefix: Labels, y: np.ndarray, language: Language) -> PrefixProb:
+    """A frame that does not extend the prefix: a blank, its last symbol again, or a superfluous space."""
+    if language.at_word_boundary(prefix):
+        return PrefixProb(log_add(y[BLANK], y[language.space]) + prob.total, LOG_ZERO)
     return PrefixProb(y[BLANK] + prob.total, y[prefix[-1]] + prob.nonblank if prefix else LOG_ZERO)
 
 

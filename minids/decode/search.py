@@ -26,6 +26,7 @@ from minids.decode.lexicon import (
     character_gain,
     end_score,
     find_child,
+    gain,
     space_gain,
     unk_log_prob,
 )
@@ -103,9 +104,9 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
         if n == 0:  # the lexicon allows none of the symbols that are possible here
             break
         m = _likely_symbols(y[t], config.token_min_logp, symbols, now.column)
-        _stay_probs(y[t], beam[:n], nodes, now.column, stay)
-        _extend_probs(y[t], beam[:n], symbols[:m], before, now, total, highest)
-        _restore_dropped(y[t], beam[:n], dropped[:dropped_count], nodes, now, total, highest)
+        _stay_probs(y[t], beam[:n], nodes, now.column, config, stay)
+        _extend_probs(y[t], beam[:n], symbols[:m], before, now, config, total, highest)
+        _restore_dropped(y[t], beam[:n], dropped[:dropped_count], nodes, now, config, total, highest)
         _clear_members(beam[:n], nodes, now, total)
         count = _candidates(
             beam[:n], stay, symbols[:m], now.column, total, highest, config, tables, trie, width, keys, child
@@ -231,15 +232,14 @@ def _ratio(prefix, other):
 
 
 @njit()
-def _stay_probs(y_t, beam, nodes, column, stay):
+def _stay_probs(y_t, beam, nodes, column, config, stay):
     """p_b and p_nb of the beam's prefixes after this frame, relative to their probability before.
 
     p_b = y(blank) (p_b + p_nb);  p_nb = y(last) p_nb + what a parent in the beam contributes.
     """
     for i in range(len(beam)):
         prefix = beam[i]
-        stay[i, 0] = y_t[BLANK]
-        stay[i, 1] = y_t[prefix.last] * prefix.nonblank
+        stay[i, 0], stay[i, 1] = _repeat_probs(y_t, prefix, config)
         parent = _parent_position(prefix, nodes)
         if parent >= 0 and column[prefix.last] < len(y_t):
             share = beam[parent].blank if beam[parent].last == prefix.last else 1.0
@@ -247,7 +247,15 @@ def _stay_probs(y_t, beam, nodes, column, stay):
 
 
 @njit()
-def _extend_probs(y_t, beam, symbols, before, now, total, highest):
+def _repeat_probs(y_t, prefix, config):
+    """p_b and p_nb after a frame that does not extend the prefix, relative to before (see reference.stay)."""
+    if config.mode >= WORDS and config.space != BLANK and prefix.letters == 0:
+        return y_t[BLANK] + y_t[config.space], 0.0
+    return y_t[BLANK], y_t[prefix.last] * prefix.nonblank
+
+
+@njit()
+def _extend_probs(y_t, beam, symbols, before, now, config, total, highest):
     """p_b and p_nb of all children of the beam's prefixes after this frame; `total` is their sum.
 
     p_b = y(blank) (p_b + p_nb);  p_nb = y(c) (p_nb + 1), or y(c) (p_nb + the parent's p_b) if c repeats.
@@ -273,6 +281,11 @@ def _extend_probs(y_t, beam, symbols, before, now, total, highest):
         if k < K:
             old = before.nonblank[prefix.row, column_before[k]] * prefix.scale
             nonblank[k] = y_c[k] * (old + prefix.blank)
+        k = now.column[config.space]
+        if config.mode >= WORDS and k < K:  # a child that ends in a space: further spaces count as blanks
+            j = column_before[k]
+            old = (before.blank[prefix.row, j] + before.nonblank[prefix.row, j]) * prefix.scale
+            blank[k], nonblank[k] = (y_t[BLANK] + y_c[k]) * old, y_c[k]
         highest[i] = _add(blank, nonblank, total[i, :m])
 
 
@@ -295,15 +308,16 @@ def _add(blank, nonblank, total):
 
 
 @njit()
-def _restore_dropped(y_t, beam, dropped, nodes, now, total, highest):
+def _restore_dropped(y_t, beam, dropped, nodes, now, config, total, highest):
     """A prefix that the previous frame dropped is a child of its parent again, if the parent stayed."""
     for i in range(len(dropped)):
         prefix = dropped[i]
         parent, k = _parent_position(prefix, nodes), now.column[prefix.last]
         if parent >= 0 and k < len(y_t):
             ratio = _ratio(prefix, beam[parent])
-            now.blank[parent, k] += y_t[BLANK] * ratio
-            now.nonblank[parent, k] += y_t[prefix.last] * prefix.nonblank * ratio
+            blank, nonblank = _repeat_probs(y_t, prefix, config)
+            now.blank[parent, k] += blank * ratio
+            now.nonblank[parent, k] += nonblank * ratio
             total[parent, k] = now.blank[parent, k] + now.nonblank[parent, k]
             highest[parent] = max(highest[parent], total[parent, k])
 
@@ -338,11 +352,8 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
     if n == width:  # as many are better already
         cut = max(cut, lowest)
 
-    count, bonus, letter_gain = (
-        n,
-        math.exp(max(config.beta, 0.0)),
-        math.exp(-config.alpha * config.letter_cost),
-    )
+    bonus, log_letter_gain = math.exp(max(config.beta, 0.0)), -config.alpha * config.letter_cost
+    count, letter_gain = n, gain(log_letter_gain)
     space = column[config.space]
     for i in range(n):
         prefix, unit, row = beam[i], units[i], total[i]
@@ -359,7 +370,7 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
             key = unit * row[space]
             bound = bonus
             if config.mode == WORDS and prefix.trie_node >= 0 and trie.word[prefix.trie_node] < 0:
-                bound *= letter_gain**prefix.letters  # it would end as an unknown word
+                bound *= gain(log_letter_gain * prefix.letters)  # it would end as an unknown word
             if key * bound > cut:
                 key *= space_gain(prefix, config, tables, trie)
                 count = _append(keys, child, count, key, cut, i * m + space)
@@ -376,7 +387,7 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
                 count = _append(keys, child, count, unit * row[k], cut, i * m + k)
         if config.mode == WORDS and unit * highest[i] * letter_gain > cut:
             unk_log_prob(prefix, config, tables)
-            unit *= prefix.unk_gain * letter_gain ** (prefix.letters + 1)
+            unit *= prefix.unk_gain * gain(log_letter_gain * (prefix.letters + 1))
             if unit * highest[i] > cut:
                 for k in range(m):
                     if unit * row[k] > cut and find_child(trie, prefix.trie_node, symbols[k]) < 0:

@@ -1,8 +1,11 @@
 """Beam search against CTC's exact sums, against reference.py, and against examples of other projects."""
 
 import math
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from minids.decode.greedy import greedy_text
 from minids.decode.lexicon import Language, LanguageWarning, build_trie, find_child
 from minids.decode.reference import prefix_beam_search
 from minids.lm.ngram import NGram
-from minids.text import ENGLISH, Alphabet
+from minids.text import ENGLISH, Alphabet, collapse
 from tests.tolerances import BEAM_SCORE, PROBABILITY
 
 INF = math.inf
@@ -26,6 +29,14 @@ UNBOUNDED = {"beam_width": 10**6, **ALL}
 def random_log_probs(rng, T, K, sharpness=2.0):
     logits = rng.normal(size=(T, K)) * sharpness
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def zero_some(rng, log_probs):
+    """Half of the probabilities become 0."""
+    y = np.exp(log_probs) * (rng.random(log_probs.shape) < 0.5)
+    y[:, 0] += y.sum(axis=1) == 0
+    with np.errstate(divide="ignore"):
+        return np.log(y / y.sum(axis=1, keepdims=True))
 
 
 def peaked(path, K, probability=0.9):
@@ -96,6 +107,46 @@ def test_an_unbounded_beam_finds_every_text_with_its_exact_probability(seed):
         assert hypothesis.score == hypothesis.log_prob == pytest.approx(exact, abs=BEAM_SCORE)
 
 
+@pytest.mark.filterwarnings("ignore::minids.decode.lexicon.LanguageWarning")
+@pytest.mark.parametrize("seed", range(60))
+def test_by_words_an_unbounded_beam_finds_every_text_with_its_exact_probability(seed):
+    """A space at an end, or after another one, belongs to the same text; decode and score agree about it."""
+    rng = np.random.default_rng(seed)
+    log_probs = random_log_probs(rng, int(rng.integers(1, 7)), 4)
+    search = BeamSearch(LETTERS, random_lm(rng), 0.8, 0.3, **UNBOUNDED)
+    hypotheses = search.decode(log_probs, n_best=10**6)
+    assert sum(math.exp(h.log_prob) for h in hypotheses) == pytest.approx(1, abs=PROBABILITY)
+    paths = {}
+    for path in product(range(4), repeat=len(log_probs)):
+        text = " ".join(LETTERS.decode(collapse(path)).split())
+        paths[text] = paths.get(text, 0) + math.exp(sum(log_probs[range(len(path)), path]))
+    for h in hypotheses:
+        assert math.exp(h.log_prob) == pytest.approx(paths[h.text], abs=PROBABILITY)
+        assert search.score(log_probs, h.text)[:4] == pytest.approx(h[:4], abs=BEAM_SCORE)
+        assert search.score(log_probs, f" {h.text.replace(' ', '  ')} ").labels == h.labels
+
+
+@pytest.mark.parametrize("symbols", ["ab ", "ba "])
+@pytest.mark.parametrize("text", [" a", "a  b", "  ab ", "a b   "])
+def test_certain_spaces_do_not_lose_the_text(symbols, text):
+    alphabet = Alphabet(symbols)
+    path = [k for label in alphabet.encode(text) for k in (label, 0)]
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.eye(4)[path])
+    for options in ({"lm": unigrams({"a": 0.1, "b": 0.1}), "alpha": 1.0}, {"lexicon": ["a", "b", "ab"]}):
+        best, *_ = BeamSearch(alphabet, **options).decode(log_probs)
+        assert (best.text, best.log_prob) == (" ".join(text.split()), 0)
+
+
+@pytest.mark.parametrize("alpha", [10.0, 100.0, 1000.0])
+def test_a_large_alpha_does_not_lose_a_certain_text(alpha):
+    text = "abbabba bab"
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.eye(4)[[k for label in LETTERS.encode(text) for k in (label, 0)]])
+    search = BeamSearch(LETTERS, unigrams({"abb": 0.5, "b": 1e-9}), alpha=alpha)
+    assert search.decode(log_probs)[0] == search.score(log_probs, text)
+
+
 @pytest.mark.parametrize("width", [1, 2, 8, 50])
 def test_a_narrow_beam_never_overestimates_a_probability(width):
     rng = np.random.default_rng(width)
@@ -123,6 +174,8 @@ def test_the_reference_search_agrees(seed):
     """Every text of the last beam and its scores, for any model, lexicon, width and thresholds."""
     rng = np.random.default_rng(seed)
     log_probs = random_log_probs(rng, int(rng.integers(0, 14)), 4)
+    if rng.random() < 0.3:
+        log_probs = zero_some(rng, log_probs)
     kinds = [
         None,
         random_lm(rng),
@@ -132,7 +185,7 @@ def test_the_reference_search_agrees(seed):
     ]
     lm = kinds[rng.integers(len(kinds))]
     lexicon = [None, ["a", "ab", "ba"], ["ab", "b", "bbb"]][rng.integers(3)]
-    alpha, beta = float(rng.choice([0, 0.5, 1.7])), float(rng.choice([0, 1.5, -1]))
+    alpha, beta = float(rng.choice([0, 0.5, 1.7, 10])), float(rng.choice([0, 1.5, -1]))
     width = int(rng.integers(1, 30))
     symbols, beam = float(rng.choice([OFF, -2])), float(rng.choice([OFF, -3]))
     expected = prefix_beam_search(
@@ -188,6 +241,30 @@ def test_texts_have_single_spaces_and_none_at_their_ends():
     found = BeamSearch(LETTERS, lm, alpha=0.5).decode(peaked(path, 4))
     assert found[0].text == "a b"
     assert len({h.text for h in found}) == len(found)
+
+
+def test_a_lexicon_can_be_a_file(tmp_path):
+    (tmp_path / "words.txt").write_text("\ufeffab\r\n\n ba \n", encoding="utf-8")
+    for source in (tmp_path / "words.txt", str(tmp_path / "words.txt")):
+        assert BeamSearch(LETTERS, lexicon=source).language.words.keys() == {(1, 2), (2, 1)}
+    assert BeamSearch(LETTERS, lexicon=["ab\n", "ba"]).language.words.keys() == {(1, 2), (2, 1)}
+    (tmp_path / "words.txt").write_text("ab\n\nab ba\n")
+    with pytest.raises(InputError, match=r"words.txt:3: 'ab ba' is not a word"):
+        BeamSearch(LETTERS, lexicon=tmp_path / "words.txt")
+    with pytest.raises(InputError, match="missing"):
+        BeamSearch(LETTERS, lexicon="missing")
+
+
+def test_lexicon_words_outside_the_alphabet_are_reported():
+    with pytest.warns(LanguageWarning, match=r"2 of 4 words of the lexicon \(such as 'cab'\) cannot"):
+        search = BeamSearch(LETTERS, lexicon=["ab", "caf\u00e9", "B", "cab"])
+    assert search.language.words.keys() == {(1, 2), (2,)}
+
+
+@pytest.mark.parametrize("symbols", ["abcd", "abcd|"])
+def test_a_model_of_words_for_an_alphabet_without_a_space_is_reported(symbols):
+    with pytest.warns(LanguageWarning, match="the alphabet has no space to separate them"):
+        BeamSearch(symbols, unigrams({"ab": 0.4, "cd": 0.3}))
 
 
 def test_a_lexicon_restricts_the_search_to_its_words():
@@ -344,11 +421,17 @@ def test_a_trie_contains_exactly_its_words():
         ({"beam_width": 2.5}, "beam_width is 2.5;"),
         ({"alpha": -1.0}, "alpha is -1.0"),
         ({"alpha": math.nan}, "alpha is nan"),
-        ({"beta": INF}, "beta inf"),
+        ({"alpha": 1e308}, "alpha is 1e.308; give a number from 0 to 1000"),
+        ({"beta": INF}, "beta is inf"),
+        ({"beta": -1e9}, "beta is -1000000000.0; give a number from -100 to 100"),
+        ({"beam_width": math.nan}, "beam_width is nan"),
+        ({"beam_width": "5"}, "beam_width is 5"),
         ({"token_min_logp": 1.0}, "token_min_logp is 1.0; give a negative"),
         ({"beam_prune_logp": math.nan}, "beam_prune_logp is nan"),
         ({"lexicon": []}, "no word of the lexicon"),
-        ({"lexicon": ["", "a b"]}, "no word of the lexicon"),
+        ({"lexicon": ["a", ""]}, "lexicon entry 2: '' is not a word; give one word"),
+        ({"lexicon": ["a b"]}, "lexicon entry 1: 'a b' is not a word; give one word"),
+        ({"lexicon": ["a", 5]}, "lexicon entry 2: 5 is not a word"),
         ({"lexicon": ["привет"]}, "no word of the lexicon .such as 'привет'."),
         ({"lm": unigrams({"привет": 0.5})}, "no word of the language model .such as 'привет'."),
     ],
@@ -367,6 +450,8 @@ def test_invalid_settings_are_rejected(settings, message):
         (np.log([[0.25] * 4, [0.5] * 4]), "frame 1 .* sum to 2, "),
         (np.log([[0.25] * 4, [math.nan] * 4]), "frame 1 .* sum to nan"),
         (np.full((1, 4), 1000.0), "frame 0 .* sum to inf"),
+        (np.log(np.full((2, 4), 0.25)).astype(complex), "real numbers, not complex"),
+        ([["a", "b", "c", "d"]], "real numbers"),
     ],
 )
 def test_invalid_log_probs_are_rejected(log_probs, message):
@@ -376,9 +461,55 @@ def test_invalid_log_probs_are_rejected(log_probs, message):
         BeamSearch(LETTERS).score(log_probs, "a")
 
 
-def test_n_best_must_be_positive():
-    with pytest.raises(InputError, match="n_best is 0"):
-        BeamSearch(LETTERS).decode(np.log([[0.25] * 4]), n_best=0)
+@pytest.mark.parametrize("n_best", [0, -1, 1.5, math.nan, "3"])
+def test_n_best_must_be_a_positive_number(n_best):
+    with pytest.raises(InputError, match=f"n_best is {n_best}"):
+        BeamSearch(LETTERS).decode(np.log([[0.25] * 4]), n_best=n_best)
+    with pytest.raises(InputError, match="workers is 0"):
+        BeamSearch(LETTERS).decode_batch([], workers=0)
+
+
+def test_any_layout_and_type_of_log_probs_gives_the_same_hypotheses():
+    log_probs = random_log_probs(np.random.default_rng(2), 9, 4).astype(np.float32)
+    expected = BeamSearch(LETTERS).decode(log_probs)
+    read_only = log_probs.copy()
+    read_only.flags.writeable = False
+    strided = np.repeat(log_probs, 2, axis=0)[::2]
+    for same in (
+        np.asfortranarray(log_probs),
+        log_probs.astype(">f4"),
+        read_only,
+        strided,
+        log_probs.tolist(),
+    ):
+        assert BeamSearch(LETTERS).decode(same) == expected
+    assert BeamSearch(LETTERS).decode(np.zeros((0, 4))) == [("", 0.0, 0.0, 0.0, ())]
+
+
+@pytest.mark.parametrize("labels", [[0], [4], [-1], [1.0], [2**32 + 1], [[1]], np.array([255], np.uint8)])
+def test_invalid_labels_cannot_be_scored(labels):
+    with pytest.raises(InputError, match="cannot be scored: labels must"):
+        BeamSearch(LETTERS).score(np.log([[0.25] * 4]), labels)
+
+
+def test_threads_and_pickles_share_a_search():
+    """Every thread gets its own results, also while another changes alpha and beta."""
+    rng = np.random.default_rng(4)
+    lm = random_lm(rng)
+    search = BeamSearch(LETTERS, lm, 0.5, 0.5)
+    many = [random_log_probs(rng, 30, 4) for _ in range(40)]
+    weights = [(0.5, 0.5), (1.5, -0.5)]
+    expected = [[BeamSearch(LETTERS, lm, *w).decode(y) for w in weights] for y in many]
+    copy = pickle.loads(pickle.dumps(search))
+    assert [copy.decode(y) for y in many] == [before for before, _ in expected]
+
+    def decode(i):
+        search.set_weights(*weights[i % 2])
+        return i, search.decode(many[i])
+
+    with ThreadPoolExecutor(8) as pool:
+        for i, hypotheses in pool.map(decode, [*range(len(many))] * 5):
+            assert hypotheses in expected[i]
 
 
 def test_a_text_outside_the_alphabet_cannot_be_scored():
