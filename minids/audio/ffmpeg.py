@@ -71,10 +71,14 @@ def decode(name: str, source: Path | BinaryIO) -> Iterator[tuple[int, int, Itera
         raise InputError(f"{name}: ffmpeg is not installed")
     address = f"file:{os.fspath(source)}" if isinstance(source, Path) else "pipe:0"
     options = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", address, "-map", "0:a:0"]
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as copy:
+        if not isinstance(source, Path):
+            source.seek(0)
+            shutil.copyfileobj(source, copy)  # ffmpeg seeks in it
+            copy.seek(0)
         process = subprocess.Popen(
             [program, *options, "-f", "au", "-c:a", "pcm_f32be", "-"],
-            stdin=subprocess.DEVNULL if isinstance(source, Path) else _seekable(source),
+            stdin=copy,
             stdout=subprocess.PIPE,
             stderr=errors,
         )
@@ -106,15 +110,6 @@ def _blocks(stream: IO[bytes], channels: int) -> Iterator[np.ndarray]:
             .astype(np.float32)
             .reshape(-1, channels)
         )
-
-
-def _seekable(source: BinaryIO) -> BinaryIO:
-    """A file that another program can seek in."""
-    file = tempfile.TemporaryFile()  # noqa: SIM115
-    source.seek(0)
-    shutil.copyfileobj(source, file)
-    file.seek(0)
-    return file
 
 
 def _last_line(errors: IO[bytes]) -> str:

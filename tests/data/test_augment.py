@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minids._utils.errors import InputError
 from minids.audio import save_audio
 from minids.data.augment import Augmentation, spectral_tilt
 from minids.data.noise import Noise, band_profile
@@ -65,3 +66,28 @@ def test_spectral_tilt_raises_high_frequencies_and_keeps_the_power():
     octave = change[11] - change[5]  # from 5.5 to 11.5 bands: one octave and a little
     assert octave == pytest.approx(3.0 * np.log2(11.5 / 5.5), abs=0.3)
     np.testing.assert_allclose(spectral_tilt(samples, rate, 0.0), samples, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("name", ["max_shift_ms", "max_speed_change", "max_tilt_db", "noise_prob"])
+def test_invalid_amounts_are_refused(name, bad):
+    with pytest.raises(InputError, match=name):
+        Augmentation(**{name: bad})
+
+
+@pytest.mark.parametrize("snr_db", [(float("nan"), 3), (5, 3), (0, float("inf"))])
+def test_an_invalid_range_of_snr_is_refused(snr_db):
+    with pytest.raises(InputError, match="snr_db"):
+        Augmentation(snr_db=snr_db)
+
+
+def test_a_faster_recording_has_no_images_of_its_tones():
+    """Linear interpolation left images 4 dB below a tone of 7 kHz."""
+    rate = 16_000
+    tone = np.sin(2 * np.pi * 6500 * np.arange(rate) / rate).astype(np.float32)
+    for seed in range(10):
+        fast = Augmentation(max_speed_change=0.1)(tone, rate, np.random.default_rng(seed))
+        middle = fast[1000:-1000]
+        db = 20 * np.log10(np.abs(np.fft.rfft(middle * np.blackman(len(middle)))) + 1e-9)
+        peak = int(db.argmax())
+        assert max(db[: peak - 20].max(), db[peak + 20 :].max()) < db[peak] - 60

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from minids import Features
 from minids._utils.errors import InputError
 from minids.audio import load_audio, save_audio
 from minids.data import batches as batches_module
+from minids.data import feature_cache
 from minids.data.augment import Augmentation
 from minids.data.batches import PREFETCH, Batch, Batches, prefetch_to_device
 from minids.data.feature_cache import FeatureCache
@@ -456,3 +458,92 @@ def test_augmented_features_are_not_cached_and_damaged_files_are_replaced(record
     first.write_bytes(content[:50])
     list(cached.in_length_order())
     assert first.read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", ["bit", "nan", "shape", "empty"])
+def test_damaged_features_in_the_cache_are_computed_again(record, tmp_path, damage):
+    utterance = record("ab", 0.3)
+    cache = FeatureCache(tmp_path / "cache", features())
+    batches = Batches([utterance], features(), ALPHABET, cache=cache)
+    (computed,) = batches.in_length_order()
+    (path,) = (tmp_path / "cache").rglob("*.npz")
+    content = bytearray(path.read_bytes())
+    if damage == "bit":
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    elif damage == "empty":
+        path.write_bytes(b"")
+    else:
+        wrong = np.full((29, 7) if damage == "nan" else (29, 6), np.nan if damage == "nan" else 0, np.float16)
+        np.savez(path, log_powers=wrong, checksum=feature_cache._checksum(wrong))
+    assert cache.read(utterance) is None
+    (again,) = batches.in_length_order()
+    assert_same(computed, again)
+    assert cache.read(utterance) is not None
+
+
+def test_features_of_another_version_of_the_code_are_not_used(record, tmp_path, monkeypatch):
+    utterance = record("ab", 0.3)
+    list(
+        Batches([utterance], features(), ALPHABET, cache=FeatureCache(tmp_path, features())).in_length_order()
+    )
+    assert FeatureCache(tmp_path, features()).read(utterance) is not None
+    with monkeypatch.context() as patch:
+        patch.setattr("minids.features.FLOOR", 1e-6)
+        assert FeatureCache(tmp_path, features()).read(utterance) is None
+    with monkeypatch.context() as patch:
+        patch.setattr("minids.audio.processing.CUTOFF", 0.9)
+        assert FeatureCache(tmp_path, features()).read(utterance) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(feature_cache, "_source_digest", lambda: "another algorithm")
+        assert FeatureCache(tmp_path, features()).read(utterance) is None
+
+
+def test_parts_and_channels_of_one_recording_are_separate_utterances(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, (3 * RATE, 2)), RATE)
+    whole = Utterance(path, "a", 3.0)
+    utterances = [
+        whole,
+        replace(whole, start=0.5, end=1.0, duration=0.5),
+        replace(whole, start=1.0, end=1.5, duration=0.5),
+        replace(whole, start=1.0, end=1.5, duration=0.5, channel=1),
+        replace(whole, start=2.0, duration=1.0),
+    ]
+    cache = FeatureCache(tmp_path / "cache", features())
+    for _ in range(2):
+        batches = Batches(utterances, features(), ALPHABET, batch_size=2, cache=cache)
+        loaded = by_utterance(batches.in_length_order())
+        assert batches.skipped == {}
+        for i, utterance in enumerate(utterances):
+            samples, _ = load_audio(path, RATE, utterance.start, utterance.end, utterance.channel)
+            np.testing.assert_allclose(loaded[i][0], features()(samples), atol=FLOAT16_FEATURES)
+    assert len(list((tmp_path / "cache").rglob("*.npz"))) == 5
+
+
+def test_recordings_over_the_limit_are_skipped_without_decoding_them(record, utterances, tmp_path):
+    with soundfile.SoundFile(tmp_path / "bomb.flac", "w", RATE, 1, "PCM_16") as file:
+        for _ in range(100):
+            file.write(np.zeros(360 * RATE))  # ten hours of silence
+    stated, unstated = (
+        Utterance(tmp_path / "bomb.flac", "a", 0.5),
+        Utterance(tmp_path / "bomb.flac", "a", 36_000),
+    )
+    tracemalloc.start()
+    batches = Batches([stated, unstated, *utterances], features(), ALPHABET, 4, augmentation=AUGMENTED)
+    assert sorted(by_utterance(batch for batch in batches.epoch(0) if batch)) == list(range(2, 25))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+    assert "bomb.flac: lasts 36000.0 s, not 0.5" in batches.skipped[0]
+    assert "bomb.flac: lasts 36000.0 s, the limit is 120.0 s" in batches.skipped[1]
+
+
+def test_shuffling_and_augmentation_use_different_random_numbers():
+    from minids._utils.random import generator
+
+    draws = {
+        str(generator(stream, 3, *key).integers(0, 1 << 62, 4))
+        for stream, key in (("shuffle", (0,)), ("augment", (0, 0)), ("augment", (0, 1)), ("weights", ()))
+    }
+    assert len(draws) == 4

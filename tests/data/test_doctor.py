@@ -206,6 +206,64 @@ def test_real_recordings_have_no_findings(corpus, rate):
     assert report.summaries[0].utterances >= 130
 
 
+def test_parts_of_a_recording_are_checked_by_themselves(corpus, tmp_path):
+    samples = np.concatenate([speech(2.0), np.zeros(RATE), speech(2.0)])
+    soundfile.write(tmp_path / "long.wav", samples, RATE)
+    long = {"path": "long.wav", "duration": None}
+    path = corpus(
+        ("go", long | {"start": 0, "end": 1}),
+        ("go", long | {"start": 1, "end": 2}),
+        ("go", long | {"start": 2, "end": 3}),
+        ("go", long | {"start": 3, "end": 9}),
+        ("go", long | {"offset": 0, "duration": 1}),
+        ("ab" * 26, long | {"start": 3, "end": 4}),
+        ("go", long | {"start": 3.5, "end": 4.5}),
+        ("go", {"start_time": 0, "end_time": 0.5}),
+    )
+    assert kinds_and_lines(validate_dataset(path)) == [
+        ("silent", 3),
+        ("unreadable", 4),
+        ("duplicate", 5),
+        ("too short", 6),
+        ("ignored field", 8),
+    ]
+
+
+def test_parts_that_overlap_between_splits_are_found(corpus, tmp_path):
+    soundfile.write(tmp_path / "long.wav", speech(9.0), RATE)
+    part = {"path": "long.wav", "duration": None, "speaker": None}
+    train = corpus(*(("go", part | {"start": i, "end": i + 1}) for i in (0, 2, 4)), name="train.jsonl")
+    dev = corpus(
+        ("go", part | {"start": 1, "end": 2.05}), ("go", part | {"start": 4.5, "end": 6}), name="dev.jsonl"
+    )
+    report = validate_dataset([train, dev])
+    (finding,) = report.findings
+    assert (finding.kind, finding.manifest, finding.line) == ("duplicate", str(dev), 2)
+    assert f"overlaps by 0.50 s with {train}:3" in finding.message
+
+
+def test_the_same_manifest_twice_and_links_to_a_recording_are_duplicates(corpus, tmp_path):
+    path = corpus("go", "stop")
+    report = validate_dataset([path, path])
+    assert report.counts == {"duplicate": 2, "speaker overlap": 1}
+    (tmp_path / "link.wav").symlink_to(tmp_path / "m.jsonl.0.wav")
+    (tmp_path / "hard.wav").hardlink_to(tmp_path / "m.jsonl.1.wav")
+    train = corpus("go", "stop")
+    dev = corpus(("go", {"path": "link.wav"}), ("go", {"path": "hard.wav"}), name="dev.jsonl")
+    assert validate_dataset([train, dev]).counts == {"duplicate": 2}
+
+
+def test_notes_of_the_reader_are_findings(corpus, tmp_path):
+    wav = corpus("go").with_name("m.jsonl.0.wav")
+    content = wav.read_bytes()
+    wav.write_bytes(content[:40] + (RATE).to_bytes(4, "little") + content[44:])
+    assert kinds_and_lines(validate_dataset(tmp_path / "m.jsonl")) == [("header", 1)]
+    path = corpus(("go", {"samples": np.stack([speech(), -speech()], axis=1)}))
+    report = validate_dataset(path)
+    assert kinds_and_lines(report) == [("channels", 1)]
+    assert report.valid
+
+
 # The command ----------------------------------------------------------------------------------------------
 
 
@@ -284,3 +342,27 @@ def test_import_command_prints_counts_and_missing_recordings(tmp_path, capsys):
     assert result["manifests"][str(out / "speaker_train.jsonl")]["utterances"] == 2
     assert len(result["missing"]) == 1
     assert minids(capsys, "doctor", out / "train.jsonl", out / "test.jsonl", "--rate", 8000)[0] == 0
+
+
+def test_command_prints_the_table_and_twenty_examples(corpus, capsys):
+    """The text of another language against the default alphabet: no line for each of its sentences."""
+    path = corpus(*["왜 그래"] * 50, ("go", {"path": "gone.wav"}))
+    code, output = minids(capsys, "doctor", path)
+    lines = output.out.splitlines()
+    assert code == 1
+    assert lines[0].startswith("manifest")
+    assert sum(line.startswith(f"{path}:") for line in lines) == 20
+    assert any(line.startswith(f"{path}:51: missing") for line in lines)
+    assert "findings (31 more: --json lists all)" in lines
+    code, output = minids(capsys, "doctor", path, "--json")
+    assert len(json.loads(output.out)["findings"]) == 51
+
+
+@pytest.mark.parametrize("option", ["--snr", "--tilt"])
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
+def test_noise_command_refuses_numbers_that_are_not_finite(corpus, capsys, tmp_path, option, bad):
+    wav = corpus("go").with_name("m.jsonl.0.wav")
+    code, output = minids(capsys, "noise", wav, "--noise", wav, f"{option}={bad}", "--out", tmp_path / "out")
+    assert code == 2
+    assert option in output.err
+    assert not (tmp_path / "out").exists()

@@ -108,6 +108,18 @@ def test_decomposed_hangul_is_normalized_to_syllables(tmp_path):
         ('{"path": "a.wav", "text": "go", "duration": 1e300}', '"duration" is not a number'),
         (f'{{"path": "a.wav", "text": "go", "duration": 1{"0" * 400}}}', '"duration" is not a number'),
         ('{"path": "a.wav", "text": "go", "duration": 1, "speaker": []}', '"speaker" is not a string'),
+        ('{"path": "a.wav", "text": "go", "start": "0"}', '"start" is not a number of seconds'),
+        ('{"path": "a.wav", "text": "go", "start": 1, "end": NaN}', '"end" is not a number of seconds'),
+        (
+            '{"path": "a.wav", "text": "go", "offset": -1, "duration": 1}',
+            '"offset" is not a number of seconds',
+        ),
+        ('{"path": "a.wav", "text": "go", "start": 2, "end": 2}', '"end" = 2 is not after the start, 2 s'),
+        ('{"path": "a.wav", "text": "go", "end": 0}', '"end" = 0 is not after the start, 0 s'),
+        ('{"path": "a.wav", "text": "go", "start": 1, "offset": 2, "end": 3}', '"start" and "offset" differ'),
+        ('{"path": "a.wav", "text": "go", "offset": 1, "duration": 0}', '"duration" of a part is 0'),
+        ('{"path": "a.wav", "text": "go", "duration": 1, "channel": -1}', '"channel" is not a number'),
+        ('{"path": "a.wav", "text": "go", "duration": 1, "channel": true}', '"channel" is not a number'),
         (b'{"path": "a.wav", "text": "\xe9t\xe9"}', "byte 28 is not UTF-8"),
     ],
 )
@@ -198,3 +210,43 @@ def test_mutated_manifests_are_read_or_reported(tmp_path):
             message = "\n".join(f"{path} {u.path} {u.text}" for u in utterances)
         assert str(path) in message
         message.encode()  # all of it can be printed
+
+
+@pytest.mark.parametrize(
+    ("fields", "start", "end", "duration"),
+    [
+        ('"start": 1, "end": 2.5', 1, 2.5, 1.5),
+        ('"start": 1, "end": 2.5, "duration": 20', 1, 2.5, 1.5),
+        ('"offset": 1, "duration": 1.5', 1, 2.5, 1.5),
+        ('"start": 1, "duration": 1.5', 1, 2.5, 1.5),
+        ('"offset": 0, "duration": 0.5', 0, 0.5, 0.5),
+        ('"end": 0.5', 0, 0.5, 0.5),
+        ('"start": 1', 1, None, 2),
+        ('"offset": 1, "duration": null', 1, None, 2),
+        ('"start": null, "end": null, "offset": null', 0, None, 3),
+        ('"duration": 3', 0, None, 3),
+    ],
+)
+def test_parts_of_recordings_are_read_and_round_trip(tmp_path, fields, start, end, duration):
+    samples = np.random.default_rng(0).normal(0, 0.1, 24_000)
+    soundfile.write(tmp_path / "a.wav", samples, 8000)
+    path = manifest(tmp_path, f'{{"path": "a.wav", "text": "go", {fields}}}')
+    (utterance,) = read_manifest(path)
+    assert (utterance.start, utterance.end, utterance.duration) == (start, end, duration)
+    assert utterance.extra == {}
+    loaded, rate = utterance.load_audio()
+    np.testing.assert_allclose(loaded, samples[round(start * 8000) :][: round(duration * 8000)], atol=1e-4)
+    assert ("s to" in utterance.name) == utterance.is_part
+    write_manifest(tmp_path / "copy.jsonl", [utterance])
+    (copy,) = read_manifest(tmp_path / "copy.jsonl")
+    assert (copy.start, copy.end, copy.duration) == (start, end, duration)
+
+
+def test_a_channel_is_read_and_round_trips(tmp_path):
+    channels = np.random.default_rng(0).normal(0, 0.1, (8000, 2))
+    soundfile.write(tmp_path / "a.wav", channels, 8000)
+    path = manifest(tmp_path, '{"path": "a.wav", "text": "go", "channel": 1}')
+    write_manifest(tmp_path / "copy.jsonl", read_manifest(path))
+    (utterance,) = read_manifest(tmp_path / "copy.jsonl")
+    assert utterance.name.endswith("a.wav [channel 1]")
+    np.testing.assert_allclose(utterance.load_audio()[0], channels[:, 1], atol=1e-4)

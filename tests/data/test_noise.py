@@ -152,3 +152,11 @@ def test_a_folder_without_sound_and_a_missing_file_are_errors(tmp_path):
         sound_files(tmp_path)
     with pytest.raises(InputError, match=r"gone\.wav: no such file"):
         Noise([tmp_path / "gone.wav"], RATE)
+
+
+@pytest.mark.parametrize(
+    ("rate", "layers"), [(0, 3), (float("nan"), 3), (RATE, 0), (RATE, 1.5), (RATE, True)]
+)
+def test_invalid_rates_and_numbers_of_layers_are_refused(folder, rate, layers):
+    with pytest.raises(InputError, match=r"rate = |layers = "):
+        Noise([folder], rate, layers=layers)
