@@ -236,7 +236,7 @@ class Recognizer:
                     text = " ".join(" ".join(best.text for best, *_ in pieces).split())
                     reference = normalize(utterance.text, self.alphabet)
                     results.append(
-                        UtteranceResult(str(utterance.path), reference, text, _group(utterance, by))
+                        UtteranceResult(utterance.name, reference, text, _group(utterance, by))
                     )
                     if analysis:
                         analysis.add(results[-1], log_probs, pieces)

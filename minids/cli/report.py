@@ -1,6 +1,7 @@
 """`minids report`: a training run as an HTML page."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -9,11 +10,10 @@ from minids.cli import options
 
 @click.command()
 @click.argument("run", type=options.PATH)
-@click.option(
-    "--manifest", type=options.PATH, help="Manifest to evaluate.  [default: the dev set of RUN]"
-)
+@click.option("--manifest", type=options.PATH, help="Manifest to evaluate.  [default: the dev set of RUN]")
 @click.option("--out", type=options.PATH, help="The HTML file.  [default: RUN/report.html]")
-def command(run: Path, manifest: Path | None, out: Path | None) -> None:
+@options.search
+def command(run: Path, manifest: Path | None, out: Path | None, **search: Any) -> None:
     """Write an HTML report of the training run in the folder RUN.
 
     It shows the training curves, the settings, error rates by speaker, character confusions, and the
@@ -30,12 +30,12 @@ def command(run: Path, manifest: Path | None, out: Path | None) -> None:
     from minids.cli import announce_compilation
     from minids.report.training_report import training_report
 
-    if out:
-        check_writable(out)
+    if out or run.is_dir():
+        check_writable(out or run / "report.html")  # before the work, not after it
     announce_compilation()
     with tqdm(unit="utt", leave=False, disable=None) as bar:
-        html = training_report(run, manifest, bar.update)
+        html = training_report(run, manifest, bar.update, **search)
     out = out or run / "report.html"
     with atomic_write(out) as file:
-        file.write(html.encode())
+        file.write(html.encode(errors="replace"))  # file names need not be Unicode
     click.echo(out)

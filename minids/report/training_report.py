@@ -23,6 +23,7 @@ from minids.plot.confusions import confusions
 from minids.plot.recognition import recognition
 from minids.plot.training import training
 from minids.recognizer import MAX_PIECE_SECONDS, Recognizer
+from minids.text import TextReport
 from minids.weights import SavedModel, load_weights
 
 UTTERANCES = 4  # with the most errors, and as many around the median
@@ -30,18 +31,25 @@ METRICS = {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate", "gradient
 
 
 def training_report(
-    run: Path, manifest: Path | None = None, progress: Callable[[int], object] | None = None
+    run: Path,
+    manifest: Path | None = None,
+    progress: Callable[[int], object] | None = None,
+    **search: Any,
 ) -> str:
     """The page of the run in the folder `run`; its best model is evaluated on `manifest` (or its dev set).
 
-    `progress` is called with the number of utterances done since its last call. Raises InputError if the
-    folder holds no finished epoch, or if its dev set was moved.
+    `progress` is called with the number of utterances done since its last call; `search` are lm, alpha, beta,
+    beam_width and pruning of Recognizer.load. Raises InputError if the folder holds no finished epoch, or if
+    its dev set was moved.
     """
     metrics = _read_metrics(run / "metrics.jsonl")
     last = load_weights(run / "last.safetensors", backend="reference")
-    recognizer = Recognizer.load(run / "best.safetensors")
+    recognizer = Recognizer.load(run / "best.safetensors", **search)
     manifest = manifest or _dev_manifest(run, last)
     utterances = read_manifest(manifest)
+    texts = TextReport(recognizer.alphabet)
+    for utterance in utterances:
+        texts.normalize(utterance.text)
     results, skipped = recognizer.recognize(utterances, "speaker", progress)
     if not results:
         raise InputError(f"{manifest}: no recording could be recognized ({skipped[0]})")
@@ -62,6 +70,7 @@ def training_report(
         training_time=_duration(sum(row["seconds"] for row in metrics)),
         beam_search=recognizer.search is not None,
         evaluation=evaluation,
+        texts=texts,
         speakers=sorted(evaluation.groups().items(), key=lambda item: -item[1][0].rate),
         training=fragment(
             [training(metrics)],

@@ -1,20 +1,25 @@
 """The report of a run: its content, that it is one file, and the mistakes that a user can make."""
 
 import re
+import shutil
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minids import cli
 from minids._utils.errors import InputError
-from minids.data.manifest import read_manifest
+from minids.audio import load_audio, save_audio
+from minids.data.manifest import Utterance, read_manifest, write_manifest
+from minids.decode.tuned import TunedDecoder
 from minids.metrics import Evaluation
 from minids.recognizer import Recognizer
 from minids.report.training_report import training_report
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
+from minids.weights import copy_with_notes, load_weights
 from tests import tones
 
 
@@ -100,3 +105,46 @@ def test_the_command_writes_the_report_into_the_run(run, capsys):
     assert not end.value.code
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     Tags((run / "report.html").read_text())
+
+
+def test_a_model_without_its_language_model_can_be_reported_greedily(run, tmp_path, capsys):
+    """The error of a missing language model advises --lm none, so the report has this option."""
+    copy = shutil.copytree(run, tmp_path / "run")
+    model = load_weights(copy / "best.safetensors")
+    decoder = TunedDecoder("gone.arpa", 0, 1.0, 1.0, 10)
+    copy_with_notes(copy / "best.safetensors", copy / "best.safetensors", model, decoder=decoder._asdict())
+    with pytest.raises(SystemExit):
+        cli.main(["report", str(copy)])
+    assert "or --lm none" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        cli.main(["report", str(copy), "--lm", "none"])
+    assert not end.value.code
+    assert "greedily" in (copy / "report.html").read_text()
+
+
+def test_a_device_or_a_link_stays_what_it_is(run, tmp_path):
+    (tmp_path / "target.html").write_text("old")
+    (tmp_path / "link.html").symlink_to("target.html")
+    for out in ("/dev/null", tmp_path / "link.html"):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["report", str(run), "--out", str(out)])
+        assert not end.value.code
+    assert Path("/dev/null").is_char_device()
+    assert (tmp_path / "link.html").is_symlink()
+    assert (tmp_path / "target.html").read_text().startswith("<!doctype html>")
+
+
+def test_parts_of_one_recording_are_utterances_of_their_own(run, tmp_path):
+    """The report also says which characters of the texts the alphabet lacks."""
+    samples, rate = load_audio(run.parent / "dev" / "0.wav")
+    save_audio(tmp_path / "long.wav", np.tile(samples, 2), rate)
+    seconds = len(samples) / rate
+    parts = [
+        Utterance(tmp_path / "long.wav", text, seconds, "s0", start=start)
+        for text, start in (("a", 0), ("é", seconds))
+    ]
+    write_manifest(tmp_path / "parts.jsonl", parts)
+    html = training_report(run, tmp_path / "parts.jsonl")
+    assert html.count("<audio") == 4  # the worst and the median ones
+    assert f"[{seconds:g} s to" in html
+    assert "characters that the alphabet lacks: &#39;é&#39; (U+00E9) in 1" in html
