@@ -147,7 +147,7 @@ class Features:
                 )
         for name, (kind, maximum) in MAX_VALUES.items():
             value = getattr(self, name)
-            if not isinstance(value, kind) or not 0 < value <= maximum:
+            if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value <= maximum:
                 raise InputError(f"{name} = {value!r} is invalid; it must be above 0 and at most {maximum}")
         if self.window < 2 or self.hop < 1:
             raise InputError(
@@ -184,7 +184,10 @@ class Features:
         Sound shorter than a window is padded with zeros.
         """
         _keep_freed_memory()
-        samples = level(np.asarray(samples, np.float32))
+        samples = np.asarray(samples)
+        if samples.dtype.kind not in "fiu":
+            raise InputError(f"samples have the type {samples.dtype}; give real numbers")
+        samples = level(samples.astype(np.float32, copy=False))
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
         windows = frames(samples, self.window, self.hop)  # (T0, n)
@@ -221,6 +224,8 @@ class Features:
             utterance.add(x)
             statistics = utterance.mean_std()
         if statistics is not None:
+            if any(np.shape(values) != x.shape[-1:] for values in statistics):
+                raise InputError(f"mean and std must have the shape {x.shape[-1:]} of a frame")
             x -= statistics[0]
             x /= statistics[1]
         return x

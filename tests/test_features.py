@@ -262,6 +262,9 @@ def test_settings_round_trip_through_json():
         ({"normalize": "none"}, "'none'.*corpus, speaker, utterance"),
         ({"bands": 0}, "bands = 0"),
         ({"rate": -1}, "rate = -1"),
+        ({"rate": True}, "rate = True"),
+        ({"rate": 16_000.0}, "rate = 16000.0"),
+        ({"window_ms": float("inf")}, "window_ms = inf"),
         ({"hop_ms": float("nan")}, "hop_ms = nan"),
         ({"window_ms": 0.01}, "too short at 16000 Hz"),
         ({"hop_ms": 0.01}, "too short at 16000 Hz"),
@@ -292,3 +295,29 @@ def test_invalid_samples_are_refused(samples, words):
 def test_fit_without_recordings_is_refused():
     with pytest.raises(InputError, match="no recording"):
         Features().fit([])
+
+
+def test_unusual_arrays_give_the_same_features():
+    samples = noise(4000)
+    expected = Features()(samples)
+    read_only = samples.copy()
+    read_only.flags.writeable = False
+    for same in (samples.astype(">f4"), samples.astype(np.float64), np.repeat(samples, 3)[::3], read_only):
+        np.testing.assert_array_equal(Features()(same), expected)
+    np.testing.assert_array_equal(read_only, samples)
+    unsigned = np.arange(4000, dtype=np.uint16) % 7
+    np.testing.assert_array_equal(Features()(unsigned), Features()(unsigned.astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros(9, complex), np.array(["a"]), np.array([None]), np.zeros(9, bool)]
+)
+def test_samples_that_are_not_real_numbers_are_refused(samples):
+    with pytest.raises(InputError, match="samples have the type"):
+        Features()(samples)
+
+
+def test_statistics_of_another_size_are_refused():
+    features = Features(normalize="speaker")
+    with pytest.raises(InputError, match=r"mean and std must have the shape \(81,\)"):
+        features(noise(4000), (np.zeros(1), np.ones(1)))

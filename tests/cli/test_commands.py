@@ -212,7 +212,7 @@ def test_data_noise_writes_what_training_hears(place, minids):
     assert 10 * np.log10(np.var(clean) / np.var(mixed - clean)) == pytest.approx(10, abs=0.1)
     code, out, err = minids("data", "noise", "0.wav", "a/0.wav", "--noise", ".", "--out", "listen")
     assert (code, out) == (1, "")
-    assert "2 recordings are called 0" in err
+    assert "2 recordings are named 0" in err
     code, out, err = minids("data", "noise", "0.wav", "--noise", "gone.wav", "--out", "listen")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "gone.wav" in err

@@ -234,7 +234,7 @@ def test_parts_of_recordings_are_read_and_round_trip(tmp_path, fields, start, en
     (utterance,) = read_manifest(path)
     assert (utterance.start, utterance.end, utterance.duration) == (start, end, duration)
     assert utterance.extra == {}
-    loaded, rate = utterance.load_audio()
+    loaded, _ = utterance.load_audio()
     np.testing.assert_allclose(loaded, samples[round(start * 8000) :][: round(duration * 8000)], atol=1e-4)
     assert ("s to" in utterance.name) == utterance.is_part
     write_manifest(tmp_path / "copy.jsonl", [utterance])
