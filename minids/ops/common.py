@@ -97,3 +97,10 @@ def check_ctc(log_probs, lengths, labels, label_lengths) -> None:
     used = labels[np.arange(Umax) < label_lengths[:, None]]
     if used.size and not 1 <= used.min() <= used.max() < K:
         raise ValueError(f"labels must be from 1 to {K - 1}, not {used.min()} … {used.max()}")
+
+
+def check_shapes(**shapes: tuple[Any, tuple[int, ...]]) -> None:
+    """Raises ValueError unless every array, None excepted, has its shape: check_shapes(b=(b, (H,)))."""
+    for name, (array, shape) in shapes.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has the shape {array.shape}, not {shape}")

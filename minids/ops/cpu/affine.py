@@ -3,9 +3,9 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.common import CLIP, mix
+from minids.ops.common import CLIP, check_shapes, mix
 from minids.ops.cpu.blas import product, weight_gradient
-from minids.ops.cpu.pool import check_shapes, get_num_threads, njit, on_all_cores
+from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
 
 _MAX_BLOCK = 512  # rows: BLAS is at full speed from there on
 _CLIP = np.float32(CLIP)

@@ -9,9 +9,9 @@ as (H, B), and backward works with a transposed copy of Wr.
 import numpy as np
 from numba import prange
 
-from minids.ops.common import CLIP, Workspace
+from minids.ops.common import CLIP, Workspace, check_shapes
 from minids.ops.cpu.blas import product, weight_gradient
-from minids.ops.cpu.pool import check_lengths, check_shapes, get_num_threads, njit, on_all_cores
+from minids.ops.cpu.pool import check_lengths, get_num_threads, njit, on_all_cores
 from minids.ops.reference import arrays
 
 _CLIP = np.float32(CLIP)

@@ -3,8 +3,8 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.common import strided
-from minids.ops.cpu.pool import check_lengths, check_shapes, njit, on_all_cores
+from minids.ops.common import check_shapes, strided
+from minids.ops.cpu.pool import check_lengths, njit, on_all_cores
 
 
 @on_all_cores

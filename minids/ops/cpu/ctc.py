@@ -16,8 +16,8 @@ from llvmlite import ir
 from numba import prange, types
 from numba.extending import intrinsic
 
-from minids.ops.common import Workspace, check_ctc
-from minids.ops.cpu.pool import check_shapes, get_num_threads, njit, on_all_cores
+from minids.ops.common import Workspace, check_ctc, check_shapes
+from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
 from minids.ops.reference import arrays
 from minids.text import BLANK
 

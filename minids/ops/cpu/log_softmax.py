@@ -5,7 +5,8 @@ import math
 import numpy as np
 from numba import prange
 
-from minids.ops.cpu.pool import check_shapes, njit, on_all_cores
+from minids.ops.common import check_shapes
+from minids.ops.cpu.pool import njit, on_all_cores
 
 
 @on_all_cores

@@ -18,7 +18,7 @@ from numba import get_num_threads
 
 from minids.ops.cpu.blas import njit, warm_up
 
-__all__ = ["check_lengths", "check_shapes", "get_num_threads", "njit", "on_all_cores"]
+__all__ = ["check_lengths", "get_num_threads", "njit", "on_all_cores"]
 
 # A waiting thread of GNU's OpenMP spins so many times, some tens of microseconds, and then sleeps. By default
 # it spins for long: on a busy machine it holds the core that the last working thread needs, and a step takes
@@ -110,13 +110,6 @@ def _check_array(name: str, array: np.ndarray, is_output: bool) -> None:
         raise ValueError(f"{name} must be C-contiguous; see numpy.ascontiguousarray")
     if is_output and not array.flags.writeable:
         raise ValueError(f"{name} is read-only, and a result would be written there")
-
-
-def check_shapes(**shapes: tuple[Any, tuple[int, ...]]) -> None:
-    """Raises ValueError unless every array, None excepted, has its shape: check_shapes(b=(b, (H,)))."""
-    for name, (array, shape) in shapes.items():
-        if array is not None and array.shape != shape:
-            raise ValueError(f"{name} has the shape {array.shape}, not {shape}")
 
 
 def check_lengths(name: str, lengths: np.ndarray, high: int) -> None:

@@ -17,7 +17,7 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
     """
     from minids.ops.cuda import affine, arrays, birnn, context, ctc, log_softmax, matmul, nesterov, norm
     from minids.ops.cuda.device import current_device
-    from minids.ops.cuda.guard import guarded
+    from minids.ops.cuda.guard import guarded, operation
 
     matmul.check_gemm(gemm)
     birnn.check_recurrence(recurrence)
@@ -46,7 +46,7 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
             ),
             **copies,
         ),
-        **{name: guarded(operation, device, exclusive=True) for name, operation in operations.items()},
+        **{name: operation(function, device) for name, function in operations.items()},
     }
 
 

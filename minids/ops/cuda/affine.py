@@ -4,7 +4,7 @@ import numpy as np
 from numba import float32, int64
 
 from minids.ops import driver
-from minids.ops.common import CLIP
+from minids.ops.common import CLIP, check_shapes
 from minids.ops.cuda import arrays, matmul
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
@@ -17,8 +17,11 @@ _UNITS, _ROWS, _ROWS_PER_BLOCK = (8, 4, 16) if driver.simulated() else (32, 32, 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None, gemm="fp32"):
     """y = x Wᵀ + b, with clip and dropout as in the reference; one kernel. dropout.keys is a device array."""
-    T, B, _ = x.shape
-    y = arrays.empty((T, B, len(b)), np.float32) if out is None else out
+    T, B, D = x.shape
+    H = len(W)
+    check_shapes(W=(W, (H, D)), b=(b, (H,)), out=(out, (T, B, H)))
+    _check_dropout(dropout, clip, B)
+    y = arrays.empty((T, B, H), np.float32) if out is None else out
     matmul.layer(x, W, b, y, T * B, clip, dropout, gemm)
     return y
 
@@ -38,7 +41,11 @@ def affine_backward(
     gemm="fp32",
 ):
     """As in the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ."""
-    T, B, H = dy.shape
+    T, B, D = x.shape
+    H = len(W)
+    check_shapes(dy=(dy, (T, B, H)), W=(W, (H, D)), y=(y, (T, B, H)), dz=(dz, (T, B, H)))
+    check_shapes(dx=(dx, (T, B, D)), dW=(dW, (H, D)), db=(db, (H,)))
+    _check_dropout(dropout, clip, B)
     dz = arrays.empty(dy.shape, np.float32) if dz is None else dz
     dW = arrays.empty(W.shape, np.float32) if dW is None else dW
     db = arrays.empty((H,), np.float32) if db is None else db
@@ -49,6 +56,13 @@ def affine_backward(
         dx = arrays.empty(x.shape, np.float32) if dx is None else dx
         matmul.input_gradient(dz, W, dx, T * B, gemm)
     return dx, dW, db
+
+
+def _check_dropout(dropout, clip, B):
+    if dropout and not clip:
+        raise ValueError("dropout goes with clip=True: backward finds the dropped units by their 0")
+    if dropout:
+        check_shapes(dropout_keys=(dropout.keys, (B,)))
 
 
 def _gate(dy, y, dz, db, rows, H, clip, scale):

@@ -16,7 +16,7 @@ from numba import float32, int32, int64
 
 from minids._utils.errors import InputError
 from minids.ops import driver
-from minids.ops.common import Workspace
+from minids.ops.common import Workspace, check_shapes
 from minids.ops.cuda import arrays, matmul
 from minids.ops.cuda.birnn_kernels import BlockShape, kernels
 from minids.ops.cuda.device import cuda, per_device
@@ -56,6 +56,7 @@ def check_recurrence(recurrence: str) -> None:
 
 def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, workspace=None, recurrence="auto"):
     """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb, as in the reference."""
+    _check(z, (Wr_f, Wr_b), lengths, h=h, hf=hf, hb=hb)
     hf, hb, h = (arrays.empty(z.shape, np.float32) if a is None else a for a in (hf, hb, h))
     _scan(False, z, Wr_f, Wr_b, lengths, hf, hb, hf, hb, recurrence)
     _add(hf, hb, h)
@@ -83,6 +84,7 @@ def birnn_backward(
     A block needs columns of Wr, whose elements are far apart, so the kernels read a transposed copy.
     """
     T, B, H = dh.shape
+    _check(dh, (Wr_f, Wr_b, dWr_f, dWr_b), lengths, hf=hf, hb=hb, delta_f=delta_f, delta_b=delta_b, dz=dz)
     delta_f, delta_b, dz = (
         arrays.empty(dh.shape, np.float32) if a is None else a for a in (delta_f, delta_b, dz)
     )
@@ -98,6 +100,14 @@ def birnn_backward(
     matmul.weight_gradient(delta_b[: T - later], hb[later:], dWr_b, rows, gemm)
     _add(delta_f, delta_b, dz)
     return dz, dWr_f, dWr_b
+
+
+def _check(x, weights, lengths, **arrays_like_x):
+    """Raises ValueError unless all arrays fit x (T, B, H)."""
+    _, B, H = x.shape
+    check_shapes(lengths=(lengths, (B,)), **{name: (array, x.shape) for name, array in arrays_like_x.items()})
+    for W in weights:
+        check_shapes(Wr=(W, (H, H)))
 
 
 def _scan(backward, inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, recurrence):

@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 from numba import float32, int32, int64, uint64
 
-from minids.ops.common import Workspace
+from minids.ops.common import Workspace, check_shapes
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.launch import launch
@@ -43,6 +43,8 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, wo
     Invalid lengths or labels in device memory give loss NaN and gradient 0.
     """
     T, B, K = log_probs.shape
+    check_shapes(lengths=(lengths, (B,)), labels=(labels, (B, *labels.shape[1:2])))
+    check_shapes(label_lengths=(label_lengths, (B,)), losses=(losses, (B,)), dlogits=(dlogits, (T, B, K)))
     S = 2 * labels.shape[1] + 1
     losses = arrays.empty((B,), np.float32) if losses is None else losses
     dlogits = arrays.empty((T, B, K), np.float32) if dlogits is None else dlogits

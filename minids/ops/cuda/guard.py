@@ -4,6 +4,7 @@ Threads may share a backend. Their operations take turns on the default stream o
 launches of one operation together. Each thread may have any GPU selected: Numba remembers that per thread.
 """
 
+import inspect
 import re
 import threading
 from collections import defaultdict
@@ -12,11 +13,38 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
+import numpy as np
+
 from minids._utils.errors import InputError, reason
 from minids.ops.cuda.device import cuda
 
 _locks: defaultdict[int, Any] = defaultdict(threading.RLock)  # by device
+_INTEGERS = {"lengths", "labels", "label_lengths"}
 _SETUP_ERRORS = {"CudaSupportError", "NvvmSupportError", "NvrtcSupportError", "DynamicLibNotFoundError"}
+
+
+def operation(function: Callable, device: int) -> Callable:
+    """An operation of the backend. Raises ValueError for arguments that its kernels would misread."""
+    names = list(inspect.signature(function).parameters)
+
+    def checked(*arguments: Any, **options: Any) -> Any:
+        for name, value in (*zip(names, arguments, strict=False), *options.items()):
+            if name == "dropout" and value:
+                _check_array("dropout.keys", value.keys, np.uint32)
+            elif hasattr(value, "shape") and hasattr(value, "dtype") and value.shape:
+                _check_array(name, value, np.int32 if name in _INTEGERS else np.float32)
+        return function(*arguments, **options)
+
+    return guarded(checked, device, exclusive=True)
+
+
+def _check_array(name: str, array: Any, dtype: Any) -> None:
+    if not hasattr(array, "__cuda_array_interface__"):
+        raise ValueError(f"{name} is not on the GPU; see arrays.from_host")
+    if array.dtype != dtype:
+        raise ValueError(f"{name} has the type {array.dtype}, not {np.dtype(dtype)}")
+    if not array.is_c_contiguous():
+        raise ValueError(f"{name} must be C-contiguous")
 
 
 def guarded(function: Callable, device: int, exclusive: bool) -> Callable:

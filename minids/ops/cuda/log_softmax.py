@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numba import float32
 
+from minids.ops.common import check_shapes
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
@@ -16,6 +17,7 @@ WARPS = 4  # per block
 
 def log_softmax_forward(z, out=None):
     """As in the reference: log ŷ_k = z_k - log Σ_j exp(z_j)."""
+    check_shapes(out=(out, z.shape))
     log_y = arrays.empty(z.shape, np.float32) if out is None else out
     T, B, K = z.shape
     launch(rows, -(-T * B // WARPS), WARPS * WARP_SIZE, z.reshape(T * B, K), log_y.reshape(T * B, K))

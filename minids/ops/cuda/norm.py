@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numba import float32
 
+from minids.ops.common import check_shapes
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.launch import launch
@@ -22,6 +23,7 @@ def norm(x) -> float:
     The sums of the blocks are float32, each of some hundred numbers per thread; the host adds them in
     float64.
     """
+    check_shapes(x=(x, (x.size,)))
     blocks = min(-(-x.size // (THREADS * 8)), MAX_BLOCKS)  # some numbers to add for each thread
     sums = _sums()[:blocks]
     launch(squares, blocks, THREADS, x, sums)
