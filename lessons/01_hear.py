@@ -76,8 +76,8 @@ print(f"{len(wave)} samples -> {x.shape[0]} frames of {x.shape[1]} samples")
 # such a wave, sample by sample, and add up the products. If both oscillate together,
 # positive meets positive and negative meets negative, and the sum is large; otherwise
 # the products cancel. Do this with a cosine *and* a sine, because the wave in the sound
-# may start at any phase; then square both sums and add them. For the samples
-# $s_0 \ldots s_{n-1}$ of one frame:
+# may be at any point of its period when the frame starts; then square both sums and add
+# them. For the samples $s_0 \ldots s_{n-1}$ of one frame:
 #
 # $$\begin{split}
 # a_p &= \sum_{i=0}^{n-1} s_i \cos\frac{2\pi p i}{n} \\
@@ -141,7 +141,7 @@ def power_spectrum(x):
 # frequencies. This is **spectral leakage** (red). So before the transform each frame is
 # multiplied by a **window function** that fades it in and out. Hann's is
 # $w_i \propto \sin^2(\pi i/n)$ (blue): the peak gets a little wider, and the leakage is
-# gone.
+# nearly gone.
 
 # %%
 tone = np.sin(2 * np.pi * 440 * np.arange(size) / rate)[None]

@@ -124,7 +124,7 @@ for t in range(16, 26):
 # frame". It comes from CTC, *connectionist temporal classification* (Graves et al.
 # 2006), which lessons 5 and 6 explain. Without it the network would have to name a
 # letter in every frame, and could not write the two e's of "three". Do not confuse the
-# blank with the *space*, a character of the text as any letter, which separates words.
+# blank with the *space*, a character of the text like any letter, which separates words.
 # Nor is it *silence*: the network outputs blanks in the middle of a long vowel, too.
 #
 # A sequence of outputs, one per frame, is a **path**. It becomes a text in two steps,
@@ -171,7 +171,7 @@ def collapse(path):
 
 # %% [markdown]
 # ## Greedy decoding
-# To turn the output into a text is called **decoding**. The simplest method is
+# Turning the output into a text is called **decoding**. The simplest method is
 # **greedy**: take the most probable character of every frame, and collapse the path.
 # These three lines complete a speech recognizer:
 

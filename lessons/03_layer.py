@@ -33,9 +33,9 @@ show(
 )
 
 # %% [markdown]
-# In red, below each number, is its **gradient**: *how much L increases per increase of this
-# number*, the partial derivative. Step through it, and verify one or two by hand. That is all of
-# backpropagation.
+# The **loss** L is one number that measures the error. In red, below each number, is its
+# **gradient**: *how much L increases per increase of this number*, the partial derivative. Step
+# through it, and verify one or two by hand. That is all of backpropagation.
 #
 # A layer of the paper (§2), with weights $W$ and biases $b$, is
 #
@@ -157,7 +157,7 @@ print("dx, dW, db:", *linear_backward(clipped_relu_backward(h - target, h), x[No
 
 # %% [markdown]
 # ## How small should the step be?
-# In mathematics $h$ goes to 0, but a computer has 16 digits. Here we check a layer followed by
+# In mathematics $h$ goes to 0, but a float64 has 16 digits. Here we check a layer followed by
 # the softmax of lesson 2, with $L = -\log \hat y_k$, for steps of many sizes.
 
 # %%
@@ -181,12 +181,13 @@ errors = {"one-sided": abs(one_sided / exact - 1), "central": abs(central / exac
 show(step_sizes(sizes, errors), captions=["Central differences are more accurate."])
 
 # %% [markdown]
-# On the right the curvature of $L$ matters: the error is proportional to $h^2$ (one-sided: to
-# $h$). On the left two nearly equal numbers are subtracted, and the rounding error is divided by
-# $h$: the error *increases* like $1/h$. Near $10^{-5}$ we get ten digits. So a correct gradient
+# For large $h$ the curvature of $L$ matters: the error is proportional to $h^2$ (one-sided: to
+# $h$). For small $h$ two nearly equal numbers are subtracted, and the rounding error is divided
+# by $h$: the error *increases* like $1/h$. Near $10^{-5}$ we get ten digits. So a correct gradient
 # easily agrees to $10^{-7}$, and one that is off by a percent is **wrong**, not imprecise.
 #
-# One pitfall is left: a difference across a kink of $g$ is not the slope on either side.
+# One pitfall is left. $g$ has two **kinks**, at 0 and 20, where its slope jumps, and a difference
+# across a kink is not the slope on either side.
 
 # %%
 captions = {h: f"Blue: slope. Red: difference with step {h}." for h in (3, 1, 0.3, 0.1)}

@@ -1,8 +1,7 @@
 # %% [markdown]
 # # 4. How does a frame know its neighbors?
-# In 20 milliseconds an *f* and a *th* are nearly the same noise: "free" and "three" differ in
-# what comes before and after. And the *e* of "five" is silent: it is written only because of the
-# rest of the word.
+# In 20 milliseconds an *f* and a *th* are nearly the same noise; how the next vowel starts tells
+# them apart. And the *e* of "five" is silent: it is written only because of the rest of the word.
 #
 # *You build* the recurrence of Deep Speech, forward and backward in time.
 # *You need* lesson 3: a layer, the clipped ReLU, and how gradients pass backward through them.
@@ -37,8 +36,9 @@ show(
 
 # %% [markdown]
 # The first three layers see each frame with its context of $C$ frames on each side (lesson 2).
-# The fourth is **recurrent** and has no such limit: to its input it adds *its own output of the
-# previous frame*, the **state**. A second recurrence runs in the other direction (§2):
+# The fourth is **recurrent** and has no such limit: to its input it adds *its own output at the
+# previous frame*, the **state**, times a matrix of weights. A second recurrence runs in the other
+# direction (§2):
 #
 # $$\begin{split}
 # z_t &= W_4 h^{(3)}_t + b_4 \\

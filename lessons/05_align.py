@@ -123,13 +123,13 @@ for T in 5, 10, 50, 100:  # if all letters differ there are (T + U choose T - U)
 # %% [markdown]
 # ## From counts to probabilities
 # Not all paths are equally likely. The network computes, for each frame, the probability $y_t(k)$
-# of each character (lesson 2: $\hat y_{t,k}$). The probability of a path is the product over its
-# frames, and that of a text is the sum over its paths:
+# of each character (lesson 2: $\hat y_{t,k}$). The probability of a path $\pi$ is the product over
+# its frames, and that of a text $\ell$, given the sound x, is the sum over its paths:
 #
 # $$ p(\ell \mid x) = \sum_{\pi\ \text{collapses to}\ \ell} \ \prod_{t=1}^{T} y_t(\pi_t) $$
 #
-# The same lattice computes it if each node is multiplied by $y_t$ of its character $\ell'_s$.
-# These are Graves' **forward variables**:
+# The same lattice computes it if each node is multiplied by $y_t$ of its character $\ell'_s$. The
+# results are Graves' **forward variables**:
 #
 # $$ \alpha_t(s) = y_t(\ell'_s)\,[\alpha_{t-1}(s) + \alpha_{t-1}(s-1)
 #   + \alpha_{t-1}(s-2)\ \text{if allowed}] $$

@@ -44,8 +44,8 @@ show(
 # where r is s, s + 1, and s + 2 if r allows a skip. In the last frame β is 1 in the last two
 # states, where a path can end, and 0 elsewhere.
 #
-# (In Graves' definition β contains $y_t$, as α does, and one divides by it later. Here it does
-# not, so α · β contains every frame exactly once. Do not mix the two conventions.)
+# (In Graves' definition β contains $y_t$, as α does, so α · β must be divided by it. Here β does
+# not, and α · β contains every frame exactly once. Do not mix the two conventions.)
 
 # %%
 states = lattice(HI)
@@ -162,7 +162,7 @@ def ctc_gradient(log_y, label):
 # %% [markdown]
 # An impossible text has loss inf. Without a special case its gradient is NaN (inf - inf), and one
 # such recording in a million would turn all weights into NaN. Here its gradient is 0; minids also
-# counts these recordings, and names them.
+# reports these recordings.
 #
 # ## The gradient during training
 # Now train a small network on three recordings, with your gradient. (How it takes a step is the

@@ -206,11 +206,11 @@ for name, network in networks.items():
 # authors recorded speakers who heard noise in their headphones (§4.2).
 #
 # ## Dropout
-# **Dropout** is another defense against memorizing. In each training step, 5 to 10 % of the units
-# of the feed-forward layers, chosen at random, are set to 0 (§2.1), so that the network does not
-# depend on any single one. The others are divided by 1 - p, which keeps the expected sums. The
-# recurrent layer has no dropout: there it would affect all later frames. In minids the choice is a
-# hash of seed, epoch, recording, frame and unit, so that a resumed training repeats it exactly.
+# **Dropout** is another defense against memorizing. In each training step a fraction p of the
+# units, 5 to 10 % and chosen at random, is set to 0 (§2.1), so that the network does not depend on
+# any single one. The others are divided by 1 - p, which keeps the expected sums. The recurrent
+# layer has no dropout: there it would affect all later frames. In minids the choice is a hash of
+# seed, epoch, recording, frame and unit, so that a resumed training repeats it exactly.
 
 # %%
 dropouts = [Dropout(0.1, key(8, epoch, np.arange(1))) for epoch in (0, 1)]

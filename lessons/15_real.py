@@ -5,8 +5,8 @@
 # recognizer for one's own voice?
 #
 # *You build* two parts of every training: the choice of the best weights, and a learning rate
-# schedule. Then the package's trainer continues a stored network, and after that a real one.
-# *You need* lessons 1 to 11.
+# schedule. Then the package's trainer continues a stored network, and after that a real one. *You
+# need* lessons 1 to 11.
 
 # %%
 import os
@@ -48,10 +48,11 @@ listen(noisy, rate)
 # %% [markdown]
 # ## Recordings and their manifest
 # Training starts with a **manifest**, a file with one line per recording: its path and its text.
-# We make one from eight copies of three recordings, each with different noise, to train on; and
-# another with *different* noise, to test on. How well a network does on its own training data says
-# nothing about other data, so the two must never share recordings. Ours share the three voices,
-# and only the noise is new; keep that in mind when you see the error rate.
+# We make three of them, from copies of three recordings with different noise. The **training set**
+# is what the network is trained on. How well it does there says nothing about other recordings, so
+# decisions are based on a second one, the **development set**; and since such decisions are biased
+# in its favor, the final error rate is measured on a third, the **test set**. The three must never
+# share recordings. Ours share the voices, and only the noise is new; keep that in mind below.
 
 # %%
 TEXTS = {"seven": "seven", "two_five": "two five", "three_one_four": "three one four"}
@@ -71,16 +72,17 @@ def make_dataset(name, copies, seed, snr_db=5):
     return read_manifest(OUT / f"{name}.jsonl")
 
 
-train, test = make_dataset("train", copies=8, seed=2), make_dataset("test", copies=4, seed=3)
-print(f"{len(train)} recordings to train on, {len(test)} to test on. The first line:")
+train, dev = make_dataset("train", copies=8, seed=2), make_dataset("dev", copies=4, seed=3)
+test = make_dataset("test", copies=4, seed=5)
+print(f"{len(train)} + {len(dev)} + {len(test)} recordings. The first line:")
 print((OUT / "train.jsonl").read_text().splitlines()[0])
 
 # %% [markdown]
 # ## Keep the best weights
-# The error rate on recordings that are *not* trained on falls at first, and may rise later, when
-# the network starts to memorize its training data. This is **overfitting**. So measure it after
-# every epoch, store the weights, and finally use those of the epoch with the lowest error rate
-# (of several, the earliest). A rate that could not be computed is NaN, and must not win.
+# The error rate on the development set falls at first, and may rise later, when the network starts
+# to memorize its training data. This is **overfitting**. So measure it after every epoch, store
+# the weights, and finally use those of the epoch with the lowest error rate (of several, the
+# earliest). A rate that could not be computed is NaN, and must not win.
 
 
 # %%
@@ -139,7 +141,7 @@ EPOCHS = 20
 model, seed = saved.model, 0
 batches = Batches(train, saved.features, saved.alphabet, batch_size=8, seed=seed)
 velocity = np.zeros_like(model.flat_params)
-losses, error_rates, weights = [], [word_error_rate(test)], [model.flat_params.copy()]
+losses, error_rates, weights = [], [word_error_rate(dev)], [model.flat_params.copy()]
 pictures, captions = [], []
 for epoch in range(EPOCHS):
     epoch_losses, rate_now = [], learning_rate(0.001, 1.05, epoch)
@@ -149,7 +151,7 @@ for epoch in range(EPOCHS):
         batch_losses, _ = step(model, velocity, batch, keys, **options)
         epoch_losses.extend(batch_losses)
     losses.append(np.mean(epoch_losses))
-    error_rates.append(word_error_rate(test))
+    error_rates.append(word_error_rate(dev))
     weights.append(model.flat_params.copy())
     if epoch in (0, 1, 3, 5, 9, 14, 19):
         pictures.append(picture(noisy))
@@ -159,12 +161,12 @@ best = best_epoch(error_rates)
 model.flat_params[:] = weights[best]
 
 # %% [markdown]
-# This is the noisy recording of the first picture, which is in neither of the two datasets.
+# This is the noisy recording of the first picture, which is in none of the datasets.
 
 # %%
 show(pictures, captions, title="The output in noise during training")
 show(progress(losses, error_rates), title="Loss and word error rate")
-print(f"best epoch {best}: word error rate {error_rates[best]:.1%} in new noise, known voices")
+print(f"after epoch {best}: word error rate {word_error_rate(test):.1%} in new noise, known voices")
 
 # %% [markdown]
 # ## What has it really learned?
@@ -186,12 +188,12 @@ for path in [path for path in sys.argv[1:] if path.endswith((".wav", ".flac"))]:
 
 # %% [markdown]
 # Both networks have trouble with the space after a pause: in all sentences they were trained on,
-# digits were spoken without pauses, and a pause was the start or the end. A network learns what
-# is in its data. Hence the paper's 5000 hours of read speech by 9600 people, with noise (§4).
+# digits were spoken without pauses, and a pause was the start or the end. A network learns what is
+# in its data. Hence the paper's 5000 hours of read speech by 9600 people, with noise (§4).
 #
 # ## Your own voice
-# Say a few digits, save them as WAV or FLAC, and run `python 15_real.py me.wav`: the last cell
-# prints what both networks recognize. Do not expect much: they have only been trained on synthetic
+# Say a few digits, save them as WAV or FLAC, and run `python 15_real.py me.wav`: it also prints
+# what both networks recognize there. Do not expect much: they were only trained on synthetic
 # voices. For a network that knows *you*, record a few dozen sentences, write each text to a .txt
 # file with the same name, and let `examples/own_recordings.py` do the rest. Step by step, from a
 # manifest like the one above:
