@@ -168,5 +168,5 @@ def _sync_folder(folder: Path) -> None:
 def _write_error(path: str | Path, error: OSError) -> InputError:
     advice = {errno.ENOENT: "create it first", errno.EISDIR: "give a file name"}
     return InputError(
-        f"cannot write {path}: {reason(error)}; {advice.get(error.errno, 'choose another file')}"
+        f"cannot write {path}: {reason(error)}; {advice.get(error.errno or 0, 'choose another file')}"
     )

@@ -40,6 +40,7 @@ def training_batches(
         augmentation,
         cache=feature_cache(settings, features),
         shard=batch_ranks.shard,
+        max_seconds=settings.data.max_seconds,
     )
 
 
@@ -55,6 +56,7 @@ def dev_batches(
         settings.model.stride,
         cache=feature_cache(settings, features),
         shard=ranks.shard,
+        max_seconds=settings.data.max_seconds,
     )
 
 

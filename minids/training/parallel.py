@@ -32,7 +32,8 @@ from minids.ops import Backend
 from minids.ops.common import Dropout, strided
 
 Item = TypeVar("Item")
-_LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")  # what Open MPI, MPICH and others set
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+_LAUNCHERS = (*_SIZES, "PMIX_RANK")  # what Open MPI, MPICH and others set
 
 
 class ProcessGroup:
@@ -64,6 +65,8 @@ class ProcessGroup:
         try:
             from mpi4py import MPI
         except ImportError:
+            if {os.environ.get(name) for name in _SIZES} <= {None, "1"} and "PMIX_RANK" not in os.environ:
+                return cls()  # a scheduler sets these for a single process too
             raise InputError("mpiexec needs mpi4py to start minids; pip install 'minids[mpi]'") from None
         import numba
 

@@ -37,7 +37,7 @@ def check_resources(
     """
     t = settings.train
     hours = sum(u.duration for u in train) / 3600
-    longest = max(train + dev, key=lambda u: u.duration)
+    longest = max(_loaded(settings, train + dev), key=lambda u: u.duration)
     T0 = max_frames(settings, train + dev)
     batch_size = -(-t.batch_size // batch_ranks.size)
     processes = 1 if backend.name == "cuda" else ranks.local_size  # that share the memory
@@ -58,8 +58,13 @@ def check_resources(
 
 def max_frames(settings: Settings, utterances: list[Utterance]) -> int:
     """Frames of the longest recording at the lowest speed that augmentation may choose."""
-    features, seconds = settings.features, max(u.duration for u in utterances)
+    features, seconds = settings.features, max(u.duration for u in _loaded(settings, utterances))
     return features.length(int(seconds * (1 + settings.train.max_speed_change) * features.rate))
+
+
+def _loaded(settings: Settings, utterances: list[Utterance]) -> list[Utterance]:
+    """Those that are not too long; all if none is, for the error that follows."""
+    return [u for u in utterances if u.duration <= settings.data.max_seconds] or utterances
 
 
 class TimeEstimate:

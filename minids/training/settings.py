@@ -16,11 +16,12 @@ from minids.text import ENGLISH, Alphabet
 
 MAX_FILE_BYTES = 100_000
 GEMMS = "fp32", "tf32", "cublas"  # implementations of the matrix product on a GPU
-VALUE_TYPES: dict[str, tuple[Any, str]] = {
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
-    "str": (str, "text in quotes"),
-    "list": (list, "a list of texts in quotes"),
+VALUE_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "a whole number"),
+    "float": ((float,), "a number"),
+    "str": ((str,), "text in quotes"),
+    "list": ((list,), "a list of texts in quotes"),
+    "str | list[str]": ((str, list), "text in quotes, or a list of texts"),
 }
 
 
@@ -35,8 +36,9 @@ class DataSettings:
 
     train: str = field(default=MISSING)  # type: ignore[assignment]
     dev: str = field(default=MISSING)  # type: ignore[assignment]
-    alphabet: str = ENGLISH
+    alphabet: str | list[str] = ENGLISH
     cache: str = ""
+    max_seconds: float = setting(120.0, above=0, maximum=14400)
 
 
 @dataclass(frozen=True)
@@ -185,10 +187,10 @@ def _check_keys(path: Path, location: str, table: dict, known: Iterable[str]) ->
 
 
 def _check_value(location: str, known: "Field[Any]", value: Any) -> Any:
-    kind, description = VALUE_TYPES[getattr(known.type, "__name__", str(known.type))]
-    if kind is float and type(value) is int:
+    types, description = VALUE_TYPES[getattr(known.type, "__name__", str(known.type))]
+    if types == (float,) and type(value) is int:
         value = float(value) if abs(value) < 2**53 else value
-    if type(value) is not kind or (kind is list and not all(type(item) is str for item in value)):
+    if type(value) not in types or (type(value) is list and not all(type(item) is str for item in value)):
         raise InputError(f"{location} = {value!r} must be {description}")
     limits = known.metadata
     if "above" in limits and not value > limits["above"]:

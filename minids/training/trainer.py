@@ -14,7 +14,6 @@ import zlib
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,13 +32,13 @@ from minids.training.identity import TIMES, check_identity, overlap, run_identit
 from minids.training.inputs import dev_batches, load_noise, recording_files, training_batches
 from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.resources import reserve_memory
+from minids.training.selection import best_model, check_best, selection_errors
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
 from minids.training.step import step
-from minids.weights import SavedModel, load_weights, save_weights
+from minids.weights import SavedModel, save_weights
 
 PICTURE_SECONDS = 10  # between two drawings of training.png
-MAX_RELIABLE_WER = 0.9
 
 
 class Trainer:
@@ -117,7 +116,11 @@ class Trainer:
                 self.log(f"note: {note}")
         manifests = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
         self.saved.notes |= identity | {"manifests": manifests}
-        self._check_best()
+        decoder_notes = {}
+        if self.ranks.is_main:
+            decoder_notes = check_best(self.folder, self.saved, s, self.state, self.log)
+        best = decoder_notes, self.state.best_errors, self.state.best_epoch
+        self.decoder_notes, self.state.best_errors, self.state.best_epoch = self.ranks.broadcast(best)
         self.network = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         if self.backend == "cuda":
             self._prepare_gpu()
@@ -135,35 +138,6 @@ class Trainer:
         model = DeepSpeech(network, self.settings.train.seed, backend)
         velocity = np.zeros(model.flat_params.shape, np.float32)
         return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, {"progress": {}})
-
-    def _check_best(self) -> None:
-        """Read what `minids tune` stored in best.safetensors; replace a missing or damaged file."""
-        state, self.decoder_notes = self.state, {}
-        if self.ranks.is_main and state.best_epoch:
-            try:
-                notes = load_weights(self.folder.best).notes
-                self.decoder_notes = {k: notes[k] for k in ("decoder", "decoder_is_stale") if k in notes}
-            except InputError as error:
-                self.log(f"note: {error}")
-                self._replace_best()
-        self.decoder_notes, state.best_errors, state.best_epoch = self.ranks.broadcast(
-            (self.decoder_notes, state.best_errors, state.best_epoch)
-        )
-
-    def _replace_best(self) -> None:
-        """Write the weights of the last epoch to best.safetensors, unless the next epoch will."""
-        state = self.state
-        if state.batch:  # the weights are those of no complete epoch
-            self.log("the next epoch will be the best so far")
-            state.best_errors, state.best_epoch = None, 0
-            return
-        if state.best_epoch != state.epoch:
-            self.log(
-                f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them"
-            )
-            state.best_errors = selection_errors(state.rows[-1], self.settings.train.select_by)
-            state.best_epoch = state.epoch
-        save_weights(self.folder.best, self._best_model(state.rows[-1]))
 
     def _prepare_gpu(self) -> None:
         """Compare the GPU with the CPU, and allocate all buffers for the largest batch.
@@ -292,7 +266,7 @@ class Trainer:
             if is_best:
                 if self.decoder_notes:
                     self.decoder_notes["decoder_is_stale"] = True
-                save_weights(self.folder.best, self._best_model(row))
+                save_weights(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
             self.folder.write_metrics(state.rows)
             if time.monotonic() - self.last_picture > PICTURE_SECONDS:
                 self.folder.write_picture(state.rows)
@@ -300,15 +274,6 @@ class Trainer:
         self._save_checkpoint()
         for line in reporting.epoch_lines(row, self.settings.train.epochs, state.total_seconds, is_best):
             self.log(line)
-
-    def _best_model(self, row: dict[str, Any]) -> SavedModel:
-        """The model without velocity and training state."""
-        notes = {
-            "settings": self.settings.to_dict(),
-            "dev": {name: row[name] for name in ("epoch", "wer", "cer")},
-            **self.decoder_notes,
-        }
-        return replace(self.saved, extra_tensors={}, notes=notes)
 
     def _save_checkpoint(self) -> None:
         self.state.skipped = list(self.batches.skipped.items())
@@ -325,7 +290,10 @@ class Trainer:
 
     def _gather(self, reasons: dict[int, str]) -> dict[int, str]:
         """The reasons of all ranks, by utterance."""
-        return {i: reason for shard in self.ranks.allgather(reasons) for i, reason in shard.items()}
+        gathered: dict[int, str] = {}
+        for shard in self.ranks.allgather(reasons):
+            gathered |= shard
+        return gathered
 
     def _name(self, index: int) -> str:
         return f"{self.train[index].name} ({self.train[index].location})"
@@ -347,15 +315,3 @@ class Trainer:
         """Print a line of progress, on rank 0."""
         if self.ranks.is_main:
             reporting.log(line)
-
-
-def selection_errors(row: dict[str, Any], select_by: str) -> list[float]:
-    """The metrics that select the best epoch, the most important first; lower is better.
-
-    A WER above 90 % is noise: words are right by chance. There the CER decides. The loss decides while the
-    output is all blanks.
-    """
-    if select_by == "cer":
-        return [row["cer"], row["wer"], row["dev_loss"]]
-    wer = row["wer"] if row["wer"] <= MAX_RELIABLE_WER else 1.0
-    return [wer, row["cer"], row["dev_loss"]]

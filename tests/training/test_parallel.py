@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,16 @@ def test_alone_it_talks_to_nobody():
     model = DeepSpeech(ModelSettings(3, 3, 4), 0)
     with pytest.raises(InputError, match="two ranks, on the CPU; use mpiexec -n 2"):
         TimeSplit(model, ranks)
+
+
+@pytest.mark.parametrize(("size", "needs_mpi"), [("1", False), ("2", True)])
+def test_a_single_process_of_a_scheduler_needs_no_mpi4py(monkeypatch, size, needs_mpi):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    for name in ("OMPI_COMM_WORLD_SIZE", "PMIX_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PMI_SIZE", size)
+    with pytest.raises(InputError, match="needs mpi4py") if needs_mpi else nullcontext():
+        assert ProcessGroup.world().size == 1
 
 
 def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):

@@ -54,7 +54,8 @@ def test_two_manifests_are_enough(settings, tmp_path):
 def test_every_key_can_be_set(settings):
     text = (
         DATA
-        + 'alphabet = "가나"\ncache = "kept"\n[features]\nrate = 8000\nkind = "spectrogram"\nbands = 40\n'
+        + 'alphabet = "가나"\ncache = "kept"\nmax_seconds = 60\n[features]\n'
+        + 'rate = 8000\nkind = "spectrogram"\nbands = 40\n'
     )
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
@@ -65,7 +66,7 @@ def test_every_key_can_be_set(settings):
     text += "max_tilt_db = 3\nseed = 9\n"
     text += 'checkpoint_minutes = 0.5\nselect_by = "cer"\ngemm = "tf32"\n'
     s = settings(text)
-    assert s.data == DataSettings("train.jsonl", "dev.jsonl", "가나", "kept")
+    assert s.data == DataSettings("train.jsonl", "dev.jsonl", "가나", "kept", 60.0)
     assert s.alphabet.symbols == ("가", "나")
     assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker")
     assert s.model == NetworkSettings(33, 0, 3, 0.0)
@@ -157,6 +158,17 @@ def test_an_invalid_settings_file_is_named(refused, text, words):
     message = refused(text)
     for word in words:
         assert word in message
+
+
+def test_an_alphabet_may_be_a_list_of_symbols(settings, refused):
+    assert settings(DATA + 'alphabet = [" ", "a", "sch"]\n').alphabet.symbols == (" ", "a", "sch")
+    assert "[data] alphabet: " in refused(DATA + 'alphabet = ["a", "a"]\n')
+    assert "must be text in quotes, or a list of texts" in refused(DATA + "alphabet = [1]\n")
+
+
+def test_a_byte_order_mark_is_accepted(tmp_path):
+    (tmp_path / "mine.toml").write_text(DATA, encoding="utf-8-sig")
+    assert read_settings(tmp_path / "mine.toml").data.train == "train.jsonl"
 
 
 @pytest.mark.parametrize("alphabet", ["", "abca", "가나가"])

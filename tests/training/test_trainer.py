@@ -19,6 +19,7 @@ from minids.ops.common import key
 from minids.training import reporting
 from minids.training import trainer as trainer_module
 from minids.training.reporting import format_duration
+from minids.training.selection import selection_errors
 from minids.training.settings import read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
@@ -400,6 +401,18 @@ def test_too_little_memory_is_reported_before_training(place, monkeypatch):
     trainer(place, epochs=1).run()
 
 
+def test_a_recording_that_is_too_long_is_skipped_and_not_planned_for(place, capsys):
+    line = json.dumps({"path": "train/0.wav", "duration": 100_000.0, "text": "a"}) + "\n"
+    with open(place / "train.jsonl", "a") as file:
+        file.write(line)
+    run = trainer(place, epochs=1)
+    run.run()
+    assert run.state.rows[0]["utterances"] == 10
+    err = capsys.readouterr().err
+    assert "0.wav: lasts 100000.0 s, the limit is 120.0 s" in err
+    assert "1 of 11 train utterances were skipped" in err
+
+
 def test_the_resource_estimate_is_printed_first(place, capsys):
     trainer(place, epochs=1).run()
     first = capsys.readouterr().err.splitlines()[0]
@@ -579,7 +592,7 @@ def test_a_nan_loss_on_the_dev_set_names_the_utterance(place, monkeypatch):
 )
 def test_the_best_epoch_is_selected_by_word_or_character_errors(select_by, better, worse):
     rows = [dict(zip(("wer", "cer", "dev_loss"), values, strict=True)) for values in (better, worse)]
-    errors = [trainer_module.selection_errors(row, select_by) for row in rows]
+    errors = [selection_errors(row, select_by) for row in rows]
     assert errors[0] < errors[1]
 
 

@@ -1,0 +1,65 @@
+"""The best model of a run: which epoch is selected, and what best.safetensors holds."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from minids._utils.errors import InputError
+from minids.training.checkpoint import RunFolder, TrainingState
+from minids.training.settings import Settings
+from minids.weights import SavedModel, load_weights, save_weights
+
+MAX_RELIABLE_WER = 0.9
+
+
+def selection_errors(row: dict[str, Any], select_by: str) -> list[float]:
+    """The metrics that select the best epoch, the most important first; lower is better.
+
+    A WER above 90 % is noise, since the few right words are right by chance; there the CER decides. The loss
+    decides while the output is all blanks.
+    """
+    if select_by == "cer":
+        return [row["cer"], row["wer"], row["dev_loss"]]
+    wer = row["wer"] if row["wer"] <= MAX_RELIABLE_WER else 1.0
+    return [wer, row["cer"], row["dev_loss"]]
+
+
+def best_model(
+    saved: SavedModel, settings: Settings, row: dict[str, Any], decoder_notes: dict[str, Any]
+) -> SavedModel:
+    """The model without velocity and training state; `row` has the metrics of its epoch."""
+    dev = {name: row[name] for name in ("epoch", "wer", "cer")}
+    notes = {"settings": settings.to_dict(), "dev": dev, **decoder_notes}
+    return replace(saved, extra_tensors={}, notes=notes)
+
+
+def check_best(
+    folder: RunFolder,
+    saved: SavedModel,
+    settings: Settings,
+    state: TrainingState,
+    log: Callable[[str], None],
+) -> dict[str, Any]:
+    """What `minids tune` stored in best.safetensors. A missing or damaged file is replaced.
+
+    The weights of the last epoch replace it, or within an epoch, whose weights were never evaluated, those of
+    the next one.
+    """
+    if not state.best_epoch:
+        return {}
+    try:
+        notes = load_weights(folder.best).notes
+        return {name: notes[name] for name in ("decoder", "decoder_is_stale") if name in notes}
+    except InputError as error:
+        log(f"note: {error}")
+    if state.batch:
+        log("the next epoch will be the best so far")
+        state.best_errors, state.best_epoch = None, 0
+        return {}
+    row = state.rows[-1]
+    if state.best_epoch != state.epoch:
+        log(f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them")
+        state.best_errors = selection_errors(row, settings.train.select_by)
+        state.best_epoch = state.epoch
+    save_weights(folder.best, best_model(saved, settings, row, {}))
+    return {}
