@@ -5,8 +5,8 @@
 # recognizer for one's own voice?
 #
 # *You build* two parts of every training: the choice of the best weights, and a learning rate
-# schedule. Then the package's trainer continues a stored network, and after that a real one. *You
-# need* lessons 1 to 11.
+# schedule. Then the package's trainer continues a stored network, and after that a real one.
+# *You need* lessons 1 to 11.
 
 # %%
 import os
