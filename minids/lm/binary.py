@@ -8,6 +8,7 @@ import numpy as np
 from minids._utils.checksum import array_checksum
 from minids._utils.errors import LOAD_ERRORS, InputError, reason
 from minids._utils.files import atomic_write, open_file
+from minids._utils.strict_json import to_json
 from minids.lm.arrays import NGramArrays, checked
 
 FORMAT = "minids-ngram"
@@ -30,21 +31,7 @@ def is_binary(path: str | Path) -> bool:
 
 def write_binary(path: str | Path, arrays: NGramArrays) -> None:
     """Write the file atomically. Raises InputError for a path that cannot be written."""
-    from safetensors.numpy import save
-
-    tensors: dict[str, np.ndarray] = {
-        "words": np.frombuffer("\n".join(arrays.words).encode(), np.uint8),
-        "starts": arrays.starts,
-        "context": arrays.context,
-        "word": arrays.word,
-        "log_probs": arrays.log_probs,
-        "backoff": arrays.backoff[: arrays.starts[-2]],  # the highest order has none
-    }
-    header: dict[str, object] = {"format": FORMAT, "version": VERSION}
-    header["checksum"] = array_checksum(header, tensors)
-    data = save(tensors, {"minids": json.dumps(header)})
-    with atomic_write(path) as file:
-        file.write(data)
+    _write(path, checked(arrays))
 
 
 def read_binary(path: str | Path) -> NGramArrays:
@@ -78,3 +65,21 @@ def _arrays(tensors: dict[str, np.ndarray]) -> NGramArrays:
     backoff[: len(stored)] = stored
     names = words.tobytes().decode().split("\n")
     return checked(NGramArrays(names, starts, context, word, log_probs, backoff))
+
+
+def _write(path: str | Path, arrays: NGramArrays) -> None:
+    from safetensors.numpy import save
+
+    tensors: dict[str, np.ndarray] = {
+        "words": np.frombuffer("\n".join(arrays.words).encode(), np.uint8),
+        "starts": arrays.starts,
+        "context": arrays.context,
+        "word": arrays.word,
+        "log_probs": arrays.log_probs,
+        "backoff": arrays.backoff[: arrays.starts[-2]],  # the highest order has none
+    }
+    header: dict[str, object] = {"format": FORMAT, "version": VERSION}
+    header["checksum"] = array_checksum(header, tensors)
+    data = save(tensors, {"minids": to_json(header)})
+    with atomic_write(path) as file:
+        file.write(data)

@@ -1,11 +1,16 @@
 """Arrays that no model can have are refused, and those that one can have arrive in their types."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minids._utils.errors import InputError
 from minids.lm.arrays import NGramArrays
 from minids.lm.ngram import NGram
+from minids.lm.prune import prune
 from tests.lm.dictionary_model import DATA
 
 GOOD = NGram.load(DATA / "lmplz_pruned.arpa").arrays
@@ -98,3 +103,52 @@ def test_the_smallest_model():
     assert model.log_prob("any words") == 0
     arrays = NGramArrays(["<unk>", "<s>", "</s>"], [0, 1, 4, 4], [0] * 4, [-1, 0, 1, 2], zeros, zeros)
     assert NGram(*arrays).order == 2
+
+
+def put(array, index, value):
+    """The array, in a type that has room for the value, with the value at an index."""
+    array = array.astype(np.result_type(array, np.array(value)))
+    array[index % len(array)] = value
+    return array
+
+
+AWKWARD = {
+    "unsigned": lambda array, i: array.astype(np.uint32),
+    "wide unsigned": lambda array, i: array.astype(np.uint64),
+    "narrow": lambda array, i: array.astype(np.int8 if array.dtype.kind == "i" else np.float16),
+    "float": lambda array, i: array.astype(np.float64),
+    "fractional": lambda array, i: put(array, i, 5.5),
+    "NaN": lambda array, i: put(array, i, np.nan),
+    "infinite": lambda array, i: put(array, i, -np.inf),
+    "negative": lambda array, i: put(array, i, -1),
+    "2^32 + 1": lambda array, i: put(array, i, 2**32 + 1),
+    "2^63 - 1": lambda array, i: put(array, i, 2**63 - 1),
+    "empty": lambda array, i: array[:0],
+    "cut": lambda array, i: array[: i % len(array)],
+    "too long": lambda array, i: np.append(array, array[-1:]),
+    "reversed": lambda array, i: array[::-1],
+    "rolled": lambda array, i: np.roll(array, i),
+    "read-only": lambda array, i: readonly(array),
+    "big-endian": lambda array, i: array.astype(array.dtype.newbyteorder(">")),
+    "two-dimensional": lambda array, i: np.asfortranarray(np.tile(array, (2, 1))),
+    "text": lambda array, i: array.astype(str),
+    "boolean": lambda array, i: array.astype(bool),
+    "a scalar": lambda array, i: array[i % len(array)],
+    "None": lambda array, i: None,
+}
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(GOOD._fields[1:]), st.sampled_from(sorted(AWKWARD)), st.integers(0, 10**6))
+def test_awkward_arrays_are_refused_or_make_a_model(name, kind, index):
+    """The model that they make can be queried and pruned."""
+    with np.errstate(all="ignore"):
+        awkward = AWKWARD[kind](getattr(GOOD, name), index)
+    try:
+        model = NGram(**{**GOOD._asdict(), name: awkward})
+    except InputError:
+        return
+    assert math.isfinite(model.log_prob("the ship left at night"))
+    assert model.perplexity(["the ship left", "at night"]).words == 5
+    with np.errstate(all="ignore"):
+        assert prune(model, 1e-4).starts[-1] <= model.starts[-1]

@@ -3,8 +3,9 @@
 import pytest
 
 from minids._utils.errors import InputError
+from minids.lm import binary
 from minids.lm.arrays import NGramArrays
-from minids.lm.binary import read_binary, write_binary
+from minids.lm.binary import read_binary
 from minids.lm.ngram import NGram
 from tests.lm.dictionary_model import DATA
 from tests.lm.test_arrays import FAULTS, GOOD
@@ -42,6 +43,6 @@ def test_arrays_of_no_model_are_refused(tmp_path, name):
     """They have the right checksum; compiled code would read beyond an array, or never end."""
     changes, _ = FAULTS[name]
     path = tmp_path / "bad.ngram"
-    write_binary(path, NGramArrays(**{**GOOD._asdict(), **changes}))
+    binary._write(path, NGramArrays(**{**GOOD._asdict(), **changes}))
     with pytest.raises(InputError, match=r"bad\.ngram cannot be read as a language model"):
         read_binary(path)

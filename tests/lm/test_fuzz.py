@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minids.lm import binary
 from minids.lm.arpa_reader import ArpaWarning
 from minids.lm.arrays import NGramArrays
-from minids.lm.binary import DTYPES, write_binary
+from minids.lm.binary import DTYPES
 from minids.lm.ngram import NGram
 from tests.lm.dictionary_model import DATA, random_arpa
 from tests.test_fuzz import VALUES, damage, fuzz
@@ -122,7 +123,7 @@ def test_binary_files_with_damaged_arrays_and_a_valid_checksum(folder):
                     array = array[: rng.integers(len(array) + 1)]
             bad[name] = array.tolist() if name == "words" else array
             with suppress(IndexError):  # too few starts to be written
-                write_binary(folder / "made.ngram", NGramArrays(**bad))
+                binary._write(folder / "made.ngram", NGramArrays(**bad))
                 yield (folder / "made.ngram").read_bytes()
 
     fuzz(folder / "bad.ngram", islice(mutations(), 6000), use, 0.02, 0.5)
