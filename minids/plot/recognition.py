@@ -44,7 +44,9 @@ def recognition(
     figure = Figure(figsize=(width, 7.5), layout="constrained")
     axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
     title = _wrap(f"“{text}”", round(8 * width))
-    figure.suptitle(title, fontsize=13, family=font_families(text), parse_math=False)  # a $ is text here
+    # At the left, where a phone shows it without scrolling. A $ is text here.
+    style = {"x": 0.01, "ha": "left", "fontsize": 13, "parse_math": False}
+    figure.suptitle(title, family=font_families(text), **style)
     stride = -(-len(frames) // len(log_probs))
     _waveform(axes[0], samples, rate, round(COLUMNS_PER_INCH * width))
     _features(axes[1], frames, rate, hop / stride)

@@ -41,7 +41,7 @@ def training(rows: Sequence[Mapping]) -> "Figure":
         axes.grid(axis="y", color=GRAY, alpha=0.25, linewidth=0.8)
         axes.set_axisbelow(True)
         despine(axes)
-    figure.suptitle(f"Training, {len(rows)} epoch{'s' * (len(rows) != 1)}", fontsize=13)
+    figure.suptitle(f"Training, {len(rows)} epoch{'s' * (len(rows) != 1)}", x=0.01, ha="left", fontsize=13)
     figure.align_ylabels()
     return figure
 
