@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,9 +18,8 @@ from tests import ROOT
 def scipy_threads():
     """Threads of SciPy's BLAS, or of the one that it shares with NumPy."""
     libraries = ThreadpoolController().select(user_api="blas").info()
-    return [lib["num_threads"] for lib in libraries if "scipy" in lib["filepath"]] or [
-        lib["num_threads"] for lib in libraries
-    ]
+    threads = [lib["num_threads"] for lib in libraries if "numpy" not in lib["filepath"]]
+    return threads or [lib["num_threads"] for lib in libraries]
 
 
 def test_blas_has_one_thread_while_an_operation_runs_and_its_own_limit_after_it():
@@ -29,6 +29,19 @@ def test_blas_has_one_thread_while_an_operation_runs_and_its_own_limit_after_it(
         assert set(observe()) == {1}
         assert set(scipy_threads()) == {3}
     assert set(scipy_threads()) != {3}
+
+
+def test_blas_has_one_thread_in_an_operation_of_any_thread():
+    """Two threads of BLAS add in another order than one."""
+    observe = pool.on_all_cores(scipy_threads)
+    with ThreadPoolExecutor(2) as threads:
+        assert set(observe()) == {1}
+        assert [set(future.result()) for future in [threads.submit(observe) for _ in range(8)]] == [{1}] * 8
+    rng = np.random.default_rng(0)
+    x, W = rng.normal(size=(300, 1, 860)).astype(np.float32), rng.normal(size=(512, 860)).astype(np.float32)
+    forward, b = ops.load("cpu").affine_forward, np.zeros(512, np.float32)
+    with ThreadPoolExecutor(1) as threads:
+        np.testing.assert_array_equal(threads.submit(forward, x, W, b).result(), forward(x, W, b))
 
 
 def test_the_limit_is_restored_after_an_error():

@@ -51,8 +51,8 @@ class _Pool:
                 del os.environ["GOMP_SPINCOUNT"]
         warm_up()
         libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        # If SciPy has none of its own, it shares NumPy's.
-        self.blas = [library for library in libraries if "scipy" in library.filepath] or libraries
+        # Wheels of NumPy have a library of their own. Without wheels, NumPy and SciPy share one.
+        self.blas = [library for library in libraries if "numpy" not in library.filepath] or libraries
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self.after_fork)
         self.started = True
@@ -93,14 +93,19 @@ def on_all_cores(operation: Callable) -> Callable:
                 _pool.start()
             limits = [library.get_num_threads() for library in _pool.blas]
             for library in _pool.blas:
-                library.set_num_threads(1)
+                _set_threads(library, 1)
             try:
                 return operation(*args, **kwargs)
             finally:
                 for library, limit in zip(_pool.blas, limits, strict=True):
-                    library.set_num_threads(limit)
+                    _set_threads(library, limit)
 
     return run
+
+
+def _set_threads(library: Any, n: int) -> None:
+    # threadpoolctl from 3.7 on ignores set_num_threads of all threads but one. We hold the lock of the pool.
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n)
 
 
 def _check_array(name: str, array: np.ndarray, is_output: bool) -> None:
