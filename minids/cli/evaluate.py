@@ -55,6 +55,7 @@ def command(
     from minids.decode.error_analysis import ErrorAnalysis
     from minids.metrics import Evaluation
     from minids.recognizer import Recognizer
+    from minids.text import TextReport
 
     utterances = read_manifest(manifest)
     fields = {"speaker", *(name for u in utterances for name in u.extra)}
@@ -64,6 +65,11 @@ def command(
         )
     announce_compilation()
     recognizer = Recognizer.load(models or None, **search)
+    texts = TextReport(recognizer.alphabet)
+    for utterance in utterances:
+        texts.normalize(utterance.text)
+    if texts:
+        note(f"{manifest}: {texts}")
     analysis = ErrorAnalysis(recognizer.search) if recognizer.search else None
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
         results, skipped = recognizer.recognize(utterances, by, bar.update, analysis)
@@ -73,7 +79,7 @@ def command(
     evaluation = Evaluation(results)
     if as_json:
         content = evaluation.to_dict(worst)
-        content |= {"skipped": skipped, "search": analysis and analysis.to_dict()}
+        content |= {"skipped": skipped, "texts": texts.to_dict(), "search": analysis and analysis.to_dict()}
         click.echo(json.dumps(content, ensure_ascii=False))
     else:
         _print(evaluation, analysis, by, worst)

@@ -20,12 +20,8 @@ MIN_WORDS = 300  # for a choice that is more than chance
 @click.command()
 @click.argument("manifest", type=options.PATH)
 @options.MODEL
-@click.option(
-    "--lm", required=True, type=options.PATH, help="Language model from `minids lm train`."
-)
-@click.option(
-    "--out", type=options.PATH, help="File for the tuned model.  [default: replaces --model]"
-)
+@click.option("--lm", required=True, type=options.PATH, help="Language model from `minids lm train`.")
+@click.option("--out", type=options.PATH, help="File for the tuned model.  [default: replaces --model]")
 @click.option("--beam-width", default=500, show_default=True, help="Prefixes kept at each frame.")
 @options.BACKEND
 @click.option("--picture", type=options.PATH, help="Plot the error rates over alpha and beta.")
@@ -63,7 +59,7 @@ def command(
     from minids.metrics import wer
     from minids.plot.tuning import tuning as plot_tuning
     from minids.recognizer import Recognizer
-    from minids.text import normalize
+    from minids.text import TextReport
     from minids.weights import SHIPPED_MODEL, copy_with_notes, load_weights
 
     if model is None and out is None:
@@ -80,15 +76,18 @@ def command(
     saved = load_weights(model, backend)
     recognizer = Recognizer(saved)
     crc, ngram = checksum(lm), NGram.load(lm)
+    texts = TextReport(saved.alphabet)
     skipped: list[str] = []
     log_probs, references = [], []
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
         for batch in recognizer.infer(utterances, skipped):
             for utterance, pieces in batch:
                 log_probs.append(np.concatenate(pieces))  # as one: precise enough to choose alpha and beta
-                references.append(normalize(utterance.text, saved.alphabet))
+                references.append(texts.normalize(utterance.text))
             bar.update(len(batch))
     report_skipped(manifest, skipped, len(utterances))
+    if texts:
+        note(f"{manifest}: {texts}")
     greedy_texts = [greedy_text(y, saved.alphabet) for y in log_probs]
     if not any(greedy_texts):
         raise InputError(f"{model}: its output for {manifest} is all blanks; train it longer before tuning")
@@ -108,7 +107,11 @@ def command(
             plot_tuning(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
     if as_json:
         content = {"model": str(out), "beam_width": beam_width, "greedy": greedy.to_dict()}
-        content |= tuning.to_dict() | {"utterances": len(references), "skipped": skipped}
+        content |= tuning.to_dict() | {
+            "utterances": len(references),
+            "skipped": skipped,
+            "texts": texts.to_dict(),
+        }
         click.echo(json.dumps(content, ensure_ascii=False))
     else:
         values = f"alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
