@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.gpu_checks import sanitized, stress
 from benchmarks.gpu_kernels import (
     GEMMS,
     NAMES,
@@ -33,7 +34,6 @@ from benchmarks.gpu_kernels import (
     ms,
 )
 from benchmarks.gpu_process import MINUTE, PYTHON, json_of, run
-from benchmarks.gpu_proofs import sanitized, stress
 from benchmarks.gpu_table import CHECKS, table, with_floor
 from benchmarks.machine import save
 from minids import ops

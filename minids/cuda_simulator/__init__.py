@@ -14,6 +14,7 @@ What a GPU does silently is an error here, a `KernelError` that names the array,
     DivergentBarrier    some of the threads that a barrier waits for never reach it
     Uninitialized       shared memory is read before any thread has written to it
     OutOfBounds         an index lies outside its array; negative indices do, too
+    Misaligned          four floats are accessed at once at an address that is not a multiple of 16 bytes
 
 Local arrays and new device arrays are filled with NaN. `trace` records every memory access, `barriers` every
 barrier, and `without` removes one barrier from its kernel: tests use this to show that each barrier is
@@ -32,7 +33,14 @@ from minids.cuda_simulator.api import (
     cuda,
     enable_caching,
 )
-from minids.cuda_simulator.errors import DivergentBarrier, KernelError, OutOfBounds, Race, Uninitialized
+from minids.cuda_simulator.errors import (
+    DivergentBarrier,
+    KernelError,
+    Misaligned,
+    OutOfBounds,
+    Race,
+    Uninitialized,
+)
 from minids.cuda_simulator.memory import DeviceArray
 from minids.cuda_simulator.options import Access, Site, barriers, launches, order, trace, without
 from minids.cuda_simulator.scheduler import MAX_RESIDENT_BLOCKS
@@ -44,6 +52,7 @@ __all__ = [
     "DivergentBarrier",
     "Kernel",
     "KernelError",
+    "Misaligned",
     "OutOfBounds",
     "Race",
     "Recorder",

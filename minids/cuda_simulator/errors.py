@@ -17,5 +17,9 @@ class Uninitialized(KernelError):
     """Shared memory was read before any thread had written to it."""
 
 
+class Misaligned(KernelError):
+    """A vectorized access at an address that is not a multiple of its size."""
+
+
 class OutOfBounds(KernelError):
     """An index lies outside its array."""

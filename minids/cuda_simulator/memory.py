@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from minids.cuda_simulator.errors import OutOfBounds, Race, Uninitialized
+from minids.cuda_simulator.errors import Misaligned, OutOfBounds, Race, Uninitialized
 from minids.cuda_simulator.options import Access
 
 if TYPE_CHECKING:
@@ -70,6 +70,12 @@ class Memory:
         if launch.trace is not None:
             self._record(index, "write")
         self._flat[position] = value
+
+    def check_alignment(self, index: int, size: int) -> None:
+        """Raises Misaligned unless the element is at a multiple of `size` bytes."""
+        start = 0 if self._shared else self._address  # shared memory is aligned on a GPU
+        if (start + index * self.dtype.itemsize) % size:
+            raise Misaligned(f"{self._element(index)} is not at a multiple of {size} bytes")
 
     def _position(self, index) -> int:
         index = index if type(index) is tuple else (index,)

@@ -7,7 +7,7 @@ import pytest
 from minids.ops import driver
 
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda", reason="pip install minids[cuda]")
-from benchmarks import gpu, gpu_kernels, gpu_process, gpu_proofs, gpu_table
+from benchmarks import gpu, gpu_checks, gpu_kernels, gpu_process, gpu_table
 
 SIZE = gpu_kernels.Size(T=5, B=2, H=6, F=2, C=1, K=4, U=2) if driver.simulated() else gpu_kernels.Size(T=50)
 FACTS = {"bandwidth": 1e12, "flops": 1e13}
@@ -113,13 +113,13 @@ def test_missing_facts_about_the_gpu_leave_the_others(monkeypatch):
 
 def test_the_small_network_of_the_sanitizer_is_right(monkeypatch):
     if driver.simulated():  # "graph" and "launches" are the same in the simulator
-        monkeypatch.setattr(gpu_proofs, "RECURRENCES", ("persistent", "graph"))
-    errors = gpu_proofs.sanitized(*((4, 1) if driver.simulated() else (64, 2)))["errors"]
-    assert {f"fp32, {kind}" for kind in gpu_proofs.RECURRENCES if kind != "persistent"} <= set(errors)
+        monkeypatch.setattr(gpu_checks, "RECURRENCES", ("persistent", "graph"))
+    errors = gpu_checks.sanitized(*((4, 1) if driver.simulated() else (64, 2)))["errors"]
+    assert {f"fp32, {kind}" for kind in gpu_checks.RECURRENCES if kind != "persistent"} <= set(errors)
 
 
 def test_the_persistent_recurrence_is_reproducible():
-    result = gpu_proofs.stress(SIZE, 3)
+    result = gpu_checks.stress(SIZE, 3)
     assert result == {"passed": True, "repeats": 3, "different": 0, "finite": True}
 
 

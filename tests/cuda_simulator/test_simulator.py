@@ -20,6 +20,7 @@ from minids.cuda_simulator import cuda
 from minids.ops.cuda import arrays
 from minids.ops.cuda.launch import capture, launch
 from minids.ops.cuda.reduce import warp_max, warp_sum
+from minids.ops.cuda.vector_io import load4
 
 N = 32
 ORDERS = pytest.mark.parametrize("order", ["forward", "reverse", "random"])
@@ -349,6 +350,19 @@ def test_out_of_bounds(index):
     ) as caught:
         launch(read, (1, 2), (1, 1, 1), arange(), index)
     assert "thread (0, 0, 0) of block (0, 0, 0)" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(("start", "index"), [(1, 0), (0, 2), (3, 4)])
+def test_misaligned_vector_access(start, index):
+    """Four numbers at once, from a view that may begin anywhere."""
+
+    @cuda.jit
+    def read(x, i):
+        load4(x, i)
+
+    launch(read, 1, 1, arange()[4:], 4)
+    with pytest.raises(cuda_simulator.Misaligned, match=rf"x\[{index}\] is not at a multiple of 16 bytes"):
+        launch(read, 1, 1, arange()[start:], index)
 
 
 def test_every_dimension_must_be_indexed():

@@ -1,10 +1,12 @@
 """What surrounds every call of the backend: the right GPU, one operation at a time, errors in one line.
 
 Threads may share a backend. Their operations take turns on the default stream of its GPU, which keeps the
-launches of one operation together. Each thread may have any GPU selected: Numba remembers that per thread.
+launches of one operation together. Each thread may have any GPU selected: Numba remembers that per thread. A
+forked process cannot use the GPU of its parent.
 """
 
 import inspect
+import os
 import re
 import threading
 from collections import defaultdict
@@ -50,12 +52,19 @@ def _check_array(name: str, array: Any, dtype: Any) -> None:
 def guarded(function: Callable, device: int, exclusive: bool) -> Callable:
     """`function` on this GPU; `exclusive` functions wait for each other.
 
-    Raises MemoryError if the GPU has too little memory, InputError for other errors of the driver.
+    Raises MemoryError if the GPU has too little memory, InputError for other errors of the driver,
+    RuntimeError in a forked process.
     """
+    process = os.getpid()
     lock: AbstractContextManager = _locks[device] if exclusive else nullcontext()
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
+        if os.getpid() != process:
+            raise RuntimeError(
+                "a forked process cannot use the GPU of its parent;"
+                " use the start method spawn, see multiprocessing.set_start_method"
+            )
         try:
             with lock, cuda.gpus[device]:
                 return function(*arguments, **options)

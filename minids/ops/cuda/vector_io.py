@@ -15,13 +15,13 @@ _ZERO = np.float32(0)
 if driver.simulated():
 
     def load4(a, i):
-        """a[i], a[i+1], a[i+2], a[i+3] of a flat array; i is a multiple of 4."""
-        assert i % 4 == 0, f"load4 at {i}: not a multiple of 16 bytes"
+        """a[i], a[i+1], a[i+2], a[i+3] of a flat array; a[i] is at a multiple of 16 bytes."""
+        a.check_alignment(i, 16)
         return a[i], a[i + 1], a[i + 2], a[i + 3]
 
     def store4(a, i, values):
-        """a[i : i+4] = values, four of them; i is a multiple of 4."""
-        assert i % 4 == 0, f"store4 at {i}: not a multiple of 16 bytes"
+        """a[i : i+4] = values, four of them; a[i] is at a multiple of 16 bytes."""
+        a.check_alignment(i, 16)
         a[i], a[i + 1], a[i + 2], a[i + 3] = values
 
     def address(a) -> int:

@@ -1,5 +1,7 @@
 """Threads share a backend; errors of the driver are one line; numbers that do not fit are refused."""
 
+import multiprocessing as mp
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -17,6 +19,10 @@ from minids.ops.cuda import device, guard
 from minids.ops.cuda.guard import explain, guarded
 
 GPU = ops.load("cuda")
+
+
+def call_norm():
+    return GPU.norm(None)
 
 
 def test_threads_share_a_backend():
@@ -75,6 +81,15 @@ def test_scratch_memory_belongs_to_a_gpu(monkeypatch):
     assert buffers(5) is not first
     monkeypatch.undo()
     assert buffers(5) is first
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_process_is_refused():
+    x = GPU.arrays.from_host(np.ones(3, np.float32))
+    pool = mp.get_context("fork").Pool(1)
+    with pool, pytest.raises(RuntimeError, match="use the start method spawn"):
+        pool.apply(call_norm)
+    assert GPU.norm(x) == pytest.approx(3**0.5)
 
 
 @pytest.mark.parametrize(
