@@ -30,6 +30,7 @@ BLOCK_SAMPLES = 1 << 18  # read at a time
 MIN_RATE = 1_000  # Hz; with a lower rate the header is damaged
 MAX_BYTES = 1 << 30  # of a recording from a stream, which is held in memory
 MAX_SECONDS = 4 * 3600.0  # default limit for a recording
+MAX_SAMPLES_PER_BYTE = 10_000  # FLAC stores 5000 of silence in one
 MAX_SAMPLES = 1 << 28  # of a recording in memory: 1 GB
 MAX_AMPLITUDE = 1e10  # full scale is 1, or 2**31 where integers were written as floats
 MAX_MISSING_SECONDS = 0.02  # a loss shorter than a window of the features does not matter
@@ -290,6 +291,8 @@ def _mono(
     name: str, blocks: Iterator[np.ndarray], channel: int | None, powers: "_ChannelPowers"
 ) -> Generator[np.ndarray, None, None]:
     for block in blocks:  # (n, channels)
+        if channel is not None and channel >= block.shape[1]:
+            raise InputError(f"{name}: a part of the file has no channel {channel}; choose another")
         with np.errstate(over="ignore", invalid="ignore"):
             column = 0 if block.shape[1] == 1 else channel
             mono = block.mean(axis=1) if column is None else block[:, column]
@@ -384,7 +387,7 @@ def _open(source: Source, name: str, stack: ExitStack) -> _Recording:
         or (not contents.spans and isinstance(first, _Part) and first.cut_short)
     ):
         raise InputError(f"{name}: truncated at {duration:.2f} s; copy or record it again")
-    if not 0 <= frames < 1 << 48:
+    if not 0 <= frames <= MAX_SAMPLES_PER_BYTE * size and isinstance(first, _Part):
         raise InputError(f"{name}: damaged, its header states {frames} samples; convert it to WAV")
     notes = []
     if len(parts) > 1:

@@ -26,7 +26,7 @@ from minids.text import Alphabet, TextReport
 SILENCE_DB = -60.0  # root mean square relative to full scale; the quietest of 5467 good recordings has -53
 MAX_CLIPPED = 0.002  # fraction of samples in flat tops; the worst of the good recordings has 0.0014
 MAX_RECOMMENDED_SECONDS = 30.0
-MAX_DECODED_SECONDS = 600.0  # longer recordings are not decoded: a thread would hold all of their samples
+MAX_DECODED_SAMPLES = 30_000_000  # of a recording; longer ones are not decoded: several are held in memory
 MAX_DURATION_ERROR = 0.05  # seconds, or 1 % of the duration: manifests round
 MAX_PACE_DEVIATION = 5.0  # robust standard deviations of log(seconds per character)
 MIN_PACE_SPREAD = 0.1  # synthetic speech may have no spread
@@ -122,11 +122,12 @@ def _measure(line: Utterance | InvalidLine) -> Recording:
         return Recording(notes=[Note("missing", "")], file=str(path))
     file = (status.st_dev, status.st_ino) if status.st_ino else str(path)
     try:
-        sound = read_sound(path, None, line.start, line.end, line.channel, MAX_DECODED_SECONDS)
+        header = read_info(path)
+        limit = MAX_DECODED_SAMPLES / header.rate
+        sound = read_sound(path, None, line.start, line.end, line.channel, limit)
         duration = len(sound.samples) / sound.rate
         return Recording(duration, sound.rate, [*sound.notes, *_volume_notes(sound.samples)], file)
     except TooLongError as error:
-        header = read_info(path)
         return Recording(error.seconds, header.rate, header.notes, file)
     except InputError as error:
         return Recording(notes=[Note("unreadable", str(error).removeprefix(f"{path}: "))], file=file)

@@ -385,3 +385,10 @@ def test_another_csv_is_refused_with_its_columns(tmp_path):
     (tmp_path / "train.csv").write_text("file,text\na.wav,go\n")
     with pytest.raises(InputError, match=r"no column 'wav_filename' .*it has file, text.*the right file"):
         import_mozilla(tmp_path / "train.csv", tmp_path / "out")
+
+
+def test_transcripts_are_lower_case_by_the_rules_of_their_language():
+    assert normalize_transcript("IŞIK İçin", "tr") == "ışık için"
+    assert normalize_transcript("IŞIK İçin", "az-AZ") == "ışık için"
+    assert normalize_transcript("It Is İ", "en") == "it is i"
+    assert normalize_transcript("ΟΔΥΣΣΕΑΣ ΣΟΦΟΣ") == "οδυσσεας σοφος"

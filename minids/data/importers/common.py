@@ -18,6 +18,7 @@ from minids.audio import audio_info
 from minids.data.manifest import Utterance, write_manifest
 from minids.text import APOSTROPHES
 
+DOTLESS_I_LANGUAGES = ("tr", "az", "crh", "tt", "ba", "kaa")
 MAX_EXTRA_SECONDS = 1.0  # a recording may last this much longer than the corpus states
 
 
@@ -108,12 +109,15 @@ def table_files(root: str | Path, suffix: str) -> list[Path]:
     return files
 
 
-def normalize_transcript(sentence: str) -> str:
+def normalize_transcript(sentence: str, language: str = "") -> str:
     """A printed sentence in lower case, without punctuation and symbols except for apostrophes.
 
-    "Don't - he said." -> "don't he said". Digits stay; `minids data doctor` reports them.
+    "Don't - he said." -> "don't he said". Digits stay; `minids data doctor` reports them. `language` is a
+    code such as "tr", in which I and İ are the capitals of ı and i.
     """
-    text = sentence.lower().translate(APOSTROPHES)
+    if language.lower().split("-")[0].split("_")[0] in DOTLESS_I_LANGUAGES:
+        sentence = sentence.replace("I", "ı")
+    text = sentence.replace("İ", "i").lower().translate(APOSTROPHES)
     text = "".join(" " if c != "'" and category(c)[0] in "PS" else c for c in text)
     return " ".join(word for token in text.split() if (word := token.strip("'")))
 

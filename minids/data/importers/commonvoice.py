@@ -34,7 +34,7 @@ def import_commonvoice(root: str | Path, out: str | Path, progress: bool = False
         splits[name] = [
             Utterance(
                 folder / "clips" / _file_name(row["path"]),
-                normalize_transcript(row["sentence"]),
+                normalize_transcript(row["sentence"], row.get("locale") or folder.name),
                 0.0,
                 row["client_id"][:16],
                 extra={"sentence": row["sentence"]}
