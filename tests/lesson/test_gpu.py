@@ -98,6 +98,39 @@ def test_a_mistake_is_named(lesson, exercise, mistake, message):
     assert verdict.message.startswith(f"[✗] {message}")
 
 
+def contiguous_chunks(x, sums):
+    """Each thread adds up adjacent rows: another correct answer to 13.2."""
+    partial = cuda.shared.array(8, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    chunk = (x.shape[0] + 7) // 8
+    total = np.float32(0)
+    for r in range(i * chunk, min((i + 1) * chunk, x.shape[0])):
+        total += x[r, h]
+    partial[i] = total
+    cuda.syncthreads()
+    if i == 0:
+        for other in range(1, 8):
+            total += partial[other]
+        sums[h] = total
+
+
+def writes_outside_the_lattice(log_probs, lengths, states, sizes, alpha):
+    alpha[cuda.blockIdx.x, log_probs.shape[0] - 1, cuda.threadIdx.x] = np.float32(0)
+
+
+@pytest.mark.parametrize(
+    ("lesson", "exercise", "answer", "message"),
+    [
+        (13, "column_sum", contiguous_chunks, "[✓] right"),
+        (14, "walk", writes_outside_the_lattice, "[✗] elements outside a lattice that were written"),
+    ],
+)
+def test_answers_of_readers(lesson, exercise, answer, message):
+    (path,) = (path for path in folder.lessons() if path.name.startswith(f"{lesson}_"))
+    trial = source.trials(path, folder.answers(lesson))[exercise]
+    assert run_check(exercise, answer, trial.check, **trial.options).message.startswith(message)
+
+
 def test_a_process_that_uses_a_gpu_cannot_use_the_simulator():
     native = "import sys, types; sys.modules['minids.ops.cuda.device'] = types.ModuleType('device')"
     environment = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"}

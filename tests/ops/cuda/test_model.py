@@ -255,6 +255,22 @@ def test_too_little_gpu_memory_is_a_memory_error(monkeypatch):
         arrays.AsyncCopier()(np.zeros((100, 10, 10_000), np.float32))
 
 
+def test_a_full_gpu_is_not_reported_as_a_damaged_model(monkeypatch, capsys, tmp_path):
+    def full(*_):
+        raise RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")
+
+    model = tones.model(tmp_path / "model")
+    tones.corpus(tmp_path, "test", 1)
+    monkeypatch.setattr("minids.ops.cuda.arrays.cuda.device_array", full)
+    with pytest.raises(MemoryError, match="the GPU does not have"):
+        weights.load_weights(model, "cuda")
+    wav = tmp_path / "test" / "0.wav"
+    code, _, stderr = run(capsys, "transcribe", wav, "--model", model, "--lm", "none", "--backend", "cuda")
+    assert code == 1
+    assert stderr.count("minids: error") == 1
+    assert "out of memory (the GPU does not have 0.00 GB of free memory)" in stderr
+
+
 def test_a_grid_that_no_gpu_supports_is_refused():
     from minids.ops.cuda import affine, launch
 
