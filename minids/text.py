@@ -112,8 +112,8 @@ class Alphabet:
 class TextReport:
     """What normalization did to texts. `removed` and `missing` map a character to the number of its texts.
 
-    `removed` are punctuation, symbols and invisible characters. `missing` are those that remain although the
-    alphabet cannot write them; `incomplete` counts the texts with such characters, of `texts` in all.
+    `removed` are punctuation, symbols and invisible characters. `missing` are those, and markup such as <unk>,
+    that remain although the alphabet cannot write them; `incomplete` of all `texts` have such characters.
     """
 
     def __init__(self, alphabet: Alphabet):
@@ -125,13 +125,15 @@ class TextReport:
     def normalize(self, text: str) -> str:
         """`normalize(text, alphabet)`, counted."""
         normalized = normalize(text, self.alphabet)
-        missing = self.alphabet.missing(normalized)
+        markup = [m for m in MARKUP.findall(normalized) if not all(map(self.alphabet.knows, m))]
+        rest = MARKUP.sub("", normalized) if markup else normalized
+        missing = dict.fromkeys([*markup, *self.alphabet.missing(rest)])
         before = unicodedata.normalize("NFC", text).translate(APOSTROPHES)
-        removable = {c for c in before if _is_removable(c) and not self.alphabet.knows(c)}
+        removable = dict.fromkeys(c for c in before if _is_removable(c) and not self.alphabet.knows(c))
         self.texts += 1
         self.incomplete += bool(missing)
-        self.missing.update(missing)
-        self.removed.update(removable - set(normalized))
+        self.missing.update(missing.keys())
+        self.removed.update(c for c in removable if c not in normalized)
         return normalized
 
     def to_dict(self) -> dict:
