@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from minids._utils.errors import InputError
+from minids._utils.terminal import printable
 from minids.cli import announce_compilation, note, options, print_json
 
 if TYPE_CHECKING:
@@ -282,4 +283,4 @@ def _report(path: Path, lm: "NGram", as_json: bool, skipped: dict[str, int] | No
         counts = [int(b - a) for a, b in pairwise(lm.starts[1:])]
         print_json({"path": str(path), "order": lm.order, "ngrams": counts} | (skipped or {}))
     else:
-        click.echo(f"{path}: {lm.size_summary}")
+        click.echo(f"{printable(path)}: {lm.size_summary}")

@@ -148,6 +148,8 @@ def _header(lines: LineReader) -> tuple[list[int], str]:
     while (line := lines.next()) != "\\data\\":
         if line.startswith("mmap lm"):
             raise InputError(f"{lines.path} is in KenLM's binary format; give the ARPA file it was made from")
+        if lines.number == 1 and line.startswith(("\ufffd\ufffd\\", "\ufffd\ufffd\0")):
+            raise InputError(f"{lines.path} is UTF-16; save it as UTF-8")
         if not line or lines.number > MAX_PREAMBLE:
             raise InputError(f"{lines.path}: no line \\data\\, so this is not a language model; {_REMEDY}")
     counts: list[int] = []
@@ -169,6 +171,8 @@ def _read_words(lines: LineReader, declared: int, highest: bool) -> tuple[WordTa
     count, status = len(SPECIAL), arpa_parser.MORE
     while status in (arpa_parser.MORE, arpa_parser.FULL):
         if status == arpa_parser.FULL:
+            if count > declared + len(SPECIAL):
+                break
             capacity *= 2
             section, table = _grow_section(section, capacity), _grow_table(table, count, capacity)
         elif lines.position == lines.end and not lines.fill():

@@ -92,6 +92,7 @@ class NGram:
         The content of the file tells which. Raises InputError that names the file, and the line of an ARPA
         file.
         """
+        _check_path(path)
         model = cls(*(read_binary(path) if is_binary(path) else read_arpa(path)))
         model.name = str(path)
         return model
@@ -181,9 +182,15 @@ class NGram:
 
 def check_output(path: str | Path) -> None:
     """Raise InputError if `NGram.save` cannot write to this path: call it before long work."""
+    _check_path(path)
     if not str(path).endswith(SUFFIXES):
         raise InputError(f"cannot write {path}: the name of a language model ends in {' or '.join(SUFFIXES)}")
     check_writable(path)
+
+
+def _check_path(path: object) -> None:
+    if not isinstance(path, str | Path):
+        raise InputError(f"the path of a language model is a string or a Path, not {type(path).__name__}")
 
 
 @njit(nogil=True)

@@ -103,6 +103,8 @@ def _read_file(file: BinaryIO, name: object) -> Iterator[bytes]:
     try:
         content = decompressed(file)
         piece = content.read(BLOCK_SIZE).removeprefix(BOM)
+        if piece.lstrip().startswith(b"\\data\\"):
+            raise InputError(f"{name} is an ARPA file, a language model; give the text for training")
         while piece:
             yield piece
             piece = content.read(BLOCK_SIZE)

@@ -184,6 +184,21 @@ FAULTS = {
 }
 
 
+def test_utf16_is_named(write):
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        bom = "\ufeff" if encoding != "utf-16" else ""
+        with pytest.raises(InputError, match="UTF-16; save it as UTF-8"):
+            read_arpa(write((bom + GOOD).encode(encoding)))
+
+
+def test_more_words_than_the_header_says_do_not_exhaust_the_memory(write, monkeypatch):
+    monkeypatch.setattr(arpa_reader, "INITIAL_CAPACITY", 4)
+    words = "".join(f"-1\tw{i}\n" for i in range(100_000))
+    text = GOOD.replace("-0.75\tb\t0.5\n", f"-0.75\tb\t0.5\n{words}")
+    with pytest.raises(InputError, match=r"line \d\d .*one 1-gram more than the 5 of the header"):
+        read_arpa(write(text))
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_broken_file_is_refused_with_its_line(write, name):
     change, message = FAULTS[name]

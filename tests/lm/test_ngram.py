@@ -1,5 +1,6 @@
 """NGram: sentences and texts score as in KenLM; both file formats keep a model."""
 
+import io
 import json
 import math
 import pickle
@@ -174,3 +175,11 @@ def test_a_model_is_pickled_without_its_tables():
     assert len(pickle.dumps(model)) == size
     copy = pickle.loads(pickle.dumps(model))
     assert (copy.log_prob("the ship left"), copy.name) == (expected, model.name)
+
+
+@pytest.mark.parametrize("path", [None, 0, 5, b"model.arpa", io.BytesIO(b"\\data\\"), [DATA / "lmplz.arpa"]])
+def test_what_is_not_a_path_is_refused(path):
+    with pytest.raises(InputError, match="a string or a Path"):
+        NGram.load(path)
+    with pytest.raises(InputError, match="a string or a Path"):
+        NGram.load(DATA / "lmplz.arpa").save(path)
