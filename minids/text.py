@@ -52,9 +52,30 @@ class Alphabet:
         return hash(self.symbols)
 
     def __repr__(self) -> str:
+        return f"Alphabet({self.definition!r})"
+
+    @classmethod
+    def from_texts(cls, texts: Iterable[str]) -> "Alphabet":
+        """The alphabet of lower-case texts: their characters without digits and what `normalize` removes.
+
+        It has an apostrophe if some text has one between letters, and ı if some text has ı or İ.
+        """
+        texts = [unicodedata.normalize("NFC", MARKUP.sub(" ", text)).translate(APOSTROPHES) for text in texts]
+        dotless = any("ı" in text or "İ" in text for text in texts)
+        symbols = {" "} if any(len(text.split()) > 1 for text in texts) else set()
+        for text in texts:
+            symbols.update(
+                c for c in characters("".join(_lower(text, dotless))) if c[0].isalpha() or _is_mark(c)
+            )
+            if re.search(r"\w'\w", text):
+                symbols.add("'")
+        return cls(sorted(symbols))
+
+    @property
+    def definition(self) -> str | list[str]:
+        """The symbols as settings and `Alphabet` take them: a string where it says the same as the list."""
         string = "".join(self.symbols)
-        symbols = list(self.symbols)
-        return f"Alphabet({(string if characters(string) == symbols else symbols)!r})"
+        return string if characters(string) == list(self.symbols) else list(self.symbols)
 
     def __contains__(self, symbol: str) -> bool:
         return _decompose(symbol) in self._index
@@ -112,8 +133,9 @@ class Alphabet:
 class TextReport:
     """What normalization did to texts. `removed` and `missing` map a character to the number of its texts.
 
-    `removed` are punctuation, symbols and invisible characters. `missing` are those, and markup such as <unk>,
-    that remain although the alphabet cannot write them; `incomplete` of all `texts` have such characters.
+    `removed` are punctuation, symbols and invisible characters. `missing` are those, and markup such as
+    <unk>, that remain although the alphabet cannot write them; `incomplete` of all `texts` have such
+    characters.
     """
 
     def __init__(self, alphabet: Alphabet):
@@ -177,7 +199,7 @@ def normalize(text: str, alphabet: Alphabet) -> str:
     space = " " if " " in alphabet else ""
     replaced = [
         character if alphabet.knows(character) else _replace(character, lower, alphabet, space, i in markup)
-        for i, (character, lower) in enumerate(zip(text, _lower(text, alphabet), strict=True))
+        for i, (character, lower) in enumerate(zip(text, _lower(text, "ı" in alphabet), strict=True))
     ]
     return " ".join(unicodedata.normalize("NFC", "".join(replaced)).split())
 
@@ -212,9 +234,8 @@ def collapse(path: Iterable[int]) -> list[int]:
     return labels
 
 
-def _lower(text: str, alphabet: Alphabet) -> list[str]:
+def _lower(text: str, dotless: bool) -> list[str]:
     """The lower case of each character, which depends on its context (Σ) and on the language (I, İ)."""
-    dotless = "ı" in alphabet
     lower = text.replace("İ", "I").lower()  # İ is the only character whose lower case is longer
     table = {"I": "ı", "İ": "i"} if dotless else {"İ": "i\u0307"}
     return [table.get(character, small) for character, small in zip(text, lower, strict=True)]
@@ -228,6 +249,10 @@ def _replace(character: str, lower: str, alphabet: Alphabet, space: str, is_mark
     if _is_removable(character) and not is_markup:
         return "" if unicodedata.category(character) == "Cf" else space
     return character
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character[0])[0] == "M"
 
 
 def _is_removable(character: str) -> bool:

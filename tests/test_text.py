@@ -184,6 +184,26 @@ def test_normalize_is_idempotent_and_keeps_letters(text, symbols):
         assert alphabet.decode(alphabet.encode(once)) == once
 
 
+@pytest.mark.parametrize(
+    ("texts", "definition"),
+    [
+        (["It\u2019s <unk> 5 o'clock!", "A \u2018dog\u2019"], " 'acdgiklost"),
+        (["IŞIK", "İzmir"], "ikmrzış"),
+        (["Straße", "naïve"], "aenrstvßï"),
+        (["हिन्दी में"], None),
+        (["g\u0303e"], "eg\u0303"),
+        (["東京 へ"], " へ京東"),
+    ],
+)
+def test_an_alphabet_from_texts_can_write_them(texts, definition):
+    alphabet = Alphabet.from_texts(texts)
+    assert definition is None or sorted(alphabet.symbols) == sorted(Alphabet(definition).symbols)
+    assert Alphabet(alphabet.definition) == alphabet
+    for text in texts:
+        if "<" not in text:
+            assert alphabet.missing(normalize(text, alphabet)) == []
+
+
 def test_a_report_counts_what_was_removed_and_what_is_missing():
     report = TextReport(Alphabet())
     texts = [report.normalize(text) for text in ("Nine.", "don\u2019t", "5 é, é.", "", "nine")]
