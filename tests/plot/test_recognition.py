@@ -30,7 +30,7 @@ def test_the_plots_share_one_time_axis():
 
 
 def test_a_figure_has_no_more_points_and_pixels_than_can_be_seen():
-    """15 s of noise and a network that is unsure of 28 characters, as on speech that it was not trained on."""
+    """15 s of noise and a network that is unsure of 28 characters, as on speech unlike its training data."""
     rng = np.random.default_rng(0)
     logits = 6 * rng.normal(size=(750, 28))
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
