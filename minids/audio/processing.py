@@ -114,17 +114,19 @@ def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
     length of the speech; silent noise adds nothing.
     """
     check_number("snr_db", snr_db)
-    noise = np.resize(noise, len(speech)).astype(np.float32)  # (N,)
-    power = float(np.var(noise))
+    speech, noise = check_samples(speech), check_samples(noise)
+    noise = np.resize(noise, len(speech))  # (N,)
+    power = float(np.var(noise)) if len(noise) else 0.0
     if power == 0:
-        return np.array(speech, np.float32)
+        return np.array(speech)
     gain = math.sqrt(float(np.var(speech)) / power / 10 ** (snr_db / 10))
     return (speech + np.float32(gain) * noise).astype(np.float32)
 
 
 def shift(samples: np.ndarray, rate: int, ms: float) -> np.ndarray:
     """The sound `ms` milliseconds later (earlier if negative), in whole samples, with zeros in the gap."""
-    delay = round(rate * check_number("ms", ms) / 1000)
+    samples = check_samples(samples)
+    delay = round(check_rate("rate", rate) * check_number("ms", ms) / 1000)
     delay = max(-len(samples), min(len(samples), delay))
     shifted = np.zeros_like(samples)  # (N,)
     if delay >= 0:

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.audio.processing import change_rate
+from minids.audio.processing import change_rate, check_number, check_samples
 from minids.data.noise import Noise
 
 SPEED_STEPS = 100  # the largest numerator and denominator of a speed factor, so that filters can be cached
@@ -67,6 +67,10 @@ def spectral_tilt(samples: np.ndarray, rate: int, db_per_octave: float) -> np.nd
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
+    check_number("db_per_octave", db_per_octave)
+    samples = check_samples(samples)
+    if not len(samples):
+        return samples
     size = next_fast_len(len(samples), real=True)
     frequency = np.maximum(np.arange(size // 2 + 1) * rate / size, 100.0)
     gain = 10 ** (db_per_octave * np.log2(frequency / 1000) / 20)

@@ -168,6 +168,9 @@ class Batches:
         shard: Callable[[list[int]], list[int]] = list,
         max_seconds: float = MAX_SECONDS,
     ):
+        for name, value in (("batch_size", batch_size), ("stride", stride)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} = {value!r} is not a whole number from 1 on")
         self.utterances, self.seed = utterances, seed
         self.loader = ExampleLoader(features, alphabet, stride, augmentation, shift_ms, cache, max_seconds)
         self.skipped: dict[int, str] = {}

@@ -48,6 +48,7 @@ def test_an_offset_does_not_count_as_power():
 
 def test_silence_can_be_mixed():
     np.testing.assert_array_equal(mix(tone(440, 1), np.zeros(100, np.float32), 10), tone(440, 1))
+    assert len(mix(np.zeros(0), noise(100), 10)) == len(mix(np.zeros(0), np.zeros(0), 10)) == 0
     np.testing.assert_array_equal(mix(np.zeros(100, np.float32), noise(100), 10), np.zeros(100))
 
 
@@ -91,6 +92,8 @@ def test_numbers_that_are_not_finite_are_refused(bad):
         mix(tone(440, 0.1), noise(100), bad)
     with pytest.raises(InputError, match="ms = "):
         shift(tone(440, 0.1), RATE, bad)
+    with pytest.raises(InputError, match="not finite"):
+        mix(np.array([0, bad]), noise(100), 10)
     with pytest.raises(InputError, match="not finite"):
         resample(np.array([0, bad], np.float32), 8000, RATE)
 

@@ -91,3 +91,10 @@ def test_a_faster_recording_has_no_images_of_its_tones():
         db = 20 * np.log10(np.abs(np.fft.rfft(middle * np.blackman(len(middle)))) + 1e-9)
         peak = int(db.argmax())
         assert max(db[: peak - 20].max(), db[peak + 20 :].max()) < db[peak] - 60
+
+
+def test_spectral_tilt_checks_its_arguments():
+    assert len(spectral_tilt(np.zeros(0, np.float32), RATE, 3.0)) == 0
+    for samples, db in ((np.array([0.0, np.nan]), 3.0), (np.zeros(9), float("nan")), (np.zeros((2, 9)), 3.0)):
+        with pytest.raises(InputError):
+            spectral_tilt(samples, RATE, db)

@@ -547,3 +547,9 @@ def test_shuffling_and_augmentation_use_different_random_numbers():
         for stream, key in (("shuffle", (0,)), ("augment", (0, 0)), ("augment", (0, 1)), ("weights", ()))
     }
     assert len(draws) == 4
+
+
+@pytest.mark.parametrize("changed", [{"batch_size": 0}, {"batch_size": 1.5}, {"stride": 0}, {"stride": True}])
+def test_invalid_sizes_are_refused(utterances, changed):
+    with pytest.raises(InputError, match=next(iter(changed))):
+        Batches(utterances, features(), ALPHABET, **changed)
