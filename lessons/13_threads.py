@@ -9,6 +9,7 @@
 # %%
 import numpy as np
 
+from minids import ops
 from minids.lesson import exercise, gpu, show
 from minids.lesson.figures.threads import caption, exchange, memory, moments, reads
 from minids.lesson.gpu import KernelError, backend, cuda, empty, float32, run, trace  # noqa: F401
@@ -200,6 +201,17 @@ for name, kernel in ("each thread alone", untiled), ("tiles of 4 x 4", tiled):
     with trace() as panels[name]:
         run(kernel, (2, 2), (TILE, TILE), x, W, empty(8, 8))
 show(reads(panels, {"x": x.shape, "W": W.shape}), title="How often each number is read from global memory")
+
+# %% [markdown]
+# Your product and your bias, one after the other, are a layer of the network:
+
+# %%
+rng = np.random.default_rng(13)
+x, W, b = rng.normal(0, 3, (6, 9)), rng.normal(size=(10, 9)), rng.normal(size=10)
+z = run(tiled, (2, 3), (TILE, TILE), x, W, empty(6, 10))[-1]
+y = run(bias, (3, 2), (4, 4), z, b, empty(6, 10))[-1]
+layer = ops.load("reference").affine_forward(x[:, None], W, b, clip=True)[:, 0]
+print("equal to the reference:", np.allclose(y, layer, atol=1e-4))
 
 # %% [markdown]
 # The package's product (`minids/ops/cuda/gemm_tile.py`) has tiles of 128 x 128 (in the simulator

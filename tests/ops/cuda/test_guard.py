@@ -2,6 +2,7 @@
 
 import multiprocessing as mp
 import os
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -45,6 +46,15 @@ def test_threads_share_a_network(options):
         results = list(pool.map(lambda batch: model.forward(*batch)[0], batches * 2))
     for result, log_probs in zip(results, expected * 2, strict=True):
         np.testing.assert_array_equal(result, log_probs)
+
+
+def test_a_pickled_network_keeps_its_weights_and_options():
+    model = DeepSpeech(ModelSettings(3, 4, hidden=5), backend=ops.load("cuda", recurrence="launches"))
+    copy = pickle.loads(pickle.dumps(model))
+    batch = np.ones((3, 1, 3), np.float32), np.array([3])
+    np.testing.assert_array_equal(copy.forward(*batch)[0], model.forward(*batch)[0])
+    assert copy.ops.name == "cuda"
+    assert copy.ops.options == {"recurrence": "launches"}
 
 
 def test_backends_with_different_options_exist_side_by_side():
