@@ -120,7 +120,7 @@ def train(
         lm = NGram.train(text, order, thresholds, known_words, update)
     skipped = _report_skipped(source)
     if not isinstance(source, NormalizedText):
-        _warn_of_spelling(lm.words)
+        _warn_of_spelling(lm.words, "characters" if characters else "words")
     lm.save(out)
     _report(out, lm, as_json, skipped)
 
@@ -253,17 +253,17 @@ def _report_skipped(source: "list[Path | BinaryIO] | NormalizedText") -> dict[st
     return {"lines": source.lines, "lines_skipped": source.skipped}
 
 
-def _warn_of_spelling(words: Sequence[str]) -> None:
-    """Note words that few recognizers can write."""
+def _warn_of_spelling(words: Sequence[str], unit: str) -> None:
+    """Note words, or characters, that few recognizers can write."""
     from minids.text import MARKUP
 
     learned = words[3:]  # without <unk>, <s> and </s>
     upper = next((word for word in learned if word != word.lower()), None)
     marked = next((word for word in learned if _is_punctuation(word[0]) or _is_punctuation(word[-1])), None)
     markup = next((word for word in learned if MARKUP.search(word) and word != marked), None)
-    examples = " and ".join(repr(word) for word in (upper, marked, markup) if word)
+    examples = " and ".join(repr(word) for word in dict.fromkeys((upper, marked, markup)) if word)
     if examples:
-        note(f"words such as {examples} are kept as written; --model or --alphabet normalizes them")
+        note(f"{unit} such as {examples} are kept as written; --model or --alphabet normalizes them")
 
 
 def _is_punctuation(character: str) -> bool:

@@ -86,6 +86,8 @@ def _check_words(words: list[str]) -> None:
         raise InputError("words begin with <unk>, <s> and </s>, and are all different")
     if np.count_nonzero(letters <= ord(" ")) != len(words) - 1 or not all(words):
         raise InputError("words: one is empty or has white space in it")
+    if {"<UNK>", "<S>", "</S>"}.intersection(words):
+        raise InputError("words: <unk>, <s> and </s> are lower case")
 
 
 def _integers(array: np.ndarray, name: str) -> np.ndarray:

@@ -24,11 +24,12 @@ READ_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)
 TextSource = str | Path | Iterable[str | Path | BinaryIO]
 ProgressCallback = Callable[[int], object]  # called with the number of bytes just read
 
+_SPECIAL = re.compile(rb"(?<!\S)<(?:unk|/?s)>(?!\S)", re.IGNORECASE)  # ARPA files of some programs have <UNK>
 _UNICODE_SPACE = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 
 class Block(NamedTuple):
-    """Complete words of a text: UTF-8 in NFC, with ASCII white space only."""
+    """Complete words of a text: UTF-8 in NFC, with ASCII white space only; <UNK>, <S>, </S> in lower case."""
 
     data: bytes
     name: str  # of the file, for messages
@@ -160,6 +161,8 @@ def _split(pieces: Iterable[bytes], name: str) -> Iterator[Block]:
 
 
 def _block(data: bytes, name: str, line: int, size: int) -> Block:
+    if b"<" in data:
+        data = _SPECIAL.sub(lambda match: match[0].lower(), data)
     if data.isascii():
         return Block(data, name, line, size)
     try:

@@ -49,6 +49,7 @@ FAULTS = {
     "a word twice": ({"words": [*WORDS[:-1], WORDS[5]]}, "all different"),
     "a word with a space": ({"words": [*WORDS[:-1], "a b"]}, "white space"),
     "a word with a newline": ({"words": [*WORDS[:-1], "a\nb"]}, "white space"),
+    "<UNK>": ({"words": [*WORDS[:-1], "<UNK>"]}, "lower case"),
     "an empty word": ({"words": [*WORDS[:-1], ""]}, "empty"),
     "half a character": ({"words": [*WORDS[:-1], "\ud800"]}, "words: .*surrogates"),
     "a word that is a number": ({"words": [*WORDS[:-1], 5]}, "words: .*give a list of strings"),

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import minids
 from minids._utils.errors import InputError
 from minids.lm.ngram import NGram
 from tests.lm.dictionary_model import DATA, LN10
-from tests.tolerances import LM_FLOAT32, LM_KENLM
+from tests.tolerances import LM_ARPA, LM_FLOAT32, LM_KENLM
 
 KENLM = json.loads((DATA / "kenlm.json").read_text())
 MODELS = ["lmplz.arpa", "lmplz_pruned.arpa"]
@@ -183,3 +185,25 @@ def test_what_is_not_a_path_is_refused(path):
         NGram.load(path)
     with pytest.raises(InputError, match="a string or a Path"):
         NGram.load(DATA / "lmplz.arpa").save(path)
+
+
+AWKWARD_WORDS = ["<UNK>", "<Unk>", "<unk>", "<p>", "\\end\\", "\\2-grams:", "-0.5", "ngram", "1=2", "|", "#"]
+WORDS = st.text("aé가\u0301\u200b\ufeff\U0001f600", min_size=1) | st.sampled_from(AWKWARD_WORDS)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(
+        st.lists(st.text("aé가\u0301\U0001f600", min_size=1) | st.sampled_from(AWKWARD_WORDS)), min_size=1
+    )
+)
+@pytest.mark.filterwarnings("ignore::minids.lm.kneser_ney.DiscountWarning")
+def test_any_trained_model_is_saved_and_loaded_back(tmp_path_factory, sentences):
+    lines = [" ".join(["a", *words]) for words in sentences]
+    model, folder = NGram.train(lines, 3), tmp_path_factory.mktemp("models")
+    for name in ("model.arpa", "model.ngram"):
+        model.save(folder / name)
+        again = NGram.load(folder / name)
+        assert again.words == model.words
+        assert again.perplexity(lines) == pytest.approx(model.perplexity(lines), rel=LM_ARPA)
+    assert model.perplexity(lines).log_prob == pytest.approx(sum(map(model.log_prob, lines)), rel=LM_FLOAT32)

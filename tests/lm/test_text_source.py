@@ -72,6 +72,7 @@ def test_words_are_in_nfc_and_between_any_white_space():
         (b"\0" * 10_000, r"line 1: the control character '\\x00'"),
         (b"fine\na <s> b\n", "line 2: the word <s>; remove it"),
         (b"a </s>", "line 1: the word </s>"),
+        (b"a\n<S> b", "line 2: the word <s>"),
         (b"fine\ngr\xfcn\n", "line 2: not UTF-8; save the text as UTF-8"),
         (b"\n\\data\\\nngram 1=3\n", "is an ARPA file"),
         ("a b".encode("utf-16"), "line 1: not UTF-8"),
