@@ -60,7 +60,8 @@ show(every_path(two_frames, "a"), ["The best path is two blanks; three paths rea
 #
 # In the picture above, after frame 1 “” has $(0.6, 0)$ and “a” has $(0, 0.4)$. After
 # frame 2 “a” has $p_b = 0.6 \cdot 0.4 = 0.24$ (a blank) and
-# $p_{nb} = 0.4 \cdot 0.4 + 0.4 \cdot 0.6 = 0.4$ (the letter lasts, or is new): 0.64 in all.
+# $p_{nb} = 0.4 \cdot 0.4 + 0.4 \cdot 0.6 = 0.4$ (the letter lasts, or is new): 0.64 in
+# all.
 #
 # How can we check such a step? By the definition, on small examples: extend every path
 # and group the paths by their text. (`width` comes later; here it is unlimited.)
@@ -193,8 +194,8 @@ for name, texts in decoded.items():
     print(f"{name:12} finds {np.equal(texts, truth).sum():3} of 100")
 
 # %% [markdown]
-# A beam of width 1 is little better than greedy decoding. Each doubling helps and nearly
-# doubles the time. The paper uses beams "in the range 1000-8000" (§2.2).
+# A beam of width 1 is little better than greedy decoding. Each doubling helps and
+# nearly doubles the time. The paper uses beams "in the range 1000-8000" (§2.2).
 #
 # ## The package's version
 # `minids/decode/reference.py` is your search with three additions. It works with
@@ -209,8 +210,9 @@ yours, package = sum(search(four_frames, "hi", 3)["hi"]), np.exp(texts[1, 2].log
 print(f"P(hi) with a beam of 3: yours {yours:.3f}, the package's {package:.3f}")
 
 # %% [markdown]
-# `minids.BeamSearch` is the same search on flat arrays, a thousand times as fast. A real
-# example: the small recognizer of lesson 2, with enough noise to make it uncertain.
+# `minids.BeamSearch` is the same search on flat arrays, a thousand times as fast. A
+# real example: the small recognizer of lesson 2, with enough noise to make it
+# uncertain.
 
 # %%
 digits = minids.Recognizer.load(data("digits.safetensors"))

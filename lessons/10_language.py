@@ -39,9 +39,9 @@ show(
 #
 # $$Q(c) = \log P(c \mid x) + \alpha \log P_{lm}(c) + \beta \; \text{words}(c)$$
 #
-# With $\alpha = 0$ (left) only the network counts. As $\alpha$ grows, every score falls,
-# fastest for a text that is improbable in English. Each word lowers the score, which
-# favors texts of few words; $\beta$ compensates with a bonus for each.
+# With $\alpha = 0$ (left) only the network counts. As $\alpha$ grows, every score
+# falls, fastest for a text that is improbable in English. Each word lowers the score,
+# which favors texts of few words; $\beta$ compensates with a bonus for each.
 #
 # ## Counting
 # How probable is a sentence? Multiply the probabilities of its words, each given those
@@ -55,14 +55,15 @@ show(
 # follow? In our lines ten words follow “a”, three of them “nice”: 3/10. And “beach”?
 # Never: 0. A single zero makes the whole product zero, however clearly the sentence was
 # spoken. So *smooth* the counts: take a little from each, and give it to all words in
-# proportion to their probability after the *shorter* history $h'$ ($h$ without its first word):
+# proportion to their probability after the *shorter* history $h'$ ($h$ without its
+# first word):
 #
 # $$p(w \mid h) = \frac{c(hw) - D(c(hw))}{\sum_v c(hv)} + \gamma(h)\, p(w \mid h'),
 #   \qquad \gamma(h) = \frac{\sum_v D(c(hv))}{\sum_v c(hv)}$$
 #
 # $D$ is the *discount*: here 0.73 for a count of 1, 1.45 for 2, 1.53 for more (computed
-# by `discounts` in `minids/lm/reference.py`). $\gamma$ is the probability taken away, so
-# the sum over all words is still 1.
+# by `discounts` in `minids/lm/reference.py`). $\gamma$ is the probability taken away,
+# so the sum over all words is still 1.
 
 # %%
 reference = ReferenceNGram(LINES, order=3)  # the same model, readable code
@@ -94,6 +95,11 @@ def smoothed(counts, D, shorter):
     """{w: p(w|h)} from counts {w: c(hw)}, D and shorter {w: p(w|h')}.  About 4 lines."""
     raise NotImplementedError
 
+
+# %%
+after_a = smoothed(counts, D, {word: p_shorter(word) for word in reference.vocabulary})
+for word in sorted(after_a, key=lambda word: -after_a[word])[:4]:
+    print(f"p({word} | a) = {after_a[word]:.3f}")
 
 # %% [markdown]
 # The counts of the shorter histories are special: they count not how often a word
@@ -197,7 +203,8 @@ for alpha, beta in (0, 0), (1, 2):
     print(f"α {alpha}, β {beta}:  Q {ranked.text},  search {search.decode(log_probs)[0].text}")
 
 # %% [markdown]
-# Words, but still wrong: the model knows what people say, not what this person said.
+# “one” is a word, but still wrong: the model knows what people say, not what this
+# speaker said.
 #
 # Which $\alpha$ and $\beta$ are best? Try them on three recordings in eight noises
 # each, and compute the word error rate (lesson 11). From step to step the noise grows,

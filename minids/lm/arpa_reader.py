@@ -55,7 +55,10 @@ class LineReader:
         self.bytes = bytearray(MAX_LINE_SIZE + BLOCK_SIZE + 1)
         self.buffer = np.frombuffer(self.bytes, np.uint8)
         self.position = self.end = self.filled = self.number = 0
-        if self.fill() and self.bytes.startswith(BOM):
+        self.fill()
+        if self.bytes.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(f"{path} is UTF-16; save it as UTF-8")
+        if self.bytes.startswith(BOM):
             self.position = len(BOM)
 
     def fill(self) -> bool:
@@ -148,8 +151,6 @@ def _header(lines: LineReader) -> tuple[list[int], str]:
     while (line := lines.next()) != "\\data\\":
         if line.startswith("mmap lm"):
             raise InputError(f"{lines.path} is in KenLM's binary format; give the ARPA file it was made from")
-        if lines.number == 1 and line.startswith(("\ufffd\ufffd\\", "\ufffd\ufffd\0")):
-            raise InputError(f"{lines.path} is UTF-16; save it as UTF-8")
         if not line or lines.number > MAX_PREAMBLE:
             raise InputError(f"{lines.path}: no line \\data\\, so this is not a language model; {_REMEDY}")
     counts: list[int] = []
