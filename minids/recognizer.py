@@ -9,13 +9,15 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from minids._utils.errors import InputError
 from minids._utils.threads import ordered_map
 from minids.audio import load_audio, resample, shift
+from minids.audio.files import Source
+from minids.audio.processing import check_rate, check_samples
 from minids.data.batches import Batches
 from minids.data.manifest import Utterance
 from minids.decode.align import forced_align
@@ -47,6 +49,14 @@ class Transcript:
     words: list[Word]
     log_prob: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: times to the millisecond."""
+        words = [
+            {"text": w.text, "start": round(w.start, 3), "end": round(w.end, 3), "score": round(w.score, 4)}
+            for w in self.words
+        ]
+        return {"text": self.text, "log_prob": round(self.log_prob, 4), "words": words}
+
 
 class Piece(NamedTuple):
     """The hypotheses, best first, for a recording from `start` to `end` (seconds)."""
@@ -54,6 +64,11 @@ class Piece(NamedTuple):
     start: float
     end: float
     hypotheses: list[Hypothesis]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: times to the millisecond."""
+        hypotheses = [hypothesis.to_dict() for hypothesis in self.hypotheses]
+        return {"start": round(self.start, 3), "end": round(self.end, 3), "hypotheses": hypotheses}
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,9 @@ class AcousticModel:
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
         """Samples (N,) at the model's rate -> log_probs (T, K)."""
         features = self.saved.features
-        frames = features(shift(samples, features.rate, self.shift_ms))[:, None]  # (T0, 1, F)
+        if self.shift_ms:
+            samples = shift(samples, features.rate, self.shift_ms)
+        frames = features(samples)[:, None]  # (T0, 1, F)
         log_probs, _ = self.saved.model.forward(frames, np.array([len(frames)], np.int32))
         return log_probs[:, 0]
 
@@ -105,6 +122,8 @@ class Recognizer:
     """
 
     def __init__(self, *models: SavedModel, search: BeamSearch | None = None, jitter: bool = False):
+        if not models:
+            raise InputError("a recognizer needs at least one model")
         first = models[0]
         self.model, self.features, self.alphabet = first.model, first.features, first.alphabet
         self.search = search
@@ -137,6 +156,8 @@ class Recognizer:
         different alphabets or frame times, and when the language model of the tuning is gone or has changed.
         """
         paths = [SHIPPED_MODEL] if path is None else [path] if isinstance(path, str | Path) else list(path)
+        if not paths:
+            raise InputError("the list of models is empty; give at least one, or None for the included model")
         paths = [Path(p) for p in paths]
         models = [load_weights(p, backend) for p in paths]
         for p, saved in zip(paths, models, strict=True):
@@ -151,14 +172,17 @@ class Recognizer:
         """Seconds from one output frame to the next."""
         return self.features.hop / self.features.rate * self.model.settings.stride
 
-    def transcribe(self, recording: str | Path | np.ndarray, rate: int | None = None) -> Transcript:
-        """A file, or samples (N,) and their rate in Hz (default: the model's) -> Transcript.
+    def transcribe(
+        self, recording: Source | np.ndarray | Sequence[float], rate: int | None = None
+    ) -> Transcript:
+        """A sound file (path, bytes or binary stream), or samples (N,) -> Transcript.
 
+        `rate` is that of the samples in Hz (default: the model's).
         Raises InputError when the file cannot be read, or the samples are not mono sound.
         """
         words: list[Word] = []
         total = 0.0
-        for start, end, log_probs in self._pieces(recording, rate):
+        for start, end, log_probs in self._pieces(self._samples(recording, rate)):
             log_prob, path = self._best_path(log_probs)
             total += log_prob
             words += [  # the last frame may reach beyond the recording
@@ -168,7 +192,7 @@ class Recognizer:
         return Transcript(" ".join(word.text for word in words), words, total)
 
     def alternatives(
-        self, recording: str | Path | np.ndarray, n_best: int, rate: int | None = None
+        self, recording: Source | np.ndarray | Sequence[float], n_best: int, rate: int | None = None
     ) -> list[Piece]:
         """The `n_best` hypotheses for each piece of a recording; a recording of up to 30 s is one piece.
 
@@ -178,30 +202,38 @@ class Recognizer:
             raise InputError("greedy decoding has no alternatives; give a language model or a beam width")
         return [
             Piece(start, end, self.search.decode(log_probs, n_best))
-            for start, end, log_probs in self._pieces(recording, rate)
+            for start, end, log_probs in self._pieces(self._samples(recording, rate))
         ]
 
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
         """Samples (N,) at the model's rate -> log_probs (T, K)."""
         return average([model.log_probs(samples) for model in self.models])
 
-    def _pieces(
-        self, recording: str | Path | np.ndarray, rate: int | None = None
-    ) -> Iterator[tuple[float, float, np.ndarray]]:
+    def _samples(
+        self, recording: Source | np.ndarray | Sequence[float], rate: int | None = None
+    ) -> np.ndarray:
+        """Samples (N,) at the model's rate."""
+        if isinstance(recording, str | Path | bytes | bytearray | memoryview) or hasattr(recording, "read"):
+            return load_audio(recording, self.features.rate)[0]  # type: ignore[arg-type]
+        if not isinstance(recording, np.ndarray | list | tuple):
+            raise InputError(
+                f"the recording is a {type(recording).__name__}; give a path, bytes, a binary file or samples"
+            )
+        try:
+            with np.errstate(over="ignore"):  # too large for float32: rejected as infinite
+                samples = check_samples(np.asarray(recording))
+        except ValueError as error:  # a ragged list
+            raise InputError(str(error)) from None
+        if not len(samples):
+            raise InputError("there are no samples; give at least one")
+        rate = self.features.rate if rate is None else check_rate("rate", rate)
+        return resample(samples, rate, self.features.rate)
+
+    def _pieces(self, samples: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
         """Start and end (seconds) of each piece of a recording, and its log_probs (T, K)."""
-        if isinstance(recording, np.ndarray):
-            samples = np.asarray(recording, np.float32)
-            if samples.ndim != 1 or not len(samples) or not np.isfinite(samples).all():
-                raise InputError(
-                    "the samples must be a one-dimensional array of finite numbers; give mono sound of at"
-                    " least one sample"
-                )
-            samples = resample(samples, rate or self.features.rate, self.features.rate)
-        else:
-            samples, _ = load_audio(recording, self.features.rate)
-        for first, end in split_at_pauses(samples, self.features.rate):
-            log_probs = self.log_probs(samples[first:end])
-            yield first / self.features.rate, end / self.features.rate, log_probs
+        rate = self.features.rate
+        for first, end in split_at_pauses(samples, rate):
+            yield first / rate, end / rate, self.log_probs(samples[first:end])
 
     def _best_path(self, log_probs: np.ndarray) -> tuple[float, CTCPath]:
         """The log-probability of the best text, and the best path of its labels."""
@@ -209,7 +241,12 @@ class Recognizer:
             path = greedy(log_probs)
             return path.log_prob, path
         (best,) = self.search.decode(log_probs, n_best=1)
-        return best.log_prob, forced_align(log_probs, best.labels)
+        if best.log_prob == -np.inf:
+            return best.log_prob, CTCPath([], [], [], -np.inf)
+        try:
+            return best.log_prob, forced_align(log_probs, best.labels)
+        except InputError:  # the frames are certain of spaces that the text does not have
+            return best.log_prob, forced_align(log_probs, best.labels, self.search.language.space)
 
     def recognize(
         self,
@@ -235,9 +272,7 @@ class Recognizer:
                 for (utterance, log_probs), pieces in zip(batch, hypotheses, strict=True):
                     text = " ".join(" ".join(best.text for best, *_ in pieces).split())
                     reference = normalize(utterance.text, self.alphabet)
-                    results.append(
-                        UtteranceResult(utterance.name, reference, text, _group(utterance, by))
-                    )
+                    results.append(UtteranceResult(utterance.name, reference, text, _group(utterance, by)))
                     if analysis:
                         analysis.add(results[-1], log_probs, pieces)
                 if progress:
@@ -261,7 +296,8 @@ class Recognizer:
         for utterance in utterances:
             if utterance.duration > MAX_PIECE_SECONDS:
                 try:
-                    yield [(utterance, [log_probs for *_, log_probs in self._pieces(utterance.path)])]
+                    samples, _ = utterance.load_audio(self.features.rate)
+                    yield [(utterance, [log_probs for *_, log_probs in self._pieces(samples)])]
                 except InputError as error:
                     skipped.append(str(error))
 

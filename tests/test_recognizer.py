@@ -1,6 +1,12 @@
 """From sound to text: single recordings and manifests, short and long, files and samples."""
 
+import asyncio
+import json
+import multiprocessing
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -80,11 +86,56 @@ def test_samples_may_have_any_type_and_volume(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros(0), np.zeros((8000, 2)), np.array([0, np.nan]), np.array([np.inf, 0]), np.array(1.0)]
+    ("samples", "message"),
+    [
+        (np.zeros(0), "no samples"),
+        ([], "no samples"),
+        (np.zeros((8000, 2)), "give one channel"),
+        (np.array(1.0), "give one channel"),
+        (np.zeros(9, complex), "real numbers"),
+        (["a", "b"], "real numbers"),
+        ([[1.0], [1.0, 2.0]], "inhomogeneous"),
+        (np.array([0, np.nan]), "not finite"),
+        ([np.inf, 0.0], "not finite"),
+        (np.array([1e300, 0]), "not finite"),
+    ],
 )
-def test_invalid_samples_are_rejected(samples):
-    with pytest.raises(InputError, match="one-dimensional array of finite numbers"):
+def test_invalid_samples_are_rejected(samples, message):
+    with pytest.raises(InputError, match=message):
         untrained().transcribe(samples)
+
+
+@pytest.mark.parametrize("rate", [0, -8000, 0.5, float("nan"), float("inf"), "8000"])
+def test_invalid_rates_are_rejected(rate):
+    with pytest.raises(InputError, match="rate = "):
+        untrained().transcribe(noise(0.1), rate)
+
+
+def test_a_recording_can_be_a_path_bytes_a_binary_file_or_samples(tmp_path):
+    recognizer = untrained()
+    save_audio(tmp_path / "a.wav", noise(1), RATE)
+    content = (tmp_path / "a.wav").read_bytes()
+    expected = recognizer.transcribe(tmp_path / "a.wav")
+    samples, _ = load_audio(tmp_path / "a.wav")
+    with (tmp_path / "a.wav").open("rb") as file:
+        for recording in (
+            str(tmp_path / "a.wav"),
+            content,
+            BytesIO(content),
+            file,
+            samples,
+            samples.tolist(),
+        ):
+            assert recognizer.transcribe(recording) == expected
+
+
+@pytest.mark.parametrize(
+    "recording", [b"no sound " * 1000, BytesIO(b"no sound " * 1000), None, 3, ["x"] * 9999]
+)
+def test_errors_of_unusable_recordings_do_not_print_their_content(recording):
+    with pytest.raises(InputError) as error:
+        untrained().transcribe(recording)
+    assert len(str(error.value)) < 300
 
 
 def test_silence_and_a_single_sample_are_transcribed():
@@ -120,6 +171,48 @@ def test_words_lie_within_the_recording(stride, seconds):
     for n, word in enumerate(words[:-1]):
         assert word.start == pytest.approx(3 * n * hop)
         assert word.end == pytest.approx((3 * n + 2) * hop)
+
+
+# Many callers
+
+
+def stress(recognizer, recordings):
+    """The transcripts and log_probs from 8 threads and from asyncio.to_thread, 5 rounds each."""
+
+    def call(samples):
+        return recognizer.transcribe(samples), recognizer.log_probs(samples)
+
+    async def gather():
+        return await asyncio.gather(*(asyncio.to_thread(call, samples) for samples in recordings * 5))
+
+    with ThreadPoolExecutor(8) as pool:
+        return [*pool.map(call, recordings * 5)], asyncio.run(gather())
+
+
+@pytest.mark.parametrize("with_search", [False, True])
+def test_threads_share_a_recognizer(with_search, searching):
+    recognizer = searching if with_search else untrained()
+    recordings = [noise(0.3 + 0.1 * n, seed=n) for n in range(8)]
+    expected = [(recognizer.transcribe(samples), recognizer.log_probs(samples)) for samples in recordings]
+    for results in stress(recognizer, recordings):
+        for n, (transcript, log_probs) in enumerate(results):
+            assert transcript == expected[n % 8][0]
+            np.testing.assert_array_equal(log_probs, expected[n % 8][1])
+
+
+def test_a_recognizer_travels_to_other_processes(searching):
+    recordings = [noise(0.3 + 0.1 * n, seed=n) for n in range(4)]
+    expected = [searching.transcribe(samples) for samples in recordings]
+    assert [pickle.loads(pickle.dumps(searching)).transcribe(samples) for samples in recordings] == expected
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        assert [*pool.map(searching.transcribe, recordings)] == expected
+
+
+def test_a_recognizer_needs_a_model():
+    with pytest.raises(InputError, match="list of models is empty"):
+        Recognizer.load([])
+    with pytest.raises(InputError, match="at least one model"):
+        Recognizer()
 
 
 # With a beam search
@@ -160,6 +253,35 @@ def test_a_long_recording_is_searched_in_pieces(searching):
     assert transcript.text == " ".join(best.text for best, *_ in found)
     assert transcript.log_prob == sum(best.log_prob for best, *_ in found)
     assert [w.start for w in transcript.words] == sorted(w.start for w in transcript.words)
+
+
+def test_certain_spaces_that_the_text_does_not_have(searching):
+    """They lose no text and cause no error."""
+
+    def log_probs(samples):
+        path = searching.alphabet.encode("  ab   c ")
+        with np.errstate(divide="ignore"):
+            return np.log(np.eye(5)[[k for label in path for k in (label, 0)]])
+
+    searching.log_probs = log_probs
+    transcript = searching.transcribe(noise(1))
+    assert transcript.text == "ab c"
+    assert [round(word.start / searching.hop) for word in transcript.words] == [4, 14]
+    assert transcript.log_prob == 0
+
+
+def test_transcripts_as_json_have_no_more_digits_than_they_need(searching):
+    transcript = searching.transcribe(noise(2))
+    content = json.loads(json.dumps(transcript.to_dict(), allow_nan=False))
+    assert content["text"] == transcript.text
+    for word, expected in zip(content["words"], transcript.words, strict=True):
+        assert word == {"text": expected.text} | {
+            "start": round(expected.start, 3),
+            "end": round(expected.end, 3),
+            "score": round(expected.score, 4),
+        }
+    [piece] = [piece.to_dict() for piece in searching.alternatives(noise(2), 3)]
+    assert (piece["start"], piece["end"], len(piece["hypotheses"])) == (0, 2, 3)
 
 
 def test_greedy_decoding_has_no_alternatives():

@@ -11,22 +11,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minids._utils.arguments import integers, real_array
 from minids._utils.errors import InputError
 from minids.decode.greedy import CTCPath
 from minids.ops.common import min_frames
 from minids.ops.reference.ctc import lattice, skips
+from minids.text import BLANK
 
 
-def forced_align(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray) -> CTCPath:
+def forced_align(
+    log_probs: np.ndarray, labels: Sequence[int] | np.ndarray, extra_space: int = BLANK
+) -> CTCPath:
     """log_probs (T, K), natural logarithms, blank first; labels (U,) in 1 … K-1 -> the best path of the text.
+
+    `extra_space`: a label that counts as a blank at the ends of the text and next to itself.
 
     Time and memory grow with T times U (30 s, 450 letters: 20 MB). Raises ValueError for an invalid label,
     and InputError for a text without a path: too few frames, or a character of probability 0.
     """
-    labels = np.asarray(labels, np.int64)
+    log_probs = real_array("log_probs", log_probs, np.float64, "(T, K)")
+    if np.isnan(log_probs).any():
+        raise ValueError("log_probs have NaN")
     T, K = log_probs.shape
-    if ((labels < 1) | (labels >= K)).any():
-        raise ValueError(f"a label is outside 1 … {K - 1} (0 is the blank)")
+    labels = integers("labels", labels, 1, K - 1)
     needed = min_frames(labels)
     if needed > T:
         raise InputError(
@@ -35,9 +42,12 @@ def forced_align(log_probs: np.ndarray, labels: Sequence[int] | np.ndarray) -> C
         )
     states = lattice(labels)  # (S,)
     skip = skips(states)  # (S,)
-    skip[1:2] = True  # the first letter needs no blank before it
     no_skip, skipped = np.where(skip, 0, -np.inf), np.empty(len(states))  # (S,), (S,)
-    emissions = log_probs[:, states].astype(np.float64)  # (T, S)
+    emissions = log_probs[:, states]  # (T, S)
+    if extra_space != BLANK:
+        spaces = np.array([extra_space, *labels, extra_space]) == extra_space
+        boundary = 2 * np.flatnonzero(spaces[:-1] | spaces[1:])  # the blanks next to a space
+        emissions[:, boundary] = np.maximum(emissions[:, boundary], log_probs[:, [extra_space]])
     # best[t, 2 + s] is v_t(s). The two columns before the states are impossible, except that the path begins
     # in the second of them.
     best = np.full((T + 1, 2 + len(states)), -np.inf)

@@ -44,7 +44,8 @@ class Hypothesis(NamedTuple):
     def to_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity: None instead. Without the labels."""
         numbers = {"score": self.score, "log_prob": self.log_prob, "lm_log_prob": self.lm_log_prob}
-        return {"text": self.text} | {k: v if math.isfinite(v) else None for k, v in numbers.items()}
+        rounded = {name: round(x, 4) if math.isfinite(x) else None for name, x in numbers.items()}
+        return {"text": self.text} | rounded
 
 
 class BeamSearch:
@@ -152,7 +153,10 @@ class BeamSearch:
         n = min(_whole_number("n_best", n_best, math.inf), width)
         scores, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
         try:
-            count = search(y, config, self._lm.tables, self._trie, width, scores, labels, lengths)
+            arrays = (self._lm.tables, self._trie, width, scores, labels, lengths)
+            count = search(y, config, *arrays)
+            if count == 0 and self.language.by_words and self.language.space != BLANK:
+                count = search(y, config._replace(extra_spaces=True), *arrays)
         except MemoryError:
             raise InputError(f"out of memory with beam_width {width}; give a smaller one") from None
         texts = [tuple(labels[i, : lengths[i]].tolist()) for i in range(abs(count))]
@@ -168,6 +172,8 @@ class BeamSearch:
     def _score(self, log_probs: np.ndarray, labels: Labels, config: SearchConfig) -> Hypothesis:
         labels = self.language.normalize(labels)
         log_prob = text_log_prob(log_probs, labels, self.language)
+        if log_prob == -math.inf:
+            log_prob = text_log_prob(log_probs, labels, self.language, extra_spaces=True)
         lm, words = self.language.lm_score(labels, finished=True)
         total = log_prob + config.alpha * lm + config.beta * words
         return Hypothesis(self.alphabet.decode(labels), total, log_prob, lm, labels)
@@ -196,18 +202,16 @@ class BeamSearch:
         return log_probs, y
 
 
-def text_log_prob(log_probs: np.ndarray, labels: Labels, language: Language) -> float:
-    """log P(text|x) over all alignments: p_b and p_nb of all beginnings of the text, as in reference.py."""
-    if language.by_words and labels and language.space != BLANK:
-        return float(np.logaddexp.reduce(_beginnings(log_probs, (*labels, language.space), language)[-2:]))
-    return float(_beginnings(log_probs, labels, language)[-1])
-
-
-def _beginnings(log_probs: np.ndarray, labels: Labels, language: Language) -> np.ndarray:
-    """(U + 1,) log P(labels[:u]|x), u = 0 … U."""
-    last = np.array([BLANK, *labels])  # (U + 1,) the last symbol of each beginning; the first has none
-    repeats = last[1:] == last[:-1]  # (U,)
-    boundary = np.array([language.at_word_boundary(labels[:u]) for u in range(len(last))])
+def text_log_prob(
+    log_probs: np.ndarray, labels: Labels, language: Language, extra_spaces: bool = False
+) -> float:
+    """log P(text|x) over all alignments: p_b and p_nb of all prefixes of the text, as in reference.py."""
+    end_space = (language.space,) if language.by_words and labels and language.space != BLANK else ()
+    last = np.array([BLANK, *labels, *end_space])  # the last symbol of each prefix; the empty one has none
+    repeats = last[1:] == last[:-1]
+    boundary = np.array(
+        [extra_spaces and language.at_word_boundary((*labels, *end_space)[:u]) for u in range(len(last))]
+    )
     blank, nonblank = np.full(len(last), -np.inf), np.full(len(last), -np.inf)
     blank[0] = 0
     for y in log_probs:
@@ -216,7 +220,8 @@ def _beginnings(log_probs: np.ndarray, labels: Labels, language: Language) -> np
         blank = total + np.where(boundary, np.logaddexp(y[BLANK], y[language.space]), y[BLANK])
         nonblank = np.where(boundary, -np.inf, nonblank + y[last])
         nonblank[1:] = np.logaddexp(nonblank[1:], extended)
-    return np.logaddexp(blank, nonblank)
+    total = np.logaddexp(blank, nonblank)
+    return float(np.logaddexp.reduce(total[len(labels) :]))  # with and without a space at the end
 
 
 def _is_real(value: object) -> bool:

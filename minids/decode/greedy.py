@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minids._utils.arguments import real_array
 from minids.text import BLANK, Alphabet
 
 
@@ -34,9 +35,15 @@ class Word(NamedTuple):
 
 
 def greedy(log_probs: np.ndarray) -> CTCPath:
-    """log_probs (T, K), natural logarithms, blank first -> the best path. Ties go to the lower index."""
+    """log_probs (T, K), natural logarithms, blank first -> the best path. Ties go to the lower index.
+
+    Raises ValueError for another shape, and for NaN.
+    """
+    log_probs = real_array("log_probs", log_probs, np.float64, "(T, K)")
+    if np.isnan(log_probs).any():
+        raise ValueError("log_probs have NaN")
     best = log_probs.argmax(axis=1)  # (T,)
-    best_log_probs = log_probs.max(axis=1).astype(np.float64)  # (T,)
+    best_log_probs = log_probs.max(axis=1)  # (T,)
     edges = np.flatnonzero(np.diff(best, prepend=-1, append=-1))  # the first frame of every run, and T
     runs = [(first, end) for first, end in pairwise(edges.tolist()) if best[first] != BLANK]
     return CTCPath(
@@ -65,6 +72,7 @@ def word_times(path: CTCPath, alphabet: Alphabet, hop: float) -> list[Word]:
         if not is_space:
             letters = list(group)
             first, last = letters[0], letters[-1]
-            text, score = "".join(symbols[first : last + 1]), min(path.peaks[first : last + 1])
+            text = alphabet.decode(path.labels[first : last + 1])
+            score = min(path.peaks[first : last + 1])
             words.append(Word(text, path.frames[first][0] * hop, (path.frames[last][1] + 1) * hop, score))
     return words

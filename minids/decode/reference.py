@@ -11,14 +11,14 @@ Frame t turns every prefix ℓ in the beam into
     ℓ itself         p_b  = y(blank) (p_b + p_nb)       p_nb = y(last) p_nb
     ℓ followed by c  p_nb = y(c) (p_b + p_nb),  or y(c) p_b alone if c repeats ℓ's last symbol
 
-Contributions to the same text are added. If spaces only separate words (with a language model of words, or a
-lexicon), a space at the start of a text or after another space changes nothing: it counts as a blank.
-
-The search maximizes
+Contributions to the same text are added. The search maximizes
 
     Q(c) = log P(c|x) + α log P_lm(c) + β words(c)
 
 so the beam keeps the prefixes of greatest log (p_b + p_nb) + α log P_lm + β words, over their complete words.
+
+With a language model of words, or a lexicon, no text begins with a space or has two in a row. Frames that are
+certain of such spaces would leave no text at all; only then, they count as blanks (`extra_spaces`).
 
 `minids.BeamSearch` is the same search on flat arrays, some thousand times as fast; tests compare the two.
 """
@@ -70,12 +70,17 @@ def prefix_beam_search(
     beam_width: int,
     token_min_logp: float = -math.inf,
     beam_prune_logp: float = -math.inf,
+    extra_spaces: bool = False,
 ) -> dict[Labels, TextScore]:
     """log_probs (T, K) -> {labels: (score, log P(labels|x) over the alignments followed, log P_lm)}."""
 
     def score(prefix: Labels, log_prob: float, finished: bool = False) -> TextScore:
         lm, words = language.lm_score(prefix, finished)
         return TextScore(log_prob + alpha * lm + beta * words, log_prob, lm)
+
+    def boundary(prefix: Labels) -> int | None:
+        """The space, if another one after the prefix counts as a blank."""
+        return language.space if extra_spaces and language.at_word_boundary(prefix) else None
 
     beam: dict[Labels, PrefixProb] = {(): PrefixProb(0.0, LOG_ZERO)}
     discarded: dict[Labels, PrefixProb] = {}  # computed for the previous frame, but not kept
@@ -84,7 +89,7 @@ def prefix_beam_search(
         symbols = [c for c in range(len(y)) if c != BLANK and y[c] >= lowest and y[c] > LOG_ZERO]
         candidates: dict[Labels, PrefixProb] = {}
         for prefix, prob in beam.items():
-            add(candidates, prefix, stay(prob, prefix, y, language))
+            add(candidates, prefix, stay(prob, prefix, y, boundary(prefix)))
             for c in symbols:
                 if not language.allows(prefix, c):
                     continue
@@ -92,10 +97,10 @@ def prefix_beam_search(
                 repeats = prefix[-1:] == (c,)
                 add(candidates, longer, PrefixProb(LOG_ZERO, y[c] + (prob.blank if repeats else prob.total)))
                 if longer in discarded:  # its older alignments continue as if it had stayed in the beam
-                    add(candidates, longer, stay(discarded[longer], longer, y, language))
+                    add(candidates, longer, stay(discarded[longer], longer, y, boundary(longer)))
         scores = {prefix: score(prefix, prob.total).score for prefix, prob in candidates.items()}
         best = sorted(scores, key=scores.__getitem__, reverse=True)[:beam_width]
-        if not best:  # the lexicon allows none of the symbols that are possible here
+        if not best:  # no text may contain the symbols that are possible here
             return {}
         cut = max(scores[best[0]] + beam_prune_logp, MIN_SCORE)
         beam = {prefix: candidates[prefix] for prefix in best if scores[prefix] >= cut}
@@ -110,10 +115,10 @@ def prefix_beam_search(
     return {prefix: score(prefix, log_prob, finished=True) for prefix, log_prob in texts.items()}
 
 
-def stay(prob: PrefixProb, prefix: Labels, y: np.ndarray, language: Language) -> PrefixProb:
-    """A frame that does not extend the prefix: a blank, its last symbol again, or a superfluous space."""
-    if language.at_word_boundary(prefix):
-        return PrefixProb(log_add(y[BLANK], y[language.space]) + prob.total, LOG_ZERO)
+def stay(prob: PrefixProb, prefix: Labels, y: np.ndarray, space: int | None = None) -> PrefixProb:
+    """A frame that does not extend the prefix: a blank, its last symbol again, or an extra space."""
+    if space is not None:
+        return PrefixProb(log_add(y[BLANK], y[space]) + prob.total, LOG_ZERO)
     return PrefixProb(y[BLANK] + prob.total, y[prefix[-1]] + prob.nonblank if prefix else LOG_ZERO)
 
 

@@ -62,7 +62,10 @@ PARENT, SYMBOL, CHILD, SIBLING, POSITION = range(5)  # columns of a node; POSITI
 
 
 class SearchConfig(NamedTuple):
-    """The settings of a search. `space` ends words; without one in the alphabet it is the blank."""
+    """The settings of a search. `space` ends words; without one in the alphabet it is the blank.
+
+    `extra_spaces`: a space at the start of a text, or after another, counts as a blank (see reference.py).
+    """
 
     mode: int
     space: int
@@ -71,6 +74,7 @@ class SearchConfig(NamedTuple):
     letter_cost: float
     token_min_logp: float
     beam_prune_logp: float
+    extra_spaces: bool = False
 
 
 class Children(NamedTuple):
@@ -249,7 +253,7 @@ def _stay_probs(y_t, beam, nodes, column, config, stay):
 @njit()
 def _repeat_probs(y_t, prefix, config):
     """p_b and p_nb after a frame that does not extend the prefix, relative to before (see reference.stay)."""
-    if config.mode >= WORDS and config.space != BLANK and prefix.letters == 0:
+    if config.extra_spaces and prefix.letters == 0:
         return y_t[BLANK] + y_t[config.space], 0.0
     return y_t[BLANK], y_t[prefix.last] * prefix.nonblank
 
@@ -282,7 +286,7 @@ def _extend_probs(y_t, beam, symbols, before, now, config, total, highest):
             old = before.nonblank[prefix.row, column_before[k]] * prefix.scale
             nonblank[k] = y_c[k] * (old + prefix.blank)
         k = now.column[config.space]
-        if config.mode >= WORDS and k < K:  # a child that ends in a space: further spaces count as blanks
+        if config.extra_spaces and k < K:  # a child that ends in a space: further spaces count as blanks
             j = column_before[k]
             old = (before.blank[prefix.row, j] + before.nonblank[prefix.row, j]) * prefix.scale
             blank[k], nonblank[k] = (y_t[BLANK] + y_c[k]) * old, y_c[k]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.decode.beam_search import BeamSearch
+from minids.decode.beam_search import MAX_ALPHA, MAX_BETA, BeamSearch
 from minids.lm.ngram import NGram
 from minids.metrics import Score, cer, wer
 from minids.text import Alphabet
@@ -79,6 +79,8 @@ def tune(
 
     Deterministic. Raises InputError if the references have no words, and as BeamSearch does.
     """
+    if len(log_probs) != len(references):
+        raise InputError(f"{len(log_probs)} log_probs, but {len(references)} references")
     if not any(text.split() for text in references):
         raise InputError("the references have no words to tune on; give a manifest with texts")
     search = BeamSearch(alphabet, lm, beam_width=beam_width)
@@ -124,8 +126,8 @@ def minimize(cost: Callable[[Point], tuple], start: Iterable[Point] = GRID) -> P
 
 
 def neighbors(point: Point, alpha_step: float, beta_step: float) -> list[Point]:
-    """The point and its eight neighbors, without those of negative alpha."""
+    """The point and its eight neighbors, without those outside the range of BeamSearch."""
     alpha, beta = point
     steps = product((-1, 0, 1), repeat=2)
     points = [(alpha + i * alpha_step, beta + j * beta_step) for i, j in steps]
-    return [point for point in points if point[0] >= 0]
+    return [(a, b) for a, b in points if 0 <= a <= MAX_ALPHA and abs(b) <= MAX_BETA]

@@ -107,7 +107,26 @@ def test_a_text_of_probability_0_is_an_error():
         forced_align(log_probs, [2])
 
 
-@pytest.mark.parametrize("label", [0, 3, -1])
+@pytest.mark.parametrize("label", [0, 3, -1, 2**32 + 1, 1.0])
 def test_invalid_labels_are_rejected(label):
-    with pytest.raises(ValueError, match="outside 1 … 2"):
+    with pytest.raises(ValueError, match="labels must be integers"):
         forced_align(random_log_probs(3, 3), [label])
+
+
+@pytest.mark.parametrize("log_probs", [np.zeros(3), np.full((2, 3), np.nan), np.zeros((2, 3), complex)])
+def test_invalid_log_probs_are_rejected(log_probs):
+    with pytest.raises(ValueError, match="log_probs"):
+        forced_align(log_probs, [1])
+    with pytest.raises(ValueError, match="log_probs"):
+        greedy(log_probs)
+
+
+def test_extra_spaces_can_count_as_blanks():
+    """Frames that are certain of " a  b " have a path of the text "a b"."""
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.eye(4)[[1, 2, 0, 1, 0, 1, 3, 1]])
+    labels = LETTERS.encode("a b")
+    with pytest.raises(InputError, match="every path"):
+        forced_align(log_probs, labels)
+    path = forced_align(log_probs, labels, extra_space=1)
+    assert (path.frames[0], path.frames[2], path.log_prob) == ((1, 1), (6, 6), 0)

@@ -13,7 +13,7 @@ import pytest
 from minids import InputError
 from minids.decode.beam_search import BeamSearch
 from minids.decode.greedy import greedy_text
-from minids.decode.lexicon import Language, LanguageWarning, build_trie, find_child
+from minids.decode.lexicon import WORDS, Language, LanguageWarning, build_trie, find_child
 from minids.decode.reference import prefix_beam_search
 from minids.lm.ngram import NGram
 from minids.text import ENGLISH, Alphabet, collapse
@@ -110,15 +110,15 @@ def test_an_unbounded_beam_finds_every_text_with_its_exact_probability(seed):
 @pytest.mark.filterwarnings("ignore::minids.decode.lexicon.LanguageWarning")
 @pytest.mark.parametrize("seed", range(60))
 def test_by_words_an_unbounded_beam_finds_every_text_with_its_exact_probability(seed):
-    """A space at an end, or after another one, belongs to the same text; decode and score agree about it."""
+    """With the probability of the text followed by a space; decode and score agree about it."""
     rng = np.random.default_rng(seed)
     log_probs = random_log_probs(rng, int(rng.integers(1, 7)), 4)
     search = BeamSearch(LETTERS, random_lm(rng), 0.8, 0.3, **UNBOUNDED)
     hypotheses = search.decode(log_probs, n_best=10**6)
-    assert sum(math.exp(h.log_prob) for h in hypotheses) == pytest.approx(1, abs=PROBABILITY)
     paths = {}
     for path in product(range(4), repeat=len(log_probs)):
-        text = " ".join(LETTERS.decode(collapse(path)).split())
+        text = LETTERS.decode(collapse(path))
+        text = text if text == " " else text.removesuffix(" ")  # no text begins with a space
         paths[text] = paths.get(text, 0) + math.exp(sum(log_probs[range(len(path)), path]))
     for h in hypotheses:
         assert math.exp(h.log_prob) == pytest.approx(paths[h.text], abs=PROBABILITY)
@@ -188,9 +188,11 @@ def test_the_reference_search_agrees(seed):
     alpha, beta = float(rng.choice([0, 0.5, 1.7, 10])), float(rng.choice([0, 1.5, -1]))
     width = int(rng.integers(1, 30))
     symbols, beam = float(rng.choice([OFF, -2])), float(rng.choice([OFF, -3]))
-    expected = prefix_beam_search(
-        log_probs, Language(LETTERS, lm, lexicon), alpha, beta, width, symbols, beam
-    )
+    language = Language(LETTERS, lm, lexicon)
+    arguments = (log_probs, language, alpha, beta, width, symbols, beam)
+    expected = prefix_beam_search(*arguments)
+    if not expected and language.mode == WORDS:
+        expected = prefix_beam_search(*arguments, extra_spaces=True)
     search = BeamSearch(LETTERS, lm, alpha, beta, width, lexicon, symbols, beam)
     found = search.decode(log_probs, n_best=10**6)
     assert [h.score for h in found] == sorted([h.score for h in found], reverse=True)

@@ -137,6 +137,11 @@ def test_references_without_words_are_an_error(references):
         tune([np.zeros((1, 5))] * len(references), references, None, LETTERS)
 
 
+def test_every_utterance_needs_a_reference():
+    with pytest.raises(InputError, match="2 log_probs, but 1 references"):
+        tune([np.zeros((1, 5))] * 2, ["a"], None, LETTERS)
+
+
 # With the beam search
 
 
