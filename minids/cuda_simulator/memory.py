@@ -24,12 +24,12 @@ class Timestamp(NamedTuple):
 
     def before(self, other: "Timestamp") -> bool:
         """True if a barrier, or the order within one thread, puts this access before the other."""
-        mine, theirs = self.thread, other.thread
-        if mine is theirs:
+        a, b = self.thread, other.thread
+        if a is b:
             return True
-        if mine.block is not theirs.block:
+        if a.block is not b.block:
             return self.grid < other.grid
-        return self.block < other.block or (mine.warp == theirs.warp and self.warp < other.warp)
+        return self.block < other.block or (a.warp == b.warp and self.warp < other.warp)
 
 
 class Memory:

@@ -92,10 +92,10 @@ def test_a_failing_process_is_reported():
 
 def test_a_failure_of_pytorch_leaves_our_row(monkeypatch):
     monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "failed": "no room"})
-    ours = {"name": "ctc", "ms": 1.0, "peer": "ctc"}
-    assert gpu.with_torch(ours) == {**ours, "torch_failed": "no room"}
+    row = {"name": "ctc", "ms": 1.0, "peer": "ctc"}
+    assert gpu.with_torch(row) == {**row, "torch_failed": "no room"}
     monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "torch_ms": 2.0})
-    assert gpu.with_torch(ours) == {**ours, "torch_ms": 2.0}
+    assert gpu.with_torch(row) == {**row, "torch_ms": 2.0}
 
 
 def test_missing_facts_about_the_gpu_leave_the_others(monkeypatch):

@@ -140,14 +140,14 @@ def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[i
         title: Counter((a.array, a.element) for a in accesses if a.kind == "read" and a.array in shapes)
         for title, accesses in panels.items()
     }
-    most = max(max(count.values()) for count in counts.values())
+    max_count = max(max(count.values()) for count in counts.values())
     height = sum(rows + 1.5 for rows, _ in shapes.values())
     figure, rows_of_axes = subplots(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
     for axes, (title, count) in zip(rows_of_axes[0], counts.items(), strict=True):
         above = 1.0
         for name, shape in shapes.items():
             numbers = np.array([[count[name, (i, j)] for j in range(shape[1])] for i in range(shape[0])])
-            shades = {cell: (SIGNAL, 0.6 * number / most) for cell, number in np.ndenumerate(numbers)}
+            shades = {cell: (SIGNAL, 0.6 * number / max_count) for cell, number in np.ndenumerate(numbers)}
             _cells(axes, numbers, 0, above, shades)
             axes.text(0, above - 0.2, name, color=INK)
             above += shape[0] + 1.5

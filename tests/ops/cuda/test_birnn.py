@@ -84,8 +84,8 @@ def test_birnn_does_not_depend_on_the_order_of_threads(recurrence, order):
 
     with cuda_simulator.order(order):
         results = both_passes(*inputs(np.random.default_rng(2), 3, 5, 9), recurrence)
-    for ours, theirs in zip(*results, strict=True):
-        assert relative_error(ours, theirs) <= FLOAT32_RECURRENCE
+    for result, expected in zip(*results, strict=True):
+        assert relative_error(result, expected) <= FLOAT32_RECURRENCE
 
 
 def test_the_three_implementations_agree():
@@ -154,8 +154,8 @@ def test_outputs_are_written_to_the_output_arguments(recurrence):
     birnn.birnn_forward(z_, f_, b_, lengths_, h=h, hf=hf, hb=hb, **options)
     outs = {"delta_f": delta_f, "delta_b": delta_b, "dz": delta_f, "dWr_f": dWr_f, "dWr_b": dWr_b}
     birnn.birnn_backward(dh_, hf, hb, f_, b_, lengths_, **outs, **options)
-    for ours, theirs in zip((h, hf, hb, delta_f, dWr_f, dWr_b), expected, strict=True):
-        np.testing.assert_array_equal(arrays.to_host(ours), theirs)
+    for array, values in zip((h, hf, hb, delta_f, dWr_f, dWr_b), expected, strict=True):
+        np.testing.assert_array_equal(arrays.to_host(array), values)
 
 
 @EACH_RECURRENCE
@@ -172,8 +172,8 @@ def test_weights_that_do_not_fit_use_a_launch_per_frame(monkeypatch):
     monkeypatch.setattr(birnn, "_persistent_shape", birnn._persistent_shape.__wrapped__)  # without its cache
     monkeypatch.setattr(birnn, "_graphs", {})
     numbers = inputs(np.random.default_rng(6), 3, 2, 4)
-    for ours, theirs in zip(*both_passes(*numbers), strict=True):
-        assert relative_error(ours, theirs) <= FLOAT32_RECURRENCE
+    for result, expected in zip(*both_passes(*numbers), strict=True):
+        assert relative_error(result, expected) <= FLOAT32_RECURRENCE
     assert len(birnn._graphs) == 2  # one for each pass
     with pytest.raises(InputError, match="the weights of 4 units do not fit on this GPU"):
         birnn.birnn_forward(*to_device(numbers[0], *numbers[2:]), recurrence="persistent")
@@ -190,8 +190,8 @@ def test_states_at_any_address():
     for state, copy in zip((hf, hb), shifted, strict=True):
         arrays.copy(arrays.to_host(state), copy)
     gradients = birnn.birnn_backward(dh_, *shifted, f_, b_, lengths_)
-    for ours, theirs in zip(gradients, expected[3:], strict=True):
-        assert relative_error(arrays.to_host(ours), theirs) <= FLOAT32_RECURRENCE
+    for array, values in zip(gradients, expected[3:], strict=True):
+        assert relative_error(arrays.to_host(array), values) <= FLOAT32_RECURRENCE
 
 
 def test_an_unknown_recurrence_is_named():

@@ -215,9 +215,9 @@ def test_a_run_on_the_gpu_equals_one_on_the_cpu_even_after_a_stop(monkeypatch, t
             run.run()
         rows[backend] = run.state.rows
         weights.load_weights(run.folder.best)
-    for ours, theirs in zip(rows["cuda"], rows["cpu"], strict=True):
+    for gpu, cpu in zip(rows["cuda"], rows["cpu"], strict=True):
         for name in ("loss", "dev_loss", "gradient_norm", "wer", "utterances"):
-            assert ours[name] == pytest.approx(theirs[name], rel=FLOAT32_TEN_STEPS)
+            assert gpu[name] == pytest.approx(cpu[name], rel=FLOAT32_TEN_STEPS)
 
 
 # Memory
