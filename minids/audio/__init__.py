@@ -1,12 +1,15 @@
 """Sound files and samples.
 
 files.py       load_audio, audio_info, save_audio;   processing.py  resample, mix, shift
-containers.py  where a file's samples really end;    ffmpeg.py      formats that libsndfile cannot read
+reading.py     open and decode files
+containers.py  where a file's samples really end (with streams.py for FLAC and Ogg, mpeg.py, spans.py)
+ffmpeg.py      formats that libsndfile cannot read
 
 Samples are float32 in [-1, 1], one channel, shape (N,); rates are in Hz.
 """
 
-from minids.audio.files import AudioInfo, AudioWarning, audio_info, load_audio, save_audio
+from minids.audio.files import AudioWarning, audio_info, load_audio, save_audio
 from minids.audio.processing import mix, resample, shift
+from minids.audio.reading import AudioInfo
 
 __all__ = ["AudioInfo", "AudioWarning", "audio_info", "load_audio", "mix", "resample", "save_audio", "shift"]

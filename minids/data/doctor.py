@@ -17,7 +17,8 @@ import numpy as np
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
 from minids._utils.threads import ordered_map
-from minids.audio.files import Note, TooLongError, read_info, read_sound
+from minids.audio.files import TooLongError, read_info, read_sound
+from minids.audio.reading import Note
 from minids.data.findings import Finding, ManifestSummary, ValidationReport, describe_character
 from minids.data.manifest import MAX_LINE_BYTES, InvalidLine, Utterance, scan
 from minids.features import Features

@@ -18,11 +18,12 @@ from minids import features as features_module
 from minids._utils.checksum import array_checksum
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, open_file
-from minids.audio import containers, files, processing
+from minids.audio import containers, files, mpeg, processing, reading, spans, streams
 from minids.data.manifest import Utterance
 from minids.features import Features
 
-SOURCES = (features_module, processing, files, containers)  # the code that features depend on
+# The code that features depend on.
+SOURCES = (features_module, processing, files, reading, containers, streams, mpeg, spans)
 
 
 class FeatureCache:

@@ -7,8 +7,8 @@ import pytest
 
 from minids._utils.errors import InputError
 from minids.audio import AudioWarning, audio_info, load_audio
-from minids.audio.containers import _mpeg_frame
 from minids.audio.files import read_sound
+from minids.audio.mpeg import mpeg_frame
 from tests.audio.sounds import RATE, encode, noise
 from tests.tolerances import PCM16
 
@@ -139,7 +139,7 @@ def ogg_crc(page: bytes) -> int:
 def test_an_mp3_without_its_xing_frame_is_read_to_its_end(write):
     speech = np.concatenate([0.001 * SOUND, SOUND, 0.001 * SOUND])  # a variable bit rate
     mp3 = encode(speech, "MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE")
-    tag = _mpeg_frame(mp3[:4])
+    tag = mpeg_frame(mp3[:4])
     whole, _ = load_audio(write(mp3))
     rest, _ = load_audio(write(mp3[tag.length :]))
     assert len(rest) >= len(whole)
@@ -178,3 +178,62 @@ def test_a_damaged_midi_sample_dump_prints_nothing(write, capfd):
     with pytest.raises(InputError, match="damaged"):
         load_audio(write(sds))
     assert capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "subtype", ["ULAW", "IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32", "PCM_24", "DOUBLE"]
+)
+@pytest.mark.parametrize("size", ["half", "unknown", "eight more", "zero"])
+def test_wrong_sizes_of_compressed_data_are_corrected(write, subtype, size):
+    wav = encode(SOUND, "WAV", subtype)
+    position = wav.find(b"data") + 4
+    (stated,) = struct.unpack("<I", wav[position : position + 4])
+    wrong = {"half": stated // 2, "unknown": 0xFFFFFFFF, "eight more": stated + 8, "zero": 0}[size]
+    samples, _ = load_audio(write(wav[:position] + struct.pack("<I", wrong) + wav[position + 4 :]))
+    complete, _ = load_audio(write(wav))
+    np.testing.assert_array_equal(samples[: len(complete)], complete)
+    assert len(samples) - len(complete) < 600  # the last block is filled
+
+
+def test_placeholders_of_other_formats_are_not_lengths(write):
+    au, caf = encode(SOUND, "AU"), encode(SOUND, "CAF")
+    for size in (0xFFFFFFFF, 0, 2_000_000_000, 4 * RATE + 8):
+        assert_complete(write(au[:8] + struct.pack(">I", size) + au[12:]), kinds=[])
+    data = caf.find(b"data") + 4
+    for size in (-1, 0, 2_000_000_000):
+        assert_complete(write(caf[:data] + struct.pack(">q", size) + caf[data + 8 :]), kinds=[])
+
+
+def test_chunks_after_the_data_of_w64_are_not_samples(write):
+    chunk = (
+        b"junk"
+        + bytes.fromhex("f3acd3118cd100c04f8edb8a")
+        + struct.pack("<q", 24 + 1000)
+        + bytes(range(250)) * 4
+    )
+    assert_complete(write(encode(SOUND, "W64") + chunk), kinds=[])
+
+
+def test_streams_of_other_rates_and_channels_in_a_row_are_converted(write):
+    first = encode(SOUND, "OGG", "VORBIS")
+    for second in (
+        encode(noise(8000), "OGG", "VORBIS", 8000),
+        encode(np.stack([HALF, HALF], axis=1), "OGG", "VORBIS"),
+        encode(HALF, "OGG", "OPUS"),
+    ):
+        samples, rate = load_audio(write(first + second))
+        assert rate == RATE
+        assert len(samples) == pytest.approx(3 * RATE, abs=100)
+    mp3 = encode(noise(88_200), "MP3", "MPEG_LAYER_III", 44_100) + encode(SOUND, "MP3", "MPEG_LAYER_III")
+    assert len(load_audio(write(mp3))[0]) == pytest.approx(4 * 44_100, abs=5000)
+
+
+def test_the_number_of_frames_in_an_mp3_tag_is_checked(write):
+    mp3 = encode(SOUND, "MP3", "MPEG_LAYER_III")
+    position = mp3.find(b"Xing") + 8
+    (frames,) = struct.unpack(">I", mp3[position : position + 4])
+    for stated in (frames // 2, 0):
+        wrong = write(mp3[:position] + struct.pack(">I", stated) + mp3[position + 4 :])
+        assert len(load_audio(wrong)[0]) == pytest.approx(len(SOUND), abs=2000)
+    with pytest.raises(InputError, match="truncated"):
+        load_audio(write(mp3[:position] + struct.pack(">I", 2 * frames) + mp3[position + 4 :]))

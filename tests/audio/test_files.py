@@ -20,6 +20,7 @@ FORMATS = {  # ending: libsndfile's format and subtype
     "float.wav": ("WAV", "FLOAT"),
     "extensible.wav": ("WAVEX", "PCM_24"),
     "adpcm.wav": ("WAV", "IMA_ADPCM"),
+    "gsm.wav": ("WAV", "GSM610"),  # libsndfile cannot seek in it
     "rf64": ("RF64", "PCM_16"),
     "w64": ("W64", "PCM_16"),
     "aiff": ("AIFF", "PCM_16"),
@@ -55,7 +56,7 @@ def test_every_format_is_read(written, ending):
     assert rate == RATE
     assert samples.dtype == np.float32
     assert len(samples) == pytest.approx(RATE, rel=0.02)  # ADPCM fills its last block
-    lossless = ending not in ("adpcm.wav", "ogg", "opus", "mp3")
+    lossless = ending not in ("adpcm.wav", "gsm.wav", "ogg", "opus", "mp3")
     if lossless:
         np.testing.assert_allclose(samples, noise(RATE), atol=PCM16)
     else:
