@@ -35,6 +35,11 @@ class Alphabet:
         counts = Counter(self.symbols)
         if not counts or "" in counts:
             raise ValueError("the alphabet has no symbols, or an empty one")
+        for symbol in counts:
+            if symbol.isspace() and symbol != " ":
+                raise ValueError(
+                    f"the alphabet has {_describe(symbol)}; in normalized texts, ' ' separates words"
+                )
         [(repeated, count)] = counts.most_common(1)
         if count > 1:
             raise ValueError(f"the alphabet names {repeated!r} twice")
@@ -99,7 +104,13 @@ class Alphabet:
         return [self.symbols[k - 1] for k in self.encode(text)]
 
     def decode(self, labels: Iterable[int]) -> str:
-        """Labels 1 … K-1 -> text in NFC. The blank has no symbol: collapse a path first."""
+        """Labels 1 … K-1 -> text in NFC. The blank has no symbol: collapse a path first.
+
+        Raises ValueError for any other label.
+        """
+        labels = list(labels)
+        if labels and not 0 < min(labels) <= max(labels) < len(self):
+            raise ValueError(f"labels must be 1 to {len(self.symbols)}, not {min(labels)} to {max(labels)}")
         return unicodedata.normalize("NFC", "".join(self.symbols[k - 1] for k in labels))
 
     def knows(self, character: str) -> bool:

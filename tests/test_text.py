@@ -63,9 +63,13 @@ def test_symbols_can_be_a_list():
     assert alphabet.decode(alphabet.encode("é a")) == "é a"
 
 
-@pytest.mark.parametrize("symbols", ["", [], ["a", ""], "aa", "ée\u0301", ["a", "b", "a"], "가" + JAMO, [1]])
+@pytest.mark.parametrize(
+    "symbols", ["", [], ["a", ""], "aa", "ée\u0301", ["a", "b", "a"], "가" + JAMO, [1], "a\t", "\u3000あ"]
+)
 def test_an_invalid_alphabet_is_an_error(symbols):
-    with pytest.raises(ValueError, match=r"the alphabet (has no symbols|names .* twice|must be)"):
+    with pytest.raises(
+        ValueError, match=r"the alphabet (has no symbols|names .* twice|must be|has .* separates words)"
+    ):
         Alphabet(symbols)
 
 
@@ -122,6 +126,13 @@ def test_encode_takes_the_longest_symbol_at_each_place(alphabet, text, symbols):
 def test_an_error_names_the_character_that_is_missing(alphabet, text, message):
     with pytest.raises(ValueError, match=message):
         Alphabet(alphabet).encode(text)
+
+
+def test_labels_without_a_symbol_cannot_be_decoded():
+    for labels in ([0], [1, -1], [3], [2**32 + 1]):
+        with pytest.raises(ValueError, match="labels must be 1 to 2, not"):
+            Alphabet("ab").decode(np.array(labels))
+    assert Alphabet("ab").decode(np.array([1, 2, 2], np.uint8)) == "abb"
 
 
 TURKISH = " abcçdefgğhıijklmnoöprsştuüvyz"

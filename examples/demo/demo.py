@@ -46,7 +46,7 @@ def main() -> None:
     )
     trainer = Trainer(read_settings(HERE / "demo.toml"), OUT / "run")
     trainer.run()
-    training(trainer.state.rows).savefig(OUT / "training.png", dpi=120)
+    training(trainer.state.rows, trainer.state.best_epoch).savefig(OUT / "training.png", dpi=120)
 
     print_step(f"3. The last {test} voices, which had no part in training:")
     recognizer = Recognizer.load(trainer.folder.best)

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def training(rows: Sequence[Mapping]) -> "Figure":
+def training(rows: Sequence[Mapping], best_epoch: int = 0) -> "Figure":
     """Metrics, one row per epoch, with "epoch", "loss", "dev_loss", "wer", "cer", "learning_rate",
     "gradient_norm" and "frames_per_second".
 
-    Error rates are fractions (0.2 is 20 %). Fields that a row lacks are not drawn. The epoch with the lowest
-    WER is marked.
+    Error rates are fractions (0.2 is 20 %). Fields that a row lacks are not drawn. `best_epoch`, or else the
+    epoch with the lowest WER, is marked.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -29,7 +29,7 @@ def training(rows: Sequence[Mapping]) -> "Figure":
     _curve(rate, rows, "learning_rate", "{:.2g}", GRAY, "center")
     _curve(gradient, rows, "gradient_norm", "{:.2g}", GRAY, "center")
     _curve(speed, rows, "frames_per_second", "{:.3g} k", GRAY, "center", scale=1e-3)
-    _best(errors, rows)
+    _best(errors, rows, best_epoch)
     loss.set_ylabel("CTC loss\n(nats per utterance)")
     errors.set_ylabel("errors, dev set (%)")
     rate.set_ylabel("learning\nrate")
@@ -59,11 +59,11 @@ def _curve(
         )
 
 
-def _best(axes: "Axes", rows: Sequence[Mapping]) -> None:
+def _best(axes: "Axes", rows: Sequence[Mapping], best_epoch: int) -> None:
     scored = [row for row in rows if row.get("wer") is not None]
     if not scored:
         return
-    best = min(scored, key=lambda row: (row["wer"], row.get("cer") or 0, row.get("dev_loss") or 0))
+    best = min(scored, key=lambda row: (row["epoch"] != best_epoch, row["wer"], row.get("cer") or 0))
     label = f"best: {100 * best['wer']:.3g} % in epoch {best['epoch']}"
     late = best["epoch"] > (scored[0]["epoch"] + scored[-1]["epoch"]) / 2  # the label goes to the wider side
     axes.axvline(best["epoch"], color=GRAY, linewidth=0.8, linestyle=":")

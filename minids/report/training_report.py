@@ -54,6 +54,7 @@ def training_report(
     if not results:
         raise InputError(f"{manifest}: no recording could be recognized ({skipped[0]})")
     evaluation = Evaluation(results)
+    best_epoch = last.notes["progress"]["best_epoch"]
     by_name = {utterance.name: utterance for utterance in utterances}
 
     def shown(results: Sequence[UtteranceResult], salt: str) -> list[dict[str, Any]]:
@@ -66,14 +67,14 @@ def training_report(
         name=run.resolve().name,
         manifest=manifest.name,
         epochs=len(metrics),
-        best_epoch=min(metrics, key=lambda row: (row["wer"], row["cer"], row["dev_loss"]))["epoch"],
+        best_epoch=best_epoch,
         training_time=_duration(sum(row["seconds"] for row in metrics)),
         beam_search=recognizer.search is not None,
         evaluation=evaluation,
         texts=texts,
         speakers=sorted(evaluation.groups().items(), key=lambda item: -item[1][0].rate),
         training=fragment(
-            [training(metrics)],
+            [training(metrics, best_epoch)],
             ["Loss, error rates on the dev set, learning rate, norm of the gradient, and speed."],
             title="",
             salt="t",

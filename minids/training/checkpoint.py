@@ -115,11 +115,11 @@ class RunFolder:
             raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
         return saved
 
-    def write_picture(self, rows: list[dict[str, Any]]) -> None:
+    def write_picture(self, state: TrainingState) -> None:
         from minids.plot.training import training
 
         with atomic_write(self.picture) as file:
-            training(rows).savefig(file, format="png", dpi=150)
+            training(state.rows, state.best_epoch).savefig(file, format="png", dpi=150)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         with atomic_write(self.metrics) as file:

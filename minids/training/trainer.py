@@ -269,7 +269,7 @@ class Trainer:
                 save_weights(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
             self.folder.write_metrics(state.rows)
             if time.monotonic() - self.last_picture > PICTURE_SECONDS:
-                self.folder.write_picture(state.rows)
+                self.folder.write_picture(state)
                 self.last_picture = time.monotonic()
         self._save_checkpoint()
         for line in reporting.epoch_lines(row, self.settings.train.epochs, state.total_seconds, is_best):

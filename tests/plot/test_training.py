@@ -20,6 +20,11 @@ def test_the_curves_are_those_of_the_metrics():
     assert expected <= set(texts(training(ROWS)))
 
 
+def test_the_epoch_of_the_saved_weights_is_marked():
+    """It need not be that with the lowest WER: above 90 % the CER decides."""
+    assert "best: 50 % in epoch 3" in texts(training(ROWS, best_epoch=3))
+
+
 def test_metrics_that_are_missing_are_not_drawn():
     shown = texts(training([{"epoch": 1, "loss": 90.0, "wer": None}, {"epoch": 2, "loss": 50.0}]))
     assert "training 50" in shown
