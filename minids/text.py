@@ -44,6 +44,8 @@ class Alphabet:
         if count > 1:
             raise ValueError(f"the alphabet names {repeated!r} twice")
         self._index = {_decompose(symbol): k for k, symbol in enumerate(self.symbols, start=1)}
+        single = all(len(symbol) == 1 for symbol in self.symbols)
+        self._code_points = {symbol: k for k, symbol in enumerate(self.symbols, start=1)} if single else {}
         self._sizes = sorted(set(map(len, self._index)), reverse=True)
         self._characters = frozenset("".join(self.symbols) + "".join(self._index))
 
@@ -117,8 +119,16 @@ class Alphabet:
         """Whether a character is part of a symbol, as "t" is of "th", or consists of such parts."""
         return character in self._characters or self._characters.issuperset(_decompose(character))
 
+    def knows_all(self, text: str) -> bool:
+        """Whether all characters of a text are known."""
+        return self._characters.issuperset(text) or all(map(self.knows, text))
+
     def _match(self, text: str) -> tuple[list[int], list[str]]:
         """The labels of a text, and the characters that no symbol matches."""
+        if self._code_points:  # the usual case, without decomposition
+            quick = list(map(self._code_points.get, unicodedata.normalize("NFC", text)))
+            if None not in quick:
+                return quick, []  # type: ignore[return-value]
         units = characters(text)
         parts = [_decompose(unit) for unit in units]
         decomposed = "".join(parts)
@@ -158,10 +168,10 @@ class TextReport:
     def normalize(self, text: str) -> str:
         """`normalize(text, alphabet)`, counted."""
         normalized = normalize(text, self.alphabet)
-        markup = [m for m in MARKUP.findall(normalized) if not all(map(self.alphabet.knows, m))]
+        markup = [m for m in MARKUP.findall(normalized) if not self.alphabet.knows_all(m)]
         rest = MARKUP.sub("", normalized) if markup else normalized
         missing = dict.fromkeys([*markup, *self.alphabet.missing(rest)])
-        before = unicodedata.normalize("NFC", text).translate(APOSTROPHES)
+        before = unicodedata.normalize("NFC", text).translate(APOSTROPHES) if normalized != text else ""
         removable = dict.fromkeys(c for c in before if _is_removable(c) and not self.alphabet.knows(c))
         self.texts += 1
         self.incomplete += bool(missing)
@@ -204,14 +214,18 @@ def normalize(text: str, alphabet: Alphabet) -> str:
     too.
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
-    if all(map(alphabet.knows, text)):
+    if alphabet.knows_all(text):
         return text
     markup = {i for match in MARKUP.finditer(text) for i in range(*match.span())}
     space = " " if " " in alphabet else ""
-    replaced = [
-        character if alphabet.knows(character) else _replace(character, lower, alphabet, space, i in markup)
-        for i, (character, lower) in enumerate(zip(text, _lower(text, "ı" in alphabet), strict=True))
-    ]
+    replacements: dict[tuple[str, str, bool], str] = {}
+    replaced = []
+    for i, (character, lower) in enumerate(zip(text, _lower(text, "ı" in alphabet), strict=True)):
+        key = character, lower, i in markup
+        if key not in replacements:
+            known = alphabet.knows(character)
+            replacements[key] = character if known else _replace(*key, alphabet, space)
+        replaced.append(replacements[key])
     return " ".join(unicodedata.normalize("NFC", "".join(replaced)).split())
 
 
@@ -252,10 +266,10 @@ def _lower(text: str, dotless: bool) -> list[str]:
     return [table.get(character, small) for character, small in zip(text, lower, strict=True)]
 
 
-def _replace(character: str, lower: str, alphabet: Alphabet, space: str, is_markup: bool) -> str:
+def _replace(character: str, lower: str, is_markup: bool, alphabet: Alphabet, space: str) -> str:
     """What stands for a character that the alphabet lacks."""
     for candidate in (lower, character.lower(), character.translate(APOSTROPHES)):
-        if candidate != character and all(map(alphabet.knows, candidate)):
+        if candidate != character and alphabet.knows_all(candidate):
             return candidate
     if _is_removable(character) and not is_markup:
         return "" if unicodedata.category(character) == "Cf" else space
