@@ -1,12 +1,11 @@
-"""Features of an hour of speech in clips of 10 s: minids beside torch.stft and a logarithm, side by side.
+"""Features of an hour of speech in clips of 10 s: minids compared with torch.stft and a logarithm.
 
     python -m benchmarks.features --threads 1 2
 
-Each takes turns in a process of its own. torch.stft is asked in three ways: the power as re² + im² and as
-|X|², with the threads inside torch, and re² + im² with the clips shared out to Python threads of one torch
-thread each (`pool`), which is how minids uses more than one. `bands` are the product with our filter bank
-before the logarithm. Ours takes out the offset and the total power of every clip besides; theirs does not.
-First their frames are compared with ours.
+Each competitor runs in its own process, in turns. torch.stft runs in three forms: power as re² + im² and as
+|X|², with the threads of torch, and re² + im² with the clips distributed over Python threads of one torch
+thread each (`pool`), as minids does. `bands` includes the product with our filter bank before the logarithm.
+Ours also removes the offset and the total power of every clip. First, their frames are compared with ours.
 """
 
 import argparse
@@ -29,22 +28,22 @@ from minids.features import FLOOR, Features, hann, level, linear_bands
 
 RATE, WINDOW, HOP, BANDS = 16_000, 320, 160, 80
 CLIP, CLIPS, HOUR = 10, 36, 3600  # seconds, clips of a round, seconds
-LOG_POWER = 1e-2  # float32 transforms differ by 1e-7 of the loudest bin, 1e-3 of the quietest
+MAX_DIFFERENCE = 1e-2  # float32 transforms differ by 1e-7 of the loudest bin, 1e-3 of the quietest
 
 
 def clips() -> list[np.ndarray]:
-    """The samples of a round, levelled, so that all ways lead to the same frames."""
+    """The samples of a round at power 1, so that all forms give the same frames."""
     rng = np.random.default_rng(0)
     return [level(rng.standard_normal(RATE * CLIP).astype(np.float32)) for _ in range(CLIPS)]
 
 
-def ours(kind: str, threads: int):
-    """The way of the batches' prefetch: a clip a thread."""
-    return shared_out(Features(RATE, kind, BANDS).raw, clips(), threads)
+def minids_features(kind: str, threads: int):
+    """A clip per thread, as when batches are prefetched."""
+    return distributed(Features(RATE, kind, BANDS).raw, clips(), threads)
 
 
-def theirs(form: str, threads: int):
-    """torch.stft + log of clip after clip."""
+def torch_features(form: str, threads: int):
+    """torch.stft and a logarithm, clip by clip."""
     import torch
 
     pooled = form in ("pool", "bands")
@@ -56,49 +55,52 @@ def theirs(form: str, threads: int):
         power = spectrum.abs() ** 2 if form == "|X|²" else spectrum.real**2 + spectrum.imag**2  # (n/2+1, T0)
         return torch.log((bank.T @ power if form == "bands" else power) + FLOOR).T
 
-    return shared_out(frames, [torch.from_numpy(x) for x in clips()], threads if pooled else 1)
+    return distributed(frames, [torch.from_numpy(x) for x in clips()], threads if pooled else 1)
 
 
-def shared_out(function, sounds: list, threads: int):
-    """A call that works through the sounds, lets go of each one's frames, and returns the last one's."""
-    each = map if threads == 1 else ThreadPoolExecutor(threads).map
-    return lambda: deque(each(function, sounds), maxlen=1).pop()
+def distributed(function, sounds: list, threads: int):
+    """A call that processes all sounds and returns the last result; earlier ones are freed."""
+    mapping = map if threads == 1 else ThreadPoolExecutor(threads).map
+    return lambda: deque(mapping(function, sounds), maxlen=1).pop()
 
 
 FORMS = {
-    "ours": (ours, "spectrogram"),
-    "torch, re²+im²": (theirs, "re²+im²"),
-    "torch, |X|²": (theirs, "|X|²"),
-    "torch, pool": (theirs, "pool"),
-    "ours, bands": (ours, "filterbank"),
-    "torch, bands": (theirs, "bands"),
+    "ours": (minids_features, "spectrogram"),
+    "torch, re²+im²": (torch_features, "re²+im²"),
+    "torch, |X|²": (torch_features, "|X|²"),
+    "torch, pool": (torch_features, "pool"),
+    "ours, bands": (minids_features, "filterbank"),
+    "torch, bands": (torch_features, "bands"),
 }
 
 
 def check() -> str:
-    """Their frames against ours; ends the program where they differ."""
+    """Compare the frames of torch with ours; exit if they differ."""
     words = []
     for form in ("re²+im²", "|X|²", "bands"):
-        own = ours("filterbank" if form == "bands" else "spectrogram", 1)()
-        off = float(np.abs(theirs(form, 1)().numpy() - own).max())
-        if not off < LOG_POWER:
-            raise SystemExit(f"torch's {form} gives other frames than ours: {off:.1e} apart")
-        words.append(f"{form} {off:.0e}")
-    return "log powers, differences from ours: " + "; ".join(words)
+        expected = minids_features("filterbank" if form == "bands" else "spectrogram", 1)()
+        difference = float(np.abs(torch_features(form, 1)().numpy() - expected).max())
+        if not difference < MAX_DIFFERENCE:
+            raise SystemExit(f"the frames of torch ({form}) differ from ours by {difference:.1e}")
+        words.append(f"{form} {difference:.0e}")
+    return "largest difference of log powers from ours: " + "; ".join(words)
 
 
 def measure(threads: int, n: int) -> dict:
-    """Milliseconds (medians) for an hour of sound."""
-    ways = {name: way for name, way in FORMS.items() if threads > 1 or name != "torch, pool"}
-    makers = {name: (make, (form, threads)) for name, (make, form) in ways.items()}
-    seconds, memory = timed_in_processes(makers, n)
+    """Median milliseconds for an hour of sound."""
+    competitors = {
+        name: (make, (form, threads))
+        for name, (make, form) in FORMS.items()
+        if threads > 1 or name != "torch, pool"
+    }
+    seconds, memory = timed_in_processes(competitors, n)
     hour = {name: [HOUR / (CLIP * CLIPS) * s for s in values] for name, values in seconds.items()}
     ms = {name: milliseconds(values) for name, values in hour.items()}
     return {"threads": threads, "ms": ms, "memory_mb": memory, "seconds": hour}
 
 
 def show(result: dict) -> None:
-    """A line for each competitor; bands are compared with bands and bins with bins."""
+    """A line for each competitor, with the ratio to our bands or to our spectrogram."""
     ms = result["ms"]
     print(f"\n{result['threads']} threads{'ms an hour':>15}{'best':>9}{'/ ours':>9}{'peak MB':>9}")
     for name, value in ms.items():
@@ -119,7 +121,7 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
+    parser.add_argument("--json", metavar="FILE", help="save the results, with machine and versions")
     options = parser.parse_args()
     print(headline(machine()), flush=True)
     set_threads(1)

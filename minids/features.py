@@ -187,7 +187,9 @@ class Features:
         samples = np.asarray(samples)
         if samples.dtype.kind not in "fiu":
             raise InputError(f"samples have the type {samples.dtype}; give real numbers")
-        samples = level(samples.astype(np.float32, copy=False))
+        with np.errstate(over="ignore"):  # level reports what is too large
+            samples = samples.astype(np.float32, copy=False)
+        samples = level(samples)
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
         windows = frames(samples, self.window, self.hop)  # (T0, n)

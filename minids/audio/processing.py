@@ -27,12 +27,16 @@ def check_rate(name: str, rate: int) -> int:
 
 def check_samples(samples: np.ndarray) -> np.ndarray:
     """The samples as float32 (N,). Raises InputError for another shape, complex numbers, NaN or infinity."""
-    array = np.asarray(samples)
+    try:
+        array = np.asarray(samples)
+    except ValueError:  # a list of lists of different lengths
+        raise InputError("samples are not an array; give one channel (N,) of real numbers") from None
     if array.ndim != 1 or array.dtype.kind not in "fiu":
         raise InputError(
             f"samples have shape {array.shape} and type {array.dtype}; give one channel (N,) of real numbers"
         )
-    array = np.asarray(array, np.float32)
+    with np.errstate(over="ignore"):
+        array = np.asarray(array, np.float32)
     if not np.isfinite(array).all():
         raise InputError("samples are not finite (NaN, infinite or too large); check the recording")
     return array

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from unicodedata import name
 
+from minids._utils.strict_json import to_json
+
 
 @dataclass(frozen=True)
 class FindingKind:
@@ -108,6 +110,8 @@ class ValidationReport:
     outside: Counter[str] = field(default_factory=Counter)  # character outside the alphabet -> texts with it
     removed: Counter[str] = field(default_factory=Counter)  # likewise, of those that normalization removes
 
+    alphabet: str | list[str] = ""  # of all texts, where some have characters outside the given alphabet
+
     @property
     def counts(self) -> dict[str, int]:
         """Findings of each kind, in the order of KINDS."""
@@ -136,6 +140,7 @@ class ValidationReport:
             "counts": self.counts,
             "characters_outside_alphabet": dict(self.outside.most_common()),
             "characters_removed": dict(self.removed.most_common()),
+            "alphabet_of_texts": self.alphabet,
             "manifests": [summary.to_dict() for summary in self.summaries],
             "findings": [asdict(finding) | {"remedy": finding.remedy} for finding in self.findings],
         }
@@ -176,6 +181,8 @@ class ValidationReport:
                 yield f"{n:5}  {describe_character(character)}"
             if len(self.outside) > MAX_LISTED_CHARACTERS:
                 yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
+        if self.alphabet:
+            yield f"\nAn alphabet that can write all texts:\nalphabet = {to_json(self.alphabet)}"
         yield f"\n{self.errors or 'No'} errors that would stop or spoil training."
 
 

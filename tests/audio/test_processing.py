@@ -93,6 +93,8 @@ def test_numbers_that_are_not_finite_are_refused(bad):
     with pytest.raises(InputError, match="ms = "):
         shift(tone(440, 0.1), RATE, bad)
     with pytest.raises(InputError, match="not finite"):
+        resample(np.array([0, 1e300]), 8000, RATE)
+    with pytest.raises(InputError, match="not finite"):
         mix(np.array([0, bad]), noise(100), 10)
     with pytest.raises(InputError, match="not finite"):
         resample(np.array([0, bad], np.float32), 8000, RATE)
@@ -105,7 +107,7 @@ def test_invalid_rates_are_refused(rate):
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros((2, 100)), np.zeros(3, complex), np.array(["a"]), np.float32(1)]
+    "samples", [np.zeros((2, 100)), np.zeros(3, complex), np.array(["a"]), np.float32(1), [[1], [1, 2]]]
 )
 def test_samples_that_are_not_one_channel_of_numbers_are_refused(samples):
     with pytest.raises(InputError, match="give one channel"):
