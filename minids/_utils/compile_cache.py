@@ -1,6 +1,7 @@
 """Numba functions with a cache on disk that notices changes of everything they are compiled from."""
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -20,7 +21,8 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
 
     Numba itself notices changes of a function's own file only, not those of the functions and constants that
     were compiled into it. Where no folder can be written (a read-only installation without a home folder),
-    functions are compiled in every process.
+    functions are compiled in every process. The cache holds pickles, which run when they are loaded:
+    NUMBA_CACHE_DIR must not name a folder that others can write to.
     """
 
     def njit(**options: Any) -> Callable[[Callable], Any]:
@@ -28,8 +30,11 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
 
         def compiler(function: Callable) -> Any:
             dispatcher = numba.njit(**options)(function)
-            with suppress(RuntimeError):  # "no locator available": nowhere to write
+            try:
                 dispatcher.enable_caching()
+            except RuntimeError:  # "no locator available": nowhere to write
+                _warn_without_cache()
+            else:
                 file = dispatcher._cache._cache_file
                 file._source_stamp = (file._source_stamp, _digest(sources))
                 # A file that is damaged, or names classes that have moved since, is compiled again.
@@ -40,6 +45,15 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
         return compiler
 
     return njit
+
+
+@cache
+def _warn_without_cache() -> None:
+    warnings.warn(
+        "compiled code cannot be stored, so every process compiles for up to a minute;"
+        " set NUMBA_CACHE_DIR to a folder that only you can write to",
+        stacklevel=2,
+    )
 
 
 def _default_on_error(load: Callable[..., Any], default: Any) -> Callable[..., Any]:

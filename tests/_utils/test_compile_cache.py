@@ -87,11 +87,14 @@ def test_a_damaged_cache_is_compiled_again(run, tmp_path, content):
 def test_without_a_writable_folder_functions_are_compiled_without_cache(run, monkeypatch):
     from numba.core import caching
 
-    from minids._utils.compile_cache import cached_njit
+    from minids._utils import compile_cache
 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-    function = cached_njit("text.py")(nogil=True)(lambda x: x + 1)
+    compile_cache._warn_without_cache.cache_clear()
+    with pytest.warns(UserWarning, match="compiled code cannot be stored"):
+        function = compile_cache.cached_njit("text.py")(nogil=True)(lambda x: x + 1)
     assert function(1) == 2
+    assert compile_cache.cached_njit("text.py")(nogil=True)(lambda x: x + 2)(1) == 3, "one warning is enough"
 
 
 @pytest.mark.slow

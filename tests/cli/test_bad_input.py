@@ -4,6 +4,8 @@ import json
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,7 @@ from safetensors.numpy import save_file
 
 from minids.cli import main
 from minids.weights import load_weights
-from tests import tones
+from tests import ROOT, tones
 
 
 @pytest.fixture(scope="module")
@@ -328,8 +330,6 @@ def test_a_language_model_that_is_missing_after_tuning(here, minids, refused, ba
         ("--lm lm.arpa --beam-width 0", "beam_width is 0"),
         ("--lm lm.arpa --beam-width -5", "beam_width is -5"),
         ("--lm lm.arpa --alpha -1", "alpha at least 0"),
-        ("--lm lm.arpa --alpha nan", "finite"),
-        ("--lm lm.arpa --beta inf", "finite"),
         ("--lm none --alpha 1", "alpha is the weight of a language model"),
         ("--beam-width 0", "beam_width is 0"),
     ],
@@ -512,6 +512,45 @@ def test_two_trainings_do_not_share_a_folder(here, refused):
     with open(here / "run" / "lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         refused("train tones.toml --run run", "another training is running in run")
+
+
+def test_an_empty_path_is_refused(here, minids):
+    """An unset variable of a shell must not become the current folder."""
+    before = contents(here)
+    for line in (
+        "train tones.toml --run",
+        "data import fsdd fsdd --out",
+        "report",
+        "evaluate dev.jsonl --model",
+    ):
+        with pytest.raises(SystemExit) as end:
+            main([*line.split(), ""])
+        assert end.value.code == 2
+    assert contents(here) == before
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("option", ["--alpha", "--beta"])
+def test_numbers_that_are_not_finite_are_refused(minids, option, value):
+    code, out, err = minids(f"evaluate dev.jsonl --model model.safetensors {option} {value}")
+    assert (code, out) == (2, "")
+    assert f"{value} is not a finite number" in err
+
+
+@pytest.mark.parametrize("redirection", [">&- 2>&- <&-", ">/dev/full 2>/dev/full"])
+def test_training_does_not_need_a_reader(here, redirection):
+    """Closed or full standard streams neither stop a training nor end up in its files."""
+    command = f"'{sys.executable}' -m minids train tones.toml --run new {redirection}"
+    done = subprocess.run(["bash", "-c", command], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
+    assert done.returncode == 0
+    assert load_weights("new/best.safetensors").notes["dev"]["epoch"] == 1
+    assert len(read_rows(here / "new" / "metrics.jsonl")) == 1
+
+
+def test_control_characters_of_a_file_name_are_escaped(here, minids):
+    _, _, err = minids("transcribe bad\x1b[31m.wav --model model.safetensors")
+    assert "\x1b" not in err
+    assert r"bad\x1b[31m.wav" in err
 
 
 def test_unusual_corpora_can_be_used_for_training(here, minids):
