@@ -173,16 +173,20 @@ class Recognizer:
         return self.features.hop / self.features.rate * self.model.settings.stride
 
     def transcribe(
-        self, recording: Source | np.ndarray | Sequence[float], rate: int | None = None
+        self,
+        recording: Source | np.ndarray | Sequence[float],
+        rate: int | None = None,
+        channel: int | None = None,
     ) -> Transcript:
         """A sound file (path, bytes or binary stream), or samples (N,) -> Transcript.
 
-        `rate` is that of the samples in Hz (default: the model's).
+        `rate` is that of the samples in Hz (default: the model's); `channel` one channel of the file, from 0
+        (default: the mean of all).
         Raises InputError when the file cannot be read, or the samples are not mono sound.
         """
         words: list[Word] = []
         total = 0.0
-        for start, end, log_probs in self._pieces(self._samples(recording, rate)):
+        for start, end, log_probs in self._pieces(self._samples(recording, rate, channel)):
             log_prob, path = self._best_path(log_probs)
             total += log_prob
             words += [  # the last frame may reach beyond the recording
@@ -192,7 +196,11 @@ class Recognizer:
         return Transcript(" ".join(word.text for word in words), words, total)
 
     def alternatives(
-        self, recording: Source | np.ndarray | Sequence[float], n_best: int, rate: int | None = None
+        self,
+        recording: Source | np.ndarray | Sequence[float],
+        n_best: int,
+        rate: int | None = None,
+        channel: int | None = None,
     ) -> list[Piece]:
         """The `n_best` hypotheses for each piece of a recording; a recording of up to 30 s is one piece.
 
@@ -202,7 +210,7 @@ class Recognizer:
             raise InputError("greedy decoding has no alternatives; give a language model or a beam width")
         return [
             Piece(start, end, self.search.decode(log_probs, n_best))
-            for start, end, log_probs in self._pieces(self._samples(recording, rate))
+            for start, end, log_probs in self._pieces(self._samples(recording, rate, channel))
         ]
 
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
@@ -210,11 +218,11 @@ class Recognizer:
         return average([model.log_probs(samples) for model in self.models])
 
     def _samples(
-        self, recording: Source | np.ndarray | Sequence[float], rate: int | None = None
+        self, recording: Source | np.ndarray | Sequence[float], rate: int | None, channel: int | None
     ) -> np.ndarray:
         """Samples (N,) at the model's rate."""
         if isinstance(recording, str | Path | bytes | bytearray | memoryview) or hasattr(recording, "read"):
-            return load_audio(recording, self.features.rate)[0]  # type: ignore[arg-type]
+            return load_audio(recording, self.features.rate, channel=channel)[0]  # type: ignore[arg-type]
         if not isinstance(recording, np.ndarray | list | tuple):
             raise InputError(
                 f"the recording is a {type(recording).__name__}; give a path, bytes, a binary file or samples"

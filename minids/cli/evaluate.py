@@ -1,6 +1,5 @@
 """`minids evaluate`: word and character error rates of a model."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,7 @@ def command(
     from tqdm import tqdm
 
     from minids._utils.errors import InputError
-    from minids.cli import announce_compilation, note, report_skipped
+    from minids.cli import announce_compilation, note, print_json, report_skipped
     from minids.data.manifest import read_manifest
     from minids.decode.error_analysis import ErrorAnalysis
     from minids.metrics import Evaluation
@@ -80,27 +79,33 @@ def command(
     if as_json:
         content = evaluation.to_dict(worst)
         content |= {"skipped": skipped, "texts": texts.to_dict(), "search": analysis and analysis.to_dict()}
-        click.echo(json.dumps(content, ensure_ascii=False))
+        print_json(content | {"results": [result._asdict() for result in results]})
     else:
         _print(evaluation, analysis, by, worst)
 
 
 def _print(evaluation: "Evaluation", analysis: "ErrorAnalysis | None", by: str | None, worst: int) -> None:
+    from minids._utils.terminal import printable
     from minids.metrics import align, format_alignment
 
     click.echo(f"{len(evaluation.results)} utterances")
     click.echo(f"WER {evaluation.wer}")
     click.echo(f"CER {evaluation.cer}")
     if analysis:
-        click.echo(f"\n{analysis}")
+        click.echo("\n" + "\n".join(map(printable, str(analysis).splitlines())))
     if by is not None:
-        click.echo(f"\n{by:<20} {'words':>7} {'WER':>8} {'CER':>8}")
+        click.echo(f"\n{printable(by):<20} {'words':>7} {'WER':>8} {'CER':>8}")
         for name, (words, characters) in evaluation.groups().items():
-            click.echo(f"{name:<20} {words.reference_length:7d} {words.rate:8.1%} {characters.rate:8.1%}")
+            click.echo(
+                f"{printable(name):<20} {words.reference_length:7d} {words.rate:8.1%} {characters.rate:8.1%}"
+            )
     for result in evaluation.worst(worst):
-        click.echo(f"\n{result.name}")
-        click.echo(format_alignment(align(result.reference, result.hypothesis)))
+        click.echo(f"\n{printable(result.name)}")
+        click.echo(format_alignment(align(printable(result.reference), printable(result.hypothesis))))
     if worst and (confusions := evaluation.confusions()):
         click.echo("\nmost frequent errors")
         for edit, count in confusions:
-            click.echo(f"{count:5d}  {edit.reference or '(nothing)'} -> {edit.hypothesis or '(nothing)'}")
+            reference, hypothesis = (
+                printable(word or "(nothing)") for word in (edit.reference, edit.hypothesis)
+            )
+            click.echo(f"{count:5d}  {reference} -> {hypothesis}")

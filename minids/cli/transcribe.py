@@ -1,13 +1,14 @@
 """`minids transcribe`: recordings to text."""
 
-import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from minids._utils.errors import InputError
-from minids.cli import announce_compilation, note, options, print_error
+from minids._utils.terminal import printable
+from minids.cli import announce_compilation, note, options, print_error, print_json
 
 if TYPE_CHECKING:
     from minids.recognizer import Piece, Transcript
@@ -20,6 +21,12 @@ if TYPE_CHECKING:
 @options.search
 @options.BACKEND
 @click.option(
+    "--channel",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Channel to transcribe, counted from 0.  [default: the mean of all]",
+)
+@click.option(
     "--nbest",
     type=click.IntRange(1),
     metavar="N",
@@ -31,14 +38,16 @@ def command(
     ctx: click.Context,
     files: tuple[Path, ...],
     models: tuple[Path, ...],
+    channel: int | None,
     nbest: int | None,
     as_json: bool,
     **search: Any,
 ) -> None:
     """Transcribe recordings: WAV, FLAC, Ogg, MP3 and others, at any sampling rate, of any length.
 
-    For one file only the text is printed, for several files each text after its file name. If a file cannot
-    be read, the error names it, the other files are transcribed, and the exit code is 1.
+    For one file only the text is printed, for several files each text after its file name. The file - is the
+    standard input. If a file cannot be read, the error names it, the other files are transcribed, and the
+    exit code is 1.
 
     With a language model, or a beam width, a beam search maximizes log P(text|sound) + alpha log P_lm(text) +
     beta words(text). --lm none decodes greedily.
@@ -48,6 +57,7 @@ def command(
       minids transcribe hello.wav
       minids transcribe *.flac --model runs/mine/best.safetensors --json
       minids transcribe hello.wav --lm english.arpa --nbest 5
+      curl -s https://example.com/hello.mp3 | minids transcribe -
     """
     from minids.recognizer import Recognizer
 
@@ -55,11 +65,14 @@ def command(
     recognizer = Recognizer.load(models or None, **search)
     failed = False
     for path in files:
+        source = sys.stdin.buffer if str(path) == "-" else path
         try:
             if nbest:
-                _print_alternatives(path, recognizer.alternatives(path, nbest), as_json)
+                pieces = recognizer.alternatives(source, nbest, channel=channel)
+                _print_alternatives(path, pieces, as_json)
             else:
-                _print_transcript(path, recognizer.transcribe(path), as_json, len(files) > 1)
+                transcript = recognizer.transcribe(source, channel=channel)
+                _print_transcript(path, transcript, as_json, len(files) > 1)
         except InputError as error:
             print_error(error)
             failed = True
@@ -70,23 +83,19 @@ def _print_transcript(path: Path, transcript: "Transcript", as_json: bool, with_
     if not transcript.text:
         note(f"{path}: no text; the model's output is all blanks")
     if as_json:
-        words = [word._asdict() for word in transcript.words]
-        row = {"path": str(path), "text": transcript.text, "log_prob": transcript.log_prob, "words": words}
-        click.echo(json.dumps(row, ensure_ascii=False))
+        print_json({"path": str(path)} | transcript.to_dict())
     else:
-        click.echo(f"{path}: {transcript.text}" if with_name else transcript.text)
+        click.echo(printable(f"{path}: {transcript.text}" if with_name else transcript.text))
 
 
 def _print_alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
     if as_json:
-        rows = [piece._asdict() | {"hypotheses": [h.to_dict() for h in piece.hypotheses]} for piece in pieces]
-        click.echo(json.dumps({"path": str(path), "pieces": rows}, ensure_ascii=False))
+        print_json({"path": str(path), "pieces": [piece.to_dict() for piece in pieces]})
         return
     for piece in pieces:
-        click.echo(f"{path} {piece.start:.2f} to {piece.end:.2f} s")
+        click.echo(printable(f"{path} {piece.start:.2f} to {piece.end:.2f} s"))
         click.echo(
             "   score  acoustic  language model  (score = acoustic + alpha language model + beta words)"
         )
-        for hypothesis in piece.hypotheses:
-            text, score, log_prob, lm_log_prob, _ = hypothesis
-            click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {text}")
+        for text, score, log_prob, lm_log_prob, _ in piece.hypotheses:
+            click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {printable(text)}")

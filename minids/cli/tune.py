@@ -1,13 +1,13 @@
 """`minids tune`: choose the LM weight and the word insertion bonus."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from minids._utils.errors import InputError
-from minids.cli import announce_compilation, note, options, report_skipped
+from minids._utils.terminal import printable
+from minids.cli import announce_compilation, note, options, print_json, report_skipped
 
 if TYPE_CHECKING:
     from minids.decode.tune import Tuning
@@ -22,7 +22,13 @@ MIN_WORDS = 300  # for a choice that is more than chance
 @options.MODEL
 @click.option("--lm", required=True, type=options.PATH, help="Language model from `minids lm train`.")
 @click.option("--out", type=options.PATH, help="File for the tuned model.  [default: replaces --model]")
-@click.option("--beam-width", default=500, show_default=True, help="Prefixes kept at each frame.")
+@click.option(
+    "--beam-width",
+    default=500,
+    show_default=True,
+    type=click.IntRange(1, 10**6),
+    help="Prefixes kept at each frame.",
+)
 @options.BACKEND
 @click.option("--picture", type=options.PATH, help="Plot the error rates over alpha and beta.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -112,10 +118,10 @@ def command(
             "skipped": skipped,
             "texts": texts.to_dict(),
         }
-        click.echo(json.dumps(content, ensure_ascii=False))
+        print_json(content)
     else:
         values = f"alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
-        click.echo(f"saved in {out}: {lm}, {values}")
+        click.echo(printable(f"saved in {out}: {lm}, {values}"))
 
 
 def _print(tuning: "Tuning", greedy: "Score") -> None:

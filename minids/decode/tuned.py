@@ -6,12 +6,11 @@ moved, and its checksum: weights tuned for another language model are wrong, and
 
 import math
 import os
-import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from minids._utils.checksum import file_checksum
 from minids._utils.errors import InputError, reason
-from minids._utils.files import open_file
 from minids.decode.beam_search import DEFAULT_BEAM_PRUNE_LOGP, DEFAULT_TOKEN_MIN_LOGP, BeamSearch
 from minids.lm.ngram import NGram
 from minids.text import Alphabet
@@ -98,11 +97,7 @@ def make_search(
 
 def checksum(path: str | Path) -> int:
     """CRC-32 of a file of any size. Raises InputError naming the file."""
-    crc = 0
     try:
-        with open_file(path) as file:
-            while block := file.read(1 << 20):
-                crc = zlib.crc32(block, crc)
+        return file_checksum(path)
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}; give the file of a language model") from error
-    return crc

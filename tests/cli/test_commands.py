@@ -1,9 +1,12 @@
 """What the commands print and where, on a small model and recordings made here."""
 
 import json
+from io import BytesIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 from minids import cli
 from minids.audio import load_audio, save_audio
@@ -102,6 +105,8 @@ def test_evaluate_json_omits_unreadable_recordings(place, minids):
     assert code == 0
     told = json.loads(out)
     assert told["utterances"] == 5
+    assert sorted(result["name"][-5:] for result in told["results"]) == [f"{i}.wav" for i in (0, 1, 2, 4, 5)]
+    assert {result["reference"] for result in told["results"]} == {"abc ab"}
     assert told["wer"]["reference_length"] == 10
     assert {room: group["wer"]["reference_length"] for room, group in told["groups"].items()} == {
         "0": 2,
@@ -138,6 +143,49 @@ def test_train_prints_the_model_and_leaves_its_curves(place, minids):
     assert minids("transcribe", "0.wav", "--model", told["model"])[0] == 0
     code, out, _ = minids("train", "small.toml")
     assert (code, out) == (0, "runs/small/best.safetensors\n"), "a finished run is finished"
+
+
+def test_transcribe_reads_the_standard_input(place, minids, monkeypatch):
+    text = Recognizer.load("m.safetensors").transcribe("0.wav").text
+    with (place / "0.wav").open("rb") as file:
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=file))
+        assert minids("transcribe", "-", "--model", "m.safetensors") == (0, f"{text}\n", "")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=BytesIO(b"not sound")))
+    code, out, err = minids("transcribe", "-", "--model", "m.safetensors")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+def test_transcribe_takes_one_channel(place, minids):
+    left, right = (load_audio(f"{n}.wav")[0][:4000] for n in (0, 1))
+    soundfile.write(place / "two.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT")
+    recognizer, given = Recognizer.load("m.safetensors"), ("--model", "m.safetensors", "--channel")
+    for channel, samples in enumerate((left, right)):
+        text = recognizer.transcribe(samples).text
+        assert minids("transcribe", "two.wav", *given, str(channel))[:2] == (0, f"{text}\n")
+    assert minids("transcribe", "two.wav", *given, "2")[0] == 1
+
+
+def test_names_cannot_control_the_terminal(place, minids):
+    name = "\x1b[31mred\n.wav"
+    (place / "0.wav").rename(place / name)
+    manifest = (place / "m.jsonl").read_text().replace("0.wav", json.dumps(name)[1:-1])
+    (place / "m.jsonl").write_text(manifest.replace('"ann"', '"\\u001b[1mann"'))
+    commands = [("transcribe", name, "1.wav"), ("evaluate", "m.jsonl", "--by", "speaker", "--worst", "6")]
+    for command in commands:
+        for options in ((), ("--json",)):
+            code, out, err = minids(*command, "--model", "m.safetensors", *options)
+            assert code == 0
+            assert "\x1b" not in out + err
+
+
+@pytest.mark.parametrize("option", ["--alpha", "--beta"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1e308"])
+def test_weights_that_are_not_finite_are_rejected(option, value, place, minids):
+    tones.language(place / "lm.arpa")
+    given = ("--model", "m.safetensors", "--lm", "lm.arpa", option, value)
+    code, out, err = minids("transcribe", "0.wav", *given)
+    assert (code > 0, out, err.count("\n")) == (True, "", 1)
+    assert option[2:] in err
 
 
 def test_transcribe_with_a_language_model(place, minids):
