@@ -25,6 +25,7 @@ from minids.features import Features
 from minids.metrics import Evaluation
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops.common import key
+from minids.text import TextReport
 from minids.training import reporting, schedule
 from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.evaluation import evaluate_batches
@@ -97,6 +98,12 @@ class Trainer:
                 f"{shared} of {len(self.dev)} dev utterances are also in the training set:"
                 " the error rates on the dev set will be too low"
             )
+        for name, utterances in (("train", self.train), ("dev", self.dev)):
+            texts = TextReport(s.alphabet)
+            for utterance in utterances:
+                texts.normalize(utterance.text)
+            if texts:
+                self.log(f"{name}: {texts}")
         checkpoint = self.folder.load_checkpoint(backend)
         self.ranks.assert_equal(
             checkpoint and checkpoint.notes["progress"], f"another checkpoint in {self.folder.path}"
