@@ -1,12 +1,14 @@
 """The network against the formulas of the paper's §2, written out frame by frame for one utterance."""
 
+import dataclasses
 import math
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from minids import DeepSpeech, ctc_loss
+from minids import DeepSpeech, ctc_loss, ops
+from minids._utils.random import generator
 from minids.gradcheck import relative_error
 from minids.model import ModelSettings
 from minids.ops.common import key, mix
@@ -332,3 +334,39 @@ def test_a_gradient_of_another_shape_is_refused(backend):
     model.forward(*batch()[:2])
     with pytest.raises(ValueError, match=r"\(6, 4, 6\), not \(6, 4, 5\)"):
         model.backward(np.zeros((6, 4, 6), np.float32))
+
+
+def test_initial_weights_share_no_numbers_with_other_streams():
+    """Weights drawn like the first utterance's shift or noise would depend on it."""
+    weights = DeepSpeech(SMALL, 7).params["W1"].ravel()
+    width = 1 / math.sqrt(SMALL.shapes()["W1"][1])
+    for stream in ("weights", "shuffle", "augment", "noise"):
+        for key_numbers in [(), (0,), (0, 0), (7,), (1, 0)]:
+            other = generator(stream, 7, *key_numbers).normal(0, width, weights.size)
+            assert not np.isin(weights, other.astype(np.float32)).any()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"W1": np.zeros((7, 14), np.float32)}, r"W1 must have the shape \(7, 15\)"),
+        ({"b6": None}, "b6 must have the shape"),
+    ],
+)
+def test_parameters_of_other_shapes_are_refused(change, message):
+    params = dict(DeepSpeech(SMALL).params) | change
+    with pytest.raises(ValueError, match=message):
+        DeepSpeech(SMALL).load_params({name: value for name, value in params.items() if value is not None})
+
+
+def test_a_backend_may_be_given_as_an_object():
+    calls = []
+    backend = ops.load("reference")
+
+    def norm(x):
+        calls.append(x.size)
+        return backend.norm(x)
+
+    model = DeepSpeech(SMALL, backend=dataclasses.replace(backend, norm=norm))
+    assert model.ops.norm(model.flat_params) > 0
+    assert calls == [model.flat_params.size]
