@@ -5,7 +5,6 @@ The page is one file. It needs no network and no program but a browser.
 
 import io
 import json
-import unicodedata
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from minids.plot.confusions import confusions
 from minids.plot.recognition import recognition
 from minids.plot.training import training
 from minids.recognizer import MAX_PIECE_SECONDS, Recognizer
-from minids.text import TextReport
+from minids.text import TextReport, characters
 from minids.weights import SavedModel, load_weights
 
 UTTERANCES = 4  # with the most errors, and as many around the median
@@ -123,8 +122,8 @@ def _character_confusions(results: Sequence[UtteranceResult]) -> Counter[tuple[s
     """How often each reference character was recognized as each character; "" stands for none."""
     counts: Counter[tuple[str, str]] = Counter()
     for result in results:
-        texts = (list(unicodedata.normalize("NFC", text)) for text in (result.reference, result.hypothesis))
-        counts.update((edit.reference, edit.hypothesis) for edit in align(*texts))
+        edits = align(characters(result.reference), characters(result.hypothesis))
+        counts.update((edit.reference, edit.hypothesis) for edit in edits)
     return counts
 
 
