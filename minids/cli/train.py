@@ -63,6 +63,6 @@ def command(
             ranks.stop(130)
         if not ranks.is_main:
             return
-        folder.write_picture(trainer.state)
+        trainer.draw()
         best = trainer.state.rows[trainer.state.best_epoch - 1]
         print_optional(to_json({"model": str(folder.best), **best}) if as_json else folder.best)

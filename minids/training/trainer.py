@@ -276,11 +276,18 @@ class Trainer:
                 save_weights(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
             self.folder.write_metrics(state.rows)
             if time.monotonic() - self.last_picture > PICTURE_SECONDS:
-                self.folder.write_picture(state)
+                self.draw()
                 self.last_picture = time.monotonic()
         self._save_checkpoint()
         for line in reporting.epoch_lines(row, self.settings.train.epochs, state.total_seconds, is_best):
             self.log(line)
+
+    def draw(self) -> None:
+        """Write training.png. Training does not depend on it."""
+        try:
+            self.folder.write_picture(self.state)
+        except InputError as error:
+            self.log(f"note: {error}")
 
     def _save_checkpoint(self) -> None:
         self.state.skipped = list(self.batches.skipped.items())

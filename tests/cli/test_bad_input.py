@@ -329,7 +329,7 @@ def test_a_language_model_that_is_missing_after_tuning(here, minids, refused, ba
     [
         ("--lm lm.arpa --beam-width 0", "beam_width is 0"),
         ("--lm lm.arpa --beam-width -5", "beam_width is -5"),
-        ("--lm lm.arpa --alpha -1", "alpha at least 0"),
+        ("--lm lm.arpa --alpha -1", "alpha is -1.0; give a number from 0"),
         ("--lm none --alpha 1", "alpha is the weight of a language model"),
         ("--beam-width 0", "beam_width is 0"),
     ],

@@ -613,3 +613,12 @@ def test_the_picture_appears_during_training(place, monkeypatch):
     run = trainer(place, epochs=2)
     run.run()
     assert run.folder.picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_picture_that_cannot_be_written_does_not_stop_training(place, monkeypatch, capsys):
+    monkeypatch.setattr(trainer_module, "PICTURE_SECONDS", 0)
+    run = trainer(place, epochs=2)
+    run.folder.picture.mkdir(parents=True)
+    run.run()
+    assert run.state.epoch == 2
+    assert "training.png: it is a folder" in lines(capsys)
