@@ -227,8 +227,10 @@ for snr in 10, 8, 7, 6:
 show(maps, captions, "Word error rate over α and β")
 
 # %% [markdown]
-# `minids tune` does this for your own model. The error rate of the best cell is too
-# optimistic, because these recordings chose it: measure it on others.
+# For your own recognizer, `minids lm train` counts text of any size
+# (`minids/lm/count.py`), and `minids tune` chooses $\alpha$ and $\beta$. The error rate
+# of the best cell is too optimistic, because these recordings chose it: measure it on
+# others.
 #
 # **What we have now** A search that knows both the sound and the language.
 #
