@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS_PER_INCH = 60  # of a waveform
+COLUMNS_PER_INCH = 100  # of a waveform
 MIN_PEAK = 0.05  # a character that never reaches this probability is not drawn
 MIN_PROBABILITY = 0.005  # of a point of a curve; the file would be many times larger with all of them
 
