@@ -33,10 +33,10 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
             try:
                 dispatcher.enable_caching()
             except RuntimeError:  # "no locator available": nowhere to write
-                _warn_without_cache()
+                warn_without_cache()
             else:
                 file = dispatcher._cache._cache_file
-                file._source_stamp = (file._source_stamp, _digest(sources))
+                file._source_stamp = (file._source_stamp, source_digest(sources))
                 # A file that is damaged, or names classes that have moved since, is compiled again.
                 file._load_index = _default_on_error(file._load_index, {})
                 file._load_data = _default_on_error(file._load_data, None)
@@ -48,7 +48,7 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
 
 
 @cache
-def _warn_without_cache() -> None:
+def warn_without_cache() -> None:
     warnings.warn(
         "compiled code cannot be stored, so every process compiles for up to a minute;"
         " set NUMBA_CACHE_DIR to a folder that only you can write to",
@@ -67,7 +67,7 @@ def _default_on_error(load: Callable[..., Any], default: Any) -> Callable[..., A
 
 
 @cache
-def _digest(sources: tuple[str, ...]) -> str:
+def source_digest(sources: tuple[str, ...]) -> str:
     """A hash of the text of all sources."""
     digest = hashlib.sha256()
     for source in sources:

@@ -90,7 +90,7 @@ def test_without_a_writable_folder_functions_are_compiled_without_cache(run, mon
     from minids._utils import compile_cache
 
     monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
-    compile_cache._warn_without_cache.cache_clear()
+    compile_cache.warn_without_cache.cache_clear()
     with pytest.warns(UserWarning, match="compiled code cannot be stored"):
         function = compile_cache.cached_njit("text.py")(nogil=True)(lambda x: x + 1)
     assert function(1) == 2

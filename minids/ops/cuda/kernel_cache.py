@@ -6,22 +6,29 @@ such a kernel again. Here device functions are recognized by their names and the
 source code that goes into kernels by its bytes; file times mean little after an installation.
 """
 
-import hashlib
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numba_cuda
 from numba.core import event
 from numba.cuda import dispatcher
 
+from minids._utils.compile_cache import source_digest, warn_without_cache
+
+SOURCES = "ops/cuda", "ops/common.py", "text.py"  # of all kernels
+
 
 class KernelCache(dispatcher.CUDACache):
     """The machine code of one kernel, for each set of argument types."""
 
     def _index_key(self, sig, codegen) -> tuple:
-        return sig, codegen.magic_tuple(), numba_cuda.__version__, source_digest(), identity(self._py_func)
+        return (
+            sig,
+            codegen.magic_tuple(),
+            numba_cuda.__version__,
+            source_digest(SOURCES),
+            identity(self._py_func),
+        )
 
     def load_overload(self, sig, target_context):
         """As in Numba, but a damaged file counts as not found. Triggers the event that Numba will compile."""
@@ -40,12 +47,14 @@ class KernelCache(dispatcher.CUDACache):
 
 
 def enable_caching(kernel) -> None:
-    """Keep the machine code of a kernel of this package. Without a writable cache folder it is not kept."""
+    """Keep the machine code of a kernel of this package. Warns once if there is no folder for it."""
     if not hasattr(kernel, "caching_enabled"):
         kernel.caching_enabled = True
         if kernel.py_func.__module__.startswith(f"{__package__}."):
-            with suppress(RuntimeError):  # Numba's "no locator available"
+            try:
                 kernel._cache = KernelCache(kernel.py_func)
+            except RuntimeError:  # Numba's "no locator available"
+                warn_without_cache()
 
 
 def identity(function) -> tuple[Any, ...]:
@@ -53,13 +62,3 @@ def identity(function) -> tuple[Any, ...]:
     values = [cell.cell_contents for cell in function.__closure__ or ()]
     parts = (identity(value.py_func) if hasattr(value, "py_func") else repr(value) for value in values)
     return function.__qualname__, *parts
-
-
-@cache
-def source_digest() -> str:
-    """A digest of all source code from which kernels are made."""
-    from minids import text
-    from minids.ops import common
-
-    files = [*Path(__file__).parent.glob("*.py"), Path(common.__file__), Path(text.__file__)]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()

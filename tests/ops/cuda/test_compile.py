@@ -135,7 +135,7 @@ with compile_report._fake_gpu((9, 0)), mock.patch.object(dispatcher._Kernel, "bi
 
 OTHER_SOURCE = """
 from minids.ops.cuda import kernel_cache
-kernel_cache.source_digest = lambda: "other"
+kernel_cache.source_digest = lambda sources: "other"
 """
 
 

@@ -7,6 +7,7 @@ pytest.importorskip("numba_cuda")
 from numba import cuda
 from numba.cuda import dispatcher
 
+from minids._utils.compile_cache import warn_without_cache
 from minids.ops.cuda import kernel_cache
 from minids.ops.cuda.kernel_cache import KernelCache, enable_caching, identity
 
@@ -29,14 +30,15 @@ def test_a_kernel_of_a_factory_is_recognized_by_its_constants():
     assert identity(make(2).py_func) != identity(make(3).py_func)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("cannot cache function: no locator available")])
-def test_without_a_cache_folder_kernels_are_compiled_without_a_cache(monkeypatch, error):
+def test_without_a_cache_folder_kernels_are_compiled_without_a_cache(monkeypatch):
     def fail(function):
-        raise error
+        raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr(kernel_cache, "KernelCache", fail)
+    warn_without_cache.cache_clear()
     kernel = make(2)
-    enable_caching(kernel)
+    with pytest.warns(UserWarning, match="set NUMBA_CACHE_DIR"):
+        enable_caching(kernel)
     assert isinstance(kernel._cache, dispatcher.NullCache)
 
 
