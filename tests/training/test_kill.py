@@ -1,4 +1,4 @@
-"""Training that is killed at any moment goes on when the same command is given again, to the same bits."""
+"""Training that is killed at any moment resumes with the same command and ends with the same bits."""
 
 import json
 import os
@@ -21,16 +21,16 @@ EPOCHS, UTTERANCES, BATCH = 8, 33, 4
 STEPS = EPOCHS * -(-UTTERANCES // BATCH)
 TIMES = ("seconds", "frames_per_second")  # in the metrics
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-# `minids train` that kills itself over its n-th file: before it is on the disk, has its name, or just after.
-SUICIDE = """
-import os, signal, sys
+# `minids train` that kills itself at its n-th file: before the fsync, before the rename, or after it.
+KILLED = """
+import os, signal, stat, sys
 from minids.cli import main
 moment, times = sys.argv.pop(1), int(sys.argv.pop(1))
 name = "fsync" if moment == "before fsync" else "replace"
 function, count = getattr(os, name), 0
 def call(*arguments):
     global count
-    count += 1
+    count += name == "replace" or not stat.S_ISDIR(os.fstat(arguments[0]).st_mode)
     if moment == "after replace":
         function(*arguments)
     if count == times:
@@ -44,7 +44,7 @@ main()
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Settings that save after every batch; one recording of the training set is bad, one dev text empty."""
+    """Settings that save after every batch; a training recording is missing, a dev text is empty."""
     folder = tmp_path_factory.mktemp("tones")
     manifest = tones.corpus(folder, "train", UTTERANCES - 1)
     with open(manifest, "a") as file:
@@ -54,10 +54,10 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(data):
-    done = subprocess.run(command(data, "undisturbed"), env=ENVIRONMENT, capture_output=True, check=False)
+def uninterrupted(data):
+    done = subprocess.run(command(data, "uninterrupted"), env=ENVIRONMENT, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
-    return data.parent / "undisturbed"
+    return data.parent / "uninterrupted"
 
 
 def command(data: Path, run: str, *program: str) -> list[str]:
@@ -71,7 +71,7 @@ def tensors(path: Path) -> dict[str, np.ndarray]:
 
 
 def progress(run: Path) -> dict:
-    """Where the checkpoint of a run stands, which may be replaced while we look."""
+    """The training state in the checkpoint of a run, which may be replaced while it is read."""
     try:
         with safe_open(run / "last.safetensors", framework="numpy") as file:
             return json.loads(file.metadata()["minids"])["notes"]["progress"]
@@ -84,17 +84,17 @@ def steps(run: Path) -> int:
     return where["epoch"] * (STEPS // EPOCHS) + where["batch"]
 
 
-def assert_same(run: Path, undisturbed: Path) -> None:
-    """Bit by bit, but for what depends on the clock."""
+def assert_same(run: Path, uninterrupted: Path) -> None:
+    """Bit by bit, except times."""
     for name in ("last.safetensors", "best.safetensors"):
-        ours, theirs = tensors(run / name), tensors(undisturbed / name)
+        ours, theirs = tensors(run / name), tensors(uninterrupted / name)
         assert ours.keys() == theirs.keys()
         for key in theirs:
             assert ours[key].tobytes() == theirs[key].tobytes(), f"{key} of {name} differs"
-    rows = [timeless(folder / "metrics.jsonl") for folder in (run, undisturbed)]
+    rows = [timeless(folder / "metrics.jsonl") for folder in (run, uninterrupted)]
     assert len(rows[0]) == EPOCHS
     assert rows[0] == rows[1]
-    assert sorted(os.listdir(run)) == sorted(os.listdir(undisturbed))  # nothing half-written is left
+    assert sorted(os.listdir(run)) == sorted(os.listdir(uninterrupted))  # no temporary files
 
 
 def timeless(metrics: Path) -> list[dict]:
@@ -102,16 +102,16 @@ def timeless(metrics: Path) -> list[dict]:
     return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
 
 
-def test_the_undisturbed_run_is_worth_comparing(undisturbed):
-    rows = timeless(undisturbed / "metrics.jsonl")
+def test_the_uninterrupted_run_has_results_to_compare(uninterrupted):
+    rows = timeless(uninterrupted / "metrics.jsonl")
     assert rows[-1]["loss"] < rows[0]["loss"]
     assert {row["skipped"] for row in rows} == {1}
-    assert progress(undisturbed)["best_epoch"] > 1
-    assert steps(undisturbed) == STEPS
+    assert progress(uninterrupted)["best_epoch"] > 1
+    assert steps(uninterrupted) == STEPS
 
 
-def test_ten_kills_at_random_moments(data, undisturbed):
-    """One in each tenth of the run, some milliseconds after a random checkpoint of it has come."""
+def test_ten_kills_at_random_moments(data, uninterrupted):
+    """One in each tenth of the run, a few milliseconds after a random checkpoint."""
     chance = random.Random(0)
     run = data.parent / "killed"
     for kill in range(10):
@@ -129,32 +129,28 @@ def test_ten_kills_at_random_moments(data, undisturbed):
         assert process.returncode == -signal.SIGKILL
         assert steps(run) < STEPS
     finish(data, "killed")
-    assert_same(run, undisturbed)
+    assert_same(run, uninterrupted)
 
 
 @pytest.mark.parametrize("moment", ["before fsync", "before replace", "after replace"])
 @pytest.mark.parametrize("times", [1, 10, 11, 12])
-def test_kills_while_a_file_is_written(data, undisturbed, moment, times):
-    """The 1st file is the first checkpoint, and with 9 batches an epoch the 10th to 12th are best, metrics
-    and last.
-    """
+def test_kills_while_a_file_is_written(data, uninterrupted, moment, times):
+    """File 1 is the first checkpoint; with 9 batches per epoch, files 10 to 12 are best, metrics and last."""
     name = f"{moment}, {times}"
-    done = subprocess.run(
-        command(data, name, "-c", SUICIDE, moment, str(times)), env=ENVIRONMENT, check=False
-    )
+    done = subprocess.run(command(data, name, "-c", KILLED, moment, str(times)), env=ENVIRONMENT, check=False)
     assert done.returncode == -signal.SIGKILL
     finish(data, name)
-    assert_same(data.parent / name, undisturbed)
+    assert_same(data.parent / name, uninterrupted)
 
 
-def test_ctrl_c(data, undisturbed):
-    """Exit code 130, words on how to go on, and then the same bits."""
+def test_ctrl_c(data, uninterrupted):
+    """Exit code 130, how to resume, and then the same bits."""
     run = data.parent / "interrupted"
     process = subprocess.Popen(
         command(data, "interrupted"),
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
-        # Who runs us may ignore the signal, as a shell's background does, and that is inherited.
+        # The parent may ignore the signal, as a background shell does, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while steps(run) < STEPS // 2:
@@ -163,9 +159,9 @@ def test_ctrl_c(data, undisturbed):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in err
-    assert f"the same command goes on from the last checkpoint in {run}" in err.decode()
+    assert f"the same command resumes from {run / 'last.safetensors'}" in err.decode()
     finish(data, "interrupted")
-    assert_same(run, undisturbed)
+    assert_same(run, uninterrupted)
 
 
 def finish(data: Path, run: str) -> None:
