@@ -98,8 +98,8 @@ def compare_queries(arpa: Path, text: Path, peers: str | None, rounds: int) -> d
     import numpy as np
     from numba import njit
 
-    from minids.lm.ngram import NGram
     from minids.lm._scorer import score
+    from minids.lm.ngram import NGram
 
     model = NGram.load(arpa)
     lines = text.read_text(encoding="utf-8").splitlines()

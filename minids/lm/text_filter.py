@@ -9,10 +9,9 @@ from pathlib import Path
 
 from minids._utils.errors import InputError
 from minids.lm.text_source import TextSource, read_lines
-from minids.text import MARKUP, Alphabet, characters, normalize
+from minids.text import MARKUP, MAX_CHARACTERS_NAMED, Alphabet, characters, normalize
 
 SPACE = "|"  # the space as a word of a character model
-MAX_CHARACTERS_NAMED = 5  # in a message
 
 
 class NormalizedText:
