@@ -32,6 +32,7 @@ from minids.decode.lexicon import (
 )
 from minids.text import BLANK
 
+MAX_INT32 = 2**31 - 1
 MAX_NATS = 600.0  # below the best prefix; exp of more overflows
 
 PREFIX = np.dtype(
@@ -93,6 +94,8 @@ class Children(NamedTuple):
 def search(y, config, tables, trie, width, scores, labels, lengths):
     """Probabilities y (T, K) -> the number of texts found; see `finalize` for the output arrays."""
     T, K = y.shape
+    if width * K > MAX_INT32:
+        raise MemoryError("the beam is too wide for 32-bit indices")
     beam, next_beam = np.empty(width, PREFIX), np.empty(width, PREFIX)
     dropped, dropped_count = np.empty(width, PREFIX), 0
     now, before = _no_children(width, K), _no_children(width, K)
@@ -271,25 +274,15 @@ def _extend_probs(y_t, beam, symbols, before, now, config, total, highest):
     for i in range(len(beam)):
         prefix = beam[i]
         blank, nonblank = now.blank[i], now.nonblank[i]
-        _advance(
-            before.blank[prefix.row],
-            before.nonblank[prefix.row],
-            column_before,
-            y_c,
-            y_t[BLANK],
-            prefix.scale,
-            blank,
-            nonblank,
-        )
+        blank_before, nonblank_before = before.blank[prefix.row], before.nonblank[prefix.row]
+        _advance(blank_before, nonblank_before, column_before, y_c, y_t[BLANK], prefix.scale, blank, nonblank)
         k = now.column[prefix.last]
         if k < K:
-            old = before.nonblank[prefix.row, column_before[k]] * prefix.scale
-            nonblank[k] = y_c[k] * (old + prefix.blank)
+            nonblank[k] = y_c[k] * (nonblank_before[column_before[k]] * prefix.scale + prefix.blank)
         k = now.column[config.space]
         if config.extra_spaces and k < K:  # a child that ends in a space: further spaces count as blanks
-            j = column_before[k]
-            old = (before.blank[prefix.row, j] + before.nonblank[prefix.row, j]) * prefix.scale
-            blank[k], nonblank[k] = (y_t[BLANK] + y_c[k]) * old, y_c[k]
+            old = blank_before[column_before[k]] + nonblank_before[column_before[k]]
+            blank[k], nonblank[k] = (y_t[BLANK] + y_c[k]) * old * prefix.scale, y_c[k]
         highest[i] = _add(blank, nonblank, total[i, :m])
 
 
@@ -412,6 +405,8 @@ def _append(keys, child, count, key, cut, number):
 @njit()
 def _grow_tree(nodes, extra):
     """The nodes, with room for as many again and `extra` more."""
+    if 2 * (len(nodes) + extra) > MAX_INT32:
+        raise MemoryError("the tree is too large for 32-bit indices")
     grown = np.full((2 * len(nodes) + 2 * extra, 5), -1, np.int32)
     grown[: len(nodes)] = nodes
     return grown

@@ -488,6 +488,13 @@ def test_any_layout_and_type_of_log_probs_gives_the_same_hypotheses():
     assert BeamSearch(LETTERS).decode(np.zeros((0, 4))) == [("", 0.0, 0.0, 0.0, ())]
 
 
+def test_a_beam_beyond_32_bit_indices_is_an_error():
+    alphabet = Alphabet([chr(0x4E00 + i) for i in range(2999)])
+    log_probs = np.log(np.full((3, 3000), 1 / 3000))
+    with pytest.raises(InputError, match="out of memory with beam_width 1000000"):
+        BeamSearch(alphabet, beam_width=10**6).decode(log_probs)
+
+
 @pytest.mark.parametrize("labels", [[0], [4], [-1], [1.0], [2**32 + 1], [[1]], np.array([255], np.uint8)])
 def test_invalid_labels_cannot_be_scored(labels):
     with pytest.raises(InputError, match="cannot be scored: labels must"):
