@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 1_000_000  # a file without line ends must not fill the memory
 MAX_SECONDS = 1e6  # eleven days; a larger number is not a duration
 MAX_CHANNELS = 1024
+FIELDS = frozenset(("path", "text", "duration", "speaker", "start", "end", "offset", "channel"))
 MAX_RECORDING_SECONDS = 4 * 3600.0  # default limit of `load_audio`
 EXAMPLE_LINE = '{"path": "a.wav", "text": "hello"}'
 
@@ -125,7 +126,7 @@ def scan(path: str | Path, measure: bool = True) -> Iterator[Utterance | Invalid
         raise InputError(f"cannot read the manifest {path}: {reason(error)}; check the path") from error
 
 
-class _Problem(Exception):
+class _Problem(InputError):
     """What is wrong with a line, and how to fix it."""
 
 
@@ -159,7 +160,7 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path, measure: boo
         speaker = sys.intern(speaker)  # one string per speaker, not per line
     # normpath is slow, and a manifest may have 300,000 lines; only `..` needs it.
     recording = Path(os.path.normpath(folder / name)) if ".." in name else folder / name
-    start, end, duration = _part(fields)
+    start, end, duration = parse_part(fields)
     channel = fields.pop("channel", None)
     if channel is not None and (isinstance(channel, bool) or channel not in range(MAX_CHANNELS)):
         raise _Problem('"channel" is not a number of a channel; count from 0, or remove the field')
@@ -170,8 +171,11 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path, measure: boo
     return Utterance(recording, text, duration, speaker, number, extra, source, start, end, channel)
 
 
-def _part(fields: dict[str, Any]) -> tuple[float, float | None, float | None]:
-    """Start, end (None: that of the recording) and duration (None: unknown), removed from the fields."""
+def parse_part(fields: dict[str, Any]) -> tuple[float, float | None, float | None]:
+    """Start, end (None: that of the recording) and duration (None: unknown), removed from the fields.
+
+    Raises InputError without a location for values that are not a part.
+    """
     values = {name: _seconds(fields, name) for name in ("start", "offset", "end", "duration")}
     start, offset, end, duration = values.values()
     if start is not None and offset is not None and start != offset:
@@ -242,7 +246,7 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
                 fields["channel"] = utterance.channel
             if utterance.speaker is not None:
                 fields["speaker"] = utterance.speaker
-            extra = {name: value for name, value in utterance.extra.items() if name not in fields}
+            extra = {name: value for name, value in utterance.extra.items() if name not in FIELDS}
             line = json.dumps(fields | extra, ensure_ascii=False)
             try:
                 file.write(line.encode() + b"\n")

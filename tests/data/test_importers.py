@@ -1,5 +1,6 @@
 """Importers: small corpora in the official layouts become manifests that refer to their recordings."""
 
+import random
 import tracemalloc
 
 import numpy as np
@@ -383,7 +384,7 @@ def test_csv_rows_over_several_lines_and_unbalanced_quotes_are_errors(tmp_path, 
 
 def test_another_csv_is_refused_with_its_columns(tmp_path):
     (tmp_path / "train.csv").write_text("file,text\na.wav,go\n")
-    with pytest.raises(InputError, match=r"no column 'wav_filename' .*it has file, text.*the right file"):
+    with pytest.raises(InputError, match=r"no column 'wav_filename' .*it has 'file', 'text'.*the right file"):
         import_mozilla(tmp_path / "train.csv", tmp_path / "out")
 
 
@@ -392,3 +393,48 @@ def test_transcripts_are_lower_case_by_the_rules_of_their_language():
     assert normalize_transcript("IŞIK İçin", "az-AZ") == "ışık için"
     assert normalize_transcript("It Is İ", "en") == "it is i"
     assert normalize_transcript("ΟΔΥΣΣΕΑΣ ΣΟΦΟΣ") == "οδυσσεας σοφος"
+
+
+@pytest.mark.slow
+def test_mutated_tables_are_imported_or_refused_in_one_line(tmp_path):
+    sound(tmp_path / "1.wav")
+    original = (HEADER_CSV + '1.wav,44,"turn, on"\n1.wav,44,"say ""go"""\n1.wav,44,왜\n').encode()
+    rng = random.Random(0)
+    table, out = tmp_path / "train.csv", tmp_path / "out"
+    outcomes = {"imported": 0, "refused": 0}
+    for _ in range(10_000):
+        content = bytearray(original)
+        for _ in range(rng.randint(1, 4)):
+            place = rng.randrange(len(content) + 1)
+            match rng.randrange(3):
+                case 0:
+                    content[place : place + 1] = rng.randbytes(1)
+                case 1:
+                    del content[place : place + rng.randint(1, 20)]
+                case 2:
+                    content[place:place] = rng.choice([b"\0", b"\n", b'"', b",", b"\r", b"\xef\xbb\xbf"])
+        table.write_bytes(content)
+        message = ""
+        try:
+            import_mozilla(table, out)
+        except InputError as error:
+            message = str(error)
+        outcomes["refused" if message else "imported"] += 1
+        assert "\n" not in message
+        assert str(tmp_path) in message or not message
+        assert {path.name for path in tmp_path.iterdir()} <= {"1.wav", "train.csv", "out"}
+    assert min(outcomes.values()) > 500
+
+
+def test_parts_of_recordings_in_csv_files_are_imported(tmp_path):
+    sound(tmp_path / "long.wav", 48_000)
+    table = tmp_path / "train.csv"
+    table.write_text("wav_filename,transcript,start,end,room\nlong.wav,go,0.5,1.25,a\nlong.wav,all,,,b\n")
+    import_mozilla(table, tmp_path / "out")
+    part, whole = read_manifest(tmp_path / "out" / "train.jsonl")
+    assert (part.start, part.end, part.duration, part.extra) == (0.5, 1.25, 0.75, {"room": "a"})
+    assert (whole.is_part, whole.duration, whole.extra) == (False, 3.0, {"room": "b"})
+    for start in ("soon", "2", "nan", "-1"):
+        table.write_text(f"wav_filename,transcript,start,end\nlong.wav,go,{start},1.25\n")
+        with pytest.raises(InputError, match=r"train\.csv: the part of long\.wav: .*; correct it"):
+            import_mozilla(table, tmp_path / "out")

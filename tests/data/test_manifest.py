@@ -186,9 +186,12 @@ def test_an_utterance_takes_little_memory(tmp_path):
 @pytest.mark.slow
 def test_mutated_manifests_are_read_or_reported(tmp_path):
     random_ = random.Random(0)
-    original = ("\n".join([GOOD, '{"path": "b.wav", "text": "왜", "duration": 2, "n": [1]}'] * 3)).encode()
+    part = '{"path": "c.wav", "text": "on", "start": 1.5, "end": 2, "offset": null, "channel": 0}'
+    original = "\n".join(
+        [GOOD, '{"path": "b.wav", "text": "왜", "duration": 2, "n": [1]}', part] * 2
+    ).encode()
     path = tmp_path / "m.jsonl"
-    for _ in range(2000):
+    for _ in range(10_000):
         content = bytearray(original)
         for _ in range(random_.randint(1, 8)):
             place = random_.randrange(len(content) + 1)

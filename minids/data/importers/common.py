@@ -74,7 +74,7 @@ def read_table(path: Path, required: Iterable[str], tabs: bool = False) -> Itera
         header = next(reader, [])
         for name in required:
             if name not in header:
-                columns = ", ".join(header)[:100] or "none"
+                columns = ", ".join(map(repr, header))[:100] or "none"
                 raise InputError(
                     f"{path}: no column {name!r} in its first line (it has {columns}); is it the right file?"
                 )
