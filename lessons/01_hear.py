@@ -221,6 +221,9 @@ x = features(wave)
 print(f"{x.shape[0]} frames of {x.shape[1]} features, {x.min():.1f} … {x.max():.1f}")
 
 # %% [markdown]
+# **In the package** `Features` in `minids/features.py`: `frames`, `power_spectrum`, filter banks,
+# and `Features.fit` for the mean and deviation of a whole training set (§5.2).
+#
 # **What we have now** A second of sound was 16 000 numbers in which we could see no
 # word. Now it is 100 columns, and we can see a hissing t and a vowel in them. Try your
 # own voice, a second or more: use `wave, rate = load_audio("me.wav", 16000)` in the

@@ -205,6 +205,9 @@ highest = np.exp(output.max())
 print(f"highest probability {highest:.2f}; chance is {1 / len(characters):.2f}")
 
 # %% [markdown]
+# **In the package** `context_forward` and `log_softmax_forward` in `minids/ops/reference/`. With
+# a **stride** of 2 only every second frame is kept, which halves the work (§3.3).
+#
 # **What we have now** All of a speech recognizer except the network: frames with their
 # context go in, probabilities come out, greedy decoding gives the text.
 #

@@ -228,6 +228,8 @@ show(pictures, captions, title="One layer learns to predict the next frame")
 # After 300 steps of 6642 numbers the prediction looks like the words. (It has memorized this one
 # recording; whether it would do for others is a question for lesson 8.)
 #
+# **In the package**: `affine_forward` and `affine_backward` in `minids/ops/reference/affine.py`.
+#
 # **What we have now**: a layer, its gradients, and a test that needs no formula.
 #
 # **Next question**: this layer sees one frame. How does a frame know its neighbors?

@@ -212,6 +212,8 @@ show(gradient_norms(norms), captions=[caption])
 # chose this simple recurrence on purpose: an LSTM (*long short-term memory*), which was designed
 # against vanishing gradients, computes and stores several times as much per step.
 #
+# **In the package**: `rnn_forward` and `rnn_backward` in `minids/ops/reference/birnn.py`.
+#
 # **What we have now**: all layers of the network, and their gradients, also through time.
 #
 # **Next question**: the network has an output a hundred times a second, and "two five" has eight

@@ -223,6 +223,9 @@ show([dropped(values[:, 0]) for values in h], captions=["Epoch 0", "Epoch 1"], t
 # which make different errors, and of the recording shifted by 5 ms (half a hop) either way, called
 # **jitter**. `Recognizer.load([one, another], jitter=True)` does both.
 #
+# **In the package**: `minids/data/` for batches, noise and augmentation (`spectral_tilt` is a rough
+# substitute for the Lombard effect), `AcousticModel` and `average` in `minids/recognizer.py`.
+#
 # **What we have now**: batches with little padding, and training in noise that does not repeat.
 #
 # **Next question**: we take the best character of each frame. Is this the best text? (Lesson 9.)

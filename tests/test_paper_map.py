@@ -33,7 +33,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("name", "path"), CODE, ids=[name for name, _ in CODE])
-def test_every_function_is_where_the_map_says(name, path):
+def test_every_function_is_in_the_linked_file(name, path):
     """`ops.reference.affine_forward` in ops/reference/affine.py; `features.frames` in features.py."""
     module = import_module(path.removesuffix(".py").replace("/", "."))
     home = module.__name__.removeprefix("minids.")
@@ -44,14 +44,14 @@ def test_every_function_is_where_the_map_says(name, path):
 
 
 @pytest.mark.parametrize(("name", "path"), TESTS, ids=[name for name, _ in TESTS])
-def test_every_test_is_where_the_map_says(name, path):
+def test_every_test_is_in_the_linked_file(name, path):
     """[the gate is open between the kinks alone](…) is test_the_gate_is_open_between_the_kinks_alone."""
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_every_lesson_is_there_and_on_the_map(name):
+def test_every_lesson_exists_and_is_on_the_map(name):
     assert (str(int(name[:2])), f"lessons/{name}.py") in LINKS
     assert (ROOT / "lessons" / f"{name}.py").exists()
 
@@ -62,19 +62,19 @@ def test_nothing_else_is_linked():
     assert {path for _, path in LINKS if path.startswith("lessons/")} == {f"lessons/{n}.py" for n in LESSONS}
 
 
-def test_every_section_of_the_paper_is_there():
+def test_every_section_of_the_paper_is_on_the_map():
     assert [number for number in SECTIONS if not re.search(rf"§{re.escape(number)}(?![.\d])", MAP)] == []
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
-def test_every_entry_has_its_function_its_proof_and_its_lesson(row):
+def test_every_entry_has_a_function_a_test_and_a_lesson(row):
     _, entry, lesson = row
     assert re.search(r"\]\(\.\./minids/\S+\): \[.*\]\(\.\./tests/\S+\)$", entry)
     assert re.search(r"\]\(\.\./lessons/\S+\)$", lesson)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
-def test_a_lesson_has_what_the_map_sends_its_reader_for(row):
+def test_a_lesson_names_the_functions_that_the_map_links_to_it(row):
     """A function's name, or its file to be read."""
     names = [name.rpartition(".")[2].lower() for name in re.findall(r"\[`([\w.]+)`\]", row[1])]
     paths = re.findall(r"\(\.\./(minids/\S+?)\)", row[1])
@@ -89,25 +89,25 @@ def test_every_function_of_the_reference_is_on_the_map():
     named = {name.rpartition(".")[2] for name, path in CODE if path.startswith("minids/ops/reference/")}
     public = set()
     for file in Path(reference.__path__[0]).glob("[a-z]*.py"):
-        if file.stem != "arrays":  # where arrays live is no formula
+        if file.stem != "arrays":  # not a formula
             tree = ast.parse(file.read_text(encoding="utf-8"))
             public |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert {name for name in public if not name.startswith("_")} == named
 
 
-def recurrent_layer(H: int, gates: int, shared_input: bool, kept: int, functions: int) -> list[int]:
-    """The column of the table: weights, flops, flops over time, their bytes, bytes kept, functions.
+def recurrent_layer(H: int, gates: int, shared_input: bool, stored: int, functions: int) -> list[int]:
+    """The column of the table: weights, flops, flops over time, their bytes, bytes stored, functions.
 
-    A layer of H units that reads H, in two directions, one frame of one utterance, float32. `kept` numbers
-    and `functions` are of one unit in one direction.
+    A layer of H units with H inputs, in two directions, for one frame of one utterance in float32. `stored`
+    numbers and `functions` are per unit and direction.
     """
     over_time = 2 * gates * H * H
     weights = gates * H * H * (1 if shared_input else 2) + over_time
-    return [weights, 2 * weights, 2 * over_time, 4 * over_time, 2 * kept * H * 4, 2 * functions * H]
+    return [weights, 2 * weights, 2 * over_time, 4 * over_time, 2 * stored * H * 4, 2 * functions * H]
 
 
-PLAIN = (1, True, 1, 1)  # W4 is shared; h is kept; a clip
-LSTM = (4, False, 6, 5)  # i, f, o, g, cell, state are kept; 3 sigmoids, 2 tanh
+PLAIN = (1, True, 1, 1)  # W4 is shared; h is stored; a clip
+LSTM = (4, False, 6, 5)  # i, f, o, g, cell, state are stored; 3 sigmoids, 2 tanh
 
 
 @pytest.mark.parametrize(("column", "kind"), [(1, PLAIN), (2, LSTM)], ids=["plain", "LSTM"])
@@ -127,17 +127,17 @@ def test_the_sizes_of_the_whole_network_with_either():
     recurrence = [name for name in shapes if name in ("W4", "Wr_f", "Wr_b")]
     assert sum(prod(shapes[name]) for name in recurrence) == recurrent_layer(2048, *PLAIN)[0]
     other = whole - recurrent_layer(2048, *PLAIN)[0] + recurrent_layer(2048, *LSTM)[0]
-    told = re.search(r"has (\S+) M weights; with an LSTM .* it would have (\S+) M", MAP, re.DOTALL)
-    assert told.groups() == (f"{whole / 1e6:.1f}", f"{other / 1e6:.1f}")
+    stated = re.search(r"has (\S+) M weights; with an LSTM .* it would have (\S+) M", MAP, re.DOTALL)
+    assert stated.groups() == (f"{whole / 1e6:.1f}", f"{other / 1e6:.1f}")
 
 
-def test_the_misreading_comes_first_and_is_put_right():
+def test_the_common_misreading_is_corrected_first():
     from minids.features import Features
-    from minids.recognizer import JITTER
+    from minids.recognizer import JITTER_MS
 
     features = Features()
     assert (features.window_ms, features.hop_ms) == (20, 10)
-    assert sorted(JITTER) == [-features.hop_ms / 2, 0, features.hop_ms / 2]
+    assert sorted(JITTER_MS) == [-features.hop_ms / 2, 0, features.hop_ms / 2]
     first = MAP.split("\n## ")[1]
     assert "The window is 20 ms, the hop 10 ms" in first
-    assert "moved by 5 ms" in first
+    assert "shifted by 5 ms" in first
