@@ -1,6 +1,6 @@
 """The batches of a run: training recordings with augmentation, dev recordings unchanged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from minids.data.augment import Augmentation
@@ -9,6 +9,8 @@ from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.data.noise import Noise, sound_files
 from minids.features import Features
+from minids.text import TextReport
+from minids.training.identity import overlap
 from minids.training.parallel import ProcessGroup
 from minids.training.settings import Settings
 
@@ -74,6 +76,21 @@ def recording_files(
         "dev": [utterance.path for utterance in dev],
         "noise": [file for path in noise for file in sound_files(path)],
     }
+
+
+def data_notes(settings: Settings, train: list[Utterance], dev: list[Utterance]) -> Iterator[str]:
+    """What is unusual in the manifests: dev utterances for training, texts that normalization changes."""
+    if shared := overlap(train, dev):
+        yield (
+            f"{shared} of {len(dev)} dev utterances are also in the training set:"
+            " the error rates on the dev set will be too low"
+        )
+    for name, utterances in (("train", train), ("dev", dev)):
+        texts = TextReport(settings.alphabet)
+        for utterance in utterances:
+            texts.normalize(utterance.text)
+        if texts:
+            yield f"{name}: {texts}"
 
 
 def load_noise(settings: Settings, rate: int, log: Callable[[str], None]) -> Noise | None:

@@ -12,7 +12,6 @@ from minids._utils.errors import InputError
 from minids._utils.terminal import printable
 from minids.data.manifest import Utterance
 from minids.metrics import Evaluation
-from minids.model import ModelSettings
 from minids.ops import Backend
 from minids.training import schedule
 from minids.training.checkpoint import TrainingState
@@ -23,7 +22,6 @@ from minids.training.settings import Settings, TrainSettings
 
 def check_resources(
     settings: Settings,
-    network: ModelSettings,
     train: list[Utterance],
     dev: list[Utterance],
     backend: Backend,
@@ -35,7 +33,7 @@ def check_resources(
     Each of the `batch_ranks` has a shard of every batch. Raises InputError when the memory is too small for a
     batch of the longest recording.
     """
-    t = settings.train
+    t, network = settings.train, settings.network
     hours = sum(u.duration for u in train) / 3600
     longest = max(_loaded(settings, train + dev), key=lambda u: u.duration)
     T0 = max_frames(settings, train + dev)

@@ -12,6 +12,7 @@ from typing import Any
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
 from minids.features import Features
+from minids.model import ModelSettings
 from minids.text import ENGLISH, Alphabet
 
 MAX_FILE_BYTES = 100_000
@@ -110,6 +111,12 @@ class Settings:
     noise: NoiseSettings
     train: TrainSettings
     source: Path
+
+    @property
+    def network(self) -> ModelSettings:
+        """The size of the network, with inputs and outputs."""
+        m = self.model
+        return ModelSettings(self.features.size, len(self.alphabet), m.hidden, m.context, m.stride, m.dropout)
 
     @property
     def alphabet(self) -> Alphabet:

@@ -14,6 +14,7 @@ import zlib
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +24,13 @@ from minids.data.batches import Batches, prefetch_to_device
 from minids.data.manifest import read_manifest
 from minids.features import Features
 from minids.metrics import Evaluation
-from minids.model import DeepSpeech, ModelSettings
+from minids.model import DeepSpeech
 from minids.ops.common import key
-from minids.text import TextReport
 from minids.training import reporting, schedule
 from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.evaluation import evaluate_batches
-from minids.training.identity import TIMES, check_identity, overlap, run_identity
-from minids.training.inputs import dev_batches, load_noise, recording_files, training_batches
+from minids.training.identity import TIMES, check_identity, run_identity
+from minids.training.inputs import data_notes, dev_batches, load_noise, recording_files, training_batches
 from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.resources import reserve_memory
 from minids.training.selection import best_model, check_best, selection_errors
@@ -80,55 +80,27 @@ class Trainer:
             self._log_summary()
 
     def prepare(self) -> None:
-        """Check the settings and the memory, then load the checkpoint, or draw the initial weights."""
+        """Check data, settings and memory, then load the checkpoint, or draw the initial weights."""
         s = self.settings
         identity = run_identity(s, recording_files(s, self.train, self.dev))
-        comparable = identity | {"data": {k: v for k, v in identity["data"].items() if k != TIMES}}
-        options = self.backend, self.time_split
-        self.ranks.assert_equal((comparable, options), "other settings, recordings or options")
-        network = ModelSettings(
-            s.features.size, len(s.alphabet), s.model.hidden, s.model.context, s.model.stride, s.model.dropout
-        )
+        self._check_equal_ranks(identity)
         backend = ops.load(self.backend, **({"gemm": s.train.gemm} if self.backend == "cuda" else {}))
-        self.log(
-            reporting.check_resources(s, network, self.train, self.dev, backend, self.ranks, self.batch_ranks)
-        )
-        if shared := overlap(self.train, self.dev):
-            self.log(
-                f"{shared} of {len(self.dev)} dev utterances are also in the training set:"
-                " the error rates on the dev set will be too low"
-            )
-        for name, utterances in (("train", self.train), ("dev", self.dev)):
-            texts = TextReport(s.alphabet)
-            for utterance in utterances:
-                texts.normalize(utterance.text)
-            if texts:
-                self.log(f"{name}: {texts}")
-        checkpoint = self.folder.load_checkpoint(backend)
-        self.ranks.assert_equal(
-            checkpoint and checkpoint.notes["progress"], f"another checkpoint in {self.folder.path}"
-        )
+        self.log(reporting.check_resources(s, self.train, self.dev, backend, self.ranks, self.batch_ranks))
+        for note in data_notes(s, self.train, self.dev):
+            self.log(note)
+        checkpoint = self._load_checkpoint(backend, identity)
         features = checkpoint.features if checkpoint else replace(s.features)  # _new_model changes the copy
         noise = load_noise(s, features.rate, self.log)
         self.ranks.assert_equal(noise and zlib.crc32(noise.clips.data), "other noise")
         self.batches = training_batches(s, self.train, features, noise, self.batch_ranks)
         self.dev_batches = dev_batches(s, self.dev, features, self.ranks)
-        self.saved = checkpoint or self._new_model(network, features, backend)
+        self.saved = checkpoint or self._new_model(features, backend)
+        self.saved.notes |= identity | {"manifests": {n: str(s.path(n).resolve()) for n in ("train", "dev")}}
         self.model = self.saved.model
+        self.network = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         self.state = TrainingState.from_dict(self.saved.notes["progress"])
         self.batches.skipped.update(self.state.skipped)
-        if checkpoint:
-            self.log(f"resuming {self.folder.path} after epoch {self.state.epoch}")
-            for note in check_identity(identity, checkpoint.notes, s, self.folder.path):
-                self.log(f"note: {note}")
-        manifests = {name: str(s.path(name).resolve()) for name in ("train", "dev")}
-        self.saved.notes |= identity | {"manifests": manifests}
-        decoder_notes = {}
-        if self.ranks.is_main:
-            decoder_notes = check_best(self.folder, self.saved, s, self.state, self.log)
-        best = decoder_notes, self.state.best_errors, self.state.best_epoch
-        self.decoder_notes, self.state.best_errors, self.state.best_epoch = self.ranks.broadcast(best)
-        self.network = TimeSplit(self.model, self.ranks) if self.time_split else self.model
+        self._check_best()
         if self.backend == "cuda":
             self._prepare_gpu()
         self.velocity = self.model.ops.arrays.from_host(self.saved.extra_tensors["velocity"])
@@ -136,15 +108,42 @@ class Trainer:
             s, self.train, self.dev, s.train.epochs - self.state.epoch
         )
 
-    def _new_model(self, network: ModelSettings, features: Features, backend: ops.Backend) -> SavedModel:
+    def _check_equal_ranks(self, identity: dict[str, Any]) -> None:
+        """Raises InputError unless all ranks have the same settings and data, whose times may differ."""
+        data = {name: value for name, value in identity["data"].items() if name != TIMES}
+        options = identity["settings"], data, self.backend, self.time_split
+        self.ranks.assert_equal(options, "other settings, recordings or options")
+
+    def _load_checkpoint(self, backend: ops.Backend, identity: dict[str, Any]) -> SavedModel | None:
+        """The checkpoint of a run with the same settings and data; None in a new folder."""
+        checkpoint = self.folder.load_checkpoint(backend)
+        progress = checkpoint and checkpoint.notes["progress"]
+        self.ranks.assert_equal(progress, f"another checkpoint in {self.folder.path}")
+        if checkpoint:
+            self.log(
+                f"resuming {self.folder.path} after epoch {checkpoint.notes['progress'].get('epoch', 0)}"
+            )
+            for note in check_identity(identity, checkpoint.notes, self.settings, self.folder.path):
+                self.log(f"note: {note}")
+        return checkpoint
+
+    def _new_model(self, features: Features, backend: ops.Backend) -> SavedModel:
         """Initial weights; mean and deviation of the features from the training recordings."""
         if features.normalize == "corpus":
             if self.ranks.is_main:
                 self.batches.fit()
             features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
-        model = DeepSpeech(network, self.settings.train.seed, backend)
+        model = DeepSpeech(self.settings.network, self.settings.train.seed, backend)
         velocity = np.zeros(model.flat_params.shape, np.float32)
         return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, {"progress": {}})
+
+    def _check_best(self) -> None:
+        """Read what `minids tune` stored with the best model, which rank 0 replaces if it is missing."""
+        decoder_notes: dict[str, Any] = {}
+        if self.ranks.is_main:
+            decoder_notes = check_best(self.folder, self.saved, self.settings, self.state, self.log)
+        best = decoder_notes, self.state.best_errors, self.state.best_epoch
+        self.decoder_notes, self.state.best_errors, self.state.best_epoch = self.ranks.broadcast(best)
 
     def _prepare_gpu(self) -> None:
         """Compare the GPU with the CPU, and allocate all buffers for the largest batch.

@@ -218,15 +218,12 @@ def test_the_memory_of_all_ranks_of_a_machine_is_counted(tmp_path, monkeypatch):
         return 300_000_000
 
     monkeypatch.setattr("minids.training.reporting.memory", memory)
-    network = ModelSettings(13, 5, 16)
     many = ProcessGroup()
     many.size = many.local_size = 4
     cpu = load("cpu")
-    assert "about 0.30 GB" in check_resources(
-        settings, network, train, dev, cpu, ProcessGroup(), ProcessGroup()
-    )
+    assert "about 0.30 GB" in check_resources(settings, train, dev, cpu, ProcessGroup(), ProcessGroup())
     with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
-        check_resources(settings, network, train, dev, cpu, many, many)
+        check_resources(settings, train, dev, cpu, many, many)
     assert batch_sizes == [4, 1]
 
 
