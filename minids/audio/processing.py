@@ -10,7 +10,7 @@ import numpy as np
 from minids._utils.errors import InputError
 
 MAX_RATE = 1_000_000  # Hz
-MAX_RATIO = 2000  # of rates in lowest terms; larger terms are approximated, within 0.3 ppm
+MAX_RATIO = 2000  # of rates in lowest terms; larger terms are approximated, usually within 1 ppm
 # The resampling filter: a sinc of 32 zero crossings a side in a Kaiser window, flat up to 0.87 of the lower
 # Nyquist frequency and 80 dB down from 1.03 on.
 ZERO_CROSSINGS, KAISER_BETA, CUTOFF = 32, 8.0, 0.95

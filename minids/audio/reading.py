@@ -143,12 +143,13 @@ def decode(
         offset += duration
         if first >= last:
             continue
-        expected = math.ceil((last - first) * rate / part.rate) + 16
-        if count + expected > len(samples):  # memory is used as it is written
-            samples = np.concatenate([samples[:count], np.empty(expected, np.float32)])
+        expected = math.ceil((last - first) * rate / part.rate)
         mono = _mono(recording.name, part.blocks(first, last), channel, powers)
         with closing(mono):
             for block in resample_blocks(mono, part.rate, rate):
+                if count + len(block) > len(samples):  # memory is used as it is written
+                    more = np.empty(max(expected, len(block)), np.float32)
+                    samples = np.concatenate([samples[:count], more])
                 samples[count : count + len(block)] = block
                 count += len(block)
     return samples[:count], powers.cancelling() if channel is None else None
@@ -177,22 +178,23 @@ class _ChannelPowers:
 
     def __init__(self) -> None:
         self.count = 0
-        self.sums = self.squares = np.zeros(0)
+        self.sums: np.ndarray | None = None  # (2, channels + 1): of the samples and of their squares
 
     def add(self, block: np.ndarray, mean: np.ndarray) -> None:
         columns = np.column_stack([block, mean]).astype(np.float64)  # (n, channels + 1)
-        if len(self.sums) not in (0, columns.shape[1]):
-            return  # parts with another number of channels
-        self.count += len(columns)
-        self.sums = self.sums + columns.sum(axis=0) if len(self.sums) else columns.sum(axis=0)
-        squares = np.square(columns).sum(axis=0)
-        self.squares = self.squares + squares if len(self.squares) else squares
+        sums = np.stack([columns.sum(axis=0), np.square(columns).sum(axis=0)])
+        if self.sums is None:
+            self.sums = np.zeros_like(sums)
+        if self.sums.shape == sums.shape:  # else a part with another number of channels
+            self.count += len(columns)
+            self.sums += sums
 
     def cancelling(self) -> int | None:
         """The strongest channel if the mean is far weaker than that of unrelated channels, else None."""
-        if not self.count:
+        if self.sums is None:
             return None
-        powers = self.squares / self.count - np.square(self.sums / self.count)
+        mean_value, mean_square = self.sums / self.count
+        powers = mean_square - np.square(mean_value)
         channels, mean = powers[:-1], powers[-1]
         unrelated = channels.sum() / len(channels) ** 2
         return int(channels.argmax()) if mean < CANCELLATION * unrelated and unrelated > 1e-12 else None
@@ -222,7 +224,7 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
     if path is not None and path.is_file():
         size = path.stat().st_size
         raw: BinaryIO = stack.enter_context(path.open("rb"))
-    elif path is not None and (not path.exists() or path.is_dir()):
+    elif path is not None and not _is_stream(path):
         raise InputError(f"{name}: {'not a file' if path.exists() else 'no such file'}; check the path")
     else:
         raw, path = _in_memory(source, name), None
@@ -267,6 +269,11 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
             Note("header", f"the header states {stated:.2f} s, the file has {duration:.2f}; all is read")
         )
     return Recording(name, AudioInfo(duration, first.rate, first.channels), parts, notes)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is standard input or a pipe of the shell. Other pipes could make us wait forever."""
+    return str(path).startswith(("/dev/", "/proc/self/fd/")) and path.exists() and path.is_fifo()
 
 
 def _in_memory(source: Source, name: str) -> io.BytesIO:

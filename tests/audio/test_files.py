@@ -286,13 +286,27 @@ def test_bytes_and_streams_are_read_like_files(written):
         load_audio([0.0, 1.0])
 
 
-def test_a_pipe_is_read_like_a_file(written, tmp_path):
-    os.mkfifo(tmp_path / "pipe")
+def test_a_pipe_of_the_shell_is_read_and_another_pipe_is_refused(written, tmp_path):
     content = written("flac").read_bytes()
-    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(content,))
-    writer.start()
-    assert len(load_audio(tmp_path / "pipe")[0]) == RATE
-    writer.join()
+    receiver, sender = os.pipe()
+    with open(receiver, "rb"), open(sender, "wb") as stream:
+        writer = threading.Thread(target=lambda: (stream.write(content), stream.close()))
+        writer.start()
+        assert len(load_audio(f"/dev/fd/{receiver}")[0]) == RATE
+        writer.join()
+    os.mkfifo(tmp_path / "pipe")
+    assert_refused(tmp_path / "pipe", "not a file")
+    assert_refused("/dev/null", "not a file")
+    assert_refused("/dev/zero", "not a file")
+
+
+def test_a_rate_without_a_simple_ratio_is_resampled(tmp_path):
+    soundfile.write(tmp_path / "odd.wav", tone(440, 30, 44_101), 44_101)
+    samples, _ = load_audio(tmp_path / "odd.wav", RATE)
+    assert len(samples) == pytest.approx(30 * RATE, abs=2)
+    np.testing.assert_allclose(
+        samples[1000:-1000], tone(440, 30)[1000 : len(samples) - 1000], atol=0.05
+    )  # 1 ppm
 
 
 @pytest.mark.slow
