@@ -63,7 +63,7 @@ def refused(here, minids):
     def run(line: str, *words: str) -> str:
         before = contents(here)
         code, _, err = minids(line)
-        errors = [said for said in err.splitlines() if not said.startswith("minids: note: ")]
+        errors = [line for line in err.splitlines() if not line.startswith("minids: note: ")]
         while errors and "weights; about" in errors[0]:  # the estimate before a training
             errors.pop(0)
         assert code == 1

@@ -1,4 +1,4 @@
-"""What the commands print and where, on a small model and recordings made here."""
+"""What the commands print, and where, for a small model and synthetic recordings."""
 
 import json
 from io import BytesIO
@@ -103,12 +103,14 @@ def test_evaluate_json_omits_unreadable_recordings(place, minids):
     (place / "3.wav").write_bytes(b"")
     code, out, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "room", "--json")
     assert code == 0
-    told = json.loads(out)
-    assert told["utterances"] == 5
-    assert sorted(result["name"][-5:] for result in told["results"]) == [f"{i}.wav" for i in (0, 1, 2, 4, 5)]
-    assert {result["reference"] for result in told["results"]} == {"abc ab"}
-    assert told["wer"]["reference_length"] == 10
-    assert {room: group["wer"]["reference_length"] for room, group in told["groups"].items()} == {
+    output = json.loads(out)
+    assert output["utterances"] == 5
+    assert sorted(result["name"][-5:] for result in output["results"]) == [
+        f"{i}.wav" for i in (0, 1, 2, 4, 5)
+    ]
+    assert {result["reference"] for result in output["results"]} == {"abc ab"}
+    assert output["wer"]["reference_length"] == 10
+    assert {room: group["wer"]["reference_length"] for room, group in output["groups"].items()} == {
         "0": 2,
         "1": 4,
         "2": 4,
@@ -131,16 +133,16 @@ def test_train_prints_the_model_and_leaves_its_curves(place, minids):
     )
     code, out, err = minids("train", "small.toml", "--json")
     assert code == 0
-    told = json.loads(out)
-    assert told["model"] == "runs/small/best.safetensors"
+    output = json.loads(out)
+    assert output["model"] == "runs/small/best.safetensors"
     rows = [
         json.loads(line) for line in (place / "runs" / "small" / "metrics.jsonl").read_text().splitlines()
     ]
     assert [row["epoch"] for row in rows] == [1, 2]
-    assert told["wer"] == min(row["wer"] for row in rows)
+    assert output["wer"] == min(row["wer"] for row in rows)
     assert (place / "runs" / "small" / "training.png").read_bytes().startswith(b"\x89PNG")
     assert "epoch   2/2" in err
-    assert minids("transcribe", "0.wav", "--model", told["model"])[0] == 0
+    assert minids("transcribe", "0.wav", "--model", output["model"])[0] == 0
     code, out, _ = minids("train", "small.toml")
     assert (code, out) == (0, "runs/small/best.safetensors\n"), "a finished run is finished"
 
@@ -158,11 +160,11 @@ def test_transcribe_reads_the_standard_input(place, minids, monkeypatch):
 def test_transcribe_takes_one_channel(place, minids):
     left, right = (load_audio(f"{n}.wav")[0][:4000] for n in (0, 1))
     soundfile.write(place / "two.wav", np.stack([left, right], axis=1), 8000, subtype="FLOAT")
-    recognizer, given = Recognizer.load("m.safetensors"), ("--model", "m.safetensors", "--channel")
+    recognizer, arguments = Recognizer.load("m.safetensors"), ("--model", "m.safetensors", "--channel")
     for channel, samples in enumerate((left, right)):
         text = recognizer.transcribe(samples).text
-        assert minids("transcribe", "two.wav", *given, str(channel))[:2] == (0, f"{text}\n")
-    assert minids("transcribe", "two.wav", *given, "2")[0] == 1
+        assert minids("transcribe", "two.wav", *arguments, str(channel))[:2] == (0, f"{text}\n")
+    assert minids("transcribe", "two.wav", *arguments, "2")[0] == 1
 
 
 def test_names_cannot_control_the_terminal(place, minids):
@@ -182,15 +184,15 @@ def test_names_cannot_control_the_terminal(place, minids):
 @pytest.mark.parametrize("value", ["nan", "inf", "1e308"])
 def test_weights_that_are_not_finite_are_rejected(option, value, place, minids):
     tones.language(place / "lm.arpa")
-    given = ("--model", "m.safetensors", "--lm", "lm.arpa", option, value)
-    code, out, err = minids("transcribe", "0.wav", *given)
+    arguments = ("--model", "m.safetensors", "--lm", "lm.arpa", option, value)
+    code, out, err = minids("transcribe", "0.wav", *arguments)
     assert (code > 0, out, err.count("\n")) == (True, "", 1)
     assert option[2:] in err
 
 
 def test_transcribe_with_a_language_model(place, minids):
     tones.language(place / "lm.arpa")
-    given = [
+    arguments = [
         "--model",
         "m.safetensors",
         "--lm",
@@ -204,16 +206,16 @@ def test_transcribe_with_a_language_model(place, minids):
     ]
     recognizer = Recognizer.load("m.safetensors", "lm.arpa", 2.0, 1.0, 40)
     text = recognizer.transcribe("0.wav").text
-    assert minids("transcribe", "0.wav", *given)[:2] == (0, f"{text}\n")
+    assert minids("transcribe", "0.wav", *arguments)[:2] == (0, f"{text}\n")
     (piece,) = recognizer.alternatives("0.wav", 3)
-    code, out, _ = minids("transcribe", "0.wav", *given, "--nbest", "3")
+    code, out, _ = minids("transcribe", "0.wav", *arguments, "--nbest", "3")
     head, names, *lines = out.splitlines()
     assert (code, head) == (0, "0.wav 0.00 to 0.50 s")
     assert names.split()[:4] == ["score", "acoustic", "language", "model"]
     assert [line.split(None, 3)[3] for line in lines] == [h.text for h in piece.hypotheses]
     numbers = [[float(n) for n in line.split()[:3]] for line in lines]
     np.testing.assert_allclose(numbers, [h[1:4] for h in piece.hypotheses], atol=0.005)
-    code, out, _ = minids("transcribe", "0.wav", "1.wav", *given, "--nbest", "3", "--json")
+    code, out, _ = minids("transcribe", "0.wav", "1.wav", *arguments, "--nbest", "3", "--json")
     first, second = map(json.loads, out.splitlines())
     assert (code, first["path"], second["path"]) == (0, "0.wav", "1.wav")
     assert first["pieces"] == [
@@ -223,8 +225,8 @@ def test_transcribe_with_a_language_model(place, minids):
 
 def test_evaluate_reports_search_errors_and_model_errors(place, minids):
     tones.language(place / "lm.arpa")
-    given = ("evaluate", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "1")
-    code, out, _ = minids(*given)
+    arguments = ("evaluate", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "1")
+    code, out, _ = minids(*arguments)
     assert code == 0
     lines = out.splitlines()
     assert "beam 1, lm.arpa, alpha 0.5, beta 1" in lines
@@ -233,13 +235,13 @@ def test_evaluate_reports_search_errors_and_model_errors(place, minids):
     }
     assert sum(errors.values()) == 6
     assert any(line.startswith("oracle WER, the best of up to 100 texts") for line in lines)
-    told = json.loads(minids(*given, "--json")[1])["search"]
-    assert {"search": told["search_errors"], "model": told["model_errors"]} == errors
-    assert (told["alpha"], told["beta"], told["beam_width"]) == (0.5, 1, 1)
-    assert [e["search_error"] for e in told["errors"]] == [
-        e["reference"]["score"] > e["hypothesis"]["score"] for e in told["errors"]
+    output = json.loads(minids(*arguments, "--json")[1])["search"]
+    assert {"search": output["search_errors"], "model": output["model_errors"]} == errors
+    assert (output["alpha"], output["beta"], output["beam_width"]) == (0.5, 1, 1)
+    assert [e["search_error"] for e in output["errors"]] == [
+        e["reference"]["score"] > e["hypothesis"]["score"] for e in output["errors"]
     ]
-    assert json.loads(minids(*given[:4], "--json")[1])["search"] is None
+    assert json.loads(minids(*arguments[:4], "--json")[1])["search"] is None
 
 
 def test_several_models_are_an_ensemble(place, minids):
@@ -285,17 +287,17 @@ def test_tune_saves_its_result_in_the_model(place, minids):
     assert lines[-1].startswith("saved in m.safetensors: lm.arpa, alpha ")
     tuned = Recognizer.load("m.safetensors").search
     assert f"alpha {tuned.alpha:g}, beta {tuned.beta:g}, beam 9" in lines[-1]
-    told = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
-    assert f"WER {100 * told['wer']['rate']:.1f} %" in rates["tuned"]
-    assert told["search"]["alpha"] == tuned.alpha
+    output = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
+    assert f"WER {100 * output['wer']['rate']:.1f} %" in rates["tuned"]
+    assert output["search"]["alpha"] == tuned.alpha
 
 
 def test_a_model_whose_output_is_all_blanks_is_not_tuned(place, minids):
     saved = load_weights("m.safetensors")
     saved.model.params["b6"][0] = 100  # blanks alone
     save_weights("silent.safetensors", saved)
-    given = ("--model", "silent.safetensors", "--lm", str(tones.language(place / "lm.arpa")))
-    code, out, err = minids("tune", "m.jsonl", *given)
+    arguments = ("--model", "silent.safetensors", "--lm", str(tones.language(place / "lm.arpa")))
+    code, out, err = minids("tune", "m.jsonl", *arguments)
     assert (code, out) == (1, "")
     assert "silent.safetensors: its output for m.jsonl is all blanks; train it longer before tuning" in err
 
@@ -303,7 +305,7 @@ def test_a_model_whose_output_is_all_blanks_is_not_tuned(place, minids):
 def test_tune_writes_to_another_file_and_plots(place, minids):
     tones.language(place / "lm.arpa")
     before = (place / "m.safetensors").read_bytes()
-    given = (
+    arguments = (
         "--lm",
         "lm.arpa",
         "--beam-width",
@@ -314,12 +316,16 @@ def test_tune_writes_to_another_file_and_plots(place, minids):
         "tuning.png",
         "--json",
     )
-    code, out, _ = minids("tune", "m.jsonl", "--model", "m.safetensors", *given)
-    told = json.loads(out)
-    assert (code, told["model"], told["utterances"]) == (0, "out.safetensors", 6)
+    code, out, _ = minids("tune", "m.jsonl", "--model", "m.safetensors", *arguments)
+    output = json.loads(out)
+    assert (code, output["model"], output["utterances"]) == (0, "out.safetensors", 6)
     search = Recognizer.load("out.safetensors").search
-    assert (told["alpha"], told["beta"], told["beam_width"]) == (search.alpha, search.beta, search.beam_width)
-    best = min(told["table"], key=lambda row: row["wer"])
-    assert told["wer"]["rate"] == best["wer"]
+    assert (output["alpha"], output["beta"], output["beam_width"]) == (
+        search.alpha,
+        search.beta,
+        search.beam_width,
+    )
+    best = min(output["table"], key=lambda row: row["wer"])
+    assert output["wer"]["rate"] == best["wer"]
     assert (place / "m.safetensors").read_bytes() == before
     assert (place / "tuning.png").read_bytes().startswith(b"\x89PNG")

@@ -92,9 +92,9 @@ def test_a_step_is_nesterovs_on_the_mean_of_the_possible_losses(possible, limit)
     shortened = gradient * min(1, limit / length)
     expected_velocity = momentum * velocity - rate * shortened
     expected = before + momentum * expected_velocity - rate * shortened
-    told, norm = step(model, velocity, b, KEYS, rate, momentum, limit)
-    np.testing.assert_array_equal(told, losses)
-    assert np.isinf(told[2]) == (not possible)
+    step_losses, norm = step(model, velocity, b, KEYS, rate, momentum, limit)
+    np.testing.assert_array_equal(step_losses, losses)
+    assert np.isinf(step_losses[2]) == (not possible)
     assert norm == pytest.approx(length)
     np.testing.assert_allclose(velocity, expected_velocity, atol=FLOAT64_ORDER)
     np.testing.assert_allclose(model.flat_params, expected, atol=FLOAT64_ORDER)
@@ -105,13 +105,13 @@ def test_ten_steps_on_the_cpu_follow_the_reference():
     velocities = [np.zeros_like(model.flat_params) for model in models]
     start = models[1].flat_params.copy()
     for n in range(10):
-        told = []
+        results = []
         for model, velocity in zip(models, velocities, strict=True):
             b = batch(possible=n % 3 > 0, seed=n)
             b.frames = b.frames.astype(model.dtype)
-            told.append(step(model, velocity, b, KEYS + np.uint32(n), 0.01, 0.9, 3.0))
-        np.testing.assert_allclose(told[0][0], told[1][0], rtol=FLOAT32_TEN_STEPS)
-        assert told[0][1] == pytest.approx(told[1][1], rel=FLOAT32_TEN_STEPS)
+            results.append(step(model, velocity, b, KEYS + np.uint32(n), 0.01, 0.9, 3.0))
+        np.testing.assert_allclose(results[0][0], results[1][0], rtol=FLOAT32_TEN_STEPS)
+        assert results[0][1] == pytest.approx(results[1][1], rel=FLOAT32_TEN_STEPS)
     moved = [model.flat_params - start for model in models]
     assert abs(moved[1]).max() > 0.05, "there was something to follow"
     assert relative_error(*moved) <= FLOAT32_TEN_STEPS
@@ -148,8 +148,8 @@ def test_a_network_can_memorize_one_recording(tmp_path, capsys):
     best = rows[run.state.best_epoch - 1]
     assert best["cer"] == best["wer"] == 0
     assert min(row["loss"] for row in rows) < rows[0]["loss"] / 5
-    said = json.loads(line)
-    assert Recognizer.load(run.folder.best).transcribe(tmp_path / said["path"]).text == said["text"]
+    row = json.loads(line)
+    assert Recognizer.load(run.folder.best).transcribe(tmp_path / row["path"]).text == row["text"]
     assert "WER   0.0%" in capsys.readouterr().err
 
 
@@ -171,9 +171,9 @@ def test_metrics_describe_every_epoch(place):
     assert best.notes["dev"]["epoch"] == run.state.best_epoch
     recognizer = Recognizer(best)
     dev = read_manifest(place / "dev.jsonl")
-    heard = [recognizer.transcribe(u.path).text for u in dev]
-    assert wer([u.text for u in dev], heard).rate == best.notes["dev"]["wer"]
-    assert cer([u.text for u in dev], heard).rate == best.notes["dev"]["cer"]
+    hypotheses = [recognizer.transcribe(u.path).text for u in dev]
+    assert wer([u.text for u in dev], hypotheses).rate == best.notes["dev"]["wer"]
+    assert cer([u.text for u in dev], hypotheses).rate == best.notes["dev"]["cer"]
 
 
 def test_dropout_follows_seed_epoch_and_utterance(place, monkeypatch):
@@ -216,7 +216,7 @@ def result(folder):
             return {name: timeless(value) for name, value in x.items() if name not in TIMES}
         return [timeless(value) for value in x] if isinstance(x, list) else x
 
-    told = []
+    results = []
     for name in ("last", "best"):
         saved = load_weights(folder / f"{name}.safetensors")
         arrays = {
@@ -225,10 +225,12 @@ def result(folder):
             "mean": saved.features.mean,
             "std": saved.features.std,
         }
-        told.append({name: value.tobytes() for name, value in arrays.items()})
-        told.append(timeless(saved.notes))
-    told.append([timeless(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()])
-    return told
+        results.append({name: value.tobytes() for name, value in arrays.items()})
+        results.append(timeless(saved.notes))
+    results.append(
+        [timeless(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    )
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -342,10 +344,10 @@ def test_a_bad_recording_is_named_in_the_summary_of_a_resumed_run(uninterrupted,
             trainer(folder, "named", epochs=3, checkpoint_minutes=0).run()
     capsys.readouterr()
     trainer(folder, "named", epochs=3, checkpoint_minutes=0).run()
-    said = capsys.readouterr().err
-    assert f"skipped: {folder / 'train' / '4.wav'}" in said
-    assert "1 of 10 train utterances were skipped" in said
-    assert "resuming" in said
+    err = capsys.readouterr().err
+    assert f"skipped: {folder / 'train' / '4.wav'}" in err
+    assert "1 of 10 train utterances were skipped" in err
+    assert "resuming" in err
 
 
 # Runs that must fail
