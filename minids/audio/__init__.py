@@ -8,8 +8,18 @@ ffmpeg.py      formats that libsndfile cannot read
 Samples are float32 in [-1, 1], one channel, shape (N,); rates are in Hz.
 """
 
-from minids.audio.files import AudioWarning, audio_info, load_audio, save_audio
+from minids.audio.files import SOUND_SUFFIXES, AudioWarning, audio_info, load_audio, save_audio
 from minids.audio.processing import mix, resample, shift
 from minids.audio.reading import AudioInfo
 
-__all__ = ["AudioInfo", "AudioWarning", "audio_info", "load_audio", "mix", "resample", "save_audio", "shift"]
+__all__ = [
+    "SOUND_SUFFIXES",
+    "AudioInfo",
+    "AudioWarning",
+    "audio_info",
+    "load_audio",
+    "mix",
+    "resample",
+    "save_audio",
+    "shift",
+]

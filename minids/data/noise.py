@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.audio import audio_info, load_audio, mix
+from minids.audio import SOUND_SUFFIXES, audio_info, load_audio, mix
 from minids.audio.processing import check_rate
 from minids.features import frames, hann, level, power_spectrum
 
@@ -113,13 +113,10 @@ class Noise:
 
 def sound_files(path: str | Path) -> list[Path]:
     """The file itself, or all sound files in a folder and its subfolders, sorted. InputError for none."""
-    import soundfile
-
     path = Path(path)
     if not path.is_dir():
         return [path]
-    suffixes = {f".{name.lower()}" for name in soundfile.available_formats()} | {".sph"}
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SOUND_SUFFIXES)
     if not files:
         raise InputError(f"{path}: no sound files in this folder; name a folder with sound files")
     return files

@@ -148,6 +148,7 @@ def test_silent_noise_is_an_error(tmp_path):
 
 def test_a_folder_without_sound_and_a_missing_file_are_errors(tmp_path):
     (tmp_path / "notes.txt").write_text("no sound")
+    (tmp_path / "video.mp4").touch()
     with pytest.raises(InputError, match="no sound files in this folder"):
         sound_files(tmp_path)
     with pytest.raises(InputError, match=r"gone\.wav: no such file"):
@@ -160,3 +161,11 @@ def test_a_folder_without_sound_and_a_missing_file_are_errors(tmp_path):
 def test_invalid_rates_and_numbers_of_layers_are_refused(folder, rate, layers):
     with pytest.raises(InputError, match=r"rate = |layers = "):
         Noise([folder], rate, layers=layers)
+
+
+def test_sound_files_of_all_usual_suffixes_are_found(tmp_path):
+    names = ["a.WAV", "b.opus", "c.m4a", "d.sph", "e.webm", "sub/f.oga"]
+    (tmp_path / "sub").mkdir()
+    for name in [*names, "notes.txt"]:
+        (tmp_path / name).touch()
+    assert sound_files(tmp_path) == [tmp_path / name for name in names]
