@@ -18,10 +18,10 @@ from minids.audio.processing import check_number, check_rate, check_samples
 from minids.audio.reading import AudioInfo, Note, Source, decode, opened, source_name
 
 # fmt: off
-SOUND_SUFFIXES = frozenset((  # of the files that a folder of recordings contributes; ffmpeg reads the last line
-    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au", ".snd",
-    ".caf", ".w64", ".rf64", ".sph", ".nist", ".voc", ".avr", ".htk", ".iff", ".8svx", ".svx", ".mat", ".paf",
-    ".pvf", ".sds", ".wve", ".xi", ".ircam", ".sf",
+SOUND_SUFFIXES = frozenset((  # of recordings in a folder; ffmpeg reads those of the last line
+    ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au",
+    ".snd", ".caf", ".w64", ".rf64", ".sph", ".nist", ".voc", ".avr", ".htk", ".iff", ".8svx", ".svx",
+    ".mat", ".paf", ".pvf", ".sds", ".wve", ".xi", ".ircam", ".sf",
     ".m4a", ".m4b", ".aac", ".adts", ".webm", ".mka", ".wma", ".amr", ".ac3", ".ape", ".wv", ".tta",
 ))
 # fmt: on
