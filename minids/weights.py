@@ -143,4 +143,3 @@ def _pop_tensor(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...
     if not np.isfinite(value).all():
         raise ValueError(f"{name} has values that are not finite")
     return value
-

@@ -33,9 +33,7 @@ def test_the_card_states_the_word_error_rate(nth, lm):
     rows, skipped = Recognizer.load(lm=lm).recognize(read_manifest(test))
     stated = re.findall(r"^ +WER ([\d.]+) %", CARD, re.MULTILINE)[nth]
     assert not skipped
-    assert 100 * Evaluation(rows).wer.rate == pytest.approx(
-        float(stated), abs=0.5
-    )  # CPUs round differently
+    assert 100 * Evaluation(rows).wer.rate == pytest.approx(float(stated), abs=0.5)  # CPUs round differently
 
 
 def test_the_language_model_is_trained_on_the_training_texts(tmp_path):

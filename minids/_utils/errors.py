@@ -1,6 +1,5 @@
 """Errors of the user, and their messages."""
 
-
 # What parsing a damaged or foreign file can raise. MemoryError is not among them: it is no fault of the file.
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 

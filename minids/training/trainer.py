@@ -120,11 +120,10 @@ class Trainer:
         progress = checkpoint and checkpoint.notes["progress"]
         self.ranks.assert_equal(progress, f"another checkpoint in {self.folder.path}")
         if checkpoint:
-            self.log(
-                f"resuming {self.folder.path} after epoch {checkpoint.notes['progress'].get('epoch', 0)}"
-            )
-            for note in check_identity(identity, checkpoint.notes, self.settings, self.folder.path):
-                self.log(f"note: {note}")
+            notes = check_identity(identity, checkpoint.notes, self.settings, self.folder.path)
+            epoch = checkpoint.notes["progress"].get("epoch", 0)
+            for line in (f"resuming {self.folder.path} after epoch {epoch}", *notes):
+                self.log(line)
         return checkpoint
 
     def _new_model(self, features: Features, backend: ops.Backend) -> SavedModel:

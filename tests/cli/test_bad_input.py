@@ -357,7 +357,6 @@ def test_an_unwritable_output_is_reported_before_tuning(here, refused):
     tones.language(here / "lm.arpa")
     refused("tune dev.jsonl --lm lm.arpa", "the included model is not overwritten", "--out FILE")
     refused(f"{TUNE} --lm lm.arpa --picture tuning.gif", "tuning.gif", ".png")
-    refused(f"{TUNE} --lm lm.arpa --beam-width 0", "beam_width is 0")
 
 
 def test_a_tuned_model_that_cannot_be_written(here, minids):

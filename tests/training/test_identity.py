@@ -92,7 +92,7 @@ def test_replaced_recordings_are_noticed(place, path, name):
     (place / path).write_bytes(bytes(reversed(content)))
     os.utime(place / path, (0, 0))
     assert resume(place, start) == [
-        f"the modification times of {name} recordings have changed: are they still the same?"
+        f"note: the modification times of {name} recordings have changed: are they still the same?"
     ]
     save_audio(place / path, np.zeros(100, np.float32), tones.RATE)
     with pytest.raises(InputError, match=f"started with other {name} recordings: some have another size"):
