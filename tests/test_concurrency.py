@@ -154,7 +154,7 @@ def stress(recordings, repeats):
 @pytest.mark.parametrize("layer", LAYERS)
 def test_callers_share_a_recognizer_on_every_threading_layer(layer, bounds_check):
     if layer == "tbb":
-        pytest.importorskip("tbb", reason="TBB is not installed")
+        pytest.importorskip("numba.np.ufunc.tbbpool", reason="TBB is not installed", exc_type=ImportError)
     script = """
 import json, numba
 from tests.test_concurrency import stress

@@ -10,11 +10,16 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 
-def available_cores() -> int:
-    """The number of cores that this process may use: its CPU affinity, where the system has one."""
+def core_ids() -> set[int]:
+    """The cores that this process may use: its CPU affinity, or all where the system has none."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(core_ids())
 
 
 def ordered_map(

@@ -26,14 +26,13 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from minids._utils.errors import InputError, reason
-from minids._utils.threads import available_cores
+from minids._utils.threads import core_ids
 from minids.model import DeepSpeech
 from minids.ops import Backend
 from minids.ops.common import Dropout, strided
 
 Item = TypeVar("Item")
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-_LAUNCHERS = (*_SIZES, "PMIX_RANK")  # what Open MPI, MPICH and others set
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # the number of ranks, as Open MPI and MPICH set it
 
 
 class ProcessGroup:
@@ -51,8 +50,8 @@ class ProcessGroup:
             from mpi4py import MPI
 
             self.rank, self.size = comm.rank, comm.size
-            machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
-            self.local_rank, self.local_size = machine.rank, machine.size
+            self.machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+            self.local_rank, self.local_size = self.machine.rank, self.machine.size
 
     @classmethod
     def world(cls) -> "ProcessGroup":
@@ -60,19 +59,17 @@ class ProcessGroup:
 
         Processes on one machine share its cores. Raises InputError when mpi4py is missing.
         """
-        if not any(name in os.environ for name in _LAUNCHERS):
+        if not _has_other_ranks():
             return cls()
         try:
             from mpi4py import MPI
         except ImportError:
-            if {os.environ.get(name) for name in _SIZES} <= {None, "1"} and "PMIX_RANK" not in os.environ:
-                return cls()  # a scheduler sets these for a single process too
             raise InputError("mpiexec needs mpi4py to start minids; pip install 'minids[mpi]'") from None
         import numba
 
         world = cls(MPI.COMM_WORLD)
-        share = available_cores() // world.local_size
-        numba.set_num_threads(max(1, min(numba.config.NUMBA_NUM_THREADS, share)))
+        share = _share_of_cores(world.machine.allgather(core_ids()), world.local_rank)
+        numba.set_num_threads(min(numba.config.NUMBA_NUM_THREADS, share))
         return world
 
     @property
@@ -135,6 +132,17 @@ class ProcessGroup:
         for rank, other in enumerate(values):
             if other != values[0]:
                 raise InputError(f"rank {rank} has {name} than rank 0; give all ranks the same")
+
+
+def _has_other_ranks() -> bool:
+    """Whether a launcher has started this process as one of several. Schedulers start single ones, too."""
+    sizes = [os.environ[name] for name in _SIZES if name in os.environ]
+    return any(size != "1" for size in sizes) or (not sizes and "PMIX_RANK" in os.environ)
+
+
+def _share_of_cores(cores: list[set[int]], rank: int) -> int:
+    """Threads for a rank of one machine, where rank i may use cores[i]: at most an equal part of all."""
+    return max(1, min(len(cores[rank]), len(set().union(*cores)) // len(cores)))
 
 
 class TimeSplit:

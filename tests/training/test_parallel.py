@@ -1,4 +1,4 @@
-"""Several ranks: the same weights as one, whatever becomes of them. Starts real processes with mpiexec."""
+"""Training on several ranks gives the weights of one, and errors end the job. Uses mpiexec."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from minids.data.manifest import Utterance, read_manifest
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import load
 from minids.text import Alphabet
-from minids.training.parallel import ProcessGroup, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit, _share_of_cores
 from minids.training.reporting import check_resources
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
@@ -44,7 +44,7 @@ mpi = pytest.mark.skipif(not has_mpi(), reason="no MPI here; pip install '.[mpi]
 
 
 def mpiexec(*programs, ranks=2, wait=True):
-    """Each program on its share of the ranks; the process, ended if `wait`."""
+    """Start each program on an equal part of the ranks; with `wait`, until the end. Returns the process."""
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     command = [MPIEXEC, *root, "--oversubscribe"]
     each = ranks // len(programs)
@@ -67,7 +67,7 @@ def train(settings, run, *options):
 
 
 def descendants(ancestor):
-    """The Python processes that a process has started, directly or not."""
+    """The Python processes among the descendants of a process."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True).stdout
     of = {ancestor}
     found = []
@@ -84,7 +84,7 @@ def weights(run):
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Ten recordings, in noise, and what one process alone makes of them in two epochs.
+    """Ten recordings, in noise, and a run of one process on them, of two epochs.
 
     One recording cannot be read, and of the last batch none can.
     """
@@ -100,11 +100,11 @@ def place(tmp_path_factory):
     return folder, settings
 
 
-# The shares
+# Shares of a batch
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_the_ranks_share_every_batch_without_overlap_or_loss(size):
+def test_ranks_share_every_batch_without_overlap_or_loss(size):
     utterances = [Utterance(Path(f"{i}.wav"), "a", 1 + i % 5) for i in range(23)]
     given = utterances, Features(), Alphabet("ab"), 4
     whole = Batches(*given)._groups
@@ -119,7 +119,7 @@ def test_the_ranks_share_every_batch_without_overlap_or_loss(size):
         assert sorted(together) == sorted(group)
 
 
-def test_alone_it_talks_to_nobody():
+def test_a_single_process_communicates_with_nobody():
     ranks = ProcessGroup()
     array = np.ones(3)
     assert ranks.allreduce_sum(array) is array
@@ -140,7 +140,21 @@ def test_a_single_process_of_a_scheduler_needs_no_mpi4py(monkeypatch, size, need
         assert ProcessGroup.world().size == 1
 
 
-def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
+@pytest.mark.parametrize(
+    ("cores", "shares"),
+    [
+        ([{0, 1, 2, 3}], [4]),
+        ([{0, 1, 2, 3}] * 2, [2, 2]),  # mpiexec --bind-to none
+        ([{0, 1}, {2, 3}], [2, 2]),  # bound to two cores each
+        ([{0}] * 2, [1, 1]),  # oversubscribed
+        ([{0}, {1, 2, 3}], [1, 2]),
+    ],
+)
+def test_ranks_of_a_machine_share_its_cores(cores, shares):
+    assert [_share_of_cores(cores, rank) for rank in range(len(cores))] == shares
+
+
+def test_ranks_evaluate_their_shares_as_a_single_process_does(tmp_path):
     for name in ("train", "dev"):
         tones.corpus(tmp_path, name, 5)
     settings = tones.settings(tmp_path)
@@ -161,7 +175,7 @@ def test_a_rank_hears_its_share_of_the_dev_set_as_one_process_does(tmp_path):
             np.testing.assert_array_equal(theirs, alone[i])
 
 
-def test_replicas_that_differ_are_noticed_before_anything_is_written(tmp_path):
+def test_different_replicas_are_noticed_before_anything_is_written(tmp_path):
     class Drifting(ProcessGroup):
         def allgather(self, value):
             return [value, value + 1] if isinstance(value, int) else [value]  # the weights' checksum
@@ -175,7 +189,7 @@ def test_replicas_that_differ_are_noticed_before_anything_is_written(tmp_path):
 
 
 class Job:
-    """What ProcessGroup asks of MPI where a rank fails."""
+    """The part of MPI that ProcessGroup uses when a rank fails."""
 
     ended = None
 
@@ -191,7 +205,7 @@ class Job:
         (ZeroDivisionError("by 0"), "minids: error: rank 1: ZeroDivisionError: by 0\n"),
     ],
 )
-def test_what_fails_on_one_rank_is_said_and_ends_the_job(monkeypatch, capsys, error, said):
+def test_an_error_of_one_rank_is_reported_and_ends_the_job(monkeypatch, capsys, error, said):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     ranks = ProcessGroup()
     ranks.rank, ranks.size, ranks.comm = 1, 2, Job()
@@ -232,7 +246,7 @@ def test_the_memory_of_all_ranks_of_a_machine_is_counted(tmp_path, monkeypatch):
 
 @mpi
 @pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
-def test_many_ranks_make_the_weights_of_one(place, ranks):
+def test_several_ranks_train_the_weights_of_one(place, ranks):
     folder, settings = place
     run = folder / f"ranks{ranks}"
     done = mpiexec(train(settings, run), ranks=ranks)
@@ -252,7 +266,7 @@ def test_many_ranks_make_the_weights_of_one(place, ranks):
 
 @mpi
 @pytest.mark.slow
-def test_a_run_goes_on_with_another_number_of_ranks(place):
+def test_a_run_resumes_with_another_number_of_ranks(place):
     folder, settings = place
     run = folder / "changing"
     one = settings.with_name("one.toml")
@@ -264,7 +278,7 @@ def test_a_run_goes_on_with_another_number_of_ranks(place):
 
 @mpi
 @pytest.mark.slow
-def test_a_rank_that_dies_ends_the_job_and_the_checkpoint_is_whole(place):
+def test_a_killed_rank_ends_the_job_and_leaves_the_checkpoint_intact(place):
     folder, settings = place
     run, long = folder / "dying", settings.with_name("long.toml")
     long.write_text(settings.read_text().replace("epochs = 2", "epochs = 5000"))
@@ -300,7 +314,7 @@ def test_ranks_with_other_settings_are_refused_in_one_line(place):
 
 @mpi
 @pytest.mark.slow
-def test_a_rank_that_cannot_begin_ends_all(place):
+def test_a_rank_that_cannot_start_ends_the_job(place):
     folder, settings = place
     done = mpiexec(train(settings, folder / "five"), train(folder / "gone.toml", folder / "five"))
     assert done.returncode != 0
@@ -309,7 +323,7 @@ def test_a_rank_that_cannot_begin_ends_all(place):
 
 @mpi
 @pytest.mark.slow
-def test_an_error_of_one_rank_ends_all(place):
+def test_an_unreadable_recording_on_one_rank_ends_the_job(place):
     folder, settings = place
     nowhere = settings.with_name("nowhere.toml")
     nowhere.write_text(settings.read_text().replace("hiss.wav", "gone.wav"))
@@ -323,7 +337,7 @@ def test_an_error_of_one_rank_ends_all(place):
 
 
 @mpi
-def test_the_network_split_in_time_is_the_serial_one():
+def test_the_network_split_in_time_equals_the_serial_one():
     done = mpiexec([HERE / "mpi_time_split.py"])
     assert done.returncode == 0, done.err
     off = json.loads(done.out)
@@ -334,7 +348,7 @@ def test_the_network_split_in_time_is_the_serial_one():
 
 @mpi
 @pytest.mark.slow
-def test_training_split_in_time_makes_the_weights_of_one(place):
+def test_training_split_in_time_gives_the_weights_of_one_process(place):
     folder, settings = place
     run = folder / "split"
     done = mpiexec(train(settings, run, "--split-time"))
