@@ -47,7 +47,7 @@ def check_identity(
                 continue
             if section == TIMES:
                 notes.append(
-                    f"the modification times of {key} recordings have changed: are they still the same?"
+                    f"note: the modification times of {key} recordings have changed: are they still the same?"
                 )
                 continue
             change = f"[{section}] {key} = {old!r}, but {settings.source} has {value!r}"
