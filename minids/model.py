@@ -58,15 +58,33 @@ class ModelSettings:
         # fmt: on
 
 
+class _Loan:
+    """A workspace out of `idle`, or a new one, which goes back there with its borrower."""
+
+    def __init__(self, idle: list[Workspace], arrays: Any, dtype: np.dtype):
+        self.idle = idle
+        try:
+            self.workspace = idle.pop()
+        except IndexError:
+            self.workspace = Workspace(arrays, dtype)
+
+    def __del__(self) -> None:
+        self.idle.append(self.workspace)
+
+
 class _Pass(threading.local):
-    """What a thread's forward pass leaves for its backward pass, and the memory of both."""
+    """What a thread's forward pass leaves for its backward pass, and the memory of both.
+
+    When a thread ends, the next new one gets its memory: servers start a thread for every request.
+    """
 
     activations: dict[str, Any] | None = None
     dropout: dict[int, Dropout]
     lengths: Any
 
-    def __init__(self, arrays: Any, dtype: np.dtype):
-        self.workspace = Workspace(arrays, dtype)
+    def __init__(self, *arguments: Any):
+        self.loan = _Loan(*arguments)
+        self.workspace = self.loan.workspace
 
 
 class DeepSpeech:
@@ -89,6 +107,8 @@ class DeepSpeech:
         dtype: str = "float32",
     ):
         name = backend if isinstance(backend, str) else backend.name
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype = {dtype!r} must be 'float32' or 'float64'")
         if dtype != "float32" and name != "reference":
             raise ValueError(f"the {name} backend computes in float32; {dtype} goes with backend='reference'")
         self.ops = ops.load(backend) if isinstance(backend, str) else backend
@@ -101,7 +121,7 @@ class DeepSpeech:
         self.flat_params = arrays.from_host(flat)
         self.flat_grads = arrays.empty((size,), self.dtype)
         self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
-        self._pass = _Pass(arrays, self.dtype)
+        self._pass = _Pass([], arrays, self.dtype)
         self._lock = nullcontext() if arrays.on_host else _GPU_LOCK
 
     def __reduce__(self) -> tuple:

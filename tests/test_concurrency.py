@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -49,6 +50,22 @@ def test_threads_share_a_network(backend):
     with ThreadPoolExecutor(CALLERS) as pool:
         results = list(pool.map(lambda batch: model.forward(*batch), inputs))
     assert_same(results, expected)
+
+
+def test_threads_that_follow_one_another_share_memory():
+    model, batch = DeepSpeech(SETTINGS), batches(1)[0]
+    expected, buffers = [model.forward(*batch)], set()
+
+    def forward():
+        assert_same([model.forward(*batch)], expected)
+        buffers.add(model.activations["h1"].ctypes.data)
+
+    for _ in range(20):
+        thread = threading.Thread(target=forward)
+        thread.start()
+        thread.join()
+    assert len(buffers) == 1
+    assert model.activations["h1"].ctypes.data not in buffers
 
 
 def test_backward_follows_the_forward_of_its_own_thread():

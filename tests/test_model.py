@@ -304,7 +304,21 @@ def test_invalid_settings_are_refused(name, value):
         ModelSettings(**(sizes | {name: value}))
 
 
+@BACKENDS
+@pytest.mark.parametrize(("T0", "B"), [(0, 2), (5, 0), (0, 0), (5, 2)])
+def test_batches_without_frames_or_utterances(backend, T0, B):
+    """No frames spell the empty text, for certain."""
+    model = DeepSpeech(SMALL, backend=backend)
+    frames, lengths = np.zeros((T0, B, 3), np.float32), np.zeros(B, np.int32)
+    assert model.forward(frames, lengths)[0].shape == (math.ceil(T0 / 2), B, 5)
+    losses = model.loss_and_grad(frames, lengths, np.zeros((B, 0), np.int32), lengths)
+    np.testing.assert_array_equal(losses, np.zeros(B))
+    assert not model.flat_grads.any()
+
+
 def test_only_the_reference_computes_in_double_precision():
+    with pytest.raises(ValueError, match="dtype = 'float16' must be 'float32' or 'float64'"):
+        DeepSpeech(SMALL, backend="reference", dtype="float16")
     with pytest.raises(ValueError, match="the cpu backend computes in float32"):
         DeepSpeech(SMALL, backend="cpu", dtype="float64")
     assert DeepSpeech(SMALL, backend="reference", dtype="float64").flat_params.dtype == np.float64

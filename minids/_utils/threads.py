@@ -27,8 +27,8 @@ def ordered_map(
 ) -> Generator[tuple[In, Out], None, None]:
     """(item, function(item)) in order, computed in threads, at most `ahead` items before they are asked for.
 
-    Unlike a pool's `map`, it reads items only as results are consumed. When the generator is closed early, what
-    has not started is canceled.
+    Unlike a pool's `map`, it reads items only as results are consumed. If the generator is closed early, the
+    items that have not started are canceled.
     """
     threads = min(ahead, max(2, available_cores() // 2))  # the other cores are for the consumer
     pending: deque[tuple[In, Future[Out]]] = deque()

@@ -18,6 +18,6 @@ def context_forward(frames, lengths, C, stride):
         padded[C : C + lengths[b], b] = frames[: lengths[b], b]
     for t in range(len(x)):
         window = padded[t * stride : t * stride + 2 * C + 1]  # (2C+1, B, F)
-        x[t] = window.transpose(1, 0, 2).reshape(B, -1)
+        x[t] = window.transpose(1, 0, 2).reshape(x[t].shape)
         x[t, t >= strided(lengths, stride)] = 0
     return x
