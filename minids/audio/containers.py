@@ -10,9 +10,53 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from minids.audio.mpeg import inspect_mpeg, mpeg_frame
-from minids.audio.spans import SCAN_BYTES, Contents, Span, concatenated, patched, read_range
+from minids.audio.spans import MAX_CANDIDATES, SCAN_BYTES, Contents, Span, concatenated, patched, read_range
 from minids.audio.streams import inspect_flac, inspect_ogg
 
+KNOWN_CHUNKS = {  # after the data, whatever their sizes
+    *(
+        b"LIST",
+        b"id3 ",
+        b"ID3 ",
+        b"bext",
+        b"cue ",
+        b"smpl",
+        b"iXML",
+        b"fact",
+        b"JUNK",
+        b"junk",
+        b"PAD ",
+        b"_PMX",
+    ),
+    *(
+        b"cart",
+        b"afsp",
+        b"inst",
+        b"plst",
+        b"labl",
+        b"adtl",
+        b"acid",
+        b"strc",
+        b"PEAK",
+        b"MARK",
+        b"ANNO",
+        b"APPL",
+    ),
+    *(
+        b"COMT",
+        b"NAME",
+        b"AUTH",
+        b"(c) ",
+        b"CHAN",
+        b"info",
+        b"strg",
+        b"mark",
+        b"uuid",
+        b"free",
+        b"axml",
+        b"chna",
+    ),
+}
 MAX_PADDING = 256  # bytes after the data that are not samples, whatever they are
 MAX_SDS_BYTES = 1 << 27  # the format is limited to 2 million samples
 MIN_PLACEHOLDER = 10**9  # bytes; programs that write to a pipe state a huge size: 0x7FFFF000, 2000000000, ...
@@ -81,7 +125,9 @@ def inspect(file: BinaryIO, size: int) -> Contents:
 
 def _chunks(file: BinaryIO, start: int, end: int, layout: Layout) -> Iterator[Chunk]:
     width = struct.calcsize(layout.size_format)
-    while start + layout.name_bytes + width <= end:
+    for _ in range(MAX_CANDIDATES):
+        if start + layout.name_bytes + width > end:
+            return
         file.seek(start)
         header = file.read(layout.name_bytes + width)
         (size,) = struct.unpack(layout.size_format, header[layout.name_bytes :])
@@ -98,6 +144,8 @@ def _are_chunks(file: BinaryIO, start: int, end: int, layout: Layout) -> bool:
     """Whether the bytes are chunks (such as tags) or padding, and not samples."""
     position = start
     for chunk in _chunks(file, start, end, layout):
+        if chunk.name[:4] in KNOWN_CHUNKS:
+            return True
         if not all(32 <= byte < 127 for byte in chunk.name[:4]) or chunk.size < 0:
             break
         position = chunk.data_at + chunk.size

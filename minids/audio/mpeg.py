@@ -2,7 +2,7 @@
 
 from typing import BinaryIO, NamedTuple
 
-from minids.audio.spans import Contents, Span, find_bytes, read_range
+from minids.audio.spans import MAX_SPANS, Contents, Span, find_bytes, read_range
 
 MAX_SKIPPED_BYTES = 1 << 20  # of damage between MPEG frames
 
@@ -66,38 +66,72 @@ def _is_stream(file: BinaryIO, position: int, size: int) -> bool:
     return position <= size
 
 
-def inspect_mpeg(file: BinaryIO, size: int, position: int = 0) -> Contents:
+class Stream(NamedTuple):
+    """Frames of one kind: where they start and end, a header, their number, and the number in a tag."""
+
+    start: int
+    end: int
+    header: bytes
+    frames: int
+    stated: int | None
+
+    @property
+    def span(self) -> Span:
+        """The stream, with a tag of its true length in front."""
+        return Span(_xing_frame(self.header, self.frames), self.start, self.end)
+
+
+def inspect_mpeg(file: BinaryIO, size: int) -> Contents:
     """Count the frames, and put a Xing tag with their number in front where there is none or a wrong one."""
+    streams: list[Stream] = []
+    position = 0
+    while position < size and len(streams) <= MAX_SPANS:
+        stream = _scan(file, position, size)
+        if not stream.frames:
+            break
+        streams.append(stream)
+        position = stream.end
+    if not streams or not all(_is_layer_3(stream.header) for stream in streams):
+        return Contents()  # of the other layers, the number of frames cannot be stated
+    if len(streams) > 1:
+        return Contents([stream.span for stream in streams])
+    if not stream.stated:
+        return Contents([stream.span])
+    if stream.stated > stream.frames + 1:
+        return Contents([stream.span], missing=(stream.stated - stream.frames) / stream.stated)
+    if stream.stated < stream.frames - 1:
+        return Contents([stream.span], stated=stream.stated / stream.frames)
+    return Contents()
+
+
+def _scan(file: BinaryIO, position: int, size: int) -> Stream:
+    """The stream from `position` on, up to frames of another kind or the end of the file."""
     frames = skipped = 0
     stated: int | None = None  # by the tag of the first frame
     first, start = b"", 0  # the header and the position of the first frame with samples
     while position + 4 <= size and skipped < MAX_SKIPPED_BYTES:
-        file.seek(position)
-        header = file.read(4)
+        header = read_range(file, position, position + 4)
         frame = mpeg_frame(header)
         if frame and first and not _same_stream(header, first):
-            if _is_stream(file, position, size):  # another recording
-                rest = inspect_mpeg(file, size, position).spans or [Span(b"", position, size)]
-                tag = _xing_frame(first, frames) if _is_layer_3(first) else b""
-                return Contents([Span(tag, start, position), *rest])
+            if _is_stream(file, position, size):
+                return Stream(start, position, first, frames, stated)
             frame = None  # samples that look like a header
-        if (
-            frame
-            and not first
-            and not mpeg_frame(read_range(file, *(position + frame.length + i for i in (0, 4))))
-        ):
-            frame = None if position + frame.length < size else frame
+        if frame and not first:
+            end = position + frame.length
+            if end < size and not mpeg_frame(read_range(file, end, end + 4)):
+                frame = None
         if frame is None:
             if header[:3] == b"ID3":
                 lengths = read_range(file, position + 6, position + 10)
                 position += 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(lengths))
+                skipped += 10
             elif header[:3] in (b"TAG", b"APE"):
                 break
             else:
                 following = find_bytes(file, b"\xff", position + 1, size, block=4096)
-                skipped += following - position
                 if following < 0:
                     break
+                skipped += max(10, following - position)  # a limit of the work, too
                 position = following
             continue
         if not first and stated is None:
@@ -109,17 +143,7 @@ def inspect_mpeg(file: BinaryIO, size: int, position: int = 0) -> Contents:
             first, start = header, position
         position += frame.length
         frames += position <= size
-    if not frames or not _is_layer_3(first):  # of the other layers, the number of frames cannot be stated
-        return Contents()
-    if stated:
-        if stated > frames + 1:
-            spans = [Span(_xing_frame(first, frames), start, size)]
-            return Contents(spans, missing=(stated - frames) / stated)
-        if stated >= frames - 1:
-            return Contents()
-    return Contents(
-        [Span(_xing_frame(first, frames), start, size)], stated=stated / frames if stated else 1.0
-    )
+    return Stream(start, size, first, frames, stated)
 
 
 def _is_layer_3(header: bytes) -> bool:

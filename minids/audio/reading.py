@@ -17,7 +17,7 @@ from minids._utils.errors import InputError, reason
 from minids.audio import ffmpeg
 from minids.audio.containers import inspect
 from minids.audio.processing import MAX_RATE, resample_blocks
-from minids.audio.spans import Contents, Span
+from minids.audio.spans import MAX_SPANS, Contents, Span
 
 Source = str | Path | bytes | bytearray | memoryview | BinaryIO
 
@@ -232,6 +232,8 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
     if not size:
         raise InputError(f"{name}: the file is empty; copy or record it again")
     contents = inspect(raw, size)
+    if len(contents.spans) > MAX_SPANS:
+        raise InputError(f"{name}: more than {MAX_SPANS} recordings in one file; split it")
     if contents.damage:
         raise InputError(f"{name}: damaged ({contents.damage}); copy it again or convert it to WAV")
     raw.seek(0)

@@ -1,9 +1,14 @@
 """Spans of a sound file that are decoded one after the other, and helpers to find them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 SCAN_BYTES = 1 << 20  # read at a time in a search
+MAX_SPANS = 1000  # recordings in one file
+MAX_CANDIDATES = 100_000  # places in a file that are looked at, of each kind
+MAX_HEADER_BYTES = 1 << 24  # in front of the samples
 
 
 class Span(NamedTuple):
@@ -35,16 +40,23 @@ def read_range(file: BinaryIO, start: int, end: int) -> bytes:
 
 def find_bytes(file: BinaryIO, pattern: bytes, start: int, end: int, block: int = SCAN_BYTES) -> int:
     """Position of the pattern between start and end, or -1."""
+    return next(find_all(file, pattern, start, end, block), -1)
+
+
+def find_all(file: BinaryIO, pattern: bytes, start: int, end: int, block: int = SCAN_BYTES) -> Iterator[int]:
+    """All positions of the pattern between start and end."""
     while start < end:
-        offset = read_range(file, start, min(end, start + block + len(pattern) - 1)).find(pattern)
-        if offset >= 0:
-            return start + offset
+        content = read_range(file, start, min(end, start + block + len(pattern) - 1))
+        offset = -1
+        while (offset := content.find(pattern, offset + 1)) >= 0:
+            yield start + offset
         start += block
-    return -1
 
 
 def patched(file: BinaryIO, end: int, at: int, value: bytes) -> bytes:
-    """The first `end` bytes of the file with `value` written at position `at`."""
+    """The first `end` bytes of the file with `value` written at position `at`. OverflowError if too many."""
+    if end > MAX_HEADER_BYTES:
+        raise OverflowError
     head = bytearray(read_range(file, 0, end))
     head[at : at + len(value)] = value
     return bytes(head)
@@ -54,10 +66,9 @@ def concatenated(file: BinaryIO, start: int, end: int) -> list[Span]:
     """The recordings that follow each other from `start` on; each is decoded with its own header."""
     magic = read_range(file, start, start + 4)
     starts = [start]
-    position = start + 4
-    while (position := find_bytes(file, magic, position, end)) >= 0:
-        same = slice(4, 8) if magic == b"fLaC" else slice(8, 12)  # the type of the first block, or the form
-        if read_range(file, position, position + 12)[same] == read_range(file, start, start + 12)[same]:
+    same = slice(4, 8) if magic == b"fLaC" else slice(8, 12)  # the type of the first block, or the form
+    expected = read_range(file, start, start + 12)[same]
+    for position in islice(find_all(file, magic, start + 4, end), MAX_CANDIDATES):
+        if read_range(file, position, position + 12)[same] == expected:
             starts.append(position)
-        position += 4
     return [Span(b"", a, b) for a, b in zip(starts, [*starts[1:], end], strict=True)]

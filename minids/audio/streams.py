@@ -3,7 +3,9 @@
 import struct
 from typing import BinaryIO
 
-from minids.audio.spans import Contents, Span, concatenated, find_bytes, patched, read_range
+from minids.audio.spans import MAX_CANDIDATES, Contents, Span, concatenated, find_bytes, patched, read_range
+
+MAX_PAGES = 2_000_000  # of an Ogg file: some three hundred hours
 
 
 def inspect_flac(file: BinaryIO, size: int) -> Contents:
@@ -37,7 +39,9 @@ def _flac_total(file: BinaryIO, size: int, info: bytes) -> int:
     for window in (1 << 16, 1 << 20, 1 << 24):
         tail = read_range(file, max(start, size - window), size)
         position = tail.rfind(first[:2])
-        while position >= 0:
+        for _ in range(MAX_CANDIDATES):
+            if position < 0:
+                break
             header = tail[position : position + 16]
             samples = _flac_frame_end(header, first, largest if smallest == largest else 0)
             if samples:
@@ -84,7 +88,9 @@ def _crc8(data: bytes) -> int:
 def inspect_ogg(file: BinaryIO, size: int) -> Contents:
     """Chained streams are decoded one by one; a page that is cut off means that the rest is missing."""
     starts, position, in_headers = [0], 0, True
-    while position + 27 <= size:
+    for _ in range(MAX_PAGES):
+        if position + 27 > size:
+            break
         header = read_range(file, position, position + 27 + 255)
         if header[:4] != b"OggS":
             following = find_bytes(file, b"OggS", position, size)  # damaged bytes: continue at the next page

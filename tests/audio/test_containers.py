@@ -1,6 +1,8 @@
 """The true end of recordings: wrong headers, files in a row, streams of unknown length, truncation."""
 
 import struct
+import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -237,3 +239,32 @@ def test_the_number_of_frames_in_an_mp3_tag_is_checked(write):
         assert len(load_audio(wrong)[0]) == pytest.approx(len(SOUND), abs=2000)
     with pytest.raises(InputError, match="truncated"):
         load_audio(write(mp3[:position] + struct.pack(">I", 2 * frames) + mp3[position + 4 :]))
+
+
+def test_files_made_to_take_long_are_read_or_refused_quickly(write):
+    wav, flac = encode(HALF, "WAV"), encode(HALF, "FLAC")
+    mp3, ogg = encode(HALF, "MP3", "MPEG_LAYER_III"), encode(HALF, "OGG", "VORBIS")
+    size = 3_000_000
+    page = bytes(20) + b"\0"
+    files = [
+        wav + b"RIFF" * (size // 4),
+        wav + b"RIFF\0\0\0\0WAVE" * (size // 12),
+        wav[:12] + bytes(size),
+        wav[:12] + b"JUNK" + struct.pack("<I", 1 << 25) + bytes(1 << 25) + wav[12:],
+        flac + b"\xff\xf8" * (size // 2),
+        flac + (b"fLaC\0\0\0\x22" + bytes(4)) * (size // 12),
+        ogg + (b"OggS\0\2" + page + b"OggS\0\0" + page) * (size // 54),
+        mp3 + b"\xff" * size,
+        b"ID3\4\0\0\0\0\0\0" * (size // 10) + mp3,
+    ]
+    for content in files:
+        started = time.monotonic()
+        with suppress(InputError):
+            assert len(load_audio(write(content))[0]) == pytest.approx(RATE, abs=1000)
+        assert time.monotonic() - started < 20
+
+
+def test_more_than_a_thousand_recordings_in_a_file_are_refused(write):
+    with pytest.raises(InputError, match="more than 1000 recordings in one file"):
+        load_audio(write(encode(noise(200), "WAV") * 1001))
+    assert len(load_audio(write(encode(noise(200), "WAV") * 100))[0]) == 20_000
