@@ -1,7 +1,5 @@
 """`minids bench`: measure the speed of this machine."""
 
-import json
-
 import click
 
 from minids.cli import options
@@ -34,7 +32,7 @@ def command(hidden: tuple[int, ...], batch: int, frames: int, backend: str, gemm
     Example:
       minids bench --hidden 512 --hidden 2048
     """
-    from minids.cli import announce_compilation
+    from minids.cli import announce_compilation, print_json
     from minids.training.bench import bench
 
     announce_compilation()
@@ -42,8 +40,9 @@ def command(hidden: tuple[int, ...], batch: int, frames: int, backend: str, gemm
     for H in hidden:
         result = bench(ops, H, batch, frames)
         if as_json:
-            row = {"backend": backend, "hidden": H, "batch": batch, "frames": frames} | result._asdict()
-            click.echo(json.dumps(row))
+            values = result._asdict()
+            values["frames_per_second"] = values.pop("frames")
+            print_json({"backend": backend, "hidden": H, "batch": batch, "frames": frames} | values)
             continue
         click.echo(
             f"H {H}, B {batch}, T {frames}: {1e3 * result.seconds:.1f} ms per step, "

@@ -1,7 +1,5 @@
 """`minids check`: verify the mathematics on this machine."""
 
-import json
-
 import click
 
 from minids.cli import options
@@ -21,7 +19,7 @@ def command(ctx: click.Context, backend: str, as_json: bool) -> None:
     Example:
       minids check
     """
-    from minids.cli import announce_compilation
+    from minids.cli import announce_compilation, print_json
     from minids.gradcheck import all_checks
 
     announce_compilation()
@@ -35,7 +33,7 @@ def command(ctx: click.Context, backend: str, as_json: bool) -> None:
                 "tolerance": check.tolerance,
                 "passed": check.passed,
             }
-            click.echo(json.dumps(row))
+            print_json(row)
         else:
             verdict = "ok" if check.passed else "FAILED"
             click.echo(f"{check.name:<52} {check.error:9.1e}  of {check.tolerance:.0e}  {verdict}")

@@ -1,13 +1,12 @@
 """`minids lessons`: list the lessons and the reader's progress, copy lessons, check exercises, show hints."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
 from minids._utils.errors import InputError, reason
-from minids.cli import options
+from minids.cli import options, print_json
 from minids.lesson import checking, progress, source
 from minids.lesson import folder as lesson_folder
 
@@ -118,7 +117,7 @@ def _list(folder: Path, as_json: bool) -> None:
         for path in lesson_folder.lessons()
     ]
     if as_json:
-        click.echo(json.dumps(rows, ensure_ascii=False))
+        print_json(rows)
         return
     for row in rows:
         click.echo(f"{row['file']:<18}{row['question']}")

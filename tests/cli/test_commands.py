@@ -223,6 +223,14 @@ def test_transcribe_with_a_language_model(place, minids):
     ]
 
 
+def test_bench_json_has_the_sizes_and_the_rates(place, minids):
+    code, out, _ = minids("bench", "--hidden", "8", "--batch", "2", "--frames", "10", "--json")
+    row = json.loads(out)
+    assert (code, row["hidden"], row["batch"], row["frames"]) == (0, 8, 2, 10)
+    assert row["frames_per_second"] == pytest.approx(20 / row["seconds"])
+    assert sum(row["parts"].values()) < 2 * row["seconds"]
+
+
 def test_evaluate_reports_search_errors_and_model_errors(place, minids):
     tones.language(place / "lm.arpa")
     arguments = ("evaluate", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "1")
