@@ -44,10 +44,7 @@ from minids.training.step import step
 from minids.training.trainer import Trainer
 from minids.weights import load_weights
 
-ONE_PROCESS = {
-    "1 process x 1 thread": (1, 1),
-    "1 process x 2 threads": (1, 2),
-}  # processes, threads of each
+ONE_PROCESS = {"1 process x 1 thread": (1, 1), "1 process x 2 threads": (1, 2)}  # processes, threads of each
 SPLIT, SHARED = "2 ranks x 1, frames split", "2 ranks x 1, utterances distributed"
 FORMS = ONE_PROCESS | {SPLIT: (2, 1), SHARED: (2, 1)}
 WEIGHTS = 1e-2  # relative to the change in training; float32, and ranks add in another order

@@ -28,7 +28,7 @@ _MODULES = {  # in the order of the pipeline
     "Features": "features",
     "Alphabet": "text",
     "DeepSpeech": "model",
-    "ctc_loss": "model",
+    "ctc_loss": "loss",
     "BeamSearch": "decode.beam_search",
     "NGram": "lm.ngram",
     "Recognizer": "recognizer",

@@ -18,6 +18,7 @@ import numpy as np
 
 from minids import ops
 from minids._utils.arguments import integers, real_array
+from minids.loss import check_labels
 from minids.ops import Backend
 from minids.ops.common import Dropout, Workspace, key, strided
 
@@ -195,9 +196,7 @@ class DeepSpeech:
         `backend` replaces the network's own operations, such as by those of TimeSplit.
         """
         frames, lengths, dropout_keys = self._check_frames(frames, lengths, dropout_keys)
-        labels, label_lengths = _check_labels(
-            labels, label_lengths, frames.shape[1], self.settings.characters
-        )
+        labels, label_lengths = check_labels(labels, label_lengths, frames.shape[1], self.settings.characters)
         ops, workspace = backend or self.ops, self._pass.workspace
         with self._lock:
             # Before the forward pass: a copy to the GPU waits for all that was launched before it.
@@ -343,40 +342,3 @@ def _views(flat, shapes):
         views[name] = flat[start : start + size].reshape(shape)
         start += size
     return views
-
-
-def ctc_loss(logits, lengths, labels, label_lengths, backend: str = "cpu"):
-    """CTC of logits (T, B, K) -> losses (B,) and their gradient dlogits (T, B, K)  (§2).
-
-    Logits are before the softmax; log-probabilities are valid ones. lengths, label_lengths (B,); labels
-    (B, Umax), padded with anything. A text that the frames cannot spell has loss inf and gradient 0. Raises
-    ValueError for types and shapes that do not fit, labels outside 1 … K-1 and lengths outside the arrays.
-    """
-    grid = ops.load(backend)
-    dtype = (
-        np.asarray(logits).dtype
-        if backend == "reference" and np.asarray(logits).dtype.kind == "f"
-        else np.float32
-    )
-    logits = real_array("logits", logits, dtype, "(T, B, K)")
-    T, B, K = logits.shape
-    lengths = integers("lengths", lengths, 0, T)
-    if len(lengths) != B:
-        raise ValueError(f"there are {len(lengths)} lengths for {B} utterances")
-    labels, label_lengths = _check_labels(labels, label_lengths, B, K)
-    log_probs = grid.log_softmax_forward(grid.arrays.from_host(logits))
-    losses, dlogits = grid.ctc(log_probs, *map(grid.arrays.from_host, (lengths, labels, label_lengths)))
-    return grid.arrays.to_host(losses), grid.arrays.to_host(dlogits)
-
-
-def _check_labels(labels, label_lengths, B: int, K: int) -> tuple[np.ndarray, np.ndarray]:
-    """The labels of B utterances as int32, 0 past their lengths. Raises ValueError for other values."""
-    labels = np.asarray(labels)
-    if labels.ndim != 2 or len(labels) != B:
-        raise ValueError(f"labels must have the shape ({B} utterances, Umax), not {labels.shape}")
-    label_lengths = integers("label_lengths", label_lengths, 0, labels.shape[1])
-    if len(label_lengths) != B:
-        raise ValueError(f"there are {len(label_lengths)} label_lengths for {B} utterances")
-    used = np.arange(labels.shape[1]) < label_lengths[:, None]  # (B, Umax)
-    integers("labels", labels[used], 1, K - 1)
-    return np.where(used, labels, 0).astype(np.int32), label_lengths
