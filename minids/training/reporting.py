@@ -11,7 +11,7 @@ import numpy as np
 from minids._utils.errors import InputError
 from minids._utils.terminal import printable
 from minids.data.manifest import Utterance
-from minids.metrics import Evaluation
+from minids.metrics import Evaluation, Score
 from minids.ops import Backend
 from minids.training import schedule
 from minids.training.checkpoint import TrainingState
@@ -108,8 +108,8 @@ def epoch_metrics(
         "epoch": state.epoch + 1,
         "loss": state.loss_sum / state.utterances,
         "dev_loss": dev_loss,
-        "wer": evaluation.wer.rate,
-        "cer": evaluation.cer.rate,
+        "wer": _rate(evaluation.wer),
+        "cer": _rate(evaluation.cer),
         "all_blank": all(not result.hypothesis for result in evaluation.results),
         "learning_rate": schedule.learning_rate(settings.learning_rate, settings.lr_decay, state.epoch),
         "momentum": schedule.momentum(settings.momentum, settings.momentum_ramp, state.epoch),
@@ -120,6 +120,11 @@ def epoch_metrics(
         "frames_per_second": state.frames / max(state.epoch_seconds, 1e-9),
         "seconds": state.epoch_seconds,
     }
+
+
+def _rate(score: Score) -> float:
+    """The error rate, or the number of errors if all references are empty: JSON has no infinity."""
+    return score.errors / max(1, score.reference_length)
 
 
 def epoch_lines(row: dict[str, Any], epochs: int, total_seconds: float, is_best: bool) -> Iterator[str]:

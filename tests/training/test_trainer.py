@@ -610,6 +610,17 @@ def test_the_time_is_measured_on_the_first_batches(place):
     assert not any(finished.update(1000 * n, 60 + 2 * n) for n in range(1, 9))
 
 
+def test_a_dev_set_of_empty_texts_can_be_evaluated_and_resumed(place, monkeypatch):
+    """The error rate over empty references is infinite, which JSON cannot store."""
+    monkeypatch.setattr("minids.training.evaluation.greedy_text", lambda log_probs, alphabet: "a b")
+    rows = [json.loads(line) | {"text": ""} for line in (place / "dev.jsonl").read_text().splitlines()]
+    (place / "dev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for epochs in (1, 2):
+        run = trainer(place, epochs=epochs)
+        run.run()
+    assert [row["wer"] for row in run.state.rows] == [6.0, 6.0]
+
+
 def test_the_picture_appears_during_training(place, monkeypatch):
     monkeypatch.setattr(trainer_module, "PICTURE_SECONDS", 0)
     run = trainer(place, epochs=2)
