@@ -1,13 +1,9 @@
 """Random but seeded damage to language models: each file is used or refused in one line, without delay."""
 
-import gzip
 import math
-import os
-import tempfile
 import warnings
 from contextlib import suppress
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +13,8 @@ from minids.lm.arpa_reader import ArpaWarning
 from minids.lm.arrays import NGramArrays
 from minids.lm.binary import DTYPES
 from minids.lm.ngram import NGram
+from tests.fuzzing import CASES, damage, damage_lines, damaged, fuzz, memory_folder
 from tests.lm.dictionary_model import DATA, random_arpa
-from tests.test_fuzz import VALUES, damage, fuzz
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +26,8 @@ ORIGINALS = [
 
 @pytest.fixture
 def folder():
-    """A folder in memory if possible: replacing files on a disk takes most of the time."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(dir=memory) as name:
-        yield Path(name)
+    with memory_folder() as folder:
+        yield folder
 
 
 def use(path) -> None:
@@ -50,52 +44,28 @@ def use(path) -> None:
     np.testing.assert_array_equal(again.context, model.context)
 
 
-def damage_lines(original: bytes, rng: np.random.Generator) -> bytes:
-    """One or two of: a line removed, repeated, swapped, cut; a field removed or replaced by a wild value."""
-    lines = original.split(b"\n")
-    for _ in range(rng.integers(1, 3)):
-        i, j = rng.integers(len(lines), size=2)
-        fields = lines[i].split()
-        match rng.integers(6):
-            case 0:
-                del lines[i]
-            case 1:
-                lines.insert(j, lines[i])
-            case 2:
-                lines[i], lines[j] = lines[j], lines[i]
-            case 3:
-                lines[i] = lines[i][: rng.integers(len(lines[i]) + 1)]
-            case 4 if fields:
-                del fields[rng.integers(len(fields))]
-                lines[i] = b"\t".join(fields)
-            case 5 if fields:
-                fields[rng.integers(len(fields))] = str(VALUES[rng.integers(len(VALUES))])[:400].encode()
-                lines[i] = b"\t".join(fields)
-    return b"\n".join(lines)
-
-
 def test_damaged_arpa_files(folder):
     def mutations():
         rng = np.random.default_rng(0)
-        for i in range(5000):
+        for i in range(CASES // 2):
             yield damage(ORIGINALS[i % 2], rng)
             yield damage_lines(ORIGINALS[i % 2], rng)
 
-    fuzz(folder / "bad.arpa", mutations(), use, 0.05, 0.3)
+    fuzz("ARPA", folder / "bad.arpa", mutations(), use, 0.02, 0.3)
 
 
-def test_damaged_gzip_and_binary_files(folder):
-    model = folder / "good.arpa"
-    model.write_bytes(ORIGINALS[0])
-    NGram.load(model).save(folder / "good.ngram")
-    originals = [gzip.compress(ORIGINALS[0]), (folder / "good.ngram").read_bytes()]
-
-    def mutations():
-        rng = np.random.default_rng(1)
-        for i in range(4000):
-            yield damage(originals[i % 2], rng)
-
-    fuzz(folder / "bad", mutations(), use, 0.0, 0.5)
+@pytest.mark.parametrize("name", ["model.arpa.gz", "model.ngram"])
+def test_damaged_gzip_and_binary_files(folder, name):
+    (folder / "good.arpa").write_bytes(ORIGINALS[0])
+    NGram.load(folder / "good.arpa").save(folder / f"good-{name}")
+    fuzz(
+        f"LM {name}",
+        folder / name,
+        damaged([(folder / f"good-{name}").read_bytes()], CASES, seed=1),
+        use,
+        0.0,
+        0.5,
+    )
 
 
 def test_binary_files_with_damaged_arrays_and_a_valid_checksum(folder):
@@ -126,4 +96,4 @@ def test_binary_files_with_damaged_arrays_and_a_valid_checksum(folder):
                 binary._write(folder / "made.ngram", NGramArrays(**bad))
                 yield (folder / "made.ngram").read_bytes()
 
-    fuzz(folder / "bad.ngram", islice(mutations(), 6000), use, 0.02, 0.5)
+    fuzz("LM binary, valid checksum", folder / "made-bad.ngram", islice(mutations(), CASES), use, 0.02, 0.5)
