@@ -35,7 +35,7 @@ def import_an4(root: str | Path, out: str | Path, progress: bool = False) -> Imp
         "dev": [u for u in training if _person(u) in held_out],
         "test": _read(folder, "test", missing),
     }
-    return write_splits(splits, out, missing, progress)
+    return write_splits(root, splits, out, missing, progress)
 
 
 def _person(utterance: Utterance) -> str:

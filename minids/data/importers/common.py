@@ -123,12 +123,16 @@ def normalize_transcript(sentence: str, language: str = "") -> str:
 
 
 def write_splits(
-    splits: Mapping[str, list[Utterance]], out: str | Path, missing: list[str], progress: bool = False
+    root: str | Path,
+    splits: Mapping[str, list[Utterance]],
+    out: str | Path,
+    missing: list[str],
+    progress: bool = False,
 ) -> ImportResult:
     """Write `out`/NAME.jsonl for every split that is not empty, with the durations from the audio headers.
 
     Recordings that cannot be opened or last longer than the corpus states (duration 0: it states none) are
-    left out and added to `missing`. Raises InputError if no recording remains.
+    left out and added to `missing`. Raises InputError naming the corpus `root` if no recording remains.
     """
     from tqdm import tqdm
 
@@ -146,8 +150,10 @@ def write_splits(
                     else:
                         readable[name].append(utterance)
     if not any(readable.values()):
-        first = f" (first: {result.missing[0]})" if result.missing else ""
-        raise InputError(f"no recording of the corpus can be read{first}; unpack its audio there")
+        if not result.missing:
+            raise InputError(f"{root}: the corpus lists no recordings; unpack it again")
+        first = result.missing[0]
+        raise InputError(f"{root}: no recording can be read (first: {first}); unpack the audio there")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -42,7 +42,7 @@ def import_commonvoice(root: str | Path, out: str | Path, progress: bool = False
             )
             for row in read_table(table, ("client_id", "path", "sentence"), tabs=True)
         ]
-    return write_splits(splits, out, [], progress)
+    return write_splits(root, splits, out, [], progress)
 
 
 def _file_name(path: str) -> str:

@@ -40,4 +40,4 @@ def import_fsdd(root: str | Path, out: str | Path, progress: bool = False) -> Im
             utterance
         )
         splits[SPEAKER_SPLIT.get(speaker, "speaker_train")].append(utterance)
-    return write_splits(splits, out, missing, progress)
+    return write_splits(root, splits, out, missing, progress)

@@ -35,7 +35,7 @@ def import_librispeech(root: str | Path, out: str | Path, progress: bool = False
             name, _, text = line.partition(" ")
             utterance = Utterance(transcript.parent / f"{name}.flac", text.lower(), 0.0, speaker, extra=extra)
             splits[split].append(utterance)
-    return write_splits(splits, out, [], progress)
+    return write_splits(root, splits, out, [], progress)
 
 
 def _genders(speakers: Path) -> dict[str, str]:

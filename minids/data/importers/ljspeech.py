@@ -40,4 +40,4 @@ def import_ljspeech(root: str | Path, out: str | Path, progress: bool = False) -
         splits[split].append(
             Utterance(path, normalize_transcript(text), 0.0, "lj", extra={"chapter": chapter})
         )
-    return write_splits(splits, out, [], progress)
+    return write_splits(root, splits, out, [], progress)

@@ -24,7 +24,7 @@ def import_mozilla(root: str | Path, out: str | Path, progress: bool = False) ->
         table.stem: [_utterance(table, row) for row in read_table(table, REQUIRED)]
         for table in table_files(root, ".csv")
     }
-    return write_splits(splits, out, [], progress)
+    return write_splits(root, splits, out, [], progress)
 
 
 def _utterance(table: Path, row: dict[str, str]) -> Utterance:

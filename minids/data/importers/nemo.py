@@ -36,7 +36,7 @@ def import_nemo(root: str | Path, out: str | Path, progress: bool = False) -> Im
                 path, text, duration or 0.0, speaker, extra=fields, start=start or 0.0, end=end
             )
             splits[manifest.stem].append(utterance)
-    return write_splits(splits, out, [], progress)
+    return write_splits(root, splits, out, [], progress)
 
 
 def _seconds(fields: dict[str, Any], name: str, manifest: Path, number: int) -> float | None:

@@ -24,4 +24,4 @@ def import_speechcommands(root: str | Path, out: str | Path, progress: bool = Fa
     for path in sorted(folder.glob("[!_]*/*.wav")):
         word, speaker = path.parent.name, path.stem.partition("_nohash_")[0]
         splits[split_of.get(f"{word}/{path.name}", "train")].append(Utterance(path, word, 0.0, speaker))
-    return write_splits(splits, out, [], progress)
+    return write_splits(root, splits, out, [], progress)
