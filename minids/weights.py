@@ -71,8 +71,12 @@ def save_weights(path: str | Path, saved: SavedModel) -> None:
         file.write(data)
 
 
-def load_weights(path: str | Path, backend: str | Backend = "cpu") -> SavedModel:
+def load_weights(
+    path: str | Path, backend: str | Backend = "cpu", require_checksum: bool = False
+) -> SavedModel:
     """Read a file that `save_weights` wrote.
+
+    A model that another program wrote may lack the checksum, unless `require_checksum`.
 
     Raises InputError when the file is missing, damaged or not a minids model.
     """
@@ -93,6 +97,8 @@ def load_weights(path: str | Path, backend: str | Backend = "cpu") -> SavedModel
                 )
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         checksum = header.pop("checksum", None)
+        if checksum is None and require_checksum:
+            raise ValueError("it has no checksum, so minids did not write it")
         if checksum is not None and checksum != array_checksum(header, tensors):
             raise ValueError("its checksum differs, so its content has changed")
         settings = ModelSettings(**header["model"])

@@ -35,12 +35,12 @@ class TrainingState:
     skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TrainingState":
-        """From a checkpoint; an older one may lack entries. Raises InputError for unknown ones."""
+    def from_dict(cls, values: dict[str, Any], source: Path) -> "TrainingState":
+        """From the checkpoint `source`; an older one may lack entries. InputError for unknown ones."""
         unknown = values.keys() - {f.name for f in fields(cls)}
         if unknown:
             raise InputError(
-                f"the checkpoint has an unknown entry {min(unknown)!r}: another version of minids wrote it;"
+                f"{source} has an unknown entry {min(unknown)!r}: another version of minids wrote it;"
                 " resume with that version, or choose another --run"
             )
         return cls(**values)
@@ -105,7 +105,7 @@ class RunFolder:
         """
         if not self.last.exists():
             return None
-        saved = load_weights(self.last, backend)
+        saved = load_weights(self.last, backend, require_checksum=True)
         velocity = saved.extra_tensors.get("velocity")
         if (
             velocity is None

@@ -98,7 +98,7 @@ class Trainer:
         self.saved.notes |= identity | {"manifests": {n: str(s.path(n).resolve()) for n in ("train", "dev")}}
         self.model = self.saved.model
         self.network = TimeSplit(self.model, self.ranks) if self.time_split else self.model
-        self.state = TrainingState.from_dict(self.saved.notes["progress"])
+        self.state = TrainingState.from_dict(self.saved.notes["progress"], self.folder.last)
         self.batches.skipped.update(self.state.skipped)
         self._check_best()
         if self.backend == "cuda":

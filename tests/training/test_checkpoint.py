@@ -44,9 +44,9 @@ def test_a_new_folder_has_no_checkpoint(tmp_path):
 def test_a_checkpoint_of_another_version_is_read_or_refused(begun):
     values = RunFolder(begun / "run").load_checkpoint("cpu").notes["progress"]
     older = {name: value for name, value in values.items() if name != "gradient_norms"}
-    assert TrainingState.from_dict(older).gradient_norms == []
+    assert TrainingState.from_dict(older, Path("last")).gradient_norms == []
     with pytest.raises(InputError, match="unknown entry 'mood': another version of minids wrote it"):
-        TrainingState.from_dict(values | {"mood": "good"})
+        TrainingState.from_dict(values | {"mood": "good"}, Path("last"))
 
 
 def test_a_model_without_velocity_is_refused_as_a_checkpoint(begun, tmp_path):
