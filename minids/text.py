@@ -80,7 +80,7 @@ class Alphabet:
 
     @property
     def definition(self) -> str | list[str]:
-        """The symbols as settings and `Alphabet` take them: a string where it says the same as the list."""
+        """The argument that recreates this Alphabet: a string if that is unambiguous, else a list."""
         string = "".join(self.symbols)
         return string if characters(string) == list(self.symbols) else list(self.symbols)
 
@@ -92,7 +92,7 @@ class Alphabet:
         return list(dict.fromkeys(self._match(text)[1]))
 
     def encode(self, text: str) -> np.ndarray:
-        """Text -> labels (U,) int32: at each place the longest symbol, whether its marks are composed or not.
+        """Text -> labels (U,) int32: everywhere the longest symbol, whether its marks are composed or not.
 
         Raises ValueError naming the first character that the alphabet cannot write.
         """
@@ -132,22 +132,22 @@ class Alphabet:
         units = characters(text)
         parts = [_decompose(unit) for unit in units]
         decomposed = "".join(parts)
-        owners = [i for i, part in enumerate(parts) for _ in part]
+        owners = [unit for unit, part in enumerate(parts) for _ in part]
         labels: list[int] = []
         missing: list[str] = []
-        place = 0
-        while place < len(decomposed):
+        i = 0
+        while i < len(decomposed):
             for size in self._sizes:
-                k = self._index.get(decomposed[place : place + size])
+                k = self._index.get(decomposed[i : i + size])
                 if k is not None:
                     labels.append(k)
-                    place += size
+                    i += size
                     break
             else:
-                missing.append(units[owners[place]])
-                place += 1
-                while place < len(decomposed) and owners[place] == owners[place - 1]:
-                    place += 1
+                missing.append(units[owners[i]])
+                i += 1
+                while i < len(decomposed) and owners[i] == owners[i - 1]:
+                    i += 1
         return labels, missing
 
 
@@ -206,12 +206,12 @@ class TextReport:
 def normalize(text: str, alphabet: Alphabet) -> str:
     """A text as the model writes it, for training, language models, lexicons and evaluation alike.
 
-    NFC and single spaces. Of the characters that the alphabet lacks: capitals become lower case if it has
-    that, with dotless i (I -> ı, İ -> i) if it has ı and with the final sigma of Greek; typographic
-    apostrophes become ' if it has that; punctuation, symbols and invisible characters separate words, or are
-    removed if the alphabet has no space. All others remain, as does markup such as <unk> or [noise], for the
-    caller to report: a model trained on texts from which letters were silently dropped learns to drop them
-    too.
+    NFC and single spaces. Of the characters that the alphabet lacks: upper case becomes lower case if the
+    alphabet has the letter, with dotless i (I -> ı, İ -> i) if it has ı and with the final sigma of Greek;
+    typographic apostrophes become ' if it has that; punctuation, symbols and invisible characters separate
+    words, or are removed if the alphabet has no space. All others remain, as does markup such as <unk> or
+    [noise], for the caller to report: a model trained on texts from which letters were silently dropped
+    learns to drop them too.
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
     if alphabet.knows_all(text):
@@ -263,7 +263,7 @@ def _lower(text: str, dotless: bool) -> list[str]:
     """The lower case of each character, which depends on its context (Σ) and on the language (I, İ)."""
     lower = text.replace("İ", "I").lower()  # İ is the only character whose lower case is longer
     table = {"I": "ı", "İ": "i"} if dotless else {"İ": "i\u0307"}
-    return [table.get(character, small) for character, small in zip(text, lower, strict=True)]
+    return [table.get(character, lowered) for character, lowered in zip(text, lower, strict=True)]
 
 
 def _replace(character: str, lower: str, is_markup: bool, alphabet: Alphabet, space: str) -> str:
@@ -303,6 +303,6 @@ def _describe(character: str) -> str:
 
 def _list(counts: Counter[str]) -> str:
     """The most frequent characters and the number of texts with each."""
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    named = [f"{_describe(c)} in {n:,}" for c, n in ranked[:MAX_CHARACTERS_NAMED]]
-    return ", ".join(named + ["…"] * (len(ranked) > MAX_CHARACTERS_NAMED))
+    by_frequency = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    named = [f"{_describe(c)} in {n:,}" for c, n in by_frequency[:MAX_CHARACTERS_NAMED]]
+    return ", ".join(named + ["…"] * (len(by_frequency) > MAX_CHARACTERS_NAMED))

@@ -6,7 +6,7 @@
 The modules, in the order of the data; no module imports one below it. Compiled functions in modules with an
 underscore trust their arguments; all others check theirs.
 
-    reference.py     counting and smoothing, written to be read
+    reference.py     readable counting and smoothing
     text_source.py   a text of any size in blocks;  text_filter.py: in the alphabet of a recognizer
     vocabulary.py    words and their ids
     count.py         the n-grams and their counts;  _hash_table.py: the tables for them

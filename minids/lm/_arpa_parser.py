@@ -125,7 +125,7 @@ def read_grams(buffer, at, end, line, count, highest, table, section):
 
 
 @njit(nogil=True)
-def follow(slots, context, word):
+def resolve_contexts(slots, context, word):
     """Replace contexts by the ids of the n-grams (context, word).
 
     Returns the index of the first n-gram that is not in the table, or -1.

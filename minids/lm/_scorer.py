@@ -55,7 +55,7 @@ def score(tables, state, word):
 
 
 def make_tables(arrays: NGramArrays) -> Tables:
-    """The tables of a model, whose arrays must be valid (see `minids.lm.arrays.checked`)."""
+    """The tables of a model, whose arrays must be valid (see `minids.lm.arrays.validated`)."""
     words, starts, context, word, log_probs, backoff = arrays
     first = int(starts[2])  # the id of the first n-gram of two words
     tables = Tables(
@@ -107,8 +107,8 @@ def _bit(word):
 
 @njit(nogil=True)
 def _fill(tables, first, context, word, log_probs, backoff):
-    """Ids ascend with the order, so when hw is entered all shorter n-grams are in the tables: its suffix is
-    the state that they give after suffix(h) and w.
+    """N-grams are inserted in order of length. When hw is inserted, its suffix is already in the tables, as
+    the state after suffix(h) and w.
     """
     slots, unigrams, states, _ = tables
     below = len(states)  # the n-grams of the highest order are never states

@@ -95,8 +95,8 @@ class LineReader:
         line = self.bytes[self.position : self.bytes.index(b"\n", self.position)]
         return line.decode("utf-8", "replace").strip("\0\t\r ")
 
-    def error(self, fault: str, number: int | None = None) -> InputError:
-        return InputError(f"{self.path}, line {number or self.number + 1} {fault}; {_REMEDY}")
+    def error(self, problem: str, number: int | None = None) -> InputError:
+        return InputError(f"{self.path}, line {number or self.number + 1} {problem}; {_REMEDY}")
 
 
 def read_arpa(path: str | Path) -> NGramArrays:
@@ -224,10 +224,10 @@ def _context_ids(lines: LineReader, id_tables: list[np.ndarray], section: Sectio
     """The ids of the n-grams without their last words."""
     context = section.words[:, 0] + np.int32(1)
     for slots, word in zip(id_tables, section.words.T[1:-1], strict=True):
-        missing = arpa_parser.follow(slots, context, word)
+        missing = arpa_parser.resolve_contexts(slots, context, word)
         if missing >= 0:
-            fault = "has a context (all its words but the last) that is not among the shorter n-grams"
-            raise lines.error(fault, int(section.line[missing]))
+            problem = "has a context (all its words but the last) that is not among the shorter n-grams"
+            raise lines.error(problem, int(section.line[missing]))
     return context
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from minids._utils.files import atomic_write
 from minids.lm import njit
-from minids.lm.arrays import LN10, NGramArrays, checked
+from minids.lm.arrays import LN10, NGramArrays, validated
 
 BLOCK_SIZE = 1 << 22  # bytes written at once
 GZIP_LEVEL = 6
@@ -21,7 +21,7 @@ def write_arpa(path: str | Path, arrays: NGramArrays) -> None:
 
     Numbers have seven decimals, the precision of float32. Raises InputError if that fails.
     """
-    arrays = checked(arrays)
+    arrays = validated(arrays)
     with atomic_write(path) as file:
         if str(path).endswith(".gz"):
             with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as compressed:

@@ -32,7 +32,7 @@ class NGramArrays(NamedTuple):
         return len(self.starts) - 2
 
 
-def checked(arrays: NGramArrays) -> NGramArrays:
+def validated(arrays: NGramArrays) -> NGramArrays:
     """The arrays in their types, contiguous. Compiled code follows their indices without checks of its own.
 
     Raises InputError that names the argument for arrays that no model can have.

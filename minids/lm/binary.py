@@ -9,7 +9,7 @@ from minids._utils.checksum import array_checksum
 from minids._utils.errors import LOAD_ERRORS, InputError, reason
 from minids._utils.files import atomic_write, open_file
 from minids._utils.strict_json import to_json
-from minids.lm.arrays import NGramArrays, checked
+from minids.lm.arrays import NGramArrays, validated
 
 FORMAT = "minids-ngram"
 VERSION = 1
@@ -31,7 +31,7 @@ def is_binary(path: str | Path) -> bool:
 
 def write_binary(path: str | Path, arrays: NGramArrays) -> None:
     """Write the file atomically. Raises InputError for a path that cannot be written."""
-    _write(path, checked(arrays))
+    _write(path, validated(arrays))
 
 
 def read_binary(path: str | Path) -> NGramArrays:
@@ -64,7 +64,7 @@ def _arrays(tensors: dict[str, np.ndarray]) -> NGramArrays:
     backoff = np.zeros(len(context), np.float32)
     backoff[: len(stored)] = stored
     names = words.tobytes().decode().split("\n")
-    return checked(NGramArrays(names, starts, context, word, log_probs, backoff))
+    return validated(NGramArrays(names, starts, context, word, log_probs, backoff))
 
 
 def _write(path: str | Path, arrays: NGramArrays) -> None:

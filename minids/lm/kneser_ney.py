@@ -14,9 +14,9 @@ it to all words equally: 1 / (V-1), where V counts <unk>, <s> and </s>, and <s> 
 
 A word that was never seen after h has the second term only: γ(h) is the back-off weight of the model.
 
-KenLM's lmplz gives the same numbers, with two exceptions. It counts an empty line as a sentence; here it is
-none. And for the very last n-gram of each order its t_k use the occurrences instead of c, which is visible in
-the discounts of a text of a few hundred words.
+KenLM's lmplz gives the same numbers, with two exceptions. It counts an empty line as a sentence; here it
+is ignored. And it counts the last n-gram of each order by occurrences instead of c when it estimates t_k;
+this is measurable only for texts of a few hundred words.
 """
 
 import warnings

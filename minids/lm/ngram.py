@@ -15,7 +15,7 @@ from minids.lm import kneser_ney, njit
 from minids.lm._scorer import Tables, make_tables, score
 from minids.lm.arpa_reader import read_arpa
 from minids.lm.arpa_writer import write_arpa
-from minids.lm.arrays import NGramArrays, checked
+from minids.lm.arrays import NGramArrays, validated
 from minids.lm.binary import is_binary, read_binary, write_binary
 from minids.lm.text_filter import SPACE
 from minids.lm.text_source import Block, ProgressCallback, TextSource, read_blocks
@@ -65,7 +65,7 @@ class NGram:
         log_probs: np.ndarray,
         backoff: np.ndarray,
     ):
-        self.arrays = checked(NGramArrays(words, starts, context, word, log_probs, backoff))
+        self.arrays = validated(NGramArrays(words, starts, context, word, log_probs, backoff))
         self.words, self.starts, self.context, self.word, self.log_probs, self.backoff = self.arrays
         self.name = "the language model"  # in messages; the path of a model that was loaded
 

@@ -17,7 +17,7 @@ from minids.lm.arrays import NGramArrays
 from minids.lm.ngram import NGram
 from minids.lm.vocabulary import BEGIN, END
 
-_MIN_LEFT = 1e-9  # a smaller probability is rounding error of its float32 terms
+_MIN_REMAINING = 1e-9  # a smaller probability is rounding error of its float32 terms
 
 
 def prune(model: NGram, threshold: float) -> NGram:
@@ -42,9 +42,9 @@ def prune(model: NGram, threshold: float) -> NGram:
     for n in range(arrays.order, 1, -1):
         i = _of_order(arrays, n)
         h, p, lower = arrays.context[i], np.exp(log_p[i]), np.exp(log_lower[i])
-        left, left_lower = _left(arrays, n, p)[h], _left(arrays, n, lower)[h]
-        log_alpha = np.log((left + p) / (left_lower + lower))
-        change = p * (log_p[i] - log_lower[i] - log_alpha) + left * (np.log(left / left_lower) - log_alpha)
+        rest, rest_lower = _remaining_mass(arrays, n, p)[h], _remaining_mass(arrays, n, lower)[h]
+        log_alpha = np.log((rest + p) / (rest_lower + lower))
+        change = p * (log_p[i] - log_lower[i] - log_alpha) + rest * (np.log(rest / rest_lower) - log_alpha)
         keep[i] |= np.expm1(np.exp(log_joint[h]) * change) >= threshold
         kept = np.flatnonzero(keep[i]) + arrays.starts[n]
         keep[arrays.context[kept]] = keep[suffix[kept]] = True
@@ -67,7 +67,7 @@ def _restrict(arrays: NGramArrays, keep: np.ndarray) -> NGramArrays:
     for n in range(2, small.order + 1):
         p, lower = np.exp(log_p), np.exp(_log_lower(small, suffix, log_p))
         h, i = _of_order(small, n - 1), _of_order(small, n)
-        small.backoff[h] = np.log(_left(small, n, p[i])[h] / _left(small, n, lower[i])[h])
+        small.backoff[h] = np.log(_remaining_mass(small, n, p[i])[h] / _remaining_mass(small, n, lower[i])[h])
     return small
 
 
@@ -75,10 +75,10 @@ def _of_order(arrays: NGramArrays, n: int) -> slice:
     return slice(int(arrays.starts[n]), int(arrays.starts[n + 1]))
 
 
-def _left(arrays: NGramArrays, n: int, p: np.ndarray) -> np.ndarray:
+def _remaining_mass(arrays: NGramArrays, n: int, p: np.ndarray) -> np.ndarray:
     """1 - Σ p over the n-grams of order n with the same context, for every context; p has that order's."""
-    left = 1 - np.bincount(arrays.context[_of_order(arrays, n)], p, len(arrays.context))
-    return np.maximum(left, _MIN_LEFT)
+    rest = 1 - np.bincount(arrays.context[_of_order(arrays, n)], p, len(arrays.context))
+    return np.maximum(rest, _MIN_REMAINING)
 
 
 def _suffixes(arrays: NGramArrays) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""An n-gram language model with interpolated modified Kneser-Ney smoothing, written to be read.
+"""A readable n-gram language model with interpolated modified Kneser-Ney smoothing.
 
 Chen & Goodman, "An empirical study of smoothing techniques for language modeling" (1998). How likely is the
 word w after the history h, the few words before it? Relative frequencies give probability 0 to all that was

@@ -58,9 +58,9 @@ class NormalizedText:
 
     def reasons(self) -> str:
         """What was missing in how many lines, the most frequent first."""
-        ranked = sorted(self.missing.items(), key=lambda pair: (-pair[1], pair[0]))
-        named = [f"{_short(item)!r} in {lines:,}" for item, lines in ranked[:MAX_CHARACTERS_NAMED]]
-        return ", ".join(named + ["…"] * (len(ranked) > MAX_CHARACTERS_NAMED))
+        by_frequency = sorted(self.missing.items(), key=lambda pair: (-pair[1], pair[0]))
+        named = [f"{_short(item)!r} in {lines:,}" for item, lines in by_frequency[:MAX_CHARACTERS_NAMED]]
+        return ", ".join(named + ["…"] * (len(by_frequency) > MAX_CHARACTERS_NAMED))
 
 
 class Characters:

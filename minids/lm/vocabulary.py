@@ -30,7 +30,7 @@ class _WordTable(NamedTuple):
     letters: np.ndarray  # uint8: each word and a space after it; word w ends before ends[w]
     ends: np.ndarray  # int64
     hashes: np.ndarray  # uint64
-    slots: np.ndarray  # int64, see hash_table.py
+    slots: np.ndarray  # int64, see _hash_table.py
 
 
 class Vocabulary:
@@ -62,7 +62,7 @@ class Vocabulary:
         )
         if bad >= 0:
             line = block.line + 1 + block.data.count(b"\n", 0, bad)
-            raise InputError(f"{block.name}, line {line}: {_complaint(block.data[bad:])}")
+            raise InputError(f"{block.name}, line {line}: {_describe_byte(block.data[bad:])}")
         return ids[:n]
 
     def words(self) -> list[str]:
@@ -80,7 +80,8 @@ class Vocabulary:
         )
 
 
-def _complaint(data: bytes) -> str:
+def _describe_byte(data: bytes) -> str:
+    """What is wrong with the first byte of `data`, or with the word that it begins, for an error message."""
     if data[0] < 32 or data[0] == 127:
         return f"the control character {data[:1].decode()!a}; is this a text?"
     return f"the word {data.split(maxsplit=1)[0].decode()}; remove it, every line is a sentence already"

@@ -107,7 +107,7 @@ def test_the_smallest_model():
 
 
 def put(array, index, value):
-    """The array, in a type that has room for the value, with the value at an index."""
+    """The array, in a type that can hold the value, with the value at an index."""
     array = array.astype(np.result_type(array, np.array(value)))
     array[index % len(array)] = value
     return array
