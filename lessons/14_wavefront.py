@@ -74,7 +74,7 @@ expected = reference.birnn_forward(z, Wr, Wr, lengths)[1]  # hf, 0 after the end
 print("equal to the reference:", np.allclose(np.nan_to_num(h), expected, rtol=1e-5))
 for n, site in enumerate(sorted(sites)):
     try:
-        with gpu.without(site):
+        with gpu.remove_barrier(site):
             run(recur, 3, UNITS, z, Wr, lengths, empty(*z.shape))
         print(f"without barrier {n}: no error")
     except KernelError as error:

@@ -1,4 +1,4 @@
-"""Our answer to lesson 14, and common mistakes."""
+"""The answer to lesson 14, and common mistakes."""
 
 import numpy as np
 

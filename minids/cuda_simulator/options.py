@@ -17,7 +17,7 @@ class Access(NamedTuple):
 
 
 class Site(NamedTuple):
-    """The place of a barrier in the source."""
+    """The source line of a barrier or shuffle."""
 
     file: str
     line: int
@@ -26,9 +26,9 @@ class Site(NamedTuple):
 class Options:
     """The options of the next launches, set by the context managers below."""
 
-    order: str = "forward"
+    thread_order: str = "forward"
     seed: int = 0
-    without: Site | None = None
+    removed_barrier: Site | None = None
     trace: list[Access] | None = None
     barriers: set[Site] | None = None
     launches: set[tuple] | None = None
@@ -45,15 +45,15 @@ def _option(name: str, value: Any) -> Iterator[Any]:
 
 
 @contextmanager
-def order(name: str, seed: int = 0) -> Iterator[None]:
+def thread_order(name: str, seed: int = 0) -> Iterator[None]:
     """Run threads and blocks "forward", in "reverse", or in "random" order, drawn again at every barrier."""
-    with _option("order", name), _option("seed", seed):
+    with _option("thread_order", name), _option("seed", seed):
         yield
 
 
-def without(site: Site):
+def remove_barrier(site: Site):
     """Remove one barrier from its kernel."""
-    return _option("without", site)
+    return _option("removed_barrier", site)
 
 
 def trace():

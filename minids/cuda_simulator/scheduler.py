@@ -93,21 +93,21 @@ class Launch:
         if kind != "exchange":
             if Options.barriers is not None:
                 Options.barriers.add(site)
-            if site == Options.without:
+            if site == Options.removed_barrier:
                 return None
         self.thread.wait, self.thread.payload = Wait(kind, site, lanes), payload
         return self.host.switch()
 
     def _new_block(self, index: Dim3) -> Block:
         block, size = Block(index), self.blockDim
-        places = [Dim3(x, y, z) for z in range(size.z) for y in range(size.y) for x in range(size.x)]
-        block.threads = [Thread(place, n, block, self.body) for n, place in enumerate(places)]
+        indices = [Dim3(x, y, z) for z in range(size.z) for y in range(size.y) for x in range(size.x)]
+        block.threads = [Thread(index, n, block, self.body) for n, index in enumerate(indices)]
         return block
 
     def _ordered(self, items: list) -> list:
-        if Options.order == "random":
+        if Options.thread_order == "random":
             return self.rng.sample(items, len(items))
-        return items[::-1] if Options.order == "reverse" else items
+        return items[::-1] if Options.thread_order == "reverse" else items
 
     def _run_block(self, block: Block) -> bool:
         """Run a block until all of its threads have ended (False) or wait for the grid (True)."""

@@ -31,9 +31,9 @@ from minids.cuda_simulator import (  # noqa: E402
     barriers,
     cuda,
     launches,
-    order,
+    remove_barrier,
+    thread_order,
     trace,
-    without,
 )
 from minids.ops.cuda.launch import launch  # noqa: E402
 
@@ -48,10 +48,10 @@ __all__ = [
     "global_reads",
     "int32",
     "launches",
+    "remove_barrier",
     "run",
     "run_in_every_order",
     "trace",
-    "without",
 ]
 
 
@@ -73,7 +73,7 @@ def run_in_every_order(kernel: Callable, blocks: Any, threads: Any, *arguments: 
     """The last array after the kernel has run, with threads in forward, reverse and random order."""
     results = []
     for name in ("forward", "reverse", "random"):
-        with order(name, seed=1):
+        with thread_order(name, seed=1):
             results.append(run(kernel, blocks, threads, *arguments)[-1])
     return results
 

@@ -49,7 +49,7 @@ def reverse(x, y):
 @ORDERS
 def test_threads_meet_at_a_barrier(order):
     y = empty()
-    with cuda_simulator.order(order, seed=3):
+    with cuda_simulator.thread_order(order, seed=3):
         launch(reverse, 1, N, arange(), y)
     np.testing.assert_array_equal(arrays.to_host(y), np.arange(N)[::-1])
 
@@ -61,7 +61,7 @@ def test_threads_run_in_the_chosen_order(order):
         seen.append(cuda.threadIdx.x)
 
     seen = []
-    with cuda_simulator.order(order, seed=3):
+    with cuda_simulator.thread_order(order, seed=3):
         launch(note, 1, N, empty())
     assert sorted(seen) == [*range(N)]
     assert (seen == [*range(N)]) == (order == "forward")
@@ -76,7 +76,7 @@ def test_a_warp_adds_up_its_lanes(order):
         y[i] = warp_sum(x[i]) + warp_max(-x[i])
 
     y = empty(2 * N)
-    with cuda_simulator.order(order):
+    with cuda_simulator.thread_order(order):
         launch(add, 1, 2 * N, arange(2 * N), y)
     np.testing.assert_array_equal(arrays.to_host(y), np.repeat([sum(range(32)), sum(range(32, 64)) - 32], 32))
 
@@ -110,7 +110,7 @@ def rotate(x, y, steps):
 @ORDERS
 def test_blocks_meet_at_a_grid_barrier(order):
     x = arange(12)
-    with cuda_simulator.order(order, seed=1):
+    with cuda_simulator.thread_order(order, seed=1):
         launch(rotate, 3, 4, x, empty(12), 5)
     np.testing.assert_array_equal(arrays.to_host(x), np.roll(np.arange(12), -5))
 
@@ -235,7 +235,10 @@ def barrier_of_one_warp(x):
     "kernel", [read_after_write, write_after_read, all_write_to_one, neighbors_in_global_memory]
 )
 def test_races_within_a_warp(kernel, order):
-    with cuda_simulator.order(order, seed=2), pytest.raises(cuda_simulator.Race, match=r"thread .* of block"):
+    with (
+        cuda_simulator.thread_order(order, seed=2),
+        pytest.raises(cuda_simulator.Race, match=r"thread .* of block"),
+    ):
         launch(kernel, 1, N, arange())
 
 
@@ -414,7 +417,7 @@ def test_a_barrier_can_be_removed():
     (site,) = sites
     with open(site.file) as source:
         assert source.readlines()[site.line - 1].strip() == "cuda.syncthreads()"
-    with cuda_simulator.without(site), pytest.raises(cuda_simulator.Uninitialized):
+    with cuda_simulator.remove_barrier(site), pytest.raises(cuda_simulator.Uninitialized):
         launch(reverse, 1, N, arange(), empty())
     launch(reverse, 1, N, arange(), empty())
 

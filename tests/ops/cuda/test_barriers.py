@@ -103,7 +103,7 @@ def without_each(case):
     for site in sorted(sites):
         symptoms = []
         for order, seed in ORDERS:
-            with cuda_simulator.without(site), cuda_simulator.order(order, seed):
+            with cuda_simulator.remove_barrier(site), cuda_simulator.thread_order(order, seed):
                 symptoms.append(symptom(case))
         yield site, symptoms
 

@@ -82,7 +82,7 @@ def test_birnn_does_not_depend_on_the_order_of_threads(recurrence, order):
         pytest.skip("the order of threads on a GPU cannot be chosen")
     from minids import cuda_simulator
 
-    with cuda_simulator.order(order):
+    with cuda_simulator.thread_order(order):
         results = both_passes(*inputs(np.random.default_rng(2), 3, 5, 9), recurrence)
     for result, expected in zip(*results, strict=True):
         assert relative_error(result, expected) <= FLOAT32_RECURRENCE

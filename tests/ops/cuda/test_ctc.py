@@ -27,7 +27,7 @@ def on_gpu(log_probs, lengths, labels, label_lengths, order="forward"):
         return [arrays.to_host(a) for a in ctc.ctc(*batch)]
     from minids import cuda_simulator
 
-    with cuda_simulator.order(order):
+    with cuda_simulator.thread_order(order):
         return [arrays.to_host(a) for a in ctc.ctc(*batch)]
 
 

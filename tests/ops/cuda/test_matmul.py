@@ -75,7 +75,7 @@ def test_the_products_do_not_depend_on_the_order_of_threads(gemm, order):
         pytest.skip("the order of threads on a GPU cannot be chosen")
     from minids import cuda_simulator
 
-    with cuda_simulator.order(order):
+    with cuda_simulator.thread_order(order):
         for result, expected in products(np.random.default_rng(3), 20, 17, 24, gemm):
             assert relative_error(result, expected) <= TOLERANCES[gemm]
 
