@@ -19,7 +19,7 @@ lessons: $(VENV)/lessons.stamp  ## build the lessons as pages and notebooks, wit
 	$(RUN) hatchling build --target wheel --directory out/lessons/site
 	@echo "open out/lessons/site/index.html"
 
-thumbnails: lessons  ## draw the pictures of the lessons in README anew
+thumbnails: lessons  ## redraw README's thumbnails of the lessons
 	$(RUN) minids.lesson.site.thumbnails
 
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)

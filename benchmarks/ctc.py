@@ -1,4 +1,4 @@
-"""The CTC loss and its gradient to the logits: minids.ctc_loss beside torch.nn.functional.ctc_loss.
+"""The CTC loss and its gradient with respect to the logits, compared with torch.nn.functional.ctc_loss.
 
     python -m benchmarks.ctc
 

@@ -1,4 +1,4 @@
-"""The same network in PyTorch, as fast as its own means allow: what minids is compared with.
+"""The same network in PyTorch, optimized with PyTorch's own tools: the baseline of the benchmarks.
 
 Three forms, which differ only in the recurrence:
 

@@ -29,9 +29,9 @@ FORMS = ("loop", "fn", "rnn")
 UPDATE = 1e-9, 0.99, 1e9  # rate, momentum, gradient limit: full work, and the weights stay where they are
 SQUARE = 2048
 LOUD = np.float32(100)
-# float32, sums of thousands of terms in different orders. A unit within rounding of 0 or 20 has its gate open
-# in one form and shut in the other; on noise each such unit moves dW1 by about 1e-3 of its length. PyTorch's
-# float32 and ours are both as far from float64.
+# float32, sums of thousands of terms in different orders. A unit within rounding error of a kink (0 or 20)
+# can pass its gradient in one form and block it in the other; on random input each such unit changes dW1 by
+# about 1e-3 of its norm. PyTorch's float32 and ours are equally far from float64.
 LOSS, GRADIENT = 1e-5, 1e-2
 
 

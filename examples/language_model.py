@@ -49,7 +49,7 @@ def main() -> None:
         print(f"skipped: {reason}")
     print(f"perplexity of the dev texts: {lm.perplexity(references).perplexity:.1f}")
 
-    # Rescoring sorts the recognizer's n best texts anew, so it can only find a text in the list.
+    # Rescoring re-ranks the n-best list, so it can only choose a text from the list.
     without_lm = minids.BeamSearch(alphabet, beam_width=100)
     n_best = without_lm.decode_batch(log_probs, n_best=20)
     # A search with the language model also finds others. alpha and beta minimize the word error rate.

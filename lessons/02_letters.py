@@ -64,7 +64,7 @@ def check_with_context():
 
 @exercise("2.1", check_with_context)
 def with_context(f, C):
-    """Frames f (T, F), each with C neighbors a side: (T, (2C + 1) F).  About 2 lines."""
+    """Frames f (T, F), each with C neighbors on each side: (T, (2C + 1) F).  About 2 lines."""
     raise NotImplementedError
 
 

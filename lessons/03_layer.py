@@ -97,7 +97,7 @@ def check_clipped_relu():
     for z in np.array([-7, -0.1, 0.1, 3, 19.9, 20.1]), rng.uniform(-10, 30, (4, 3, 5)):
         h, dh = np.clip(z, 0, 20), rng.normal(size=z.shape)
 
-        def loss(z=z, dh=dh):  # its gradient to h is dh
+        def loss(z=z, dh=dh):  # its gradient with respect to h is dh
             return (np.clip(z, 0, 20) * dh).sum()
 
         expected = numerical_gradient(loss, z)  # yours, if 3.1 is right
@@ -129,7 +129,7 @@ def check_linear_backward():
         shapes = (T, B, D), (H, D), (H,), (T, B, H)
         x, W, b, dz = (rng.normal(size=shape) for shape in shapes)
 
-        def loss(x=x, W=W, b=b, dz=dz):  # its gradient to z is dz
+        def loss(x=x, W=W, b=b, dz=dz):  # its gradient with respect to z is dz
             return ((x @ W.T + b) * dz).sum()
 
         results = zip(("dx", "dW", "db"), (x, W, b), linear_backward(dz, x, W), strict=True)

@@ -85,9 +85,9 @@ def recur(z, Wr):
 # %%
 def check_birnn():
     z = np.array([-3.0, 4, 1, 2]).reshape(4, 1, 1)
-    half, one = np.full((1, 1), 0.5), np.ones((1, 1))
+    half, unit = np.full((1, 1), 0.5), np.ones((1, 1))
     yield "h of the picture", birnn(z, half, half).ravel(), np.array([0, 9, 5, 5.5])
-    yield "W_r^f = 0.5, W_r^b = 1", birnn(z, half, one).ravel(), np.array([4, 11, 6, 5.5])
+    yield "W_r^f = 0.5, W_r^b = 1", birnn(z, half, unit).ravel(), np.array([4, 11, 6, 5.5])
     rng = np.random.default_rng(5)
     z, (A, B) = rng.normal(0, 15, (6, 2, 3)), rng.normal(size=(2, 3, 3))
     yield "reversed time swaps f and b", birnn(z[::-1], B, A)[::-1], birnn(z, A, B)

@@ -16,7 +16,7 @@ import numpy as np
 import minids
 from minids.audio import mix
 from minids.lesson import data, exercise, show
-from minids.lesson.figures.backoff import backoff, smoothing, weighing, weights
+from minids.lesson.figures.backoff import backoff, score_over_alpha, smoothing, weights
 from minids.lm.kneser_ney import DiscountWarning
 from minids.lm.reference import ReferenceNGram
 
@@ -30,7 +30,7 @@ LINES = TEXT.split(". ")
 model = minids.NGram.train(LINES, order=3)
 TEXTS = {"recognize speech": -8.4, "wreck a nice beach": -5.7}  # log P(c|x), invented
 show(
-    weighing({c: (log_p, model.log_prob(c)) for c, log_p in TEXTS.items()}, (0, 1)),
+    score_over_alpha({c: (log_p, model.log_prob(c)) for c, log_p in TEXTS.items()}, (0, 1)),
     ["The network prefers the beach; a model of twelve lines of text, the speech."],
 )
 
@@ -198,9 +198,9 @@ search = minids.BeamSearch(digits.alphabet, digits_lm, beam_width=100)
 log_probs = noisy("two_five", 5, seed=5)  # (T, K)
 texts = minids.BeamSearch(digits.alphabet, beam_width=100).decode(log_probs, n_best=100)
 for alpha, beta in (0, 0), (1, 2):
-    ranked = max(texts, key=lambda t: Q(t.text, t.log_prob, digits_lm, alpha, beta))
+    rescored = max(texts, key=lambda t: Q(t.text, t.log_prob, digits_lm, alpha, beta))
     search.set_weights(alpha, beta)
-    print(f"α {alpha}, β {beta}:  Q {ranked.text},  search {search.decode(log_probs)[0].text}")
+    print(f"α {alpha}, β {beta}:  Q {rescored.text},  search {search.decode(log_probs)[0].text}")
 
 # %% [markdown]
 # “one” is a word, but still wrong: the model knows what people say, not what this

@@ -219,7 +219,7 @@ for name in names[:4]:
 # So measure *before* you optimize anything, and measure again afterwards. In a network of the
 # paper's size (`minids bench --hidden 2048`) nearly all of the time goes into products.
 #
-# **What we have now**: loops at the speed of the machine, on all cores, and a rule for what that
-# is worth.
+# **What we have now**: loops at the speed of the machine, on all cores, and a rule for how much
+# that gains in total.
 #
 # **Next question**: a processor has a few cores. What if there were ten thousand?

@@ -93,7 +93,7 @@ def bias(z, b, y):
 #
 # 1. `partial = cuda.shared.array(THREADS, float32)` is one array for all threads of a block.
 # 2. Thread $i$ adds up rows $i$, $i + 8$, … in a variable of its own. No number is read twice.
-# 3. It writes its sum to its place in the shared array; then comes the barrier.
+# 3. It writes its sum to its element of the shared array; then comes the barrier.
 # 4. Thread 0 adds up the eight sums.
 
 # %%
@@ -215,8 +215,9 @@ print("equal to the reference:", np.allclose(y, layer, atol=1e-4))
 
 # %% [markdown]
 # The package's product (`minids/ops/cuda/gemm_tile.py`) has tiles of 128 x 128 (in the simulator
-# 16 x 16), and each thread keeps 8 x 8 elements of $y$ in registers. It is one text for several
-# tile sizes and layouts: names in capitals are the constants of a variant. The same count for it:
+# 16 x 16), and each thread keeps 8 x 8 elements of $y$ in registers. The same source is compiled for
+# several tile sizes and layouts; upper-case names are compile-time constants. Its global reads,
+# counted in the same way:
 
 # %%
 x, W, b = np.ones((64, 1, 64), np.float32), np.ones((64, 64), np.float32), np.zeros(64, np.float32)

@@ -32,7 +32,7 @@ CTC_FLOAT32_GRADIENT = 1e-5
 CTC_FLOAT32_LONG = 1e-3
 # float64, eight layers and a recurrence of a dozen frames: only the order of additions differs.
 FLOAT64_ORDER = 1e-12
-# float32, the same: 6e-8 a product, some dozens of units in each layer.
+# float32, the same: 6e-8 per product, some dozens of units in each layer.
 FLOAT32_NETWORK = 2e-5
 # Ten steps of training in float32: errors accumulate from step to step.
 FLOAT32_TEN_STEPS = 1e-4

@@ -77,8 +77,8 @@ def model(path: Path) -> Path:
 
 def language(path: Path, words: tuple[str, ...] = ("a", "ab", "abc", "b", "ba", "c", "ca", "cab")) -> Path:
     """A unigram ARPA file in which each word is twice as probable as the next."""
-    share = 2.0 ** -np.arange(1, len(words) + 1)
-    unigrams = dict(zip(words, share, strict=True)) | {"</s>": share[-1], "<unk>": 1e-6}
+    probabilities = 2.0 ** -np.arange(1, len(words) + 1)
+    unigrams = dict(zip(words, probabilities, strict=True)) | {"</s>": probabilities[-1], "<unk>": 1e-6}
     lines = ["\\data\\", f"ngram 1={len(unigrams) + 1}", "", "\\1-grams:", "-99\t<s>"]
     lines += [f"{np.log10(p):.6f}\t{word}" for word, p in unigrams.items()]
     path.write_text("\n".join([*lines, "", "\\end\\", ""]))

@@ -120,7 +120,7 @@ def has_the_sign_of_the_probability(log_y, label):
 
 @zero_if_impossible
 def forgets_the_softmax(log_y, label):
-    """The gradient to log y, not to the logits."""
+    """The gradient with respect to log y instead of the logits."""
     return ctc_gradient(log_y, label) - np.exp(log_y)
 
 

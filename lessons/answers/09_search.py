@@ -1,4 +1,4 @@
-"""Lesson 9: our answers, and common mistakes."""
+"""The answers to lesson 9, and common mistakes."""
 
 
 def step(texts, y, letters):

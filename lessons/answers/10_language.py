@@ -1,4 +1,4 @@
-"""Lesson 10: our answers, and common mistakes."""
+"""The answers to lesson 10, and common mistakes."""
 
 
 def smoothed(counts, D, shorter):

@@ -1,4 +1,4 @@
-"""Lesson 11: our answers, and common mistakes."""
+"""The answers to lesson 11, and common mistakes."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Our answers to lesson 13, and common mistakes."""
+"""The answers to lesson 13, and common mistakes."""
 
 import numpy as np
 

@@ -174,10 +174,10 @@ def _array_difference(got: Any, expected: np.ndarray, rtol: float, atol: float) 
 
 
 def _first_difference(pairs: Iterable[tuple[str, Any, Any]], rtol: float, atol: float) -> str | None:
-    for place, got, expected in pairs:
+    for where, got, expected in pairs:
         message = difference(got, expected, rtol, atol)
         if message:
-            return f"{place}: {message}"
+            return f"{where}: {message}"
     return None
 
 

@@ -91,9 +91,9 @@ def test_a_failing_process_is_reported():
 
 
 def test_a_failure_of_pytorch_leaves_our_row(monkeypatch):
-    monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "failed": "no room"})
+    monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "failed": "out of memory"})
     row = {"name": "ctc", "ms": 1.0, "peer": "ctc"}
-    assert gpu.with_torch(row) == {**row, "torch_failed": "no room"}
+    assert gpu.with_torch(row) == {**row, "torch_failed": "out of memory"}
     monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "torch_ms": 2.0})
     assert gpu.with_torch(row) == {**row, "torch_ms": 2.0}
 

@@ -279,16 +279,16 @@ def test_blocks_of_a_microphone_arrive_in_order(monkeypatch, capsys, program):
     monkeypatch.setitem(
         sys.modules, "sounddevice", SimpleNamespace(InputStream=Stream, PortAudioError=OSError)
     )
-    heard = program("microphone").microphone(16_000)
-    assert [np.unique(next(heard)).tolist() for _ in range(3)] == [[1.0], [2.0], [3.0]]
+    blocks = program("microphone").microphone(16_000)
+    assert [np.unique(next(blocks)).tolist() for _ in range(3)] == [[1.0], [2.0], [3.0]]
     assert "Ctrl-C" in capsys.readouterr().err
 
 
-def test_a_new_operation_is_proved(run):
+def test_a_new_operation_is_checked(run):
     assert [line.split()[0] for line in run("add_operation").splitlines()[:3]] == ["dx", "dw", "cpu"]
 
 
-def test_the_new_operation_is_the_formula_it_says(program):
+def test_the_new_operation_computes_its_formula(program):
     rng, lengths = np.random.default_rng(1), np.array([7, 3])
     x, w = rng.normal(size=(7, 2, 4)), rng.normal(size=(9, 4))
     y = program("add_operation").lookahead_forward(x, w, lengths)

@@ -38,7 +38,7 @@ def double(x):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def workdir(tmp_path, monkeypatch):
     """The folder of a reader, next to a folder of lessons with one answer."""
     shipped = tmp_path / "shipped"
     (shipped / "answers").mkdir(parents=True)
@@ -53,12 +53,12 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def attempt(place, capsys):
+def attempt(workdir, capsys):
     """Run the lesson with this body of double(); return what it prints, and the double it continues with."""
 
     def run(body):
-        (place / "07_double.py").write_text(LESSON.replace("BODY", body))
-        bound = runpy.run_path(str(place / "07_double.py"))["double"]
+        (workdir / "07_double.py").write_text(LESSON.replace("BODY", body))
+        bound = runpy.run_path(str(workdir / "07_double.py"))["double"]
         return capsys.readouterr().out, bound
 
     return run
@@ -111,12 +111,12 @@ def test_nothing_a_reader_writes_stops_the_lesson(attempt, body, words):
     assert double(3) == 6
 
 
-def test_a_function_may_be_decorated(attempt, place):
+def test_a_function_may_be_decorated(attempt, workdir):
     """What @cache makes is no function, and has no globals."""
     lesson = LESSON.replace("def double", "@__import__('functools').cache\ndef double")
-    (place / "07_double.py").write_text(lesson.replace("BODY", "return x / 0"))
-    runpy.run_path(str(place / "07_double.py"))
-    assert json.loads((place / "progress.json").read_text())["7.1"]["state"] == "wrong"
+    (workdir / "07_double.py").write_text(lesson.replace("BODY", "return x / 0"))
+    runpy.run_path(str(workdir / "07_double.py"))
+    assert json.loads((workdir / "progress.json").read_text())["7.1"]["state"] == "wrong"
 
 
 def test_a_function_may_print(attempt):
@@ -132,15 +132,15 @@ def test_each_new_attempt_gets_the_next_hint(attempt):
     assert hints == ["twice", "twice", "two times", "2 * x", "2 * x"]
 
 
-def test_the_answers_can_be_run_and_record_no_progress(attempt, place, monkeypatch):
+def test_the_answers_can_be_run_and_record_no_progress(attempt, workdir, monkeypatch):
     monkeypatch.setenv("MINIDS_ANSWERS", "1")
     out, double = attempt("return 'wrong'")
     assert out == "7.1 double  [✓] right (3 checks)\n"
     assert double(3) == 6
-    assert not (place / "progress.json").exists()
+    assert not (workdir / "progress.json").exists()
 
 
-def test_an_exercise_without_an_answer_is_an_error(place):
+def test_an_exercise_without_an_answer_is_an_error(workdir):
     def check_half():
         yield "half(2)", half(2), 1
 
@@ -249,15 +249,15 @@ def test_an_endless_loop_is_stopped(monkeypatch):
     assert "TimeoutError: no result after 0.1 seconds" in run_check("total", endless, check_total).message
 
 
-def test_a_lesson_is_read_without_being_run(place):
-    path = place / "07_double.py"
+def test_a_lesson_is_read_without_being_run(workdir):
+    path = workdir / "07_double.py"
     path.write_text("raise SystemExit\n" + LESSON.replace("BODY", "raise NotImplementedError"))
     assert source.title(path) == "A question?"
     assert source.exercises(path) == [source.Exercise("7.1", "double", ["twice", "two times", "2 * x"])]
 
 
-def test_a_check_runs_with_what_it_needs_and_nothing_else(place):
-    path = place / "07_more.py"
+def test_a_check_runs_with_what_it_needs_and_nothing_else(workdir):
+    path = workdir / "07_more.py"
     path.write_text(
         "import math\nfrom minids.lesson import exercise\nraised = 1 / 0\nTWO = [1, 1]\nTWO[0] = 2\n"
         "LOOSE = {'rtol': 0.1}\ndef helper():\n    raised = TWO[0]\n    return raised\n"
@@ -272,8 +272,8 @@ def test_a_check_runs_with_what_it_needs_and_nothing_else(place):
     assert list(trial.check()) == [("it", 5, 2**0.5)]
 
 
-def test_later_checks_may_call_our_answer(place):
-    path = place / "07_more.py"
+def test_later_checks_may_call_our_answer(workdir):
+    path = workdir / "07_more.py"
     path.write_text(
         LESSON.replace("BODY", "raise NotImplementedError") + "six = double(3)\n"
         "def check_it():\n    yield 'it', it(), six\n"
@@ -291,38 +291,38 @@ def command(capsys, *arguments):
     return end.value.code or 0, out, err
 
 
-def test_the_list_shows_the_progress(place, attempt, capsys):
-    code, out, _ = command(capsys, "--folder", place)
+def test_the_list_shows_the_progress(workdir, attempt, capsys):
+    code, out, _ = command(capsys, "--folder", workdir)
     assert code == 0
     assert "07_double.py      A question?" in out
     assert "[ ] 7.1 double" in out
     attempt("return 1")
-    assert "[✗] 7.1 double" in command(capsys, "--folder", place)[1]
+    assert "[✗] 7.1 double" in command(capsys, "--folder", workdir)[1]
     attempt("return 2 * x")
-    out = command(capsys, "--folder", place)[1]
+    out = command(capsys, "--folder", workdir)[1]
     assert "[✓] 7.1 double" in out
     assert "1 of 1 exercises right" in out
-    listed = json.loads(command(capsys, "--folder", place, "--json")[1])
+    listed = json.loads(command(capsys, "--folder", workdir, "--json")[1])
     assert listed[0]["exercises"] == [{"number": "7.1", "name": "double", "state": "right"}]
 
 
 @pytest.mark.parametrize(
     "content", ['["no', "[7]", '{"7.1": 7}', '{"7.1": {}}', '{"7.1": {"state": "?", "hints": 0}}']
 )
-def test_damaged_progress_is_ignored(place, attempt, capsys, content):
-    (place / "progress.json").write_text(content)
-    assert "[ ] 7.1" in command(capsys, "--folder", place)[1]
+def test_damaged_progress_is_ignored(workdir, attempt, capsys, content):
+    (workdir / "progress.json").write_text(content)
+    assert "[ ] 7.1" in command(capsys, "--folder", workdir)[1]
     attempt("return 2 * x")
-    assert "[✓] 7.1" in command(capsys, "--folder", place)[1]
+    assert "[✓] 7.1" in command(capsys, "--folder", workdir)[1]
 
 
-def test_a_read_only_folder_does_not_stop_the_lesson(place, attempt, capsys):
-    (place / "progress.json").mkdir()
+def test_a_read_only_folder_does_not_stop_the_lesson(workdir, attempt, capsys):
+    (workdir / "progress.json").mkdir()
     assert attempt("return 1")[0].endswith("hint: twice\n")
-    assert "hint 1 of 3: twice" in command(capsys, "--folder", place, "hint", "7.1")[1]
+    assert "hint 1 of 3: twice" in command(capsys, "--folder", workdir, "hint", "7.1")[1]
 
 
-def test_the_working_copy_is_this_folder_or_a_subfolder(place, capsys, monkeypatch, tmp_path):
+def test_the_working_copy_is_this_folder_or_a_subfolder(workdir, capsys, monkeypatch, tmp_path):
     below = tmp_path / "below"
     below.mkdir()
     monkeypatch.chdir(below)
@@ -337,8 +337,8 @@ def test_the_working_copy_is_this_folder_or_a_subfolder(place, capsys, monkeypat
     assert "hint 2 of 3" in command(capsys, "hint", "7.1")[1]
 
 
-def test_copies_never_overwrite_changed_lessons(place, capsys):
-    mine = place / "new" / "copies"
+def test_copies_never_overwrite_changed_lessons(workdir, capsys):
+    mine = workdir / "new" / "copies"
     start = f"start with {mine}/07_double.py\n"
     assert command(capsys, "copy", mine)[:2] == (0, f"{mine}: 1 lessons copied; {start}")
     assert (mine / "07_double.py").read_text() == (folder.root() / "07_double.py").read_text()
@@ -353,32 +353,32 @@ def test_copies_never_overwrite_changed_lessons(place, capsys):
     assert "choose a folder you can write to" in err
 
 
-def test_hints_are_shown_one_by_one(place, attempt, capsys):
-    outputs = [command(capsys, "--folder", place, "hint", "7.1")[1] for _ in range(4)]
+def test_hints_are_shown_one_by_one(workdir, attempt, capsys):
+    outputs = [command(capsys, "--folder", workdir, "hint", "7.1")[1] for _ in range(4)]
     assert [words.split(": ")[1].strip() for words in outputs] == ["twice", "two times", "2 * x", "2 * x"]
     assert outputs[1].startswith("7.1 double, hint 2 of 3: ")
-    code, _, err = command(capsys, "--folder", place, "hint", "7.9")
+    code, _, err = command(capsys, "--folder", workdir, "hint", "7.9")
     assert code == 1
     assert "no such exercise" in err
 
 
-def test_one_exercise_can_be_checked(place, capsys):
-    lesson = place / "07_double.py"
+def test_one_exercise_can_be_checked(workdir, capsys):
+    lesson = workdir / "07_double.py"
     other = "\nraise SystemExit('the rest of the lesson')\n"
     lesson.write_text(LESSON.replace("BODY", "return x") + other)
-    code, out, _ = command(capsys, "--folder", place, "check", "7.1")
+    code, out, _ = command(capsys, "--folder", workdir, "check", "7.1")
     assert (code, out) == (1, "7.1 double  [✗] double(1): expected 2, got 1\n    hint: twice\n")
     lesson.write_text(LESSON.replace("BODY", "return 2 * x") + other)
-    code, out, _ = command(capsys, "--folder", place, "check", "7.1")
+    code, out, _ = command(capsys, "--folder", workdir, "check", "7.1")
     assert (code, out) == (0, "7.1 double  [✓] right (3 checks)\n")
     lesson.write_text(LESSON.replace("BODY", "return ("))
-    code, _, err = command(capsys, "--folder", place, "check", "7.1")
+    code, _, err = command(capsys, "--folder", workdir, "check", "7.1")
     assert code == 1
     assert "07_double.py: SyntaxError" in err
-    assert "is not here" in command(capsys, "--folder", place / "empty", "check", "7.1")[2]
+    assert "is not here" in command(capsys, "--folder", workdir / "empty", "check", "7.1")[2]
 
 
-def test_unknown_data_is_an_error(place):
+def test_unknown_data_is_an_error(workdir):
     (folder.root() / "data").mkdir()
     (folder.root() / "data" / "one.flac").write_bytes(b"")
     assert folder.data("one.flac").is_file()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WordTuple = tuple[str, ...]
 
 
-def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, float]) -> "Figure":
+def score_over_alpha(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, float]) -> "Figure":
     """Q = log P(c|x) + α log P_lm(c) of each text over α; texts[c] = (log P(c|x), log P_lm(c)).
 
     The point where the first two are equal is marked.
@@ -45,12 +45,13 @@ def weighing(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, floa
 def smoothing(history: WordTuple, rows: Mapping[str, tuple[int, float, float]]) -> "Figure":
     """Counts after a history -> probabilities; rows[word] = (count, discounted share, γ p(w|h'))."""
     figure, axes = subplots(8, 0.9 + 0.4 * len(rows))
-    longest = max(own + lower for _, own, lower in rows.values())
-    for row, (word, (count, own, lower)) in enumerate(rows.items()):
-        axes.barh(row, own, 0.62, color=SIGNAL)
-        axes.barh(row, lower, 0.62, own, color=ACCENT)
-        number = f"{own:.3f} + {lower:.3f} = {own + lower:.3f}" if own else f"{lower:.3f}"
-        axes.text(own + lower + 0.01 * longest, row, number, va="center", color=INK, fontsize=11)
+    longest = max(discounted + lower for _, discounted, lower in rows.values())
+    for row, (word, (count, discounted, lower)) in enumerate(rows.items()):
+        axes.barh(row, discounted, 0.62, color=SIGNAL)
+        axes.barh(row, lower, 0.62, discounted, color=ACCENT)
+        p = discounted + lower
+        number = f"{discounted:.3f} + {lower:.3f} = {p:.3f}" if discounted else f"{lower:.3f}"
+        axes.text(p + 0.01 * longest, row, number, va="center", color=INK, fontsize=11)
         axes.text(-0.34 * longest, row, word, va="center", color=INK, fontsize=12)
         axes.text(-0.04 * longest, row, count, va="center", ha="right", color=INK, fontsize=12)
     for x, side, head in (-0.34, "left", f"after “{' '.join(history)}”"), (-0.04, "right", "count"):

@@ -117,8 +117,8 @@ def memory(accesses: "Sequence[Access]", array: str, shape: tuple[int, ...], tit
     figure, axes = subplots(8, 0.6 + 0.3 * rows)
     texts, ground = np.full((rows, F), "", object), {}
     for access in moment:
-        place = divmod(int(np.ravel_multi_index(access.element, shape)), F)
-        texts[place], ground[place] = f"{access.thread[0]}", (SIGNAL, _SHADE)
+        cell = divmod(int(np.ravel_multi_index(access.element, shape)), F)
+        texts[cell], ground[cell] = f"{access.thread[0]}", (SIGNAL, _SHADE)
     _cells(axes, texts, 0, 0, ground)
     transferred = sectors(moment, shape)
     for sector in transferred:

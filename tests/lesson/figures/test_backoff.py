@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from minids.lesson.figures.backoff import backoff, smoothing, weighing, weights
+from minids.lesson.figures.backoff import backoff, score_over_alpha, smoothing, weights
 from tests.svg import texts
 
 P = {("c",): 0.05, ("b", "d"): 0.2}
 GAMMA = {("a", "b"): 0.5, ("b",): 0.4}
 
 
-def test_weighing_draws_each_text_and_where_two_are_equal():
-    figure = weighing({"one": (-3.0, -2.0), "two": (-1.0, -7.0)}, (0, 1))
-    one, two, point = (line.get_xydata() for line in figure.axes[0].lines)
-    np.testing.assert_allclose([one[:, 1], two[:, 1]], [[-3, -5], [-1, -8]])
+def test_score_over_alpha_draws_each_text_and_where_two_are_equal():
+    figure = score_over_alpha({"one": (-3.0, -2.0), "two": (-1.0, -7.0)}, (0, 1))
+    first, second, point = (line.get_xydata() for line in figure.axes[0].lines)
+    np.testing.assert_allclose([first[:, 1], second[:, 1]], [[-3, -5], [-1, -8]])
     assert point[0] == pytest.approx((0.4, -3.8))
     assert {"equal at α = 0.40", "-3.0", "-5.0", "one", "-1.0", "-8.0", "two"} <= {*texts(figure)}
 

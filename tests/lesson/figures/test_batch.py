@@ -9,11 +9,11 @@ from tests.svg import texts
 
 def test_rectangles_show_the_share_of_padding():
     lengths = np.array([10, 40, 20, 30])
-    two = rectangles(lengths, [[0, 1], [2, 3]])
-    assert {"38%", "17%", "batches: 2   padding: 29% of the work"} <= set(texts(two))  # 40 of 140
-    one = rectangles(lengths, [range(4)])
-    assert "batches: 1   padding: 38% of the work" in texts(one)  # 60 of 160
-    assert one.axes[0].get_xlim() == two.axes[0].get_xlim()
+    pairs = rectangles(lengths, [[0, 1], [2, 3]])
+    assert {"38%", "17%", "batches: 2   padding: 29% of the work"} <= set(texts(pairs))  # 40 of 140
+    single = rectangles(lengths, [range(4)])
+    assert "batches: 1   padding: 38% of the work" in texts(single)  # 60 of 160
+    assert single.axes[0].get_xlim() == pairs.axes[0].get_xlim()
 
 
 def test_every_frame_of_a_batch_is_shown():

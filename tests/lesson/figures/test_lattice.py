@@ -44,8 +44,8 @@ def test_the_nodes_count_the_alignments():
     ]
     assert len(counts) == 17
     assert sum(counts) == 5 * 28  # every alignment is in one node of each frame
-    one = texts(alignments(CAT, states_of([1, 2, 3]), "–cat", 1))
-    assert one.count("1") == 5
+    shown = texts(alignments(CAT, states_of([1, 2, 3]), "–cat", 1))
+    assert shown.count("1") == 5
 
 
 @pytest.mark.parametrize(
