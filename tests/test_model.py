@@ -141,11 +141,11 @@ def test_reversed_time_exchanges_the_directions(backend):
     mirror.params["Wr_f"][...], mirror.params["Wr_b"][...] = model.params["Wr_b"], model.params["Wr_f"]
     mirror.params["W1"][...] = model.params["W1"].reshape(7, 5, 3)[:, ::-1].reshape(7, 15)
     frames, lengths, *_ = batch(settings, (12,))
-    forth, _ = model.forward(frames, lengths)
-    back, _ = mirror.forward(np.ascontiguousarray(frames[::-1]), lengths)
-    np.testing.assert_allclose(back[::-1], forth, atol=FLOAT32_NETWORK)
+    log_probs, _ = model.forward(frames, lengths)
+    mirrored, _ = mirror.forward(np.ascontiguousarray(frames[::-1]), lengths)
+    np.testing.assert_allclose(mirrored[::-1], log_probs, atol=FLOAT32_NETWORK)
     again, _ = model.forward(np.ascontiguousarray(frames[::-1]), lengths)
-    assert abs(again[::-1] - forth).max() > 0.1, "the two directions are not the same"
+    assert abs(again[::-1] - log_probs).max() > 0.1, "the two directions have different weights"
 
 
 @BACKENDS

@@ -47,9 +47,9 @@ def mpiexec(*programs, ranks=2, wait=True):
     """Start each program on an equal part of the ranks; with `wait`, until the end. Returns the process."""
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     command = [MPIEXEC, *root, "--oversubscribe"]
-    each = ranks // len(programs)
+    ranks_per_program = ranks // len(programs)
     for i, program in enumerate(programs):
-        command += [":"] * bool(i) + ["-n", str(each), sys.executable, *map(str, program)]
+        command += [":"] * bool(i) + ["-n", str(ranks_per_program), sys.executable, *map(str, program)]
     path = f"{HERE.parents[1]}:{os.environ.get('PYTHONPATH', '')}"
     environment = os.environ | {"PYTHONPATH": path, "NUMBA_NUM_THREADS": "1"}
     streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -106,17 +106,16 @@ def place(tmp_path_factory):
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_ranks_share_every_batch_without_overlap_or_loss(size):
     utterances = [Utterance(Path(f"{i}.wav"), "a", 1 + i % 5) for i in range(23)]
-    given = utterances, Features(), Alphabet("ab"), 4
-    whole = Batches(*given)._groups
-    shares = []
+    arguments = utterances, Features(), Alphabet("ab"), 4
+    groups = Batches(*arguments)._groups
+    shards = []
     for rank in range(size):
         ranks = ProcessGroup()
         ranks.rank, ranks.size = rank, size
-        shares.append(Batches(*given, shard=ranks.shard)._groups)
-        assert len(shares[-1]) == len(whole), "all ranks take the same steps"
-    for n, group in enumerate(whole):
-        together = [i for share in shares for i in share[n]]
-        assert sorted(together) == sorted(group)
+        shards.append(Batches(*arguments, shard=ranks.shard)._groups)
+        assert len(shards[-1]) == len(groups), "all ranks take the same steps"
+    for n, group in enumerate(groups):
+        assert sorted(i for shard in shards for i in shard[n]) == sorted(group)
 
 
 def test_a_single_process_communicates_with_nobody():
@@ -255,7 +254,7 @@ def test_several_ranks_train_the_weights_of_one(place, ranks):
     assert done.err.count("epoch   2/2") == 1
     assert done.err.count("4.wav") == 1
     np.testing.assert_allclose(weights(run), weights(folder / "alone"), atol=FLOAT32_TEN_STEPS)
-    texts = [(each / "metrics.jsonl").read_text() for each in (run, folder / "alone")]
+    texts = [(path / "metrics.jsonl").read_text() for path in (run, folder / "alone")]
     rows = [[json.loads(line) for line in text.splitlines()] for text in texts]
     for ours, alone in zip(*rows, strict=True):
         assert ours["loss"] == pytest.approx(alone["loss"], rel=1e-4)

@@ -73,7 +73,6 @@ def on_all_cores(operation: Callable) -> Callable:
     that are read-only; RuntimeError in a process that was forked after the pool had started, unless the
     threading layer survives that.
     """
-
     parameters = inspect.signature(operation).parameters
     names = list(parameters)
     outputs = {name for name in names if parameters[name].default is None} | {"params", "velocity"}
