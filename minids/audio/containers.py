@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from minids.audio.mpeg import inspect_mpeg, mpeg_frame
+from minids.audio.mpeg import id3_end, inspect_mpeg, mpeg_frame
 from minids.audio.spans import MAX_CANDIDATES, SCAN_BYTES, Contents, Span, concatenated, patched, read_range
 from minids.audio.streams import inspect_flac, inspect_ogg
 
@@ -96,6 +96,15 @@ LAYOUTS = (
     Layout(b"caff", (b"\0\1",), 4, 8, b"data", 4, ">Q", 1),
     Layout(b"riff", (b"wave",), 24, 40, b"data" + W64_GUID, 16, "<Q", 8, 24),
 )
+
+
+def content_start(file: BinaryIO) -> int:
+    """Where the sound file starts: after an ID3 tag, which libsndfile expects before MPEG audio only."""
+    if read_range(file, 0, 3) != b"ID3":
+        return 0
+    start = id3_end(file, 0)
+    magic = read_range(file, start, start + 4)
+    return start if magic in (b"OggS", b"fLaC", *(layout.magic for layout in LAYOUTS)) else 0
 
 
 def inspect(file: BinaryIO, size: int) -> Contents:

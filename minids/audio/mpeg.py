@@ -91,8 +91,12 @@ def inspect_mpeg(file: BinaryIO, size: int) -> Contents:
             break
         streams.append(stream)
         position = stream.end
-    if not streams or not all(_is_layer_3(stream.header) for stream in streams):
-        return Contents()  # of the other layers, the number of frames cannot be stated
+    if not streams:
+        return Contents()
+    # By its path, libsndfile takes x.mp3 for a Macintosh file if macOS has left ._x.mp3 in the folder.
+    whole = Contents([Span(b"", 0, size)])
+    if not all(_is_layer_3(stream.header) for stream in streams):
+        return whole  # of the other layers, the number of frames cannot be stated
     if len(streams) > 1:
         return Contents([stream.span for stream in streams])
     if not stream.stated:
@@ -101,7 +105,7 @@ def inspect_mpeg(file: BinaryIO, size: int) -> Contents:
         return Contents([stream.span], missing=(stream.stated - stream.frames) / stream.stated)
     if stream.stated < stream.frames - 1:
         return Contents([stream.span], stated=stream.stated / stream.frames)
-    return Contents()
+    return whole
 
 
 def _scan(file: BinaryIO, position: int, size: int) -> Stream:
@@ -122,8 +126,7 @@ def _scan(file: BinaryIO, position: int, size: int) -> Stream:
                 frame = None
         if frame is None:
             if header[:3] == b"ID3":
-                lengths = read_range(file, position + 6, position + 10)
-                position += 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(lengths))
+                position = id3_end(file, position)
                 skipped += 10
             elif header[:3] in (b"TAG", b"APE"):
                 break
@@ -144,6 +147,12 @@ def _scan(file: BinaryIO, position: int, size: int) -> Stream:
         position += frame.length
         frames += position <= size
     return Stream(start, size, first, frames, stated)
+
+
+def id3_end(file: BinaryIO, position: int) -> int:
+    """Where the ID3 tag at `position` ends."""
+    lengths = read_range(file, position + 6, position + 10)
+    return position + 10 + sum((byte & 0x7F) << 7 * (3 - i) for i, byte in enumerate(lengths))
 
 
 def _is_layer_3(header: bytes) -> bool:

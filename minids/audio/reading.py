@@ -15,7 +15,7 @@ import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids.audio import ffmpeg
-from minids.audio.containers import inspect
+from minids.audio.containers import content_start, inspect
 from minids.audio.processing import MAX_RATE, resample_blocks
 from minids.audio.spans import MAX_SPANS, Contents, Span
 
@@ -214,6 +214,8 @@ def opened(source: Source) -> Iterator[Recording]:
     except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file has no header
         raise InputError(f"{name}: {_diagnosis(source, error)}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        if isinstance(error, OSError) and error.errno is None:
+            raise  # not of the system: a timeout by a signal, or an error of the caller's stream
         raise InputError(f"{name!r}: {reason(error)}; check the path") from error
 
 
@@ -231,6 +233,9 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
         size = len(raw.getbuffer())  # type: ignore[attr-defined]
     if not size:
         raise InputError(f"{name}: the file is empty; copy or record it again")
+    if start := content_start(raw):
+        raw, path = _SpanFile(raw, Span(b"", start, size)), None  # type: ignore[assignment]
+        size -= start
     contents = inspect(raw, size)
     if len(contents.spans) > MAX_SPANS:
         raise InputError(f"{name}: more than {MAX_SPANS} recordings in one file; split it")

@@ -68,7 +68,7 @@ def make_search(
     """
     weights = DecoderWeights()
     if not isinstance(lm, NGram) and lm != "none" and (tuned := TunedDecoder.from_notes(notes, model)):
-        path = Path(os.path.relpath(model.resolve().parent / tuned.lm))
+        path = Path(os.path.normpath(model.resolve().parent / tuned.lm))
         remedy = "give --lm FILE, or --lm none"
         if lm is None and not os.path.isfile(path):
             raise InputError(f"{model} was tuned with {path}, which is gone; put it back, {remedy}")

@@ -166,6 +166,34 @@ def test_tags_around_an_mp3_are_not_frames(write):
     )
 
 
+@pytest.mark.parametrize("kind", [*CHUNKED[:4], "FLAC", "OGG"])
+@pytest.mark.parametrize("size", [0, 10, 70_000])
+def test_an_id3_tag_before_another_format_is_skipped(write, kind, size):
+    content = encode(SOUND, kind, "VORBIS" if kind == "OGG" else "PCM_16")
+    tag = (
+        b"ID3\x03\0\0"
+        + bytes([0, size >> 14, size >> 7 & 127, size & 127])
+        + b"RIFF" * (size // 4)
+        + bytes(size % 4)
+    )
+    expected, _ = load_audio(write(content))
+    np.testing.assert_array_equal(load_audio(write(tag + content))[0], expected)
+    np.testing.assert_array_equal(load_audio(tag + content)[0], expected)
+    with pytest.raises(InputError, match="truncated"):
+        load_audio(write(tag + content[: len(content) // 2]))
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "MP3", "OGG"])
+def test_files_that_macos_leaves_beside_a_recording_do_not_matter(tmp_path, kind):
+    subtype = {"MP3": "MPEG_LAYER_III", "OGG": "VORBIS"}.get(kind, "PCM_16")
+    path = tmp_path / f"x.{kind.lower()}"
+    path.write_bytes(encode(SOUND, kind, subtype))
+    expected, _ = load_audio(path)
+    apple_double = struct.pack(">II16sHIII", 0x00051607, 0x00020000, b"Mac OS X", 1, 9, 38, 32) + bytes(32)
+    (tmp_path / f"._{path.name}").write_bytes(apple_double)
+    np.testing.assert_array_equal(load_audio(path)[0], expected)
+
+
 def test_high_rates_are_rates(write):
     for rate in (352_800, 384_000, 768_000):
         samples, loaded = load_audio(write(encode(noise(rate // 4), "WAV", rate=rate)))

@@ -286,6 +286,15 @@ def test_bytes_and_streams_are_read_like_files(written):
         load_audio([0.0, 1.0])
 
 
+def test_errors_of_the_caller_are_not_errors_of_the_file(written):
+    class Stream(io.BytesIO):
+        def read(self, size=-1):
+            raise TimeoutError("the server does not answer")  # so do handlers of signals, at any moment
+
+    with pytest.raises(TimeoutError, match="the server does not answer"):
+        load_audio(Stream(written("wav").read_bytes()))
+
+
 def test_a_pipe_of_the_shell_is_read_and_another_pipe_is_refused(written, tmp_path):
     content = written("flac").read_bytes()
     receiver, sender = os.pipe()

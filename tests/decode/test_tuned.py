@@ -51,6 +51,13 @@ def test_the_tuned_decoder_is_found_from_any_working_folder(place, monkeypatch):
     assert load_weights("../runs/model.safetensors").notes["decoder"]["lm"] == "../lm/words.arpa"
 
 
+def test_the_tuned_decoder_needs_no_working_folder(place, monkeypatch):
+    (place / "gone").mkdir()
+    monkeypatch.chdir(place / "gone")
+    (place / "gone").rmdir()
+    assert values(search(place / "runs" / "model.safetensors")) == TUNED
+
+
 def test_a_folder_with_model_and_language_model_can_be_moved(place):
     (place / "elsewhere").mkdir()
     shutil.move(place / "runs", place / "elsewhere" / "runs")
@@ -115,12 +122,12 @@ def test_without_a_language_model(place):
 def test_a_missing_or_changed_language_model_is_an_error(place, options):
     os.remove("lm/words.arpa")
     with pytest.raises(
-        InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which is gone; "
+        InputError, match=r"^runs/model\.safetensors was tuned with /.*/lm/words\.arpa, which is gone; "
     ):
         search(**options)
     shutil.copy("lm/other.arpa", "lm/words.arpa")
     with pytest.raises(
-        InputError, match=r"^runs/model\.safetensors was tuned with lm/words\.arpa, which has changed"
+        InputError, match=r"^runs/model\.safetensors was tuned with /.*/lm/words\.arpa, which has changed"
     ):
         search(**options)
     assert values(search(lm="lm/words.arpa")) == DecoderWeights(), "the suggested remedy"
