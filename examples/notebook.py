@@ -33,7 +33,7 @@ for word in transcript.words:
 
 # %%
 frames, log_probs = recognizer.features(samples), recognizer.log_probs(samples)
-show(recognition(samples, rate, frames, log_probs, alphabet, recognizer.hop, transcript.text))
+show(recognition(samples, rate, frames, log_probs, alphabet, recognizer.frame_seconds, transcript.text))
 
 # %% [markdown]
 # A beam search combines the network with a language model: it maximizes $\log P(c|x) + \alpha \log

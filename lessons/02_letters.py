@@ -27,7 +27,7 @@ wave, rate = load_audio(data("three_one_four.flac"), network.features.rate)
 frames = network.features(wave)  # (T, F): lesson 1
 log_probs = network.log_probs(wave)  # (T, K): this lesson
 alphabet = network.alphabet
-picture = sound.features_and_probabilities(frames, log_probs, alphabet, network.hop, rate)
+picture = sound.features_and_probabilities(frames, log_probs, alphabet, network.frame_seconds, rate)
 show(picture, title="Input and output of a network, 100 times a second")
 listen(data("three_one_four.flac"))
 

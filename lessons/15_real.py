@@ -37,7 +37,7 @@ noisy = mix(clean, np.random.default_rng(1).normal(size=len(clean)), snr_db=5)
 
 def picture(samples):
     x, log_probs = network.features(samples), network.log_probs(samples)
-    return sound.features_and_probabilities(x, log_probs, network.alphabet, network.hop, rate)
+    return sound.features_and_probabilities(x, log_probs, network.alphabet, network.frame_seconds, rate)
 
 
 texts = [network.transcribe(samples).text for samples in (clean, noisy)]

@@ -168,7 +168,7 @@ class Recognizer:
         return cls(*models, search=search, jitter=jitter)
 
     @property
-    def hop(self) -> float:
+    def frame_seconds(self) -> float:
         """Seconds from one output frame to the next."""
         return self.features.hop / self.features.rate * self.model.settings.stride
 
@@ -191,7 +191,7 @@ class Recognizer:
             total += log_prob
             words += [  # the last frame may reach beyond the recording
                 word._replace(start=word.start + start, end=min(word.end + start, end))
-                for word in word_times(path, self.alphabet, self.hop)
+                for word in word_times(path, self.alphabet, self.frame_seconds)
             ]
         return Transcript(" ".join(word.text for word in words), words, total)
 

@@ -162,15 +162,15 @@ def test_the_transcript_is_the_greedy_decoding_of_the_log_probs():
 @pytest.mark.parametrize("seconds", [0.001, 0.02, 0.1, 0.11, 0.12, 0.13, 0.5, 0.505])
 def test_words_lie_within_the_recording(stride, seconds):
     """Also the last letter of the last frame."""
-    recognizer, hop = with_output(untrained(stride), lambda T: ("ab ca " * T)[:T]), 0.01 * stride
-    assert recognizer.hop == pytest.approx(hop)
+    recognizer, frame_seconds = with_output(untrained(stride), lambda T: ("ab ca " * T)[:T]), 0.01 * stride
+    assert recognizer.frame_seconds == pytest.approx(frame_seconds)
     words = recognizer.transcribe(noise(seconds)).words
     assert words[0].start == 0
     for word in words:
         assert 0 <= word.start < word.end <= seconds + 1e-9
     for n, word in enumerate(words[:-1]):
-        assert word.start == pytest.approx(3 * n * hop)
-        assert word.end == pytest.approx((3 * n + 2) * hop)
+        assert word.start == pytest.approx(3 * n * frame_seconds)
+        assert word.end == pytest.approx((3 * n + 2) * frame_seconds)
 
 
 # Many callers
@@ -235,7 +235,7 @@ def test_the_transcript_is_the_best_hypothesis_of_the_search(searching):
     assert transcript.text == best.text != greedy_text(log_probs, searching.alphabet)
     assert transcript.log_prob == best.log_prob
     path = forced_align(log_probs, best.labels)
-    expected = word_times(path, searching.alphabet, searching.hop)
+    expected = word_times(path, searching.alphabet, searching.frame_seconds)
     assert [word.text for word in transcript.words] == best.text.split()
     np.testing.assert_allclose([w[1:] for w in transcript.words], [w[1:] for w in expected])
     (piece,) = searching.alternatives(samples, 2)
@@ -266,7 +266,7 @@ def test_certain_spaces_that_the_text_does_not_have(searching):
     searching.log_probs = log_probs
     transcript = searching.transcribe(noise(1))
     assert transcript.text == "ab c"
-    assert [round(word.start / searching.hop) for word in transcript.words] == [4, 14]
+    assert [round(word.start / searching.frame_seconds) for word in transcript.words] == [4, 14]
     assert transcript.log_prob == 0
 
 

@@ -72,7 +72,9 @@ def plot(recognizer: Recognizer, utterance: Utterance, path: Path) -> None:
     samples, rate = load_audio(utterance.path, recognizer.features.rate)
     frames, log_probs = recognizer.features(samples), recognizer.log_probs(samples)
     text = recognizer.transcribe(samples).text
-    figure = recognition(samples, rate, frames, log_probs, recognizer.alphabet, recognizer.hop, text)
+    figure = recognition(
+        samples, rate, frames, log_probs, recognizer.alphabet, recognizer.frame_seconds, text
+    )
     figure.savefig(path, dpi=120)
 
 

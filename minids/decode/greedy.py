@@ -59,8 +59,8 @@ def greedy_text(log_probs: np.ndarray, alphabet: Alphabet) -> str:
     return " ".join(alphabet.decode(greedy(log_probs).labels).split())
 
 
-def word_times(path: CTCPath, alphabet: Alphabet, hop: float) -> list[Word]:
-    """The words of a path; `hop` is the time from one output frame to the next in seconds.
+def word_times(path: CTCPath, alphabet: Alphabet, frame_seconds: float) -> list[Word]:
+    """The words of a path; `frame_seconds` is the time from one output frame to the next in seconds.
 
     A word lasts from the first frame of its first letter to the last frame of its last. CTC may emit a letter
     anywhere within its sound, so these times are approximate. The score is that of the least probable letter:
@@ -71,8 +71,8 @@ def word_times(path: CTCPath, alphabet: Alphabet, hop: float) -> list[Word]:
     for is_space, group in groupby(range(len(symbols)), key=lambda u: symbols[u].isspace()):
         if not is_space:
             letters = list(group)
-            first, last = letters[0], letters[-1]
-            text = alphabet.decode(path.labels[first : last + 1])
-            score = min(path.peaks[first : last + 1])
-            words.append(Word(text, path.frames[first][0] * hop, (path.frames[last][1] + 1) * hop, score))
+            span = slice(letters[0], letters[-1] + 1)
+            start, end = path.frames[letters[0]][0], path.frames[letters[-1]][1] + 1  # frames
+            text, score = alphabet.decode(path.labels[span]), min(path.peaks[span])
+            words.append(Word(text, start * frame_seconds, end * frame_seconds, score))
     return words

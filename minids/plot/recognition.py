@@ -24,13 +24,13 @@ def recognition(
     frames: np.ndarray,
     log_probs: np.ndarray,
     alphabet: Alphabet,
-    hop: float,
+    frame_seconds: float,
     text: str,
 ) -> "Figure":
     """Waveform, features, character probabilities and words of an utterance.
 
     samples (N,) at `rate` Hz; frames (T0, F), from 0 to rate / 2 (§5.1: the bands are linearly spaced; the
-    energy of a filter bank is the top row); log_probs (T, K), one every `hop` seconds. `text`, the
+    energy of a filter bank is the top row); log_probs (T, K), a frame every `frame_seconds`. `text`, the
     transcript, is the title. The bottom plot shows the words of greedy decoding at their times. Raises
     ValueError if there is no frame.
     """
@@ -39,7 +39,7 @@ def recognition(
     if not (len(samples) and len(frames) and len(log_probs)):
         raise ValueError("samples, frames and log_probs must not be empty")
 
-    seconds = max(len(samples) / rate, len(log_probs) * hop)
+    seconds = max(len(samples) / rate, len(log_probs) * frame_seconds)
     width = float(np.clip(2.6 * seconds, 9, 60))  # inches: wide enough for a character every 40 ms
     figure = Figure(figsize=(width, 7.5), layout="constrained")
     axes = figure.subplots(4, sharex=True, height_ratios=[1, 1.6, 2, 0.5])
@@ -49,9 +49,9 @@ def recognition(
     figure.suptitle(title, family=font_families(text), **style)
     stride = -(-len(frames) // len(log_probs))
     _waveform(axes[0], samples, rate, round(COLUMNS_PER_INCH * width))
-    _features(axes[1], frames, rate, hop / stride)
-    _probabilities(axes[2], log_probs, alphabet, hop)
-    _words(axes[3], log_probs, alphabet, hop)
+    _features(axes[1], frames, rate, frame_seconds / stride)
+    _probabilities(axes[2], log_probs, alphabet, frame_seconds)
+    _words(axes[3], log_probs, alphabet, frame_seconds)
     axes[3].set(xlim=(0, seconds), xlabel="time (s)")
     for row in axes:
         despine(row)
@@ -78,9 +78,9 @@ def _waveform(axes: "Axes", samples: np.ndarray, rate: int, columns: int) -> Non
     axes.set(ylabel="amplitude\n(full scale 1)", ylim=(-limit, limit))
 
 
-def _features(axes: "Axes", frames: np.ndarray, rate: int, hop: float) -> None:
+def _features(axes: "Axes", frames: np.ndarray, rate: int, frame_seconds: float) -> None:
     low, high = np.percentile(frames, (2, 99.5))
-    extent = (0, len(frames) * hop, 0, rate / 2000)
+    extent = (0, len(frames) * frame_seconds, 0, rate / 2000)
     axes.imshow(
         frames.T,
         origin="lower",
@@ -94,18 +94,18 @@ def _features(axes: "Axes", frames: np.ndarray, rate: int, hop: float) -> None:
     axes.set_ylabel(f"{frames.shape[1]} features\nfrequency (kHz)")
 
 
-def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
+def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame_seconds: float) -> None:
     """The curves, each with its character at the peaks of the best path."""
     from matplotlib.patheffects import withStroke
 
-    probability_curves(axes, log_probs, hop)
+    probability_curves(axes, log_probs, frame_seconds)
     path = greedy(log_probs)
     families = font_families("".join(map(visible, alphabet.symbols)))
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         t = first + int(log_probs[first : last + 1, k].argmax())
         axes.annotate(
             visible(alphabet.decode([k])),
-            ((t + 0.5) * hop, peak),
+            ((t + 0.5) * frame_seconds, peak),
             (0, 3),
             textcoords="offset points",
             ha="center",
@@ -116,14 +116,14 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop:
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
     axes.text(
-        1, 1, "gray: blank", transform=axes.transAxes, color="dimgrey", fontsize=8, ha="right", va="top"
+        1, 1, "gray: blank", transform=axes.transAxes, color="dimgray", fontsize=8, ha="right", va="top"
     )
     axes.set(ylabel="probability of\neach character", ylim=(0, 1.16), yticks=[0, 0.5, 1])
 
 
-def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
+def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame_seconds: float) -> None:
     """A box from the first to the last frame of each word, darker for a higher score."""
-    for word, start, end, score in word_times(greedy(log_probs), alphabet, hop):
+    for word, start, end, score in word_times(greedy(log_probs), alphabet, frame_seconds):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
         middle = (start + end) / 2
         label = axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, parse_math=False)
@@ -131,9 +131,9 @@ def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) 
     axes.set(ylabel="words", ylim=(0, 1), yticks=[])
 
 
-def probability_curves(axes: "Axes", log_probs: np.ndarray, hop: float) -> None:
-    """The probability of each character that is ever likely, log_probs (T, K), one every `hop` seconds."""
-    time = (np.arange(len(log_probs)) + 0.5) * hop
+def probability_curves(axes: "Axes", log_probs: np.ndarray, frame_seconds: float) -> None:
+    """A curve for each character that is ever likely. log_probs (T, K) have a frame every `frame_seconds`."""
+    time = (np.arange(len(log_probs)) + 0.5) * frame_seconds
     for k, curve in enumerate(np.exp(log_probs).T):
         if k == BLANK or curve.max() > MIN_PEAK:
             drawn = np.convolve(curve > MIN_PROBABILITY, [1, 1, 1])[1:-1] > 0  # with a point on either side

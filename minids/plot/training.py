@@ -75,6 +75,6 @@ def _best(axes: "Axes", rows: Sequence[Mapping], best_epoch: int) -> None:
         textcoords="offset points",
         ha="right" if late else "left",
         va="bottom",
-        color="dimgrey",
+        color="dimgray",
         fontsize=9,
     )

@@ -149,7 +149,7 @@ def _utterance(
         recognizer.features(samples),
         recognizer.log_probs(samples),
         recognizer.alphabet,
-        recognizer.hop,
+        recognizer.frame_seconds,
         result.reference,
     )
     label = f"Waveform, features, and the probability of every character of “{result.reference}”."

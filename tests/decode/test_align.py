@@ -71,7 +71,7 @@ def test_word_times_of_a_text_that_the_model_did_not_recognize():
     probs = np.full((6, 4), 0.01)
     probs[[0, 1, 2, 3, 4, 5], [0, 2, 2, 0, 0, 0]] = 0.97
     probs[4] = [0.87, 0.01, 0.01, 0.11]
-    (word,) = word_times(forced_align(np.log(probs), LETTERS.encode("ab")), LETTERS, hop=0.02)
+    (word,) = word_times(forced_align(np.log(probs), LETTERS.encode("ab")), LETTERS, frame_seconds=0.02)
     assert (word.text, word.start, word.end) == ("ab", pytest.approx(0.02), pytest.approx(0.1))
     assert word.score == pytest.approx(0.11)
 

@@ -61,15 +61,15 @@ def test_words_have_times_and_the_score_of_their_least_probable_letter():
     probs[1] = [0.1, 0, 0.9, 0]  # the first a peaks here; its second frame does not lower it
     probs[4] = [0.2, 0, 0.3, 0.5]
     with np.errstate(divide="ignore"):
-        words = word_times(greedy(np.log(probs)), LETTERS, hop=0.02)
+        words = word_times(greedy(np.log(probs)), LETTERS, frame_seconds=0.02)
     assert [word.text for word in words] == ["ab", "a"]
     np.testing.assert_allclose([word[1:] for word in words], [(0.02, 0.1, 0.5), (0.16, 0.18, 0.7)])
 
 
 def test_without_a_space_in_the_alphabet_a_text_is_one_word():
-    (word,) = word_times(greedy(peaked([1, 0, 2])), Alphabet("가나다"), hop=1.0)
+    (word,) = word_times(greedy(peaked([1, 0, 2])), Alphabet("가나다"), frame_seconds=1.0)
     assert word == Word("가나", 0.0, 3.0, pytest.approx(0.7))
 
 
 def test_silence_has_no_words():
-    assert word_times(greedy(peaked([0, 1, 0])), LETTERS, hop=0.02) == []
+    assert word_times(greedy(peaked([0, 1, 0])), LETTERS, frame_seconds=0.02) == []

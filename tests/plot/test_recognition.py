@@ -8,7 +8,7 @@ from minids.plot.svg import svg
 from minids.text import Alphabet, display_width
 from tests.svg import texts
 
-RATE, HOP = 8000, 0.02
+RATE, FRAME_SECONDS = 8000, 0.02
 ALPHABET = Alphabet(" ab")
 
 
@@ -16,9 +16,9 @@ def figure_of(path=(0, 2, 2, 0, 3, 0, 1, 0, 2, 0), text="ab a"):
     """Ten output frames of 20 ms whose best path is "ab a"."""
     probs = np.full((len(path), len(ALPHABET)), 0.05)
     probs[np.arange(len(path)), path] = 0.85
-    samples = np.sin(np.arange(round(len(path) * HOP * RATE))).astype(np.float32)
+    samples = np.sin(np.arange(round(len(path) * FRAME_SECONDS * RATE))).astype(np.float32)
     frames = np.arange(len(path) * 2 * 5.0).reshape(-1, 5)
-    return recognition(samples, RATE, frames, np.log(probs), ALPHABET, HOP, text), probs
+    return recognition(samples, RATE, frames, np.log(probs), ALPHABET, FRAME_SECONDS, text), probs
 
 
 def test_the_plots_share_one_time_axis():
@@ -26,7 +26,7 @@ def test_the_plots_share_one_time_axis():
     assert {axes.get_xlim() for axes in figure.axes} == {(0, 0.2)}
     assert figure.axes[1].images[0].get_extent() == pytest.approx((0, 0.2, 0, RATE / 2000))
     for k, line in enumerate(figure.axes[2].lines):
-        np.testing.assert_allclose(line.get_data(), [(np.arange(10) + 0.5) * HOP, probs[:, k]])
+        np.testing.assert_allclose(line.get_data(), [(np.arange(10) + 0.5) * FRAME_SECONDS, probs[:, k]])
 
 
 def test_a_figure_has_no_more_points_and_pixels_than_can_be_seen():
@@ -36,7 +36,7 @@ def test_a_figure_has_no_more_points_and_pixels_than_can_be_seen():
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     samples, frames = rng.normal(size=15 * RATE), rng.normal(size=(1500, 81))
     alphabet = Alphabet(" abcdefghijklmnopqrstuvwxyz")
-    figure = recognition(samples, RATE, frames, log_probs, alphabet, HOP, "a b c " * 50)
+    figure = recognition(samples, RATE, frames, log_probs, alphabet, FRAME_SECONDS, "a b c " * 50)
     assert len(svg(figure, "", "x")) < 1_800_000  # 6 million with every point
 
 
@@ -62,7 +62,7 @@ def test_a_long_text_is_wrapped(text):
 
 def test_an_utterance_without_frames_is_an_error():
     with pytest.raises(ValueError, match="must not be empty"):
-        recognition(np.zeros(9), RATE, np.zeros((0, 5)), np.zeros((0, 4)), ALPHABET, HOP, "")
+        recognition(np.zeros(9), RATE, np.zeros((0, 5)), np.zeros((0, 4)), ALPHABET, FRAME_SECONDS, "")
 
 
 def test_a_long_waveform_keeps_its_shortest_click():

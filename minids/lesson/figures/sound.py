@@ -145,29 +145,29 @@ def spectrogram(log_powers: np.ndarray, rate: int, size: int, step: int, title: 
 
 
 def features_and_probabilities(
-    frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, hop: float, rate: int
+    frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, frame_seconds: float, rate: int
 ) -> "Figure":
-    """Features (T0, F) above the probability of each character, log_probs (T, K), one every `hop` seconds.
+    """Features (T0, F) above the probability of each character.
 
-    The blank is gray. Every other character has a color and labels its peaks on the best path.
+    log_probs (T, K) have a frame every `frame_seconds`. The blank is gray. Every other character has a color and labels its peaks on the best path.
     """
     figure, (image, curves) = subplots(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
     low, high = np.percentile(frames, COLOR_RANGE)
-    _image(image, frames, rate / 2, 0, hop * len(log_probs) / len(frames), low, high)
+    _image(image, frames, rate / 2, 0, frame_seconds * len(log_probs) / len(frames), low, high)
     image.set_xlabel("")
-    probabilities(curves, log_probs, alphabet, hop)
+    probabilities(curves, log_probs, alphabet, frame_seconds)
     return figure
 
 
-def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: float) -> None:
-    """The probability of each character over time, log_probs (T, K), one every `hop` seconds, with labels."""
-    probability_curves(axes, log_probs, hop)
-    time = (np.arange(len(log_probs)) + 0.5) * hop
+def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame_seconds: float) -> None:
+    """The labeled curves of log_probs (T, K), which have a frame every `frame_seconds`."""
+    probability_curves(axes, log_probs, frame_seconds)
+    time = (np.arange(len(log_probs)) + 0.5) * frame_seconds
     path = greedy(log_probs)
     previous, raised = -np.inf, False
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         middle = time[first : last + 1].mean()
-        close = middle - previous < 0.025 * len(log_probs) * hop
+        close = middle - previous < 0.025 * len(log_probs) * frame_seconds
         previous, raised = middle, close and not raised  # so that neighbors do not overlap
         character = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
@@ -183,7 +183,7 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, hop: 
     axes.set(
         xlabel="time (s); gray: the blank",
         ylabel="probability",
-        xlim=(0, len(log_probs) * hop),
+        xlim=(0, len(log_probs) * frame_seconds),
         ylim=(0, 1.35),
         yticks=[0, 0.5, 1],
     )
@@ -195,8 +195,10 @@ def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:
     axes.set(xlim=(0, len(samples) / rate), ylim=(-limit, limit), xlabel="seconds", yticks=[])
 
 
-def _image(axes: "Axes", log_powers: np.ndarray, highest: float, start: float, hop: float, low, high) -> None:
-    """An image of log_powers, a column every `hop` seconds from `start` on, from 0 to `highest` Hz.
+def _image(
+    axes: "Axes", log_powers: np.ndarray, highest: float, start: float, column_seconds: float, low, high
+) -> None:
+    """An image of log_powers, a column every `column_seconds` from `start` on, from 0 to `highest` Hz.
 
     In an SVG it has one pixel for each value; the browser enlarges them.
     """
@@ -205,7 +207,7 @@ def _image(axes: "Axes", log_powers: np.ndarray, highest: float, start: float, h
         origin="lower",
         aspect="auto",
         interpolation="none",
-        extent=(start, start + len(log_powers) * hop, 0, highest / 1000),
+        extent=(start, start + len(log_powers) * column_seconds, 0, highest / 1000),
         cmap="magma",
         vmin=low,
         vmax=high,

@@ -38,7 +38,7 @@ def test_context(C, stride, T0, B, F):
 
 
 def test_context_reads_no_frames_after_the_last():
-    """Though the length, in device memory, claims more."""
+    """Even if a length in device memory is larger than the array."""
     frames = normal(np.random.default_rng(6), 4, 1, 2)
     claimed = host(CUDA.context_forward(*device(frames, np.array([9], np.int32)), 1, 1))
     np.testing.assert_array_equal(claimed, REFERENCE.context_forward(frames, np.array([4]), 1, 1))
