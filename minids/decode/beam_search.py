@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minids._utils.arguments import integers, real_array
+from minids._utils.arguments import integers
 from minids._utils.errors import InputError
 from minids._utils.threads import available_cores
 from minids.decode.lexicon import Labels, Language, build_trie
@@ -181,17 +181,17 @@ class BeamSearch:
     def _check(self, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log_probs (T, K) in float64, and the probabilities."""
         K = len(self.alphabet)
-        try:
-            log_probs = real_array("log_probs", log_probs, np.float64, "(T, K)")
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        if log_probs.shape[1] != K:
+        log_probs = np.asarray(log_probs)
+        if log_probs.dtype.kind not in "fiu":
+            raise InputError(f"log_probs must be real numbers, not {log_probs.dtype}")
+        log_probs = np.asarray(log_probs, np.float64)
+        if log_probs.ndim != 2 or log_probs.shape[1] != K:
             raise InputError(
                 f"log_probs of shape {log_probs.shape} do not fit an alphabet of {K - 1} symbols;"
                 f" give (T, {K}), the blank first"
             )
         with np.errstate(over="ignore"):  # inf fails the test below
-            y = np.exp(log_probs)
+            y = np.ascontiguousarray(np.exp(log_probs))
         wrong = np.flatnonzero(~(np.abs(y.sum(axis=1) - 1) <= MAX_SUM_ERROR))
         if len(wrong):
             t = wrong[0]

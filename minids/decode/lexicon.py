@@ -261,6 +261,7 @@ def find_child(trie, node, symbol):
 # decides which prefixes stay in the beam; bounds keep products of several gains above 0.
 
 MAX_LOG_GAIN = 200.0
+MIN_GAIN = math.exp(-MAX_LOG_GAIN)
 
 
 @njit()

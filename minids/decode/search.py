@@ -19,6 +19,7 @@ import numpy as np
 from minids.decode import njit
 from minids.decode.lexicon import (
     CHARACTERS,
+    MIN_GAIN,
     OPEN,
     WORDS,
     append_symbol,
@@ -81,8 +82,8 @@ class SearchConfig(NamedTuple):
 class Children(NamedTuple):
     """p_b and p_nb of the children of the beam's prefixes, relative to their parent's probability before.
 
-    A row for each prefix and a last one of zeros; a column for each likely symbol of the frame, and one of
-    zeros for all others.
+    A row for each prefix and a last one of zeros, for prefixes that were not in the beam; a column for each
+    likely symbol of the frame, and one of zeros for all others.
     """
 
     blank: np.ndarray  # (width + 1, K + 1)
@@ -121,7 +122,9 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
         cut = keys[:count].max() * math.exp(max(config.beam_prune_logp, -MAX_NATS))
         if count > width:
             cut = max(cut, np.partition(keys[:count], count - width)[count - width])
-        ties = width - np.sum(keys[:count] > cut)  # how many candidates equal to the cut still fit
+        ties = width  # how many candidates equal to the cut still fit
+        for i in range(count):
+            ties -= keys[i] > cut
 
         if node_count + width > len(nodes):
             nodes = _grow_tree(nodes[:node_count], width)
@@ -274,14 +277,29 @@ def _extend_probs(y_t, beam, symbols, before, now, config, total, highest):
     for i in range(len(beam)):
         prefix = beam[i]
         blank, nonblank = now.blank[i], now.nonblank[i]
-        blank_before, nonblank_before = before.blank[prefix.row], before.nonblank[prefix.row]
-        _advance(blank_before, nonblank_before, column_before, y_c, y_t[BLANK], prefix.scale, blank, nonblank)
+        if prefix.row < 0:
+            for k in range(m):
+                blank[k], nonblank[k] = 0, y_c[k]
+        else:
+            _advance(
+                before.blank[prefix.row],  # not in variables: views cost time here
+                before.nonblank[prefix.row],
+                column_before,
+                y_c,
+                y_t[BLANK],
+                prefix.scale,
+                blank,
+                nonblank,
+            )
         k = now.column[prefix.last]
         if k < K:
-            nonblank[k] = y_c[k] * (nonblank_before[column_before[k]] * prefix.scale + prefix.blank)
+            nonblank[k] = y_c[k] * (
+                before.nonblank[prefix.row, column_before[k]] * prefix.scale + prefix.blank
+            )
         k = now.column[config.space]
-        if config.extra_spaces and k < K:  # a child that ends in a space: further spaces count as blanks
-            old = blank_before[column_before[k]] + nonblank_before[column_before[k]]
+        if config.extra_spaces and k < K:  # for a child that ends in a space, others count as blanks
+            j = column_before[k]
+            old = before.blank[prefix.row, j] + before.nonblank[prefix.row, j]
             blank[k], nonblank[k] = (y_t[BLANK] + y_c[k]) * old * prefix.scale, y_c[k]
         highest[i] = _add(blank, nonblank, total[i, :m])
 
@@ -349,8 +367,8 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
     if n == width:  # as many are better already
         cut = max(cut, lowest)
 
-    bonus, log_letter_gain = math.exp(max(config.beta, 0.0)), -config.alpha * config.letter_cost
-    count, letter_gain = n, gain(log_letter_gain)
+    bonus, letter_gain = math.exp(max(config.beta, 0.0)), gain(-config.alpha * config.letter_cost)
+    count = n
     space = column[config.space]
     for i in range(n):
         prefix, unit, row = beam[i], units[i], total[i]
@@ -367,7 +385,7 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
             key = unit * row[space]
             bound = bonus
             if config.mode == WORDS and prefix.trie_node >= 0 and trie.word[prefix.trie_node] < 0:
-                bound *= gain(log_letter_gain * prefix.letters)  # it would end as an unknown word
+                bound *= max(letter_gain**prefix.letters, MIN_GAIN)  # it would end as an unknown word
             if key * bound > cut:
                 key *= space_gain(prefix, config, tables, trie)
                 count = _append(keys, child, count, key, cut, i * m + space)
@@ -384,7 +402,7 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
                 count = _append(keys, child, count, unit * row[k], cut, i * m + k)
         if config.mode == WORDS and unit * highest[i] * letter_gain > cut:
             unk_log_prob(prefix, config, tables)
-            unit *= prefix.unk_gain * gain(log_letter_gain * (prefix.letters + 1))
+            unit *= prefix.unk_gain * max(letter_gain ** (prefix.letters + 1), MIN_GAIN)
             if unit * highest[i] > cut:
                 for k in range(m):
                     if unit * row[k] > cut and find_child(trie, prefix.trie_node, symbols[k]) < 0:
