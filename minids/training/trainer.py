@@ -86,14 +86,14 @@ class Trainer:
         self._check_equal_ranks(identity)
         backend = ops.load(self.backend, **({"gemm": s.train.gemm} if self.backend == "cuda" else {}))
         self.log(reporting.check_resources(s, self.train, self.dev, backend, self.ranks, self.batch_ranks))
-        for note in data_notes(s, self.train, self.dev):
-            self.log(note)
         checkpoint = self._load_checkpoint(backend, identity)
         features = checkpoint.features if checkpoint else replace(s.features)  # _new_model changes the copy
         noise = load_noise(s, features.rate, self.log)
         self.ranks.assert_equal(noise and zlib.crc32(noise.clips.data), "other noise")
         self.batches = training_batches(s, self.train, features, noise, self.batch_ranks)
         self.dev_batches = dev_batches(s, self.dev, features, self.ranks)
+        for note in data_notes(s, self.train, self.dev):
+            self.log(note)
         self.saved = checkpoint or self._new_model(features, backend)
         self.saved.notes |= identity | {"manifests": {n: str(s.path(n).resolve()) for n in ("train", "dev")}}
         self.model = self.saved.model
