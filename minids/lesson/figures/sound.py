@@ -149,7 +149,8 @@ def features_and_probabilities(
 ) -> "Figure":
     """Features (T0, F) above the probability of each character.
 
-    log_probs (T, K) have a frame every `frame_seconds`. The blank is gray. Every other character has a color and labels its peaks on the best path.
+    log_probs (T, K) have a frame every `frame_seconds`. The blank is gray. Every other character has a color
+    and labels its peaks on the best path.
     """
     figure, (image, curves) = subplots(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
     low, high = np.percentile(frames, COLOR_RANGE)
