@@ -84,11 +84,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(f"out of memory ({reason(error)}); use a smaller batch, model or recording")
     except click.UsageError as error:
         message = error.format_message()
-        if "\n" in message:  # a group without arguments: the message is its help
+        if message.startswith("Usage: "):  # a group without a command: the message is its help
             click.echo(message, err=True)
             sys.exit(error.exit_code)
+        message = message.rstrip()
+        stop = "" if message.endswith((".", "?", ".)", "?)")) else "."
         where = error.ctx.command_path if error.ctx else "minids"
-        _fail(f"{message} See `{where} --help`.", error.exit_code)
+        _fail(f"{message}{stop} See `{where} --help`.", error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         note("stopped; no file is left half-written")
         sys.exit(130)

@@ -30,6 +30,8 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
       minids lessons copy my-lessons
       minids lessons --folder my-lessons hint 1.1
     """
+    if folder and not folder.is_dir() and ctx.invoked_subcommand not in (None, "copy"):
+        raise InputError(f"{folder}: no such folder; `minids lessons copy {folder}` puts the lessons there")
     ctx.obj = folder or lesson_folder.working_copy()
     if ctx.invoked_subcommand is None:
         _list(ctx.obj, as_json)

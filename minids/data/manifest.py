@@ -110,7 +110,7 @@ def scan(path: str | Path, measure: bool = True) -> Iterator[Utterance | Invalid
     Raises InputError if the manifest itself cannot be read.
     """
     source = Path(path)
-    folder = source.parent.resolve()
+    folder = Path(os.path.realpath(source.parent))  # Path.resolve raises RuntimeError for a loop of links
     try:
         with open_file(source) as file:
             for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):

@@ -159,3 +159,16 @@ minids.cli.main(["transcribe"])
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 1
+
+
+@pytest.mark.parametrize("line", ["data import", "train a b", "lm train a --ou b", "bench --hidden x"])
+def test_a_wrong_command_line_is_one_line_of_error(line, capsys):
+    with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
+        cli.main(line.split())
+    out, err = capsys.readouterr()
+    assert end.value.code == 2
+    assert not out
+    assert len(err.splitlines()) == 1
+    assert err.startswith("minids: error: ")
+    assert err.endswith(" --help`.\n")
+    assert err.split(" See `minids ")[0][-1] in ".?)"

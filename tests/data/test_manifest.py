@@ -253,3 +253,9 @@ def test_a_channel_is_read_and_round_trips(tmp_path):
     (utterance,) = read_manifest(tmp_path / "copy.jsonl")
     assert utterance.name.endswith("a.wav [channel 1]")
     np.testing.assert_allclose(utterance.load_audio()[0], channels[:, 1], atol=1e-4)
+
+
+def test_a_manifest_behind_a_loop_of_symbolic_links_is_an_error(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match=r"loop/a\.jsonl.*check the path"):
+        read_manifest(tmp_path / "loop/a.jsonl")
