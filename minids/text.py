@@ -10,6 +10,7 @@ import numpy as np
 BLANK = 0
 ENGLISH = " 'abcdefghijklmnopqrstuvwxyz"  # with the blank the paper's 29 characters (§2)
 APOSTROPHES = str.maketrans("\u2019\u02bc\uff07", "'''")  # typographic apostrophes, for str.translate
+INNER_MARKS = re.compile(r"(?<=[^\W\d_])[·‧׳״](?=[^\W\d_])")  # parts of words: Catalan l·l, Hebrew acronyms
 MARKUP = re.compile(r"<[^<>]*>|\[[^][]*\]|\{[^{}]*\}")  # <unk>, [noise], {breath}
 MAX_CHARACTERS_NAMED = 5  # in a message
 _DIACRITICS = (
@@ -65,7 +66,8 @@ class Alphabet:
     def from_texts(cls, texts: Iterable[str]) -> "Alphabet":
         """The alphabet of lower-case texts: their characters without digits and what `normalize` removes.
 
-        It has an apostrophe if some text has one between letters, and ı if some text has ı or İ.
+        It has an apostrophe or one of `INNER_MARKS` if some text has it between letters, and ı if some text
+        has ı or İ.
         """
         texts = [unicodedata.normalize("NFC", MARKUP.sub(" ", text)).translate(APOSTROPHES) for text in texts]
         dotless = any("ı" in text or "İ" in text for text in texts)
@@ -74,6 +76,7 @@ class Alphabet:
             symbols.update(
                 c for c in characters("".join(_lower(text, dotless))) if c[0].isalpha() or _is_mark(c)
             )
+            symbols.update(INNER_MARKS.findall(text))
             if re.search(r"\w'\w", text):
                 symbols.add("'")
         return cls(sorted(symbols))
@@ -208,14 +211,15 @@ def normalize(text: str, alphabet: Alphabet) -> str:
 
     NFC and single spaces. Of the characters that the alphabet lacks: upper case becomes lower case if the
     alphabet has the letter, with dotless i (I -> ı, İ -> i) if it has ı and with the final sigma of Greek;
-    typographic apostrophes become ' if it has that; punctuation, symbols and invisible characters separate
-    words, or are removed if the alphabet has no space. All others remain, as does markup such as <unk> or
-    [noise], for the caller to report: a model trained on texts from which letters were silently dropped
-    learns to drop them too.
+    typographic apostrophes become ' if it has that; marks within words, as in Catalan l·l, and invisible
+    characters are removed; other punctuation and symbols separate words, or are removed if the alphabet has
+    no space. All others remain, as does markup such as <unk> or [noise], for the caller to report: a model
+    trained on texts from which letters were silently dropped learns to drop them too.
     """
     text = " ".join(unicodedata.normalize("NFC", text).split())
     if alphabet.knows_all(text):
         return text
+    text = INNER_MARKS.sub(lambda mark: mark[0] if alphabet.knows(mark[0]) else "", text)
     markup = {i for match in MARKUP.finditer(text) for i in range(*match.span())}
     space = " " if " " in alphabet else ""
     replacements: dict[tuple[str, str, bool], str] = {}

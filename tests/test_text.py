@@ -169,6 +169,10 @@ TURKISH = " abcçdefgğhıijklmnoöprsştuüvyz"
         ("¿Qué? 5 €", " qué5", "qué 5"),
         ("co\u00adoperate\u200b", ENGLISH, "cooperate"),
         ("a_b\u00adc", ENGLISH + "\u00ad", "a b\u00adc"),
+        # a mark within a word does not end it
+        ("Col·legi, l · l. paral‧lel·", ENGLISH, "collegi l l parallel"),
+        ("col·legi", "cegilo ·", "col·legi"),
+        ("צה״ל ג׳ירפה", " גהילפצר", "צהל גירפה"),
         # markup is not a word
         ("the <unk> said", ENGLISH, "the <unk> said"),
         ("Well, [noise] (yes) {um}", ENGLISH, "well [noise] yes {um}"),
@@ -203,6 +207,7 @@ def test_normalize_is_idempotent_and_keeps_letters(text, symbols):
         (["Straße", "naïve"], "aenrstvßï"),
         (["हिन्दी में"], None),
         (["g\u0303e"], "eg\u0303"),
+        (["Col·legi ·"], " ·cegilo"),
         (["東京 へ"], " へ京東"),
     ],
 )

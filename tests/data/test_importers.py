@@ -109,6 +109,7 @@ def test_fsdd_has_the_official_test_set_and_splits_by_speaker(tmp_path):
         for index in (0, 4, 5, 9, 10, 49):
             sound(tmp_path / "recordings" / f"7_{speaker}_{index}.wav", 800, 8000)
     sound(tmp_path / "recordings" / "notes.wav", 800, 8000)
+    (tmp_path / "recordings" / "._7_theo_0.wav").touch()  # of macOS
     result = import_fsdd(tmp_path, tmp_path / "out")
     assert [line for line in result.missing if "notes.wav" in line] == result.missing != []
 
@@ -138,6 +139,7 @@ def test_librispeech_subsets_are_merged_with_their_names(tmp_path):
         sound(chapter / f"{speaker}-121-0001.flac")
         lines = [f"{speaker}-121-0000 IT'S ME\n", f"{speaker}-121-0001 ÇA VA\n", f"{speaker}-121-0002 LOST\n"]
         (chapter / f"{speaker}-121.trans.txt").write_text("".join(lines), encoding="utf-8-sig")
+        (chapter / f"._{speaker}-121.trans.txt").write_bytes(b"\0\5\x16\7\xff")  # of macOS
     (root / "SPEAKERS.TXT").write_text(
         ";ID  |SEX| SUBSET           |MINUTES| NAME\n19   | F | train-clean-100  | 25.19 | A. B. | C\n"
     )
@@ -260,6 +262,7 @@ def test_speech_commands_use_the_official_splits_without_the_noise(tmp_path):
     for name in ("left/aa_nohash_0", "left/bb_nohash_0", "right/aa_nohash_1", "right/cc_nohash_0"):
         sound(tmp_path / f"{name}.wav")
     sound(tmp_path / "_background_noise_" / "tap.wav")
+    (tmp_path / "left" / "._aa_nohash_0.wav").touch()  # of macOS
     (tmp_path / "validation_list.txt").write_text("left/bb_nohash_0.wav\n")
     (tmp_path / "testing_list.txt").write_text("right/cc_nohash_0.wav\n")
     import_speechcommands(tmp_path, tmp_path / "out")
@@ -347,6 +350,7 @@ def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
         ("‘Tis “the” rock’n’roll", "tis the rock'n'roll"),
         ("twenty-one & 1/2", "twenty one 1 2"),
         ("¿Qué? …", "qué"),
+        ("El col·legi · L·L", "el col·legi l·l"),
     ],
 )
 def test_transcripts_are_lower_case_without_punctuation(printed, text):
@@ -380,6 +384,15 @@ def test_csv_rows_over_several_lines_and_unbalanced_quotes_are_errors(tmp_path, 
     with pytest.raises(InputError, match=r"train\.csv: .*" + problem):
         import_mozilla(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_hidden_files_of_macos_are_no_tables(tmp_path):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "train.csv").write_text(HEADER_CSV + "1.wav,1,go\n")
+    (tmp_path / "._train.csv").write_bytes(b"\0\5\x16\7\xff")
+    assert list(import_mozilla(tmp_path, tmp_path / "out").manifests) == [
+        str(tmp_path / "out" / "train.jsonl")
+    ]
 
 
 def test_another_csv_is_refused_with_its_columns(tmp_path):

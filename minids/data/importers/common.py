@@ -16,7 +16,7 @@ from minids._utils.files import open_file
 from minids._utils.threads import ordered_map
 from minids.audio import audio_info
 from minids.data.manifest import Utterance, write_manifest
-from minids.text import APOSTROPHES
+from minids.text import APOSTROPHES, INNER_MARKS
 
 DOTLESS_I_LANGUAGES = ("tr", "az", "crh", "tt", "ba", "kaa")
 MAX_EXTRA_SECONDS = 1.0  # a recording may last this much longer than the corpus states
@@ -57,7 +57,9 @@ def _lines(path: Path) -> Iterator[str]:
             for number, line in enumerate(file, start=1):
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: line {number} is not UTF-8 text; unpack the corpus again") from error
+        raise InputError(
+            f"{path}: line {number} is not UTF-8 text; save it as UTF-8, or unpack it again"
+        ) from error
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}; unpack the corpus again") from error
 
@@ -102,7 +104,7 @@ def table_files(root: str | Path, suffix: str) -> list[Path]:
     root = Path(root)
     if root.is_file():
         return [root]
-    files = sorted(root.glob(f"*{suffix}"))
+    files = sorted(root.glob(f"[!.]*{suffix}"))  # without ._x.csv, which macOS leaves beside x.csv
     if not files:
         problem = f"it contains no *{suffix}" if root.is_dir() else "no such file or folder"
         raise InputError(f"{root}: {problem}; give a file, or a folder of files")
@@ -110,7 +112,7 @@ def table_files(root: str | Path, suffix: str) -> list[Path]:
 
 
 def normalize_transcript(sentence: str, language: str = "") -> str:
-    """A printed sentence in lower case, without punctuation and symbols except for apostrophes.
+    """A printed sentence in lower case, without punctuation and symbols except within words.
 
     "Don't - he said." -> "don't he said". Digits stay; `minids data doctor` reports them. `language` is a
     code such as "tr", in which I and İ are the capitals of ı and i.
@@ -118,7 +120,10 @@ def normalize_transcript(sentence: str, language: str = "") -> str:
     if language.lower().split("-")[0].split("_")[0] in DOTLESS_I_LANGUAGES:
         sentence = sentence.replace("I", "ı")
     text = sentence.replace("İ", "i").lower().translate(APOSTROPHES)
-    text = "".join(" " if c != "'" and category(c)[0] in "PS" else c for c in text)
+    kept = {match.start() for match in INNER_MARKS.finditer(text)}
+    text = "".join(
+        " " if c != "'" and category(c)[0] in "PS" and i not in kept else c for i, c in enumerate(text)
+    )
     return " ".join(word for token in text.split() if (word := token.strip("'")))
 
 

@@ -28,7 +28,7 @@ def import_fsdd(root: str | Path, out: str | Path, progress: bool = False) -> Im
     folder = find_corpus(root, ["free-spoken-digit-dataset"], "recordings/*.wav") / "recordings"
     missing: list[str] = []
     splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
-    for path in sorted(folder.glob("*.wav")):
+    for path in sorted(folder.glob("[!.]*.wav")):
         match = re.fullmatch(r"(\d)_(.+)_(\d+)", path.stem, re.ASCII)
         if not match:
             missing.append(f"{path}: file name is not digit_speaker_index.wav")

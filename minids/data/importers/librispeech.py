@@ -25,7 +25,7 @@ def import_librispeech(root: str | Path, out: str | Path, progress: bool = False
     folder = find_corpus(root, ["LibriSpeech"], "*-*/*/*/*.trans.txt")
     genders = _genders(folder / "SPEAKERS.TXT")
     splits: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
-    for transcript in sorted(folder.glob("*-*/*/*/*.trans.txt")):
+    for transcript in sorted(folder.glob("*-*/*/*/[!.]*.trans.txt")):
         subset, speaker = transcript.parts[-4], transcript.parts[-3]
         split = subset.split("-")[0]
         if split not in splits:

@@ -21,7 +21,7 @@ def import_speechcommands(root: str | Path, out: str | Path, progress: bool = Fa
     split_of = dict.fromkeys(read_lines(folder / "validation_list.txt"), "dev")
     split_of |= dict.fromkeys(read_lines(folder / "testing_list.txt"), "test")
     splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": []}
-    for path in sorted(folder.glob("[!_]*/*.wav")):
+    for path in sorted(folder.glob("[!_.]*/[!.]*.wav")):
         word, speaker = path.parent.name, path.stem.partition("_nohash_")[0]
         splits[split_of.get(f"{word}/{path.name}", "train")].append(Utterance(path, word, 0.0, speaker))
     return write_splits(root, splits, out, [], progress)
