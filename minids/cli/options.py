@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 
 class _FilePath(click.Path):
-    """A path; an empty one, as from an unset variable of a shell, would be the current folder."""
+    """A path.
+
+    An empty one, as from an unset variable of a shell, would be the current folder. In `--out --json` the
+    name is missing; click takes --json for it.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("the path is empty", param, ctx)
+        if isinstance(param, click.Option) and str(value).startswith("--"):
+            self.fail(f"a path is missing before {value} (a file of that name is ./{value})", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -161,7 +161,9 @@ minids.cli.main(["transcribe"])
     assert process.wait() == 1
 
 
-@pytest.mark.parametrize("line", ["data import", "train a b", "lm train a --ou b", "bench --hidden x"])
+@pytest.mark.parametrize(
+    "line", ["data import", "train a b", "lm train a --ou b", "bench --hidden x", "lm prune a --out --json"]
+)
 def test_a_wrong_command_line_is_one_line_of_error(line, capsys):
     with warnings.catch_warnings(), pytest.raises(SystemExit) as end:
         cli.main(line.split())
