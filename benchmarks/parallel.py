@@ -42,7 +42,7 @@ from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.settings import read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
-from minids.weights import load_weights
+from minids.weights import load_model
 
 ONE_PROCESS = {"1 process x 1 thread": (1, 1), "1 process x 2 threads": (1, 2)}  # processes, threads of each
 SPLIT, SHARED = "2 ranks x 1, frames split", "2 ranks x 1, utterances distributed"
@@ -149,7 +149,7 @@ def agreement(forms: dict[str, tuple[int, int]], settings: Path) -> dict[str, fl
     for form, shape in forms.items():
         run = settings.parent / form
         call(*shape, "epochs", str(settings), str(run))
-        models[form] = load_weights(run / "last.safetensors").model
+        models[form] = load_model(run / "last.safetensors").model
     first = next(iter(models.values()))
     change = norm(first.flat_params - DeepSpeech(first.settings).flat_params)
     differences = {

@@ -10,7 +10,7 @@
 import numpy as np
 
 from minids import Features, load_audio
-from minids.features import FLOOR, hann, level
+from minids.features import FLOOR, hann, normalize_power
 from minids.lesson import data, exercise, listen, show
 from minids.lesson.figures import sound
 
@@ -155,19 +155,19 @@ show(
 # ## Take the logarithm
 # The strongest bin of a vowel has a hundred thousand times the power of a typical one,
 # and both matter. Hearing responds to *ratios* of power, so we take the logarithm.
-# (`FLOOR` is added to avoid log 0.) And `level` scales every recording to the same
+# (`FLOOR` is added to avoid log 0.) And `normalize_power` scales every recording to the same
 # loudness: what was said does not depend on how near the microphone was. The result,
 # one spectrum per frame, is a **spectrogram**:
 
 # %%
-power = power_spectrum(frames(level(wave), size, hop) * hann(size))  # (T0, n/2+1)
+power = power_spectrum(frames(normalize_power(wave), size, hop) * hann(size))  # (T0, n/2+1)
 print(f"strongest bin: {power.max() / np.median(power):,.0f} times the median power")
 log_power = np.log(power + FLOOR)
 events = {5: "silence", 16: "the burst of t", 22: "a vowel starts", 30: "it turns into oo"}
 events |= {36: "a short silence", 40: "the faint noise of f", 46: "the vowel of five"}
 events |= {58: "it glides", 70: "and glides on", 80: "v: only the voice", 95: "silence"}
 show(
-    [sound.spectrum_step(level(wave), rate, size, hop, log_power, t) for t in events],
+    [sound.spectrum_step(normalize_power(wave), rate, size, hop, log_power, t) for t in events],
     [f"Frame {t} becomes column {t}: {event}." for t, event in events.items()],
     title="From a frame to its spectrum to a column of the spectrogram",
 )
@@ -192,7 +192,7 @@ lengths = (2, 5, 10, 20, 40, 80)
 pictures = []
 for ms in lengths:
     n = rate * ms // 1000
-    x = np.log(power_spectrum(frames(level(wave), n, hop // 2) * hann(n)) + FLOOR)
+    x = np.log(power_spectrum(frames(normalize_power(wave), n, hop // 2) * hann(n)) + FLOOR)
     pictures.append(sound.spectrogram(x, rate, n, hop // 2, f"frames of {ms} ms"))
 captions = [f"{ms} ms: one bin every {1000 / ms:g} Hz" for ms in lengths]
 show(pictures, captions, title="Short and long frames")
@@ -214,7 +214,7 @@ show(pictures, captions, title="Short and long frames")
 # have written:
 
 # %%
-package = Features(rate, kind="spectrogram").raw(wave)
+package = Features(rate, kind="spectrogram").log_powers(wave)
 print(f"largest difference (float32 has 7 digits): {abs(log_power - package).max():.1e}")
 features = Features(rate, bands=40, normalize="utterance")
 x = features(wave)

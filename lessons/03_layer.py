@@ -206,7 +206,7 @@ show([kinks(h) for h in captions], [*captions.values()], title="A step across a 
 
 # %%
 samples, rate = minids.load_audio(data("two_five.flac"))
-frames = minids.Features().raw(samples)
+frames = minids.Features().log_powers(samples)
 frames = (frames - frames.min()).astype(float)  # 0 … 15, within the range of g
 x = ((frames - frames.mean(axis=0)) / frames.std(axis=0))[:-1, None]  # (T, 1, F)
 target = frames[1:, None]  # (T, 1, F)

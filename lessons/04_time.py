@@ -14,7 +14,7 @@ from minids import gradcheck
 from minids.lesson import data, exercise, show
 from minids.lesson.figures.unrolled import gradient_norms, unrolled
 from minids.ops import reference
-from minids.weights import load_weights
+from minids.weights import load_model
 
 z, dh = np.array([-3.0, 4, 1, 2]), np.array([0.0, 0, 0, 1])
 show(
@@ -194,7 +194,7 @@ def relative_norms(z, Wr, t):
 
 z, W = rng.normal(size=(41, 1, 64)), rng.normal(size=(64, 64)) / np.sqrt(64)
 norms = {f"× {scale}": relative_norms(z, scale * W, 40) for scale in (0.5, 1.4, 3.0)}
-saved = load_weights(data("digits.safetensors"))
+saved = load_model(data("digits.safetensors"))
 samples, _ = minids.load_audio(data("two_five.flac"), saved.features.rate)
 x, p = saved.features(samples)[:, None], saved.model.params
 h = reference.context_forward(x, np.array([len(x)]), saved.model.settings.context, 1)

@@ -17,7 +17,7 @@ from minids.decode.greedy import greedy_text
 from minids.lesson import data, exercise, listen, show
 from minids.lesson.figures.batch import dropped, padded, rectangles, superposition
 from minids.model import ModelSettings
-from minids.ops.common import Dropout, key
+from minids.ops.common import Dropout, hash_key
 from minids.ops.reference.affine import dropout_mask
 
 rng = np.random.default_rng(8)
@@ -177,7 +177,7 @@ def continue_training(make_noise, seed=8):
         noisy = [mix(x, make_noise(len(x), rng), rng.uniform(0, 20)) for x in recordings * 4]
         frames, lengths = pad([trained.features(x) for x in noisy])
         batch = frames.astype(np.float32), lengths, labels, label_lengths
-        model.loss_and_grad(*batch, key(seed, i, np.arange(12)))  # keys of dropout, see below
+        model.loss_and_grad(*batch, hash_key(seed, i, np.arange(12)))  # keys of dropout, see below
         scale = min(1 / 12, 15 / model.ops.norm(model.flat_grads))  # mean over 12; clipping
         model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.002, 0.9, scale)
     return trained
@@ -213,7 +213,7 @@ for name, network in networks.items():
 # seed, epoch, recording, frame and unit, so that a resumed training repeats it exactly.
 
 # %%
-dropouts = [Dropout(0.1, key(8, epoch, np.arange(1))) for epoch in (0, 1)]
+dropouts = [Dropout(0.1, hash_key(8, epoch, np.arange(1))) for epoch in (0, 1)]
 h = [dropout_mask(dropout, (8, 1, 5), float) for dropout in dropouts]  # of units that are 1
 show([dropped(values[:, 0]) for values in h], captions=["Epoch 0", "Epoch 1"], title="Dropout")
 

@@ -25,11 +25,11 @@ from minids.lesson import data, exercise, listen, show
 from minids.lesson.figures import sound
 from minids.lesson.figures.progress import progress
 from minids.metrics import Evaluation
-from minids.ops.common import key
+from minids.ops.common import hash_key
 from minids.training.step import step
-from minids.weights import load_weights, save_weights
+from minids.weights import load_model, save_model
 
-saved = load_weights(data("digits.safetensors"))  # weights, features, alphabet
+saved = load_model(data("digits.safetensors"))  # weights, features, alphabet
 network, rate = Recognizer(saved), saved.features.rate
 clean, _ = load_audio(data("two_five.flac"), rate)
 noisy = mix(clean, np.random.default_rng(1).normal(size=len(clean)), snr_db=5)
@@ -146,7 +146,7 @@ pictures, captions = [], []
 for epoch in range(EPOCHS):
     epoch_losses, rate_now = [], learning_rate(0.001, 1.05, epoch)
     for batch in batches.epoch(epoch):
-        keys = key(seed, epoch, np.array(batch.indices))  # for dropout
+        keys = hash_key(seed, epoch, np.array(batch.indices))  # for dropout
         options = {"rate": rate_now, "momentum": 0.9, "grad_clip_norm": 15}
         batch_losses, _ = step(model, velocity, batch, keys, **options)
         epoch_losses.extend(batch_losses)
@@ -207,7 +207,7 @@ for path in [path for path in sys.argv[1:] if path.endswith((".wav", ".flac"))]:
 # The network that we have just trained is such a model, too:
 
 # %%
-save_weights(OUT / "noise.safetensors", saved)
+save_model(OUT / "noise.safetensors", saved)
 print(f"minids transcribe {test[0].path} --model {OUT / 'noise.safetensors'}")
 print(Recognizer.load(OUT / "noise.safetensors").transcribe(test[0].path).text)
 

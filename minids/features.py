@@ -1,6 +1,6 @@
 """From samples to frames, the input of the network (§2, §5).
 
-    samples ─ level ─▶ (N,) ─ frames ─▶ (T0, n) ─ window, power spectrum ─▶ (T0, n/2+1)
+    samples ─ normalize_power ─▶ (N,) ─ frames ─▶ (T0, n) ─ window, power spectrum ─▶ (T0, n/2+1)
                                             ─ linear bands ─▶ (T0, F) ─ log ─▶ (T0, F) ─ normalize ─▶ (T0, F)
 
 N samples, n samples in a window (20 ms), T0 whole windows, one every hop (10 ms), F features of a frame.
@@ -28,7 +28,7 @@ MAX_VALUES: dict[str, tuple] = {  # type and maximum of each setting; all are ab
 }
 
 
-def level(samples: np.ndarray) -> np.ndarray:
+def normalize_power(samples: np.ndarray) -> np.ndarray:
     """(x - mean) / sqrt(mean power): no offset, and power 1 at any distance of the microphone (§5.2).
 
     Silence stays silence. Raises InputError for samples that are empty, not of shape (N,), or not finite.
@@ -178,7 +178,7 @@ class Features:
         """T0, the number of frames of `samples` samples: whole windows, at least one."""
         return 1 + max(0, samples - self.window) // self.hop
 
-    def raw(self, samples: np.ndarray) -> np.ndarray:
+    def log_powers(self, samples: np.ndarray) -> np.ndarray:
         """Samples (N,) -> log powers (T0, F) float32, before the normalization of each bin.
 
         Sound shorter than a window is padded with zeros.
@@ -187,9 +187,9 @@ class Features:
         samples = np.asarray(samples)
         if samples.dtype.kind not in "fiu":
             raise InputError(f"samples have the type {samples.dtype}; give real numbers")
-        with np.errstate(over="ignore"):  # level reports what is too large
+        with np.errstate(over="ignore"):  # normalize_power reports what is too large
             samples = samples.astype(np.float32, copy=False)
-        samples = level(samples)
+        samples = normalize_power(samples)
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
         windows = frames(samples, self.window, self.hop)  # (T0, n)
@@ -208,8 +208,8 @@ class Features:
     def __call__(
         self, samples: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
     ) -> np.ndarray:
-        """Samples (N,) -> frames (T0, F) float32: `raw` followed by `normalized`."""
-        return self.normalized(self.raw(samples), statistics)
+        """Samples (N,) -> frames (T0, F) float32: `log_powers` followed by `normalized`."""
+        return self.normalized(self.log_powers(samples), statistics)
 
     def normalized(
         self, x: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
@@ -233,7 +233,7 @@ class Features:
         return x
 
     def fit(self, raw_frames: Iterable[np.ndarray]) -> None:
-        """Set `mean` and `std` to those of a training set, given as its `raw` frames (T0, F)."""
+        """Set `mean` and `std` to those of a training set, given as its `log_powers` frames (T0, F)."""
         corpus = Statistics()
         for x in raw_frames:
             corpus.add(x)

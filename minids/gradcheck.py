@@ -18,7 +18,7 @@ import numpy as np
 from minids import ops
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import Backend
-from minids.ops.common import CLIP, Dropout, key
+from minids.ops.common import CLIP, Dropout, hash_key
 from minids.text import collapse
 
 # Tolerances, each with its reason. tests/tolerances.py adds those that only tests need.
@@ -92,7 +92,7 @@ def check_affine() -> Iterator[Check]:
     reference, rng = ops.load("reference"), np.random.default_rng(1)
     x, W, b = rng.normal(size=(5, 3, 4)), 6 * rng.normal(size=(6, 4)), 6 * rng.normal(size=6)
     dy = rng.normal(size=(5, 3, 6))
-    dropout = Dropout(0.3, key(1, np.arange(3)))
+    dropout = Dropout(0.3, hash_key(1, np.arange(3)))
     _away_from_kinks(reference.affine_forward(x, W, b))
     cases = {"linear": (False, None), "clipped": (True, None), "clipped, dropout": (True, dropout)}
     for name, options in cases.items():

@@ -20,7 +20,7 @@ from minids import ops
 from minids._utils.arguments import integers, real_array
 from minids.loss import check_labels
 from minids.ops import Backend
-from minids.ops.common import Dropout, Workspace, key, strided
+from minids.ops.common import Dropout, Workspace, hash_key, output_length
 
 _GPU_LOCK = threading.RLock()  # scratch memory of the GPU's operations is shared by all models
 
@@ -165,7 +165,7 @@ class DeepSpeech:
         frames, lengths, dropout_keys = self._check_frames(frames, lengths, dropout_keys)
         with self._lock:
             log_probs = self._forward(self.ops, frames, lengths, dropout_keys)
-            return self.ops.arrays.to_host(log_probs).copy(), strided(lengths, self.settings.stride)
+            return self.ops.arrays.to_host(log_probs).copy(), output_length(lengths, self.settings.stride)
 
     def backward(self, dlogits: np.ndarray) -> None:
         """dlogits (T, B, K), the gradient to W6 h5 + b6 of this thread's last `forward` -> `grads`.
@@ -236,13 +236,13 @@ class DeepSpeech:
     def _forward(self, ops: Backend, frames, lengths, dropout_keys):
         s, p, state, workspace = self.settings, self.params, self._pass, self._pass.workspace
         T0, B, F = frames.shape
-        T, H, K = strided(T0, s.stride), s.hidden, s.characters
+        T, H, K = output_length(T0, s.stride), s.hidden, s.characters
         state.activations = None  # or its views would keep buffers that are now too small
-        state.lengths = workspace.to_device("lengths", strided(lengths, s.stride))
+        state.lengths = workspace.to_device("lengths", output_length(lengths, s.stride))
         state.dropout = {}
         if dropout_keys is not None and s.dropout > 0:
             for n in (1, 2, 3, 5):
-                keys = workspace.to_device(f"dropout_keys {n}", key(dropout_keys, n))
+                keys = workspace.to_device(f"dropout_keys {n}", hash_key(dropout_keys, n))
                 state.dropout[n] = Dropout(s.dropout, keys)
         a = {name: workspace(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
         a |= {"x": workspace("x", T, B, (2 * s.context + 1) * F), "z6": workspace("z6", T, B, K)}
@@ -291,7 +291,7 @@ class DeepSpeech:
                 y=a[y],
                 clip=clip,
                 dropout=state.dropout.get(n),
-                input_gradient=dx is not None,
+                needs_dx=dx is not None,
                 dz=dy,
                 dx=dx,
                 dW=g[f"W{n}"],

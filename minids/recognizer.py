@@ -27,7 +27,7 @@ from minids.decode.tuned import make_search
 from minids.lm.ngram import NGram
 from minids.metrics import UtteranceResult
 from minids.text import normalize
-from minids.weights import SHIPPED_MODEL, SavedModel, load_weights
+from minids.weights import SHIPPED_MODEL, SavedModel, load_model
 
 if TYPE_CHECKING:
     from minids.decode.error_analysis import ErrorAnalysis
@@ -159,7 +159,7 @@ class Recognizer:
         if not paths:
             raise InputError("the list of models is empty; give at least one, or None for the included model")
         paths = [Path(p) for p in paths]
-        models = [load_weights(p, backend) for p in paths]
+        models = [load_model(p, backend) for p in paths]
         for p, saved in zip(paths, models, strict=True):
             _check_compatible(paths[0], models[0], p, saved)
         search = make_search(

@@ -43,7 +43,7 @@ class SavedModel:
     notes: dict[str, Any]
 
 
-def save_weights(path: str | Path, saved: SavedModel) -> None:
+def save_model(path: str | Path, saved: SavedModel) -> None:
     """Write a model file atomically.
 
     Raises InputError when the file cannot be written: no space, no folder, no permission.
@@ -71,10 +71,10 @@ def save_weights(path: str | Path, saved: SavedModel) -> None:
         file.write(data)
 
 
-def load_weights(
+def load_model(
     path: str | Path, backend: str | Backend = "cpu", require_checksum: bool = False
 ) -> SavedModel:
-    """Read a file that `save_weights` wrote.
+    """Read a file that `save_model` wrote.
 
     A model that another program wrote may lack the checksum, unless `require_checksum`.
 
@@ -131,12 +131,12 @@ def copy_with_notes(path: Path, out: Path, saved: SavedModel, **notes: Any) -> N
 
     Raises InputError when the file no longer holds these weights, because its training has continued.
     """
-    current = load_weights(path)
+    current = load_model(path)
     to_host = saved.model.ops.arrays.to_host
     if not np.array_equal(current.model.flat_params, to_host(saved.model.flat_params)):
         raise InputError(f"{path} has changed since it was read; repeat this when its training has finished")
     current.notes |= notes
-    save_weights(out.resolve(), current)
+    save_model(out.resolve(), current)
 
 
 def _pop_tensor(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -12,7 +12,7 @@ from minids.data.manifest import Utterance
 from minids.model import ModelSettings
 from minids.recognizer import average
 from minids.text import Alphabet
-from minids.weights import SavedModel, save_weights
+from minids.weights import SavedModel, save_model
 from tests import tones
 from tests.tolerances import FLOAT32_NETWORK
 
@@ -91,8 +91,8 @@ def test_an_unreadable_recording_is_reported_once(utterances, tmp_path):
 )
 def test_incompatible_models_are_rejected_by_name(other, message, tmp_path):
     first, second = tmp_path / "one.safetensors", tmp_path / "two.safetensors"
-    save_weights(first, model())
-    save_weights(second, other)
+    save_model(first, model())
+    save_model(second, other)
     with pytest.raises(InputError, match=rf"{second}.*{message}"):
         Recognizer.load([first, second])
     assert len(Recognizer.load([first, first], jitter=True).models) == 6

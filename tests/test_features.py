@@ -14,8 +14,8 @@ from minids.features import (
     diagonal_blocks,
     frames,
     hann,
-    level,
     linear_bands,
+    normalize_power,
     power_spectrum,
 )
 from tests import DATA
@@ -74,7 +74,7 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
 @pytest.mark.parametrize("n", [37, 4321])
 def test_raw_features_equal_the_discrete_fourier_transform_by_definition(settings, n):
     samples = 0.1 * noise(n) + tone(440)[:n] + 0.3
-    x = settings.raw(samples)
+    x = settings.log_powers(samples)
     truth = by_definition(samples, settings)
     assert x.dtype == np.float32
     assert x.shape == truth.shape == (settings.length(n), settings.size)
@@ -82,9 +82,9 @@ def test_raw_features_equal_the_discrete_fourier_transform_by_definition(setting
 
 
 def test_processing_in_blocks_gives_the_same_frames():
-    samples = level(noise(160 * (2 * BLOCK_FRAMES + 9)))
+    samples = normalize_power(noise(160 * (2 * BLOCK_FRAMES + 9)))
     at_once = power_spectrum(frames(samples, 320, 160) * hann(320)) @ linear_bands(80, 320)  # one block
-    np.testing.assert_allclose(Features().raw(samples), np.log(at_once + FLOOR), atol=FLOAT32_LOG)
+    np.testing.assert_allclose(Features().log_powers(samples), np.log(at_once + FLOOR), atol=FLOAT32_LOG)
 
 
 def test_frames_are_all_whole_windows():
@@ -139,10 +139,10 @@ def test_diagonal_blocks_add_up_to_the_filter_bank(bands):
 
 @pytest.mark.parametrize("hz", [200, 1000, 3950, 7500])
 def test_a_pure_tone_peaks_in_its_band(hz):
-    x = Features().raw(tone(hz))[:, :-1]  # without the energy
+    x = Features().log_powers(tone(hz))[:, :-1]  # without the energy
     centers = np.arange(1, 81) * 8000 / 81
     assert (x.argmax(axis=1) == np.argmin(abs(centers - hz))).all()
-    s = Features(kind="spectrogram").raw(tone(hz))
+    s = Features(kind="spectrogram").log_powers(tone(hz))
     assert (s.argmax(axis=1) == round(hz / 50)).all()
     assert (s.max(axis=1) - np.median(s, axis=1) > np.log(1e6)).all()  # and nowhere else
 
@@ -183,7 +183,7 @@ def test_an_offset_of_an4_recordings_does_not_change_their_features():
 @pytest.mark.parametrize("kind", ["filterbank", "spectrogram"])
 def test_features_of_silence_are_finite(kind, normalize):
     features = Features(kind=kind, normalize=normalize)
-    features.fit([features.raw(np.zeros(5000))])
+    features.fit([features.log_powers(np.zeros(5000))])
     for silence in (np.zeros(1), np.zeros(5000), np.full(5000, 0.25), np.full(5000, 1e-30)):
         assert np.isfinite(features(silence)).all()
 
@@ -207,8 +207,8 @@ def test_corpus_normalization_removes_the_training_sets_mean_and_deviation():
     features = Features()
     sounds = [np.cumsum(noise(9000, seed)) + noise(9000, seed) for seed in range(5)]
     unfitted = features(sounds[0])
-    np.testing.assert_array_equal(unfitted, features.raw(sounds[0]))
-    features.fit(features.raw(s) for s in sounds)
+    np.testing.assert_array_equal(unfitted, features.log_powers(sounds[0]))
+    features.fit(features.log_powers(s) for s in sounds)
     x = np.concatenate([features(s) for s in sounds])
     np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-4)
     np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-4)
@@ -217,7 +217,7 @@ def test_corpus_normalization_removes_the_training_sets_mean_and_deviation():
 
 def test_speaker_normalization_removes_the_speakers_mean_and_deviation():
     features = Features(normalize="speaker")
-    x = features.raw(noise(9000))
+    x = features.log_powers(noise(9000))
     mean, std = np.linspace(-3, 3, 81, dtype=np.float32), np.linspace(1, 4, 81, dtype=np.float32)
     np.testing.assert_allclose(features(noise(9000), (mean, std)), (x - mean) / std, atol=1e-5)
     alone = Features(normalize="utterance")(noise(9000))
@@ -249,7 +249,7 @@ def test_settings_round_trip_through_json():
     features = Features(
         rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalize="speaker"
     )
-    features.fit([features.raw(noise(5000))])
+    features.fit([features.log_powers(noise(5000))])
     copy = Features.from_dict(json.loads(json.dumps(features.to_dict())))
     assert copy == features
     assert copy.mean is None  # arrays are stored separately

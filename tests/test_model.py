@@ -11,7 +11,7 @@ from minids import DeepSpeech, ctc_loss, ops
 from minids._utils.random import generator
 from minids.gradcheck import relative_error
 from minids.model import ModelSettings
-from minids.ops.common import key, mix
+from minids.ops.common import hash32, hash_key
 from minids.training.step import step  # the steady state is the trainer's
 from tests.tolerances import FLOAT32_NETWORK, FLOAT64_ORDER
 
@@ -33,8 +33,8 @@ def plain(settings, params, frames, dropout_key=None):
         """1 / (1 - p) or 0 for each unit."""
         if dropout_key is None:
             return np.ones(H)
-        units = np.arange(H, dtype=np.uint32) + np.uint32((key(dropout_key, layer) + t * H) % 2**32)
-        return (mix(units) >= settings.dropout * 2**32) / (1 - settings.dropout)
+        units = np.arange(H, dtype=np.uint32) + np.uint32((hash_key(dropout_key, layer) + t * H) % 2**32)
+        return (hash32(units) >= settings.dropout * 2**32) / (1 - settings.dropout)
 
     h1, h2, h3, hf, hb, h4, h5, log_probs = (np.zeros((T, n)) for n in [H] * 7 + [settings.characters])
     for t in range(T):
@@ -73,7 +73,7 @@ def batch(settings=SMALL, lengths=(11, 1, 8, 5), poison=np.nan, seed=1):
         frames[n:, b] = poison
     labels = np.array([[1, 1, 2], [4, 0, 0], [0, 0, 0], [3, 2, 0]], np.int32)[: len(lengths)]
     label_lengths = np.array([3, 1, 0, 2], np.int32)[: len(lengths)]
-    keys = np.array([key(9, b) for b in range(len(lengths))], np.uint32)
+    keys = np.array([hash_key(9, b) for b in range(len(lengths))], np.uint32)
     return frames, np.array(lengths, np.int32), labels, label_lengths, keys
 
 

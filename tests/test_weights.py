@@ -12,7 +12,7 @@ from minids import DeepSpeech, Features
 from minids._utils.errors import InputError
 from minids.model import ModelSettings
 from minids.text import Alphabet
-from minids.weights import SavedModel, load_weights, save_weights
+from minids.weights import SavedModel, load_model, save_model
 
 
 @pytest.fixture
@@ -33,12 +33,12 @@ def saved():
 @pytest.fixture
 def file(saved, tmp_path):
     path = tmp_path / "model.safetensors"
-    save_weights(path, saved)
+    save_model(path, saved)
     return path
 
 
 def test_a_saved_model_is_read_back_unchanged(saved, file):
-    got = load_weights(file)
+    got = load_model(file)
     assert got.model.settings == saved.model.settings
     np.testing.assert_array_equal(got.model.flat_params, saved.model.flat_params)
     assert got.features == saved.features
@@ -58,18 +58,18 @@ def test_a_saved_model_is_read_back_unchanged(saved, file):
 
 def test_saving_a_loaded_model_writes_the_same_bytes(file, tmp_path):
     """So that a resumed run can end with the same bits."""
-    save_weights(tmp_path / "again", load_weights(file))
+    save_model(tmp_path / "again", load_model(file))
     assert file.read_bytes() == (tmp_path / "again").read_bytes()
 
 
 def test_utterance_normalization_stores_no_mean(saved, tmp_path):
     saved.features = Features(rate=8000, bands=6, normalize="utterance")
-    save_weights(tmp_path / "model", saved)
-    assert load_weights(tmp_path / "model").features.mean is None
+    save_model(tmp_path / "model", saved)
+    assert load_model(tmp_path / "model").features.mean is None
 
 
 def test_any_backend_can_load_a_model(saved, file):
-    reference = load_weights(file, "reference").model
+    reference = load_model(file, "reference").model
     np.testing.assert_array_equal(reference.params["W4"], saved.model.params["W4"])
     assert reference.ops.name == "reference"
 
@@ -85,7 +85,7 @@ def test_safetensors_readers_can_read_the_tensors(saved, file):
 
 def refused(path):
     with pytest.raises(InputError) as error:
-        load_weights(path)
+        load_model(path)
     message = str(error.value)
     assert str(path) in message
     assert "\n" not in message
@@ -111,7 +111,7 @@ def test_a_flipped_bit_is_detected(saved, file):
             refused(file)
             continue
         with suppress(InputError):  # the bit may also make the JSON of the header invalid
-            np.testing.assert_array_equal(load_weights(file).model.flat_params, saved.model.flat_params)
+            np.testing.assert_array_equal(load_model(file).model.flat_params, saved.model.flat_params)
 
 
 def rewritten(file, **changed):
@@ -138,7 +138,7 @@ def rewritten(file, **changed):
 
 
 def test_a_file_without_a_checksum_can_be_read(saved, file):
-    np.testing.assert_array_equal(load_weights(rewritten(file)).model.flat_params, saved.model.flat_params)
+    np.testing.assert_array_equal(load_model(rewritten(file)).model.flat_params, saved.model.flat_params)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_file_without_a_checksum_can_be_read(saved, file):
 def test_an_impossible_header_is_refused(file, changed, message):
     refused(rewritten(file, **changed))
     with pytest.raises(InputError, match=message or None):
-        load_weights(file)
+        load_model(file)
 
 
 def test_entries_that_older_files_lack_have_defaults(saved, file):
@@ -185,14 +185,14 @@ def test_entries_that_older_files_lack_have_defaults(saved, file):
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     del header["checksum"], header["notes"], header["model"]["dropout"], header["features"]["kind"]
     save_file(tensors, file, {"minids": json.dumps(header)})
-    old = load_weights(file)
+    old = load_model(file)
     assert (old.notes, old.model.settings.dropout, old.features.kind) == ({}, 0.05, "filterbank")
 
 
 def test_a_lack_of_memory_is_not_blamed_on_the_file(file, monkeypatch):
     monkeypatch.setattr(DeepSpeech, "load_params", raiser(MemoryError))
     with pytest.raises(MemoryError):
-        load_weights(file)
+        load_model(file)
 
 
 def raiser(error):
@@ -226,4 +226,4 @@ def test_other_files_are_refused_and_not_run(file, tmp_path):
 
 def test_saving_into_a_missing_folder_is_an_input_error(saved, tmp_path):
     with pytest.raises(InputError, match=r"cannot write .*nowhere"):
-        save_weights(tmp_path / "nowhere" / "model", saved)
+        save_model(tmp_path / "nowhere" / "model", saved)

@@ -13,7 +13,7 @@ from minids.audio import save_audio
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
-from minids.weights import SavedModel, save_weights
+from minids.weights import SavedModel, save_model
 
 RATE = 8000
 LETTERS = "abc"
@@ -71,7 +71,7 @@ def model(path: Path) -> Path:
     features.mean, features.std = np.zeros(features.size, np.float32), np.ones(features.size, np.float32)
     alphabet = Alphabet(" " + LETTERS)
     network = DeepSpeech(ModelSettings(features.size, len(alphabet), hidden=16, context=2, stride=2))
-    save_weights(path, SavedModel(network, features, alphabet, {}, {}))
+    save_model(path, SavedModel(network, features, alphabet, {}, {}))
     return path
 
 

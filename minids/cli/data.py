@@ -219,9 +219,9 @@ def doctor(
 
 
 def _model_settings(path: Path) -> "tuple[Alphabet, Features, int]":
-    from minids.weights import load_weights
+    from minids.weights import load_model
 
-    saved = load_weights(path, backend="reference")
+    saved = load_model(path, backend="reference")
     return saved.alphabet, saved.features, saved.model.settings.stride
 
 

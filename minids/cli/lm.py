@@ -223,9 +223,9 @@ def _normalized(
     if model and symbols is not None:
         raise click.UsageError("--model sets the alphabet; give one of the two.")
     if model:
-        from minids.weights import load_weights
+        from minids.weights import load_model
 
-        return NormalizedText(files, load_weights(model, backend="reference").alphabet)
+        return NormalizedText(files, load_model(model, backend="reference").alphabet)
     if symbols is None:
         return files
     try:

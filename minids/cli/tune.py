@@ -66,7 +66,7 @@ def command(
     from minids.plot.tuning import tuning as plot_tuning
     from minids.recognizer import Recognizer
     from minids.text import TextReport
-    from minids.weights import SHIPPED_MODEL, copy_with_notes, load_weights
+    from minids.weights import SHIPPED_MODEL, copy_with_notes, load_model
 
     if model is None and out is None:
         raise InputError("the included model is not overwritten; give --out FILE, or your own --model")
@@ -79,7 +79,7 @@ def command(
             check_writable(path)
     utterances = read_manifest(manifest)
     announce_compilation()
-    saved = load_weights(model, backend)
+    saved = load_model(model, backend)
     recognizer = Recognizer(saved)
     crc, ngram = checksum(lm), NGram.load(lm)
     texts = TextReport(saved.alphabet)

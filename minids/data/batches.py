@@ -22,7 +22,7 @@ from minids.data.augment import Augmentation
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.features import Features, Statistics
-from minids.ops.common import min_frames, strided
+from minids.ops.common import min_frames, output_length
 from minids.text import Alphabet, normalize
 
 PREFETCH = 4  # batches that are ready in advance; enough to hide a recording that is slow to read
@@ -87,7 +87,7 @@ class ExampleLoader:
         features = self.features
         if cache and (stored := cache.read(utterance)) is not None:
             self._check_duration(utterance, len(stored) * features.hop / features.rate)
-            self._check_frames(utterance, strided(len(stored), self.stride), required)
+            self._check_frames(utterance, output_length(len(stored), self.stride), required)
             return stored
         try:
             samples, rate = utterance.load_audio(
@@ -101,7 +101,7 @@ class ExampleLoader:
             augmented = augmentation(samples, rate, rng)
             if self._output_frames(augmented) >= max(1, required):
                 samples = augmented
-        log_powers = features.raw(shift(samples, rate, self.shift_ms))
+        log_powers = features.log_powers(shift(samples, rate, self.shift_ms))
         return cache.write(utterance, log_powers) if cache else log_powers
 
     def readable_log_powers(self, utterance: Utterance) -> np.ndarray | None:
@@ -143,7 +143,7 @@ class ExampleLoader:
 
     def _output_frames(self, samples: np.ndarray) -> int:
         """T, the frames after the stride."""
-        return strided(self.features.length(len(samples)), self.stride) if len(samples) else 0
+        return output_length(self.features.length(len(samples)), self.stride) if len(samples) else 0
 
 
 class Batches:

@@ -15,7 +15,7 @@ import numpy as np
 from minids._utils.errors import InputError
 from minids.audio import SOUND_SUFFIXES, audio_info, load_audio, mix
 from minids.audio.processing import check_rate
-from minids.features import frames, hann, level, power_spectrum
+from minids.features import frames, hann, normalize_power, power_spectrum
 
 CLIP_SECONDS = 2.0
 FADE_SECONDS = 0.05  # cross-fade between two clips
@@ -85,7 +85,7 @@ class Noise:
 
     def _cut(self, path: Path) -> Iterator[np.ndarray]:
         """A recording at power 1, cut into clips (length,); a recording shorter than a clip is repeated."""
-        samples = level(load_audio(path, self.rate)[0])
+        samples = normalize_power(load_audio(path, self.rate)[0])
         if not samples.any():
             raise InputError(f"{path}: the noise is silent; remove it")
         samples = np.resize(samples, max(len(samples), self.length))
@@ -112,11 +112,14 @@ class Noise:
 
 
 def sound_files(path: str | Path) -> list[Path]:
-    """The file itself, or all sound files in a folder and its subfolders, sorted. InputError for none."""
+    """The file itself, or all sound files in a folder and its subfolders, sorted. InputError for none.
+
+    Hidden files are left out: ._x.wav, which macOS leaves beside x.wav, is no sound.
+    """
     path = Path(path)
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SOUND_SUFFIXES)
+    files = sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in SOUND_SUFFIXES)
     if not files:
         raise InputError(f"{path}: no sound files in this folder; name a folder with sound files")
     return files

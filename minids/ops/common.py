@@ -13,9 +13,9 @@ CLIP = 20.0  # g(z) = min{max{0, z}, 20}  (§2)
 class Dropout(NamedTuple):
     """Inverted dropout: each unit is 0 with probability `rate`, the others are divided by 1 - rate.
 
-    `keys` (B,) uint32 holds one key per utterance, see `key`. Unit u of frame t of utterance b is dropped if
-    mix(keys[b] + t H + u) < rate 2³²: a pure function, so that no mask is stored, and every backend and
-    every resumed run drops the same units.
+    `keys` (B,) uint32 holds one key per utterance, see `hash_key`. Unit u of frame t of utterance b is
+    dropped if hash32(keys[b] + t H + u) < rate 2³²: a pure function, so that no mask is stored, and every
+    backend and every resumed run drops the same units.
     """
 
     rate: float
@@ -30,7 +30,7 @@ class Dropout(NamedTuple):
         return 1.0 / (1.0 - self.rate)
 
 
-def mix(x):
+def hash32(x):
     """A bijection of uint32: when any input bit changes, each output bit changes with probability 1/2."""
     x = np.uint32(x ^ (x >> np.uint32(16)))
     x = np.uint32(x * np.uint32(0x7FEB352D))
@@ -39,12 +39,12 @@ def mix(x):
     return np.uint32(x ^ (x >> np.uint32(16)))
 
 
-def key(*numbers):
+def hash_key(*numbers):
     """One 32-bit key from several integers, such as (seed, epoch, utterance); of arrays, an array of keys."""
     state = np.full(1, 0x9E3779B9, np.uint32)
     for number in numbers:
         bits = (np.asarray(number) & 0xFFFFFFFF).astype(np.uint32)
-        state = mix(state ^ mix(np.atleast_1d(bits) + np.uint32(0x9E3779B9)))
+        state = hash32(state ^ hash32(np.atleast_1d(bits) + np.uint32(0x9E3779B9)))
     return state if any(np.ndim(number) for number in numbers) else int(state[0])
 
 
@@ -74,9 +74,9 @@ class Workspace:
         return self._arrays.copy(array, self(name, *array.shape, dtype=dtype))
 
 
-def strided(lengths, stride: int):
-    """Frames after keeping every stride-th one: T = ceil(T0 / stride) (§3.3)."""
-    return -(-lengths // stride)
+def output_length(length, stride: int):
+    """T = ceil(T0 / stride), the frames of the output when every stride-th one is kept (§3.3)."""
+    return -(-length // stride)
 
 
 def min_frames(label) -> int:

@@ -23,7 +23,7 @@ from minids.plot.recognition import recognition
 from minids.plot.training import training
 from minids.recognizer import MAX_PIECE_SECONDS, Recognizer
 from minids.text import TextReport, characters
-from minids.weights import SavedModel, load_weights
+from minids.weights import SavedModel, load_model
 
 UTTERANCES = 4  # with the most errors, and as many around the median
 METRICS = {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate", "gradient_norm", "frames_per_second"}
@@ -42,7 +42,7 @@ def training_report(
     its dev set was moved.
     """
     metrics = _read_metrics(run / "metrics.jsonl")
-    last = load_weights(run / "last.safetensors", backend="reference")
+    last = load_model(run / "last.safetensors", backend="reference")
     recognizer = Recognizer.load(run / "best.safetensors", **search)
     manifest = manifest or _dev_manifest(run, last)
     utterances = read_manifest(manifest)

@@ -12,7 +12,7 @@ from minids._utils.files import atomic_write
 from minids._utils.strict_json import to_json
 from minids.ops import Backend
 from minids.training.settings import Settings
-from minids.weights import SavedModel, load_weights
+from minids.weights import SavedModel, load_model
 
 RUN_FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
 
@@ -23,7 +23,7 @@ class TrainingState:
 
     epoch: int = 0  # completed epochs
     batch: int = 0  # completed batches of the current epoch
-    best_errors: list[float] | None = None  # WER, CER and loss on the dev set, lowest so far
+    best_key: list[float] | None = None  # of the best epoch, see selection_key
     best_epoch: int = 0
     loss_sum: float = 0.0
     utterances: int = 0
@@ -59,7 +59,7 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.last, self.best, self.metrics, self.picture = (path / name for name in RUN_FILES)
+        self.last, self.best, self.metrics, self.plot = (path / name for name in RUN_FILES)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -105,7 +105,7 @@ class RunFolder:
         """
         if not self.last.exists():
             return None
-        saved = load_weights(self.last, backend, require_checksum=True)
+        saved = load_model(self.last, backend, require_checksum=True)
         velocity = saved.extra_tensors.get("velocity")
         if (
             velocity is None
@@ -115,10 +115,10 @@ class RunFolder:
             raise InputError(f"{self.last} is a model, not a checkpoint; choose another --run")
         return saved
 
-    def write_picture(self, state: TrainingState) -> None:
+    def write_plot(self, state: TrainingState) -> None:
         from minids.plot.training import training
 
-        with atomic_write(self.picture) as file:
+        with atomic_write(self.plot) as file:
             training(state.rows, state.best_epoch).savefig(file, format="png", dpi=150)
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:

@@ -29,7 +29,7 @@ from minids._utils.errors import InputError, reason
 from minids._utils.threads import core_ids
 from minids.model import DeepSpeech
 from minids.ops import Backend
-from minids.ops.common import Dropout, strided
+from minids.ops.common import Dropout, output_length
 
 Item = TypeVar("Item")
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # the number of ranks, as Open MPI and MPICH set it
@@ -178,8 +178,8 @@ class _Half:
         self.ops, self.ranks = ops, ranks
         self.birnn = import_module(f"minids.ops.{ops.name}.birnn")
         self.frames, self.lengths, self.stride = frames, lengths, stride
-        self.T = strided(len(frames), stride)
-        middle = strided(self.T, 2)
+        self.T = output_length(len(frames), stride)
+        middle = output_length(self.T, 2)
         self.span = slice(0, middle) if ranks.is_main else slice(middle, self.T)
 
     def backend(self) -> Backend:
@@ -201,7 +201,7 @@ class _Half:
 
     def context_forward(self, frames, lengths, C, stride, out):
         """The context of the first or the last frame lies in the other half."""
-        before = min(self.span.start, strided(C, stride))
+        before = min(self.span.start, output_length(C, stride))
         first = (self.span.start - before) * stride
         window = self.frames[first : self.span.stop * stride + C]
         inside = np.clip(self.lengths - first, 0, len(window))
@@ -256,7 +256,7 @@ class _Half:
         other = np.empty((self.T - len(log_probs), *log_probs.shape[1:]), log_probs.dtype)
         other = self._exchange(log_probs, other)
         both = np.concatenate([log_probs, other] if self.ranks.is_main else [other, log_probs])  # (T, B, K)
-        lengths = strided(self.lengths, self.stride)
+        lengths = output_length(self.lengths, self.stride)
         losses[...], gradient = self.ops.ctc(both, lengths, labels, label_lengths)
         dlogits[...] = gradient[self.span]
 

@@ -33,21 +33,21 @@ def check_resources(
     Each of the `batch_ranks` has a shard of every batch. Raises InputError when the memory is too small for a
     batch of the longest recording.
     """
-    t, network = settings.train, settings.network
+    t, model = settings.train, settings.model_settings
     hours = sum(u.duration for u in train) / 3600
     longest = max(_loaded(settings, train + dev), key=lambda u: u.duration)
     T0 = max_frames(settings, train + dev)
     batch_size = -(-t.batch_size // batch_ranks.size)
     processes = 1 if backend.name == "cuda" else ranks.local_size  # that share the memory
-    needed, free = processes * memory(network, T0, batch_size, backend.name), available_memory(backend)
+    needed, free = processes * memory(model, T0, batch_size, backend.name), available_memory(backend)
     if free is not None and needed > free:
-        fitting = batch_ranks.size * max_batch_size(network, T0, free // processes, backend.name)
+        fitting = batch_ranks.size * max_batch_size(model, T0, free // processes, backend.name)
         raise InputError(
             f"{longest.path} ({longest.location}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
             f" needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
             f" split the recording, or lower batch_size{f' (to {fitting})' if fitting else ''} or hidden"
         )
-    weights = sum(math.prod(shape) for shape in network.shapes().values())
+    weights = sum(math.prod(shape) for shape in model.shapes().values())
     return (
         f"{len(train)} utterances, {hours:.2f} h; {weights / 1e6:.2f} M weights; "
         f"about {needed / 1e9:.2f} GB of memory; {t.epochs} epochs"
@@ -61,7 +61,7 @@ def max_frames(settings: Settings, utterances: list[Utterance]) -> int:
 
 
 def _loaded(settings: Settings, utterances: list[Utterance]) -> list[Utterance]:
-    """Those that are not too long; all if none is, for the error that follows."""
+    """Utterances within max_seconds; all if there are none, so that the caller reports the longest."""
     return [u for u in utterances if u.duration <= settings.data.max_seconds] or utterances
 
 

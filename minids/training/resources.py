@@ -9,7 +9,7 @@ import numpy as np
 
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import Backend
-from minids.ops.common import strided
+from minids.ops.common import output_length
 
 FLOAT_BYTES = 4
 
@@ -25,7 +25,7 @@ def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: s
     """
     from minids.data.batches import PREFETCH
 
-    H, T = settings.hidden, strided(max_frames, settings.stride)
+    H, T = settings.hidden, output_length(max_frames, settings.stride)
     parameters = sum(int(np.prod(shape)) for shape in settings.shapes().values())
     inputs = (2 * settings.context + 1) * settings.inputs
     activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
@@ -84,7 +84,8 @@ def reserve_memory(
     frames = np.zeros((max_frames, batch_size, settings.inputs), np.float32)
     ones = np.ones(batch_size, np.int32)
     # A text with more labels than frames is skipped.
-    labels = np.ones((batch_size, max(1, min(max_labels, strided(max_frames, settings.stride)))), np.int32)
+    max_labels = max(1, min(max_labels, output_length(max_frames, settings.stride)))
+    labels = np.ones((batch_size, max_labels), np.int32)
     model.loss_and_grad(frames, ones * max_frames, labels, ones * labels.shape[1], ones.astype(np.uint32))
     model.ops.norm(model.flat_grads)
     copy_to_device = model.ops.arrays.AsyncCopier()

@@ -7,12 +7,12 @@ from typing import Any
 from minids._utils.errors import InputError
 from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.settings import Settings
-from minids.weights import SavedModel, load_weights, save_weights
+from minids.weights import SavedModel, load_model, save_model
 
 MAX_RELIABLE_WER = 0.9
 
 
-def selection_errors(row: dict[str, Any], select_by: str) -> list[float]:
+def selection_key(row: dict[str, Any], select_by: str) -> list[float]:
     """The metrics that select the best epoch, the most important first; lower is better.
 
     A WER above 90 % is noise, since the few right words are right by chance; there the CER decides. The loss
@@ -33,33 +33,33 @@ def best_model(
     return replace(saved, extra_tensors={}, notes=notes)
 
 
-def check_best(
+def restore_best(
     folder: RunFolder,
     saved: SavedModel,
     settings: Settings,
     state: TrainingState,
     log: Callable[[str], None],
 ) -> dict[str, Any]:
-    """What `minids tune` stored in best.safetensors. A missing or damaged file is replaced.
+    """Return what `minids tune` stored in best.safetensors, and replace the file if it is missing or damaged.
 
-    The weights of the last epoch replace it, or within an epoch, whose weights were never evaluated, those of
+    The weights of the last epoch replace it; within an epoch, whose weights were never evaluated, those of
     the next one.
     """
     if not state.best_epoch:
         return {}
     try:
-        notes = load_weights(folder.best).notes
+        notes = load_model(folder.best).notes
         return {name: notes[name] for name in ("decoder", "decoder_is_stale") if name in notes}
     except InputError as error:
         log(f"note: {error}")
     if state.batch:
         log("the next epoch will be the best so far")
-        state.best_errors, state.best_epoch = None, 0
+        state.best_key, state.best_epoch = None, 0
         return {}
     row = state.rows[-1]
     if state.best_epoch != state.epoch:
         log(f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them")
-        state.best_errors = selection_errors(row, settings.train.select_by)
+        state.best_key = selection_key(row, settings.train.select_by)
         state.best_epoch = state.epoch
-    save_weights(folder.best, best_model(saved, settings, row, {}))
+    save_model(folder.best, best_model(saved, settings, row, {}))
     return {}

@@ -43,7 +43,7 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
-class NetworkSettings:
+class ModelSection:
     """[model]: see minids.model.ModelSettings."""
 
     hidden: int = setting(512, minimum=1, maximum=65536)
@@ -95,7 +95,7 @@ class TrainSettings:
 SECTIONS: dict[str, type] = {
     "data": DataSettings,
     "features": Features,
-    "model": NetworkSettings,
+    "model": ModelSection,
     "noise": NoiseSettings,
     "train": TrainSettings,
 }
@@ -107,14 +107,14 @@ class Settings:
 
     data: DataSettings
     features: Features
-    model: NetworkSettings
+    model: ModelSection
     noise: NoiseSettings
     train: TrainSettings
     source: Path
 
     @property
-    def network(self) -> ModelSettings:
-        """The size of the network, with inputs and outputs."""
+    def model_settings(self) -> ModelSettings:
+        """[model], with the inputs and outputs that features and alphabet define."""
         m = self.model
         return ModelSettings(self.features.size, len(self.alphabet), m.hidden, m.context, m.stride, m.dropout)
 

@@ -10,7 +10,7 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 def step(
-    model: DeepSpeech | TimeSplit,
+    network: DeepSpeech | TimeSplit,
     velocity,
     batch: Batch | None,
     dropout_keys,
@@ -28,20 +28,20 @@ def step(
     With several `ranks`, `batch` is this rank's share of the utterances, None if it has none of them; the
     mean is over all ranks (§3.1).
     """
-    arrays = model.ops.arrays
+    arrays = network.ops.arrays
     if batch:
-        device_losses = model.loss_and_grad_on_device(
+        device_losses = network.loss_and_grad_on_device(
             batch.frames, batch.lengths, batch.labels, batch.label_lengths, dropout_keys
         )
     else:
-        arrays.copy(np.zeros(model.flat_grads.shape, np.float32), model.flat_grads)
+        arrays.copy(np.zeros(network.flat_grads.shape, np.float32), network.flat_grads)
     if ranks.size > 1:
-        arrays.copy(ranks.allreduce_sum(arrays.to_host(model.flat_grads)), model.flat_grads)
-    sum_norm = model.ops.norm(model.flat_grads)  # waits for a GPU, so copying the losses need not wait
+        arrays.copy(ranks.allreduce_sum(arrays.to_host(network.flat_grads)), network.flat_grads)
+    sum_norm = network.ops.norm(network.flat_grads)  # waits for a GPU, so copying the losses need not wait
     losses = arrays.to_host(device_losses).copy() if batch else np.zeros(0, np.float32)
     possible, invalid = ranks.allreduce_sum(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
     norm = sum_norm / max(1, int(possible)) if not invalid else np.nan
     if np.isfinite(norm):
         scale = min(1.0, grad_clip_norm / norm if norm else 1.0) / max(1, int(possible))
-        model.ops.nesterov(model.flat_params, model.flat_grads, velocity, rate, momentum, scale)
+        network.ops.nesterov(network.flat_params, network.flat_grads, velocity, rate, momentum, scale)
     return losses, norm

@@ -25,7 +25,7 @@ from minids.data.manifest import read_manifest
 from minids.features import Features
 from minids.metrics import Evaluation
 from minids.model import DeepSpeech
-from minids.ops.common import key
+from minids.ops.common import hash_key
 from minids.training import reporting, schedule
 from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.evaluation import evaluate_batches
@@ -33,13 +33,13 @@ from minids.training.identity import TIMES, check_identity, run_identity
 from minids.training.inputs import data_notes, dev_batches, load_noise, recording_files, training_batches
 from minids.training.parallel import ProcessGroup, TimeSplit
 from minids.training.resources import reserve_memory
-from minids.training.selection import best_model, check_best, selection_errors
+from minids.training.selection import best_model, restore_best, selection_key
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
 from minids.training.step import step
-from minids.weights import SavedModel, save_weights
+from minids.weights import SavedModel, save_model
 
-PICTURE_SECONDS = 10  # between two drawings of training.png
+PLOT_SECONDS = 10  # between two drawings of training.png
 
 
 class Trainer:
@@ -63,7 +63,7 @@ class Trainer:
         self.batch_ranks = ProcessGroup() if time_split else self.ranks
         self.train = read_manifest(settings.path("train"))
         self.dev = read_manifest(settings.path("dev"))
-        self.last_picture = time.monotonic()
+        self.last_plot_time = time.monotonic()
 
     def run(self) -> None:
         """Train to the last epoch.
@@ -97,10 +97,10 @@ class Trainer:
         self.saved = checkpoint or self._new_model(features, backend)
         self.saved.notes |= identity | {"manifests": {n: str(s.path(n).resolve()) for n in ("train", "dev")}}
         self.model = self.saved.model
-        self.network = TimeSplit(self.model, self.ranks) if self.time_split else self.model
+        self.step_model = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         self.state = TrainingState.from_dict(self.saved.notes["progress"], self.folder.last)
         self.batches.skipped.update(self.state.skipped)
-        self._check_best()
+        self._restore_best()
         if self.backend == "cuda":
             self._prepare_gpu()
         self.velocity = self.model.ops.arrays.from_host(self.saved.extra_tensors["velocity"])
@@ -132,17 +132,17 @@ class Trainer:
             if self.ranks.is_main:
                 self.batches.fit()
             features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
-        model = DeepSpeech(self.settings.network, self.settings.train.seed, backend)
+        model = DeepSpeech(self.settings.model_settings, self.settings.train.seed, backend)
         velocity = np.zeros(model.flat_params.shape, np.float32)
         return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, {"progress": {}})
 
-    def _check_best(self) -> None:
-        """Read what `minids tune` stored with the best model, which rank 0 replaces if it is missing."""
+    def _restore_best(self) -> None:
+        """Read what `minids tune` stored with the best model; rank 0 replaces a model that is missing."""
         decoder_notes: dict[str, Any] = {}
         if self.ranks.is_main:
-            decoder_notes = check_best(self.folder, self.saved, self.settings, self.state, self.log)
-        best = decoder_notes, self.state.best_errors, self.state.best_epoch
-        self.decoder_notes, self.state.best_errors, self.state.best_epoch = self.ranks.broadcast(best)
+            decoder_notes = restore_best(self.folder, self.saved, self.settings, self.state, self.log)
+        best = decoder_notes, self.state.best_key, self.state.best_epoch
+        self.decoder_notes, self.state.best_key, self.state.best_epoch = self.ranks.broadcast(best)
 
     def _prepare_gpu(self) -> None:
         """Compare the GPU with the CPU, and allocate all buffers for the largest batch.
@@ -168,14 +168,14 @@ class Trainer:
         if self.backend == "cuda":
             batches = prefetch_to_device(batches, self.copy_to_device)
         bar = reporting.progress_bar(state, len(self.batches), t.epochs, self.ranks.is_main)
-        last_save = last_batch = time.monotonic()
+        last_save = last_batch_time = time.monotonic()
         with bar, closing(batches):
             for batch in batches:
                 indices = batch.indices if batch else []
                 if self.batch_ranks.allreduce_sum(np.array([len(indices)]))[0]:  # else all skip the step
-                    dropout_keys = key(t.seed, state.epoch, np.array(indices, np.int64))
+                    dropout_keys = hash_key(t.seed, state.epoch, np.array(indices, np.int64))
                     losses, norm = step(
-                        self.network,
+                        self.step_model,
                         self.velocity,
                         batch,
                         dropout_keys,
@@ -193,7 +193,7 @@ class Trainer:
                 state.batch += 1
                 bar.update()
                 now = time.monotonic()
-                state.epoch_seconds, last_batch = state.epoch_seconds + now - last_batch, now
+                state.epoch_seconds, last_batch_time = state.epoch_seconds + now - last_batch_time, now
                 if line := self.time_estimate.update(state.frames, now):
                     self.log(line)
                 if self.ranks.broadcast(now - last_save > 60 * t.checkpoint_minutes):
@@ -261,21 +261,21 @@ class Trainer:
         row = reporting.epoch_metrics(
             self.settings.train, state, dev_loss, evaluation, len(self.batches.skipped)
         )
-        errors = selection_errors(row, self.settings.train.select_by)
+        key = selection_key(row, self.settings.train.select_by)
         state.next_epoch()
         state.rows.append(row)
-        is_best = state.best_errors is None or errors < state.best_errors
+        is_best = state.best_key is None or key < state.best_key
         if is_best:
-            state.best_errors, state.best_epoch = errors, state.epoch
+            state.best_key, state.best_epoch = key, state.epoch
         if self.ranks.is_main:
             if is_best:
                 if self.decoder_notes:
                     self.decoder_notes["decoder_is_stale"] = True
-                save_weights(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
+                save_model(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
             self.folder.write_metrics(state.rows)
-            if time.monotonic() - self.last_picture > PICTURE_SECONDS:
+            if time.monotonic() - self.last_plot_time > PLOT_SECONDS:
                 self.draw()
-                self.last_picture = time.monotonic()
+                self.last_plot_time = time.monotonic()
         self._save_checkpoint()
         for line in reporting.epoch_lines(row, self.settings.train.epochs, state.total_seconds, is_best):
             self.log(line)
@@ -283,7 +283,7 @@ class Trainer:
     def draw(self) -> None:
         """Write training.png. Training does not depend on it."""
         try:
-            self.folder.write_picture(self.state)
+            self.folder.write_plot(self.state)
         except InputError as error:
             self.log(f"note: {error}")
 
@@ -292,7 +292,7 @@ class Trainer:
         self.saved.notes["progress"] = dict(vars(self.state))
         self.saved.extra_tensors["velocity"] = self.model.ops.arrays.to_host(self.velocity)
         if self.ranks.is_main:
-            save_weights(self.folder.last, self.saved)
+            save_model(self.folder.last, self.saved)
 
     def _synchronize_ranks(self) -> None:
         """Exchange the skipped utterances. Raises InputError unless all ranks have the same weights."""

@@ -16,7 +16,7 @@ import soundfile
 from safetensors.numpy import save_file
 
 from minids.cli import main
-from minids.weights import load_weights
+from minids.weights import load_model
 from tests import ROOT, tones
 
 
@@ -475,7 +475,7 @@ def test_no_space_for_the_next_checkpoint(here, minids):
     after = contents(here / "run")
     assert after.keys() == before.keys()
     assert after["last.safetensors"] == before["last.safetensors"]
-    load_weights("run/best.safetensors")
+    load_model("run/best.safetensors")
     code, _, err = minids("train tones.toml --run run")
     assert (code, "resuming run" in err) == (0, True)
 
@@ -542,7 +542,7 @@ def test_training_does_not_need_a_reader(here, redirection):
     command = f"'{sys.executable}' -m minids train tones.toml --run new {redirection}"
     done = subprocess.run(["bash", "-c", command], env=os.environ | {"PYTHONPATH": str(ROOT)}, check=False)
     assert done.returncode == 0
-    assert load_weights("new/best.safetensors").notes["dev"]["epoch"] == 1
+    assert load_model("new/best.safetensors").notes["dev"]["epoch"] == 1
     assert len(read_rows(here / "new" / "metrics.jsonl")) == 1
 
 

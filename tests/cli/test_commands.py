@@ -16,7 +16,7 @@ from minids.metrics import Evaluation
 from minids.model import DeepSpeech, ModelSettings
 from minids.recognizer import Recognizer
 from minids.text import Alphabet
-from minids.weights import SavedModel, load_weights, save_weights
+from minids.weights import SavedModel, load_model, save_model
 from tests import tones
 
 pytestmark = pytest.mark.filterwarnings("default::minids.audio.AudioWarning")
@@ -28,7 +28,7 @@ def place(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     features = Features(rate=8000, bands=20, normalize="utterance")
     model = DeepSpeech(ModelSettings(features.size, 5, hidden=8, context=1, stride=2), seed=3)
-    save_weights(tmp_path / "m.safetensors", SavedModel(model, features, Alphabet(" abc"), {}, {}))
+    save_model(tmp_path / "m.safetensors", SavedModel(model, features, Alphabet(" abc"), {}, {}))
     utterances = []
     for i in range(6):
         path = tmp_path / f"{i}.wav"
@@ -301,9 +301,9 @@ def test_tune_saves_its_result_in_the_model(place, minids):
 
 
 def test_a_model_whose_output_is_all_blanks_is_not_tuned(place, minids):
-    saved = load_weights("m.safetensors")
+    saved = load_model("m.safetensors")
     saved.model.params["b6"][0] = 100  # blanks alone
-    save_weights("silent.safetensors", saved)
+    save_model("silent.safetensors", saved)
     arguments = ("--model", "silent.safetensors", "--lm", str(tones.language(place / "lm.arpa")))
     code, out, err = minids("tune", "m.jsonl", *arguments)
     assert (code, out) == (1, "")

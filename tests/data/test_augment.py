@@ -7,7 +7,7 @@ from minids._utils.errors import InputError
 from minids.audio import save_audio
 from minids.data.augment import Augmentation, spectral_tilt
 from minids.data.noise import Noise, band_profile
-from minids.features import level
+from minids.features import normalize_power
 
 RATE = 8000
 
@@ -62,7 +62,7 @@ def test_spectral_tilt_raises_high_frequencies_and_keeps_the_power():
     samples = red_noise(2, rate)
     tilt = spectral_tilt(samples, rate, 3.0)
     assert np.var(tilt) == pytest.approx(np.var(samples), rel=1e-4)
-    change = band_profile(level(tilt), rate) - band_profile(level(samples), rate)
+    change = band_profile(normalize_power(tilt), rate) - band_profile(normalize_power(samples), rate)
     octave = change[11] - change[5]  # from 5.5 to 11.5 bands: one octave and a little
     assert octave == pytest.approx(3.0 * np.log2(11.5 / 5.5), abs=0.3)
     np.testing.assert_allclose(spectral_tilt(samples, rate, 0.0), samples, atol=1e-5)

@@ -259,7 +259,7 @@ def test_fit_computes_mean_and_deviation_of_all_frames(utterances, monkeypatch):
     utterances[3].path.unlink()  # is reported when its batch is made
     corpus = features(normalize="corpus")
     Batches(utterances, corpus, ALPHABET).fit()
-    raw = [corpus.raw(load_audio(u.path)[0]) for i, u in enumerate(utterances) if i != 3]
+    raw = [corpus.log_powers(load_audio(u.path)[0]) for i, u in enumerate(utterances) if i != 3]
     everything = np.concatenate(raw).astype(np.float64)
     np.testing.assert_allclose(corpus.mean, everything.mean(axis=0), rtol=FLOAT32_SUM)
     np.testing.assert_allclose(corpus.std, everything.std(axis=0), rtol=FLOAT32_SUM)
@@ -559,7 +559,7 @@ def test_invalid_sizes_are_refused(utterances, changed):
 def test_mutated_files_of_the_cache_are_never_used(record, tmp_path):
     utterance = record("ab", 0.3)
     cache = FeatureCache(tmp_path / "cache", features())
-    stored = cache.write(utterance, features().raw(load_audio(utterance.path)[0]))
+    stored = cache.write(utterance, features().log_powers(load_audio(utterance.path)[0]))
     (path,) = (tmp_path / "cache").rglob("*.npz")
     content, rng = path.read_bytes(), np.random.default_rng(0)
     for i in range(10_000):

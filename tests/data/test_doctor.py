@@ -14,7 +14,7 @@ from minids.data.findings import KINDS
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
-from minids.weights import SavedModel, save_weights
+from minids.weights import SavedModel, save_model
 from tests import DATA
 
 RATE = 16_000
@@ -318,7 +318,7 @@ def test_command_takes_the_settings_of_a_model(corpus, capsys, tmp_path):
     network = DeepSpeech(
         ModelSettings(features.size, len(alphabet), hidden=3, context=1, stride=4), backend="reference"
     )
-    save_weights(tmp_path / "m.safetensors", SavedModel(network, features, alphabet, {}, {}))
+    save_model(tmp_path / "m.safetensors", SavedModel(network, features, alphabet, {}, {}))
     path = corpus("go", "gone", "go" * 12 + "g", "go" * 13)  # 99 frames, 25 steps
     code, output = minids(capsys, "doctor", path, "--model", tmp_path / "m.safetensors", "--json")
     report = json.loads(output.out)

@@ -166,6 +166,6 @@ def test_invalid_rates_and_numbers_of_layers_are_refused(folder, rate, layers):
 def test_sound_files_of_all_usual_suffixes_are_found(tmp_path):
     names = ["a.WAV", "b.opus", "c.m4a", "d.sph", "e.webm", "sub/f.oga"]
     (tmp_path / "sub").mkdir()
-    for name in [*names, "notes.txt"]:
+    for name in [*names, "notes.txt", "._a.WAV"]:
         (tmp_path / name).touch()
     assert sound_files(tmp_path) == [tmp_path / name for name in names]

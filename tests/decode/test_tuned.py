@@ -10,7 +10,7 @@ import pytest
 from minids._utils.errors import InputError
 from minids.decode.tuned import DecoderWeights, TunedDecoder, checksum, make_search
 from minids.lm.ngram import NGram
-from minids.weights import copy_with_notes, load_weights, save_weights
+from minids.weights import copy_with_notes, load_model, save_model
 from tests import tones
 
 TUNED = DecoderWeights(1.25, -0.5, 50)
@@ -31,11 +31,11 @@ def place(tmp_path, monkeypatch):
 def tune(model, out=None, lm="lm/words.arpa"):
     lm, out = model.parents[1] / lm, out or model
     decoder = TunedDecoder.of(lm, checksum(lm), TUNED, out)
-    copy_with_notes(model, out, load_weights(model), decoder=decoder._asdict())
+    copy_with_notes(model, out, load_model(model), decoder=decoder._asdict())
 
 
 def search(model="runs/model.safetensors", lm=None, **options):
-    saved = load_weights(model)
+    saved = load_model(model)
     return make_search(saved.alphabet, saved.notes, Path(model), lm, **options)
 
 
@@ -48,7 +48,7 @@ def test_the_tuned_decoder_is_found_from_any_working_folder(place, monkeypatch):
     assert "cab" in search().lm.words
     monkeypatch.chdir(place / "lm")
     assert values(search("../runs/model.safetensors")) == TUNED
-    assert load_weights("../runs/model.safetensors").notes["decoder"]["lm"] == "../lm/words.arpa"
+    assert load_model("../runs/model.safetensors").notes["decoder"]["lm"] == "../lm/words.arpa"
 
 
 def test_the_tuned_decoder_needs_no_working_folder(place, monkeypatch):
@@ -77,12 +77,12 @@ def test_a_link_to_a_model_is_followed(place):
 
 def test_the_rest_of_the_model_file_is_unchanged(place):
     model = tones.model(place / "runs" / "new.safetensors")
-    before = load_weights(model)
+    before = load_model(model)
     before.notes["dev"], before.extra_tensors["velocity"] = {"wer": 0.5}, np.ones(3, np.float32)
-    save_weights(model, before)
+    save_model(model, before)
     tune(model, out=place / "lm" / "out.safetensors")
-    assert "decoder" not in load_weights(model).notes
-    after = load_weights("lm/out.safetensors")
+    assert "decoder" not in load_model(model).notes
+    after = load_model("lm/out.safetensors")
     assert after.notes.pop("decoder")["lm"] == "words.arpa"
     assert after.notes == before.notes
     assert after.alphabet == before.alphabet
@@ -136,9 +136,9 @@ def test_a_missing_or_changed_language_model_is_an_error(place, options):
 
 def test_a_model_that_changed_during_tuning_is_not_overwritten(place):
     model = place / "runs" / "model.safetensors"
-    tuned, newer = load_weights(model), load_weights(model)
+    tuned, newer = load_model(model), load_model(model)
     newer.model.flat_params[7] += 1
-    save_weights(model, newer)
+    save_model(model, newer)
     before = model.read_bytes()
     with pytest.raises(InputError, match="has changed since it was read"):
         copy_with_notes(model, model, tuned, decoder={})
@@ -150,9 +150,9 @@ def test_a_model_that_changed_during_tuning_is_not_overwritten(place):
     [None, [], "x", {}, {"lm": "x"}, {"lm": "x", "checksum": 1, "alpha": None, "beta": 1, "beam_width": 1}],
 )
 def test_unreadable_notes_are_an_error(place, note):
-    saved = load_weights("runs/model.safetensors")
+    saved = load_model("runs/model.safetensors")
     saved.notes["decoder"] = note
-    save_weights("runs/model.safetensors", saved)
+    save_model("runs/model.safetensors", saved)
     with pytest.raises(InputError, match=r"^runs/model\.safetensors: its tuned decoder cannot be read"):
         search()
     assert search(lm="none") is None
@@ -160,8 +160,8 @@ def test_unreadable_notes_are_an_error(place, note):
 
 @pytest.mark.parametrize("lm", ["\0", "x" * 5000, ".", "/dev/null"])
 def test_notes_with_an_impossible_language_model_path_are_an_error(place, lm):
-    saved = load_weights("runs/model.safetensors")
+    saved = load_model("runs/model.safetensors")
     saved.notes["decoder"]["lm"] = lm
-    save_weights("runs/model.safetensors", saved)
+    save_model("runs/model.safetensors", saved)
     with pytest.raises(InputError, match="which is gone"):
         search()

@@ -7,7 +7,7 @@ import pytest
 
 from minids.audio import load_audio
 from minids.recognizer import Recognizer
-from minids.weights import load_weights
+from minids.weights import load_model
 from tests import ROOT
 
 DATA = ROOT / "lessons" / "data"
@@ -24,7 +24,7 @@ def test_the_recognizer_transcribes_the_recordings(name):
 
 
 def test_the_recognizer_has_100_outputs_per_second():
-    saved = load_weights(DATA / "digits.safetensors")
+    saved = load_model(DATA / "digits.safetensors")
     assert saved.model.settings.stride == 1
     assert saved.features.hop_ms == 10
 

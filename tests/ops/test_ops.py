@@ -15,7 +15,7 @@ from scipy.special import log_softmax
 from minids import ops
 from minids.gradcheck import relative_error
 from minids.ops import reference
-from minids.ops.common import CLIP, Dropout, Workspace, key, min_frames, strided
+from minids.ops.common import CLIP, Dropout, Workspace, hash_key, min_frames, output_length
 from tests.tolerances import FLOAT32_RECURRENCE, FLOAT32_SUM
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's
@@ -142,7 +142,7 @@ def test_affine_omits_the_input_gradient_on_request(backend):
     rng = np.random.default_rng(4)
     x, W, dy = normal(rng, 5, 2, 3), normal(rng, 4, 3), normal(rng, 5, 2, 4)
     grid = ops.load(backend)
-    dx, dW, db = grid.affine_backward(dy, x, W, dy, input_gradient=False)
+    dx, dW, db = grid.affine_backward(dy, x, W, dy, needs_dx=False)
     assert dx is None
     assert_near([dW, db], grid.affine_backward(dy, x, W, dy)[1:], 0)
 
@@ -174,7 +174,7 @@ def masks(backend, rate, keys, T, H):
 
 @pytest.mark.parametrize("rate", [0.05, 0.5, 0.9])
 def test_dropout_drops_the_same_units_on_every_backend(rate):
-    keys = [0, 1, 2**31, 2**32 - 1, key(3, 1, 4)]
+    keys = [0, 1, 2**31, 2**32 - 1, hash_key(3, 1, 4)]
     expected, cpu = (masks(backend, rate, keys, 301, 7) for backend in ("reference", "cpu"))
     np.testing.assert_array_equal(expected, cpu)
     assert set(np.unique(expected)) == {np.float32(0), np.float32(1 / (1 - rate))}
@@ -183,7 +183,7 @@ def test_dropout_drops_the_same_units_on_every_backend(rate):
 @pytest.mark.parametrize("rate", [0.05, 0.1, 0.5])
 def test_dropped_units_are_independent(rate):
     """The rate, the expectation and pairs of neighbors, within five standard deviations."""
-    dropped = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128) == 0  # (T, B, H)
+    dropped = masks("reference", rate, [hash_key(7, b) for b in range(8)], 200, 128) == 0  # (T, B, H)
 
     def assert_rate(fraction, expected, count):
         assert abs(fraction - expected) < 5 * math.sqrt(expected * (1 - expected) / count)
@@ -194,7 +194,7 @@ def test_dropped_units_are_independent(rate):
             range(dropped.shape[axis] - 1), axis
         )
         assert_rate(pairs.mean(), rate**2, pairs.size)
-    scaled = masks("reference", rate, [key(7, b) for b in range(8)], 200, 128)
+    scaled = masks("reference", rate, [hash_key(7, b) for b in range(8)], 200, 128)
     assert abs(scaled.mean() - 1) < 5 * math.sqrt(rate / (1 - rate) / scaled.size)
 
 
@@ -206,10 +206,10 @@ def test_dropout_does_not_depend_on_the_position_in_the_batch():
 
 def test_keys_depend_on_every_number_and_their_order():
     numbers = [(a, b, c) for a in range(12) for b in range(12) for c in range(12)]
-    assert len({key(*n) for n in numbers}) == len(numbers)
-    assert all(0 <= key(*n) < 2**32 for n in numbers)
-    assert key(2**32 + 1) == key(1), "numbers count modulo 2^32"
-    bits = np.array([bin(key(5, n)).count("1") for n in range(2000)])
+    assert len({hash_key(*n) for n in numbers}) == len(numbers)
+    assert all(0 <= hash_key(*n) < 2**32 for n in numbers)
+    assert hash_key(2**32 + 1) == hash_key(1), "numbers count modulo 2^32"
+    bits = np.array([bin(hash_key(5, n)).count("1") for n in range(2000)])
     assert abs(bits.mean() - 16) < 5 * math.sqrt(8 / 2000)
 
 
@@ -406,8 +406,8 @@ def test_results_for_any_number_of_threads(threads):
 def test_frames_after_the_stride_and_frames_for_a_text():
     for T0 in range(12):
         for stride in (1, 2, 3, 4):
-            assert strided(T0, stride) == len(range(0, T0, stride))
-    np.testing.assert_array_equal(strided(np.array([0, 1, 5]), 2), [0, 1, 3])
+            assert output_length(T0, stride) == len(range(0, T0, stride))
+    np.testing.assert_array_equal(output_length(np.array([0, 1, 5]), 2), [0, 1, 3])
     for label, frames in (([], 0), ([1], 1), ([1, 2], 2), ([1, 1], 3), ([1, 1, 1], 5), ([1, 1, 2, 2, 1], 7)):
         assert min_frames(label) == frames
     assert CLIP == 20

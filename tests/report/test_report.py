@@ -19,7 +19,7 @@ from minids.recognizer import Recognizer
 from minids.report.training_report import training_report
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
-from minids.weights import copy_with_notes, load_weights
+from minids.weights import copy_with_notes, load_model
 from tests import tones
 
 
@@ -110,7 +110,7 @@ def test_the_command_writes_the_report_into_the_run(run, capsys):
 def test_a_model_without_its_language_model_can_be_reported_greedily(run, tmp_path, capsys):
     """The error of a missing language model advises --lm none, so the report has this option."""
     copy = shutil.copytree(run, tmp_path / "run")
-    model = load_weights(copy / "best.safetensors")
+    model = load_model(copy / "best.safetensors")
     decoder = TunedDecoder("gone.arpa", 0, 1.0, 1.0, 10)
     copy_with_notes(copy / "best.safetensors", copy / "best.safetensors", model, decoder=decoder._asdict())
     with pytest.raises(SystemExit):

@@ -7,7 +7,7 @@ import numpy as np
 from mpi4py import MPI
 
 from minids.model import DeepSpeech, ModelSettings
-from minids.ops.common import key
+from minids.ops.common import hash_key
 from minids.training.parallel import ProcessGroup, TimeSplit
 
 
@@ -30,7 +30,7 @@ def relative_difference(
     worst = 0.0
     for step in range(2):  # in the second one, buffers hold the numbers of the first
         arrays = batch(np.random.default_rng([T0, step]), T0, 3, 5, 4)
-        keys = key(1, step, np.arange(3)) if dropout else None
+        keys = hash_key(1, step, np.arange(3)) if dropout else None
         expected, losses = serial.loss_and_grad(*arrays, keys), split.loss_and_grad_on_device(*arrays, keys)
         assert (np.isinf(losses) == np.isinf(expected)).all()
         possible = np.isfinite(expected)

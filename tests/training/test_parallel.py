@@ -24,7 +24,7 @@ from minids.training.parallel import ProcessGroup, TimeSplit, _share_of_cores
 from minids.training.reporting import check_resources
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
-from minids.weights import load_weights
+from minids.weights import load_model
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
 
@@ -79,7 +79,7 @@ def descendants(ancestor):
 
 
 def weights(run):
-    return load_weights(run / "last.safetensors").model.flat_params
+    return load_model(run / "last.safetensors").model.flat_params
 
 
 @pytest.fixture(scope="module")
@@ -294,7 +294,7 @@ def test_a_killed_rank_ends_the_job_and_leaves_the_checkpoint_intact(place):
     _, err = job.communicate(timeout=100)
     assert job.returncode != 0
     assert "signal 9" in err or "Killed" in err
-    assert load_weights(run / "last.safetensors").notes["progress"]["epoch"] >= 2
+    assert load_model(run / "last.safetensors").notes["progress"]["epoch"] >= 2
 
 
 @mpi

@@ -15,7 +15,7 @@ from minids.ops import load
 from minids.text import Alphabet
 from minids.training.resources import available_memory, flops_per_frame, matmul_rate, memory
 from minids.training.step import step
-from minids.weights import SavedModel, save_weights
+from minids.weights import SavedModel, save_model
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_the_memory_estimate_is_near_the_measured_peak(settings, frames, batch_s
         step(model, velocity, prefetched[0], keys, 1e-5, 0.9, 1.0)
         features = Features(bands=settings.inputs - 1, normalize="utterance")
         saved = SavedModel(model, features, Alphabet(), {"velocity": velocity}, {})
-        save_weights(tmp_path / "checkpoint", saved)
+        save_model(tmp_path / "checkpoint", saved)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

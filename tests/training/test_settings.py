@@ -10,7 +10,7 @@ from minids._utils.errors import InputError
 from minids.features import Features
 from minids.training.settings import (
     DataSettings,
-    NetworkSettings,
+    ModelSection,
     NoiseSettings,
     TrainSettings,
     read_settings,
@@ -44,7 +44,7 @@ def refused(settings, tmp_path):
 
 def test_two_manifests_are_enough(settings, tmp_path):
     s = settings(DATA)
-    assert (s.model, s.train, s.features) == (NetworkSettings(), TrainSettings(), Features())
+    assert (s.model, s.train, s.features) == (ModelSection(), TrainSettings(), Features())
     assert len(s.alphabet) == 29, "the paper's (§2)"
     assert s.source == tmp_path / "mine.toml"
     assert 0.05 <= s.model.dropout <= 0.1, "§2.1"
@@ -69,7 +69,7 @@ def test_every_key_can_be_set(settings):
     assert s.data == DataSettings("train.jsonl", "dev.jsonl", "가나", "kept", 60.0)
     assert s.alphabet.symbols == ("가", "나")
     assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker")
-    assert s.model == NetworkSettings(33, 0, 3, 0.0)
+    assert s.model == ModelSection(33, 0, 3, 0.0)
     assert s.train == TrainSettings(7, 3, 1.0, 2.0, 0.5, 0, 1000.0, 0.0, 0.0, 3.0, 0.5, 9, "cer", "tf32")
     assert s.noise == NoiseSettings(["a.wav", "street"], ["real"], 2, 1.0, -3.0, 12.5)
     assert s.recordings("recordings")[1] == s.source.parent / "street"
@@ -85,7 +85,7 @@ def test_to_dict_has_every_setting_and_is_json(settings):
     assert values["model"]["hidden"] == 20
     assert {name: set(values[name]) for name in ("data", "model", "train")} == {
         name: {field.name for field in fields(kind)}
-        for name, kind in {"data": DataSettings, "model": NetworkSettings, "train": TrainSettings}.items()
+        for name, kind in {"data": DataSettings, "model": ModelSection, "train": TrainSettings}.items()
     }
     assert values["features"] == Features().to_dict()
 
@@ -188,7 +188,7 @@ def test_an_unreadable_file_is_named(tmp_path):
             read_settings(tmp_path / name)
 
 
-@pytest.mark.parametrize("kind", [NetworkSettings, TrainSettings])
+@pytest.mark.parametrize("kind", [ModelSection, TrainSettings])
 def test_every_number_has_limits_and_defaults_within_them(kind):
     for field in (f for f in fields(kind) if type(f.default) is not str):
         assert {"minimum", "above"} & set(field.metadata), f"{field.name} has no lower limit"

@@ -15,15 +15,15 @@ from minids._utils.errors import InputError
 from minids.data.manifest import Utterance, read_manifest
 from minids.gradcheck import relative_error
 from minids.model import ModelSettings
-from minids.ops.common import key
+from minids.ops.common import hash_key
 from minids.training import reporting
 from minids.training import trainer as trainer_module
 from minids.training.reporting import format_duration
-from minids.training.selection import selection_errors
+from minids.training.selection import selection_key
 from minids.training.settings import read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
-from minids.weights import load_weights, save_weights
+from minids.weights import load_model, save_model
 from tests import tones
 from tests.tolerances import FLOAT32_TEN_STEPS, FLOAT64_ORDER
 
@@ -166,7 +166,7 @@ def test_metrics_describe_every_epoch(place):
     errors = [row["wer"] + row["cer"] / 1000 for row in rows]
     assert run.state.best_epoch == 1 + errors.index(min(errors))
 
-    best = load_weights(run.folder.best)
+    best = load_model(run.folder.best)
     assert best.extra_tensors == {}, "it has no velocity"
     assert best.notes["dev"]["epoch"] == run.state.best_epoch
     recognizer = Recognizer(best)
@@ -187,7 +187,7 @@ def test_dropout_follows_seed_epoch_and_utterance(place, monkeypatch):
     trainer(place, seed=8).run()
     assert len(asked) == 2 * 3
     for n, (indices, keys) in enumerate(asked):
-        assert keys == [key(8, n // 3, i) for i in indices]
+        assert keys == [hash_key(8, n // 3, i) for i in indices]
     assert len({k for _, keys in asked for k in keys}) == 20
 
 
@@ -218,7 +218,7 @@ def result(folder):
 
     results = []
     for name in ("last", "best"):
-        saved = load_weights(folder / f"{name}.safetensors")
+        saved = load_model(folder / f"{name}.safetensors")
         arrays = {
             **saved.model.params,
             **saved.extra_tensors,
@@ -266,7 +266,7 @@ def kill_at(monkeypatch, target, name, call, after=False):
     ("name", "call", "after"),
     [
         *[("step", 1, False), ("step", 2, True), ("step", 3, True), ("step", 4, False), ("step", 8, False)],
-        *[("save_weights", 1, False), ("save_weights", 3, True), ("save_weights", 4, True)],
+        *[("save_model", 1, False), ("save_model", 3, True), ("save_model", 4, True)],
         *[("Trainer.evaluate", 2, False), ("Trainer.evaluate", 3, True)],
         *[
             ("RunFolder.write_metrics", 1, False),
@@ -326,13 +326,13 @@ def test_raising_epochs_later_gives_the_same_bits(uninterrupted):
 def test_tuned_decoder_weights_survive_more_training(place, capsys):
     trainer(place, "tuned", epochs=1).run()
     best = place / "tuned" / "best.safetensors"
-    saved = load_weights(best)
+    saved = load_model(best)
     saved.notes["decoder"] = {"lm": "words.arpa", "checksum": 1, "alpha": 1.0, "beta": 2.0, "beam_width": 9}
-    save_weights(best, saved)
+    save_model(best, saved)
     capsys.readouterr()
     trainer(place, "tuned", epochs=4).run()
-    assert load_weights(best).notes["dev"]["epoch"] > 1
-    assert load_weights(best).notes["decoder"] == saved.notes["decoder"]
+    assert load_model(best).notes["dev"]["epoch"] > 1
+    assert load_model(best).notes["decoder"] == saved.notes["decoder"]
     assert "tuned for earlier weights; run `minids tune` again" in capsys.readouterr().err
 
 
@@ -354,23 +354,23 @@ def test_a_bad_recording_is_named_in_the_summary_of_a_resumed_run(uninterrupted,
 
 
 def test_a_nan_loss_names_the_utterance(place, monkeypatch):
-    raw, normalized = Features.raw, Features.normalized
-    marked, of_marked = np.float32(0.123), []
+    log_powers, normalized = Features.log_powers, Features.normalized
+    marked, normalized_marked = np.float32(0.123), []
 
     def remembered(self, samples):
-        frames = raw(self, samples)
+        frames = log_powers(self, samples)
         if samples[0] == marked:
-            of_marked.append(frames)
+            normalized_marked.append(frames)
         return frames
 
     def broken(self, frames, statistics=None):
-        bad = any(frames is each for each in of_marked)
+        bad = any(frames is each for each in normalized_marked)
         return np.full_like(frames, np.nan) if bad else normalized(self, frames, statistics)
 
     samples = tones.speak("abc", np.random.default_rng(0))
     samples[0] = marked
     soundfile.write(place / "train" / "7.wav", samples, tones.RATE, "FLOAT")
-    monkeypatch.setattr(Features, "raw", remembered)
+    monkeypatch.setattr(Features, "log_powers", remembered)
     monkeypatch.setattr(Features, "normalized", broken)
     run = trainer(place, max_shift_ms=0, max_speed_change=0)
     with pytest.raises(InputError) as error:
@@ -493,17 +493,17 @@ def test_a_missing_or_damaged_best_model_is_restored_from_the_checkpoint(copy, d
 
 
 def test_weights_of_an_earlier_best_epoch_that_are_lost_are_reported(copy, capsys):
-    last = load_weights(copy / "run" / "last.safetensors")
-    last.notes["progress"] |= {"best_epoch": 1, "best_errors": [0.0, 0.0, 0.0]}
-    save_weights(copy / "run" / "last.safetensors", last)
+    last = load_model(copy / "run" / "last.safetensors")
+    last.notes["progress"] |= {"best_epoch": 1, "best_key": [0.0, 0.0, 0.0]}
+    save_model(copy / "run" / "last.safetensors", last)
     (copy / "run" / "best.safetensors").unlink()
     run = trainer(copy)
     run.run()
     assert "the weights of epoch 1 are lost; those of epoch 2 replace them" in lines(capsys)
-    best = load_weights(run.folder.best)
+    best = load_model(run.folder.best)
     np.testing.assert_array_equal(best.model.flat_params, last.model.flat_params)
     assert best.notes["dev"]["epoch"] == run.state.best_epoch == 2
-    assert run.state.best_errors == [run.state.rows[1][name] for name in ("wer", "cer", "dev_loss")]
+    assert run.state.best_key == [run.state.rows[1][name] for name in ("wer", "cer", "dev_loss")]
 
 
 def test_a_model_that_is_lost_within_an_epoch_is_replaced_by_the_next_one(copy, monkeypatch, capsys):
@@ -515,24 +515,24 @@ def test_a_model_that_is_lost_within_an_epoch_is_replaced_by_the_next_one(copy, 
     run = trainer(copy, epochs=3, checkpoint_minutes=0)
     run.run()
     assert run.state.best_epoch == 3
-    assert load_weights(run.folder.best).notes["dev"]["epoch"] == 3
+    assert load_model(run.folder.best).notes["dev"]["epoch"] == 3
     assert "the next epoch will be the best" in lines(capsys)
 
 
 def test_a_tuned_decoder_is_stale_only_after_a_better_epoch(copy, capsys):
     best = copy / "run" / "best.safetensors"
-    saved = load_weights(best)
+    saved = load_model(best)
     saved.notes["decoder"] = {"lm": "words.arpa", "checksum": 1, "alpha": 1.0, "beta": 2.0, "beam_width": 9}
-    save_weights(best, saved)
+    save_model(best, saved)
     trainer(copy).run()
     assert "tuned for earlier weights" not in lines(capsys), "no epoch was left to train"
     trainer(copy, epochs=4).run()
     assert "tuned for earlier weights" in lines(capsys)
     trainer(copy, epochs=4).run()
     assert "tuned for earlier weights" in lines(capsys), "still"
-    saved = load_weights(best)
+    saved = load_model(best)
     saved.notes |= {"decoder_is_stale": False}  # as `minids tune` does
-    save_weights(best, saved)
+    save_model(best, saved)
     trainer(copy, epochs=4).run()
     assert "tuned for earlier weights" not in lines(capsys)
 
@@ -594,8 +594,8 @@ def test_a_nan_loss_on_the_dev_set_names_the_utterance(place, monkeypatch):
 )
 def test_the_best_epoch_is_selected_by_word_or_character_errors(select_by, better, worse):
     rows = [dict(zip(("wer", "cer", "dev_loss"), values, strict=True)) for values in (better, worse)]
-    errors = [selection_errors(row, select_by) for row in rows]
-    assert errors[0] < errors[1]
+    keys = [selection_key(row, select_by) for row in rows]
+    assert keys[0] < keys[1]
 
 
 def test_the_time_is_measured_on_the_first_batches(place):
@@ -622,16 +622,16 @@ def test_a_dev_set_of_empty_texts_can_be_evaluated_and_resumed(place, monkeypatc
 
 
 def test_the_picture_appears_during_training(place, monkeypatch):
-    monkeypatch.setattr(trainer_module, "PICTURE_SECONDS", 0)
+    monkeypatch.setattr(trainer_module, "PLOT_SECONDS", 0)
     run = trainer(place, epochs=2)
     run.run()
-    assert run.folder.picture.read_bytes().startswith(b"\x89PNG")
+    assert run.folder.plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_picture_that_cannot_be_written_does_not_stop_training(place, monkeypatch, capsys):
-    monkeypatch.setattr(trainer_module, "PICTURE_SECONDS", 0)
+    monkeypatch.setattr(trainer_module, "PLOT_SECONDS", 0)
     run = trainer(place, epochs=2)
-    run.folder.picture.mkdir(parents=True)
+    run.folder.plot.mkdir(parents=True)
     run.run()
     assert run.state.epoch == 2
     assert "training.png: it is a folder" in lines(capsys)

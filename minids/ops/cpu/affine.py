@@ -3,14 +3,14 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.common import CLIP, check_shapes, mix
+from minids.ops.common import CLIP, check_shapes, hash32
 from minids.ops.cpu.blas import product, weight_gradient
 from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
 
 _MAX_BLOCK = 512  # rows: BLAS is at full speed from there on
 _CLIP = np.float32(CLIP)
 _NO_KEYS = np.zeros(0, np.uint32)
-_mix = njit()(mix)
+_hash32 = njit()(hash32)
 
 
 @on_all_cores
@@ -29,9 +29,7 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
 
 
 @on_all_cores
-def affine_backward(
-    dy, x, W, y, clip=False, dropout=None, input_gradient=True, dz=None, dx=None, dW=None, db=None
-):
+def affine_backward(dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=None, dx=None, dW=None, db=None):
     """As the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ.
 
     δ is written to dz, which may be dy.
@@ -49,7 +47,7 @@ def affine_backward(
     scale = np.float32(dropout.scale if dropout else 1)
     _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, scale, rows, db, get_num_threads())
     weight_gradient(rows, x.reshape(T * B, D), dW)
-    if not input_gradient:
+    if not needs_dx:
         return None, dW, db
     dx = np.empty_like(x) if dx is None else dx
     _input_gradient(rows, W, dx.reshape(T * B, D), _block_size(T * B))
@@ -99,7 +97,7 @@ def _activate(y, b, clip):
 def _drop(y, first, threshold, scale):
     """A row of y ← y ⊙ m / (1 - p); `first` is the number of its first unit in dropout's hash."""
     for u in range(len(y)):
-        survives = _mix(np.uint32(first + np.uint32(u))) >= threshold
+        survives = _hash32(np.uint32(first + np.uint32(u))) >= threshold
         y[u] *= scale if survives else np.float32(0)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.common import check_shapes, strided
+from minids.ops.common import check_shapes, output_length
 from minids.ops.cpu.pool import check_lengths, njit, on_all_cores
 
 
@@ -11,7 +11,7 @@ from minids.ops.cpu.pool import check_lengths, njit, on_all_cores
 def context_forward(frames, lengths, C, stride, out=None):
     """As the reference: x_t = [frames_{st-C} … frames_{st+C}], zero past the ends."""
     T0, B, F = frames.shape
-    T, D = strided(T0, stride), (2 * C + 1) * F
+    T, D = output_length(T0, stride), (2 * C + 1) * F
     check_shapes(lengths=(lengths, (B,)), out=(out, (T, B, D)))
     check_lengths("lengths", lengths, T0)
     x = np.empty((T, B, D), np.float32) if out is None else out

@@ -33,7 +33,7 @@ def affine_backward(
     y,
     clip=False,
     dropout=None,
-    input_gradient=True,
+    needs_dx=True,
     dz=None,
     dx=None,
     dW=None,
@@ -52,7 +52,7 @@ def affine_backward(
     scale = np.float32(dropout.scale if dropout else 1)
     _gate(dy, y, dz, db, T * B, H, clip, scale)
     matmul.weight_gradient(dz, x, dW, T * B, gemm)
-    if input_gradient:
+    if needs_dx:
         dx = arrays.empty(x.shape, np.float32) if dx is None else dx
         matmul.input_gradient(dz, W, dx, T * B, gemm)
     return dx, dW, db

@@ -88,7 +88,7 @@ def _one_frame(shape, backward, vectorized):
 
 
 def _all_frames(shape, backward, vectorized):
-    compute_frame, load_weights, REGISTER_QUADS, UNITS = _device_functions(
+    compute_frame, load_model, REGISTER_QUADS, UNITS = _device_functions(
         shape, backward, vectorized, resident=True
     )
 
@@ -101,7 +101,7 @@ def _all_frames(shape, backward, vectorized):
         direction = first_direction + cuda.blockIdx.y
         forward_in_time = (direction == 0) != backward
         W, h, out = (W_f, h_f, out_f) if direction == 0 else (W_b, h_b, out_b)
-        load_weights(s, registers, W, H, cuda.blockIdx.x * UNITS)
+        load_model(s, registers, W, H, cuda.blockIdx.x * UNITS)
         for step in range(T):
             t = step if forward_in_time else T - 1 - step
             previous = t - 1 if forward_in_time else t + 1
@@ -114,9 +114,9 @@ def _all_frames(shape, backward, vectorized):
 
 
 def _device_functions(shape, backward, vectorized, resident):
-    """compute_frame, load_weights, the quads of weights in a thread's registers, the units of a block.
+    """compute_frame, load_model, the quads of weights in a thread's registers, the units of a block.
 
-    compute_frame(…) computes out_t for the units of a block; load_weights(…) loads the weights that it keeps.
+    compute_frame(…) computes out_t for the units of a block; load_model(…) loads the weights that it keeps.
     Numbers are moved four at a time, as "quads". This also saves Numba's checks for negative indices.
     """
     UNITS, UTTERANCES, THREADS, DEPTH, UTTERANCE_THREADS, UNIT_THREADS = shape
@@ -169,7 +169,7 @@ def _device_functions(shape, backward, vectorized, resident):
         return ((H + DEPTH - 1) // DEPTH - 1) * DEPTH + PAD
 
     @cuda.jit(device=True)
-    def load_weights(s, registers, W, H, unit):
+    def load_model(s, registers, W, H, unit):
         """Load the first chunk of this thread's weights into registers, all others into shared memory."""
         first, k0 = first_weight()
         for q in range(GROUP_QUADS):
@@ -309,4 +309,4 @@ def _device_functions(shape, backward, vectorized, resident):
                 )
                 store_quad(out, position, valid, outputs)
 
-    return compute_frame, load_weights, REGISTER_QUADS, UNITS
+    return compute_frame, load_model, REGISTER_QUADS, UNITS

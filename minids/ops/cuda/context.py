@@ -3,7 +3,7 @@
 import numpy as np
 from numba import float32, int32, int64
 
-from minids.ops.common import check_shapes, strided
+from minids.ops.common import check_shapes, output_length
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
@@ -16,7 +16,7 @@ MAX_THREADS = 256  # per block
 def context_forward(frames, lengths, C, stride, out=None):
     """As in the reference: x_t = [frames_{st-C} … frames_{st+C}], zero beyond the ends."""
     T0, B, F = frames.shape
-    T, D = strided(T0, stride), (2 * C + 1) * F
+    T, D = output_length(T0, stride), (2 * C + 1) * F
     check_shapes(lengths=(lengths, (B,)), out=(out, (T, B, D)))
     x = arrays.empty((T, B, D), np.float32) if out is None else out
     threads = min(-(-F // WARP_SIZE) * WARP_SIZE, MAX_THREADS)

@@ -28,7 +28,7 @@ from minids.ops.cuda.registry import Registered
 from minids.ops.cuda.vector_io import aligned
 
 _ZERO, _CLIP, _INF = np.float32(0), np.float32(common.CLIP), np.float32(np.inf)
-_mix = cuda.jit(device=True)(common.mix)
+_hash32 = cuda.jit(device=True)(common.hash32)
 
 # The tile that is fastest where it fills the GPU, and a smaller one for other products.
 TILES = {
@@ -200,7 +200,7 @@ def _clip_and_drop(z, first, unit, low, high, threshold, scale):
     """z clipped and dropped out. Comparisons, because min and max would replace NaN by a number."""
     y = low if z < low else z
     y = high if y > high else y
-    return y * (scale if _mix(uint32(first + uint32(unit))) >= threshold else _ZERO)
+    return y * (scale if _hash32(uint32(first + uint32(unit))) >= threshold else _ZERO)
 
 
 @cuda.jit

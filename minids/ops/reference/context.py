@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minids.ops.common import strided
+from minids.ops.common import output_length
 
 
 def context_forward(frames, lengths, C, stride):
@@ -12,12 +12,12 @@ def context_forward(frames, lengths, C, stride):
     Zero in x past each utterance's end. There is no backward: frames are data.
     """
     T0, B, F = frames.shape
-    x = np.empty((strided(T0, stride), B, (2 * C + 1) * F), frames.dtype)
+    x = np.empty((output_length(T0, stride), B, (2 * C + 1) * F), frames.dtype)
     padded = np.zeros((T0 + 2 * C, B, F), frames.dtype)
     for b in range(B):
         padded[C : C + lengths[b], b] = frames[: lengths[b], b]
     for t in range(len(x)):
         window = padded[t * stride : t * stride + 2 * C + 1]  # (2C+1, B, F)
         x[t] = window.transpose(1, 0, 2).reshape(x[t].shape)
-        x[t, t >= strided(lengths, stride)] = 0
+        x[t, t >= output_length(lengths, stride)] = 0
     return x

@@ -57,7 +57,7 @@ def test_affine_agrees_with_the_reference(T, B, H, D, clip, rate):
 
 
 def test_gradients_are_written_to_the_output_arguments():
-    """dz may be dy, as in the model; without `input_gradient` dx is not computed."""
+    """dz may be dy, as in the model; without `needs_dx` dx is not computed."""
     (x, W, b, dy), _ = inputs(np.random.default_rng(2), 4, 2, 8, 12, 0)
     gx, gW, gb, gdy = (arrays.from_host(a) for a in (x, W, b, dy))
     gy = affine_forward(gx, gW, gb, True)
@@ -67,7 +67,7 @@ def test_gradients_are_written_to_the_output_arguments():
     for gradient, out, expected in zip(returned, outs, fresh, strict=True):
         assert gradient is out
         np.testing.assert_array_equal(arrays.to_host(gradient), expected)
-    assert affine_backward(gdy, gx, gW, gy, True, input_gradient=False)[0] is None
+    assert affine_backward(gdy, gx, gW, gy, True, needs_dx=False)[0] is None
 
 
 def test_nan_is_passed_on():

@@ -142,8 +142,8 @@ def test_weights_are_saved_and_loaded(tmp_path):
     on_gpu = DeepSpeech(SETTINGS, 3, "cuda")
     assert features.size == SETTINGS.inputs
     saved = weights.SavedModel(on_gpu, features, Alphabet("abcd"), {}, {})
-    weights.save_weights(tmp_path / "model", saved)
-    loaded = weights.load_weights(tmp_path / "model", "cuda").model
+    weights.save_model(tmp_path / "model", saved)
+    loaded = weights.load_model(tmp_path / "model", "cuda").model
     on_cpu = DeepSpeech(SETTINGS, 3, "cpu")
     for model in (on_gpu, loaded):
         np.testing.assert_array_equal(model.ops.arrays.to_host(model.flat_params), on_cpu.flat_params)
@@ -214,7 +214,7 @@ def test_a_run_on_the_gpu_equals_one_on_the_cpu_even_after_a_stop(monkeypatch, t
             run = Trainer(read_settings(settings), tmp_path / backend, backend)
             run.run()
         rows[backend] = run.state.rows
-        weights.load_weights(run.folder.best)
+        weights.load_model(run.folder.best)
     for gpu, cpu in zip(rows["cuda"], rows["cpu"], strict=True):
         for name in ("loss", "dev_loss", "gradient_norm", "wer", "utterances"):
             assert gpu[name] == pytest.approx(cpu[name], rel=FLOAT32_TEN_STEPS)
@@ -263,7 +263,7 @@ def test_a_full_gpu_is_not_reported_as_a_damaged_model(monkeypatch, capsys, tmp_
     tones.corpus(tmp_path, "test", 1)
     monkeypatch.setattr("minids.ops.cuda.arrays.cuda.device_array", full)
     with pytest.raises(MemoryError, match="the GPU does not have"):
-        weights.load_weights(model, "cuda")
+        weights.load_model(model, "cuda")
     wav = tmp_path / "test" / "0.wav"
     code, _, stderr = run(capsys, "transcribe", wav, "--model", model, "--lm", "none", "--backend", "cuda")
     assert code == 1
