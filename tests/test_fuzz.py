@@ -10,6 +10,7 @@ import shutil
 import sys
 import unicodedata
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,7 @@ import soundfile
 
 import minids.gradcheck
 import minids.training.bench
+from minids._utils.checksum import file_checksum
 from minids._utils.errors import InputError
 from minids.audio import audio_info, load_audio
 from minids.cli import main
@@ -31,6 +33,7 @@ from minids.data.feature_cache import FeatureCache
 from minids.data.importers.commonvoice import import_commonvoice
 from minids.data.importers.mozilla import import_mozilla
 from minids.data.manifest import read_manifest, write_manifest
+from minids.decode.tuned import DecoderWeights, TunedDecoder
 from minids.features import Features
 from minids.lm.ngram import NGram
 from minids.ops import driver
@@ -38,7 +41,7 @@ from minids.recognizer import Recognizer
 from minids.text import Alphabet
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
-from minids.weights import load_model
+from minids.weights import copy_with_notes, load_model
 from tests import fuzzing, tones
 from tests.fuzzing import CASES, altered, changes, damage, damage_lines, damaged, fuzz, run_cases, snapshot
 
@@ -198,34 +201,48 @@ def test_feature_cache(folder):
 
 
 def test_models(folder):
-    good = tones.model(folder / "good.safetensors").read_bytes()
+    """A model with a tuned decoder transcribes, or is refused."""
+    plain, tuned = tones.model(folder / "plain.safetensors"), folder / "good.safetensors"
+    lm = tones.language(folder / "words.arpa")
+    decoder = TunedDecoder.relative_to(lm, file_checksum(lm), DecoderWeights(beam_width=8), tuned)
+    copy_with_notes(plain, tuned, load_model(plain), decoder=decoder._asdict(), decoder_is_stale=False)
+    good = tuned.read_bytes()
     header, body = split_model(good)
     samples = tones.speak("ab c", np.random.default_rng(0))
     rng = np.random.default_rng(5)
 
     def mutations():
         for i in range(CASES):
-            if i % 2:
-                yield damage(good, rng)
-            else:
-                yield join_model(altered_header(header, rng, tensors=i % 4 == 0), body)
+            match i % 4:
+                case 0:
+                    yield damage(good, rng)
+                case 1:
+                    yield join_model(altered_header(header, rng, ["decoder"]), body)
+                case 2:
+                    yield join_model(altered_header(header, rng), body)
+                case 3:
+                    name = rng.choice([name for name in header if name != "__metadata__"])
+                    yield join_model(header | {name: altered(header[name], rng)}, body)
 
     def use(path: Path) -> None:
-        Recognizer(load_model(path)).transcribe(samples)
+        recognizer = Recognizer.load(path)
+        recognizer.transcribe(samples)
+        if recognizer.search:
+            recognizer.n_best(samples, 2)
 
     fuzz("model", folder / "bad.safetensors", mutations(), use, 0.02, 0.2, good)
 
 
-def altered_header(header: dict, rng: np.random.Generator, tensors: bool = False) -> dict:
-    """The header with a tensor's entry altered, or minids' entry; then without the checksum, as if another
+def altered_header(header: dict, rng: np.random.Generator, notes: Sequence[str] = ()) -> dict:
+    """The header with minids' entry altered, or these notes in it, and without the checksum, as if another
     program had written it.
     """
-    if tensors:
-        name = rng.choice([name for name in header if name != "__metadata__"])
-        return header | {name: altered(header[name], rng)}
     entry = json.loads(header["__metadata__"]["minids"])
     del entry["checksum"]
-    return header | {"__metadata__": {"minids": json.dumps(altered(entry, rng))}}
+    for name in notes:
+        entry["notes"][name] = altered(entry["notes"][name], rng)
+    entry = entry if notes else altered(entry, rng)
+    return header | {"__metadata__": {"minids": json.dumps(entry)}}
 
 
 def split_model(content: bytes) -> tuple[dict, bytes]:
@@ -349,7 +366,7 @@ def literal(value) -> str:
 _LINES = """
 transcribe dev/0.wav dev/1.wav stereo.wav --model model.safetensors --json
 transcribe stereo.wav --model model.safetensors --channel 1 --jitter
-transcribe dev/0.wav --model tuned.safetensors --lm words.arpa --alpha 1 --beta 0.5 --beam-width 8 --nbest 3
+transcribe dev/0.wav --model tuned.safetensors --lm words.arpa --alpha 1 --beta 0.5 --beam-width 8 --n-best 3
 transcribe - --model model.safetensors --beam-width 8 --no-pruning --json
 train tones.toml --run new --json
 train tones.toml --run run
@@ -364,7 +381,7 @@ data import commonvoice voices --out imported
 data import nemo nemo.json --out imported
 data doctor dev.jsonl train.jsonl --model model.safetensors
 data doctor dev.jsonl --rate 8000 --stride 2 --json --alphabet ' abc'
-data noise dev/0.wav dev/1.wav --noise hiss.wav --like hiss.wav --snr 5 --tilt 1 --seed 3 --out noisy
+data noise dev/0.wav dev/1.wav --noise hiss.wav --reference hiss.wav --snr 5 --tilt 1 --seed 3 --out noisy
 lm train text.txt --order 3 --prune 0,1 --vocabulary 10 --out lm.arpa --json
 lm train text.txt train.jsonl --alphabet ' abc' --characters --out lm.ngram
 lm train - --model model.safetensors --order 2 --vocabulary words.txt --out lm.arpa.gz
@@ -464,7 +481,7 @@ def outputs(command: str, values: dict, folder: Path | None) -> list[Path]:
         case "train":
             return [values["run"] or Path("runs", os.path.splitext(values["settings"].name)[0])]
         case "tune":
-            return [path for path in (values["out"] or values["model"], values["picture"]) if path]
+            return [path for path in (values["out"] or values["model"], values["plot"]) if path]
         case "report":
             return [values["out"] or values["run"] / "report.html"]
         case "data import" | "data noise" | "lm train" | "lm prune":
@@ -508,7 +525,7 @@ def altered_line(rng: np.random.Generator) -> list[str]:
     names = (
         0 if rng.random() < 0.05 else 2 if line[0] in ("lm", "data") else 1
     )  # most mistakes are after them
-    words = sorted({word for line in LINES for word in line} | {"--help", "--picture", "x.png"})
+    words = sorted({word for line in LINES for word in line} | {"--help", "--plot", "x.png"})
     if not driver.has_gpu():
         words += ["--backend=cuda", "--gemm=tf32"]
     for _ in range(rng.choice([0, 1, 1, 1, 2, 2, 3, 4])):

@@ -107,10 +107,7 @@ class BeamSearch:
 
     def set_weights(self, alpha: float, beta: float) -> None:
         """Change alpha and beta. Calls that are running in other threads finish with the old ones."""
-        if not _is_real(alpha) or not 0 <= alpha <= MAX_ALPHA:
-            raise InputError(f"alpha is {alpha}; give a number from 0 to {MAX_ALPHA:g}")
-        if not _is_real(beta) or not -MAX_BETA <= beta <= MAX_BETA:
-            raise InputError(f"beta is {beta}; give a number from {-MAX_BETA:g} to {MAX_BETA:g}")
+        check_weights(alpha, beta)
         self._config = self._config._replace(alpha=float(alpha), beta=float(beta))
 
     def decode(self, log_probs: np.ndarray, n_best: int = 10) -> list[Hypothesis]:
@@ -226,6 +223,14 @@ def text_log_prob(
 
 def _is_real(value: object) -> bool:
     return isinstance(value, Real)
+
+
+def check_weights(alpha: float, beta: float) -> None:
+    """Raises InputError for values outside their range."""
+    if not _is_real(alpha) or not 0 <= alpha <= MAX_ALPHA:
+        raise InputError(f"alpha is {alpha}; give a number from 0 to {MAX_ALPHA:g}")
+    if not _is_real(beta) or not -MAX_BETA <= beta <= MAX_BETA:
+        raise InputError(f"beta is {beta}; give a number from {-MAX_BETA:g} to {MAX_BETA:g}")
 
 
 def _whole_number(name: str, value: float, maximum: float) -> int:

@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 
 from minids._utils.checksum import file_checksum
 from minids._utils.errors import InputError, reason
-from minids.decode.beam_search import DEFAULT_BEAM_PRUNE_LOGP, DEFAULT_TOKEN_MIN_LOGP, BeamSearch
+from minids.decode.beam_search import (
+    DEFAULT_BEAM_PRUNE_LOGP,
+    DEFAULT_TOKEN_MIN_LOGP,
+    MAX_BEAM_WIDTH,
+    BeamSearch,
+    check_weights,
+)
 from minids.lm.ngram import NGram
 from minids.text import Alphabet
 
@@ -40,14 +46,18 @@ class TunedDecoder(NamedTuple):
             return None
         try:
             lm, checksum, alpha, beta, beam_width = cls(**notes["decoder"])
-            return cls(str(lm), int(checksum), float(alpha), float(beta), int(beam_width))
+            tuned = cls(str(lm), int(checksum), float(alpha), float(beta), int(beam_width))
+            check_weights(tuned.alpha, tuned.beta)
+            if not 1 <= tuned.beam_width <= MAX_BEAM_WIDTH:
+                raise ValueError
+            return tuned
         except (TypeError, ValueError, OverflowError):
             raise InputError(
                 f"{model}: its tuned decoder cannot be read; tune again, or give --lm none"
             ) from None
 
     @classmethod
-    def of(cls, lm: Path, checksum: int, weights: DecoderWeights, model: Path) -> "TunedDecoder":
+    def relative_to(cls, lm: Path, checksum: int, weights: DecoderWeights, model: Path) -> "TunedDecoder":
         """The entry to write into the model file `model`."""
         return cls(os.path.relpath(lm.resolve(), model.resolve().parent), checksum, *weights)
 

@@ -30,7 +30,7 @@ def place(tmp_path, monkeypatch):
 
 def tune(model, out=None, lm="lm/words.arpa"):
     lm, out = model.parents[1] / lm, out or model
-    decoder = TunedDecoder.of(lm, checksum(lm), TUNED, out)
+    decoder = TunedDecoder.relative_to(lm, checksum(lm), TUNED, out)
     copy_with_notes(model, out, load_model(model), decoder=decoder._asdict())
 
 
@@ -147,7 +147,12 @@ def test_a_model_that_changed_during_tuning_is_not_overwritten(place):
 
 @pytest.mark.parametrize(
     "note",
-    [None, [], "x", {}, {"lm": "x"}, {"lm": "x", "checksum": 1, "alpha": None, "beta": 1, "beam_width": 1}],
+    [
+        *[None, [], "x", {}, {"lm": "x"}],
+        {"lm": "x", "checksum": 1, "alpha": None, "beta": 1, "beam_width": 1},
+        {"lm": "x", "checksum": 1, "alpha": -1, "beta": 1, "beam_width": 1},
+        {"lm": "x", "checksum": 1, "alpha": 1, "beta": 1, "beam_width": 0},
+    ],
 )
 def test_unreadable_notes_are_an_error(place, note):
     saved = load_model("runs/model.safetensors")
