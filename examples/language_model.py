@@ -42,8 +42,8 @@ def main() -> None:
 
     # The network runs once; each search below works on these log-probabilities.
     skipped, log_probs, references = [], [], []
-    for batch in recognizer.infer(read_manifest(arguments.dev), skipped):
-        log_probs += [np.concatenate(pieces) for _, pieces in batch]  # each (T, K)
+    for batch in recognizer.log_prob_batches(read_manifest(arguments.dev), skipped):
+        log_probs += [np.concatenate(segments) for _, segments in batch]  # each (T, K)
         references += [normalize(utterance.text, alphabet) for utterance, _ in batch]
     for reason in skipped:
         print(f"skipped: {reason}")

@@ -121,7 +121,7 @@ class Study:
         manifest = folder / "test.jsonl"
         if not manifest.exists():
             utterances: list[Utterance] = []
-            source = Noise([noise], RATE, layers=1)
+            source = Noise([noise], RATE, tracks=1)
             folder.mkdir(parents=True, exist_ok=True)
             for i, utterance in enumerate(read_manifest(self.test)):
                 samples, rate = load_audio(utterance.path, RATE)
@@ -138,8 +138,8 @@ class Study:
         """A search with a 3-gram of the training texts, and with alpha and beta tuned on the dev set."""
         lm = NGram.train([u.text for u in read_manifest(self.data / "train.jsonl")], order=3)
         if key not in self.scores:
-            inferred = [pair for batch in recognizer.infer(self.dev, []) for pair in batch]
-            log_probs = [np.concatenate(pieces) for _, pieces in inferred]
+            inferred = [pair for batch in recognizer.log_prob_batches(self.dev, []) for pair in batch]
+            log_probs = [np.concatenate(segments) for _, segments in inferred]
             tuned = tune(log_probs, [u.text for u, _ in inferred], lm, recognizer.alphabet, beam_width=100)
             self.save_score(key, [tuned.alpha, tuned.beta])
         return BeamSearch(recognizer.alphabet, lm, *self.scores[key], beam_width)

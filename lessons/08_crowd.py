@@ -145,13 +145,13 @@ tracks["whistle"] = 0.1 * np.sin(2 * np.pi * 1700 * np.arange(4 * rate) / rate)
 with TemporaryDirectory() as folder:
     for name, samples in tracks.items():
         soundfile.write(f"{folder}/{name}.wav", samples, rate)
-    noise, chain = Noise([folder], rate, layers=3), Noise([folder], rate, layers=1)
+    noise, chain = Noise([folder], rate, tracks=3), Noise([folder], rate, tracks=1)
 print(f"{len(noise.clips)} clips; rejected:", *{clip.path.stem for clip in noise.rejected})
 
 names = ["two five", "seven", "three one four"]
 recordings = [load_audio(data(name.replace(" ", "_") + ".flac"), rate)[0] for name in names]
 x, ratios = recordings[0], (20, 15, 10, 5, 0)
-chains = [chain.track(len(x), rng) for _ in range(3)]  # ξ_1, ξ_2, ξ_3
+chains = [chain.sum_tracks(len(x), rng) for _ in range(3)]  # ξ_1, ξ_2, ξ_3
 mixtures = [mix(x, sum(chains), snr) for snr in ratios]
 texts = [greedy_text(recognizer.log_probs(mixed), alphabet) for mixed in mixtures]
 captions = [f"{snr} dB: the text is '{text}'" for snr, text in zip(ratios, texts, strict=True)]
@@ -193,7 +193,7 @@ def error_rate(network, noises):
 track = tracks["hiss_1"]
 new_noises = [hiss(np.random.default_rng([9, i]), 2) for i in range(8)]  # in no training data
 networks = {"no noise": recognizer, "one track": continue_training(lambda N, _: track[:N])}
-networks["sums of clips"] = continue_training(noise.track)
+networks["sums of clips"] = continue_training(noise.sum_tracks)
 print("character error rate in  the track  new noise")
 for name, network in networks.items():
     rates = error_rate(network, [track]), error_rate(network, new_noises)

@@ -232,10 +232,10 @@ class Features:
             x /= statistics[1]
         return x
 
-    def fit(self, raw_frames: Iterable[np.ndarray]) -> None:
-        """Set `mean` and `std` to those of a training set, given as its `log_powers` frames (T0, F)."""
+    def fit(self, log_powers: Iterable[np.ndarray]) -> None:
+        """Set `mean` and `std` to those of a training set; `log_powers` are its log powers (T0, F)."""
         corpus = Statistics()
-        for x in raw_frames:
+        for x in log_powers:
             corpus.add(x)
         if not corpus.count:
             raise InputError("no recording could be read to compute mean and deviation; check the paths")

@@ -1,6 +1,6 @@
 """Recognizer: acoustic models and a decoder that together turn sound into text.
 
-recording ─ load_audio ─▶ samples ─ split_at_pauses ─▶ pieces ─ AcousticModel ─▶ log_probs (T, K)
+recording ─ load_audio ─▶ samples ─ split_at_pauses ─▶ segments ─ AcousticModel ─▶ log_probs (T, K)
           ─ BeamSearch, or greedy ─▶ labels ─ forced_align ─▶ words with their times ─▶ Transcript
 """
 
@@ -32,10 +32,10 @@ from minids.weights import SHIPPED_MODEL, SavedModel, load_model
 if TYPE_CHECKING:
     from minids.decode.error_analysis import ErrorAnalysis
 
-MAX_PIECE_SECONDS = 30.0  # longer recordings are split at their quietest moments
+MAX_SEGMENT_SECONDS = 30.0  # longer recordings are split at their quietest moments
 JITTER_MS = (-5.0, 0.0, 5.0)  # half a hop to either side (§2.1)
 
-Inferred = tuple[Utterance, list[np.ndarray]]  # with the log_probs (T, K) of its pieces
+UtteranceLogProbs = tuple[Utterance, list[np.ndarray]]  # log_probs (T, K) of each of its segments
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class Transcript:
         return {"text": self.text, "log_prob": round(self.log_prob, 4), "words": words}
 
 
-class Piece(NamedTuple):
-    """The hypotheses, best first, for a recording from `start` to `end` (seconds)."""
+class Segment(NamedTuple):
+    """A part of a recording, from `start` to `end` (seconds), and its hypotheses, best first."""
 
     start: float
     end: float
@@ -73,7 +73,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class AcousticModel:
-    """A model whose input is delayed by `shift_ms`."""
+    """A loaded model, optionally with its input shifted by `shift_ms` (jitter, §2.1)."""
 
     saved: SavedModel
     shift_ms: float = 0.0
@@ -127,7 +127,7 @@ class Recognizer:
         first = models[0]
         self.model, self.features, self.alphabet = first.model, first.features, first.alphabet
         self.search = search
-        self.models = [
+        self.acoustic_models = [
             AcousticModel(saved, ms) for saved in models for ms in (JITTER_MS if jitter else (0.0,))
         ]
 
@@ -186,7 +186,7 @@ class Recognizer:
         """
         words: list[Word] = []
         total = 0.0
-        for start, end, log_probs in self._pieces(self._samples(recording, rate, channel)):
+        for start, end, log_probs in self._segments(self._samples(recording, rate, channel)):
             log_prob, path = self._best_path(log_probs)
             total += log_prob
             words += [  # the last frame may reach beyond the recording
@@ -195,27 +195,27 @@ class Recognizer:
             ]
         return Transcript(" ".join(word.text for word in words), words, total)
 
-    def alternatives(
+    def n_best(
         self,
         recording: Source | np.ndarray | Sequence[float],
         n_best: int,
         rate: int | None = None,
         channel: int | None = None,
-    ) -> list[Piece]:
-        """The `n_best` hypotheses for each piece of a recording; a recording of up to 30 s is one piece.
+    ) -> list[Segment]:
+        """The `n_best` hypotheses for each segment of a recording; a recording of up to 30 s is one segment.
 
-        Raises InputError as `transcribe` does, and with greedy decoding, which has one result only.
+        Raises InputError as `transcribe` does, and with greedy decoding.
         """
         if self.search is None:
-            raise InputError("greedy decoding has no alternatives; give a language model or a beam width")
+            raise InputError("greedy decoding has one result; give a language model or a beam width")
         return [
-            Piece(start, end, self.search.decode(log_probs, n_best))
-            for start, end, log_probs in self._pieces(self._samples(recording, rate, channel))
+            Segment(start, end, self.search.decode(log_probs, n_best))
+            for start, end, log_probs in self._segments(self._samples(recording, rate, channel))
         ]
 
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
         """Samples (N,) at the model's rate -> log_probs (T, K)."""
-        return average([model.log_probs(samples) for model in self.models])
+        return average([model.log_probs(samples) for model in self.acoustic_models])
 
     def _samples(
         self, recording: Source | np.ndarray | Sequence[float], rate: int | None, channel: int | None
@@ -237,8 +237,8 @@ class Recognizer:
         rate = self.features.rate if rate is None else check_rate("rate", rate)
         return resample(samples, rate, self.features.rate)
 
-    def _pieces(self, samples: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
-        """Start and end (seconds) of each piece of a recording, and its log_probs (T, K)."""
+    def _segments(self, samples: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
+        """Start and end (seconds) of each segment of a recording, and its log_probs (T, K)."""
         rate = self.features.rate
         for first, end in split_at_pauses(samples, rate):
             yield first / rate, end / rate, self.log_probs(samples[first:end])
@@ -273,45 +273,47 @@ class Recognizer:
         skipped: list[str] = []
         n_best = analysis.n_best if analysis else 1
         decoded = ordered_map(
-            lambda batch: self._decode(batch, n_best), self.infer(utterances, skipped), ahead=1
+            lambda batch: self._decode(batch, n_best), self.log_prob_batches(utterances, skipped), ahead=1
         )
         with closing(decoded):
             for batch, hypotheses in decoded:
-                for (utterance, log_probs), pieces in zip(batch, hypotheses, strict=True):
-                    text = " ".join(" ".join(best.text for best, *_ in pieces).split())
+                for (utterance, log_probs), segments in zip(batch, hypotheses, strict=True):
+                    text = " ".join(" ".join(best.text for best, *_ in segments).split())
                     reference = normalize(utterance.text, self.alphabet)
                     results.append(UtteranceResult(utterance.name, reference, text, _group(utterance, by)))
                     if analysis:
-                        analysis.add(results[-1], log_probs, pieces)
+                        analysis.add(results[-1], log_probs, segments)
                 if progress:
                     progress(len(batch))
         return results, skipped
 
-    def infer(self, utterances: Sequence[Utterance], skipped: list[str]) -> Iterator[list[Inferred]]:
-        """Batches of utterances with the log_probs (T, K) of their pieces; the long ones come last.
+    def log_prob_batches(
+        self, utterances: Sequence[Utterance], skipped: list[str]
+    ) -> Iterator[list[UtteranceLogProbs]]:
+        """Batches of utterances with the log_probs (T, K) of their segments; the long ones come last.
 
         Appends to `skipped` the reason for each utterance left out.
         """
-        short = [u for u in utterances if u.duration <= MAX_PIECE_SECONDS]
+        short = [u for u in utterances if u.duration <= MAX_SEGMENT_SECONDS]
         without_text = [replace(u, text="") for u in short]  # the texts matter only to the score
-        batches = [model.batches(without_text) for model in self.models]
-        outputs = [model.infer(b) for model, b in zip(self.models, batches, strict=True)]
+        batches = [model.batches(without_text) for model in self.acoustic_models]
+        outputs = [model.infer(b) for model, b in zip(self.acoustic_models, batches, strict=True)]
         for batch in zip(*outputs, strict=True):
             indices, _, lengths = batch[0]
             log_probs = average([log_probs for _, log_probs, _ in batch])  # (T, B, K)
             yield [(short[i], [log_probs[: lengths[b], b]]) for b, i in enumerate(indices)]
         skipped += batches[0].skipped.values()
         for utterance in utterances:
-            if utterance.duration > MAX_PIECE_SECONDS:
+            if utterance.duration > MAX_SEGMENT_SECONDS:
                 try:
                     samples, _ = utterance.load_audio(self.features.rate)
-                    yield [(utterance, [log_probs for *_, log_probs in self._pieces(samples)])]
+                    yield [(utterance, [log_probs for *_, log_probs in self._segments(samples)])]
                 except InputError as error:
                     skipped.append(str(error))
 
-    def _decode(self, batch: list[Inferred], n_best: int) -> list[list[list[Hypothesis]]]:
-        """The `n_best` hypotheses for each piece of each utterance; with greedy decoding, one."""
-        log_probs = [piece for _, pieces in batch for piece in pieces]
+    def _decode(self, batch: list[UtteranceLogProbs], n_best: int) -> list[list[list[Hypothesis]]]:
+        """The `n_best` hypotheses for each segment of each utterance; with greedy decoding, one."""
+        log_probs = [segment for _, segments in batch for segment in segments]
         if self.search is not None:
             decoded = self.search.decode_batch(log_probs, n_best)
         else:
@@ -320,7 +322,7 @@ class Recognizer:
                 for p in map(greedy, log_probs)
             ]
         flat = iter(decoded)
-        return [list(islice(flat, len(pieces))) for _, pieces in batch]
+        return [list(islice(flat, len(segments))) for _, segments in batch]
 
 
 def _group(utterance: Utterance, by: str | None) -> str:
@@ -351,9 +353,9 @@ def _check_compatible(first_path: Path, first: SavedModel, path: Path, saved: Sa
 
 
 def split_at_pauses(
-    samples: np.ndarray, rate: int, max_seconds: float = MAX_PIECE_SECONDS
+    samples: np.ndarray, rate: int, max_seconds: float = MAX_SEGMENT_SECONDS
 ) -> list[tuple[int, int]]:
-    """Pieces [first, end) of at most `max_seconds`, cut at the quietest moment in the last third of each.
+    """Segments [first, end) of at most `max_seconds`, cut at the quietest moment in the last third of each.
 
     The network needs all of its input before it can produce the first word, and its memory grows with it.
     """

@@ -64,7 +64,7 @@ def utterances(tmp_path):
 
 def test_infer_equals_log_probs_of_each_recording(utterances):
     recognizer = Recognizer(model(0), model(1, bands=9), jitter=True)
-    inferred = [item for batch in recognizer.infer(utterances, []) for item in batch]
+    inferred = [item for batch in recognizer.log_prob_batches(utterances, []) for item in batch]
     assert len(inferred) == len(utterances)
     for utterance, (log_probs,) in inferred:
         alone = recognizer.log_probs(load_audio(utterance.path)[0])
@@ -74,7 +74,7 @@ def test_infer_equals_log_probs_of_each_recording(utterances):
 def test_an_unreadable_recording_is_reported_once(utterances, tmp_path):
     skipped = []
     gone = replace(utterances[0], path=tmp_path / "gone.wav")
-    batches = list(Recognizer(model(), jitter=True).infer([gone, *utterances], skipped))
+    batches = list(Recognizer(model(), jitter=True).log_prob_batches([gone, *utterances], skipped))
     assert sum(map(len, batches)) == len(utterances)
     assert len(skipped) == 1
     assert "gone.wav" in skipped[0]
@@ -95,4 +95,4 @@ def test_incompatible_models_are_rejected_by_name(other, message, tmp_path):
     save_model(second, other)
     with pytest.raises(InputError, match=rf"{second}.*{message}"):
         Recognizer.load([first, second])
-    assert len(Recognizer.load([first, first], jitter=True).models) == 6
+    assert len(Recognizer.load([first, first], jitter=True).acoustic_models) == 6

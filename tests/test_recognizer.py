@@ -22,7 +22,7 @@ from minids.decode.greedy import greedy_text, word_times
 from minids.features import Features
 from minids.lm.ngram import NGram
 from minids.model import DeepSpeech, ModelSettings
-from minids.recognizer import MAX_PIECE_SECONDS, split_at_pauses
+from minids.recognizer import MAX_SEGMENT_SECONDS, split_at_pauses
 from minids.text import Alphabet
 from minids.weights import SavedModel
 from tests import tones
@@ -238,15 +238,15 @@ def test_the_transcript_is_the_best_hypothesis_of_the_search(searching):
     expected = word_times(path, searching.alphabet, searching.frame_seconds)
     assert [word.text for word in transcript.words] == best.text.split()
     np.testing.assert_allclose([w[1:] for w in transcript.words], [w[1:] for w in expected])
-    (piece,) = searching.alternatives(samples, 2)
-    assert piece == (0, 1, [best, second])
+    (segment,) = searching.n_best(samples, 2)
+    assert segment == (0, 1, [best, second])
 
 
 def test_a_long_recording_is_searched_in_pieces(searching):
     samples = noise(40)
     cuts = split_at_pauses(samples, RATE)
     found = [searching.search.decode(searching.log_probs(samples[a:b]), 3) for a, b in cuts]
-    assert [tuple(p) for p in searching.alternatives(samples, 3)] == [
+    assert [tuple(p) for p in searching.n_best(samples, 3)] == [
         (a / RATE, b / RATE, hypotheses) for (a, b), hypotheses in zip(cuts, found, strict=True)
     ]
     transcript = searching.transcribe(samples)
@@ -280,13 +280,13 @@ def test_transcripts_as_json_have_no_more_digits_than_they_need(searching):
             "end": round(expected.end, 3),
             "score": round(expected.score, 4),
         }
-    [piece] = [piece.to_dict() for piece in searching.alternatives(noise(2), 3)]
-    assert (piece["start"], piece["end"], len(piece["hypotheses"])) == (0, 2, 3)
+    [segment] = [segment.to_dict() for segment in searching.n_best(noise(2), 3)]
+    assert (segment["start"], segment["end"], len(segment["hypotheses"])) == (0, 2, 3)
 
 
 def test_greedy_decoding_has_no_alternatives():
     with pytest.raises(InputError, match="greedy"):
-        untrained().alternatives(noise(1), 5)
+        untrained().n_best(noise(1), 5)
 
 
 def test_load_creates_the_search(tmp_path):
@@ -313,8 +313,8 @@ def test_a_long_recording_is_transcribed_in_pieces():
         samples[at - RATE // 5 : at + RATE // 5] = 0
     transcript = recognizer.transcribe(samples)
     np.testing.assert_array_equal(np.concatenate(inputs), samples)
-    assert max(len(piece) for piece in inputs) <= MAX_PIECE_SECONDS * RATE
-    cuts = np.cumsum([len(piece) for piece in inputs])[:-1]
+    assert max(len(segment) for segment in inputs) <= MAX_SEGMENT_SECONDS * RATE
+    cuts = np.cumsum([len(segment) for segment in inputs])[:-1]
     np.testing.assert_allclose(cuts, quiet, atol=0.15 * RATE)
     assert transcript.text == "ab c ab c ab c"
     starts = [word.start for word in transcript.words]
@@ -336,14 +336,14 @@ def test_the_cut_is_in_the_quietest_quarter_of_a_second(at):
 @pytest.mark.parametrize("seconds", [0.001, 1, 29.99, 30, 30.01, 60, 61, 125])
 def test_pieces_cover_the_recording_and_none_is_too_long(seconds):
     samples = noise(seconds)
-    pieces = split_at_pauses(samples, RATE)
-    assert pieces[0][0] == 0
-    assert pieces[-1][1] == len(samples)
-    assert [a for a, _ in pieces[1:]] == [b for _, b in pieces[:-1]]
-    assert all(0 < b - a <= MAX_PIECE_SECONDS * RATE for a, b in pieces)
-    assert all(b - a >= MAX_PIECE_SECONDS * RATE * 2 / 3 for a, b in pieces[:-1])
+    segments = split_at_pauses(samples, RATE)
+    assert segments[0][0] == 0
+    assert segments[-1][1] == len(samples)
+    assert [a for a, _ in segments[1:]] == [b for _, b in segments[:-1]]
+    assert all(0 < b - a <= MAX_SEGMENT_SECONDS * RATE for a, b in segments)
+    assert all(b - a >= MAX_SEGMENT_SECONDS * RATE * 2 / 3 for a, b in segments[:-1])
     if seconds <= 30:
-        assert len(pieces) == 1
+        assert len(segments) == 1
     assert split_at_pauses(np.zeros_like(samples), RATE)[-1][1] == len(samples), "silence is quiet everywhere"
 
 
@@ -368,7 +368,7 @@ def test_recognize_equals_transcribe_for_each_recording(utterances):
 
 def test_recognize_with_a_search_equals_transcribe(utterances, searching, monkeypatch):
     middle = sorted(u.duration for u in utterances)[3]
-    monkeypatch.setattr("minids.recognizer.MAX_PIECE_SECONDS", middle)
+    monkeypatch.setattr("minids.recognizer.MAX_SEGMENT_SECONDS", middle)
     analysis = ErrorAnalysis(searching.search)
     results, skipped = searching.recognize(utterances, analysis=analysis)
     assert skipped == []
@@ -378,7 +378,7 @@ def test_recognize_with_a_search_equals_transcribe(utterances, searching, monkey
         e.name: alone[e.name] for e in analysis.errors
     }
     wrong = [r for r in results if r.reference != r.hypothesis]
-    assert len(analysis.errors) + analysis.in_pieces == len(wrong) > 3
+    assert len(analysis.errors) + analysis.segmented == len(wrong) > 3
     assert analysis.oracle.counts.shape == (7, 4)
 
 
@@ -386,7 +386,7 @@ def test_long_and_short_recordings_in_one_manifest(utterances, monkeypatch):
     recognizer = untrained()
     unsplit = {r.name: r for r in recognizer.recognize(utterances)[0]}
     middle = sorted(u.duration for u in utterances)[3]
-    monkeypatch.setattr("minids.recognizer.MAX_PIECE_SECONDS", middle)
+    monkeypatch.setattr("minids.recognizer.MAX_SEGMENT_SECONDS", middle)
     calls = []
     results, _ = recognizer.recognize(utterances, progress=calls.append)
     assert {r.name: r for r in results} == unsplit

@@ -92,7 +92,8 @@ def _importer(corpus: str) -> Callable:
     help="Recording of noise, or a folder of them; may be repeated.",
 )
 @click.option(
-    "--like",
+    "--reference",
+    "reference_recordings",
     multiple=True,
     type=options.PATH,
     help="Recordings with the expected noise; noise unlike them is rejected.  [default: the noise itself]",
@@ -105,7 +106,7 @@ def _importer(corpus: str) -> Callable:
     help="Signal-to-noise ratio in dB.",
 )
 @click.option(
-    "--layers",
+    "--tracks",
     default=3,
     show_default=True,
     type=click.IntRange(1),
@@ -125,9 +126,9 @@ def _importer(corpus: str) -> Callable:
 def noise(
     speech: tuple[Path, ...],
     recordings: tuple[Path, ...],
-    like: tuple[Path, ...],
+    reference_recordings: tuple[Path, ...],
     snr: float,
-    layers: int,
+    tracks: int,
     tilt: float,
     seed: int,
     out: Path,
@@ -157,7 +158,7 @@ def noise(
     for i, path in enumerate(speech):
         samples, rate = load_audio(path)
         if rate not in noise_at:
-            noise_at[rate] = Noise(recordings, rate, like, layers)
+            noise_at[rate] = Noise(recordings, rate, reference_recordings, tracks)
             for rejected in noise_at[rate].rejected:
                 note(f"rejected: {rejected}")
         mixed = noise_at[rate].add_to(spectral_tilt(samples, rate, tilt), snr, generator("noise", seed, i))

@@ -11,7 +11,7 @@ from minids._utils.terminal import printable
 from minids.cli import announce_compilation, note, options, print_error, print_json
 
 if TYPE_CHECKING:
-    from minids.recognizer import Piece, Transcript
+    from minids.recognizer import Segment, Transcript
 
 
 @click.command()
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     help="Channel to transcribe, counted from 0.  [default: the mean of all]",
 )
 @click.option(
-    "--nbest",
+    "--n-best",
     type=click.IntRange(1),
     metavar="N",
     help="Print the N best texts with their scores.",
@@ -39,7 +39,7 @@ def command(
     files: tuple[Path, ...],
     models: tuple[Path, ...],
     channel: int | None,
-    nbest: int | None,
+    n_best: int | None,
     as_json: bool,
     **search: Any,
 ) -> None:
@@ -56,7 +56,7 @@ def command(
     Example:
       minids transcribe hello.wav
       minids transcribe *.flac --model runs/mine/best.safetensors --json
-      minids transcribe hello.wav --lm english.arpa --nbest 5
+      minids transcribe hello.wav --lm english.arpa --n-best 5
       curl -s https://example.com/hello.mp3 | minids transcribe -
     """
     from minids.recognizer import Recognizer
@@ -67,9 +67,9 @@ def command(
     for path in files:
         source = sys.stdin.buffer if str(path) == "-" else path
         try:
-            if nbest:
-                pieces = recognizer.alternatives(source, nbest, channel=channel)
-                _print_alternatives(path, pieces, as_json)
+            if n_best:
+                segments = recognizer.n_best(source, n_best, channel=channel)
+                _print_n_best(path, segments, as_json)
             else:
                 transcript = recognizer.transcribe(source, channel=channel)
                 _print_transcript(path, transcript, as_json, len(files) > 1)
@@ -88,14 +88,14 @@ def _print_transcript(path: Path, transcript: "Transcript", as_json: bool, with_
         click.echo(printable(f"{path}: {transcript.text}" if with_name else transcript.text))
 
 
-def _print_alternatives(path: Path, pieces: "list[Piece]", as_json: bool) -> None:
+def _print_n_best(path: Path, segments: "list[Segment]", as_json: bool) -> None:
     if as_json:
-        print_json({"path": str(path), "pieces": [piece.to_dict() for piece in pieces]})
+        print_json({"path": str(path), "segments": [segment.to_dict() for segment in segments]})
         return
-    for piece in pieces:
-        click.echo(printable(f"{path} {piece.start:.2f} to {piece.end:.2f} s"))
+    for segment in segments:
+        click.echo(printable(f"{path} {segment.start:.2f} to {segment.end:.2f} s"))
         click.echo(
             "   score  acoustic  language model  (score = acoustic + alpha language model + beta words)"
         )
-        for text, score, log_prob, lm_log_prob, _ in piece.hypotheses:
+        for text, score, log_prob, lm_log_prob, _ in segment.hypotheses:
             click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {printable(text)}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from minids.decode.tune import Tuning
     from minids.metrics import Score
 
-PICTURE_FORMATS = ("pdf", "png", "svg")
+PLOT_FORMATS = ("pdf", "png", "svg")
 MIN_WORDS = 300  # for a choice that is more than chance
 
 
@@ -30,7 +30,7 @@ MIN_WORDS = 300  # for a choice that is more than chance
     help="Prefixes kept at each frame.",
 )
 @options.BACKEND
-@click.option("--picture", type=options.PATH, help="Plot the error rates over alpha and beta.")
+@click.option("--plot", type=options.PATH, help="Plot the error rates over alpha and beta.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
     manifest: Path,
@@ -39,7 +39,7 @@ def command(
     out: Path | None,
     beam_width: int,
     backend: str,
-    picture: Path | None,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """Tune the LM weight (alpha) and word bonus (beta) for the lowest word error rate on MANIFEST.
@@ -51,7 +51,7 @@ def command(
 
     \b
     Example:
-      minids tune data/an4/dev.jsonl --model runs/an4/best.safetensors --lm an4.arpa --picture tuning.png
+      minids tune data/an4/dev.jsonl --model runs/an4/best.safetensors --lm an4.arpa --plot tuning.png
     """
     import numpy as np
     from tqdm import tqdm
@@ -72,9 +72,9 @@ def command(
         raise InputError("the included model is not overwritten; give --out FILE, or your own --model")
     model = model or SHIPPED_MODEL
     out = out or model
-    if picture and picture.suffix[1:] not in PICTURE_FORMATS:
-        raise InputError(f"{picture}: give a name ending in {', '.join(f'.{f}' for f in PICTURE_FORMATS)}")
-    for path in (out, picture):
+    if plot and plot.suffix[1:] not in PLOT_FORMATS:
+        raise InputError(f"{plot}: give a name ending in {', '.join(f'.{f}' for f in PLOT_FORMATS)}")
+    for path in (out, plot):
         if path:
             check_writable(path)
     utterances = read_manifest(manifest)
@@ -86,9 +86,9 @@ def command(
     skipped: list[str] = []
     log_probs, references = [], []
     with tqdm(total=len(utterances), unit="utt", leave=False, disable=None) as bar:
-        for batch in recognizer.infer(utterances, skipped):
-            for utterance, pieces in batch:
-                log_probs.append(np.concatenate(pieces))  # as one: precise enough to choose alpha and beta
+        for batch in recognizer.log_prob_batches(utterances, skipped):
+            for utterance, segments in batch:
+                log_probs.append(np.concatenate(segments))  # as one: precise enough to choose alpha and beta
                 references.append(texts.normalize(utterance.text))
             bar.update(len(batch))
     report_skipped(manifest, skipped, len(utterances))
@@ -106,11 +106,11 @@ def command(
     greedy = wer(references, greedy_texts)
     if not as_json:
         _print(tuning, greedy)
-    decoder = TunedDecoder.of(lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width), out)
+    decoder = TunedDecoder.relative_to(lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width), out)
     copy_with_notes(model, out, saved, decoder=decoder._asdict(), decoder_is_stale=False)
-    if picture:
-        with atomic_write(picture) as file:
-            plot_tuning(tuning).savefig(file, format=picture.suffix[1:], dpi=150)
+    if plot:
+        with atomic_write(plot) as file:
+            plot_tuning(tuning).savefig(file, format=plot.suffix[1:], dpi=150)
     if as_json:
         content = {"model": str(out), "beam_width": beam_width, "greedy": greedy.to_dict()}
         content |= tuning.to_dict() | {

@@ -1,6 +1,6 @@
 """Synthesis by superposition (§4.1): speech in noise without recording it, x̂ = x + ξ_1 + ξ_2 + …
 
-A network that heard one short recording of noise in thousands of hours of speech could memorize it and
+A network trained with one short recording of noise in thousands of hours of speech could memorize and
 subtract it. So every ξ is a sequence of short clips, drawn for each utterance in each epoch, and several are
 summed. Clips whose spectrum differs from that of real noise are rejected.
 """
@@ -23,7 +23,7 @@ BANDS = 24  # of equal width, up to the Nyquist frequency
 POWER_FLOOR = 1e-6  # lower limit of a band's share of the power: -60 dB
 MIN_SPREAD_DB = 4.0  # clips may differ by this much even where the reference clips do not
 MAX_DISTANCE = 3.0  # spreads; clips farther than this from real noise are rejected
-MAX_LAYER_GAIN_DB = 6.0  # the gain of each layer is random, up to this much either way
+MAX_TRACK_GAIN_DB = 6.0  # the gain of each track is random, up to this much either way
 MAX_NOISE_SECONDS = 4 * 3600  # in memory, at two bytes a sample; of more noise, clips are left out evenly
 
 
@@ -43,19 +43,23 @@ class RejectedClip:
 class Noise:
     """Clips of noise to add to speech.
 
-    `recordings` are sound files, or folders of sound files. `like` are recordings (speech or anything else)
-    that contain the expected noise: clips far from all of them are `rejected`. Without `like`, clips are
-    compared with each other and the outliers are rejected. `layers` is the number of ξ that are summed.
+    `recordings` are sound files, or folders of sound files. `reference_recordings` (speech or anything else)
+    contain the expected noise: clips far from all of them are `rejected`. Without them, clips are compared
+    with each other and the outliers are rejected. `tracks` is the number of ξ that are summed.
 
     Raises InputError for a recording that is silent or cannot be read, and when every clip is rejected.
     """
 
     def __init__(
-        self, recordings: Sequence[str | Path], rate: int, like: Sequence[str | Path] = (), layers: int = 3
+        self,
+        recordings: Sequence[str | Path],
+        rate: int,
+        reference_recordings: Sequence[str | Path] = (),
+        tracks: int = 3,
     ):
-        if isinstance(layers, bool) or not isinstance(layers, int) or layers < 1:
-            raise InputError(f"layers = {layers!r} is not a number of noise tracks; give at least 1")
-        self.rate, self.layers = check_rate("rate", rate), layers
+        if isinstance(tracks, bool) or not isinstance(tracks, int) or tracks < 1:
+            raise InputError(f"tracks = {tracks!r} is not a number of noise tracks; give at least 1")
+        self.rate, self.tracks = check_rate("rate", rate), tracks
         self.length, self.fade = round(CLIP_SECONDS * rate), round(FADE_SECONDS * rate)
         paths = [path for recording in recordings for path in sound_files(recording)]
         count = sum(max(1, int(audio_info(path).duration / CLIP_SECONDS)) for path in paths)
@@ -67,8 +71,8 @@ class Noise:
         ]
         profiles = np.array([profile for _, _, profile, _ in selected])  # (M, BANDS) dB
         references = profiles
-        if like:
-            real = [path for recording in like for path in sound_files(recording)]
+        if reference_recordings:
+            real = [path for recording in reference_recordings for path in sound_files(recording)]
             references = np.array([band_profile(clip, rate) for path in real for clip in self._cut(path)])
         reasons = rejection_reasons(profiles, references, rate)
         self.rejected = [
@@ -91,7 +95,7 @@ class Noise:
         samples = np.resize(samples, max(len(samples), self.length))
         return (samples[i : i + self.length] for i in range(0, len(samples) - self.length + 1, self.length))
 
-    def track(self, N: int, rng: np.random.Generator) -> np.ndarray:
+    def sum_tracks(self, N: int, rng: np.random.Generator) -> np.ndarray:
         """ξ_1 + ξ_2 + …, (N,) float32; each ξ is a sequence of random clips with cross-fades.
 
         Sine and cosine fades keep the power constant where the two clips are uncorrelated.
@@ -99,8 +103,8 @@ class Noise:
         step = self.length - self.fade
         count = N // step + 2
         total = np.zeros(count * step + self.fade, np.float32)
-        for _ in range(self.layers):
-            gain = np.float32(10 ** (rng.uniform(-MAX_LAYER_GAIN_DB, MAX_LAYER_GAIN_DB) / 20))
+        for _ in range(self.tracks):
+            gain = np.float32(10 ** (rng.uniform(-MAX_TRACK_GAIN_DB, MAX_TRACK_GAIN_DB) / 20))
             for i, clip in enumerate(rng.integers(len(self.clips), size=count)):
                 total[i * step : i * step + self.length] += gain * self._window * self.clips[clip]
         first = int(rng.integers(self.fade, step))  # so that utterances do not all start with a new clip
@@ -108,7 +112,7 @@ class Noise:
 
     def add_to(self, speech: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
         """x̂ = x + g (ξ_1 + ξ_2 + …) with the gain g that gives a signal-to-noise ratio of `snr_db`. (N,)"""
-        return mix(speech, self.track(len(speech), rng), snr_db)
+        return mix(speech, self.sum_tracks(len(speech), rng), snr_db)
 
 
 def sound_files(path: str | Path) -> list[Path]:

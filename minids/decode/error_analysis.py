@@ -33,14 +33,14 @@ class DecodingError(NamedTuple):
 class ErrorAnalysis:
     """Collects the results of `Recognizer.recognize`.
 
-    A recording that was decoded in several pieces has no single hypothesis to score: it only enters the
+    A recording that was decoded in several segments has no single hypothesis to score: it only enters the
     oracle, with its errors.
     """
 
     search: BeamSearch
     n_best: int = 100
     errors: list[DecodingError] = field(default_factory=list)
-    in_pieces: int = 0  # wrong texts that were decoded in several pieces
+    segmented: int = 0  # wrong texts that were decoded in several segments
     _oracle_counts: list[np.ndarray] = field(default_factory=list)
 
     def add(
@@ -49,10 +49,10 @@ class ErrorAnalysis:
         log_probs: Sequence[np.ndarray],
         hypotheses: Sequence[list[Hypothesis]],
     ) -> None:
-        """Add a result with the log_probs and hypotheses of its pieces."""
+        """Add a result with the log_probs and hypotheses of its segments."""
         correct = result.reference.split() == result.hypothesis.split()
         if correct or len(log_probs) > 1:
-            self.in_pieces += not correct
+            self.segmented += not correct
             self._oracle_counts.append(wer(result.reference, result.hypothesis).counts)
             return
         counts = wer([result.reference] * len(hypotheses[0]), [h.text for h in hypotheses[0]]).counts
@@ -79,11 +79,11 @@ class ErrorAnalysis:
     def __str__(self) -> str:
         search, searches, models = self.search, self.search_errors, self.model_errors
         name = search.lm.name if search.lm else "no language model"
-        pieces = f"; {self.in_pieces} in several pieces were not analyzed" if self.in_pieces else ""
+        segments = f"; {self.segmented} in several segments were not analyzed" if self.segmented else ""
         return (
             f"beam {search.beam_width}, {name}, alpha {search.alpha:g}, beta {search.beta:g}\n"
             f"search errors: {searches}{' (less pruning, or a wider beam, would help)' if searches else ''}\n"
-            f"model errors: {models}{' (the wrong text has the higher score)' if models else ''}{pieces}\n"
+            f"model errors: {models}{' (the wrong text has the higher score)' if models else ''}{segments}\n"
             f"oracle WER, the best of up to {self.n_best} texts for each recording: {self.oracle}"
         )
 
@@ -95,7 +95,7 @@ class ErrorAnalysis:
             "beam_width": self.search.beam_width,
             "search_errors": self.search_errors,
             "model_errors": self.model_errors,
-            "in_pieces": self.in_pieces,
+            "segmented": self.segmented,
             "n_best": self.n_best,
             "oracle": self.oracle.to_dict(),
             "errors": [

@@ -21,7 +21,7 @@ from minids.metrics import CORRECT, Evaluation, UtteranceResult, align
 from minids.plot.confusions import confusions
 from minids.plot.recognition import recognition
 from minids.plot.training import training
-from minids.recognizer import MAX_PIECE_SECONDS, Recognizer
+from minids.recognizer import MAX_SEGMENT_SECONDS, Recognizer
 from minids.text import TextReport, characters
 from minids.weights import SavedModel, load_model
 
@@ -142,7 +142,7 @@ def _utterance(
 ) -> dict[str, Any]:
     """An utterance for the template: its edits, its sound, and a figure from the sound to the text."""
     samples, rate = utterance.load_audio(recognizer.features.rate)
-    samples = samples[: int(MAX_PIECE_SECONDS * rate)]
+    samples = samples[: int(MAX_SEGMENT_SECONDS * rate)]
     figure = recognition(
         samples,
         rate,

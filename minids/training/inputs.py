@@ -70,7 +70,7 @@ def recording_files(
     settings: Settings, train: list[Utterance], dev: list[Utterance]
 ) -> dict[str, list[Path]]:
     """All recordings that a run reads."""
-    noise = settings.recordings("recordings") + settings.recordings("like")
+    noise = settings.recordings("recordings") + settings.recordings("reference_recordings")
     return {
         "train": [utterance.path for utterance in train],
         "dev": [utterance.path for utterance in dev],
@@ -97,7 +97,8 @@ def load_noise(settings: Settings, rate: int, log: Callable[[str], None]) -> Noi
     """The clips of [noise] recordings; logs the first few that are rejected."""
     if not settings.noise.recordings:
         return None
-    noise = Noise(settings.recordings("recordings"), rate, settings.recordings("like"), settings.noise.layers)
+    recordings, references = map(settings.recordings, ("recordings", "reference_recordings"))
+    noise = Noise(recordings, rate, references, settings.noise.tracks)
     log(f"{len(noise.clips)} clips of noise, {len(noise.rejected)} rejected")
     for clip in noise.rejected[:5]:
         log(f"rejected: {clip}")

@@ -57,8 +57,8 @@ class NoiseSettings:
     """[noise]: noise that is added to training recordings, see minids.data.noise."""
 
     recordings: list[str] = field(default_factory=list)
-    like: list[str] = field(default_factory=list)
-    layers: int = setting(3, minimum=1, maximum=100)
+    reference_recordings: list[str] = field(default_factory=list)
+    tracks: int = setting(3, minimum=1, maximum=100)
     noise_prob: float = setting(0.8, minimum=0, maximum=1)
     min_snr_db: float = setting(0.0, minimum=-50, maximum=100)
     max_snr_db: float = setting(20.0, minimum=-50, maximum=100)
@@ -68,8 +68,8 @@ class NoiseSettings:
             raise InputError(
                 f"min_snr_db = {self.min_snr_db} is above max_snr_db = {self.max_snr_db}; swap them"
             )
-        if self.like and not self.recordings:
-            raise InputError("like selects among recordings, and there are none; add recordings")
+        if self.reference_recordings and not self.recordings:
+            raise InputError("reference_recordings without recordings; add recordings")
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Settings:
         return self._resolve(f"[data] {name}", getattr(self.data, name))
 
     def recordings(self, name: str) -> list[Path]:
-        """The paths of noise.recordings or noise.like, relative to the folder of the settings file."""
+        """The paths of a list of [noise], relative to the folder of the settings file."""
         return [self._resolve(f"[noise] {name}", value) for value in getattr(self.noise, name)]
 
     def _resolve(self, location: str, value: str) -> Path:

@@ -341,7 +341,7 @@ def test_impossible_searches(here, refused, options, words):
 
 
 def test_alternatives_of_greedy_decoding(here, refused):
-    refused("transcribe dev/0.wav --model model.safetensors --nbest 3", "greedy decoding has no alternatives")
+    refused("transcribe dev/0.wav --model model.safetensors --n-best 3", "greedy decoding has one result")
 
 
 def test_nothing_to_tune(here, refused):
@@ -356,7 +356,7 @@ def test_nothing_to_tune(here, refused):
 def test_an_unwritable_output_is_reported_before_tuning(here, refused):
     tones.language(here / "lm.arpa")
     refused("tune dev.jsonl --lm lm.arpa", "the included model is not overwritten", "--out FILE")
-    refused(f"{TUNE} --lm lm.arpa --picture tuning.gif", "tuning.gif", ".png")
+    refused(f"{TUNE} --lm lm.arpa --plot tuning.gif", "tuning.gif", ".png")
 
 
 def test_a_tuned_model_that_cannot_be_written(here, minids):

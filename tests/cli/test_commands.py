@@ -207,19 +207,19 @@ def test_transcribe_with_a_language_model(place, minids):
     recognizer = Recognizer.load("m.safetensors", "lm.arpa", 2.0, 1.0, 40)
     text = recognizer.transcribe("0.wav").text
     assert minids("transcribe", "0.wav", *arguments)[:2] == (0, f"{text}\n")
-    (piece,) = recognizer.alternatives("0.wav", 3)
-    code, out, _ = minids("transcribe", "0.wav", *arguments, "--nbest", "3")
+    (segment,) = recognizer.n_best("0.wav", 3)
+    code, out, _ = minids("transcribe", "0.wav", *arguments, "--n-best", "3")
     head, names, *lines = out.splitlines()
     assert (code, head) == (0, "0.wav 0.00 to 0.50 s")
     assert names.split()[:4] == ["score", "acoustic", "language", "model"]
-    assert [line.split(None, 3)[3] for line in lines] == [h.text for h in piece.hypotheses]
+    assert [line.split(None, 3)[3] for line in lines] == [h.text for h in segment.hypotheses]
     numbers = [[float(n) for n in line.split()[:3]] for line in lines]
-    np.testing.assert_allclose(numbers, [h[1:4] for h in piece.hypotheses], atol=0.005)
-    code, out, _ = minids("transcribe", "0.wav", "1.wav", *arguments, "--nbest", "3", "--json")
+    np.testing.assert_allclose(numbers, [h[1:4] for h in segment.hypotheses], atol=0.005)
+    code, out, _ = minids("transcribe", "0.wav", "1.wav", *arguments, "--n-best", "3", "--json")
     first, second = map(json.loads, out.splitlines())
     assert (code, first["path"], second["path"]) == (0, "0.wav", "1.wav")
-    assert first["pieces"] == [
-        {"start": 0.0, "end": 0.5, "hypotheses": [h.to_dict() for h in piece.hypotheses]}
+    assert first["segments"] == [
+        {"start": 0.0, "end": 0.5, "hypotheses": [h.to_dict() for h in segment.hypotheses]}
     ]
 
 
@@ -320,7 +320,7 @@ def test_tune_writes_to_another_file_and_plots(place, minids):
         "9",
         "--out",
         "out.safetensors",
-        "--picture",
+        "--plot",
         "tuning.png",
         "--json",
     )

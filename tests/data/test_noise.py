@@ -56,23 +56,23 @@ def test_noise_depends_on_seed_and_epoch_only(folder, speech):
 
 @pytest.mark.parametrize("N", [1, 31_999, 32_000, 200_001])
 def test_a_track_is_as_long_as_the_speech(folder, N):
-    track = Noise([folder], RATE).track(N, np.random.default_rng(0))
+    track = Noise([folder], RATE).sum_tracks(N, np.random.default_rng(0))
     assert track.shape == (N,)
     assert track.dtype == np.float32
     assert np.isfinite(track).all()
 
 
 def test_cross_fades_keep_the_power(folder):
-    noise = Noise([folder], RATE, layers=1)
-    track = noise.track(20 * RATE, np.random.default_rng(0))
+    noise = Noise([folder], RATE, tracks=1)
+    track = noise.sum_tracks(20 * RATE, np.random.default_rng(0))
     power = np.square(track[: len(track) // 800 * 800].reshape(-1, 800)).mean(axis=1)  # of every 50 ms
     assert power.min() > power.mean() / 4
     assert power.max() < power.mean() * 4
 
 
-def test_layers_of_noise_are_superposed(folder):
+def test_tracks_of_noise_are_superposed(folder):
     rng = np.random.default_rng
-    power = {n: np.var(Noise([folder], RATE, layers=n).track(30 * RATE, rng(0))) for n in (1, 8)}
+    power = {n: np.var(Noise([folder], RATE, tracks=n).sum_tracks(30 * RATE, rng(0))) for n in (1, 8)}
     assert 4 < power[8] / power[1] < 40  # eight chains, each up to 6 dB louder or softer
 
 
@@ -100,12 +100,12 @@ def test_a_tone_is_rejected_and_real_noise_is_accepted(folder, tmp_path):
     assert len(noise.clips) == 9
 
 
-def test_noise_is_compared_with_the_like_recordings(folder, tmp_path):
+def test_noise_is_compared_with_the_reference_recordings(folder, tmp_path):
     bright = np.diff(colored(8, 5, decay=0), n=3, append=[0, 0, 0])
     save_audio(tmp_path / "bright.wav", bright, RATE)
     assert not Noise([tmp_path], RATE).rejected
     with pytest.raises(InputError, match=r"every clip of noise .*bright\.wav.*dB too (loud|quiet)"):
-        Noise([tmp_path], RATE, like=[folder])
+        Noise([tmp_path], RATE, reference_recordings=[folder])
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"no recorded noise in {REAL}")
@@ -156,11 +156,11 @@ def test_a_folder_without_sound_and_a_missing_file_are_errors(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rate", "layers"), [(0, 3), (float("nan"), 3), (RATE, 0), (RATE, 1.5), (RATE, True)]
+    ("rate", "tracks"), [(0, 3), (float("nan"), 3), (RATE, 0), (RATE, 1.5), (RATE, True)]
 )
-def test_invalid_rates_and_numbers_of_layers_are_refused(folder, rate, layers):
-    with pytest.raises(InputError, match=r"rate = |layers = "):
-        Noise([folder], rate, layers=layers)
+def test_invalid_rates_and_numbers_of_tracks_are_refused(folder, rate, tracks):
+    with pytest.raises(InputError, match=r"rate = |tracks = "):
+        Noise([folder], rate, tracks=tracks)
 
 
 def test_sound_files_of_all_usual_suffixes_are_found(tmp_path):

@@ -85,6 +85,6 @@ def test_correct_texts_and_texts_in_pieces_are_not_classified():
     hypotheses = search.decode(log_probs)
     analysis.add(UtteranceResult("1", "right", "right"), [log_probs], [hypotheses])
     analysis.add(UtteranceResult("2", "long one", "wrong one"), [log_probs] * 2, [hypotheses] * 2)
-    assert (analysis.errors, analysis.in_pieces) == ([], 1)
+    assert (analysis.errors, analysis.segmented) == ([], 1)
     assert (analysis.oracle.errors, analysis.oracle.reference_length) == (1, 3)
-    assert "1 in several pieces" in str(analysis)
+    assert "1 in several segments" in str(analysis)

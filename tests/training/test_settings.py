@@ -59,7 +59,7 @@ def test_every_key_can_be_set(settings):
     )
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
-    text += '[noise]\nrecordings = ["a.wav", "street"]\nlike = ["real"]\nlayers = 2\nnoise_prob = 1\n'
+    text += '[noise]\nrecordings = ["a.wav", "street"]\nreference_recordings = ["real"]\ntracks = 2\nnoise_prob = 1\n'
     text += "min_snr_db = -3\nmax_snr_db = 12.5\n"
     text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nlr_decay = 2\nmomentum = 0.5\n"
     text += "momentum_ramp = 0\ngrad_clip_norm = 1e3\nmax_shift_ms = 0\nmax_speed_change = 0\n"
@@ -110,9 +110,9 @@ def test_paths_are_relative_to_the_settings_or_use_environment_variables(setting
         ("[train]\nepochs = true\n", ["[train] epochs = True must be a whole number"]),
         ("[train]\nmax_speed_change = '1'\n", ["[train] max_speed_change = '1' must be a number"]),
         ("[noise]\nrecordings = 'a.wav'\n", ["[noise] recordings = 'a.wav' must be a list of texts"]),
-        ("[noise]\nlike = [3]\n", ["[noise] like = [3] must be a list of texts"]),
+        ("[noise]\nreference_recordings = [3]\n", ["reference_recordings = [3] must be a list of texts"]),
         ("[noise]\nmin_snr_db = 9\nmax_snr_db = 3\n", ["[noise] min_snr_db = 9.0 is above max_snr_db = 3.0"]),
-        ('[noise]\nlike = ["a.wav"]\n', ["[noise] like selects among", "add recordings"]),
+        ('[noise]\nreference_recordings = ["a.wav"]\n', ["[noise] reference_recordings", "add recordings"]),
         ("[model]\nhidden = 0\n", ["[model] hidden = 0 must be at least 1"]),
         ("[model]\ncontext = -1\n", ["context = -1 must be at least 0"]),
         ("[model]\nstride = 17\n", ["stride = 17 must be at most 16"]),
