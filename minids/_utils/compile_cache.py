@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from minids._utils.errors import InputError
+
 _PACKAGE = Path(__file__).parents[1]
 
 
@@ -23,10 +25,15 @@ def cached_njit(*sources: str) -> Callable[..., Any]:
     were compiled into it. Where no folder can be written (a read-only installation without a home folder),
     functions are compiled in every process. The cache holds pickles, which run when they are loaded:
     NUMBA_CACHE_DIR must not name a folder that others can write to.
+
+    Raises InputError where NUMBA_DISABLE_JIT is set: Python's integers do not wrap around as hashes must.
     """
 
     def njit(**options: Any) -> Callable[[Callable], Any]:
         import numba
+
+        if numba.config.DISABLE_JIT:
+            raise InputError("NUMBA_DISABLE_JIT is set, but minids needs compiled code; unset it")
 
         def compiler(function: Callable) -> Any:
             dispatcher = numba.njit(**options)(function)

@@ -101,9 +101,16 @@ class RunFolder:
     def load_checkpoint(self, backend: str | Backend) -> SavedModel | None:
         """The last checkpoint, or None in a new folder.
 
-        Raises InputError for a model that is not a checkpoint.
+        Raises InputError for a model that is not a checkpoint, and for results without a checkpoint, which a
+        new training would replace.
         """
         if not self.last.exists():
+            epochs = self.metrics.read_bytes().count(b"\n") if self.metrics.exists() else 0
+            if epochs > 1:  # a kill before the first checkpoint leaves one at most
+                raise InputError(
+                    f"{self.path} has results but no {self.last.name} to resume from; put it back, or choose"
+                    " another --run"
+                )
             return None
         saved = load_model(self.last, backend, require_checksum=True)
         velocity = saved.extra_tensors.get("velocity")

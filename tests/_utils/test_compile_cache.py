@@ -97,6 +97,17 @@ def test_without_a_writable_folder_functions_are_compiled_without_cache(run, mon
     assert compile_cache.cached_njit("text.py")(nogil=True)(lambda x: x + 2)(1) == 3, "one warning is enough"
 
 
+def test_python_code_is_not_run_in_place_of_compiled_code(monkeypatch):
+    from numba import config
+
+    from minids._utils import compile_cache
+    from minids._utils.errors import InputError
+
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    with pytest.raises(InputError, match="NUMBA_DISABLE_JIT is set"):
+        compile_cache.cached_njit("text.py")(nogil=True)(lambda x: x)
+
+
 @pytest.mark.slow
 def test_an_edited_clip_changes_every_kernel(tmp_path):
     """The package itself, copied, with CLIP = 10 and unchanged times, and one cache folder for both."""

@@ -54,6 +54,29 @@ def test_the_limit_is_restored_after_an_error():
     assert scipy_threads() == before
 
 
+def test_a_threading_layer_that_is_not_installed_is_an_error_in_one_line():
+    script = """
+import sys, numpy as np
+from numba.np.ufunc import parallel
+from minids import ops
+from minids._utils.errors import InputError
+sys.modules["numba.np.ufunc.tbbpool"] = None
+try:
+    ops.load("cpu").norm(np.ones(3, np.float32))
+except InputError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"NUMBA_THREADING_LAYER": "tbb", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("Numba starts no threads (No threading layer could be loaded.")
+    assert done.stdout.endswith("unset NUMBA_THREADING_LAYER\n")
+    assert done.stdout.count("\n") == 1
+
+
 def test_the_first_operation_leaves_the_environment_as_it_was():
     script = """
 import os

@@ -41,6 +41,16 @@ def test_a_new_folder_has_no_checkpoint(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_results_without_a_checkpoint_are_not_replaced(begun, tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.best.write_bytes((begun / "run" / "best.safetensors").read_bytes())
+    folder.metrics.write_text("{}\n")
+    assert folder.load_checkpoint("cpu") is None, "what a kill in the first epoch leaves"
+    folder.metrics.write_text("{}\n{}\n")
+    with pytest.raises(InputError, match=r"results but no last\.safetensors .* choose another --run"):
+        folder.load_checkpoint("cpu")
+
+
 def test_a_checkpoint_of_another_version_is_read_or_refused(begun):
     values = RunFolder(begun / "run").load_checkpoint("cpu").notes["progress"]
     older = {name: value for name, value in values.items() if name != "gradient_norms"}

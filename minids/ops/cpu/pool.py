@@ -16,6 +16,7 @@ import numba
 import numpy as np
 from numba import get_num_threads
 
+from minids._utils.errors import InputError, reason
 from minids.ops.cpu.blas import njit, warm_up
 
 __all__ = ["check_lengths", "get_num_threads", "njit", "on_all_cores"]
@@ -46,6 +47,10 @@ class _Pool:
             os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT  # read once, when the library is loaded
         try:
             get_num_threads()  # loads the threading layer
+        except ValueError as error:  # tbb, for example, if it is not installed
+            raise InputError(
+                f"Numba starts no threads ({reason(error)}); unset NUMBA_THREADING_LAYER"
+            ) from error
         finally:
             if unset:
                 del os.environ["GOMP_SPINCOUNT"]
