@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 import minids
-from minids.decode.greedy import Word
+from minids.decode.path import Word
 from minids.recognizer import split_at_pauses
 
 BLOCK_SECONDS = 0.05  # sound arrives in blocks

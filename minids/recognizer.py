@@ -22,7 +22,8 @@ from minids.data.batches import Batches
 from minids.data.manifest import Utterance
 from minids.decode.align import forced_align
 from minids.decode.beam_search import BeamSearch, Hypothesis
-from minids.decode.greedy import CTCPath, Word, greedy, word_times
+from minids.decode.greedy import greedy
+from minids.decode.path import CTCPath, Word, word_times
 from minids.decode.tuned import make_search
 from minids.lm.ngram import NGram
 from minids.metrics import UtteranceResult

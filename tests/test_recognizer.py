@@ -18,7 +18,8 @@ from minids.data.manifest import read_manifest
 from minids.decode.align import forced_align
 from minids.decode.beam_search import BeamSearch
 from minids.decode.error_analysis import ErrorAnalysis
-from minids.decode.greedy import greedy_text, word_times
+from minids.decode.greedy import greedy_text
+from minids.decode.path import word_times
 from minids.features import Features
 from minids.lm.ngram import NGram
 from minids.model import DeepSpeech, ModelSettings

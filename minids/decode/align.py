@@ -4,7 +4,7 @@ The lattice is that of the loss (minids/ops/reference/ctc.py), with the maximum 
 
     v_t(s) = log y_t(l'_s) + max[v_{t-1}(s), v_{t-1}(s-1), v_{t-1}(s-2) if the skip is allowed]
 
-`minids.decode.greedy.word_times` turns the path into words with their times.
+`minids.decode.path.word_times` turns the path into words with their times.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 
 from minids._utils.arguments import integers, real_array
 from minids._utils.errors import InputError
-from minids.decode.greedy import CTCPath
+from minids.decode.path import CTCPath
 from minids.ops.common import min_frames
 from minids.ops.reference.ctc import lattice, skips
 from minids.text import BLANK

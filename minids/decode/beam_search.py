@@ -1,4 +1,4 @@
-"""BeamSearch: the texts of greatest log P(c|x) + α log P_lm(c) + β words(c), by prefix beam search (§2.2)."""
+"""BeamSearch: texts that maximize log P(c|x) + α log P_lm(c) + β words(c), by prefix beam search (§2.2)."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,8 @@ from minids._utils.arguments import integers
 from minids._utils.errors import InputError
 from minids._utils.threads import available_cores
 from minids.decode.lexicon import Labels, Language, build_trie
-from minids.decode.search import SearchConfig, search
+from minids.decode.prefix import SearchConfig
+from minids.decode.search import search
 from minids.lm.ngram import NGram
 from minids.text import BLANK, Alphabet
 
@@ -56,7 +57,7 @@ class BeamSearch:
     beam_width        the number of prefixes that the search follows; the paper uses 1000 to 8000
     lexicon           the only words that a text may contain: a list, or a file with a word on each line.
                       None: any word; those that the language model lacks are spelled, at 1/(K-1) per letter
-    token_min_logp    symbols this far below the likeliest symbol of a frame are skipped; -math.inf: none
+    token_min_logp    symbols this far below the most probable symbol of a frame are skipped; -math.inf: none
     beam_prune_logp   prefixes this far below the best prefix are dropped; -math.inf: none
 
     With a language model of words, or a lexicon, the space of the alphabet ends a word, and texts have single
@@ -87,11 +88,11 @@ class BeamSearch:
         _ = self._lm.tables  # prepared here, not by the first calls of several threads
         self._trie = build_trie(language.words, len(self.alphabet))
         self._config = SearchConfig(
-            language.mode,
+            int(language.mode),
             language.space,
             0.0,
             0.0,
-            language.letter_cost,
+            language.oov_symbol_cost,
             float(token_min_logp),
             float(beam_prune_logp),
         )
@@ -152,7 +153,7 @@ class BeamSearch:
         try:
             arrays = (self._lm.tables, self._trie, width, scores, labels, lengths)
             count = search(y, config, *arrays)
-            if count == 0 and self.language.by_words and self.language.space != BLANK:
+            if count == 0 and self.language.word_level and self.language.space != BLANK:
                 count = search(y, config._replace(extra_spaces=True), *arrays)
         except MemoryError:
             raise InputError(f"out of memory with beam_width {width}; give a smaller one") from None
@@ -203,7 +204,7 @@ def text_log_prob(
     log_probs: np.ndarray, labels: Labels, language: Language, extra_spaces: bool = False
 ) -> float:
     """log P(text|x) over all alignments: p_b and p_nb of all prefixes of the text, as in reference.py."""
-    end_space = (language.space,) if language.by_words and labels and language.space != BLANK else ()
+    end_space = (language.space,) if language.word_level and labels and language.space != BLANK else ()
     last = np.array([BLANK, *labels, *end_space])  # the last symbol of each prefix; the empty one has none
     repeats = last[1:] == last[:-1]
     boundary = np.array(

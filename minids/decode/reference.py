@@ -1,4 +1,4 @@
-"""Prefix beam search, to be read (Hannun et al. 2014b, arXiv 1408.2873, algorithm 1; Deep Speech §2.2).
+"""Readable prefix beam search (Hannun et al. 2014b, arXiv 1408.2873, algorithm 1; Deep Speech §2.2).
 
 The probability of a text is the sum over all its alignments. Those of the first t frames are kept in two
 sums, by how they end, because a letter after the same letter is a new one only if a blank separates them:
@@ -15,7 +15,8 @@ Contributions to the same text are added. The search maximizes
 
     Q(c) = log P(c|x) + α log P_lm(c) + β words(c)
 
-so the beam keeps the prefixes of greatest log (p_b + p_nb) + α log P_lm + β words, over their complete words.
+so the beam keeps the prefixes with the largest log (p_b + p_nb) + α log P_lm + β words, where the last two
+count complete words.
 
 With a language model of words, or a lexicon, no text begins with a space or has two in a row. Frames that are
 certain of such spaces would leave no text at all; only then, they count as blanks (`extra_spaces`).
@@ -55,7 +56,7 @@ class TextScore(NamedTuple):
 
 
 def log_add(*logs: float) -> float:
-    """log Σ exp, relative to the greatest, so that nothing underflows."""
+    """log Σ exp, relative to the largest, so that nothing underflows."""
     highest = max(logs)
     if highest == LOG_ZERO:
         return LOG_ZERO
@@ -89,15 +90,15 @@ def prefix_beam_search(
         symbols = [c for c in range(len(y)) if c != BLANK and y[c] >= lowest and y[c] > LOG_ZERO]
         candidates: dict[Labels, PrefixProb] = {}
         for prefix, prob in beam.items():
-            add(candidates, prefix, stay(prob, prefix, y, boundary(prefix)))
+            add(candidates, prefix, unextended(prob, prefix, y, boundary(prefix)))
             for c in symbols:
-                if not language.allows(prefix, c):
+                if not language.can_append(prefix, c):
                     continue
                 longer = (*prefix, c)
                 repeats = prefix[-1:] == (c,)
                 add(candidates, longer, PrefixProb(LOG_ZERO, y[c] + (prob.blank if repeats else prob.total)))
                 if longer in discarded:  # its older alignments continue as if it had stayed in the beam
-                    add(candidates, longer, stay(discarded[longer], longer, y, boundary(longer)))
+                    add(candidates, longer, unextended(discarded[longer], longer, y, boundary(longer)))
         scores = {prefix: score(prefix, prob.total).score for prefix, prob in candidates.items()}
         best = sorted(scores, key=scores.__getitem__, reverse=True)[:beam_width]
         if not best:  # no text may contain the symbols that are possible here
@@ -108,14 +109,14 @@ def prefix_beam_search(
 
     texts: dict[Labels, float] = {}
     for prefix, prob in beam.items():
-        if language.by_words and prefix and prefix[-1] == language.space:
+        if language.word_level and prefix and prefix[-1] == language.space:
             prefix = prefix[:-1]  # a space at the end does not change the text
-        if language.may_end(prefix):
+        if language.is_complete(prefix):
             texts[prefix] = log_add(texts.get(prefix, LOG_ZERO), prob.total)
     return {prefix: score(prefix, log_prob, finished=True) for prefix, log_prob in texts.items()}
 
 
-def stay(prob: PrefixProb, prefix: Labels, y: np.ndarray, space: int | None = None) -> PrefixProb:
+def unextended(prob: PrefixProb, prefix: Labels, y: np.ndarray, space: int | None = None) -> PrefixProb:
     """A frame that does not extend the prefix: a blank, its last symbol again, or an extra space."""
     if space is not None:
         return PrefixProb(log_add(y[BLANK], y[space]) + prob.total, LOG_ZERO)

@@ -1,6 +1,6 @@
 """The search of reference.py on flat arrays, compiled.
 
-It is fast, while all sums stay those of the reference, for three reasons:
+It computes the same sums as the reference. Three things make it fast:
 
 - Prefixes are nodes of a tree that only grows. A prefix is reached from its parent alone, so texts are merged
   by looking up whether their node is in the beam.
@@ -17,16 +17,14 @@ from typing import NamedTuple
 import numpy as np
 
 from minids.decode import njit
-from minids.decode.lexicon import (
-    CHARACTERS,
+from minids.decode.lexicon import LanguageMode, find_child
+from minids.decode.prefix import (
     MIN_GAIN,
-    OPEN,
-    WORDS,
+    PREFIX,
     append_symbol,
     begin_word,
     character_gain,
     end_score,
-    find_child,
     gain,
     space_gain,
     unk_log_prob,
@@ -36,47 +34,7 @@ from minids.text import BLANK
 MAX_INT32 = 2**31 - 1
 MAX_NATS = 600.0  # below the best prefix; exp of more overflows
 
-PREFIX = np.dtype(
-    [
-        ("log_prob", "f8"),  # log (p_b + p_nb)
-        ("blank", "f8"),  # the share of p_b in it
-        ("nonblank", "f8"),  # the share of p_nb
-        ("scale", "f8"),  # p_b + p_nb one frame ago, relative to now
-        ("lm_score", "f8"),  # α lm_log_prob + β words
-        ("lm_log_prob", "f8"),  # of complete words, and of an incomplete one that no known word begins with
-        ("word_log_prob", "f8"),  # what the last word would add if it ended here; NaN: not computed yet
-        ("space_gain", "f8"),  # exp(α word_log_prob + β), computed with it
-        ("unk_log_prob", "f8"),  # log P(<unk> | state); NaN: not computed yet
-        ("unk_gain", "f8"),  # exp(α unk_log_prob), computed with it
-        ("node", "i4"),  # in the tree of prefixes
-        ("last", "i4"),  # its last symbol; for the empty prefix, the blank
-        ("row", "i4"),  # its position in the beam one frame ago; -1: it was not there
-        ("state", "i4"),  # of the language model before the current word
-        ("next_state", "i4"),  # after the current word, computed with word_log_prob
-        ("trie_node", "i4"),  # of the current word; -1: no known word begins like this
-        ("letters", "i4"),  # of the current word
-        ("words", "i4"),  # complete ones
-    ],
-    align=True,
-)
-
 PARENT, SYMBOL, CHILD, SIBLING, POSITION = range(5)  # columns of a node; POSITION in the beam, or -1
-
-
-class SearchConfig(NamedTuple):
-    """The settings of a search. `space` ends words; without one in the alphabet it is the blank.
-
-    `extra_spaces`: a space at the start of a text, or after another, counts as a blank (see reference.py).
-    """
-
-    mode: int
-    space: int
-    alpha: float
-    beta: float
-    letter_cost: float
-    token_min_logp: float
-    beam_prune_logp: float
-    extra_spaces: bool = False
 
 
 class Children(NamedTuple):
@@ -99,8 +57,8 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
         raise MemoryError("the beam is too wide for 32-bit indices")
     beam, next_beam = np.empty(width, PREFIX), np.empty(width, PREFIX)
     dropped, dropped_count = np.empty(width, PREFIX), 0
-    now, before = _no_children(width, K), _no_children(width, K)
-    total, highest, stay = np.empty((width, K)), np.empty(width), np.empty((width, 2))
+    current, previous = _no_children(width, K), _no_children(width, K)
+    child_probs, max_child_prob, stay_probs = np.empty((width, K)), np.empty(width), np.empty((width, 2))
     max_candidates = width * K + 1  # `_append` writes one more than it counts
     keys, child = np.empty(max_candidates), np.empty(max_candidates, np.int32)
     symbols = np.empty(K, np.int32)
@@ -111,13 +69,26 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
     for t in range(T):
         if n == 0:  # the lexicon allows none of the symbols that are possible here
             break
-        m = _likely_symbols(y[t], config.token_min_logp, symbols, now.column)
-        _stay_probs(y[t], beam[:n], nodes, now.column, config, stay)
-        _extend_probs(y[t], beam[:n], symbols[:m], before, now, config, total, highest)
-        _restore_dropped(y[t], beam[:n], dropped[:dropped_count], nodes, now, config, total, highest)
-        _clear_members(beam[:n], nodes, now, total)
+        m = _likely_symbols(y[t], config.token_min_logp, symbols, current.column)
+        _stay_probs(y[t], beam[:n], nodes, current.column, config, stay_probs)
+        _extend_probs(y[t], beam[:n], symbols[:m], previous, current, config, child_probs, max_child_prob)
+        _restore_dropped(
+            y[t], beam[:n], dropped[:dropped_count], nodes, current, config, child_probs, max_child_prob
+        )
+        _clear_members(beam[:n], nodes, current, child_probs)
         count = _candidates(
-            beam[:n], stay, symbols[:m], now.column, total, highest, config, tables, trie, width, keys, child
+            beam[:n],
+            stay_probs,
+            symbols[:m],
+            current.column,
+            child_probs,
+            max_child_prob,
+            config,
+            tables,
+            trie,
+            width,
+            keys,
+            child,
         )
         cut = keys[:count].max() * math.exp(max(config.beam_prune_logp, -MAX_NATS))
         if count > width:
@@ -137,21 +108,21 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
                 prefix = next_beam[size]
                 if i < n:
                     next_beam[size] = beam[i]
-                    _set_probs(prefix, stay[i, 0], stay[i, 1], i)
+                    _set_probs(prefix, stay_probs[i, 0], stay_probs[i, 1], i)
                 else:
                     row, k = child[i] // m, child[i] % m
                     next_beam[size] = beam[row]
-                    _set_probs(prefix, now.blank[row, k], now.nonblank[row, k], -1)
+                    _set_probs(prefix, current.blank[row, k], current.nonblank[row, k], -1)
                     append_symbol(prefix, symbols[k], config, tables, trie)
                     node_count = _move_to_child(nodes, node_count, prefix)
                 nodes[prefix.node, POSITION] = size
                 size += 1
             elif i < n:
                 dropped[dropped_count] = beam[i]
-                _set_probs(dropped[dropped_count], stay[i, 0], stay[i, 1], i)
+                _set_probs(dropped[dropped_count], stay_probs[i, 0], stay_probs[i, 1], i)
                 dropped_count += 1
         beam, next_beam, n = next_beam, beam, size
-        now, before = before, now
+        current, previous = previous, current
     return finalize(beam[:n], nodes, config, tables, trie, scores, labels, lengths)
 
 
@@ -161,15 +132,15 @@ def finalize(beam, nodes, config, tables, trie, scores, labels, lengths):
 
     scores (n, 3) receives score, log_prob and lm_log_prob of each text, labels (n, T) and lengths (n,) its
     symbols. By words, a text with a space at its end equals the one without, and their probabilities are
-    added. With a lexicon, the last word must be complete; if it is so in no text, the best one loses its
-    incomplete word and the return value is -1, because its scores are not those of the shorter text.
+    added. With a lexicon, the last word must be complete. If no text ends in a complete word, the best one is
+    cut after its last complete word and -1 is returned: its scores must be recomputed.
 
     Nothing is returned as a new array: to make one, Numba calls Python, which a Ctrl-C would interrupt.
     """
     n = len(beam)
     lm, score, cut = np.empty(n), np.empty(n), np.zeros(n, np.int32)
     for i in range(n):
-        if config.mode >= WORDS and config.space != BLANK and beam[i].last == config.space:
+        if config.mode >= LanguageMode.WORDS and config.space != BLANK and beam[i].last == config.space:
             cut[i] = 1
             parent = _parent_position(beam[i], nodes)
             if parent >= 0:
@@ -242,48 +213,48 @@ def _ratio(prefix, other):
 
 
 @njit()
-def _stay_probs(y_t, beam, nodes, column, config, stay):
+def _stay_probs(y_t, beam, nodes, column, config, stay_probs):
     """p_b and p_nb of the beam's prefixes after this frame, relative to their probability before.
 
     p_b = y(blank) (p_b + p_nb);  p_nb = y(last) p_nb + what a parent in the beam contributes.
     """
     for i in range(len(beam)):
         prefix = beam[i]
-        stay[i, 0], stay[i, 1] = _repeat_probs(y_t, prefix, config)
+        stay_probs[i, 0], stay_probs[i, 1] = _repeat_probs(y_t, prefix, config)
         parent = _parent_position(prefix, nodes)
         if parent >= 0 and column[prefix.last] < len(y_t):
-            share = beam[parent].blank if beam[parent].last == prefix.last else 1.0
-            stay[i, 1] += y_t[prefix.last] * share * _ratio(beam[parent], prefix)
+            extendable = beam[parent].blank if beam[parent].last == prefix.last else 1.0
+            stay_probs[i, 1] += y_t[prefix.last] * extendable * _ratio(beam[parent], prefix)
 
 
 @njit()
 def _repeat_probs(y_t, prefix, config):
-    """p_b and p_nb after a frame that does not extend the prefix, relative to before (see reference.stay)."""
+    """p_b and p_nb after a frame that does not extend the prefix, see reference.unextended."""
     if config.extra_spaces and prefix.letters == 0:
         return y_t[BLANK] + y_t[config.space], 0.0
     return y_t[BLANK], y_t[prefix.last] * prefix.nonblank
 
 
 @njit()
-def _extend_probs(y_t, beam, symbols, before, now, config, total, highest):
-    """p_b and p_nb of all children of the beam's prefixes after this frame; `total` is their sum.
+def _extend_probs(y_t, beam, symbols, previous, current, config, child_probs, max_child_prob):
+    """p_b and p_nb of all children of the beam's prefixes after this frame; `child_probs` is their sum.
 
     p_b = y(blank) (p_b + p_nb);  p_nb = y(c) (p_nb + 1), or y(c) (p_nb + the parent's p_b) if c repeats.
     """
     K, m = len(y_t), len(symbols)
     y_c, column_before = np.empty(m), np.empty(m, np.uint32)
     for k in range(m):
-        y_c[k], column_before[k] = y_t[symbols[k]], before.column[symbols[k]]
+        y_c[k], column_before[k] = y_t[symbols[k]], previous.column[symbols[k]]
     for i in range(len(beam)):
         prefix = beam[i]
-        blank, nonblank = now.blank[i], now.nonblank[i]
+        blank, nonblank = current.blank[i], current.nonblank[i]
         if prefix.row < 0:
             for k in range(m):
                 blank[k], nonblank[k] = 0, y_c[k]
         else:
             _advance(
-                before.blank[prefix.row],  # not in variables: views cost time here
-                before.nonblank[prefix.row],
+                previous.blank[prefix.row],  # not in variables: views cost time here
+                previous.nonblank[prefix.row],
                 column_before,
                 y_c,
                 y_t[BLANK],
@@ -291,17 +262,17 @@ def _extend_probs(y_t, beam, symbols, before, now, config, total, highest):
                 blank,
                 nonblank,
             )
-        k = now.column[prefix.last]
+        k = current.column[prefix.last]
         if k < K:
             nonblank[k] = y_c[k] * (
-                before.nonblank[prefix.row, column_before[k]] * prefix.scale + prefix.blank
+                previous.nonblank[prefix.row, column_before[k]] * prefix.scale + prefix.blank
             )
-        k = now.column[config.space]
+        k = current.column[config.space]
         if config.extra_spaces and k < K:  # for a child that ends in a space, others count as blanks
             j = column_before[k]
-            old = before.blank[prefix.row, j] + before.nonblank[prefix.row, j]
+            old = previous.blank[prefix.row, j] + previous.nonblank[prefix.row, j]
             blank[k], nonblank[k] = (y_t[BLANK] + y_c[k]) * old * prefix.scale, y_c[k]
-        highest[i] = _add(blank, nonblank, total[i, :m])
+        max_child_prob[i] = _add(blank, nonblank, child_probs[i, :m])
 
 
 @njit(fastmath={"contract"}, error_model="numpy")
@@ -314,40 +285,42 @@ def _advance(blank_before, nonblank_before, column_before, y_c, y_blank, scale, 
 
 @njit(fastmath=True, error_model="numpy")
 def _add(blank, nonblank, total):
-    """p_b + p_nb of a row, and the highest of them."""
-    highest = 0.0
+    """p_b + p_nb of a row, and the max_child_prob of them."""
+    max_child_prob = 0.0
     for k in range(len(total)):
         total[k] = blank[k] + nonblank[k]
-        highest = max(highest, total[k])
-    return highest
+        max_child_prob = max(max_child_prob, total[k])
+    return max_child_prob
 
 
 @njit()
-def _restore_dropped(y_t, beam, dropped, nodes, now, config, total, highest):
+def _restore_dropped(y_t, beam, dropped, nodes, current, config, child_probs, max_child_prob):
     """A prefix that the previous frame dropped is a child of its parent again, if the parent stayed."""
     for i in range(len(dropped)):
         prefix = dropped[i]
-        parent, k = _parent_position(prefix, nodes), now.column[prefix.last]
+        parent, k = _parent_position(prefix, nodes), current.column[prefix.last]
         if parent >= 0 and k < len(y_t):
             ratio = _ratio(prefix, beam[parent])
             blank, nonblank = _repeat_probs(y_t, prefix, config)
-            now.blank[parent, k] += blank * ratio
-            now.nonblank[parent, k] += nonblank * ratio
-            total[parent, k] = now.blank[parent, k] + now.nonblank[parent, k]
-            highest[parent] = max(highest[parent], total[parent, k])
+            current.blank[parent, k] += blank * ratio
+            current.nonblank[parent, k] += nonblank * ratio
+            child_probs[parent, k] = current.blank[parent, k] + current.nonblank[parent, k]
+            max_child_prob[parent] = max(max_child_prob[parent], child_probs[parent, k])
 
 
 @njit()
-def _clear_members(beam, nodes, now, total):
+def _clear_members(beam, nodes, current, child_probs):
     """A child that is in the beam itself is counted there."""
     for i in range(len(beam)):
-        parent, k = _parent_position(beam[i], nodes), now.column[beam[i].last]
-        if parent >= 0 and k < len(now.column):
-            now.blank[parent, k] = now.nonblank[parent, k] = total[parent, k] = 0
+        parent, k = _parent_position(beam[i], nodes), current.column[beam[i].last]
+        if parent >= 0 and k < len(current.column):
+            current.blank[parent, k] = current.nonblank[parent, k] = child_probs[parent, k] = 0
 
 
 @njit()
-def _candidates(beam, stay, symbols, column, total, highest, config, tables, trie, width, keys, child):
+def _candidates(
+    beam, stay_probs, symbols, column, child_probs, max_child_prob, config, tables, trie, width, keys, child
+):
     """The candidates for the next beam: all prefixes of the beam, and the children that could enter it.
 
     keys receives their probability times exp(lm_score), relative to the best one before the frame; child the
@@ -361,20 +334,20 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
     best, lowest = 0.0, math.inf
     for i in range(n):
         units[i] = math.exp(beam[i].log_prob + beam[i].lm_score - top)
-        keys[i] = units[i] * (stay[i, 0] + stay[i, 1])
+        keys[i] = units[i] * (stay_probs[i, 0] + stay_probs[i, 1])
         best, lowest = max(best, keys[i]), min(lowest, keys[i])
     cut = best * math.exp(config.beam_prune_logp)
     if n == width:  # as many are better already
         cut = max(cut, lowest)
 
-    bonus, letter_gain = math.exp(max(config.beta, 0.0)), gain(-config.alpha * config.letter_cost)
+    bonus, letter_gain = math.exp(max(config.beta, 0.0)), gain(-config.alpha * config.oov_symbol_cost)
     count = n
     space = column[config.space]
     for i in range(n):
-        prefix, unit, row = beam[i], units[i], total[i]
-        if unit * highest[i] * bonus <= cut:
+        prefix, unit, row = beam[i], units[i], child_probs[i]
+        if unit * max_child_prob[i] * bonus <= cut:
             continue
-        if config.mode == CHARACTERS:
+        if config.mode == LanguageMode.CHARACTERS:
             for k in range(m):
                 key = unit * row[k]
                 if key * bonus > cut:
@@ -384,14 +357,18 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
         if space < K:
             key = unit * row[space]
             bound = bonus
-            if config.mode == WORDS and prefix.trie_node >= 0 and trie.word[prefix.trie_node] < 0:
+            if (
+                config.mode == LanguageMode.WORDS
+                and prefix.trie_node >= 0
+                and trie.word[prefix.trie_node] < 0
+            ):
                 bound *= max(letter_gain**prefix.letters, MIN_GAIN)  # it would end as an unknown word
             if key * bound > cut:
                 key *= space_gain(prefix, config, tables, trie)
                 count = _append(keys, child, count, key, cut, i * m + space)
             row[space] = 0
-        if config.mode == OPEN or prefix.trie_node < 0:
-            if config.mode != OPEN:
+        if config.mode == LanguageMode.OPEN or prefix.trie_node < 0:
+            if config.mode != LanguageMode.OPEN:
                 unit *= letter_gain
             for k in range(m):
                 count = _append(keys, child, count, unit * row[k], cut, i * m + k)
@@ -400,10 +377,10 @@ def _candidates(beam, stay, symbols, column, total, highest, config, tables, tri
             k = column[trie.symbol[node]]
             if k < K:
                 count = _append(keys, child, count, unit * row[k], cut, i * m + k)
-        if config.mode == WORDS and unit * highest[i] * letter_gain > cut:
+        if config.mode == LanguageMode.WORDS and unit * max_child_prob[i] * letter_gain > cut:
             unk_log_prob(prefix, config, tables)
             unit *= prefix.unk_gain * max(letter_gain ** (prefix.letters + 1), MIN_GAIN)
-            if unit * highest[i] > cut:
+            if unit * max_child_prob[i] > cut:
                 for k in range(m):
                     if unit * row[k] > cut and find_child(trie, prefix.trie_node, symbols[k]) < 0:
                         count = _append(keys, child, count, unit * row[k], cut, i * m + k)
@@ -422,7 +399,7 @@ def _append(keys, child, count, key, cut, number):
 
 @njit()
 def _grow_tree(nodes, extra):
-    """The nodes, with room for as many again and `extra` more."""
+    """A copy of the nodes with twice their capacity plus 2 `extra`."""
     if 2 * (len(nodes) + extra) > MAX_INT32:
         raise MemoryError("the tree is too large for 32-bit indices")
     grown = np.full((2 * len(nodes) + 2 * extra, 5), -1, np.int32)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.decode.greedy import greedy, word_times
+from minids.decode.greedy import greedy
+from minids.decode.path import word_times
 from minids.plot import GRAY, PALETTE, SIGNAL, despine, font_families, visible
 from minids.text import BLANK, Alphabet, display_width
 

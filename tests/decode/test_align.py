@@ -10,7 +10,8 @@ from scipy.special import log_softmax
 
 from minids._utils.errors import InputError
 from minids.decode.align import forced_align
-from minids.decode.greedy import greedy, word_times
+from minids.decode.greedy import greedy
+from minids.decode.path import word_times
 from minids.text import Alphabet, collapse
 from tests.tolerances import FLOAT64_ORDER
 

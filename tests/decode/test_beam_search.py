@@ -13,7 +13,7 @@ import pytest
 from minids import InputError
 from minids.decode.beam_search import BeamSearch
 from minids.decode.greedy import greedy_text
-from minids.decode.lexicon import WORDS, Language, LanguageWarning, build_trie, find_child
+from minids.decode.lexicon import Language, LanguageMode, LanguageWarning, build_trie, find_child
 from minids.decode.reference import prefix_beam_search
 from minids.lm.ngram import NGram
 from minids.text import ENGLISH, Alphabet, collapse
@@ -191,7 +191,7 @@ def test_the_reference_search_agrees(seed):
     language = Language(LETTERS, lm, lexicon)
     arguments = (log_probs, language, alpha, beta, width, symbols, beam)
     expected = prefix_beam_search(*arguments)
-    if not expected and language.mode == WORDS:
+    if not expected and language.mode == LanguageMode.WORDS:
         expected = prefix_beam_search(*arguments, extra_spaces=True)
     search = BeamSearch(LETTERS, lm, alpha, beta, width, lexicon, symbols, beam)
     found = search.decode(log_probs, n_best=10**6)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minids.decode.greedy import Word, greedy, greedy_text, word_times
+from minids.decode.greedy import greedy, greedy_text
+from minids.decode.path import Word, word_times
 from minids.text import Alphabet, collapse
 
 reproducible = settings(derandomize=True, deadline=None, database=None)

@@ -19,7 +19,7 @@ from minids.audio import load_audio, save_audio
 from minids.data.importers.librispeech import import_librispeech
 from minids.data.manifest import Utterance, read_manifest, write_manifest
 from minids.decode.beam_search import Hypothesis
-from minids.decode.greedy import Word
+from minids.decode.path import Word
 from minids.lesson import data
 from minids.lm.kneser_ney import DiscountWarning
 from minids.ops import driver

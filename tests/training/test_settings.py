@@ -59,7 +59,8 @@ def test_every_key_can_be_set(settings):
     )
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
-    text += '[noise]\nrecordings = ["a.wav", "street"]\nreference_recordings = ["real"]\ntracks = 2\nnoise_prob = 1\n'
+    text += '[noise]\nrecordings = ["a.wav", "street"]\nreference_recordings = ["real"]\n'
+    text += "tracks = 2\nnoise_prob = 1\n"
     text += "min_snr_db = -3\nmax_snr_db = 12.5\n"
     text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nlr_decay = 2\nmomentum = 0.5\n"
     text += "momentum_ramp = 0\ngrad_clip_norm = 1e3\nmax_shift_ms = 0\nmax_speed_change = 0\n"
