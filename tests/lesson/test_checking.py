@@ -375,7 +375,7 @@ def test_one_exercise_can_be_checked(workdir, capsys):
     code, _, err = command(capsys, "--folder", workdir, "check", "7.1")
     assert code == 1
     assert "07_double.py: SyntaxError" in err
-    assert "is not here" in command(capsys, "--folder", workdir / "empty", "check", "7.1")[2]
+    assert "no such folder" in command(capsys, "--folder", workdir / "empty", "check", "7.1")[2]
 
 
 def test_unknown_data_is_an_error(workdir):
