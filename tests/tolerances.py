@@ -12,6 +12,8 @@ PCM16 = 1.6 / 32768
 # dB of a tone after resampling: the filter is designed flat to 80 dB below the tone, the rest comes from the
 # choice of the middle.
 RESAMPLED_LEVEL_DB = 0.02
+# A resampled sample of noise of amplitude 0.1: some 70 float32 products, summed in another order.
+RESAMPLED_SAMPLE = 1e-6
 # dB of a mixture: the powers are float32 sums.
 SNR_DB = 0.01
 # Log powers: a float32 transform errs by 1e-7 of the loudest bin, which in the quietest ones is 1e-4 of their

@@ -1,6 +1,7 @@
 """Sound files and samples.
 
-files.py       load_audio, audio_info, save_audio;   processing.py  resample, mix, shift
+files.py       load_audio, audio_info, save_audio
+processing.py  resample, mix, shift (with polyphase.py, compiled)
 reading.py     open and decode files
 containers.py  where a file's samples really end (with streams.py for FLAC and Ogg, mpeg.py, spans.py)
 ffmpeg.py      formats that libsndfile cannot read

@@ -62,13 +62,13 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
 
 def change_rate(samples: np.ndarray, ratio: Fraction) -> np.ndarray:
     """`resample` by a ratio of rates."""
-    from scipy.signal import resample_poly
+    from minids.audio.polyphase import filter_polyphase
 
     ratio = _simplified(ratio)
     if ratio == 1:
         return samples
     up, down = ratio.numerator, ratio.denominator
-    return resample_poly(samples, up, down, window=_lowpass(max(up, down)))
+    return filter_polyphase(samples, up, down, _lowpass(max(up, down)))
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], from_rate: int, to_rate: int) -> Iterator[np.ndarray]:
@@ -102,13 +102,12 @@ def _simplified(ratio: Fraction) -> Fraction:
     return 1 / _simplified(1 / ratio)
 
 
-@lru_cache(64)
+@lru_cache(128)
 def _lowpass(steps: int) -> np.ndarray:
     """Filter (64 steps + 1,) float32 that passes frequencies below 1 / steps of its Nyquist frequency."""
-    from scipy.signal import firwin
-
-    taps = firwin(2 * ZERO_CROSSINGS * steps + 1, CUTOFF / steps, window=("kaiser", KAISER_BETA))
-    return taps.astype(np.float32)
+    M = ZERO_CROSSINGS * steps
+    taps = np.sinc(CUTOFF / steps * np.arange(-M, M + 1)) * np.kaiser(2 * M + 1, KAISER_BETA)
+    return (taps / taps.sum()).astype(np.float32)
 
 
 def mix(speech: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:

@@ -148,8 +148,9 @@ def decode(
         with closing(mono):
             for block in resample_blocks(mono, part.rate, rate):
                 if count + len(block) > len(samples):  # memory is used as it is written
-                    more = np.empty(max(expected, len(block)), np.float32)
-                    samples = np.concatenate([samples[:count], more])
+                    more = np.empty(count + max(expected, len(block)), np.float32)
+                    more[:count] = samples[:count]
+                    samples = more
                 samples[count : count + len(block)] = block
                 count += len(block)
     return samples[:count], powers.cancelling() if channel is None else None

@@ -101,7 +101,9 @@ class ExampleLoader:
             augmented = augmentation(samples, rate, rng)
             if self._output_frames(augmented) >= max(1, required):
                 samples = augmented
-        log_powers = features.log_powers(shift(samples, rate, self.shift_ms))
+        if self.shift_ms:
+            samples = shift(samples, rate, self.shift_ms)
+        log_powers = features.log_powers(samples)
         return cache.write(utterance, log_powers) if cache else log_powers
 
     def readable_log_powers(self, utterance: Utterance) -> np.ndarray | None:

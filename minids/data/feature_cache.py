@@ -9,21 +9,21 @@ import hashlib
 import json
 import os
 import warnings
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from minids import features as features_module
 from minids._utils.checksum import array_checksum
+from minids._utils.compile_cache import source_digest
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, open_file
-from minids.audio import containers, files, mpeg, processing, reading, spans, streams
+from minids.audio import processing, reading
 from minids.data.manifest import Utterance
 from minids.features import Features
 
-# The code that features depend on.
-SOURCES = (features_module, processing, files, reading, containers, streams, mpeg, spans)
+SOURCES = "features.py", "audio"  # the code that features depend on, files and folders of minids
+CONSTANTS = features_module, processing, reading  # modules whose numbers may be changed while minids runs
 
 
 class FeatureCache:
@@ -34,7 +34,7 @@ class FeatureCache:
 
     def __init__(self, folder: str | Path, features: Features):
         settings = {name: value for name, value in features.to_dict().items() if name != "normalize"}
-        version = json.dumps([settings, _source_digest(), _constants()], sort_keys=True, default=str)
+        version = json.dumps([settings, source_digest(SOURCES), _constants()], sort_keys=True, default=str)
         self.folder = Path(folder) / hashlib.blake2b(version.encode(), digest_size=8).hexdigest()
         self.size = features.size
         try:
@@ -83,23 +83,11 @@ def _checksum(log_powers: np.ndarray) -> int:
     return array_checksum("log powers", {"log_powers": log_powers})
 
 
-@cache
-def _source_digest() -> str:
-    """A digest of the code that computes features, so that a changed algorithm does not use old features."""
-    digest = hashlib.blake2b(digest_size=8)
-    for module in SOURCES:
-        try:
-            digest.update(Path(str(module.__file__)).read_bytes())
-        except OSError:  # installed without sources
-            digest.update(str(module.__file__).encode())
-    return digest.hexdigest()
-
-
 def _constants() -> dict[str, object]:
-    """The numbers in that code as they are now."""
+    """The numbers in these modules as they are now."""
     return {
         f"{module.__name__}.{name}": value
-        for module in SOURCES
+        for module in CONSTANTS
         for name, value in vars(module).items()
         if name.isupper() and isinstance(value, int | float | str)
     }

@@ -270,6 +270,16 @@ def test_long_recordings_are_resampled_in_little_memory(tmp_path):
     assert peak < 10e6, "15 MB of samples, 1.3 MB of them at 16 kHz"
 
 
+def test_samples_are_not_copied_more_than_needed(tmp_path):
+    """A block as it is decoded, and the recording."""
+    soundfile.write(tmp_path / "short.wav", noise(200_000), RATE)
+    tracemalloc.start()
+    load_audio(tmp_path / "short.wav")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.2 * 4 * 200_000
+
+
 def test_bytes_and_streams_are_read_like_files(written):
     for ending in FORMATS:
         path = written(ending)

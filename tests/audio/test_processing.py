@@ -1,13 +1,16 @@
 """Resampling, mixing and shifting of samples."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from scipy.signal import resample_poly
 
 from minids._utils.errors import InputError
 from minids.audio import mix, resample, shift
-from minids.audio.processing import change_rate, resample_blocks
+from minids.audio.processing import _lowpass, change_rate, resample_blocks
 from tests.audio.sounds import RATE, noise, power_db, tone
-from tests.tolerances import RESAMPLED_LEVEL_DB, SNR_DB
+from tests.tolerances import RESAMPLED_LEVEL_DB, RESAMPLED_SAMPLE, SNR_DB
 
 
 @pytest.mark.parametrize(
@@ -76,14 +79,25 @@ def test_resampling_in_blocks_gives_the_same_samples(from_rate, to_rate):
 
 def test_speed_factors_keep_tones_without_aliases():
     """Linear interpolation would leave images 4 to 13 dB below a tone above 5 kHz."""
-    from fractions import Fraction
-
     for ratio in (Fraction(100, 91), Fraction(100, 103)):
         x = change_rate(tone(7000, 1), ratio)[1000:-1000]
         db = 20 * np.log10(np.abs(np.fft.rfft(x * np.blackman(len(x)))) + 1e-9)
         peak = int(db.argmax())
         assert peak / len(x) * RATE == pytest.approx(7000 / float(ratio), abs=2)
         assert max(db[: peak - 20].max(), db[peak + 20 :].max()) < db[peak] - 60
+
+
+@pytest.mark.parametrize("N", [1, 2, 50, 5001])
+@pytest.mark.parametrize(
+    "ratio", ["1/2", "2", "3/7", "160/441", "441/160", "100/91", "91/100", "1/2000", "2000", "1999/2000"]
+)
+def test_the_polyphase_filter_is_that_of_scipy(N, ratio):
+    ratio = Fraction(ratio)
+    taps = _lowpass(max(ratio.numerator, ratio.denominator))
+    expected = resample_poly(noise(N), ratio.numerator, ratio.denominator, window=taps)
+    actual = change_rate(noise(N), ratio)
+    assert (actual.dtype, actual.shape) == (np.float32, expected.shape)
+    np.testing.assert_allclose(actual, expected, atol=RESAMPLED_SAMPLE)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

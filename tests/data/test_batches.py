@@ -495,7 +495,7 @@ def test_features_of_another_version_of_the_code_are_not_used(record, tmp_path, 
         patch.setattr("minids.audio.processing.CUTOFF", 0.9)
         assert FeatureCache(tmp_path, features()).read(utterance) is None
     with monkeypatch.context() as patch:
-        patch.setattr(feature_cache, "_source_digest", lambda: "another algorithm")
+        patch.setattr(feature_cache, "source_digest", lambda sources: "another algorithm")
         assert FeatureCache(tmp_path, features()).read(utterance) is None
 
 
