@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minids.lm.ngram import NGram
     from minids.lm.text_filter import NormalizedText
 
+STDIN = ("-", "/dev/stdin")
 _TEXTS = click.argument("texts", nargs=-1, required=True, type=options.PATH, metavar="TEXT...")
 _OUT = click.option(
     "--out",
@@ -220,6 +221,8 @@ def _normalized(
     from minids.text import Alphabet
 
     files = [_open_stream(path) or path for path in texts]
+    if sum(str(path) in STDIN for path in texts) > 1:
+        raise click.UsageError("standard input can be read only once; give - once.")
     if model and symbols is not None:
         raise click.UsageError("--model sets the alphabet; give one of the two.")
     if model:
@@ -236,7 +239,7 @@ def _normalized(
 
 def _open_stream(path: Path) -> BinaryIO | None:
     """Standard input, or a pipe that the shell has opened, as in `<(zcat a.gz)`; None for any other path."""
-    if str(path) in ("-", "/dev/stdin"):
+    if str(path) in STDIN:
         return sys.stdin.buffer
     if str(path).startswith("/dev/fd/") and path.is_fifo():
         return path.open("rb")

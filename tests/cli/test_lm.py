@@ -204,6 +204,9 @@ def test_a_text_from_standard_input(minids, monkeypatch):
     code, _, err = minids("train", "-", "--vocabulary", "5", "--out", "m.arpa")
     assert code == 1
     assert "the text is read twice" in err
+    code, _, err = minids("train", "-", "/dev/stdin", "--out", "m.arpa")
+    assert code == 2
+    assert "give - once" in err
 
 
 def test_markup_is_reported(minids):
