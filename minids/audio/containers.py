@@ -9,7 +9,8 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from minids.audio.mpeg import id3_end, inspect_mpeg, mpeg_frame
+from minids.audio.ffmpeg import media_type, other_type
+from minids.audio.mpeg import id3_end, inspect_mpeg, mpeg_frame, starts_within_a_frame
 from minids.audio.spans import MAX_CANDIDATES, SCAN_BYTES, Contents, Span, concatenated, patched, read_range
 from minids.audio.streams import inspect_flac, inspect_ogg
 
@@ -127,6 +128,8 @@ def inspect(file: BinaryIO, size: int) -> Contents:
             form = head[layout.form_at : layout.form_at + len(layout.forms[0])]
             if head.startswith(layout.magic) and form in layout.forms:
                 return _inspect_chunks(file, size, layout)
+        if not media_type(head) and not other_type(head) and starts_within_a_frame(file, size):
+            return inspect_mpeg(file, size)
     except (struct.error, IndexError, OverflowError, ZeroDivisionError):
         pass  # a broken header, which libsndfile reports
     return Contents()

@@ -2,8 +2,9 @@
 
 from typing import BinaryIO, NamedTuple
 
-from minids.audio.spans import MAX_SPANS, Contents, Span, find_bytes, read_range
+from minids.audio.spans import MAX_SPANS, Contents, Span, find_all, find_bytes, read_range
 
+MAX_PARTIAL_BYTES = 1 << 16  # of zeros or a part of a frame before the first frame
 MAX_SKIPPED_BYTES = 1 << 20  # of damage between MPEG frames
 
 # kbit/s by [MPEG 1, MPEG 2] and layer (I, II, III)
@@ -69,6 +70,7 @@ def _is_stream(file: BinaryIO, position: int, size: int) -> bool:
 class Stream(NamedTuple):
     """Frames of one kind: where they start and end, a header, their number, and the number in a tag."""
 
+    tag: int  # where the tag starts, or the first frame if there is none
     start: int
     end: int
     header: bytes
@@ -94,7 +96,7 @@ def inspect_mpeg(file: BinaryIO, size: int) -> Contents:
     if not streams:
         return Contents()
     # By its path, libsndfile takes x.mp3 for a Macintosh file if macOS has left ._x.mp3 in the folder.
-    whole = Contents([Span(b"", 0, size)])
+    whole = Contents([Span(b"", streams[0].tag, size)])
     if not all(_is_layer_3(stream.header) for stream in streams):
         return whole  # of the other layers, the number of frames cannot be stated
     if len(streams) > 1:
@@ -113,12 +115,13 @@ def _scan(file: BinaryIO, position: int, size: int) -> Stream:
     frames = skipped = 0
     stated: int | None = None  # by the tag of the first frame
     first, start = b"", 0  # the header and the position of the first frame with samples
+    tag = -1
     while position + 4 <= size and skipped < MAX_SKIPPED_BYTES:
         header = read_range(file, position, position + 4)
         frame = mpeg_frame(header)
         if frame and first and not _same_stream(header, first):
             if _is_stream(file, position, size):
-                return Stream(start, position, first, frames, stated)
+                return Stream(tag, start, position, first, frames, stated)
             frame = None  # samples that look like a header
         if frame and not first:
             end = position + frame.length
@@ -140,13 +143,21 @@ def _scan(file: BinaryIO, position: int, size: int) -> Stream:
         if not first and stated is None:
             stated = _mpeg_tag(read_range(file, position, position + 64), frame)
             if stated is not None:
+                tag = position
                 position += frame.length
                 continue
         if not first:
             first, start = header, position
+            tag = start if stated is None else tag
         position += frame.length
         frames += position <= size
-    return Stream(start, size, first, frames, stated)
+    return Stream(tag, start, size, first, frames, stated)
+
+
+def starts_within_a_frame(file: BinaryIO, size: int) -> bool:
+    """Whether MPEG frames follow the rest of a frame, or zeros, as in what was cut from a stream."""
+    places = find_all(file, b"\xff", 0, min(size, MAX_PARTIAL_BYTES))
+    return any(_is_stream(file, place, size) for place in places)
 
 
 def id3_end(file: BinaryIO, position: int) -> int:

@@ -150,6 +150,16 @@ def test_an_mp3_without_its_xing_frame_is_read_to_its_end(write):
     np.testing.assert_allclose(rest[delay:][3 * RATE : 5 * RATE], whole[3 * RATE : 5 * RATE], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["sound", "sound.mp3"])
+def test_an_mp3_that_starts_within_a_frame_is_read_to_its_end(write, name):
+    speech = np.concatenate([0.001 * SOUND, SOUND])  # the estimate from the first frames is wrong
+    mp3 = encode(speech, "MP3", "MPEG_LAYER_III", bitrate_mode="VARIABLE")
+    for start in (400, 1000):
+        assert len(load_audio(write(mp3[start:], name))[0]) > len(speech) - 0.5 * RATE
+    np.testing.assert_array_equal(load_audio(bytes(30_000) + mp3)[0], load_audio(mp3)[0])
+    assert len(load_audio(write(bytes(3000) + mp3, name))[0]) == len(load_audio(mp3)[0])
+
+
 def test_mp3_files_in_a_row_are_all_read(write):
     mp3 = encode(SOUND, "MP3", "MPEG_LAYER_III")
     samples, _ = load_audio(write(mp3 + mp3))
