@@ -5,7 +5,7 @@
     h2 = g(W2 h1 + b2)                         log_probs = log_softmax(W6 h5 + b6)
     h3 = g(W3 h2 + b3)                         g(z) = min{max{0, z}, 20}
 
-`backward` is `forward` read upwards.
+`backward` visits the layers of `forward` in reverse order.
 """
 
 import math
@@ -74,7 +74,7 @@ class _Loan:
 
 
 class _Pass(threading.local):
-    """What a thread's forward pass leaves for its backward pass, and the memory of both.
+    """Per-thread state: the activations saved for the backward pass, and the workspace of both passes.
 
     When a thread ends, the next new one gets its memory: servers start a thread for every request.
     """
@@ -111,7 +111,7 @@ class DeepSpeech:
         if dtype not in ("float32", "float64"):
             raise ValueError(f"dtype = {dtype!r} must be 'float32' or 'float64'")
         if dtype != "float32" and name != "reference":
-            raise ValueError(f"the {name} backend computes in float32; {dtype} goes with backend='reference'")
+            raise ValueError(f"the {name} backend computes in float32; {dtype} requires backend='reference'")
         self.ops = ops.load(backend) if isinstance(backend, str) else backend
         self.settings, self.dtype = settings, np.dtype(dtype)
         shapes = settings.shapes()
@@ -146,9 +146,9 @@ class DeepSpeech:
 
     @property
     def activations(self) -> dict[str, Any]:
-        """Those of this thread's last `forward`, by the paper's names; overwritten by the next one.
+        """The activations of this thread's last `forward`, by the paper's names; overwritten by the next one.
 
-        Raises RuntimeError where there was none.
+        Raises RuntimeError if `forward` has not been called in this thread.
         """
         if self._pass.activations is None:
             raise RuntimeError("call forward first, in the same thread: backward needs its activations")
@@ -168,7 +168,7 @@ class DeepSpeech:
             return self.ops.arrays.to_host(log_probs).copy(), output_length(lengths, self.settings.stride)
 
     def backward(self, dlogits: np.ndarray) -> None:
-        """dlogits (T, B, K), the gradient to W6 h5 + b6 of this thread's last `forward` -> `grads`.
+        """dlogits (T, B, K), the gradient with respect to W6 h5 + b6 of this thread's `forward` -> `grads`.
 
         Raises ValueError for another shape, RuntimeError without a `forward`.
         """
@@ -278,7 +278,8 @@ class DeepSpeech:
     def _backward(self, ops: Backend, dz6) -> None:
         p, g, a, state = self.params, self.grads, self.activations, self._pass
         shape = a["h5"].shape
-        # Three buffers, used in turn.
+        # Three buffers, used in turn; each is written only after its previous gradient was read for the last
+        # time. Layers write δ over dy, and birnn_backward dz4 = δf + δb over δf, as both may.
         dh5 = delta_f = dz4 = dh2 = state.workspace("gradient 1", *shape)
         dh4 = dh3 = dh1 = state.workspace("gradient 2", *shape)
         delta_b = state.workspace("gradient 3", *shape)
@@ -314,10 +315,10 @@ class DeepSpeech:
             dWr_b=g["Wr_b"],
             workspace=state.workspace,
         )
-        layer(4, "h3", "z4", dz4, dh3, clip=False)
+        layer(4, "h3", "z4", dz4, dh3, clip=False)  # birnn_backward has applied g'
         layer(3, "h2", "h3", dh3, dh2)
         layer(2, "h1", "h2", dh2, dh1)
-        layer(1, "x", "h1", dh1, None)
+        layer(1, "x", "h1", dh1, None)  # nothing needs the gradient of the input
 
 
 def initialize(params: dict[str, np.ndarray], seed: int) -> None:

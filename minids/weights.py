@@ -83,7 +83,7 @@ def load_model(
     from safetensors import SafetensorError, safe_open
 
     if isinstance(backend, str):
-        backend = ops.load(backend)  # outside of `try`: a missing GPU is no fault of the file
+        backend = ops.load(backend)  # outside of `try`: the file may be good
     try:
         open_file(path).close()  # safe_open has no clear error for a folder or a pipe
         with safe_open(path, framework="numpy") as file:
@@ -121,7 +121,7 @@ def load_model(
         raise InputError(
             f"{path} cannot be read as a model: {reason(error)}; copy it again, or train again"
         ) from error
-    model = DeepSpeech(settings, None, backend)  # outside of `try`: a lack of memory is no fault of the file
+    model = DeepSpeech(settings, None, backend)  # outside of `try`, as above
     model.load_params(params)
     return SavedModel(model, features, alphabet, tensors, notes)
 

@@ -29,7 +29,7 @@ def plain(settings, params, frames, dropout_key=None):
     C, H, T0 = settings.context, settings.hidden, len(frames)
     T = math.ceil(T0 / settings.stride)
 
-    def kept(layer, t):
+    def dropout_mask(layer, t):
         """1 / (1 - p) or 0 for each unit."""
         if dropout_key is None:
             return np.ones(H)
@@ -40,16 +40,16 @@ def plain(settings, params, frames, dropout_key=None):
     for t in range(T):
         near = range(t * settings.stride - C, t * settings.stride + C + 1)
         x = np.concatenate([frames[i] if 0 <= i < T0 else np.zeros(settings.inputs) for i in near])
-        h1[t] = g(p["W1"] @ x + p["b1"]) * kept(1, t)
-        h2[t] = g(p["W2"] @ h1[t] + p["b2"]) * kept(2, t)
-        h3[t] = g(p["W3"] @ h2[t] + p["b3"]) * kept(3, t)
+        h1[t] = g(p["W1"] @ x + p["b1"]) * dropout_mask(1, t)
+        h2[t] = g(p["W2"] @ h1[t] + p["b2"]) * dropout_mask(2, t)
+        h3[t] = g(p["W3"] @ h2[t] + p["b3"]) * dropout_mask(3, t)
     for t in range(T):
         hf[t] = g(p["W4"] @ h3[t] + p["Wr_f"] @ (hf[t - 1] if t > 0 else np.zeros(H)) + p["b4"])
     for t in reversed(range(T)):
         hb[t] = g(p["W4"] @ h3[t] + p["Wr_b"] @ (hb[t + 1] if t < T - 1 else np.zeros(H)) + p["b4"])
     for t in range(T):
         h4[t] = hf[t] + hb[t]
-        h5[t] = g(p["W5"] @ h4[t] + p["b5"]) * kept(5, t)
+        h5[t] = g(p["W5"] @ h4[t] + p["b5"]) * dropout_mask(5, t)
         z6 = p["W6"] @ h5[t] + p["b6"]
         log_probs[t] = z6 - math.log(sum(math.exp(z) for z in z6))
     return log_probs, {"h1": h1, "h2": h2, "h3": h3, "hf": hf, "hb": hb, "h4": h4, "h5": h5}
@@ -89,7 +89,7 @@ def test_forward_is_the_papers_network(backend, dtype, dropout):
     for b, (n, T) in enumerate(zip(lengths, after, strict=True)):
         expected, h = plain(SMALL, model.params, frames[:n, b], int(keys[b]) if dropout else None)
         np.testing.assert_allclose(log_probs[:T, b], expected, rtol=tolerance, atol=tolerance)
-        if b == 0:  # the test has teeth: both kinks are met, and the sum of the directions is not clipped
+        if b == 0:  # not vacuous: both kinks occur, and the sum of the directions is not clipped
             assert all((h[name] == 0).any() and (h[name] >= 20).any() for name in ("h1", "hf", "hb", "h5"))
             assert (h["h4"] > 20).any()
 
@@ -125,7 +125,7 @@ def test_a_batch_may_hold_an_utterance_without_frames(backend):
     [(81, 2048, "27.1 27.7 28.4"), (81, 2304, "34.0 34.7 35.5"), (161, 2560, "43.9 45.6 47.2")],
 )
 def test_sizes_of_the_papers_networks(inputs, hidden, millions):
-    """§5.1, §5.2 with 5, 7, 9 frames of context a side, 29 characters."""
+    """§5.1, §5.2 with 5, 7, 9 frames of context on each side, 29 characters."""
     for C, expected in zip((5, 7, 9), millions.split(), strict=True):
         shapes = ModelSettings(inputs, 29, hidden, C).shapes()
         count, H = sum(math.prod(shape) for shape in shapes.values()), hidden
@@ -271,7 +271,7 @@ def test_a_training_step_allocates_nothing_after_its_largest_batch():
 
     largest, smaller, other = Ours(150, 8, 20), Ours(80, 8, 12), Ours(150, 5, 20)
     for b in (largest, smaller):
-        step(model, velocity, b, b.keys, 1e-4, 0.9, 1.0)  # whatever is compiled, is compiled
+        step(model, velocity, b, b.keys, 1e-4, 0.9, 1.0)  # warm up the JIT
     model._pass.workspace._buffers.clear()
     tracemalloc.start()
     try:

@@ -1,6 +1,6 @@
 """Errors of the user, and their messages."""
 
-# What parsing a damaged or foreign file can raise. MemoryError is not among them: it is no fault of the file.
+# What parsing a damaged or foreign file can raise. Not MemoryError: the file may be good.
 LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 

@@ -50,7 +50,7 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         try:
             target, mode = _target(path)
             if mode is not None and not stat.S_ISREG(mode):
-                # O_NONBLOCK: a pipe without a reader is an error, and no endless wait.
+                # O_NONBLOCK: a pipe without a reader fails instead of blocking.
                 output = _Output(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
                 os.set_blocking(output.fd, True)
             else:

@@ -1,6 +1,6 @@
 """Sound files: read any file as mono at the rate of the model, write WAV and FLAC.
 
-`read_sound` is the one place that decides what is an error (InputError), a note or nothing about a recording;
+`read_sound` alone decides whether a problem of a recording is an error (InputError), a note, or ignored;
 `load_audio` turns its notes into warnings, `minids data doctor` into findings.
 """
 

@@ -120,7 +120,7 @@ def print_json(value: object) -> None:
 
 
 def print_optional(text: object) -> None:
-    """Print a result that is also in a file: a stdout that is closed, full or gone is no error."""
+    """Print a result that is also in a file: a stdout that is closed, full or gone is not an error."""
     try:
         click.echo(text)
         sys.stdout.flush()

@@ -190,7 +190,7 @@ def doctor(
     stride: int | None,
     as_json: bool,
 ) -> None:
-    """Validate a dataset: find lines and recordings of MANIFESTS that would stop or spoil training.
+    """Validate a dataset: find what would abort training or degrade the model in MANIFESTS.
 
     Give all splits of a dataset together, so that recordings and speakers in two splits are found. The exit
     code is 1 if there is an error.

@@ -1,4 +1,4 @@
-"""Dataset validation (`minids data doctor`): finds lines and recordings that would stop or spoil training.
+"""Dataset validation (`minids data doctor`): finds what would abort training or degrade the model.
 
 Recordings are decoded in threads, a few at a time; only a few numbers of each are kept in memory.
 """

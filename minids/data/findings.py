@@ -124,12 +124,12 @@ class ValidationReport:
 
     @property
     def errors(self) -> int:
-        """Findings that would stop or spoil training."""
+        """Findings that would abort training or degrade the model."""
         return sum(count for kind, count in self.counts.items() if KINDS[kind].is_error)
 
     @property
     def valid(self) -> bool:
-        """Whether nothing would stop or spoil training; there may be notes."""
+        """Whether nothing would abort training or degrade the model; there may be notes."""
         return not self.errors
 
     def to_dict(self) -> dict[str, Any]:
@@ -183,7 +183,7 @@ class ValidationReport:
                 yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
         if self.alphabet:
             yield f"\nAn alphabet that can write all texts:\nalphabet = {to_json(self.alphabet)}"
-        yield f"\n{self.errors or 'No'} errors that would stop or spoil training."
+        yield f"\n{self.errors or 'No'} errors that would abort training or degrade the model."
 
 
 def describe_character(character: str) -> str:

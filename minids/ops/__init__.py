@@ -30,8 +30,8 @@ OPERATIONS = (
 class Backend:
     """The operations of a backend, its `arrays` (empty, from_host, to_host, synchronize, …) and its options.
 
-    Arrays that an operation makes may be given by keyword, and are allocated otherwise. `dataclasses.replace`
-    makes a backend with another operation. Pickled, it is its name and options.
+    Output arrays can be passed by keyword, like NumPy's `out=`; otherwise they are allocated.
+    `dataclasses.replace` makes a backend with another operation. Pickled, it is its name and options.
     """
 
     name: str

@@ -509,7 +509,7 @@ def test_read_only_inputs_are_read():
 def test_dropout_goes_with_the_clip():
     (x, W, b, *_), _ = calls(REFERENCE)["affine_forward"]
     dropout = Dropout(0.5, np.arange(3, dtype=np.uint32))
-    with pytest.raises(ValueError, match="dropout goes with clip=True"):
+    with pytest.raises(ValueError, match="dropout requires clip=True"):
         ops.load("cpu").affine_forward(x, W, b, False, dropout)
     with pytest.raises(ValueError, match="dropout keys have the type int64"):
         ops.load("cpu").affine_forward(x, W, b, True, Dropout(0.5, np.arange(3)))

@@ -115,7 +115,7 @@ def normalize_transcript(sentence: str, language: str = "") -> str:
     """A printed sentence in lower case, without punctuation and symbols except within words.
 
     "Don't - he said." -> "don't he said". Digits stay; `minids data doctor` reports them. `language` is a
-    code such as "tr", in which I and İ are the capitals of ı and i.
+    code such as "tr", in which I and İ are the upper case of ı and i.
     """
     if language.lower().split("-")[0].split("_")[0] in DOTLESS_I_LANGUAGES:
         sentence = sentence.replace("I", "ı")

@@ -1,4 +1,4 @@
-"""Speech Commands (Warden 2018): one of 35 words a recording, one second, 16 kHz.
+"""Speech Commands (Warden 2018): one of 35 words per recording, one second, 16 kHz.
 
 speech_commands_v0.02/left/0b40aa8e_nohash_0.wav        {word}/{speaker}_nohash_{time}.wav
 speech_commands_v0.02/validation_list.txt               left/0b40aa8e_nohash_0.wav

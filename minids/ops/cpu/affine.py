@@ -15,7 +15,7 @@ _hash32 = njit()(hash32)
 
 @on_all_cores
 def affine_forward(x, W, b, clip=False, dropout=None, out=None):
-    """y = x Wᵀ + b, clipped, dropped, as the reference; clip and mask while a block is in the cache."""
+    """As in the reference. Bias, clip and dropout are applied while a block is in the cache."""
     T, B, D = x.shape
     H = len(W)
     check_shapes(W=(W, (H, D)), b=(b, (H,)), out=(out, (T, B, H)))
@@ -30,7 +30,7 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
 
 @on_all_cores
 def affine_backward(dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=None, dx=None, dW=None, db=None):
-    """As the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ.
+    """As in the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ.
 
     δ is written to dz, which may be dy.
     """
@@ -56,7 +56,7 @@ def affine_backward(dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=Non
 
 def _check_dropout(dropout, clip, B):
     if not clip:
-        raise ValueError("dropout goes with clip=True: backward finds the dropped units by their 0")
+        raise ValueError("dropout requires clip=True: backward finds the dropped units by their 0")
     if dropout.keys.dtype != np.uint32:
         raise ValueError(f"dropout keys have the type {dropout.keys.dtype}, not uint32")
     check_shapes(dropout_keys=(dropout.keys, (B,)))

@@ -19,7 +19,7 @@ _CLIP = np.float32(CLIP)
 
 @on_all_cores
 def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, workspace=None):
-    """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb, as the reference."""
+    """hf_t = g(z_t + Wr_f hf_{t-1}),  hb_t = g(z_t + Wr_b hb_{t+1}),  h = hf + hb, as in the reference."""
     _, B, H = z.shape
     _check(z, (Wr_f, Wr_b), lengths, h=h, hf=hf, hb=hb)
     workspace = workspace or Workspace(arrays, np.float32)
@@ -69,7 +69,7 @@ def birnn_backward(
 
 @on_all_cores
 def rnn_forward(z, Wr, lengths, state, reverse=False):
-    """One direction, from the `state` (B, H) before its first frame, as the reference."""
+    """One direction, from the `state` (B, H) before its first frame, as in the reference."""
     _check(z, (Wr,), lengths)
     check_shapes(state=(state, z.shape[1:]))
     h, states = np.empty_like(z), _states(state)
@@ -79,7 +79,7 @@ def rnn_forward(z, Wr, lengths, state, reverse=False):
 
 @on_all_cores
 def rnn_backward(dh, h, Wr, delta, reverse=False):
-    """One direction, from the δ (B, H) after its last frame, as the reference."""
+    """One direction, from the δ (B, H) after its last frame, as in the reference."""
     _check(dh, (Wr,), h=h)
     check_shapes(delta=(delta, dh.shape[1:]))
     deltas, states = np.empty_like(dh), _states(delta)

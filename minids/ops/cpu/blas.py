@@ -1,4 +1,4 @@
-"""Matrix products inside Numba's threads: BLAS, one thread to a call (see pool.py)."""
+"""Matrix products inside Numba's threads: BLAS, single-threaded (see pool.py)."""
 
 import numpy as np
 from numba import get_num_threads, prange, types
@@ -48,9 +48,9 @@ def product(a, a_transposed, b, b_transposed, c, accumulate):
 
 
 def warm_up() -> None:
-    """A first product: it looks BLAS up under Python's lock, which a thread of the pool must not."""
-    one = np.zeros((1, 1), np.float32)
-    product(one, False, one, False, one, 0)
+    """Call BLAS once: the first call resolves its symbol under the GIL, which pool threads must not take."""
+    x = np.zeros((1, 1), np.float32)
+    product(x, False, x, False, x, 0)
 
 
 def weight_gradient(dz, x, dW):

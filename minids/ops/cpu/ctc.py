@@ -4,7 +4,7 @@ The recursions of the reference, with four changes for speed. A frame's states a
 without branches, which the compiler turns into vector instructions: that needs `exp` and `log` written as
 polynomials, and edges and forbidden skips that are numbers (log 0 ≈ -1e30) instead of conditions. States that
 a frame cannot be in yet, or could not end from any more, are left out. Every eighth row of the lattice is
-rescaled by the greatest value of the row before, so that float32 keeps its precision however long the
+rescaled by the largest value of the row before, so that float32 keeps its precision however long the
 recording; the scales are summed in float64. β needs no lattice: it is computed one row at a time, and with
 the stored α becomes γ at once.
 """
@@ -27,7 +27,7 @@ _EDGE = 2  # cells of log 0 on either side of a row, for s-2 and s+2
 
 @on_all_cores
 def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, workspace=None):
-    """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as the reference; an impossible text has loss inf."""
+    """losses (B,), dlogits (T, B, K) = ŷ - Σ γ, as in the reference; an impossible text has loss inf."""
     T, B, _ = log_probs.shape
     check_ctc(log_probs, lengths, labels, label_lengths)
     check_shapes(losses=(losses, (B,)), dlogits=(dlogits, log_probs.shape))
@@ -119,7 +119,7 @@ def _reach(t, T, S):
 
 @njit()
 def _highest(row, t, T, S):
-    """The scale of a row: every eighth time its greatest value, else 0. Any number near it would do."""
+    """The rescaling offset of a row: its maximum in every eighth row, else 0. It need not be exact."""
     if t < 0 or t % 8 != 7:
         return np.float32(0)
     low, high = _reach(t, T, S)
@@ -185,7 +185,7 @@ def _gradient(log_y_t, gamma, states, blank_first, dlogits_t):
 
 @njit(inline="always")
 def _log_sum(a, b, c):
-    """log(exp a + exp b + exp c); relative to the greatest, its own exponential is 1."""
+    """log(exp a + exp b + exp c); relative to the largest, whose own exponential is 1."""
     lower, upper = min(a, b), max(a, b)
     middle, highest = min(upper, c), max(upper, c)
     return highest + _log(np.float32(1) + _exp(lower - highest) + _exp(middle - highest))

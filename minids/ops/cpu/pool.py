@@ -1,8 +1,8 @@
-"""One pool of threads for all operations: Numba's. SciPy's BLAS is called from it, with one thread to a call.
+"""One pool of threads for all operations: Numba's. SciPy's BLAS is called from it, single-threaded.
 
 Two pools that wait for each other by spinning would cost up to half of the machine, so SciPy's BLAS is
-limited to one thread while an operation runs. One operation runs at a time in a process: not every threading
-layer of Numba can run two, and one has all cores busy.
+limited to one thread while an operation runs. Operations are serialized within a process, because not every
+threading layer of Numba is thread-safe, and one operation already uses all cores.
 """
 
 import inspect

@@ -60,7 +60,7 @@ def affine_backward(
 
 def _check_dropout(dropout, clip, B):
     if dropout and not clip:
-        raise ValueError("dropout goes with clip=True: backward finds the dropped units by their 0")
+        raise ValueError("dropout requires clip=True: backward finds the dropped units by their 0")
     if dropout:
         check_shapes(dropout_keys=(dropout.keys, (B,)))
 

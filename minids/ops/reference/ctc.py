@@ -11,7 +11,7 @@ from minids.text import BLANK
 
 
 def ctc(log_probs, lengths, labels, label_lengths):
-    """loss_b = -log p(l|x) and its gradient to the logits (before the softmax).
+    """loss_b = -log p(l|x) and its gradient with respect to the logits (before the softmax).
 
     log_probs (T, B, K), labels (B, Umax) int32, lengths and label_lengths (B,)
     -> losses (B,), dlogits (T, B, K):

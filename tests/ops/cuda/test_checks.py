@@ -106,7 +106,7 @@ def test_an_array_that_is_not_contiguous_is_refused(name, argument):
 @pytest.mark.parametrize(
     ("keys", "clip", "message"),
     [
-        (np.zeros(B, np.uint32), False, "dropout goes with clip=True"),
+        (np.zeros(B, np.uint32), False, "dropout requires clip=True"),
         (np.zeros(B + 1, np.uint32), True, "dropout_keys has the shape"),
         (np.zeros(B, np.int32), True, "keys has the type int32, not uint32"),
     ],
