@@ -1,4 +1,4 @@
-"""Formats that only ffmpeg reads: a stand-in for the program shows what is passed on and what is said."""
+"""Formats that only ffmpeg reads: a stand-in for the program checks the arguments and the messages."""
 
 import os
 import stat

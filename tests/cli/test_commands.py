@@ -254,14 +254,14 @@ def test_evaluate_reports_search_errors_and_model_errors(place, minids):
 
 def test_several_models_are_an_ensemble(place, minids):
     twice = ("--model", "m.safetensors", "--model", "m.safetensors")
-    one = Recognizer.load("m.safetensors", jitter=True).transcribe("0.wav").text
-    assert minids("transcribe", "0.wav", *twice, "--jitter") == (0, f"{one}\n", "")
+    text = Recognizer.load("m.safetensors", jitter=True).transcribe("0.wav").text
+    assert minids("transcribe", "0.wav", *twice, "--jitter") == (0, f"{text}\n", "")
     code, out, _ = minids("evaluate", "m.jsonl", *twice, "--worst", "0")
     assert code == 0
     assert out == minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--worst", "0")[1]
 
 
-def test_data_noise_writes_what_training_hears(place, minids):
+def test_data_noise_writes_the_mixtures_of_training(place, minids):
     save_audio(place / "whistle.wav", np.sin(np.arange(32000) * 0.9) / 2, 8000)
     code, out, err = minids("data", "noise", "0.wav", "--noise", ".", "--snr", "10", "--out", "listen")
     assert (code, out) == (0, "listen/0-10dB.wav: 10 dB\n")

@@ -48,9 +48,9 @@ def test_noise_is_added_at_the_requested_snr(folder, speech, snr_db):
 
 def test_noise_depends_on_seed_and_epoch_only(folder, speech):
     noise = Noise([folder], RATE)
-    one, same, other = (noise.add_to(speech, 5, np.random.default_rng([3, epoch])) for epoch in (0, 0, 1))
-    np.testing.assert_array_equal(one, same)
-    noises = np.corrcoef(one - speech, other - speech)
+    mixed, same, other = (noise.add_to(speech, 5, np.random.default_rng([3, epoch])) for epoch in (0, 0, 1))
+    np.testing.assert_array_equal(mixed, same)
+    noises = np.corrcoef(mixed - speech, other - speech)
     assert abs(noises[0, 1]) < 0.2
 
 

@@ -112,7 +112,7 @@ def test_nothing_a_reader_writes_stops_the_lesson(attempt, body, words):
 
 
 def test_a_function_may_be_decorated(attempt, workdir):
-    """What @cache makes is no function, and has no globals."""
+    """@cache returns an object that is not a function and has no globals."""
     lesson = LESSON.replace("def double", "@__import__('functools').cache\ndef double")
     (workdir / "07_double.py").write_text(lesson.replace("BODY", "return x / 0"))
     runpy.run_path(str(workdir / "07_double.py"))

@@ -69,11 +69,11 @@ def train(settings, run, *options):
 def descendants(ancestor):
     """The Python processes among the descendants of a process."""
     listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,comm="], capture_output=True, text=True).stdout
-    of = {ancestor}
+    family = {ancestor}
     found = []
     for pid, parent, name in (line.split(None, 2) for line in listed.splitlines()):
-        if int(parent) in of:
-            of.add(int(pid))
+        if int(parent) in family:
+            family.add(int(pid))
             found += [int(pid)] * name.startswith("python")
     return found
 
@@ -268,9 +268,9 @@ def test_several_ranks_train_the_weights_of_one(place, ranks):
 def test_a_run_resumes_with_another_number_of_ranks(place):
     folder, settings = place
     run = folder / "changing"
-    one = settings.with_name("one.toml")
-    one.write_text(settings.read_text().replace("epochs = 2", "epochs = 1"))
-    assert mpiexec(train(one, run), ranks=3).returncode == 0
+    first_epoch = settings.with_name("one.toml")
+    first_epoch.write_text(settings.read_text().replace("epochs = 2", "epochs = 1"))
+    assert mpiexec(train(first_epoch, run), ranks=3).returncode == 0
     subprocess.run([sys.executable, *train(settings, run)], check=True, capture_output=True)
     np.testing.assert_allclose(weights(run), weights(folder / "alone"), atol=FLOAT32_TEN_STEPS)
 

@@ -194,9 +194,9 @@ def test_dropout_follows_seed_epoch_and_utterance(place, monkeypatch):
 def test_only_the_seed_makes_two_runs_differ(place):
     results = []
     for run, seed in (("a", 1), ("b", 1), ("c", 2)):
-        one = trainer(place, run, epochs=1, seed=seed)
-        one.run()
-        results.append(one.model.flat_params)
+        trained = trainer(place, run, epochs=1, seed=seed)
+        trained.run()
+        results.append(trained.model.flat_params)
     np.testing.assert_array_equal(results[0], results[1])
     assert (results[0] != results[2]).any()
 
