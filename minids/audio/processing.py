@@ -11,9 +11,9 @@ from minids._utils.errors import InputError
 
 MAX_RATE = 1_000_000  # Hz
 MAX_RATIO = 2000  # of rates in lowest terms; larger terms are approximated, usually within 1 ppm
-# The resampling filter: a sinc of 32 zero crossings a side in a Kaiser window, flat up to 0.87 of the lower
-# Nyquist frequency and 80 dB down from 1.03 on.
-ZERO_CROSSINGS, KAISER_BETA, CUTOFF = 32, 8.0, 0.95
+# The resampling filter: a sinc of 24 zero crossings a side in a Kaiser window, flat up to 0.85 of the lower
+# Nyquist frequency and 80 dB down from 1.06 on.
+ZERO_CROSSINGS, KAISER_BETA, CUTOFF = 24, 8.0, 0.95
 
 
 def check_rate(name: str, rate: int) -> int:
@@ -104,7 +104,7 @@ def _simplified(ratio: Fraction) -> Fraction:
 
 @lru_cache(128)
 def _lowpass(steps: int) -> np.ndarray:
-    """Filter (64 steps + 1,) float32 that passes frequencies below 1 / steps of its Nyquist frequency."""
+    """Filter (48 steps + 1,) float32 that passes frequencies below 1 / steps of its Nyquist frequency."""
     M = ZERO_CROSSINGS * steps
     taps = np.sinc(CUTOFF / steps * np.arange(-M, M + 1)) * np.kaiser(2 * M + 1, KAISER_BETA)
     return (taps / taps.sum()).astype(np.float32)
