@@ -1,6 +1,5 @@
 """Augmentation: random changes of a recording in each epoch (§4): shift, speed, spectral tilt, noise."""
 
-import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,7 +9,8 @@ from minids._utils.errors import InputError
 from minids.audio.processing import change_rate, check_number, check_samples
 from minids.data.noise import Noise
 
-SPEED_STEPS = 100  # the largest numerator and denominator of a speed factor, so that filters can be cached
+MAX_AMOUNTS = {"max_shift_ms": 1000, "max_speed_change": 0.5, "max_tilt_db": 20, "noise_prob": 1}
+SPEED_STEPS = 100  # the largest denominator of a speed factor, so that filters can be cached
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Augmentation:
     snr_db: tuple[float, float] = (0.0, 20.0)
 
     def __post_init__(self) -> None:
-        for name in ("max_shift_ms", "max_speed_change", "max_tilt_db", "noise_prob"):
-            value = getattr(self, name)
-            if not 0 <= value < math.inf:  # false for NaN
-                raise InputError(f"{name} = {value!r} is not a number from 0 on")
-        if self.noise_prob > 1 or not all(map(math.isfinite, self.snr_db)) or self.snr_db[0] > self.snr_db[1]:
-            raise InputError(
-                f"noise_prob = {self.noise_prob}, snr_db = {self.snr_db}: not a probability and a range"
-            )
+        for name, maximum in MAX_AMOUNTS.items():
+            if not 0 <= check_number(name, getattr(self, name)) <= maximum:
+                raise InputError(f"{name} = {getattr(self, name)!r} is not from 0 to {maximum}")
+        if len(self.snr_db) != 2:
+            raise InputError(f"snr_db = {self.snr_db!r} is not a range")
+        low, high = (check_number("snr_db", value) for value in self.snr_db)
+        if low > high:
+            raise InputError(f"snr_db = {self.snr_db!r}: the lower end comes first")
 
     def __bool__(self) -> bool:
         return bool(

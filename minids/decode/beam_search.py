@@ -223,7 +223,7 @@ def text_log_prob(
 
 
 def _is_real(value: object) -> bool:
-    return isinstance(value, Real)
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_weights(alpha: float, beta: float) -> None:

@@ -68,14 +68,14 @@ def test_spectral_tilt_raises_high_frequencies_and_keeps_the_power():
     np.testing.assert_allclose(spectral_tilt(samples, rate, 0.0), samples, atol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0, 1e30, "1", True])
 @pytest.mark.parametrize("name", ["max_shift_ms", "max_speed_change", "max_tilt_db", "noise_prob"])
 def test_invalid_amounts_are_refused(name, bad):
     with pytest.raises(InputError, match=name):
         Augmentation(**{name: bad})
 
 
-@pytest.mark.parametrize("snr_db", [(float("nan"), 3), (5, 3), (0, float("inf"))])
+@pytest.mark.parametrize("snr_db", [(float("nan"), 3), (5, 3), (0, float("inf")), (0,)])
 def test_an_invalid_range_of_snr_is_refused(snr_db):
     with pytest.raises(InputError, match="snr_db"):
         Augmentation(snr_db=snr_db)

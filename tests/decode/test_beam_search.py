@@ -428,6 +428,8 @@ def test_a_trie_contains_exactly_its_words():
         ({"beta": -1e9}, "beta is -1000000000.0; give a number from -100 to 100"),
         ({"beam_width": math.nan}, "beam_width is nan"),
         ({"beam_width": "5"}, "beam_width is 5"),
+        ({"beam_width": True}, "beam_width is True"),
+        ({"token_min_logp": False}, "token_min_logp is False"),
         ({"token_min_logp": 1.0}, "token_min_logp is 1.0; give a negative"),
         ({"beam_prune_logp": math.nan}, "beam_prune_logp is nan"),
         ({"lexicon": []}, "no word of the lexicon"),
