@@ -89,6 +89,7 @@ class ExampleLoader:
             self._check_duration(utterance, len(stored) * features.hop / features.rate)
             self._check_frames(utterance, output_length(len(stored), self.stride), required)
             return stored
+        path = cache.path(utterance) if cache else None
         try:
             samples, rate = utterance.load_audio(
                 features.rate, min(self.max_seconds, _max_seconds(utterance))
@@ -104,7 +105,7 @@ class ExampleLoader:
         if self.shift_ms:
             samples = shift(samples, rate, self.shift_ms)
         log_powers = features.log_powers(samples)
-        return cache.write(utterance, log_powers) if cache else log_powers
+        return cache.write(path, log_powers) if cache else log_powers
 
     def readable_log_powers(self, utterance: Utterance) -> np.ndarray | None:
         """Log powers (T0, F); None for an unreadable recording, which is reported when its batch is made."""

@@ -45,8 +45,10 @@ class FeatureCache:
 
     def read(self, utterance: Utterance) -> np.ndarray | None:
         """The stored log powers (T0, F) float32 of this version of the recording, or None."""
+        if (path := self.path(utterance)) is None:
+            return None
         try:
-            with open_file(self._path(utterance)) as raw, np.load(raw) as file:
+            with open_file(path) as raw, np.load(raw) as file:
                 stored, checksum = file["log_powers"], int(file["checksum"])
         except Exception:  # missing, or damaged in any way
             return None
@@ -56,24 +58,31 @@ class FeatureCache:
             return None
         return stored.astype(np.float32)
 
-    def write(self, utterance: Utterance, log_powers: np.ndarray) -> np.ndarray:
-        """Store the log powers of an utterance. Returns what `read` will return, so that all epochs agree.
+    def write(self, path: Path | None, log_powers: np.ndarray) -> np.ndarray:
+        """Store log powers. Returns what `read` will return, so that all epochs agree.
 
+        `path` is what `self.path` returned before the recording was read: it may have been replaced since.
         After the first failure (a full disk) nothing more is stored, with one warning.
         """
         stored = log_powers.astype(np.float16)
-        if not self._disk_full:
+        if path and not self._disk_full:
             try:
-                with atomic_write(self._path(utterance)) as file:
+                with atomic_write(path) as file:
                     np.savez(file, log_powers=stored, checksum=np.int64(_checksum(stored)))
             except (InputError, OSError) as error:
                 self._disk_full = True
                 warnings.warn(f"the feature cache is off: {error}", stacklevel=2)
         return stored.astype(np.float32)
 
-    def _path(self, utterance: Utterance) -> Path:
-        """The file of an utterance: its name depends on the recording (path, size, time) and the part."""
-        status = os.stat(utterance.path)
+    def path(self, utterance: Utterance) -> Path | None:
+        """The file of an utterance: its name depends on the recording (path, size, time) and the part.
+
+        None for a recording that is missing.
+        """
+        try:
+            status = os.stat(utterance.path)
+        except (OSError, ValueError):  # ValueError: a NUL in the name
+            return None
         part = f"{utterance.start!r} {utterance.end!r} {utterance.channel}"
         identity = f"{os.path.abspath(utterance.path)} {status.st_size} {status.st_mtime_ns} {part}"
         return self.folder / f"{hashlib.blake2b(os.fsencode(identity), digest_size=16).hexdigest()}.npz"

@@ -15,7 +15,7 @@ from minids.audio import load_audio, save_audio
 from minids.data import batches as batches_module
 from minids.data import feature_cache
 from minids.data.augment import Augmentation
-from minids.data.batches import PREFETCH, Batch, Batches, prefetch_to_device
+from minids.data.batches import PREFETCH, Batch, Batches, ExampleLoader, prefetch_to_device
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.text import Alphabet
@@ -442,6 +442,22 @@ def test_changed_recordings_and_other_features_are_not_taken_from_the_cache(reco
     assert before.frames.shape != after.frames.shape
     assert FeatureCache(tmp_path / "cache", features(bands=7)).read(utterance) is None
     assert FeatureCache(tmp_path / "cache", features(normalize="corpus")).read(utterance) is not None
+
+
+def test_a_recording_that_is_replaced_while_it_is_read_is_not_taken_from_the_cache(
+    record, tmp_path, monkeypatch
+):
+    utterance = record("ab", 0.3)
+    loader = ExampleLoader(features(), ALPHABET, cache=FeatureCache(tmp_path / "cache", features()))
+    log_powers = Features.log_powers
+
+    def replace_recording(self, samples):
+        save_audio(utterance.path, np.sin(np.arange(3000)).astype(np.float32), RATE)
+        return log_powers(self, samples)
+
+    monkeypatch.setattr(Features, "log_powers", replace_recording)
+    before = loader.log_powers(utterance)
+    assert loader.log_powers(utterance).shape != before.shape
 
 
 def test_augmented_features_are_not_cached_and_damaged_files_are_replaced(record, tmp_path):
