@@ -193,7 +193,7 @@ def doctor(
     """Validate a dataset: find what would abort training or degrade the model in MANIFESTS.
 
     Give all splits of a dataset together, so that recordings and speakers in two splits are found. The exit
-    code is 1 if there is an error.
+    code is 1 if there is an error; notes, such as recordings below the rate of the features, leave it 0.
 
     \b
     Example:

@@ -12,7 +12,7 @@ from minids._utils.strict_json import to_json
 
 @dataclass(frozen=True)
 class FindingKind:
-    """A kind of finding. An error would stop training or teach something wrong; otherwise it is a note."""
+    """A kind of finding. An error would abort training or degrade the model; anything else is a note."""
 
     is_error: bool
     remedy: str
@@ -24,9 +24,6 @@ KINDS = {
     "missing": FindingKind(True, "correct the path (relative to the manifest's folder), or delete the line"),
     "unreadable": FindingKind(True, "copy or record it again, or delete the line"),
     "silent": FindingKind(True, "record it again, or delete the line"),
-    "low rate": FindingKind(
-        True, "set `rate` of the features to the lowest rate, or use recordings above it"
-    ),
     "characters": FindingKind(True, "add the characters to the alphabet, or spell the words without them"),
     "empty text": FindingKind(True, "write what is spoken, or delete the line"),
     "ignored field": FindingKind(
@@ -37,6 +34,10 @@ KINDS = {
     "duplicate": FindingKind(True, "delete one of the lines: a recording belongs in one split, once"),
     "channels": FindingKind(False, 'none needed; choose another with "channel" in the manifest'),
     "header": FindingKind(False, "none needed: all of it is read; other programs may read less"),
+    "low rate": FindingKind(
+        False,
+        "set `rate` in [features] (doctor: --rate) to the lowest rate; else their high bands are empty",
+    ),
     "clipped": FindingKind(False, "record with less gain; a few such recordings are harmless"),
     "very long": FindingKind(
         False, "split at pauses: the longest recording determines the memory of a batch"
@@ -56,6 +57,7 @@ KINDS = {
 }
 
 MAX_LISTED_CHARACTERS = 20  # outside the alphabet, in the table
+MAX_EXAMPLES = 3  # of one kind of finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +148,12 @@ class ValidationReport:
         }
 
     def examples(self, count: int) -> list[Finding]:
-        """At most `count` findings, errors first and every kind represented where possible."""
+        """At most `count` findings, a few of each kind, with every kind represented where possible."""
         kinds = {kind: [f for f in self.findings if f.kind == kind] for kind in self.counts}
         order = sorted(kinds, key=lambda kind: not KINDS[kind].is_error)
         chosen: list[Finding] = []
-        for position in range(max(map(len, kinds.values()), default=0)):
+        for position in range(MAX_EXAMPLES):
             chosen += [kinds[kind][position] for kind in order if position < len(kinds[kind])]
-            if len(chosen) >= count:
-                break
         numbers = {id(finding): number for number, finding in enumerate(self.findings)}
         return sorted(chosen[:count], key=lambda finding: numbers[id(finding)])
 
@@ -183,7 +183,8 @@ class ValidationReport:
                 yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
         if self.alphabet:
             yield f"\nAn alphabet that can write all texts:\nalphabet = {to_json(self.alphabet)}"
-        yield f"\n{self.errors or 'No'} errors that would abort training or degrade the model."
+        errors = f"{self.errors or 'No'} error{'s' * (self.errors != 1)}"
+        yield f"\n{errors} that would abort training or degrade the model."
 
 
 def describe_character(character: str) -> str:
