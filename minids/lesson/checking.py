@@ -29,6 +29,11 @@ class Result:
 
     state: str
     message: str
+    needs_hint: bool = False  # the message alone does not say what to change
+
+
+class FormatDifference(str):
+    """A difference of type or shape, not of values: its text says what to change."""
 
 
 class SideEffectError(Exception):
@@ -58,11 +63,16 @@ def exercise(number: str, check: Check, **options: Any) -> Callable[[Callable], 
 
 
 def report(number: str, function: Callable, check: Check, progress_folder: Path, **options: Any) -> bool:
-    """Check a function, print the result and a hint, and record it. Returns whether the function is right."""
+    """Check a function, print the result and record it. Returns whether the function is right.
+
+    A hint is printed if values are wrong or an error is raised, but never the last one, which is nearly the
+    code: only `minids lessons hint` shows it.
+    """
     name = function.__name__
     result = run_check(name, function, check, **options)
     print(f"{number} {name}  {result.message}")
     hints = getattr(folder.answers(int(number.split(".")[0])), "HINTS", {}).get(name, ())
+    hints = hints[:-1] if result.needs_hint else ()  # the last one is nearly the code
     hint = progress.record(number, result.state, function, progress_folder, hints)
     if hint:
         print(f"    hint: {hint}")
@@ -92,13 +102,15 @@ def run_check(
                 count += 1
                 message = difference(got, expected, rtol, atol)
                 if message:
-                    return Result("wrong", f"[✗] {description}: {message}")
+                    needs_hint = not isinstance(message, FormatDifference)
+                    return Result("wrong", f"[✗] {description}: {message}", needs_hint)
     except NotImplementedError:
         return Result("open", "[ ] not written yet; the lesson continues with our answer")
     except SideEffectError as error:
         return Result("wrong", f"[✗] {error}")
     except (Exception, SystemExit) as error:
-        return Result("wrong", f"[✗] {type(error).__name__}: {_message(error)}{_line(error, function)}")
+        message = f"[✗] {type(error).__name__}: {_message(error)}{_line(error, function)}"
+        return Result("wrong", message, needs_hint=True)
     finally:
         namespace[name] = function
     return Result("right", f"[✓] right ({count} check{'s' * (count != 1)})")
@@ -127,21 +139,25 @@ def difference(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12)
     """Describe the first difference between `got` and `expected`; None if they agree.
 
     Numbers agree if |got - expected| ≤ atol + rtol |expected|; infinities and NaN agree with themselves.
-    A list and a tuple of the same items agree. Text, bool and None must be equal.
+    A list and a tuple of the same items agree. Text, bool and None must be equal. The description of a
+    wrong type or shape is a FormatDifference.
     """
     if isinstance(expected, (str, bool, type(None), set, frozenset)):
         got = _to_python(got)
-        same = not isinstance(got, np.ndarray) and got == expected
-        return None if same else f"expected {_repr(expected)}, got {_repr(got)}"
+        if not isinstance(got, np.ndarray) and got == expected:
+            return None
+        return _unequal(got, expected)
     if isinstance(expected, dict):
         if not isinstance(got, dict) or got.keys() != expected.keys():
-            return f"expected {_repr(expected)}, got {_repr(got)}"
+            return _unequal(got, expected)
         return _first_difference(((repr(key), got[key], expected[key]) for key in expected), rtol, atol)
     if isinstance(expected, (list, tuple)) and not (
         isinstance(got, np.ndarray) and _is_rectangular(expected)
     ):
         if not isinstance(got, (list, tuple)):
-            return f"expected a {type(expected).__name__} of {len(expected)}, got {_repr(got)}"
+            return FormatDifference(
+                f"expected a {type(expected).__name__} of {len(expected)}, got {_repr(got)}"
+            )
         if len(got) != len(expected):
             count = f"{len(expected)} item{'s' * (len(expected) != 1)}"
             return f"expected {count}, got {len(got)}: {_repr(got)}"
@@ -153,13 +169,13 @@ def difference(got: Any, expected: Any, rtol: float = 1e-9, atol: float = 1e-12)
 def _array_difference(got: Any, expected: np.ndarray, rtol: float, atol: float) -> str | None:
     array = np.asarray(got if _is_rectangular(got) else None)
     if array.dtype.kind not in "biufcU":
-        return f"expected {_shape(expected)}, got {_repr(got)}"
+        return FormatDifference(f"expected {_shape(expected)}, got {_repr(got)}")
     if isinstance(got, (list, tuple)) and array.shape == expected.shape:
-        return f"expected an array, got a {type(got).__name__}; convert it with np.array(…)"
+        return FormatDifference(f"expected an array, got a {type(got).__name__}; convert it with np.array(…)")
     if array.shape != expected.shape:
-        return f"expected {_shape(expected)}, got {_shape(array)}"
+        return FormatDifference(f"expected {_shape(expected)}, got {_shape(array)}")
     if array.dtype.kind == "c" and expected.dtype.kind != "c":
-        return f"expected real numbers, got {array.dtype}"
+        return FormatDifference(f"expected real numbers, got {array.dtype}")
     if "U" in array.dtype.kind + expected.dtype.kind:
         same = array == expected
     else:
@@ -167,18 +183,24 @@ def _array_difference(got: Any, expected: np.ndarray, rtol: float, atol: float) 
     if np.all(same):
         return None
     index = tuple(int(i) for i in np.argwhere(~same)[0])
-    values = f"expected {_repr(expected[index])}, got {_repr(array[index])}"
+    kind = str if (array.dtype.kind == "U") == (expected.dtype.kind == "U") else FormatDifference
+    values = kind(f"expected {_repr(expected[index])}, got {_repr(array[index])}")
     if not index:
         return values
-    return f"first wrong element {index if len(index) > 1 else index[0]}: {values}"
+    return kind(f"first wrong element {index if len(index) > 1 else index[0]}: {values}")
 
 
 def _first_difference(pairs: Iterable[tuple[str, Any, Any]], rtol: float, atol: float) -> str | None:
     for where, got, expected in pairs:
         message = difference(got, expected, rtol, atol)
         if message:
-            return f"{where}: {message}"
+            return type(message)(f"{where}: {message}")
     return None
+
+
+def _unequal(got: Any, expected: Any) -> str:
+    kind = str if expected is None or isinstance(got, type(expected)) else FormatDifference
+    return kind(f"expected {_repr(expected)}, got {_repr(got)}")
 
 
 def _guard(function: Callable) -> Callable:

@@ -16,9 +16,10 @@ STATES = ("open", "wrong", "right")
 
 
 def record(number: str, state: str, function: Callable, folder: Path, hints: Sequence[str]) -> str | None:
-    """Record the state of an exercise in `folder`; return a hint if the attempt is wrong.
+    """Record the state of an exercise in `folder`; return one of the `hints` if the attempt is wrong.
 
-    Each new attempt gets the next hint; running the same attempt again repeats its hint.
+    Each new attempt gets the next hint; running the same attempt again repeats its hint. An attempt without
+    `hints` leaves the number of hints shown as it is.
     """
     try:
         attempt = crc32(inspect.getsource(function).encode())
@@ -27,10 +28,11 @@ def record(number: str, state: str, function: Callable, folder: Path, hints: Seq
     entries = load(folder)
     entry = entries.get(number, {"hints": 0})
     if state == "wrong" and attempt != entry.get("attempt"):
-        entry["hints"] += 1
+        entry["hints"] = max(entry["hints"], min(entry["hints"] + 1, len(hints)))
     entry |= {"state": state, "attempt": attempt}
     _save(folder, entries | {number: entry})
-    return hints[min(entry["hints"], len(hints)) - 1] if state == "wrong" and hints else None
+    shown = min(entry["hints"], len(hints))
+    return hints[shown - 1] if state == "wrong" and shown > 0 else None
 
 
 def next_hint(folder: Path, number: str, hints: Sequence[str]) -> tuple[int, str]:
