@@ -58,23 +58,28 @@ def copy(folder: Path) -> None:
 @click.argument("number")
 @click.pass_context
 def check(ctx: click.Context, number: str) -> None:
-    """Check exercise NUMBER in your copy, without running the rest of the lesson.
+    """Check exercise NUMBER in your copy, or all of a lesson, without running the rest of the lesson.
 
     \b
     Example:
       minids lessons check 1.1
+      minids lessons check 1
     """
-    name = _exercise(number).name
+    exercises = _exercises(number)
     lesson = int(number.split(".")[0])
     path = next((path for path in lesson_folder.lessons(ctx.obj) if int(path.name[:2]) == lesson), None)
     if path is None:
         raise InputError(f"{ctx.obj}: lesson {lesson} is not here; copy it with `minids lessons copy`")
-    try:
-        trial = source.trials(path, lesson_folder.answers(lesson))[name]
-    except Exception as error:  # the reader's own code
-        raise InputError(f"{path}: {type(error).__name__}: {reason(error)}") from error
-    if not checking.report(number, trial.function, trial.check, ctx.obj, **trial.options):
-        ctx.exit(1)
+    results = []
+    for exercise in exercises:
+        try:
+            trial = source.trials(path, lesson_folder.answers(lesson))[exercise.name]
+        except Exception as error:  # the reader's own code
+            raise InputError(f"{path}: {type(error).__name__}: {reason(error)}") from error
+        results.append(
+            checking.report(exercise.number, trial.function, trial.check, ctx.obj, **trial.options)
+        )
+    ctx.exit(0 if all(results) else 1)
 
 
 @command.command()
@@ -87,17 +92,21 @@ def hint(ctx: click.Context, number: str) -> None:
     Example:
       minids lessons hint 1.1
     """
-    exercise = _exercise(number)
-    i, text = progress.next_hint(ctx.obj, number, exercise.hints)
-    click.echo(f"{number} {exercise.name}, hint {i} of {len(exercise.hints)}: {text}")
+    exercise, *others = _exercises(number)
+    if others:
+        numbers = ", ".join(e.number for e in (exercise, *others))
+        raise InputError(f"{number}: a lesson of several exercises; give the number of one: {numbers}")
+    i, text = progress.next_hint(ctx.obj, exercise.number, exercise.hints)
+    click.echo(f"{exercise.number} {exercise.name}, hint {i} of {len(exercise.hints)}: {text}")
 
 
-def _exercise(number: str) -> source.Exercise:
-    for path in lesson_folder.lessons():
-        for exercise in source.exercises(path):
-            if exercise.number == number:
-                return exercise
-    raise InputError(f"{number}: no such exercise; `minids lessons` lists them")
+def _exercises(number: str) -> list[source.Exercise]:
+    """The exercise of this number ("1.2"), or those of the lesson of this number ("1")."""
+    exercises = [exercise for path in lesson_folder.lessons() for exercise in source.exercises(path)]
+    matches = [e for e in exercises if number in (e.number, e.number.split(".")[0])]
+    if not matches:
+        raise InputError(f"{number}: no such exercise; `minids lessons` lists them")
+    return matches
 
 
 def _list(folder: Path, as_json: bool) -> None:
@@ -126,6 +135,7 @@ def _list(folder: Path, as_json: bool) -> None:
         exercises = [f"{SYMBOLS[e['state']]} {e['number']} {e['name']}" for e in row["exercises"]]
         click.echo(f"{'':<18}{'   '.join(exercises)}")
     states = [e["state"] for row in rows for e in row["exercises"]]
-    click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")
-    if not lesson_folder.lessons(folder):
-        click.echo("This folder has no lessons yet; `minids lessons copy` puts copies there.", err=True)
+    if lesson_folder.lessons(folder):
+        click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")
+    else:
+        click.echo(f"no copies in {folder}/ yet; `minids lessons copy {folder}` puts these lessons there")

@@ -10,7 +10,7 @@ import pytest
 from minids import cli
 from minids._utils.errors import InputError
 from minids.lesson import checking, exercise, folder, source
-from minids.lesson.checking import difference, run_check
+from minids.lesson.checking import FormatDifference, difference, run_check
 
 LESSON = '''
 # # 7. A question?
@@ -107,7 +107,7 @@ def test_nothing_a_reader_writes_stops_the_lesson(attempt, body, words):
     out, double = attempt(body)
     assert out.startswith("7.1 double  [✗] ")
     assert words in out
-    assert len(out.splitlines()) == 2
+    assert out.splitlines()[1:] in ([], ["    hint: twice"])
     assert double(3) == 6
 
 
@@ -124,12 +124,56 @@ def test_a_function_may_print(attempt):
     assert out == "x is 1\nx is 2\nx is 5\n7.1 double  [✓] right (3 checks)\n"
 
 
-def test_each_new_attempt_gets_the_next_hint(attempt):
+def test_each_new_attempt_gets_the_next_hint_but_never_the_finished_code(attempt):
     hints = [
         attempt(body)[0].splitlines()[1].split("hint: ")[1]
         for body in ("return x", "return x", "return -x", "return x**2", "return x**3")
     ]
-    assert hints == ["twice", "twice", "two times", "2 * x", "2 * x"]
+    assert hints == ["twice", "twice", "two times", "two times", "two times"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "pass",
+        "return [2 * x]",
+        "return np.array([2 * x])",
+        "return str(x)",
+        "return 2j * x",
+        "return {2 * x}",
+    ],
+)
+def test_a_wrong_type_or_shape_gets_no_hint(attempt, body):
+    """Its message says what to change; the hints are for what is computed."""
+    out, _ = attempt("import numpy as np; " + body)
+    assert out.startswith("7.1 double  [✗] double(1): expected ")
+    assert "hint" not in out
+    assert attempt("return x")[0].endswith("hint: twice\n")
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "is_format"),
+    [
+        ([1, 2], np.array([1, 2]), True),
+        (np.ones((2, 1)), np.ones(2), True),
+        ((np.ones(2), [1, 2]), (np.ones(2), np.array([1, 2])), True),
+        (["a", 1], ["a", "b"], True),
+        (1, "a", True),
+        (2, None, False),
+        (["a"], ["a", "b"], False),
+        ((np.ones(2), np.zeros(2)), (np.ones(2), np.ones(2)), False),
+        ({"a": 1}, {"b": 1}, False),
+    ],
+)
+def test_a_difference_of_type_or_shape_is_distinguished_from_one_of_values(got, expected, is_format):
+    assert isinstance(difference(got, expected), FormatDifference) == is_format
+
+
+def test_asked_hints_include_the_last_and_stay(workdir, attempt, capsys):
+    for body in ("return x", "return -x", "return x**2"):
+        attempt(body)
+    assert "hint 3 of 3: 2 * x" in command(capsys, "--folder", workdir, "hint", "7.1")[1]
+    assert attempt("return x**3")[0].endswith("hint: two times\n")
 
 
 def test_the_answers_can_be_run_and_record_no_progress(attempt, workdir, monkeypatch):
@@ -326,7 +370,10 @@ def test_the_working_copy_is_this_folder_or_a_subfolder(workdir, capsys, monkeyp
     below = tmp_path / "below"
     below.mkdir()
     monkeypatch.chdir(below)
-    assert command(capsys)[1].endswith("in lessons/\n")
+    out, err = command(capsys)[1:]
+    assert out.splitlines()[-1].startswith("no copies in lessons/ yet; `minids lessons copy lessons`")
+    assert "exercises right" not in out
+    assert err == ""
     command(capsys, "copy", "mine")
     (below / "lessons" / "answers").mkdir(parents=True)  # a checkout's own lessons, which nobody writes in
     (below / "lessons" / "07_double.py").write_text("")
@@ -376,6 +423,28 @@ def test_one_exercise_can_be_checked(workdir, capsys):
     assert code == 1
     assert "07_double.py: SyntaxError" in err
     assert "no such folder" in command(capsys, "--folder", workdir / "empty", "check", "7.1")[2]
+
+
+def test_all_exercises_of_a_lesson_can_be_checked(workdir, capsys):
+    """Each check takes our answers to the other exercises, as in the lesson."""
+    second = (
+        "def check_quadruple():\n    yield 'quadruple(3)', quadruple(3), 2 * double(3)\n"
+        "@exercise('7.2', check_quadruple)\ndef quadruple(x):\n    return 4 * x\n"
+    )
+    shipped = folder.root() / "07_double.py"
+    shipped.write_text(shipped.read_text() + second)
+    (folder.root() / "answers" / "07_double.py").write_text(ANSWERS + "quadruple = double\n")
+    lesson = workdir / "07_double.py"
+    lesson.write_text(LESSON.replace("BODY", "return x") + second)
+    code, out, _ = command(capsys, "--folder", workdir, "check", "7")
+    assert (code, out.splitlines()[0]) == (1, "7.1 double  [✗] double(1): expected 2, got 1")
+    assert out.splitlines()[-1] == "7.2 quadruple  [✓] right (1 check)"
+    lesson.write_text(LESSON.replace("BODY", "return 2 * x") + second)
+    assert command(capsys, "--folder", workdir, "check", "7")[0] == 0
+    assert command(capsys, "--folder", workdir, "check", "8")[0] == 1
+    code, _, err = command(capsys, "--folder", workdir, "hint", "7")
+    assert code == 1
+    assert "give the number of one: 7.1, 7.2" in err
 
 
 def test_unknown_data_is_an_error(workdir):
