@@ -35,8 +35,9 @@ show(bars(names, rows, "milliseconds, on this machine"), title="One training ste
 # Both backends compute the same sums. The second one uses Numba and BLAS, and it is not faster
 # everywhere: NumPy passes the product of two large matrices (`affine`, `birnn`) to BLAS, too,
 # and for little work it costs more to start several threads than they save. (Other programs
-# disturb the measurement; run it twice.) The operation to look at is `ctc`. It contains no
-# large product, and yet it takes long in plain NumPy. Where does that time go?
+# disturb the measurement; run it twice.) We look at `ctc`, whatever its share of the step is
+# on your machine: it contains no large product, so that BLAS cannot help. Where does plain NumPy
+# spend the time?
 
 # %%
 rng = np.random.default_rng(12)
