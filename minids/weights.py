@@ -4,6 +4,7 @@ Loading a file never runs code from it.
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,12 @@ def load_model(
 
     if isinstance(backend, str):
         backend = ops.load(backend)  # outside of `try`: the file may be good
+    if os.path.isdir(path):
+        best = Path(path) / "best.safetensors"
+        remedy = f"give {best}" if best.is_file() else "give the file of a model"
+        raise InputError(f"{path} is a folder, not a model; {remedy}")
     try:
-        open_file(path).close()  # safe_open has no clear error for a folder or a pipe
+        open_file(path).close()  # safe_open has no clear error for a pipe
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {}).get("minids", "{}"))
             if header.get("format") != FORMAT:

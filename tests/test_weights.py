@@ -224,6 +224,14 @@ def test_other_files_are_refused_and_not_run(file, tmp_path):
     assert "no such file" not in refused(tmp_path / "text" / "below")
 
 
+def test_the_folder_of_a_run_is_refused_with_its_best_model(file, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    assert refused(run) == f"{run} is a folder, not a model; give the file of a model"
+    (run / "best.safetensors").write_bytes(file.read_bytes())
+    assert refused(run) == f"{run} is a folder, not a model; give {run}/best.safetensors"
+
+
 def test_saving_into_a_missing_folder_is_an_input_error(saved, tmp_path):
     with pytest.raises(InputError, match=r"cannot write .*nowhere"):
         save_model(tmp_path / "nowhere" / "model", saved)

@@ -170,6 +170,6 @@ def _show_warning(message, category, filename, lineno, file=None, line=None) -> 
         if _warning_counts[category] <= MAX_WARNINGS:
             note(str(message))
         elif _warning_counts[category] == MAX_WARNINGS + 1:
-            note("further notes of this kind are omitted; `minids data doctor` lists all of them")
+            note("further notes of this kind are omitted; `minids data doctor --json` lists all of them")
     else:
         note(f"{category.__name__}: {message} ({filename}:{lineno})")

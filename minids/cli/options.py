@@ -39,6 +39,10 @@ class FiniteFloat(click.FloatRange):
             self.fail(f"{value} is not a finite number", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """The limits in the help text; for a number without limits click would write x<=None."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 PATH = _FilePath(path_type=Path)
 MODEL = click.option("--model", type=PATH, help="A trained model.  [default: the included AN4 model]")

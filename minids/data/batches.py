@@ -182,7 +182,8 @@ class Batches:
             if missing:
                 raise InputError(
                     f"{utterance.location}: the alphabet has no {missing[0]!r} (U+{ord(missing[0][0]):04X});"
-                    " add it to the alphabet or correct the text; `minids data doctor` lists all such lines"
+                    " add it to the alphabet or correct the text;"
+                    " `minids data doctor --json` lists all such lines"
                 )
         for i, utterance in enumerate(utterances):
             if utterance.duration > max_seconds:

@@ -81,7 +81,10 @@ def make_search(
         path = Path(os.path.normpath(model.resolve().parent / tuned.lm))
         remedy = "give --lm FILE, or --lm none"
         if lm is None and not os.path.isfile(path):
-            raise InputError(f"{model} was tuned with {path}, which is gone; put it back, {remedy}")
+            raise InputError(
+                f"{model} was tuned with {path.name}, which is not at {path}: the model was moved or copied"
+                f" without its language model, or that was deleted; put it there, {remedy}"
+            )
         same = checksum(path if lm is None else lm) == tuned.checksum
         if lm is None and not same:
             raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")

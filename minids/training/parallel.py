@@ -145,15 +145,19 @@ def _share_of_cores(cores: list[set[int]], rank: int) -> int:
     return max(1, min(len(cores[rank]), len(set().union(*cores)) // len(cores)))
 
 
+def check_time_split(ranks: ProcessGroup, backend: str) -> None:
+    """Raises InputError for another number of ranks than TimeSplit needs, and on a GPU."""
+    if ranks.size != 2 or backend == "cuda":
+        raise InputError("--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2")
+
+
 class TimeSplit:
     """A network on two ranks, each with half of the frames (§3.2): the same losses and gradients.
 
-    `model` is a replica on each rank. Raises InputError for another number of ranks, and on a GPU.
+    `model` is a replica on each rank, on the CPU.
     """
 
     def __init__(self, model: DeepSpeech, ranks: ProcessGroup):
-        if ranks.size != 2 or not model.ops.arrays.on_host:
-            raise InputError("--split-time shares the frames between two ranks, on the CPU; use mpiexec -n 2")
         self.model, self.ops, self.ranks = model, model.ops, ranks
         self.flat_params, self.flat_grads = model.flat_params, model.flat_grads
 

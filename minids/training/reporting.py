@@ -49,8 +49,8 @@ def check_resources(
         )
     weights = sum(math.prod(shape) for shape in model.shapes().values())
     return (
-        f"{len(train)} utterances, {hours:.2f} h; {weights / 1e6:.2f} M weights; "
-        f"about {needed / 1e9:.2f} GB of memory; {t.epochs} epochs"
+        f"{_count(len(train), 'utterance')}, {hours:.2f} h; {weights / 1e6:.2f} M weights; "
+        f"about {needed / 1e9:.2f} GB of memory; {_count(t.epochs, 'epoch')}"
     )
 
 
@@ -75,21 +75,20 @@ class TimeEstimate:
         seconds = sum(u.duration for u in train) + sum(u.duration for u in dev) / 3
         self.frames = settings.features.length(int(seconds * settings.features.rate))
         self.epochs = epochs
-        self.batches = 0
+        self.batches = self.measured_frames = 0
+        self.measured_seconds = 0.0
 
-    def update(self, frames: int, now: float) -> str | None:
-        """After each batch: `frames` so far in this epoch, `now` in seconds. Returns a line once."""
+    def update(self, frames: int, seconds: float) -> str | None:
+        """After each batch, of any epoch: its frames, and the seconds that it took. Returns a line once."""
         self.batches += 1
         if self.batches == 1:
-            self.start = frames, now
             return None
-        elapsed = now - self.start[1]
-        if not self.epochs or self.batches <= self.MIN_BATCHES or elapsed < self.MIN_SECONDS:
+        self.measured_frames += frames
+        self.measured_seconds += seconds
+        enough = self.batches > self.MIN_BATCHES and self.measured_seconds >= self.MIN_SECONDS
+        if not self.epochs or not enough or not self.measured_frames:
             return None
-        if frames <= self.start[0]:  # the epoch ended, and its line shows the time
-            self.epochs = 0
-            return None
-        epoch_seconds = self.frames * elapsed / (frames - self.start[0])
+        epoch_seconds = self.frames * self.measured_seconds / self.measured_frames
         line = (
             f"about {format_duration(epoch_seconds)} per epoch,"
             f" {format_duration(epoch_seconds * self.epochs)} for {self.epochs},"
@@ -127,8 +126,11 @@ def _rate(score: Score) -> float:
     return score.errors / max(1, score.reference_length)
 
 
-def epoch_lines(row: dict[str, Any], epochs: int, total_seconds: float, is_best: bool) -> Iterator[str]:
-    """The metrics of an epoch, and in some early epochs an explanation of outputs that are all blank."""
+def epoch_lines(
+    rows: list[dict[str, Any]], epochs: int, total_seconds: float, is_best: bool
+) -> Iterator[str]:
+    """The metrics of the last epoch of `rows`; once in a run, why outputs are all blank."""
+    row = rows[-1]
     remaining = (epochs - row["epoch"]) * total_seconds / row["epoch"]
     yield (
         f"epoch {row['epoch']:3d}/{epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}"
@@ -136,12 +138,12 @@ def epoch_lines(row: dict[str, Any], epochs: int, total_seconds: float, is_best:
         f"  {row['frames_per_second'] / 1000:4.0f} k frames/s"
         f"  {format_duration(remaining)} left{'  best' if is_best else ''}"
     )
-    if row["all_blank"] and row["epoch"] in (1, 3, 10, 30):
+    if row["all_blank"] and not any(earlier["all_blank"] for earlier in rows[:-1]):
         yield (
             "   The output is still all blanks. This is normal at the start: with CTC, blanks everywhere\n"
             "   are the first thing that lowers the loss. Letters appear when the loss falls again, on\n"
-            "   small data sets after 1 to 10 epochs. If it stays flat for longer, try half or twice the\n"
-            "   learning_rate."
+            "   small data sets after 100 to 1000 batches. If it stays flat for longer, try half or twice\n"
+            "   the learning_rate."
         )
 
 
@@ -157,7 +159,7 @@ def summary_lines(
             yield f"skipped: {reason}"
         if reasons:
             yield (
-                f"{len(reasons)} of {total} {name} utterances were skipped;"
+                f"{len(reasons)} of {total} {name} utterances skipped;"
                 " `minids data doctor` says how to fix each"
             )
     if state.rows[-1]["all_blank"]:
@@ -190,6 +192,11 @@ def log(line: str) -> None:
 
     with suppress(OSError, ValueError, AttributeError):  # full or gone; closed; None
         tqdm.write("\n".join(map(printable, line.split("\n"))), file=sys.stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    """1 epoch; 2 epochs."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def format_duration(seconds: float) -> str:

@@ -31,7 +31,7 @@ from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.evaluation import evaluate_batches
 from minids.training.identity import TIMES, check_identity, run_identity
 from minids.training.inputs import data_notes, dev_batches, load_noise, recording_files, training_batches
-from minids.training.parallel import ProcessGroup, TimeSplit
+from minids.training.parallel import ProcessGroup, TimeSplit, check_time_split
 from minids.training.resources import reserve_memory
 from minids.training.selection import best_model, restore_best, selection_key
 from minids.training.selfcheck import self_check
@@ -57,6 +57,8 @@ class Trainer:
         ranks: ProcessGroup | None = None,
         time_split: bool = False,
     ):
+        if time_split:
+            check_time_split(ranks or ProcessGroup(), backend)
         self.settings, self.folder, self.backend = settings, RunFolder(folder), backend
         self.ranks, self.time_split = ranks or ProcessGroup(), time_split
         # The processes with different utterances of a batch: none but this one when they split the frames.
@@ -171,6 +173,7 @@ class Trainer:
         last_save = last_batch_time = time.monotonic()
         with bar, closing(batches):
             for batch in batches:
+                previous_frames = state.frames
                 indices = batch.indices if batch else []
                 if self.batch_ranks.allreduce_sum(np.array([len(indices)]))[0]:  # else all skip the step
                     dropout_keys = hash_key(t.seed, state.epoch, np.array(indices, np.int64))
@@ -193,8 +196,9 @@ class Trainer:
                 state.batch += 1
                 bar.update()
                 now = time.monotonic()
-                state.epoch_seconds, last_batch_time = state.epoch_seconds + now - last_batch_time, now
-                if line := self.time_estimate.update(state.frames, now):
+                seconds, last_batch_time = now - last_batch_time, now
+                state.epoch_seconds += seconds
+                if line := self.time_estimate.update(state.frames - previous_frames, seconds):
                     self.log(line)
                 if self.ranks.broadcast(now - last_save > 60 * t.checkpoint_minutes):
                     self._synchronize_ranks()
@@ -277,7 +281,9 @@ class Trainer:
                 self.draw()
                 self.last_plot_time = time.monotonic()
         self._save_checkpoint()
-        for line in reporting.epoch_lines(row, self.settings.train.epochs, state.total_seconds, is_best):
+        for line in reporting.epoch_lines(
+            state.rows, self.settings.train.epochs, state.total_seconds, is_best
+        ):
             self.log(line)
 
     def draw(self) -> None:

@@ -536,6 +536,14 @@ def test_numbers_that_are_not_finite_are_refused(minids, option, value):
     assert f"{value} is not a finite number" in err
 
 
+def test_the_help_names_only_the_limits_that_a_number_has(minids):
+    _, out, _ = minids("evaluate --help")
+    assert "--alpha FLOAT" in out
+    assert "None" not in out
+    _, out, _ = minids("data noise --help")
+    assert "-50<=x<=100" in out
+
+
 @pytest.mark.parametrize("redirection", [">&- 2>&- <&-", ">/dev/full 2>/dev/full"])
 def test_training_does_not_need_a_reader(here, redirection):
     """Closed or full standard streams neither stop a training nor end up in its files."""

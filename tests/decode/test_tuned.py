@@ -122,7 +122,9 @@ def test_without_a_language_model(place):
 def test_a_missing_or_changed_language_model_is_an_error(place, options):
     os.remove("lm/words.arpa")
     with pytest.raises(
-        InputError, match=r"^runs/model\.safetensors was tuned with /.*/lm/words\.arpa, which is gone; "
+        InputError,
+        match=r"^runs/model\.safetensors was tuned with words\.arpa, which is not at /.*/lm/words\.arpa: the"
+        " model was moved or copied without its language model, or that was deleted; .* --lm FILE",
     ):
         search(**options)
     shutil.copy("lm/other.arpa", "lm/words.arpa")
@@ -168,5 +170,5 @@ def test_notes_with_an_impossible_language_model_path_are_an_error(place, lm):
     saved = load_model("runs/model.safetensors")
     saved.notes["decoder"]["lm"] = lm
     save_model("runs/model.safetensors", saved)
-    with pytest.raises(InputError, match="which is gone"):
+    with pytest.raises(InputError, match="which is not at"):
         search()

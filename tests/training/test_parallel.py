@@ -17,10 +17,9 @@ from minids import Features
 from minids._utils.errors import InputError
 from minids.data.batches import Batches
 from minids.data.manifest import Utterance, read_manifest
-from minids.model import DeepSpeech, ModelSettings
 from minids.ops import load
 from minids.text import Alphabet
-from minids.training.parallel import ProcessGroup, TimeSplit, _share_of_cores
+from minids.training.parallel import ProcessGroup, _share_of_cores, check_time_split
 from minids.training.reporting import check_resources
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
@@ -124,9 +123,8 @@ def test_a_single_process_communicates_with_nobody():
     assert ranks.allreduce_sum(array) is array
     assert (ranks.allgather(5), ranks.broadcast(6), ranks.is_main) == ([5], 6, True)
     ranks.assert_equal(object(), "anything")
-    model = DeepSpeech(ModelSettings(3, 3, 4), 0)
     with pytest.raises(InputError, match="two ranks, on the CPU; use mpiexec -n 2"):
-        TimeSplit(model, ranks)
+        check_time_split(ranks, "cpu")
 
 
 @pytest.mark.parametrize(("size", "needs_mpi"), [("1", False), ("2", True)])

@@ -346,7 +346,7 @@ def test_a_bad_recording_is_named_in_the_summary_of_a_resumed_run(uninterrupted,
     trainer(folder, "named", epochs=3, checkpoint_minutes=0).run()
     err = capsys.readouterr().err
     assert f"skipped: {folder / 'train' / '4.wav'}" in err
-    assert "1 of 10 train utterances were skipped" in err
+    assert "1 of 10 train utterances skipped" in err
     assert "resuming" in err
 
 
@@ -388,10 +388,11 @@ def test_divergence_stops_training_with_advice(place):
 @pytest.mark.parametrize("text", ["", "a"])
 def test_blank_output_is_explained(place, monkeypatch, capsys, text):
     monkeypatch.setattr("minids.training.evaluation.greedy_text", lambda log_probs, alphabet: text)
-    trainer(place, epochs=3).run()
+    for epochs in (3, 4):  # the second run resumes
+        trainer(place, epochs=epochs).run()
     err = capsys.readouterr().err
-    assert err.count("The output is still all blanks. ") == (2 if text == "" else 0)
-    assert err.count("all blanks: raise epochs") == (1 if text == "" else 0)
+    assert err.count("The output is still all blanks. ") == (1 if text == "" else 0)
+    assert err.count("all blanks: raise epochs") == (2 if text == "" else 0)
 
 
 def test_too_little_memory_is_reported_before_training(place, monkeypatch):
@@ -412,16 +413,14 @@ def test_a_recording_that_is_too_long_is_skipped_and_not_planned_for(place, caps
     assert run.state.rows[0]["utterances"] == 10
     err = capsys.readouterr().err
     assert "0.wav: lasts 100000.0 s, the limit is 120.0 s" in err
-    assert "1 of 11 train utterances were skipped" in err
+    assert "1 of 11 train utterances skipped" in err
 
 
 def test_the_resource_estimate_is_printed_first(place, capsys):
     trainer(place, epochs=1).run()
     first = capsys.readouterr().err.splitlines()[0]
     hours = sum(u.duration for u in read_manifest(place / "train.jsonl")) / 3600
-    assert first.startswith(
-        f"10 utterances, {hours:.2f} h; 0.00 M weights; about 0.00 GB of memory; 1 epochs"
-    )
+    assert first.startswith(f"10 utterances, {hours:.2f} h; 0.00 M weights; about 0.00 GB of memory; 1 epoch")
 
 
 def test_a_data_set_without_usable_recordings_is_an_error(place):
@@ -563,7 +562,7 @@ def test_skipped_utterances_are_counted_one_by_one(place, capsys):
         file.write(4 * line)
     trainer(place, epochs=1).run()
     err = lines(capsys)
-    assert "4 of 14 train utterances were skipped" in err
+    assert "4 of 14 train utterances skipped" in err
     assert err.count("skipped: ") == 1
 
 
@@ -603,11 +602,39 @@ def test_the_time_is_measured_on_the_first_batches(place):
     train = [Utterance(Path("a.wav"), "a", 100.0)] * 30  # 3000 s are 300,000 frames
     dev = [Utterance(Path("b.wav"), "b", 300.0)]  # the forward pass of 30,000 frames: a third
     estimate = reporting.TimeEstimate(settings, train, dev, 10)
-    printed = [estimate.update(1000 * n, 60 + 2 * n) for n in range(1, 9)]
+    printed = [estimate.update(1000, seconds) for seconds in (60, *[2] * 7)]
     assert printed[:3] == printed[4:7] == [None] * 3
     assert printed[3] == "about 10:20 per epoch, 1:43:20 for 10, measured on 3 batches"
     finished = reporting.TimeEstimate(settings, train, dev, 0)
-    assert not any(finished.update(1000 * n, 60 + 2 * n) for n in range(1, 9))
+    assert not any(finished.update(1000, 2) for _ in range(8))
+
+
+def test_the_time_is_measured_over_several_short_epochs(place):
+    """Two batches of 500 frames, 1 s each, are an epoch; the first batch of the run compiles."""
+    settings = read_settings(tones.settings(place, epochs=60))
+    estimate = reporting.TimeEstimate(settings, [Utterance(Path("a.wav"), "a", 10.0)], [], 60)
+    printed = [
+        estimate.update(frames, seconds) for frames, seconds in ((400, 30), (600, 1.2), *[(500, 1)] * 8)
+    ]
+    assert [line for line in printed if line] == ["about 0:02 per epoch, 2:00 for 60, measured on 5 batches"]
+
+
+def test_one_epoch_is_not_announced_in_the_plural(place, capsys):
+    for epochs in (1, 2):
+        trainer(place, epochs=epochs).run()
+    announced = [line for line in lines(capsys).splitlines() if "GB of memory; " in line]
+    assert [line.split("; ")[-1] for line in announced] == ["1 epoch", "2 epochs"]
+
+
+def test_the_time_split_is_refused_before_anything_is_printed(place, capsys):
+    trainer(place, epochs=1).run()
+    capsys.readouterr()
+    for backend in ("cpu", "cuda"):
+        with pytest.raises(InputError, match="shares the frames between two ranks"):
+            Trainer(
+                read_settings(tones.settings(place, epochs=2)), place / "run", backend, time_split=True
+            ).run()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_dev_set_of_empty_texts_can_be_evaluated_and_resumed(place, monkeypatch):
