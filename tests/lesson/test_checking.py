@@ -169,7 +169,7 @@ def test_a_difference_of_type_or_shape_is_distinguished_from_one_of_values(got, 
     assert isinstance(difference(got, expected), FormatDifference) == is_format
 
 
-def test_asked_hints_include_the_last_and_stay(workdir, attempt, capsys):
+def test_only_the_hint_command_shows_the_last_hint(workdir, attempt, capsys):
     for body in ("return x", "return -x", "return x**2"):
         attempt(body)
     assert "hint 3 of 3: 2 * x" in command(capsys, "--folder", workdir, "hint", "7.1")[1]
