@@ -6,7 +6,6 @@
 
 import io
 import math
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids._utils.files import atomic_write
+from minids._utils.warning import warn
 from minids.audio.processing import check_number, check_rate, check_samples
 from minids.audio.reading import AudioInfo, Note, Source, decode, opened, source_name
 
@@ -83,7 +83,7 @@ def load_audio(
     """
     sound = read_sound(source, rate, start, end, channel, max_seconds)
     for note in sound.notes:
-        warnings.warn(f"{source_name(source)}: {note.message}", AudioWarning, stacklevel=2)
+        warn(f"{source_name(source)}: {note.message}", AudioWarning)
     return sound.samples, sound.rate
 
 

@@ -10,7 +10,6 @@ words are not glued together, a common complaint about other decoders.
 """
 
 import math
-import warnings
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from functools import cached_property
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from minids._utils.errors import InputError
+from minids._utils.warning import warn
 from minids.decode import njit
 from minids.lm._scorer import score
 from minids.lm.text_filter import SPACE
@@ -80,7 +80,10 @@ class Language:
                 if SPACE in lm.words and self.space != BLANK:
                     self.words[self.space,] = lm.words.index(SPACE)
             elif self.words and len(unwritable) > len(lm.words) / 10:
-                _warn(f"{_some_of(unwritable, lm.words, name)}; train it on text in this alphabet")
+                warn(
+                    f"{_some_of(unwritable, lm.words, name)}; train it on text in this alphabet",
+                    LanguageWarning,
+                )
         if lexicon is not None:
             self.mode = LanguageMode.LEXICON
             name = str(lexicon) if isinstance(lexicon, str | Path) else "the lexicon"
@@ -88,16 +91,17 @@ class Language:
             spelled, unwritable = encode_words(((word, UNKNOWN) for word in words), alphabet)
             self.words = {word: self.words.get(word, UNKNOWN) for word in spelled}
             if self.words and unwritable:
-                _warn(_some_of(unwritable, words, name))
+                warn(_some_of(unwritable, words, name), LanguageWarning)
         if self.mode != LanguageMode.OPEN and not self.words:
             raise InputError(
                 f"no word of {name} (such as {next(iter(words), '')!r}) can be written in the alphabet"
                 f" {''.join(alphabet.symbols)!r}; use words in this alphabet"
             )
         if self.mode == LanguageMode.WORDS and self.space == BLANK:
-            _warn(
+            warn(
                 f"{name} is a model of words, but the alphabet has no space to separate them, so each text"
-                " counts as one word; use a model of characters (`minids lm train --characters`)"
+                " counts as one word; use a model of characters (`minids lm train --characters`)",
+                LanguageWarning,
             )
 
     @property
@@ -173,10 +177,6 @@ class Language:
         number = self.words.get(word, UNKNOWN)
         log_prob, state = score(self.lm.tables, state, number)
         return log_prob - self.oov_symbol_cost * len(word) * (number == UNKNOWN), state
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, LanguageWarning, stacklevel=4)
 
 
 def _some_of(unwritable: list[str], words: Sequence[str], name: str) -> str:

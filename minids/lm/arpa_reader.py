@@ -11,7 +11,6 @@
 """
 
 import re
-import warnings
 from pathlib import Path
 from typing import IO
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
+from minids._utils.warning import warn
 from minids.lm import _arpa_parser as arpa_parser
 from minids.lm._arpa_parser import Section, WordTable
 from minids.lm._scorer import empty_slots
@@ -186,7 +186,7 @@ def _read_words(lines: LineReader, declared: int, highest: bool) -> tuple[WordTa
         if line == 0:
             raise InputError(f"{lines.path}: no {name} among the 1-grams; {_REMEDY}")
     if section.line[0] == 0:
-        warnings.warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning, 5)
+        warn(f"{lines.path} has no <unk>: unknown words get log10 p = -100", ArpaWarning)
         section.log_prob[0] = DEFAULT_UNK_LOG10 * LN10
     return table, Section(*(column[:count] for column in section))
 

@@ -19,12 +19,12 @@ is ignored. And it counts the last n-gram of each order by occurrences instead o
 this is measurable only for texts of a few hundred words.
 """
 
-import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from minids._utils.errors import InputError
+from minids._utils.warning import warn
 from minids.lm.arrays import NGramArrays
 from minids.lm.count import Counts, OrderCounts, count_ngrams
 from minids.lm.text_source import ProgressCallback, TextSource
@@ -138,11 +138,10 @@ def _all_discounts(orders: Sequence[OrderCounts]) -> list[np.ndarray]:
     missing = [n for n, D in enumerate(estimates, start=1) if D is None]
     if missing:
         names = ", ".join(map(str, missing))
-        warnings.warn(
+        warn(
             f"cannot estimate the discounts of order {names}, so the defaults 0.5, 1 and 1.5 are used:"
             " usual for a small or very regular text, and harmless",
             DiscountWarning,
-            5,  # the caller of NGram.train
         )
     return [np.array(DEFAULT_DISCOUNTS if D is None else D) for D in estimates]
 
