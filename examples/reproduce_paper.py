@@ -125,7 +125,7 @@ class Study:
             folder.mkdir(parents=True, exist_ok=True)
             for i, utterance in enumerate(read_manifest(self.test)):
                 samples, rate = load_audio(utterance.path, RATE)
-                mixed = source.over(samples, snr, np.random.default_rng([1, i]))
+                mixed = source.add_to(samples, snr, np.random.default_rng([1, i]))
                 path = folder / f"{i:04d}.flac"
                 save_audio(path, mixed / max(1, abs(mixed).max()), rate)
                 utterances.append(replace(utterance, path=path.absolute()))
