@@ -271,7 +271,7 @@ class Study:
         utterances = read_manifest(self.data / "train.jsonl")
         utterances = utterances[:: -(-len(utterances) // 500)]
         order = np.random.default_rng(0).permutation(len(utterances))
-        shuffled = [replace(u, duration=1000.0 + i) for u, i in zip(utterances, order, strict=True)]
+        shuffled = [replace(u, duration=60.0 + i / 1000) for u, i in zip(utterances, order, strict=True)]
         variants = {
             "every frame": ("stride 1", utterances),
             "every second frame": ("clean", utterances),
