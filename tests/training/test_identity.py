@@ -105,7 +105,7 @@ def test_replaced_recordings_are_noticed(place, path, name):
 
 def test_a_setting_that_an_older_version_lacked_has_its_default(place):
     _, start = identity(place)
-    del start["settings"]["train"]["select_by"], start["settings"]["noise"]["like"]
+    del start["settings"]["train"]["select_by"], start["settings"]["noise"]["reference_recordings"]
     del start["data"]["recordings"]
     assert resume(place, start) == []
     edit(place / "tones.toml", "epochs = 1", 'epochs = 1\nselect_by = "cer"')
