@@ -20,7 +20,7 @@ LAYERS = [
     {"decode"},
     {"plot", "recognizer", "gradcheck"},
     {"html"},
-    {"training", "report", "export", "serve"},
+    {"training", "report"},
     {"lesson"},
     {"cli"},
 ]
