@@ -118,7 +118,7 @@ class Noise:
 def sound_files(path: str | Path) -> list[Path]:
     """The file itself, or all sound files in a folder and its subfolders, sorted. InputError for none.
 
-    Hidden files are left out: ._x.wav, which macOS leaves beside x.wav, is no sound.
+    Hidden files are left out, such as ._x.wav, which macOS adds to x.wav and which is not a sound file.
     """
     path = Path(path)
     if not path.is_dir():

@@ -84,7 +84,7 @@ def test_each_problem_is_found_once_with_its_line(corpus, tmp_path):
         ("go", {"path": "."}),
         "one\ntwo",
     )
-    (tmp_path / "text.wav").write_text("This is no sound.")
+    (tmp_path / "text.wav").write_text("This is not a sound.")
     report = validate_dataset(path)
     assert kinds_and_lines(report) == [
         ("missing", 2),

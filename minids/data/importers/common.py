@@ -104,7 +104,7 @@ def table_files(root: str | Path, suffix: str) -> list[Path]:
     root = Path(root)
     if root.is_file():
         return [root]
-    files = sorted(root.glob(f"[!.]*{suffix}"))  # without ._x.csv, which macOS leaves beside x.csv
+    files = sorted(root.glob(f"[!.]*{suffix}"))  # not ._x.csv, which macOS adds to x.csv
     if not files:
         problem = f"it contains no *{suffix}" if root.is_dir() else "no such file or folder"
         raise InputError(f"{root}: {problem}; give a file, or a folder of files")
