@@ -66,6 +66,7 @@ def command(
     from minids.plot.tuning import tuning as plot_tuning
     from minids.recognizer import Recognizer
     from minids.text import TextReport
+    from minids.training.checkpoint import RunFolder
     from minids.weights import SHIPPED_MODEL, copy_with_notes, load_model
 
     if model is None and out is None:
@@ -77,6 +78,9 @@ def command(
     for path in (out, plot):
         if path:
             check_writable(path)
+    folder = RunFolder(out.resolve().parent)
+    with folder.idle():  # known before the work, not only after it
+        pass
     utterances = read_manifest(manifest)
     announce_compilation()
     saved = load_model(model, backend)
@@ -107,7 +111,8 @@ def command(
     if not as_json:
         _print(tuning, greedy)
     decoder = TunedDecoder.relative_to(lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width), out)
-    copy_with_notes(model, out, saved, decoder=decoder._asdict(), decoder_is_stale=False)
+    with folder.idle():  # a training replaces the model when it improves
+        copy_with_notes(model, out, saved, decoder=decoder._asdict(), decoder_is_stale=False)
     if plot:
         with atomic_write(plot) as file:
             plot_tuning(tuning).savefig(file, format=plot.suffix[1:], dpi=150)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write
@@ -51,6 +51,17 @@ class TrainingState:
         self.loss_sum, self.utterances, self.frames, self.epoch_seconds = 0.0, 0, 0, 0.0
 
 
+def _try_lock(file: IO[bytes], path: Path) -> bool:
+    """Lock an open file until it is closed. False if another process locked or deleted it."""
+    import fcntl
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except OSError:
+        return False
+
+
 class RunFolder:
     """The files of one training run.
 
@@ -69,8 +80,6 @@ class RunFolder:
 
         Raises InputError when another training holds the lock or the folder is not writable.
         """
-        import fcntl
-
         lock = self.path / "lock"
         try:
             created = not self.path.exists()
@@ -81,12 +90,8 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"cannot write to {self.path}: {reason(error)}; choose another --run") from error
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(
-                    f"another training is running in {self.path}; choose another --run"
-                ) from None
+            if not _try_lock(file, lock):
+                raise InputError(f"another training is running in {self.path}; choose another --run")
             for name in RUN_FILES:
                 for temporary in self.path.glob(f".{name}.*.tmp"):
                     temporary.unlink(missing_ok=True)
@@ -97,6 +102,21 @@ class RunFolder:
                     with suppress(OSError):
                         lock.unlink()
                         self.path.rmdir()
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """Keep a training from starting in the folder. Raises InputError when one is running."""
+        lock = self.path / "lock"
+        if not lock.exists():  # no training ever ran here
+            yield
+            return
+        with lock.open("rb") as file:
+            if not _try_lock(file, lock):
+                raise InputError(
+                    f"a training is running in {self.path}; give --out FILE in another folder, or repeat this"
+                    " when it has finished"
+                )
+            yield
 
     def load_checkpoint(self, backend: str | Backend) -> SavedModel | None:
         """The last checkpoint, or None in a new folder.

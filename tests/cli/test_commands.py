@@ -1,7 +1,9 @@
 """What the commands print, and where, for a small model and synthetic recordings."""
 
 import json
+import shutil
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +18,7 @@ from minids.metrics import Evaluation
 from minids.model import DeepSpeech, ModelSettings
 from minids.recognizer import Recognizer
 from minids.text import Alphabet
+from minids.training.checkpoint import RunFolder
 from minids.weights import SavedModel, load_model, save_model
 from tests import tones
 
@@ -308,6 +311,21 @@ def test_a_model_whose_output_is_all_blanks_is_not_tuned(place, minids):
     code, out, err = minids("tune", "m.jsonl", *arguments)
     assert (code, out) == (1, "")
     assert "silent.safetensors: its output for m.jsonl is all blanks; train it longer before tuning" in err
+
+
+def test_a_model_in_training_is_not_tuned_in_place(place, minids):
+    tones.language(place / "lm.arpa")
+    arguments = ("m.jsonl", "--model", "run/m.safetensors", "--lm", "lm.arpa", "--beam-width", "9")
+    Path("run").mkdir()
+    shutil.copy("m.safetensors", "run")
+    before = Path("run/m.safetensors").read_bytes()
+    with RunFolder(Path("run")).locked():
+        code, out, err = minids("tune", *arguments)
+        assert (code, out) == (1, "")
+        assert "a training is running in" in err
+        assert Path("run/m.safetensors").read_bytes() == before
+        code, _, err = minids("tune", *arguments, "--out", "tuned.safetensors")
+        assert code == 0, err
 
 
 def test_tune_writes_to_another_file_and_plots(place, minids):

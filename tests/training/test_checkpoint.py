@@ -1,5 +1,6 @@
 """The folder of a run: one training at a time, resumed only with the same settings and data."""
 
+import fcntl
 import json
 from pathlib import Path
 
@@ -75,6 +76,30 @@ def test_two_trainings_do_not_share_a_folder(tmp_path):
         with RunFolder(tmp_path / "other").locked():
             pass
     with RunFolder(tmp_path / "run").locked():
+        pass
+
+
+def test_a_lock_file_that_was_deleted_meanwhile_locks_nothing(tmp_path, monkeypatch):
+    folder, flock = RunFolder(tmp_path / "run"), fcntl.flock
+
+    def delete_first(file, operation):  # the other training ends between open and flock
+        (tmp_path / "run" / "lock").unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", delete_first)
+    with pytest.raises(InputError, match="another training is running in"), folder.locked():
+        pass
+
+
+def test_idle_excludes_a_training(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.idle():
+        assert not folder.path.exists()
+    with folder.locked(), pytest.raises(InputError, match=r"a training is running in .*--out"), folder.idle():
+        pass
+    with folder.locked():
+        folder.last.write_text("a checkpoint")
+    with folder.idle(), pytest.raises(InputError, match="another training"), folder.locked():
         pass
 
 
