@@ -7,7 +7,7 @@ recording ─ load_audio ─▶ samples ─ split_at_pauses ─▶ segments ─ 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -293,14 +293,18 @@ class Recognizer:
     ) -> Iterator[list[UtteranceLogProbs]]:
         """Batches of utterances with the log_probs (T, K) of their segments; the long ones come last.
 
-        Appends to `skipped` the reason for each utterance left out.
+        Appends to `skipped` the reason for each utterance left out. Raises InputError when a recording could
+        be read for some models of an ensemble only.
         """
         short = [u for u in utterances if u.duration <= MAX_SEGMENT_SECONDS]
         without_text = [replace(u, text="") for u in short]  # the texts matter only to the score
         batches = [model.batches(without_text) for model in self.acoustic_models]
         outputs = [model.infer(b) for model, b in zip(self.acoustic_models, batches, strict=True)]
-        for batch in zip(*outputs, strict=True):
+        for batch in zip_longest(*outputs, fillvalue=((), None, None)):
             indices, _, lengths = batch[0]
+            if any(tuple(others) != tuple(indices) for others, *_ in batch):
+                reason = next(reason for b in batches for reason in b.skipped.values())
+                raise InputError(f"recordings changed while they were read: {reason}")
             log_probs = average([log_probs for _, log_probs, _ in batch])  # (T, B, K)
             yield [(short[i], [log_probs[: lengths[b], b]]) for b, i in enumerate(indices)]
         skipped += batches[0].skipped.values()

@@ -10,7 +10,7 @@ from minids._utils.errors import InputError
 from minids.audio import load_audio, save_audio, shift
 from minids.data.manifest import Utterance
 from minids.model import ModelSettings
-from minids.recognizer import average
+from minids.recognizer import AcousticModel, average
 from minids.text import Alphabet
 from minids.weights import SavedModel, save_model
 from tests import tones
@@ -78,6 +78,21 @@ def test_an_unreadable_recording_is_reported_once(utterances, tmp_path):
     assert sum(map(len, batches)) == len(utterances)
     assert len(skipped) == 1
     assert "gone.wav" in skipped[0]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_recording_that_only_one_model_can_read_is_an_error(utterances, tmp_path, monkeypatch, count):
+    """Its rows would be averaged with those of another recording."""
+    recognizer = Recognizer(model(0), model(1, bands=9))
+    second, gone = recognizer.acoustic_models[1], [replace(utterances[0], path=tmp_path / "gone.wav")]
+    batches = AcousticModel.batches
+
+    def with_a_file_gone(self, read):
+        return batches(self, gone + list(read)[1:] if self is second else read)
+
+    monkeypatch.setattr(AcousticModel, "batches", with_a_file_gone)
+    with pytest.raises(InputError, match=r"changed while they were read: .*gone\.wav"):
+        list(recognizer.log_prob_batches(utterances[:count], []))
 
 
 @pytest.mark.parametrize(
