@@ -1,7 +1,12 @@
-"""The answers to lesson 9, and common mistakes."""
+"""Our answers to lesson 10, other right ones, and common mistakes."""
+
+import heapq
+from collections import defaultdict
+
+import numpy as np
 
 
-def step(texts, y, letters):
+def beam_step(texts, y, letters):
     following = {}
 
     def add(text, p_b, p_nb):
@@ -16,10 +21,102 @@ def step(texts, y, letters):
     return following
 
 
-def search(Y, letters, width, key=sum, step=step):
+def beam_search(Y, letters, width):
     texts = {"": (1.0, 0.0)}
     for y in Y:
-        best = sorted(step(texts, y, letters).items(), key=lambda item: key(item[1]), reverse=True)
+        texts = beam_step(texts, y, letters)
+        best = sorted(texts, key=lambda text: sum(texts[text]), reverse=True)[:width]
+        texts = {text: texts[text] for text in best}
+    return texts
+
+
+def with_lists_in_a_defaultdict(texts, y, letters):
+    """Adds to lists, which start as [0, 0]."""
+    following = defaultdict(lambda: [0.0, 0.0])
+    for text, (p_b, p_nb) in texts.items():
+        following[text][0] += y[0] * (p_b + p_nb)
+        if text:
+            following[text][1] += y[letters.index(text[-1]) + 1] * p_nb
+        for k in range(1, len(y)):
+            c = letters[k - 1]
+            following[text + c][1] += y[k] * (p_b if text.endswith(c) else p_b + p_nb)
+    return following
+
+
+def text_by_text(texts, y, letters):
+    """Asks, for each text that can follow, where its paths come from."""
+    candidates = {*texts} | {text + c for text in texts for c in letters}
+    following = {}
+    for text in candidates:
+        p_b, p_nb = texts.get(text, (0.0, 0.0))
+        b, nb = y[0] * (p_b + p_nb), 0.0
+        if text:
+            y_last = y[letters.index(text[-1]) + 1]
+            nb += y_last * p_nb
+            if text[:-1] in texts:
+                before_b, before_nb = texts[text[:-1]]
+                nb += y_last * before_b
+                if text[-2:-1] != text[-1]:
+                    nb += y_last * before_nb
+        following[text] = (b, nb)
+    return following
+
+
+def without_texts_of_probability_0(texts, y, letters):
+    """Leaves out the texts that no path reads, such as “aa” after one frame."""
+    return {text: sums for text, sums in beam_step(texts, y, letters).items() if sum(sums) > 0}
+
+
+def with_small_arrays(texts, y, letters):
+    """Keeps the two numbers in arrays."""
+    following = {}
+    for text, (p_b, p_nb) in texts.items():
+        last = y[1 + letters.index(text[-1])] if text else 0.0
+        contributions = {text: np.array([y[0] * (p_b + p_nb), last * p_nb])}
+        for k, c in enumerate(letters):
+            total = p_b if text and text[-1] == c else p_b + p_nb
+            contributions[text + c] = np.array([0.0, y[k + 1] * total])
+        for to, sums in contributions.items():
+            following[to] = following.get(to, np.zeros(2)) + sums
+    return following
+
+
+def with_a_heap(Y, letters, width):
+    """heapq.nlargest instead of sorted."""
+    texts = {"": (1.0, 0.0)}
+    for t in range(len(Y)):
+        texts = beam_step(texts, Y[t], letters)
+        texts = dict(heapq.nlargest(width, texts.items(), key=lambda item: sum(item[1])))
+    return texts
+
+
+def deletes_the_others(Y, letters, width):
+    """Deletes the worst texts one by one."""
+    texts = {"": [1.0, 0.0]}
+    for y in Y:
+        texts = beam_step(texts, y, letters)
+        for text in sorted(texts, key=lambda text: texts[text][0] + texts[text][1])[:-width]:
+            del texts[text]
+    return texts
+
+
+def prunes_before_the_step(Y, letters, width):
+    """Prunes what the step before has made, and once more at the end."""
+
+    def best(texts):
+        return dict(sorted(texts.items(), key=lambda item: -sum(item[1]))[:width])
+
+    texts = {"": (1.0, 0.0)}
+    for y in Y:
+        texts = beam_step(best(texts), y, letters)
+    return best(texts)
+
+
+def search(Y, letters, width, key=sum):
+    """A search that ranks by another key."""
+    texts = {"": (1.0, 0.0)}
+    for y in Y:
+        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: key(item[1]), reverse=True)
         texts = dict(best[:width])
     return texts
 
@@ -108,7 +205,7 @@ def counts_a_letter_anywhere(texts, y, letters):
     """Demands a blank before a letter that is anywhere in the text, not only at its end."""
     following = {}
     for text, sums in texts.items():
-        for to, (p_b, p_nb) in step({text: sums}, y, letters).items():
+        for to, (p_b, p_nb) in beam_step({text: sums}, y, letters).items():
             if to != text and to[-1] in text[:-1]:
                 p_nb = y[1 + letters.index(to[-1])] * sums[0]
             old_b, old_nb = following.get(to, (0.0, 0.0))
@@ -146,7 +243,7 @@ def prunes_every_second_frame(Y, letters, width):
     """Prunes after every second frame only."""
     texts = {"": (1.0, 0.0)}
     for t, y in enumerate(Y):
-        best = sorted(step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
         texts = dict(best[:width] if t % 2 else best)
     return texts
 
@@ -155,10 +252,34 @@ def normalizes_the_beam(Y, letters, width):
     """Normalizes the kept texts to a sum of 1."""
     texts = {"": (1.0, 0.0)}
     for y in Y:
-        best = sorted(step(texts, y, letters).items(), key=lambda item: -sum(item[1]))[:width]
+        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))[:width]
         total = sum(sum(sums) for _, sums in best)
         texts = {text: (p_b / total, p_nb / total) for text, (p_b, p_nb) in best}
     return texts
+
+
+def starts_with_the_first_frame(Y, letters, width):
+    """Starts with a path for each letter in the first frame, and takes no step for it."""
+    texts = {"": (Y[0][0], 0.0)} | {c: (0.0, Y[0][k]) for k, c in enumerate(letters, start=1)}
+    for y in Y[1:]:
+        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        texts = dict(best[:width])
+    return texts
+
+
+def starts_in_a_letter(Y, letters, width):
+    """Starts with (0, 1): the empty text as if it ended in a letter."""
+    texts = {"": (0.0, 1.0)}
+    for y in Y:
+        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        texts = dict(best[:width])
+    return texts
+
+
+def returns_the_best_text(Y, letters, width):
+    """Returns the best text instead of the beam."""
+    texts = beam_search(Y, letters, width)
+    return max(texts, key=lambda text: sum(texts[text]))
 
 
 def starts_with_no_text(Y, letters, width):
@@ -167,21 +288,21 @@ def starts_with_no_text(Y, letters, width):
 
 
 HINTS = {
-    "step": [
+    "beam_step": [
         "two texts can contribute to the same one (“a” from “a” and from “”): add them",
         "write a small add(text, p_b, p_nb) and call it for each of the cases above",
         "add(text, y[0] * (p_b + p_nb), y[1 + letters.index(text[-1])] * p_nb); for each c: add(text"
         " + c, 0, y[k] * (p_b if text[-1:] == c else p_b + p_nb))",
     ],
-    "search": [
+    "beam_search": [
         "take one step for each row of Y, and keep the best `width` texts after each",
         "sorted(texts, key=…, reverse=True)[:width] with the key p_b + p_nb",
-        "dict(sorted(step(texts, y, letters).items(), key=lambda i: -sum(i[1]))[:width])",
+        "dict(sorted(beam_step(texts, y, letters).items(), key=lambda i: -sum(i[1]))[:width])",
     ],
 }
 
 WRONG = {
-    "step": [
+    "beam_step": [
         repeats_without_a_blank,
         never_repeats,
         repeats_the_wrong_kind,
@@ -192,7 +313,7 @@ WRONG = {
         normalizes_all_texts,
         counts_a_letter_anywhere,
     ],
-    "search": [
+    "beam_search": [
         ranks_by_p_nb,
         ranks_by_the_greater,
         never_prunes,
@@ -200,6 +321,18 @@ WRONG = {
         keeps_the_least_probable,
         prunes_every_second_frame,
         normalizes_the_beam,
+        starts_with_the_first_frame,
+        returns_the_best_text,
         starts_with_no_text,
     ],
+}
+
+RIGHT = {
+    "beam_step": [
+        with_lists_in_a_defaultdict,
+        text_by_text,
+        without_texts_of_probability_0,
+        with_small_arrays,
+    ],
+    "beam_search": [with_a_heap, deletes_the_others, prunes_before_the_step, starts_in_a_letter],
 }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import collapse
 
 if TYPE_CHECKING:
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 Beam = Mapping[str, tuple[float, float]]  # text -> p_b, p_nb
 BLANK_SIGN = "–"
 MAX_ROWS = 5  # texts drawn in each column
+NARROW_COLUMNS = 2  # columns drawn for a phone: the last ones
 BAR = 0.62  # the width of a column that stands for probability 1
 
 
+@two_widths
 def every_path(Y: np.ndarray, letters: str) -> "Figure":
     """All K^T paths of the probabilities Y (T, K), blank first, stacked in the bars of their texts.
 
@@ -44,22 +46,26 @@ def every_path(Y: np.ndarray, letters: str) -> "Figure":
         axes.text(left + 0.01, row, f"= {left:.2f}", va="center", color=INK, fontsize=13, weight="bold")
     axes.set(ylim=(len(order) - 0.5, -0.5), xlim=(0, 1.2 * max(sum(p.values()) for p in texts.values())))
     axes.set_yticks(range(len(order)), [f"“{text}”" for text in order], fontsize=13)
-    axes.set_xlabel("probability of the text: the sum over its paths", fontsize=11)
+    axes.set_xlabel("probability: the sum over the paths", fontsize=11)
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(left=False)
     return figure
 
 
+@two_widths
 def beam(columns: Sequence[Beam], width: int, upto: int) -> "Figure":
     """The beam after frames 0 to `upto`; all pictures, `upto` < len(columns), have the same size.
 
     columns[t] has all texts of frame t; the `width` most probable are kept, the others are pale. A text has
     two bars: paths that end in a blank (gray, p_b) and paths that end in its last letter (blue, p_nb).
+    For a phone, only the last columns up to `upto` are drawn.
     """
     rows = min(MAX_ROWS, max(map(len, columns)))
     figure, axes = subplots(8, 0.9 + 0.95 * rows)
+    across = min(len(columns), NARROW_COLUMNS) if is_narrow() else len(columns)
+    first = max(0, upto + 1 - across)
     previous: dict[str, float] = {}  # the rows of the texts kept in the previous column
-    for t, column in enumerate(columns[: upto + 1]):
+    for t, column in enumerate(columns[first : upto + 1], start=first):
         order = sorted(
             (text for text in column if sum(column[text]) > 0), key=lambda text: -sum(column[text])
         )
@@ -71,7 +77,7 @@ def beam(columns: Sequence[Beam], width: int, upto: int) -> "Figure":
             _text(axes, t, row, text, column[text], kept, best=row == 0 and t == upto)
         previous = {text: float(row) for row, text in enumerate(order[: min(width, rows)])}
         axes.text(t, -0.55, f"frame {t}" if t else "before", color=INK, fontsize=11, weight="bold")
-    axes.set(xlim=(-0.08, len(columns) - 0.08), ylim=(rows - 0.4, -0.8))
+    axes.set(xlim=(first - 0.08, first + across - 0.08), ylim=(rows - 0.4, -0.8))
     axes.axis("off")
     return figure
 

@@ -44,3 +44,11 @@ def test_lines_lead_to_a_text_from_itself_and_from_its_prefix():
         (2, 0),
         (2, 1),
     ]
+
+
+def test_a_phone_shows_the_last_columns():
+    for upto, frames in (0, ["before"]), (1, ["before", "frame 1"]), (2, ["frame 1", "frame 2"]):
+        figure = beam(COLUMNS, 2, upto).narrow
+        shown = texts(figure)
+        assert [text for text in shown if text in ("before", "frame 1", "frame 2")] == frames
+        assert np.ptp(figure.axes[0].get_xlim()) == 2
