@@ -3,57 +3,92 @@
 import numpy as np
 
 
+def lattice(label):
+    states = np.zeros(2 * len(label) + 1, int)  # 0 is the blank
+    states[1::2] = label
+    return states
+
+
 def skips(states):
+    states = np.asarray(states)
     skip = np.zeros(len(states), bool)
     skip[2:] = (states[2:] != 0) & (states[2:] != states[:-2])
     return skip
 
 
 def count_ways(states, T):
-    n = np.zeros((T, len(states)), int)
+    n, skip = np.zeros((T, len(states)), int), skips(states)
     n[0, :2] = 1
     for t in range(1, T):
         n[t] = n[t - 1]
         n[t, 1:] += n[t - 1, :-1]
-        n[t, 2:] += np.where(skips(states)[2:], n[t - 1, :-2], 0)
+        n[t, 2:] += np.where(skip[2:], n[t - 1, :-2], 0)
     return n
 
 
 def forward_variables(log_y, states):
-    T, S = len(log_y), len(states)
+    T, S, skip = len(log_y), len(states), skips(states)
     alpha = np.full((T, S), -np.inf)
     alpha[0, :2] = log_y[0, states[:2]]
     for t in range(1, T):
         alpha[t] = alpha[t - 1]
         alpha[t, 1:] = np.logaddexp(alpha[t, 1:], alpha[t - 1, :-1])
-        skipped = np.where(skips(states)[2:], alpha[t - 1, :-2], -np.inf)
+        skipped = np.where(skip[2:], alpha[t - 1, :-2], -np.inf)
         alpha[t, 2:] = np.logaddexp(alpha[t, 2:], skipped)
         alpha[t] += log_y[t, states]
     return alpha
 
 
+def lattice_without_the_ends(label):
+    """Puts blanks between the letters only; they can also be first and last."""
+    return lattice(label)[1:-1] if len(label) else lattice(label)
+
+
+def lattice_without_the_last_blank(label):
+    """Puts a blank before each letter, and forgets the one after the last."""
+    return lattice(label)[:-1] if len(label) else lattice(label)
+
+
+def lattice_of_the_collapsed_text(label):
+    """Merges equal letters: that is for paths, and "too" is not "to"."""
+    return lattice([k for i, k in enumerate(label) if i == 0 or k != label[i - 1]])
+
+
+def blanks_between_repeats_only(label):
+    """Puts blanks only where they are necessary, between equal letters, and at the ends."""
+    states = [0]
+    for i, k in enumerate(label):
+        states += [0, k] if i and k == label[i - 1] else [k]
+    return np.array([*states, 0])
+
+
+def doubles_every_state(label):
+    """Repeats each letter instead of putting a blank after it."""
+    return np.array([0, *(k for k in label for _ in range(2))], int)
+
+
 def skips_to_blanks(states):
-    """Every state but the first two: letters would be skipped, too."""
+    """Allows skips to blanks, too, which would leave out letters."""
     return np.arange(len(states)) > 1
 
 
 def skips_between_repeats(states):
-    """Also between two equal letters, which would merge."""
+    """Skips between two equal letters, which would merge."""
     return (states != 0) & (np.arange(len(states)) > 1)
 
 
 def skips_to_the_first_letter(states):
-    """Also the first letter, which has no letter before it."""
+    """Skips to the first letter, which has no letter before it."""
     return (states != 0) & (states != np.roll(states, 2))
 
 
 def compares_neighbors(states):
-    """Compares with the state before, which is always a blank."""
+    """Compares a letter with the state before it, which is always a blank."""
     return (states != 0) & (states != np.roll(states, 1)) & (np.arange(len(states)) > 1)
 
 
 def skips_to_unseen_letters_only(states):
-    """Not to any letter that occurs earlier in the text; only the letter before matters."""
+    """Forbids every letter that occurs earlier in the text; only the letter before matters."""
     return np.array([s > 1 and k not in (0, *states[:s]) for s, k in enumerate(states)], bool)
 
 
@@ -68,37 +103,37 @@ def count(states, T, start=2, stay=True, skip=skips):
 
 
 def never_skips(states, T):
-    """Every blank is visited."""
+    """Never skips: every blank would have to be visited."""
     return count(states, T, skip=lambda states: np.zeros(len(states), bool))
 
 
 def skips_everything(states, T):
-    """Letters are skipped, too."""
+    """Skips everything, letters too."""
     return count(states, T, skip=lambda states: np.ones(len(states), bool))
 
 
 def skips_between_equal_letters(states, T):
-    """Two equal letters without a blank, which would merge."""
+    """Skips between two equal letters, which would merge."""
     return count(states, T, skip=lambda states: states != 0)
 
 
 def starts_with_a_blank(states, T):
-    """The first frame cannot be the first letter."""
+    """Starts in state 0 only; a path can also start with the first letter."""
     return count(states, T, start=1)
 
 
 def starts_anywhere(states, T):
-    """A path may start in the middle of the text."""
+    """Starts in any state: a path cannot begin in the middle of the text."""
     return count(states, T, start=len(states))
 
 
 def never_stays(states, T):
-    """A letter lasts one frame only."""
+    """Never stays: a state could last one frame only."""
     return count(states, T, stay=False)
 
 
 def adds_in_place(states, T):
-    """One row, overwritten from the left: a path can advance several times in one frame."""
+    """Overwrites one row from the left, so that a path can advance several times in one frame."""
     n, row, skip = np.zeros((T, len(states)), int), np.zeros(len(states), int), skips(states)
     row[:2] = 1
     for t in range(T):
@@ -121,37 +156,60 @@ def forward(log_y, states, start=2, skip=skips, add=np.logaddexp, delay=0):
 
 
 def takes_the_maximum(log_y, states):
-    """The maximum instead of the sum: the probability of the best path (Viterbi), not of the text."""
+    """Takes the maximum instead of the sum: that is the probability of the best path, not of the text."""
     return forward(log_y, states, add=np.maximum)
 
 
 def adds_logarithms(log_y, states):
-    """+ instead of logaddexp: the probabilities are multiplied."""
+    """Adds logarithms with + instead of logaddexp: that multiplies the probabilities."""
     return forward(log_y, states, add=np.add)
 
 
 def skips_the_blank_between_repeats(log_y, states):
-    """Two equal letters without a blank, which would merge."""
+    """Skips between two equal letters, which would merge."""
     return forward(log_y, states, skip=lambda states: states != 0)
 
 
 def never_skips_a_blank(log_y, states):
-    """Requires a blank between any two letters."""
+    """Never skips: every blank would have to be visited."""
     return forward(log_y, states, skip=lambda states: np.zeros(len(states), bool))
 
 
 def requires_a_blank_first(log_y, states):
-    """Starts in state 0 only."""
+    """Starts in state 0 only; a path can also start with the first letter."""
     return forward(log_y, states, start=1)
 
 
 def uses_the_previous_frame(log_y, states):
-    """y_{t-1} instead of y_t."""
+    """Multiplies with y of the previous frame."""
     return forward(log_y, states, delay=1)
 
 
+def forgets_y_in_the_first_frame(log_y, states):
+    """Starts with log 1 instead of log y of the first frame."""
+    return forward(np.vstack([0 * log_y[:1], log_y[1:]]), states)
+
+
+def multiplies_each_predecessor_only(log_y, states):
+    """Adds log y before the sum is complete, so that it counts for the stay only."""
+    T, S, skip = len(log_y), len(states), skips(states)
+    alpha = np.full((T, S), -np.inf)
+    alpha[0, :2] = log_y[0, states[:2]]
+    for t in range(1, T):
+        alpha[t] = alpha[t - 1] + log_y[t, states]
+        alpha[t, 1:] = np.logaddexp(alpha[t, 1:], alpha[t - 1, :-1])
+        alpha[t, 2:] = np.logaddexp(alpha[t, 2:], np.where(skip[2:], alpha[t - 1, :-2], -np.inf))
+    return alpha
+
+
+def counts_and_multiplies(log_y, states):
+    """Multiplies the number of ways with y of the last frame: all ways are weighted alike."""
+    with np.errstate(divide="ignore"):
+        return np.log(count_ways(states, len(log_y))) + log_y[:, states]
+
+
 def underflows(log_y, states):
-    """Correct, but with probabilities, which underflow to 0."""
+    """Computes with probabilities, which underflow to 0, and takes the logarithm at the end."""
     with np.errstate(divide="ignore", under="ignore"):
         y, skip = np.exp(log_y), skips(states)
         alpha = np.zeros((len(y), len(states)))
@@ -164,7 +222,147 @@ def underflows(log_y, states):
         return np.log(alpha)
 
 
+# Other styles, which are right.
+
+
+def lattice_in_a_list(label):
+    states = [0]
+    for k in label:
+        states += [k, 0]
+    return states
+
+
+def lattice_by_insertion(label):
+    return np.insert(np.zeros(len(label) + 1, int), np.arange(1, len(label) + 1), label)
+
+
+def lattice_by_parity(label):
+    return np.array([label[s // 2] if s % 2 else 0 for s in range(2 * len(label) + 1)])
+
+
+def lattice_of_float32(label):
+    states = np.zeros(2 * len(label) + 1, np.float32)
+    states[1::2] = label
+    return states.astype(np.int32)
+
+
+def skips_in_a_loop(states):
+    result = []
+    for s, k in enumerate(states):
+        result.append(s >= 2 and k != 0 and k != states[s - 2])
+    return result
+
+
+def skips_by_comparison_alone(states):
+    return np.append([False, False], states[2:] != states[:-2])[: len(states)]
+
+
+def skips_as_numbers(states):
+    return np.array([int(s > 1 and s % 2 and k != states[s - 2]) for s, k in enumerate(states)])
+
+
+def skips_of_letters_only(states):
+    skip = np.zeros(len(states), bool)
+    skip[3::2] = states[3::2] != states[1:-2:2]
+    return skip
+
+
+def count_in_loops(states, T):
+    n = [[0] * len(states) for _ in range(T)]
+    for s in range(min(2, len(states))):
+        n[0][s] = 1
+    for t in range(1, T):
+        for s in range(len(states)):
+            n[t][s] = n[t - 1][s]
+            if s >= 1:
+                n[t][s] += n[t - 1][s - 1]
+            if s >= 2 and states[s] != 0 and states[s] != states[s - 2]:
+                n[t][s] += n[t - 1][s - 2]
+    return n
+
+
+def count_by_matrix(states, T):
+    S, skip = len(states), skips(states)
+    moves = np.eye(S) + np.eye(S, k=1) + np.eye(S, k=2) * skip  # from row to column
+    rows = [np.eye(S)[0] + (np.eye(S)[1] if S > 1 else 0)]
+    while len(rows) < T:
+        rows.append(rows[-1] @ moves)
+    return np.array(rows)
+
+
+def count_by_recursion(states, T):
+    skip = skips(states)
+
+    def ways(t, s):
+        if s < 0:
+            return 0
+        if t == 0:
+            return int(s < 2)
+        if (t, s) not in known:
+            skipped = ways(t - 1, s - 2) if skip[s] else 0
+            known[t, s] = ways(t - 1, s) + ways(t - 1, s - 1) + skipped
+        return known[t, s]
+
+    known = {}
+    return np.array([[ways(t, s) for s in range(len(states))] for t in range(T)])
+
+
+def forward_in_loops(log_y, states):
+    T, S = len(log_y), len(states)
+    alpha = [[-np.inf] * S for _ in range(T)]
+    for t in range(T):
+        for s, k in enumerate(states):
+            if t == 0:
+                before = 0.0 if s < 2 else -np.inf
+            else:
+                before = alpha[t - 1][s]
+                if s >= 1:
+                    before = np.logaddexp(before, alpha[t - 1][s - 1])
+                if s >= 2 and k != 0 and k != states[s - 2]:
+                    before = np.logaddexp(before, alpha[t - 1][s - 2])
+            alpha[t][s] = log_y[t][k] + before
+    return alpha
+
+
+def forward_padded(log_y, states):
+    T, S = len(log_y), len(states)
+    can_skip = skips(states) | (np.arange(S) == 1)  # the first letter, from before the first blank
+    alpha = np.full((T + 1, S + 2), -np.inf)
+    alpha[0, 1] = 0  # one step before the first blank
+    for t in range(T):
+        skipped = np.where(can_skip, alpha[t, :-2], -np.inf)
+        before = np.logaddexp.reduce([alpha[t, 2:], alpha[t, 1:-1], skipped])
+        alpha[t + 1, 2:] = log_y[t, states] + before
+    return alpha[1:, 2:]
+
+
+def forward_in_float32(log_y, states):
+    return forward(log_y, states).astype(np.float32)
+
+
+def forward_by_rescaling(log_y, states):
+    y, skip = np.exp(log_y)[:, states], skips(states)
+    row, scale, alpha = np.arange(len(states)) < 2, 0.0, []
+    for t, factors in enumerate(y):
+        if t:
+            moved = row.copy()
+            moved[1:] += row[:-1]
+            moved[2:] += np.where(skip[2:], row[:-2], 0)
+            row = moved
+        row = row * factors
+        with np.errstate(divide="ignore"):
+            alpha.append(np.log(row) + scale)
+        if row.sum() > 0:
+            scale, row = scale + np.log(row.sum()), row / row.sum()
+    return np.array(alpha)
+
+
 HINTS = {
+    "lattice": [
+        "There is one more blank than there are letters: 2U + 1 states.",
+        "Start with an array of zeros (the blank is 0); the letters are every second element.",
+        "states[1::2] = label",
+    ],
     "skips": [
         "State s is reached by a skip from s - 2. Neither of the first two can be.",
         "It must be a letter, and differ from states[s - 2].",
@@ -184,6 +382,13 @@ HINTS = {
 }
 
 WRONG = {
+    "lattice": [
+        lattice_without_the_ends,
+        lattice_without_the_last_blank,
+        lattice_of_the_collapsed_text,
+        blanks_between_repeats_only,
+        doubles_every_state,
+    ],
     "skips": [
         skips_to_blanks,
         skips_between_repeats,
@@ -207,6 +412,16 @@ WRONG = {
         never_skips_a_blank,
         requires_a_blank_first,
         uses_the_previous_frame,
+        forgets_y_in_the_first_frame,
+        multiplies_each_predecessor_only,
+        counts_and_multiplies,
         underflows,
     ],
+}
+
+RIGHT = {
+    "lattice": [lattice_in_a_list, lattice_by_insertion, lattice_by_parity, lattice_of_float32],
+    "skips": [skips_in_a_loop, skips_by_comparison_alone, skips_as_numbers, skips_of_letters_only],
+    "count_ways": [count_in_loops, count_by_matrix, count_by_recursion],
+    "forward_variables": [forward_in_loops, forward_padded, forward_in_float32, forward_by_rescaling],
 }
