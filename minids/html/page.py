@@ -1,6 +1,7 @@
 """HTML by Jinja2 templates, which escape every text: pages that are one file, and figures within them."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,30 +23,66 @@ def render(template: str, folder: Path = HERE, **values: Any) -> "Markup":
     return Markup(_environment(folder).get_template(template).render(values))
 
 
-def page(title: str, body: str) -> str:
-    """A whole page of HTML; `body` is escaped unless it is Markup, as what `fragment` and `render` return."""
-    return render("page.html", title=title, body=body)
+def page(title: str, body: str, assets: Iterable[Path] = ()) -> str:
+    """A whole page of HTML; `body` is escaped unless it is Markup, as what `fragment` and `render` return.
+
+    `assets`: the style sheets (.css) and scripts (.js) that the body needs, each of which is included once.
+    """
+    return render("page.html", title=title, body=body, **_contents(assets))
 
 
 def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, salt: str) -> "Markup":
     """The figures as HTML without style and script: one, or steps that stand below each other without script.
 
     The texts that a screen reader says are the captions, the title or the figures' own titles. `salt` keeps
-    the ids of this fragment apart from those of others on the page.
+    the ids of this fragment apart from those of others on the page. Of a figure that was drawn at two widths
+    (minids.plot.two_widths), the page shows the one that fits.
     """
     from markupsafe import Markup
 
     steps = []
     for i, figure in enumerate(figures):
         caption = captions[i] if captions else ""
-        picture = svg(figure, caption or title or _titles(figure), f"{salt}-{i}")
-        steps.append({"svg": Markup(picture), "caption": caption})
+        label = caption or title or _titles(figure)
+        narrow = getattr(figure, "narrow", None)
+        steps.append(
+            {
+                "caption": caption,
+                "wide": Markup(svg(figure, label, f"{salt}-{i}")),
+                "narrow": Markup(svg(narrow, label, f"{salt}-{i}n")) if narrow else "",
+            }
+        )
     return render("figures.html", steps=steps, title=title)
 
 
-def notebook_fragment(html: str) -> "Markup":
-    """A fragment with the style and the script that it needs in a notebook."""
-    return render("notebook.html", fragment=html)
+def notebook_fragment(body: str, assets: Iterable[Path] = (), still: str = "", label: str = "") -> "Markup":
+    """A body with the style and the scripts that it needs in a notebook.
+
+    A notebook that is not trusted shows no SVG and runs no script: there, `still` is shown, the URL of a
+    picture that `label` describes. Without `still`, the body itself must make sense.
+    """
+    return render("notebook.html", body=body, still=still, label=label, **_contents(assets))
+
+
+def unpacked(notebook_html: str) -> "tuple[Markup, list[str], list[str]]":
+    """The body of a `notebook_fragment`, its style sheets and its scripts; of other HTML likewise."""
+    from markupsafe import Markup
+
+    styles = re.findall(r"<style>(.*?)</style>", notebook_html, re.DOTALL)
+    scripts = re.findall(r"<script>(.*?)</script>", notebook_html, re.DOTALL)
+    body = re.sub(r"<(style|script)>.*?</\1>", "", notebook_html, flags=re.DOTALL)
+    packed = re.search(r'<script type="text/html">(.*?)</script>', body, re.DOTALL)
+    return Markup((packed[1] if packed else body).strip()), styles, scripts
+
+
+def _contents(assets: Iterable[Path]) -> dict[str, "list[Markup]"]:
+    """The contents of style sheets and of scripts, each of them once."""
+    from markupsafe import Markup
+
+    contents: dict[str, list[Markup]] = {".css": [], ".js": []}
+    for path in dict.fromkeys(assets):
+        contents[path.suffix].append(Markup(path.read_text(encoding="utf-8")))
+    return {"styles": contents[".css"], "scripts": contents[".js"]}
 
 
 def asset(name: str) -> str:

@@ -51,3 +51,12 @@ if (!customElements.get("minids-steps")) {
     }
   });
 }
+// <minids-packed>: HTML for which a notebook must be trusted. Elsewhere the picture after it is shown.
+if (!customElements.get("minids-packed")) {
+  customElements.define("minids-packed", class extends HTMLElement {
+    connectedCallback() {
+      const packed = this.querySelector('script[type="text/html"]');
+      if (packed) this.innerHTML = packed.textContent;
+    }
+  });
+}

@@ -4,63 +4,92 @@ import io
 import sys
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from minids._utils.errors import InputError, reason
 from minids.html.page import fragment, notebook_fragment, page
+from minids.lesson import player
 from minids.text import Alphabet, collapse
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OUTPUT_FOLDER = Path("out/lessons")  # of scripts, below the current folder
-_file_counts: Counter[str] = Counter()
+_figure_counts: Counter[str] = Counter()
+_pages: dict[str, tuple[list[Markup], list[Path]]] = {}  # of each lesson: what it has shown, and its assets
 
 
 def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), title: str = "") -> None:
     """Show a figure, or a sequence of figures as steps, with buttons, a slider and the arrow keys.
 
     `captions`, one per figure, are shown below it and read aloud by screen readers; `title` names the whole.
-    Jupyter, VS Code and the lesson pages show the figures inline, in the colors of the page. A script writes
-    out/lessons/NN-k.html and prints its path. Raises ValueError if the number of captions is not the number
-    of figures, InputError if the file cannot be written.
+    Jupyter, VS Code and the lesson pages show the figures inline, in the colors of the page. A script adds
+    them to out/lessons/NN.html, the page of lesson NN, and prints its path. Raises ValueError if the number
+    of captions is not that of the figures, InputError if the file cannot be written.
     """
     from matplotlib.figure import Figure
 
     steps = [figures] if isinstance(figures, Figure) else list(figures)
     if captions and len(captions) != len(steps):
         raise ValueError(f"{len(steps)} figures, but {len(captions)} captions")
-    name = _next_name()
-    html = fragment(steps, captions, title, name)
-    if in_notebook():
-        _display_html(notebook_fragment(html))
-    else:
-        print(f"picture: {_write(f'{name}.html', page(title or name, html).encode())}")
+    html = fragment(steps, captions, title, _next_salt())
+    show_html(html, title=title, kind="picture", still=steps[-1])
 
 
-def listen(sound: Path | np.ndarray, rate: int | None = None) -> None:
-    """Play a FLAC or WAV file, or samples (N,) at `rate` Hz: an audio player in notebooks and on pages.
+def listen(
+    sound: Path | np.ndarray | None,
+    rate: int | None = None,
+    *,
+    log_probs: player.Letters | None = None,
+    alphabet: Alphabet | str | None = None,
+    versions: Mapping[str, Any] | None = None,
+    by: str = "version",
+    title: str = "",
+) -> None:
+    """Play a sound: its waveform, its spectrogram and its letters, under a playhead that can be moved.
 
-    A script prints the path of the file; samples are written to out/lessons/NN-k.wav first.
+    `sound` is a FLAC or WAV file, or samples (N,) at `rate` Hz; a peak above 1 is scaled to 1. `log_probs`
+    (T, K) with their `alphabet` show the most probable character of each frame, as high as its probability;
+    instead, they may be timed texts, (text, start s, end s[, probability]).
+
+    `versions` of one sound, {name: version}, are chosen by buttons, or by a slider if there are more than
+    four; `by` says what they differ in. A version is a sound, or (sound, log_probs or timed texts), in which
+    None stands for `sound`. A script adds the player to out/lessons/NN.html and prints its path.
     """
-    if isinstance(sound, Path):
-        content, name = sound.read_bytes(), sound.name
-    else:
-        content, name = _wav(sound, rate), f"{_next_name()}.wav"
+    if isinstance(alphabet, str):
+        alphabet = Alphabet(alphabet)
+    name = title or (sound.stem.replace("_", " ") if isinstance(sound, Path) else "a sound")
+    html = player.player(sound, rate, log_probs, alphabet, versions, by, name)
+    show_html(html, *player.ASSETS, title=name, kind="sound")
+
+
+def show_html(
+    html: Markup, *assets: Path, title: str = "", kind: str = "live", still: "Figure | None" = None
+) -> None:
+    """Show HTML with the style sheets (.css) and scripts (.js) that it needs, as `show` shows figures.
+
+    A page includes each of the `assets` once. `still` is for notebooks that are not trusted, which show
+    neither SVG nor script. A script prints "<kind>: <path of the page>".
+    """
     if in_notebook():
-        encoded = b64encode(content).decode()
-        kind = Path(name).suffix[1:].lower()
-        _display_html(
-            f'<p><audio controls preload="none" aria-label="{escape(Path(name).stem)}"'
-            f' src="data:audio/{kind};base64,{encoded}"></audio></p>'
-        )
-    else:
-        print(f"sound: {sound if isinstance(sound, Path) else _write(name, content)}")
+        url = f"data:image/png;base64,{b64encode(_png(still)).decode()}" if still else ""
+        bundle = {"text/html": notebook_fragment(html, assets, url, title), "text/plain": title or kind}
+        if still:
+            bundle["image/png"] = url.split(",")[1]
+        _display(bundle)
+        return
+    lesson = _lesson()
+    bodies, needed = _pages.setdefault(lesson, ([], []))
+    needed += assets
+    bodies.append(Markup('<section id="{}">{}</section>').format(len(bodies) + 1, html))
+    path = _write(f"{lesson}.html", page(f"Lesson {lesson}", Markup("\n").join(bodies), needed).encode())
+    print(f"{kind}: {path}#{len(bodies)}")
 
 
 def collapse_field(path: str) -> None:
@@ -69,9 +98,8 @@ def collapse_field(path: str) -> None:
     A script prints the path and its text.
     """
     if in_notebook():
-        field = f'<minids-collapse path="{escape(path)}"></minids-collapse>'
-        script = Path(__file__).with_name("collapse_widget.js").read_text(encoding="utf-8")
-        _display_html(f'<div class="minids">{field}<script>{script}</script></div>')
+        field = Markup('<div class="minids"><minids-collapse path="{}"></minids-collapse></div>')
+        show_html(field.format(path), Path(__file__).with_name("collapse_widget.js"))
     else:
         alphabet = Alphabet(sorted(set(path) - {"-"}) or "-")
         labels = [0 if symbol == "-" else int(alphabet.encode(symbol)[0]) for symbol in path]
@@ -85,25 +113,38 @@ def in_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-def _next_name() -> str:
-    """NN-k for the k-th picture or sound of lesson NN, which called our caller."""
-    lesson = Path(sys._getframe(2).f_globals.get("__file__", "picture")).stem[:2]
-    _file_counts[lesson] += 1
-    return f"{lesson}-{_file_counts[lesson]}"
+def _lesson() -> str:
+    """The number, or else the name, of the file that called us from outside this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and frame.f_globals.get("__name__", "").startswith("minids."):
+        frame = frame.f_back
+    stem = Path(frame.f_globals.get("__file__", "picture") if frame else "picture").stem
+    return stem[:2] if stem[:2].isdigit() else stem
 
 
-def _display_html(html: str) -> None:
-    from IPython.display import HTML, display
+def _next_salt() -> str:
+    """NN-k for the k-th picture of lesson NN."""
+    lesson = _lesson()
+    _figure_counts[lesson] += 1
+    return f"{lesson}-{_figure_counts[lesson]}"
 
-    display(HTML(html))
+
+def _display(bundle: dict[str, str]) -> None:
+    from IPython.display import display
+
+    display(bundle, raw=True)
 
 
-def _wav(samples: np.ndarray, rate: int | None) -> bytes:
-    import soundfile
+def _png(figure: "Figure") -> bytes:
+    """A figure as PNG, on white, with colors that are few and therefore small."""
+    from matplotlib import rc_context
+    from PIL import Image
 
-    file = io.BytesIO()
-    soundfile.write(file, np.asarray(samples, np.float32), rate, format="wav")
-    return file.getvalue()
+    file, reduced = io.BytesIO(), io.BytesIO()
+    with rc_context({"savefig.facecolor": "white"}):
+        figure.savefig(file, format="png", dpi=100, facecolor="white")
+    Image.open(file).convert("RGB").quantize(64).save(reduced, "PNG", optimize=True)
+    return reduced.getvalue()
 
 
 def _write(name: str, content: bytes) -> Path:

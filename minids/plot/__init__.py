@@ -5,7 +5,9 @@ They do without pyplot, so they keep no state, open no window and may be drawn i
 
 import unicodedata
 import warnings
-from functools import cache
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,15 +101,50 @@ def despine(axes) -> None:
     axes.tick_params(labelsize=8)
 
 
-def subplots(width: float, height: float, **layout: Any) -> "tuple[Figure, Any]":
+NARROW = 3.6  # inches, 346 pixels: what a phone shows without scrolling
+_narrow: ContextVar[bool] = ContextVar("narrow", default=False)
+
+
+def is_narrow() -> bool:
+    """Whether a figure is being drawn for a phone, at most NARROW inches wide. See `two_widths`."""
+    return _narrow.get()
+
+
+def two_widths(draw: "Callable[..., Figure]") -> "Callable[..., Figure]":
+    """Decorate a function that draws a figure: it is called twice, the second time for the width of a phone.
+
+    The second figure is the attribute `narrow` of the first; a page shows the one that fits. While it is
+    drawn, `is_narrow()` is true and `subplots` makes no figure wider than NARROW.
+    """
+
+    @wraps(draw)
+    def drawn(*args: Any, **kwargs: Any) -> "Figure":
+        figure = draw(*args, **kwargs)
+        if not is_narrow():
+            token = _narrow.set(True)
+            try:
+                figure.narrow = draw(*args, **kwargs)  # type: ignore[attr-defined]
+            finally:
+                _narrow.reset(token)
+        return figure
+
+    return drawn
+
+
+def subplots(
+    width: float, height: float, narrow_height: float | None = None, **layout: Any
+) -> "tuple[Figure, Any]":
     """A transparent figure of `width` × `height` inches and its axes, or an array of axes.
 
-    Figures for pages are at most 8 inches wide with no text below 9 points, so that a phone can show them.
+    Figures for pages are at most 9 inches wide with no text below 8 points. For a phone (see `two_widths`)
+    the figure is at most NARROW wide, and `narrow_height` high if that is given.
     `layout` are the arguments of Figure.subplots (nrows, ncols, sharex, …). Axes and texts are INK.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    if is_narrow():
+        width, height = min(width, NARROW), narrow_height or height
     with rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(**layout)

@@ -4,15 +4,14 @@ import random
 import re
 import sys
 from base64 import b64decode
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
-from minids.audio import load_audio
-from minids.lesson import collapse_field, data, display, listen, show
+from minids.html.page import page, unpacked
+from minids.lesson import collapse_field, data, display, listen, player, show
 from minids.plot import subplots
 from minids.text import Alphabet, collapse
 
@@ -26,30 +25,45 @@ def picture(t=0):
 
 @pytest.fixture
 def notebook(monkeypatch):
-    """The HTML that a notebook displays, as a list."""
+    """What a notebook displays: a list of {MIME type: content}."""
     displayed = []
-    ipython = SimpleNamespace(get_ipython=lambda: SimpleNamespace(kernel=None))
+    shell = SimpleNamespace(kernel=None)
+    ipython = SimpleNamespace(get_ipython=lambda: shell, version_info=(9, 0))
+    display_ = SimpleNamespace(display=lambda bundle, raw: displayed.append(bundle))
     monkeypatch.setitem(sys.modules, "IPython", ipython)
-    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(HTML=str, display=displayed.append))
+    monkeypatch.setitem(sys.modules, "IPython.display", display_)
     return displayed
 
 
-def test_a_script_writes_a_page_for_each_picture(tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """A script in an empty folder, whose pages start anew."""
     monkeypatch.chdir(tmp_path)
-    space = {"__file__": "/else/where/05_align.py", "show": show, "picture": picture}
-    exec("show(picture())\nshow([picture(0), picture(1)], ['zero', 'one & more'], title='Lines')", space)
-    assert capsys.readouterr().out == "picture: out/lessons/05-1.html\npicture: out/lessons/05-2.html\n"
-    text = (tmp_path / "out/lessons/05-2.html").read_text()
-    assert text.count("<svg") == 2
+    monkeypatch.setattr(display, "_pages", {})
+    return {"__name__": "__main__", "__file__": "/else/where/05_align.py", "show": show, "picture": picture}
+
+
+def test_a_script_collects_its_pictures_on_one_page(script, tmp_path, capsys):
+    exec("show(picture())\nshow([picture(0), picture(1)], ['zero', 'one & more'], title='Lines')", script)
+    listen(np.zeros(100), 8000)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "picture: out/lessons/05.html#1",
+        "picture: out/lessons/05.html#2",
+        "sound: out/lessons/test_display.html#1",
+    ]
+    text = (tmp_path / "out/lessons/05.html").read_text()
+    assert text.count("<svg") == 3
+    assert re.findall('<section id="(.)">', text) == ["1", "2"]
     assert '<minids-steps class="minids" role="group" aria-label="Lines">' in text
     assert "<figcaption>one &amp; more</figcaption>" in text
-    assert "<title>Lines</title>" in text
-    assert 'aria-label="A line; frame &lt;t&gt;"' in (tmp_path / "out/lessons/05-1.html").read_text()
+    assert "<title>Lesson 05</title>" in text
+    assert 'aria-label="A line; frame &lt;t&gt;"' in text
+    assert "minids-player" not in text
     assert not re.search(r'(src|href)="(?!data:|#)', text)
 
 
-def test_a_picture_that_cannot_be_written_is_an_error_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_picture_that_cannot_be_written_is_an_error_in_one_line(script, tmp_path):
     (tmp_path / "out").write_text("a file of the user's")
     with pytest.raises(InputError, match=r"cannot write out/lessons/.*; start in a folder"):
         show(picture())
@@ -62,41 +76,62 @@ def test_there_is_one_caption_for_each_figure():
 
 def test_in_a_notebook_pictures_are_inline(notebook, monkeypatch):
     show([picture(0), picture(1)], title="Lines")
-    (html,) = notebook
-    assert html.count("<svg") == 2
-    assert "<style>" in html
-    assert "<script>" in html
+    (bundle,) = notebook
+    assert bundle["text/html"].count("<svg") == 2
+    assert b64decode(bundle["image/png"]).startswith(b"\x89PNG")
+    assert bundle["text/plain"] == "Lines"
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: SimpleNamespace()))
     assert not display.in_notebook()  # IPython in a terminal
 
 
-def test_a_player_contains_the_sound(notebook, tmp_path):
-    listen(data("seven.flac"))
-    listen(np.array([0.0, 0.5, -0.5]), 8000)
-    players = [re.search(r'src="data:(.*);base64,(.*)"', html).groups() for html in notebook]
-    assert [kind for kind, _ in players] == ["audio/flac", "audio/wav"]
-    assert b64decode(players[0][1]) == data("seven.flac").read_bytes()
-    (tmp_path / "noise.wav").write_bytes(b64decode(players[1][1]))
-    samples, rate = load_audio(tmp_path / "noise.wav")
-    assert rate == 8000
-    np.testing.assert_allclose(samples, [0, 0.5, -0.5], atol=1e-4)
+def test_a_notebook_that_is_not_trusted_shows_a_picture_and_no_stray_text(notebook):
+    show([picture(0), picture(1)], title="Lines")
+    html = re.sub(r"<(style|script)\b.*?</\1>", "", notebook[0]["text/html"], flags=re.DOTALL)
+    assert not re.sub(r"<[^>]*>", "", html).strip()
+    assert re.fullmatch(
+        r'<img src="data:image/png;base64,[^"]*" alt="Lines">', re.search("<img[^>]*>", html)[0]
+    )
 
 
-def test_a_script_prints_the_paths_of_sounds_and_the_collapsed_text(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_a_trusted_notebook_shows_the_steps(browser, notebook, tmp_path):
+    show([picture(0), picture(1)], title="Lines")
+    html = notebook[0]["text/html"]
+    (tmp_path / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{html}')
+    browser.get((tmp_path / "page.html").as_uri())
+    assert not browser.find_elements("css selector", "minids-packed img")
+    assert browser.find_element("css selector", "minids-packed minids-steps .bar").is_displayed()
+
+
+def test_a_player_in_a_notebook_contains_the_sound(notebook):
     listen(data("seven.flac"))
-    listen(np.zeros(10), 8000)
+    html = notebook[0]["text/html"]
+    assert (
+        b64decode(re.search('src="data:audio/flac;base64,(.*?)"', html)[1]) == data("seven.flac").read_bytes()
+    )
+    assert 'customElements.define("minids-player"' in html
+
+
+def test_assets_are_included_once_and_come_back_unpacked(notebook):
+    for _ in range(2):
+        listen(np.zeros(100), 8000)
+    body, styles, scripts = unpacked(notebook[0]["text/html"])
+    assert body.startswith("<minids-player")
+    assert "<script" not in body
+    assert player.ASSETS[0].read_text() in styles
+    assert player.ASSETS[1].read_text() in scripts
+    assert page("", body, [*player.ASSETS, *player.ASSETS]).count('define("minids-player"') == 1
+
+
+def test_a_script_prints_the_collapsed_text(capsys):
     collapse_field("--ss-ee-e")
     collapse_field("--")
-    first, second, *rest = capsys.readouterr().out.splitlines()
-    assert first == f"sound: {data('seven.flac')}"
-    assert Path(second.removeprefix("sound: ")).stat().st_size > 20
-    assert rest == ["--ss-ee-e -> see", "-- -> "]
+    assert capsys.readouterr().out.splitlines() == ["--ss-ee-e -> see", "-- -> "]
 
 
 def test_the_field_collapses_as_the_package_does(browser, notebook, tmp_path):
     collapse_field('a"<b>')
-    (tmp_path / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{notebook[0]}')
+    html = notebook[0]["text/html"]
+    (tmp_path / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{html}')
     alphabet, rng = Alphabet("ab"), random.Random(0)
     browser.get((tmp_path / "page.html").as_uri())
     field = browser.find_element("css selector", "minids-collapse input")
