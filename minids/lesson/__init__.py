@@ -1,12 +1,12 @@
 """What lessons are made of: exercises that check themselves, pictures (still or in steps) and sounds.
 
-    from minids.lesson import data, exercise, listen, show
+    from minids.lesson import check, data, listen, show, yours
 
 The lessons themselves are the plain Python files in lessons/; the wheel contains them too.
 """
 
-from minids.lesson.checking import exercise
+from minids.lesson.checking import check, exercise, yours
 from minids.lesson.display import collapse_field, listen, show
 from minids.lesson.folder import data
 
-__all__ = ["collapse_field", "data", "exercise", "listen", "show"]
+__all__ = ["check", "collapse_field", "data", "exercise", "listen", "show", "yours"]

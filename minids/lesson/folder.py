@@ -1,6 +1,8 @@
 """Where the lessons are: next to the package in a checkout, inside it if it was installed from a wheel."""
 
+import ast
 import importlib.util
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -46,20 +48,64 @@ def data(name: str) -> Path:
 
 
 @cache
-def answers(number: int) -> ModuleType:
-    """The answers to a lesson's exercises, and WRONG: for each exercise, answers with common mistakes.
-
-    Raises InputError if there are none.
-    """
-    for path in lessons(root() / "answers"):
+def load(kind: str, number: int) -> ModuleType:
+    """The "answers" or the "checks" of a lesson, as a module. Raises InputError if there are none."""
+    for path in lessons(root() / kind):
         if int(path.name[:2]) == number:
-            spec = importlib.util.spec_from_file_location(f"minids_answers_{number}", path)
+            spec = importlib.util.spec_from_file_location(f"minids_{kind}_{number}", path)
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
             return module
-    raise InputError(f"{root() / 'answers'}: no answers to lesson {number}")
+    raise InputError(f"{root() / kind}: no {kind} of lesson {number}")
+
+
+def answers(number: int) -> ModuleType:
+    """The answers to a lesson's exercises, with common mistakes (WRONG) and other right answers (RIGHT).
+
+    Raises InputError if there are none.
+    """
+    return load("answers", number)
+
+
+def answer(name: str) -> Callable:
+    """Our answer to the exercise of this name, which must be one that mine.py keeps. Raises InputError."""
+    number = number_of(name)
+    return answer_to(number, name)
+
+
+def answer_to(number: str, name: str) -> Callable:
+    """Our answer to an exercise. Raises InputError if there is none."""
+    function = getattr(answers(int(number.split(".")[0])), name, None)
+    if function is None:
+        raise InputError(f"{number} {name}: lessons/answers has no answer of that name")
+    return function
+
+
+def number_of(name: str) -> str:
+    """The number of an exercise that mine.py keeps, "5.1", from its name. Raises InputError."""
+    known = kept_exercises()
+    if name not in known:
+        raise InputError(f"{name}: no exercise keeps a function of that name; they keep {', '.join(known)}")
+    return known[name]
+
+
+@cache
+def kept_exercises() -> dict[str, str]:
+    """The number of each exercise that mine.py keeps, by its name. The checks are parsed, not run."""
+    numbers = {}
+    for path in lessons(root() / "checks"):
+        for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
+            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+                if isinstance(call, ast.Call) and "keep=False" not in map(ast.unparse, call.keywords):
+                    numbers[node.name.removeprefix("check_")] = ast.literal_eval(call.args[0])
+    return numbers
+
+
+def example(name: str) -> Path:
+    """The path of a file of the examples: next to the package in a checkout, inside it in a wheel."""
+    return root().parent / "examples" / name
 
 
 def copy_lessons(folder: Path) -> tuple[list[Path], list[Path]]:
