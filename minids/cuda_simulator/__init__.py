@@ -17,6 +17,7 @@ What a GPU does silently is an error here, a `KernelError` that names the array,
 
 Local arrays and new device arrays are filled with NaN. `trace` records every memory access, `barriers` every
 barrier, and `remove_barrier` removes one from its kernel: tests use this to show that each barrier is needed.
+`cost` counts what a trace would cost on a GPU: reads of global memory, instructions and bank conflicts.
 
 Kernels must index every dimension of an array with integers. Not modeled: threads of a warp that run ahead of
 each other, the cost of 64-bit arithmetic, the limits of shared memory and registers. For the last two see
@@ -31,6 +32,7 @@ from minids.cuda_simulator.api import (
     cuda,
     enable_caching,
 )
+from minids.cuda_simulator.cost import BANKS, Cost, cost, wavefronts
 from minids.cuda_simulator.errors import (
     DivergentBarrier,
     KernelError,
@@ -52,8 +54,10 @@ from minids.cuda_simulator.options import (
 from minids.cuda_simulator.scheduler import MAX_RESIDENT_BLOCKS
 
 __all__ = [
+    "BANKS",
     "MAX_RESIDENT_BLOCKS",
     "Access",
+    "Cost",
     "DeviceArray",
     "DivergentBarrier",
     "Kernel",
@@ -67,10 +71,12 @@ __all__ = [
     "allow_shared",
     "async_stream",
     "barriers",
+    "cost",
     "cuda",
     "enable_caching",
     "launches",
     "remove_barrier",
     "thread_order",
     "trace",
+    "wavefronts",
 ]

@@ -138,7 +138,13 @@ class Cuda:
         self.gpus = (nullcontext(),)
 
     def __getattr__(self, name: str):
-        raise AttributeError(f"the simulator does not have cuda.{name}")
+        message = f"the simulator does not have cuda.{name}"
+        if name == "atomic":
+            message = (
+                "the simulator has no atomics: let one thread write each element, and add up the results of"
+                " several threads in shared memory, with a barrier in between"
+            )
+        raise AttributeError(message)
 
     def jit(self, function: Callable | None = None, *, device: bool = False, **options):
         if function is None:

@@ -54,7 +54,7 @@ class Memory:
             raise Race(f"{self._element(index)} is read by {now.thread} and written by {written.thread}")
         launch.read.setdefault(address, {})[now.thread] = now
         if launch.trace is not None:
-            self._record(index, "read")
+            self._record(index, position, "read")
         return self._flat[position]
 
     def __setitem__(self, index, value) -> None:
@@ -68,14 +68,33 @@ class Memory:
                 raise Race(f"{self._element(index)} is written by {now.thread} and read by {read.thread}")
         launch.written[address] = now
         if launch.trace is not None:
-            self._record(index, "write")
+            self._record(index, position, "write")
         self._flat[position] = value
 
-    def check_alignment(self, index: int, size: int) -> None:
-        """Raises Misaligned unless the element is at a multiple of `size` bytes."""
+    def load4(self, index: int) -> tuple:
+        """Four adjacent elements of a flat array, read by one instruction. Raises Misaligned."""
+        self._check_alignment(index)
+        values = self[index], self[index + 1], self[index + 2], self[index + 3]
+        self._join_accesses()
+        return values
+
+    def store4(self, index: int, values: tuple) -> None:
+        """Write four adjacent elements of a flat array by one instruction. Raises Misaligned."""
+        self._check_alignment(index)
+        self[index], self[index + 1], self[index + 2], self[index + 3] = values
+        self._join_accesses()
+
+    def _check_alignment(self, index: int) -> None:
+        """Raises Misaligned unless the element is at a multiple of 16 bytes."""
         start = 0 if self._shared else self._address  # shared memory is aligned on a GPU
-        if (start + index * self.dtype.itemsize) % size:
-            raise Misaligned(f"{self._element(index)} is not at a multiple of {size} bytes")
+        if (start + index * self.dtype.itemsize) % 16:
+            raise Misaligned(f"{self._element(index)} is not at a multiple of 16 bytes")
+
+    def _join_accesses(self) -> None:
+        """Note in the trace that the last four accesses are one instruction."""
+        trace = self._launch.trace
+        if trace is not None:
+            trace[-3:] = [access._replace(part=part) for part, access in enumerate(trace[-3:], 1)]
 
     def _position(self, index) -> int:
         index = index if type(index) is tuple else (index,)
@@ -92,10 +111,12 @@ class Memory:
         index = index if type(index) is tuple else (index,)
         return f"{self._name}[{', '.join(str(i) for i in index)}]"
 
-    def _record(self, index, kind: str) -> None:
+    def _record(self, index, position: int, kind: str) -> None:
         thread = self._launch.thread
         index = tuple(int(i) for i in (index if type(index) is tuple else (index,)))
-        access = Access(thread.block.index, thread.index, self._name, index, kind, thread.timestamp.block)
+        word = position * self.dtype.itemsize // 4 if self._shared else None
+        where = thread.block.index, thread.index, self._name, index
+        access = Access(*where, kind, thread.timestamp.block, thread.number, word)
         self._launch.trace.append(access)  # type: ignore[union-attr]
 
 

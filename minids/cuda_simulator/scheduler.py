@@ -44,7 +44,7 @@ class Thread:
     def __init__(self, index: Dim3, number: int, block: Block, body: Callable):
         self.index, self.block, self.greenlet = tuple(index), block, greenlet(body)
         self.threadIdx, self.blockIdx = index, Dim3(*block.index)
-        self.lane, self.warp = number % WARP_SIZE, number // WARP_SIZE
+        self.number, self.lane, self.warp = number, number % WARP_SIZE, number // WARP_SIZE
         self.wait: Wait | None = None
         self.payload: Any = None
         self.timestamp = Timestamp(self, 0, 0, 0)

@@ -16,13 +16,11 @@ if driver.simulated():
 
     def load4(a, i):
         """a[i], a[i+1], a[i+2], a[i+3] of a flat array; a[i] is at a multiple of 16 bytes."""
-        a.check_alignment(i, 16)
-        return a[i], a[i + 1], a[i + 2], a[i + 3]
+        return a.load4(i)
 
     def store4(a, i, values):
         """a[i : i+4] = values, four of them; a[i] is at a multiple of 16 bytes."""
-        a.check_alignment(i, 16)
-        a[i], a[i + 1], a[i + 2], a[i + 3] = values
+        a.store4(i, values)
 
     def address(a) -> int:
         """The address of a device array's first element."""

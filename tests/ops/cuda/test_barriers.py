@@ -18,6 +18,7 @@ if not driver.simulated():
     pytest.skip("there is a GPU; MINIDS_SIM=1 tests the simulator", allow_module_level=True)
 
 from minids import cuda_simulator
+from minids.ops.cuda.launch import launch
 
 REFERENCE, GPU = ops.load("reference"), ops.load("cuda")
 
@@ -75,6 +76,26 @@ def birnn(recurrence):
     yield from results("birnn_backward", normal(T, B, H), hf, hb, *Wr, lengths, gpu=gpu)
 
 
+def ladder_product(name):
+    """Two slices along k."""
+    from minids.ops.cuda import ladder
+
+    kernel = getattr(ladder, name)
+    side, _ = ladder.LADDER[kernel]
+    x, W, y = normal(side, 32), normal(side, 32), GPU.arrays.empty((side, side), np.float32)
+    ladder.product(kernel, GPU.arrays.from_host(x), GPU.arrays.from_host(W), y)
+    return [(GPU.arrays.to_host(y), x @ W.T)]
+
+
+def ladder_recurrence():
+    from minids.ops.cuda import ladder
+
+    z, Wr, lengths = normal(3, 2, 4, scale=9), normal(4, 4), np.array([3, 2], np.int32)
+    h = GPU.arrays.from_host(np.zeros_like(z))
+    launch(ladder.recurrence, 2, 4, *map(GPU.arrays.from_host, (z, Wr, lengths)), h)
+    return [(GPU.arrays.to_host(h), REFERENCE.birnn_forward(z, Wr, Wr, lengths)[1])]
+
+
 CASES = {
     "norm": norm,
     "ctc": ctc,
@@ -82,6 +103,11 @@ CASES = {
     "affine, tf32": lambda: affine("tf32"),
     "birnn, launches": lambda: birnn("launches"),
     "birnn, persistent": lambda: birnn("persistent"),
+    "ladder, tiled": lambda: ladder_product("tiled"),
+    "ladder, register_blocked": lambda: ladder_product("register_blocked"),
+    "ladder, vector_loads": lambda: ladder_product("vector_loads"),
+    "ladder, tensor_cores": lambda: ladder_product("tensor_cores"),
+    "ladder, recurrence": ladder_recurrence,
 }
 
 
@@ -139,4 +165,4 @@ if __name__ == "__main__":
     for name, case in CASES.items():
         for site, symptoms in without_each(case):
             place = f"{Path(site.file).name}:{site.line}"
-            print(f"{name:20} {place:20}", *(f"{symptom or '-':16}" for symptom in symptoms))
+            print(f"{name:24} {place:20}", *(f"{symptom or '-':16}" for symptom in symptoms))

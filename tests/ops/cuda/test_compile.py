@@ -71,7 +71,8 @@ def test_kernels_are_compiled_for_the_types_they_are_launched_with():
             model.loss_and_grad(frames, lengths, labels, label_lengths, np.array([5, 6], np.uint32))
         model.ops.norm(model.flat_grads)
         model.ops.nesterov(*[model.flat_params] * 2, model.flat_grads, 0.1, 0.9)
-    compiled = {(entry.kernel.py_func.__name__, entry.arguments) for _, entry in registered()}
+    entries = [entry for name, entry in registered() if not name.startswith("ladder.")]
+    compiled = {(entry.kernel.py_func.__name__, entry.arguments) for entry in entries}
     assert launched <= compiled
     assert {name for name, _ in compiled} - {name for name, _ in launched} == {"epilogue"}  # used with cuBLAS
 
