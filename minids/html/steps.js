@@ -1,4 +1,5 @@
-// <minids-steps>: its figures one at a time, by buttons, slider and arrow keys. Without it all of them show.
+// <minids-steps>: its figures one at a time, by buttons, slider and arrow keys. It opens on the last one, which
+// shows the most. Without it all of them show.
 if (!customElements.get("minids-steps")) {
   customElements.define("minids-steps", class extends HTMLElement {
     connectedCallback() {
@@ -16,12 +17,12 @@ if (!customElements.get("minids-steps")) {
         made.onclick = () => this.show(step());
         this.bar.append(made);
       };
-      button("«", "first step", () => 0);
+      button("Start", "first step", () => 0);
       button("‹", "previous step", () => this.step - 1);
       button("›", "next step", () => this.step + 1);
       button("»", "last step", () => last);
       this.slider = document.createElement("input");
-      Object.assign(this.slider, { type: "range", min: 1, max: last + 1, value: 1 });
+      Object.assign(this.slider, { type: "range", min: 1, max: last + 1, value: last + 1 });
       this.slider.setAttribute("aria-label", "step");
       this.slider.oninput = () => this.show(this.slider.value - 1);
       this.count = document.createElement("output");
@@ -38,7 +39,7 @@ if (!customElements.get("minids-steps")) {
         event.stopPropagation();  // the notebook around us has its own use for arrows
         this.show(step);
       });
-      this.show(0);
+      this.show(last);
     }
     show(step) {
       const last = this.figures.length - 1;

@@ -3,8 +3,11 @@
 import io
 import re
 import warnings
+from base64 import b64decode, b64encode
 from html import escape
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL
 
@@ -68,7 +71,24 @@ def _compact(text: str) -> str:
     text = re.sub(r"<[^<>]*>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), text)
     text = re.sub(r' transform="rotate\(-0[^"]*"', "", text)
     text = re.sub(r"\s*\n\s*", " ", text).replace("> <", "><")
+    text = re.sub(r'"data:image/png;base64,([^"]*)"', lambda m: f'"{_with_palette(m[1])}"', text)
     return re.sub(r"xlink:href", "href", text)
+
+
+def _with_palette(png: str) -> str:
+    """The URL of a PNG, in base64, whose colors are a palette if they are few: a third of the size."""
+    from PIL import Image
+
+    image = Image.open(io.BytesIO(b64decode(png))).convert("RGBA")
+    pixels = np.asarray(image).view(np.uint32)[..., 0]  # (height, width), a color each
+    palette, indices = np.unique(pixels, return_inverse=True)
+    if len(palette) > 256:
+        return f"data:image/png;base64,{''.join(png.split())}"
+    reduced = Image.fromarray(indices.reshape(pixels.shape).astype(np.uint8))
+    reduced.putpalette(palette.tobytes(), "RGBA")
+    file = io.BytesIO()
+    reduced.save(file, "PNG", optimize=True)
+    return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"
 
 
 def _relative(path: str) -> str:

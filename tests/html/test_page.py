@@ -7,7 +7,7 @@ import pytest
 from markupsafe import Markup
 
 from minids.html.page import asset, fragment, notebook_fragment, page
-from minids.plot import GRAY, subplots
+from minids.plot import GRAY, NARROW, is_narrow, subplots, two_widths
 from minids.plot.svg import DARK_COLORS
 
 LIGHT, DARK = (re.findall(r"--paper: (#\w+)[^}]*--ink: (#\w+)", asset("page.css"))[i] for i in (0, 1))
@@ -53,3 +53,50 @@ def test_texts_are_escaped():
     assert "<figcaption>a &lt; b</figcaption>" in html
     assert 'aria-label="&#34;d&#34;"' in html
     assert "<b>bold</b>" in notebook_fragment(Markup("<b>bold</b>"))
+
+
+@two_widths
+def two():
+    figure, axes = subplots(8, 4, narrow_height=3)
+    axes.set(title="narrow" if is_narrow() else "wide")
+    return figure
+
+
+def test_a_figure_is_drawn_at_two_widths():
+    figure = two()
+    assert figure.get_size_inches().tolist() == [8, 4]
+    assert figure.narrow.get_size_inches().tolist() == [NARROW, 3]
+    assert not is_narrow()
+
+    @two_widths
+    def outer():
+        return two()
+
+    assert outer().narrow.get_size_inches().tolist() == [NARROW, 3]
+
+    @two_widths
+    def failing():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
+    assert not is_narrow()
+
+
+@pytest.mark.parametrize(("width", "title"), [(390, "narrow"), (768, "wide"), (1280, "wide")])
+def test_a_page_shows_the_figure_that_fits(browser, tmp_path, width, title):
+    html = fragment([two(), two()], (), title="A & B", salt="x")
+    assert len(set(re.findall(r'id="([^"]+)"', html))) == len(re.findall(r'id="([^"]+)"', html))
+    (tmp_path / "page.html").write_text(page("", html))
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    browser.get((tmp_path / "page.html").as_uri())
+    (figure,) = (svg for svg in browser.find_elements("css selector", ".minids svg") if svg.is_displayed())
+    assert title in figure.text
+    assert figure.size["width"] <= width
+    sizes = browser.execute_script(
+        "return [...arguments[0].querySelectorAll('text')].map((text) =>"
+        " parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)",
+        figure,
+    )
+    assert min(sizes) >= 10, "pixels"

@@ -1,10 +1,13 @@
 """The SVG of a figure: accessible, in the colors of its page, and the same every time."""
 
+import io
 import re
+from base64 import b64decode
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL, subplots
 from minids.plot.svg import DARK_COLORS, _relative, svg
@@ -67,3 +70,19 @@ def test_relative_paths_have_the_same_points(closed):
 def test_curves_keep_their_path():
     path = "M 0 1.5 C 0.397805 1.5 0.77937 1.341951 1.06066 1.06066 z"
     assert _relative(path) == path
+
+
+def test_an_image_of_few_colors_has_a_palette_and_the_same_pixels():
+    values = np.random.default_rng(0).normal(size=(20, 30))
+    values[:, 20:] = np.nan  # transparent
+    figure, axes = subplots(6, 2)
+    axes.imshow(values, cmap="magma", interpolation="none")
+    (content,) = re.findall('href="data:image/png;base64,([^"]*)"', svg(figure, "", "x"))
+    image = Image.open(io.BytesIO(b64decode(content)))
+    assert image.mode == "P"
+    expected = axes.images[0].to_rgba(values, bytes=True)
+    shown = np.asarray(image.convert("RGBA"))
+    assert shown.shape == expected.shape
+    opaque = expected[..., 3] > 0
+    assert (shown[..., 3] > 0).tolist() == opaque.tolist()
+    assert (shown[opaque] == expected[opaque]).all()
