@@ -1,12 +1,12 @@
-"""From sound to characters: samples, a window of them, its spectrum, the spectrogram, probabilities."""
+"""From sound to characters: samples, frames, power spectra, the spectrogram, features, probabilities."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minids.decode.greedy import greedy
-from minids.features import frames, hann
-from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
+from minids.features import frames, hann, linear_bands
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 from minids.plot.recognition import character_color, probability_curves, waveform
 from minids.text import Alphabet
 
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOR_RANGE = 5, 99.8  # percentiles of a spectrogram's values
+# What is heard in two_five.flac: sound, start and end in seconds.
+TWO_FIVE = [("t", 0.16, 0.2), ("wo", 0.2, 0.35), ("f", 0.37, 0.44), ("i", 0.44, 0.77), ("ve", 0.77, 0.87)]
 
 
+@two_widths
 def zoom(samples: np.ndarray, rate: int, start: float, count: int = 16) -> "Figure":
     """A recording (N,) at three scales: all of it, 20 ms from `start` s on, and `count` samples."""
-    figure, (recording, window, values) = subplots(8, 5.6, nrows=3)
-    first, n = round(start * rate), round(0.02 * rate)
+    figure, (recording, window, values) = subplots(9, 5.6, nrows=3)
+    first, n, count = round(start * rate), round(0.02 * rate), min(count, 8) if is_narrow() else count
     _wave(recording, samples, rate)
     recording.axvspan(start, start + 0.02, color=ACCENT, alpha=0.5, linewidth=0)
     recording.set_title(f"{len(samples)} numbers, {len(samples) / rate:.2f} seconds", fontsize=10)
@@ -51,6 +54,7 @@ def zoom(samples: np.ndarray, rate: int, start: float, count: int = 16) -> "Figu
     return figure
 
 
+@two_widths
 def dft_bin(x: np.ndarray, p: int) -> "Figure":
     """The power of bin p of x (n,): its products with a cosine and a sine of p periods, summed and squared.
 
@@ -59,12 +63,13 @@ def dft_bin(x: np.ndarray, p: int) -> "Figure":
     n, i = len(x), np.arange(len(x))
     fine = np.linspace(0, n, 200)
     powers = abs(np.fft.rfft(x)) ** 2
-    figure, axes = subplots(8, 6.4, nrows=4, height_ratios=[1.2, 1, 1, 1.2])
+    figure, axes = subplots(9, 6.4, nrows=4, height_ratios=[1.2, 1, 1, 1.2])
     periods = f"{p} period{'s' * (p != 1)}"
     axes[0].plot(fine, np.cos(2 * np.pi * p * fine / n), color=ACCENT, linewidth=1, alpha=0.7)
     axes[0].plot(fine, np.sin(2 * np.pi * p * fine / n), color=PALETTE[2], linewidth=1, alpha=0.7)
     axes[0].plot(i, x, "o-", color=SIGNAL, linewidth=1, markersize=5)
-    axes[0].set_title(f"x (dots), and {periods} of the cosine (red) and the sine (green)", fontsize=10)
+    waves_title = f"{periods} of the cosine (red) and the sine (green)"
+    axes[0].set_title(f"x (dots){chr(10) if is_narrow() else ', '}and {waves_title}", fontsize=10)
 
     sums = []
     waves = ("cosine", ACCENT, np.cos), ("sine", PALETTE[2], np.sin)
@@ -88,9 +93,10 @@ def dft_bin(x: np.ndarray, p: int) -> "Figure":
     return figure
 
 
+@two_widths
 def leakage(tone: np.ndarray, windowed: np.ndarray, rate: int) -> "Figure":
     """Log power spectra (n/2 + 1,) of a tone: of a piece cut out of it, and of the piece times a window."""
-    figure, axes = subplots(8, 3)
+    figure, axes = subplots(9, 3)
     frequency = np.arange(len(tone)) * rate / (2 * (len(tone) - 1))
     axes.plot(frequency, tone, color=ACCENT, label="cut out")
     axes.plot(frequency, windowed, color=SIGNAL, label="faded in and out")
@@ -99,51 +105,97 @@ def leakage(tone: np.ndarray, windowed: np.ndarray, rate: int) -> "Figure":
     return figure
 
 
+@two_widths
 def spectrum_step(
-    samples: np.ndarray, rate: int, size: int, step: int, log_powers: np.ndarray, t: int
+    samples: np.ndarray, rate: int, size: int, hop: int, log_powers: np.ndarray, t: int
 ) -> "Figure":
-    """From samples (N,) to column t of the spectrogram: a window, its samples, and their spectrum.
+    """From samples (N,) to frame t of the spectrogram: where it is, its samples, and their spectrum.
 
-    log_powers (T0, size/2 + 1) are of windows of `size` samples, one every `step`; columns 0 … t are drawn.
+    log_powers (T0, size/2 + 1) are of frames of `size` samples, one every `hop`; frames 0 … t are drawn.
     """
-    figure, ((wave, window), (image, spectrum)) = subplots(
-        8, 5, nrows=2, ncols=2, width_ratios=[2.2, 1], height_ratios=[1, 1.5]
-    )
-    start = t * step / rate
+    if is_narrow():
+        figure, (wave, frame, image, spectrum) = subplots(9, 8, nrows=4, height_ratios=[1, 1, 1.5, 1.5])
+    else:
+        figure, ((wave, frame), (image, spectrum)) = subplots(
+            9, 5, nrows=2, ncols=2, width_ratios=[2.2, 1], height_ratios=[1, 1.5]
+        )
+    start = t * hop / rate
     _wave(wave, samples, rate)
     wave.axvspan(start, start + size / rate, color=ACCENT, alpha=0.5, linewidth=0)
-    wave.set_title(f"window {t}: samples {t * step} … {t * step + size - 1}", fontsize=10)
+    wave.set_title(f"frame {t}: samples {t * hop} … {t * hop + size - 1}", fontsize=10)
 
-    frame, ms = frames(samples, size, step)[t], np.arange(size) * 1000 / rate
+    x, ms = frames(samples, size, hop)[t], np.arange(size) * 1000 / rate
     limit = 1.05 * abs(samples).max()
-    window.plot(ms, frame, color=FAINT, linewidth=1)
-    window.plot(ms, frame * hann(size) / hann(size).max(), color=ACCENT, linewidth=1.2)
-    window.set(ylim=(-limit, limit), xlim=(0, ms[-1]), yticks=[], xlabel="milliseconds")
-    window.set_title("its samples, faded out", fontsize=10)
+    frame.plot(ms, x, color=FAINT, linewidth=1)
+    frame.plot(ms, x * hann(size) / hann(size).max(), color=ACCENT, linewidth=1.2)
+    frame.set(ylim=(-limit, limit), xlim=(0, ms[-1]), yticks=[], xlabel="milliseconds")
+    frame.set_title("its samples, faded in and out", fontsize=10)
 
     visible = np.where(np.arange(len(log_powers))[:, None] <= t, log_powers, np.nan)
     low, high = np.percentile(log_powers, COLOR_RANGE)
-    _image(image, visible, rate / 2, (size - step) / 2 / rate, step / rate, low, high)
+    _image(image, visible, rate / 2, (size - hop) / 2 / rate, hop / rate, low, high)
     image.set_xlim(wave.get_xlim())
-    image.set_title(f"columns 0 … {t}", fontsize=10)
+    image.set_title(f"the log power spectra of frames 0 … {t}", fontsize=10)
 
     frequency = np.arange(log_powers.shape[1]) * rate / size / 1000
     spectrum.plot(log_powers[t], frequency, color=ACCENT, linewidth=1.2)
     spectrum.set(xlim=(log_powers.min(), log_powers.max()), ylim=(0, rate / 2000), xlabel="log power")
-    spectrum.set_title(f"column {t}, its spectrum", fontsize=10)
+    spectrum.set_title(f"that of frame {t}", fontsize=10)
     return figure
 
 
-def spectrogram(log_powers: np.ndarray, rate: int, size: int, step: int, title: str) -> "Figure":
-    """The lower half of log_powers (T0, size/2 + 1), of windows of `size` samples, one every `step`."""
-    figure, axes = subplots(8, 3)
+@two_widths
+def spectrogram(log_powers: np.ndarray, rate: int, size: int, hop: int, title: str) -> "Figure":
+    """The lower half of log_powers (T0, size/2 + 1), of frames of `size` samples, one every `hop`."""
+    figure, axes = subplots(9, 3)
     low, high = np.percentile(log_powers, COLOR_RANGE)
-    _image(axes, log_powers[:, : size // 4 + 1], rate / 4, (size - step) / 2 / rate, step / rate, low, high)
-    axes.set(xlim=(0, (len(log_powers) * step + size - step) / rate))
+    _image(axes, log_powers[:, : size // 4 + 1], rate / 4, (size - hop) / 2 / rate, hop / rate, low, high)
+    axes.set(xlim=(0, (len(log_powers) * hop + size - hop) / rate))
     axes.set_title(title, fontsize=10)
     return figure
 
 
+@two_widths
+def filter_bank(power: np.ndarray, bands: int, rate: int) -> "Figure":
+    """A power spectrum (n/2 + 1,), the weights of `bands` bands, and the log power in each of them."""
+    figure, (spectrum, weights, sums) = subplots(9, 5, nrows=3)
+    bank = linear_bands(bands, 2 * (len(power) - 1))[:, :-1]  # (n/2 + 1, bands)
+    hertz = np.linspace(0, rate / 2000, len(power))
+    spectrum.fill_between(hertz, np.log(power + 1e-7), np.log(1e-7), color=FAINT, alpha=0.4, linewidth=0)
+    spectrum.set_title(f"log power in {len(power)} bins", fontsize=10)
+    centers = np.arange(1, bands + 1) * rate / 2000 / (bands + 1)
+    for j, center in enumerate(centers):
+        color = PALETTE[j % len(PALETTE)]
+        weights.plot(hertz, bank[:, j], color=color, linewidth=1.4)
+        sums.bar(
+            center,
+            np.log(power @ bank[:, j] + 1e-7) - np.log(1e-7),
+            0.6 * centers[0],
+            np.log(1e-7),
+            color=color,
+        )
+    weights.set_title(f"weights of the bins in {bands} bands", fontsize=10)
+    sums.set_title("log power in each band", fontsize=10)
+    for axes in spectrum, weights, sums:
+        axes.set(xlim=(0, rate / 2000))
+    sums.set_ylim(spectrum.get_ylim())
+    sums.set_xlabel("frequency (kHz)")
+    return figure
+
+
+@two_widths
+def feature_pair(first: np.ndarray, second: np.ndarray, rate: int, names: tuple[str, str]) -> "Figure":
+    """The features (T0, F) of two sounds, one above the other in the same colors."""
+    figure, rows = subplots(9, 4.6, nrows=2, sharex=True)
+    low, high = np.percentile([first, second], COLOR_RANGE)
+    for axes, features, name in zip(rows, (first, second), names, strict=True):
+        _image(axes, features[:, :-1], rate / 2, 0.005, 0.01, low, high)
+        axes.set_title(name, fontsize=10)
+    rows[0].set_xlabel("")
+    return figure
+
+
+@two_widths
 def features_and_probabilities(
     frames: np.ndarray, log_probs: np.ndarray, alphabet: Alphabet, frame_seconds: float, rate: int
 ) -> "Figure":
@@ -152,7 +204,7 @@ def features_and_probabilities(
     log_probs (T, K) have a frame every `frame_seconds`. The blank is gray. Every other character has a color
     and labels its peaks on the best path.
     """
-    figure, (image, curves) = subplots(8, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
+    figure, (image, curves) = subplots(9, 4.6, nrows=2, sharex=True, height_ratios=[1, 1.4])
     low, high = np.percentile(frames, COLOR_RANGE)
     _image(image, frames, rate / 2, 0, frame_seconds * len(log_probs) / len(frames), low, high)
     image.set_xlabel("")
@@ -168,7 +220,7 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
     previous, raised = -np.inf, False
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         middle = time[first : last + 1].mean()
-        close = middle - previous < 0.025 * len(log_probs) * frame_seconds
+        close = middle - previous < (0.06 if is_narrow() else 0.025) * len(log_probs) * frame_seconds
         previous, raised = middle, close and not raised  # so that neighbors do not overlap
         character = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
@@ -197,9 +249,9 @@ def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:
 
 
 def _image(
-    axes: "Axes", log_powers: np.ndarray, highest: float, start: float, column_seconds: float, low, high
+    axes: "Axes", log_powers: np.ndarray, highest: float, start: float, frame_seconds: float, low, high
 ) -> None:
-    """An image of log_powers, a column every `column_seconds` from `start` on, from 0 to `highest` Hz.
+    """An image of log_powers, a frame every `frame_seconds` from `start` on, from 0 to `highest` Hz.
 
     In an SVG it has one pixel for each value; the browser enlarges them.
     """
@@ -208,7 +260,7 @@ def _image(
         origin="lower",
         aspect="auto",
         interpolation="none",
-        extent=(start, start + len(log_powers) * column_seconds, 0, highest / 1000),
+        extent=(start, start + len(log_powers) * frame_seconds, 0, highest / 1000),
         cmap="magma",
         vmin=low,
         vmax=high,

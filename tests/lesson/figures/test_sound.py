@@ -1,7 +1,8 @@
-"""Samples, windows, spectra and characters are drawn with the right values at the right times."""
+"""Samples, frames, spectra and characters are drawn with the right values at the right times."""
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from minids.lesson.figures import sound
 from minids.text import Alphabet
@@ -12,14 +13,21 @@ WAVE = np.sin(2 * np.pi * 100 * np.arange(500) / RATE)  # 100 Hz, half a second
 
 
 def log_powers(size, step):
-    windows = np.lib.stride_tricks.sliding_window_view(WAVE, size)[::step]
-    return np.log(abs(np.fft.rfft(windows)) ** 2 + 1e-7)
+    frames = np.lib.stride_tricks.sliding_window_view(WAVE, size)[::step]
+    return np.log(abs(np.fft.rfft(frames)) ** 2 + 1e-7)
 
 
 def test_zoom_shows_the_samples_of_the_array():
     shown = texts(sound.zoom(np.arange(500) / 1000 - 0.25, RATE, start=0.1, count=4))
     assert shown.count("−.15") == 4
     assert {"500 numbers, 0.50 seconds", "the 20 ms marked above: 20 numbers"} <= set(shown)
+
+
+def test_a_narrow_picture_has_room_for_8_samples():
+    figure = sound.zoom(np.arange(500) / 1000 - 0.25, RATE, start=0.1)
+    assert "the first 16 of them, as stored in the array" in texts(figure)
+    assert "the first 8 of them, as stored in the array" in texts(figure.narrow)
+    assert figure.narrow.get_figwidth() < 4 < 8 < figure.get_figwidth()
 
 
 def test_dft_bin_shows_the_power_of_each_bin():
@@ -39,8 +47,8 @@ def test_steps_of_a_spectrogram_share_their_axes():
     assert frequency[log_power.argmax()] == pytest.approx(0.1), "100 Hz, in kHz"
 
 
-def test_a_column_of_a_spectrogram_is_at_the_middle_of_its_window():
-    figure = sound.spectrogram(log_powers(40, 20), RATE, 40, 20, "windows of 40 ms")
+def test_a_frame_of_a_spectrogram_is_drawn_at_its_middle():
+    figure = sound.spectrogram(log_powers(40, 20), RATE, 40, 20, "frames of 40 ms")
     left, right, *frequencies = figure.axes[0].images[0].get_extent()
     assert frequencies == [0, RATE / 4000]
     assert (left + right) / 2 == pytest.approx(0.25, abs=0.01)
@@ -55,3 +63,23 @@ def test_each_character_labels_its_peak():
     assert [text for text in texts(figure) if text in ("a", "b", "␣")] == ["a", "b", "␣"]
     curves = [line.get_ydata() for line in figure.axes[1].lines]
     np.testing.assert_allclose(curves, probs.T)
+
+
+def test_a_filter_bank_shows_each_band_in_one_color():
+    power = np.ones(17)  # 16 equal steps up to half the rate; 3 bands of 8 bins each
+    _, weights, sums = sound.filter_bank(power, 3, RATE).axes
+    for line, bar in zip(weights.lines, sums.patches, strict=True):
+        hertz, weight = line.get_data()
+        assert line.get_color() == to_hex(bar.get_facecolor())
+        assert bar.get_x() + bar.get_width() / 2 == pytest.approx(hertz[weight.argmax()])
+        assert bar.get_y() + bar.get_height() == pytest.approx(np.log(weight.sum() + 1e-7))
+
+
+def test_a_pair_of_features_shares_its_colors_and_leaves_out_the_energy():
+    quiet, loud = np.zeros((5, 4)), np.ones((5, 4))
+    loud[:, -1] = 9
+    figure = sound.feature_pair(quiet, loud, RATE, ("quiet", "loud"))
+    (above,), (below,) = (axes.images for axes in figure.axes)
+    assert above.get_clim() == below.get_clim()
+    assert np.array_equal(below.get_array(), loud[:, :-1].T)
+    assert {"quiet", "loud"} <= set(texts(figure))
