@@ -1,5 +1,12 @@
-"""`minids lessons`: list the lessons and the reader's progress, copy lessons, check exercises, show hints."""
+"""`minids lessons`: list, copy and open the lessons; check exercises, show progress and hints."""
 
+import importlib.util
+import itertools
+import shlex
+import subprocess
+import sys
+import time
+import webbrowser
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +14,11 @@ import click
 
 from minids._utils.errors import InputError, reason
 from minids.cli import options, print_json
-from minids.lesson import checking, progress, source
+from minids.lesson import checking, mine, progress, source
 from minids.lesson import folder as lesson_folder
 
 SYMBOLS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
+BOOKS = {1: "Book one: from a sound to your own recognizer", 2: "Book two: on a GPU"}
 
 
 @click.group(invoke_without_command=True)
@@ -40,7 +48,9 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
 @command.command()
 @click.argument("folder", type=options.PATH, default="lessons")
 def copy(folder: Path) -> None:
-    """Copy the lessons into FOLDER, where you can edit them. Files you have changed are never overwritten.
+    """Copy the lessons into FOLDER, as Python files and as notebooks. Work in whichever you like.
+
+    Files that you have changed are never overwritten.
 
     \b
     Example:
@@ -49,37 +59,107 @@ def copy(folder: Path) -> None:
     copied, skipped = lesson_folder.copy_lessons(folder)
     note = f", {len(skipped)} skipped because you have changed them" if skipped else ""
     first = folder / lesson_folder.lessons()[0].name
-    click.echo(f"{folder}: {len(copied)} lessons copied{note}; start with {first}")
+    click.echo(f"{folder}: {len(copied)} files copied{note}; start with {first} or {first.stem}.ipynb")
     for path in skipped:
         click.echo(f"  skipped: {path} (to get the original again, rename your file)", err=True)
 
 
+@command.command("open")
+@click.argument("number", type=int)
+@click.option("--print", "only_print", is_flag=True, help="Print what would be opened; open nothing.")
+@click.pass_obj
+def open_(folder: Path, number: int, only_print: bool) -> None:
+    """Open lesson NUMBER in JupyterLab if it is installed, else its page in the browser.
+
+    \b
+    Example:
+      minids lessons open 5
+    """
+    shipped = next((path for path in lesson_folder.lessons() if int(path.name[:2]) == number), None)
+    if shipped is None:
+        raise InputError(f"{number}: no such lesson; `minids lessons` lists them")
+    notebook = folder / f"{shipped.stem}.ipynb"
+    pages = Path("out/lessons/site"), lesson_folder.root().parent / "out/lessons/site"
+    page = next((path for path in (p / f"{shipped.stem}.html" for p in pages) if path.exists()), None)
+    if importlib.util.find_spec("jupyterlab"):
+        if not notebook.exists():
+            raise InputError(f"{notebook}: no such file; `minids lessons copy {folder}` puts it there")
+        command = [sys.executable, "-m", "jupyterlab", str(notebook)]
+        if only_print:
+            click.echo(shlex.join(command))
+        else:
+            subprocess.run(command, check=False)
+    elif page:
+        click.echo(page)
+        if not only_print:
+            webbrowser.open(page.resolve().as_uri())
+    else:
+        raise InputError(
+            "JupyterLab is not installed: pip install 'minids[lessons]', or open"
+            f" {folder / shipped.name} in an editor"
+        )
+
+
 @command.command()
 @click.argument("number")
+@click.option("--watch", is_flag=True, help="Check again whenever a file is saved, until Ctrl-C.")
 @click.pass_context
-def check(ctx: click.Context, number: str) -> None:
+def check(ctx: click.Context, number: str, watch: bool) -> None:
     """Check exercise NUMBER in your copy, or all of a lesson, without running the rest of the lesson.
+
+    Of your .py and .ipynb it takes the one that you saved last and in which the exercise is written.
 
     \b
     Example:
       minids lessons check 1.1
+      minids lessons check 1.1 --watch
       minids lessons check 1
     """
     exercises = _exercises(number)
-    lesson = int(number.split(".")[0])
-    path = next((path for path in lesson_folder.lessons(ctx.obj) if int(path.name[:2]) == lesson), None)
-    if path is None:
-        raise InputError(f"{ctx.obj}: lesson {lesson} is not here; copy it with `minids lessons copy`")
-    results = []
-    for exercise in exercises:
-        try:
-            trial = source.trials(path, lesson_folder.answers(lesson))[exercise.name]
-        except Exception as error:  # the reader's own code
-            raise InputError(f"{path}: {type(error).__name__}: {reason(error)}") from error
-        results.append(
-            checking.report(exercise.number, trial.function, trial.check, ctx.obj, **trial.options)
-        )
-    ctx.exit(0 if all(results) else 1)
+    if not _candidates(ctx.obj, number):
+        raise InputError(f"{ctx.obj}: lesson {number.split('.')[0]} is not here; `minids lessons copy` it")
+    if not watch:
+        results = [_check(ctx.obj, exercise) for exercise in exercises]
+        ctx.exit(0 if all(results) else 1)
+    try:
+        while True:
+            saved = _saved(ctx.obj)
+            click.echo(f"--- {time.strftime('%X')}")
+            for exercise in exercises:
+                try:
+                    _check(ctx.obj, exercise)
+                except InputError as error:
+                    click.echo(error)
+            while _saved(ctx.obj) == saved:
+                time.sleep(0.3)
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def _check(folder: Path, exercise: source.Exercise) -> bool:
+    """Check an exercise in the reader's file and print the result."""
+    candidates = _candidates(folder, exercise.number)
+    path = next((p for p in candidates if source.is_written(p, exercise.number)), candidates[0])
+    try:
+        function = source.reader_function(path, exercise.number)
+    except InputError:
+        raise
+    except Exception as error:  # the reader's own code
+        raise InputError(f"{path}: {type(error).__name__}: {reason(error)}") from error
+    return checking.report(checking.find_check(exercise.number), function, folder.resolve())
+
+
+def _candidates(folder: Path, number: str) -> list[Path]:
+    """The reader's files of a lesson, .py and .ipynb, the one saved last first."""
+    prefix = f"{int(number.split('.')[0]):02}_"
+    paths = [p for p in folder.glob(f"{prefix}*") if p.suffix in (".py", ".ipynb")]
+    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _saved(folder: Path) -> dict[Path, int]:
+    """When the reader's files were saved. Not mine.py, which we write."""
+    paths = [*folder.glob("*.py"), *folder.glob("*.ipynb")]
+    return {path: path.stat().st_mtime_ns for path in paths if path.name != mine.FILE}
 
 
 @command.command()
@@ -118,6 +198,7 @@ def _list(folder: Path, as_json: bool) -> None:
     rows: list[dict[str, Any]] = [
         {
             "number": int(path.name[:2]),
+            "book": 2 if int(path.name[:2]) in lesson_folder.SECOND_BOOK else 1,
             "file": path.name,
             "question": source.title(path),
             "exercises": [
@@ -130,12 +211,17 @@ def _list(folder: Path, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    for row in rows:
-        click.echo(f"{row['file']:<18}{row['question']}")
-        exercises = [f"{SYMBOLS[e['state']]} {e['number']} {e['name']}" for e in row["exercises"]]
-        click.echo(f"{'':<18}{'   '.join(exercises)}")
+    for book, row_group in itertools.groupby(rows, lambda row: row["book"]):
+        click.echo(BOOKS[book])
+        for row in row_group:
+            click.echo(f"{row['file']:<18}{row['question']}")
+            exercises = [f"{SYMBOLS[e['state']]} {e['number']} {e['name']}" for e in row["exercises"]]
+            click.echo(f"{'':<18}{'   '.join(exercises)}")
     states = [e["state"] for row in rows for e in row["exercises"]]
-    if lesson_folder.lessons(folder):
-        click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")
-    else:
+    if not lesson_folder.lessons(folder):
         click.echo(f"no copies in {folder}/ yet; `minids lessons copy {folder}` puts these lessons there")
+        return
+    click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")
+    count = len(mine.kept(folder))
+    if count:
+        click.echo(f"{folder / mine.FILE}: {count} function{'s' * (count != 1)} that you wrote")

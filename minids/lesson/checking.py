@@ -122,8 +122,8 @@ def yours(*names: str) -> Any:
     ours = ", ".join(f"{name} ({number})" for name, number in numbers.items() if name not in functions)
     parts = [f"from your {mine.FILE}: {theirs}"] if theirs else []
     print("; ".join([*parts, *([f"our answers: {ours}"] if ours else [])]))
-    result = tuple(functions.get(name) or folder.answer(name) for name in names)
-    return result if len(names) > 1 else result[0]
+    found = tuple(functions.get(name) or folder.answer(name) for name in names)
+    return found if len(names) > 1 else found[0]
 
 
 def find_check(number: str) -> Check:

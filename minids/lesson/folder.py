@@ -9,7 +9,10 @@ from types import ModuleType
 
 import minids
 from minids._utils.errors import InputError, reason
+from minids.lesson import notebooks
 from minids.lesson.progress import FILE
+
+SECOND_BOOK = range(18, 100)  # the numbers of the lessons about the GPU
 
 
 @cache
@@ -97,7 +100,9 @@ def kept_exercises() -> dict[str, str]:
     numbers = {}
     for path in lessons(root() / "checks"):
         for node in ast.parse(path.read_text(encoding="utf-8"), str(path)).body:
-            for call in node.decorator_list if isinstance(node, ast.FunctionDef) else ():
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for call in node.decorator_list:
                 if isinstance(call, ast.Call) and "keep=False" not in map(ast.unparse, call.keywords):
                     numbers[node.name.removeprefix("check_")] = ast.literal_eval(call.args[0])
     return numbers
@@ -109,20 +114,22 @@ def example(name: str) -> Path:
 
 
 def copy_lessons(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the lessons into `folder`, never over a file that differs. Returns the paths copied and skipped.
+    """Copy the lessons, .py and .ipynb, into `folder`, never over a file that differs.
 
-    Raises InputError if the folder cannot be written.
+    Returns the paths copied and skipped. Raises InputError if the folder cannot be written.
     """
     copied, skipped = [], []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for lesson in lessons():
-            path = folder / lesson.name
-            if not path.exists():
-                path.write_bytes(lesson.read_bytes())
-                copied.append(path)
-            elif path.read_bytes() != lesson.read_bytes():
-                skipped.append(path)
+            text = lesson.read_bytes()
+            for suffix, content in (".py", text), (".ipynb", notebooks.from_percent(text.decode())):
+                path = folder / f"{lesson.stem}{suffix}"
+                if not path.exists():
+                    path.write_bytes(content)
+                    copied.append(path)
+                elif path.read_bytes() != content:
+                    skipped.append(path)
     except OSError as error:
         raise InputError(
             f"cannot write {folder}: {reason(error)}; choose a folder you can write to"

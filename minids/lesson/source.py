@@ -1,13 +1,16 @@
-"""A lesson's file, parsed but not run: its question, its exercises, and the code that their checks need."""
+"""A lesson's file, parsed but not run as a whole: its question, its exercises, and the reader's functions."""
 
 import ast
-import symtable
+import io
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minids.lesson import folder
+from minids.lesson import checking, folder, notebooks
+from minids.lesson.names import bound_names, used_names
 
 
 @dataclass(frozen=True)
@@ -15,15 +18,6 @@ class Exercise:
     number: str
     name: str
     hints: list[str]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """The function as it is in the lesson, its check, and the check's options (rtol, atol, pure)."""
-
-    function: Callable
-    check: Callable
-    options: dict[str, Any]
 
 
 def title(path: Path) -> str:
@@ -37,91 +31,106 @@ def title(path: Path) -> str:
 def exercises(path: Path) -> list[Exercise]:
     """The exercises of a lesson, in order. Nothing is run. Raises SyntaxError if the file is not Python."""
     hints = _hints(path)
-    return [
-        Exercise(ast.literal_eval(call.args[0]), function.name, hints.get(function.name, []))
-        for function, call in _decorated(_parse(path))
-    ]
+    found = []
+    for number, call, _ in _checks(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        name = ast.unparse(call.args[1]).split(".")[-1]
+        found.append(Exercise(number, name, hints.get(name, [])))
+    return found
 
 
-def trials(path: Path, answers: Any = None) -> dict[str, Trial]:
-    """The function and the check of each exercise, by name. Only the code that the checks need is run.
+def is_written(path: Path, number: str) -> bool:
+    """Whether the stub of an exercise in the reader's file has been replaced. Nothing is run."""
+    try:
+        tree = ast.parse(notebooks.code_of(path)[0])
+    except SyntaxError:
+        return True  # they are at work on it
+    for found, call, place in _checks(tree):
+        for node in tree.body[:place] if found == number else ():
+            if isinstance(node, ast.FunctionDef) and node.name == ast.unparse(call.args[1]):
+                return ast.unparse(node.body[-1]) != "raise NotImplementedError"
+    return True
 
-    `answers`: an object with our answers; later checks may call earlier exercises, as in the lesson.
+
+def reader_function(path: Path, number: str) -> Callable:
+    """The function that the reader's file, .py or .ipynb, passes to `check(number, …)`.
+
+    Only the statements that it needs are run. A function that does not exist yet, in a module of the reader,
+    is one that raises NotImplementedError. Raises LookupError if the file has no such check, and whatever the
+    reader's code raises.
     """
-    collected: dict[str, Trial] = {}
-
-    def collect(number: str, check: Callable, **options: Any) -> Callable:
-        def decorate(function: Callable) -> Callable:
-            collected[function.__name__] = Trial(function, check, options)
-            return getattr(answers, function.__name__, function)
-
-        return decorate
-
-    tree = _parse(path)
-    names = set()
-    for function, call in _decorated(tree):
-        call.func = ast.Name("collect", ast.Load())
-        names.add(function.name)
-    module = ast.fix_missing_locations(ast.Module(_needed(tree, names), []))
-    exec(compile(module, str(path), "exec"), {"__name__": path.stem, "collect": collect})
-    return collected
-
-
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    text, file = notebooks.code_of(path)
+    tree = ast.parse(text, file)
+    calls = [(call, place) for found, call, place in _checks(tree) if found == number]
+    if not calls:
+        raise LookupError(f"no line calls check({number!r}, …)")
+    call, place = calls[0]
+    needed = _needed(tree.body[:place], used_names(ast.unparse(call.args[1])))
+    for _, other, _ in _checks(ast.Module(needed, [])):
+        other.func = ast.copy_location(ast.Name("_check", ast.Load()), other.func)
+    namespace = {"__name__": path.stem, "__file__": str(path.resolve()), "_check": _quiet_check}
+    with _modules_of(path.parent), redirect_stdout(io.StringIO()):
+        try:
+            exec(compile(ast.Module(needed, []), file, "exec", dont_inherit=True), namespace)
+            return eval(compile(ast.Expression(call.args[1]), file, "eval"), namespace)
+        except (AttributeError, ImportError):
+            if isinstance(call.args[1], ast.Attribute):
+                return _not_written
+            raise
 
 
-def _decorated(tree: ast.Module) -> list[tuple[ast.FunctionDef, ast.Call]]:
-    return [
-        (node, call)
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-        for call in node.decorator_list
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "exercise"
-    ]
+def _not_written(*_: Any) -> None:
+    raise NotImplementedError
+
+
+def _quiet_check(number: str, function: Callable) -> Callable:
+    """As `check`, but nothing is printed or kept."""
+    test = checking.find_check(number)
+    if checking.run_check(test, function).state == "right":
+        return checking.usable(test, function)
+    return folder.answer_to(number, test.name)
+
+
+@contextmanager
+def _modules_of(where: Path) -> Iterator[None]:
+    """Import modules from the reader's folder, as they are now."""
+    where = where.resolve()
+    for name, module in list(sys.modules.items()):
+        if Path(getattr(module, "__file__", None) or "/").parent == where:
+            del sys.modules[name]
+    sys.path.insert(0, str(where))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(where))
+
+
+def _checks(tree: ast.Module) -> Iterator[tuple[str, ast.Call, int]]:
+    """Every call check("5.1", skips): its number, the call, and the index of its statement."""
+    for i, node in enumerate(tree.body):
+        for call in ast.walk(node):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "check" and len(call.args) == 2:
+                number = getattr(call.args[0], "value", None)
+                if isinstance(number, str):
+                    yield number, call, i
 
 
 def _hints(path: Path) -> dict[str, list[str]]:
     """HINTS of the answers to a lesson, which need not be importable."""
     for answers in (folder.root() / "answers").glob(f"{path.name[:2]}_*.py"):
-        for node in _parse(answers).body:
+        for node in ast.parse(answers.read_text(encoding="utf-8"), str(answers)).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "HINTS":
                 return ast.literal_eval(node.value)
     return {}
 
 
-def _needed(tree: ast.Module, names: set[str]) -> list[ast.stmt]:
-    """The statements of a module that bind `names`, and those that bind the names they use, in order."""
+def _needed(statements: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
+    """The statements that bind `names`, and those that bind the names they use, in order."""
+    names = set(names)
     needed: set[int] = set()
     while True:
-        more = {i for i, node in enumerate(tree.body) if i not in needed and _bound_names(node) & names}
+        more = {i for i, node in enumerate(statements) if i not in needed and bound_names(node) & names}
         if not more:
-            return [tree.body[i] for i in sorted(needed)]
+            return [statements[i] for i in sorted(needed)]
         needed |= more
         for i in more:
-            names |= set(_used_names(_symbol_table(tree.body[i])))
-
-
-def _symbol_table(node: ast.AST) -> symtable.SymbolTable:
-    return symtable.symtable(ast.unparse(node), "lesson", "exec")
-
-
-def _used_names(table: symtable.SymbolTable) -> Iterator[str]:
-    """The global names that a piece of code reads, at any depth."""
-    for symbol in table.get_symbols():
-        if symbol.is_referenced() and (symbol.is_global() or table.get_type() == "module"):
-            yield symbol.get_name()
-    for inner in table.get_children():
-        yield from _used_names(inner)
-
-
-def _bound_names(node: ast.stmt) -> set[str]:
-    """The names that an import, a definition or an assignment binds or modifies."""
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-        return {node.name}
-    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
-    return set()
+            names |= used_names(ast.unparse(statements[i]))
