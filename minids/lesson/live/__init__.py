@@ -3,50 +3,42 @@
     from minids.lesson import live
     live.lattice("hi", 4)
 
-Jupyter, VS Code and the lesson pages show them inline. A script writes out/lessons/NN-k.html and prints its
-path. Each file defines <minids-NAME>, if the page has not defined it already, with its style in a shadow tree.
+Jupyter, VS Code and the lesson pages show them inline; a script writes a page and prints its path. Each file
+defines <minids-NAME>, unless the page has defined it already, with its style in a shadow tree.
 """
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minids.html.page import notebook_fragment, page
-from minids.lesson import display
+from minids.lesson.display import show_html
 
 HERE = Path(__file__).parent
 
 
-def lattice(word: str, frames: int, y: np.ndarray | None = None) -> None:
-    """The CTC lattice of a word over some frames, whose probabilities can be dragged.
+def lattice(word: str, frames: int, y: np.ndarray | None = None, nodes: str = "alpha") -> None:
+    """The CTC lattice of a word (at most 8 letters) over at most 12 frames; its probabilities can be dragged.
 
-    `y` (frames, 1 + distinct letters of the word): the first probabilities, of the blank and of the letters in
-    the order of their first occurrence; equal ones if it is None.
+    `y` (frames, K): the first probabilities, of the blank and of the distinct letters in the order in which
+    they occur; None: those of a network that has learned a little. `nodes`: "alpha", "beta" or "gamma", the
+    numbers in the nodes. Raises ValueError if `y` has another shape.
     """
-    values = {} if y is None else {"probabilities": json.dumps(np.asarray(y).tolist())}
-    show_component("lattice", f"The lattice of “{word}”", word=word, frames=frames, **values)
+    attributes: dict[str, Any] = {"word": word, "frames": frames, "quantity": nodes}
+    if y is not None:
+        if np.shape(y) != (frames, 1 + len(set(word))):
+            raise ValueError(f"y has the shape {np.shape(y)}, not ({frames}, {1 + len(set(word))})")
+        attributes["probabilities"] = json.dumps(np.asarray(y).tolist())
+    show_component("lattice", f"the lattice of “{word}”", **attributes)
 
 
 def show_component(name: str, title: str, **attributes: Any) -> None:
-    """Show <minids-NAME> with its attributes; NAME.js is in this folder. `title` is that of a script's page.
+    """Show <minids-NAME> of NAME.js with these attributes; `title` says what it is if no script runs."""
+    from markupsafe import Markup
 
-    To be called by the functions of this module only: the lesson is the caller of the caller.
-    """
-    from markupsafe import Markup, escape
-
-    script = (HERE / f"{name}.js").read_text(encoding="utf-8")
-    listed = "".join(f' {key}="{escape(value)}"' for key, value in attributes.items())
-    html = Markup(
-        f'<div class="minids"><minids-{name}{listed}>{escape(title)}: needs JavaScript, in a trusted notebook.'
-        f"</minids-{name}><script>{script}</script></div>"
-    )
-    if display.in_notebook():
-        display._display_html(notebook_fragment(html))
-    else:
-        lesson = Path(sys._getframe(2).f_globals.get("__file__", "live")).stem[:2]
-        display._file_counts[lesson] += 1
-        path = f"{lesson}-{display._file_counts[lesson]}.html"
-        print(f"live: {display._write(path, page(title, html).encode())}")
+    listed = Markup("").join(Markup(' {}="{}"').format(*item) for item in attributes.items())
+    inside = Markup("<p>Here is {}, in a trusted notebook or in a browser with JavaScript.</p>").format(title)
+    tag = Markup("minids-{}").format(name)
+    html = Markup('<div class="minids"><{}{}>{}</{}></div>').format(tag, listed, inside, tag)
+    show_html(html, HERE / f"{name}.js", title=title)
