@@ -13,7 +13,9 @@ def power_spectrum(x):
 
 def filter_banks(power, bands):
     last = power.shape[1] - 1  # n/2, the number of the last bin
-    position = np.arange(last + 1) * (bands + 1) / last  # (n/2 + 1,), in centers of bands
+    position = (
+        np.arange(last + 1) * (bands + 1) / last
+    )  # (n/2 + 1,), in centers of bands
     distance = abs(position[:, None] - np.arange(1, bands + 1))
     weights = np.maximum(0, 1 - distance)  # (n/2 + 1, bands)
     energy = (2 * power.sum(axis=1) - power[:, 0] - power[:, -1]) / (2 * last)  # (T0,)
@@ -76,7 +78,9 @@ def numbers_instead_of_samples(wave, size, hop):
 
 def counts_without_the_one(wave, size, hop):
     """⌊(N - n) / h⌋ frames: the formula has + 1."""
-    return np.array([wave[t * hop : t * hop + size] for t in range((len(wave) - size) // hop)])
+    return np.array(
+        [wave[t * hop : t * hop + size] for t in range((len(wave) - size) // hop)]
+    )
 
 
 def keeps_incomplete_frames(wave, size, hop):
@@ -239,14 +243,20 @@ def starts_at_band_0(power, bands):
     """Centers at 0 … B - 1 instead of 1 … B: the first band is at bin 0, where there is no sound."""
     last = power.shape[1] - 1
     position = np.arange(last + 1) * (bands + 1) / last
-    return _banks(power, bands, np.maximum(0, 1 - abs(position[:, None] - np.arange(bands))))
+    return _banks(
+        power, bands, np.maximum(0, 1 - abs(position[:, None] - np.arange(bands)))
+    )
 
 
 def divides_into_too_few_parts(power, bands):
     """B instead of B + 1 parts: the last band is cut off at its center."""
     last = power.shape[1] - 1
     position = np.arange(last + 1) * bands / last
-    return _banks(power, bands, np.maximum(0, 1 - abs(position[:, None] - np.arange(1, bands + 1))))
+    return _banks(
+        power,
+        bands,
+        np.maximum(0, 1 - abs(position[:, None] - np.arange(1, bands + 1))),
+    )
 
 
 def adds_up_disjoint_bands(power, bands):
@@ -300,7 +310,9 @@ def keeps_negative_weights(power, bands):
     last = power.shape[1] - 1
     position = np.arange(last + 1) * (bands + 1) / last
     with np.errstate(invalid="ignore"):
-        return _banks(power, bands, 1 - abs(position[:, None] - np.arange(1, bands + 1)))
+        return _banks(
+            power, bands, 1 - abs(position[:, None] - np.arange(1, bands + 1))
+        )
 
 
 def averages_each_band(power, bands):
@@ -326,8 +338,12 @@ def banks_by_loops(power, bands):
     for t in range(T):
         for j in range(1, bands + 1):
             for p in range(last + 1):
-                result[t, j - 1] += max(0, 1 - abs(p * (bands + 1) / last - j)) * power[t, p]
-        result[t, bands] = (power[t, 0] + 2 * power[t, 1:-1].sum() + power[t, -1]) / (2 * last)
+                result[t, j - 1] += (
+                    max(0, 1 - abs(p * (bands + 1) / last - j)) * power[t, p]
+                )
+        result[t, bands] = (power[t, 0] + 2 * power[t, 1:-1].sum() + power[t, -1]) / (
+            2 * last
+        )
     return np.log(result + 1e-7)
 
 
@@ -339,7 +355,9 @@ def banks_by_interpolation(power, bands):
     for j in range(1, bands + 1):
         triangle = np.interp(np.arange(last + 1), centers[j - 1 : j + 2], [0, 1, 0])
         columns.append((power * triangle).sum(axis=1))
-    columns.append((power[:, 0] + power[:, -1] + 2 * power[:, 1:-1].sum(axis=1)) / (2 * last))
+    columns.append(
+        (power[:, 0] + power[:, -1] + 2 * power[:, 1:-1].sum(axis=1)) / (2 * last)
+    )
     return np.log(np.array(columns).T + 1e-7)
 
 

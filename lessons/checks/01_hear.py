@@ -9,11 +9,22 @@ from minids.lesson import exercise
 
 @exercise("1.1", lists=True)
 def check_frames(frames):
-    for count, size, hop in (10, 4, 2), (10, 5, 3), (9, 3, 3), (4, 4, 2), (100, 7, 1), (9, 2, 4):
+    for count, size, hop in (
+        (10, 4, 2),
+        (10, 5, 3),
+        (9, 3, 3),
+        (4, 4, 2),
+        (100, 7, 1),
+        (9, 2, 4),
+    ):
         x = np.arange(1.0, count + 1) ** 2
         starts = [s for s in range(0, count, hop) if s + size <= count]
         expected = np.array([[x[s + i] for i in range(size)] for s in starts])
-        yield f"frames(x, {size}, {hop}) of {count} samples", frames(x, size, hop), expected
+        yield (
+            f"frames(x, {size}, {hop}) of {count} samples",
+            frames(x, size, hop),
+            expected,
+        )
 
 
 @exercise("1.2", rtol=1e-4, atol=1e-4)  # float32 is as good
@@ -37,10 +48,18 @@ def check_power_spectrum(power_spectrum):
 @exercise("1.3", rtol=1e-4, atol=1e-4)
 def check_filter_banks(filter_banks):
     one = np.eye(9)  # power 1 in one of the bins 0 … 8, of frames of 16 samples
-    weights = [0, 0.5, 1, 0.5, 0, 0, 0, 0, 0], [0, 0, 0, 0.5, 1, 0.5, 0, 0, 0], [0] * 5 + [0.5, 1, 0.5, 0]
+    weights = (
+        [0, 0.5, 1, 0.5, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0.5, 1, 0.5, 0, 0, 0],
+        [0] * 5 + [0.5, 1, 0.5, 0],
+    )
     energy = np.array([1] + 7 * [2] + [1]) / 16
     expected = np.column_stack([*weights, energy])  # (9, 3 + 1)
-    yield "power 1 in one of 9 bins, 3 bands", filter_banks(one, 3), np.log(expected + 1e-7)
+    yield (
+        "power 1 in one of 9 bins, 3 bands",
+        filter_banks(one, 3),
+        np.log(expected + 1e-7),
+    )
 
     rng = np.random.default_rng(2)
     power = rng.uniform(0, 9, (4, 12))
@@ -48,7 +67,9 @@ def check_filter_banks(filter_banks):
     for x in power:  # from the definitions, one number at a time
         banks = []
         for center in (j * 11 / 6 for j in range(1, 6)):
-            banks.append(sum(max(0, 1 - abs(p - center) * 6 / 11) * x[p] for p in range(12)))
+            banks.append(
+                sum(max(0, 1 - abs(p - center) * 6 / 11) * x[p] for p in range(12))
+            )
         banks.append((x[0] + 2 * sum(x[1:11]) + x[11]) / 22)
         rows.append(np.log(np.array(banks) + 1e-7))
     yield "4 frames of 12 bins, 5 bands", filter_banks(power, 5), np.array(rows)
@@ -64,9 +85,16 @@ def check_filter_banks(filter_banks):
     samples = rng.normal(size=1600)
     settings = Features(16000, bands=80)
     loud = normalize_power(samples)
-    windowed = [loud[i : i + 320] * np.sin(np.pi * np.arange(320) / 320) ** 2 for i in range(0, 1281, 160)]
+    windowed = [
+        loud[i : i + 320] * np.sin(np.pi * np.arange(320) / 320) ** 2
+        for i in range(0, 1281, 160)
+    ]
     power = abs(np.fft.rfft(windowed)) ** 2 / (3 * 320 / 8)  # Σ sin⁴ = 3n/8
-    yield "log powers of the package", filter_banks(power, 80), settings.log_powers(samples)
+    yield (
+        "log powers of the package",
+        filter_banks(power, 80),
+        settings.log_powers(samples),
+    )
 
 
 @exercise("1.4", rtol=1e-4, atol=1e-4)
@@ -85,7 +113,15 @@ def check_normalize(normalize):
     x[:, 2] = 7
     yield "a feature that is always 7", normalize(x)[:, 2], np.zeros(50)
     quiet = np.array([[0.0], [0.02]])
-    yield "0 and 0.02, whose deviation is 0.01", normalize(quiet), np.array([[-0.2], [0.2]])
+    yield (
+        "0 and 0.02, whose deviation is 0.01",
+        normalize(quiet),
+        np.array([[-0.2], [0.2]]),
+    )
     x = np.random.default_rng(4).normal(size=16000)
     package = Features(16000, bands=40, normalize="utterance")
-    yield "features of the package", normalize(package.log_powers(x).astype(float)), package(x)
+    yield (
+        "features of the package",
+        normalize(package.log_powers(x).astype(float)),
+        package(x),
+    )

@@ -3,7 +3,7 @@
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from minids.plot import FAINT, GRAY, INK, PALETTE, subplots
+from minids.plot import FAINT, GRAY, INK, PALETTE, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -13,12 +13,13 @@ BLANK_SIGN = "-"  # how the blank is typed
 ROWS = ("the output of each frame", "1. merge repeats", "2. remove blanks", "the text")
 
 
+@two_widths
 def collapse(path: str, step: int) -> "Figure":
     """The collapse of a path, "-" being the blank, in four rows; those up to `step` (0 … 3) are shown.
 
     Step 0 is the path, 1 has merged repeats, 2 has no blanks, 3 is the text.
     """
-    figure, axes = subplots(5.4, 3.8)
+    figure, axes = subplots(6.5, 3.8)
     runs, first = [], 0  # (character, first frame, end)
     for character, run in groupby(path):
         end = first + len(list(run))

@@ -217,16 +217,17 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
     probability_curves(axes, log_probs, frame_seconds)
     time = (np.arange(len(log_probs)) + 0.5) * frame_seconds
     path = greedy(log_probs)
-    previous, raised = -np.inf, False
+    previous, level = -np.inf, 0
+    letter_width = (0.065 if is_narrow() else 0.025) * len(log_probs) * frame_seconds  # in seconds
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         middle = time[first : last + 1].mean()
-        close = middle - previous < (0.06 if is_narrow() else 0.025) * len(log_probs) * frame_seconds
-        previous, raised = middle, close and not raised  # so that neighbors do not overlap
+        level = (level + 1) % 3 if middle - previous < letter_width else 0  # so that neighbors do not overlap
+        previous = middle
         character = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
             character,
             (middle, peak),
-            (0, 15 if raised else 9 if character == "␣" else 3),  # the upper half of ␣ is empty
+            (0, 3 + 12 * level + 6 * (character == "␣")),  # the upper half of ␣ is empty
             textcoords="offset points",
             ha="center",
             color=character_color(k),
@@ -237,7 +238,7 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
         xlabel="time (s); gray: the blank",
         ylabel="probability",
         xlim=(0, len(log_probs) * frame_seconds),
-        ylim=(0, 1.35),
+        ylim=(0, 1.4),
         yticks=[0, 0.5, 1],
     )
 
