@@ -1,11 +1,11 @@
-"""The answers to lesson 13, and common mistakes."""
+"""The answers to lesson 18, common mistakes, and other right answers."""
 
 import numpy as np
 
 from minids.lesson.gpu import cuda, float32
 
 ZERO, CLIP = np.float32(0), np.float32(20)
-THREADS, TILE = 8, 4
+THREADS = 8
 
 
 def bias(z, b, y):
@@ -28,23 +28,20 @@ def column_sum(x, sums):
         sums[h] = total
 
 
-def tiled(x, W, y):
-    a = cuda.shared.array((TILE, TILE), float32)
-    b = cuda.shared.array((TILE, TILE), float32)
-    i, j = cuda.grid(2)
-    ti, tj = cuda.threadIdx.x, cuda.threadIdx.y
-    row = cuda.blockIdx.y * TILE + ti  # of W, to be loaded
-    (M, K), N = x.shape, W.shape[0]
+def column_sums(x, sums):
+    partial = cuda.shared.array((8, 8), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    h = cuda.grid(2)[0]
     total = ZERO
-    for k0 in range(0, K, TILE):
-        a[ti, tj] = x[i, k0 + tj] if i < M and k0 + tj < K else ZERO
-        b[ti, tj] = W[row, k0 + tj] if row < N and k0 + tj < K else ZERO
-        cuda.syncthreads()
-        for k in range(TILE):
-            total += a[ti, k] * b[tj, k]
-        cuda.syncthreads()
-    if i < M and j < N:
-        y[i, j] = total
+    if h < x.shape[1]:
+        for r in range(ty, x.shape[0], 8):
+            total += x[r, h]
+    partial[ty, tx] = total
+    cuda.syncthreads()
+    if ty == 0 and h < x.shape[1]:
+        for other in range(1, 8):
+            total += partial[other, tx]
+        sums[h] = total
 
 
 def no_guard(z, b, y):
@@ -186,65 +183,223 @@ def adds_to_uninitialized_memory(x, sums):
         sums[h] = total
 
 
-def variant_of_tiled(x, W, y, first=True, second=True, guard_k=True, leave=False, transposed=False):
-    """The product in tiles with a mistake in it."""
-    a = cuda.shared.array((TILE, TILE), float32)
-    b = cuda.shared.array((TILE, TILE), float32)
-    i, j = cuda.grid(2)
-    ti, tj = cuda.threadIdx.x, cuda.threadIdx.y
-    row = cuda.blockIdx.y * TILE + ti
-    (M, K), N = x.shape, W.shape[0]
-    inside = i < M and j < N
-    if leave and not inside:
+def adds_without_barriers(x, sums):
+    """Adds in shared memory, all to one element: a race there, too."""
+    partial = cuda.shared.array(1, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    if i == 0:
+        partial[0] = ZERO
+    cuda.syncthreads()
+    for r in range(i, x.shape[0], THREADS):
+        partial[0] += x[r, h]
+    cuda.syncthreads()
+    if i == 0:
+        sums[h] = partial[0]
+
+
+def leaves_out_the_rest(x, sums):
+    """Chunks of rows // 8 rows leave out the rest of the division."""
+    partial = cuda.shared.array(THREADS, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    chunk = x.shape[0] // THREADS
+    total = ZERO
+    for r in range(i * chunk, (i + 1) * chunk):
+        total += x[r, h]
+    partial[i] = total
+    cuda.syncthreads()
+    if i == 0:
+        for other in range(1, THREADS):
+            total += partial[other]
+        sums[h] = total
+
+
+def uses_atomics(x, sums):
+    """The simulator has no atomic additions."""
+    cuda.atomic.add(sums, cuda.blockIdx.x, x[cuda.threadIdx.x, cuda.blockIdx.x])
+
+
+def thread_1_ahead(x, sums):
+    """Each thread adds the sum of the next one, without a barrier between the steps of the tree."""
+    partial = cuda.shared.array(THREADS, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    partial[i] = ZERO
+    for r in range(i, x.shape[0], THREADS):
+        partial[i] += x[r, h]
+    cuda.syncthreads()
+    step = THREADS // 2
+    while step > 0:
+        if i < step:
+            partial[i] += partial[i + step]
+        step //= 2
+    if i == 0:
+        sums[h] = partial[0]
+
+
+def variant_of_sums(
+    x, sums, leave=False, barrier=True, guard=True, swapped=False, overlap=False
+):
+    """The column sums with a mistake in them."""
+    partial = cuda.shared.array((8, 8), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    if swapped:
+        tx, ty = ty, tx
+    h = cuda.blockIdx.x * 8 + tx
+    if leave and h >= x.shape[1]:
         return
     total = ZERO
-    for k0 in range(0, K, TILE):
-        within = k0 + tj < K or not guard_k
-        a[ti, tj] = x[i, k0 + tj] if i < M and within else ZERO
-        b[ti, tj] = W[row, k0 + tj] if row < N and within else ZERO
-        if first:
-            cuda.syncthreads()
-        for k in range(TILE):
-            total += (a[k, ti] if transposed else a[ti, k]) * b[tj, k]
-        if second:
-            cuda.syncthreads()
-    if inside:
-        y[i, j] = total
+    if h < x.shape[1] or not guard:
+        for r in range(ty, x.shape[0], 8):
+            total += x[r, h]
+    partial[0 if overlap else ty, tx] = total
+    if barrier:
+        cuda.syncthreads()
+    if ty == 0 and h < x.shape[1]:
+        for other in range(1, 8):
+            total += partial[other, tx]
+        sums[h] = total
 
 
-def no_first_barrier(x, W, y):
-    """Multiplies before the tiles are complete."""
-    variant_of_tiled(x, W, y, first=False)
+def leaves_before_the_barrier(x, sums):
+    """Threads without a column return, and the barrier waits for them."""
+    variant_of_sums(x, sums, leave=True)
 
 
-def no_second_barrier(x, W, y):
-    """Overwrites the tiles while other threads still read them."""
-    variant_of_tiled(x, W, y, second=False)
+def sums_without_barrier(x, sums):
+    """The first row of threads reads sums that may not have been written yet."""
+    variant_of_sums(x, sums, barrier=False)
 
 
-def returns_early(x, W, y):
-    """Threads without an element of y return, and the barrier waits for them."""
-    variant_of_tiled(x, W, y, leave=True)
+def sums_without_guard(x, sums):
+    """Reads columns that do not exist: in memory they are the beginning of the next row."""
+    variant_of_sums(x, sums, guard=False)
 
 
-def no_guard_along_k(x, W, y):
-    """The last tiles extend beyond the matrices along k, too."""
-    variant_of_tiled(x, W, y, guard_k=False)
+def adjacent_threads_on_adjacent_rows(x, sums):
+    """Right, but threads with adjacent x read different rows, so each needs a sector of its own."""
+    variant_of_sums(x, sums, swapped=True)
 
 
-def column_of_the_tile(x, W, y):
-    """a[k, ti] is an element of a transposed tile."""
-    variant_of_tiled(x, W, y, transposed=True)
+def one_row_of_partial_sums(x, sums):
+    """Threads of the same column write to the same element of the shared array."""
+    variant_of_sums(x, sums, overlap=True)
 
 
-def without_tiles(x, W, y):
-    """Right, but every thread reads all its numbers from global memory."""
-    i, j = cuda.grid(2)
-    if i < y.shape[0] and j < y.shape[1]:
+def one_thread_per_column(x, sums):
+    """Right, but seven of eight rows of threads do nothing."""
+    h = cuda.grid(2)[0]
+    if cuda.threadIdx.y == 0 and h < x.shape[1]:
         total = ZERO
-        for k in range(x.shape[1]):
-            total += x[i, k] * W[j, k]
-        y[i, j] = total
+        for r in range(x.shape[0]):
+            total += x[r, h]
+        sums[h] = total
+
+
+def bias_step_by_step(z, b, y):
+    r = cuda.blockIdx.y * cuda.blockDim.y + cuda.threadIdx.y
+    h = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    rows, H = y.shape
+    if r >= rows or h >= H:
+        return
+    value = z[r, h] + b[h]
+    if value < ZERO:
+        value = ZERO
+    elif value > CLIP:
+        value = CLIP
+    y[r, h] = value
+
+
+def bias_in_strides(logits, offsets, out):
+    first_h, first_r = cuda.grid(2)
+    step_h, step_r = cuda.gridsize(2)
+    for r in range(first_r, out.shape[0], step_r):
+        for h in range(first_h, out.shape[1], step_h):
+            out[r, h] = max(ZERO, min(CLIP, offsets[h] + logits[r, h]))
+
+
+def contiguous_chunks(x, sums):
+    """Each thread adds up adjacent rows."""
+    partial = cuda.shared.array(THREADS, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    chunk = (x.shape[0] + THREADS - 1) // THREADS
+    total = ZERO
+    for r in range(i * chunk, min((i + 1) * chunk, x.shape[0])):
+        total += x[r, h]
+    partial[i] = total
+    cuda.syncthreads()
+    if i == 0:
+        for other in range(1, THREADS):
+            total += partial[other]
+        sums[h] = total
+
+
+def in_a_tree(x, sums):
+    """The eight sums are added in pairs, with a barrier after each step."""
+    partial = cuda.shared.array(THREADS, float32)
+    h, i = cuda.blockIdx.x, cuda.threadIdx.x
+    partial[i] = ZERO
+    for r in range(i, x.shape[0], THREADS):
+        partial[i] += x[r, h]
+    cuda.syncthreads()
+    for step in (4, 2, 1):
+        if i < step:
+            partial[i] += partial[i + step]
+        cuda.syncthreads()
+    if i == 0:
+        sums[h] = partial[0]
+
+
+def the_last_thread_adds(matrix, totals):
+    """Another thread than 0 adds up the sums, from a two-dimensional shared array."""
+    shared = cuda.shared.array((1, THREADS), float32)
+    column, me = cuda.blockIdx.x, cuda.threadIdx.x
+    row, mine = me, ZERO
+    while row < matrix.shape[0]:
+        mine = mine + matrix[row, column]
+        row += THREADS
+    shared[0, me] = mine
+    cuda.syncthreads()
+    if me == THREADS - 1:
+        everything = ZERO
+        for k in range(THREADS):
+            everything = everything + shared[0, k]
+        totals[column] = everything
+
+
+def sums_in_chunks(x, sums):
+    """Each thread adds up adjacent rows, and the last row of threads finishes."""
+    partial = cuda.shared.array((8, 8), float32)
+    h = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    ty = cuda.threadIdx.y
+    chunk = (x.shape[0] + 7) // 8
+    partial[cuda.threadIdx.x, ty] = ZERO
+    for r in range(ty * chunk, min((ty + 1) * chunk, x.shape[0])):
+        if h < x.shape[1]:
+            partial[cuda.threadIdx.x, ty] += x[r, h]
+    cuda.syncthreads()
+    if ty == 7 and h < x.shape[1]:
+        total = ZERO
+        for other in range(8):
+            total += partial[cuda.threadIdx.x, other]
+        sums[h] = total
+
+
+def sums_in_a_tree(x, sums):
+    """In pairs, with a barrier after each step; guarded by one name."""
+    partial = cuda.shared.array((8, 8), float32)
+    tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+    h, _ = cuda.grid(2)
+    inside = h < sums.size
+    total = ZERO
+    for r in range(ty, x.shape[0] if inside else 0, 8):
+        total += x[r, h]
+    partial[ty, tx] = total
+    cuda.syncthreads()
+    for step in (4, 2, 1):
+        if ty < step:
+            partial[ty, tx] += partial[ty + step, tx]
+        cuda.syncthreads()
+    if inside and ty == 0:
+        sums[h] = partial[0, tx]
 
 
 HINTS = {
@@ -258,10 +413,11 @@ HINTS = {
         "total = ZERO; for r in range(i, x.shape[0], THREADS): total += x[r, h]",
         "partial[i] = total; cuda.syncthreads(); if i == 0: total += partial[1] …; sums[h] = total",
     ],
-    "tiled": [
-        "For k0 in range(0, K, TILE): a[ti, tj] = x[i, k0 + tj] if both are inside, else ZERO.",
-        "b[ti, tj] = W[row, k0 + tj] with row = cuda.blockIdx.y * TILE + ti; guard it, too.",
-        "Barrier; for k in range(TILE): total += a[ti, k] * b[tj, k]; barrier. At the end y[i, j], guarded.",
+    "column_sums": [
+        "It is column_sum with h = cuda.blockIdx.x * 8 + cuda.threadIdx.x, and y in the place of the thread.",
+        "Guard the reads and the write with h < x.shape[1], but not the barrier.",
+        "if h < x.shape[1]: for r in range(ty, x.shape[0], 8): total += x[r, h]; then partial[ty, tx] = total",
+        "cuda.syncthreads(); if ty == 0 and h < x.shape[1]: total += partial[1, tx] …; sums[h] = total",
     ],
 }
 
@@ -285,13 +441,23 @@ WRONG = {
         every_thread_adds_everything,
         thread_0_adds_everything,
         adds_to_uninitialized_memory,
+        adds_without_barriers,
+        leaves_out_the_rest,
+        thread_1_ahead,
+        uses_atomics,
     ],
-    "tiled": [
-        without_tiles,
-        no_first_barrier,
-        no_second_barrier,
-        returns_early,
-        no_guard_along_k,
-        column_of_the_tile,
+    "column_sums": [
+        leaves_before_the_barrier,
+        sums_without_barrier,
+        sums_without_guard,
+        adjacent_threads_on_adjacent_rows,
+        one_row_of_partial_sums,
+        one_thread_per_column,
     ],
+}
+
+RIGHT = {
+    "bias": [bias_step_by_step, bias_in_strides],
+    "column_sum": [contiguous_chunks, in_a_tree, the_last_thread_adds],
+    "column_sums": [sums_in_chunks, sums_in_a_tree],
 }

@@ -114,9 +114,9 @@ class Memory:
     def _record(self, index, position: int, kind: str) -> None:
         thread = self._launch.thread
         index = tuple(int(i) for i in (index if type(index) is tuple else (index,)))
-        word = position * self.dtype.itemsize // 4 if self._shared else None
+        word = position * self.dtype.itemsize // 4
         where = thread.block.index, thread.index, self._name, index
-        access = Access(*where, kind, thread.timestamp.block, thread.number, word)
+        access = Access(*where, kind, thread.timestamp.block, thread.number, self._shared, word)
         self._launch.trace.append(access)  # type: ignore[union-attr]
 
 

@@ -15,7 +15,8 @@ class Access(NamedTuple):
     kind: str  # "read" or "write"
     epoch: int
     number: int = 0  # of the thread in its block; threads 0 … 31 are a warp, and so on
-    shared_word: int | None = None  # the position in an array in shared memory, in words of four bytes
+    shared: bool = False  # whether the array is in shared memory
+    word: int = 0  # the position in the array, in words of four bytes
     part: int = 0  # 1, 2, 3: accessed by the same instruction as the number before it, see vector_io
 
 

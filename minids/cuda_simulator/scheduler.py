@@ -165,7 +165,9 @@ class Launch:
         ):
             lines = sorted({f"line {wait.site.line}" for wait in waits})
             ended = len(block.threads) - len(alive)
+            waiting = f"{len(alive)} threads wait" if len(alive) > 1 else "1 thread waits"
+            ends = "have" if ended != 1 else "has"
             raise DivergentBarrier(
-                f"block {block.index}: {len(alive)} threads wait at {', '.join(lines)}, {ended} have ended"
+                f"block {block.index}: {waiting} at {', '.join(lines)}, {ended} {ends} ended"
             )
         return waits.pop()

@@ -2,14 +2,20 @@
 
     _, y = run(clip, 2, 4, z, empty(6))             # 2 blocks of 4 threads each
     with trace() as accesses: ...                   # which thread read and wrote what
+    cost(clip, 2, 4, z, empty(6))                   # what that would cost on a GPU
 
 Importing this module selects the simulator for the whole process (MINIDS_SIM=1). A kernel that is correct
-here runs unchanged on a GPU.
+here runs unchanged on a GPU. Without greenlet, on which the simulator runs, the import ends the program with
+one line that says so.
 """
 
+import inspect
+import json
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +27,16 @@ from minids.ops import driver
 if "minids.ops.cuda.device" in sys.modules and not driver.simulated():
     raise InputError("this Python process already uses a GPU; restart it to use the simulator")
 os.environ["MINIDS_SIM"] = "1"
-backend = ops.load("cuda")  # raises InputError if greenlet is missing
+try:
+    backend = ops.load("cuda")
+except InputError as error:
+    raise SystemExit(f"The GPU lessons cannot run here. {error}") from None
 
-from numba import float32, int32  # noqa: E402
+from numba import float32, int32
 
-from minids.cuda_simulator import (  # noqa: E402
+from minids import cuda_simulator
+from minids.cuda_simulator import (
+    Cost,
     Kernel,
     KernelError,
     barriers,
@@ -35,24 +46,35 @@ from minids.cuda_simulator import (  # noqa: E402
     thread_order,
     trace,
 )
-from minids.ops.cuda.launch import launch  # noqa: E402
+from minids.ops.cuda.launch import launch
 
 __all__ = [
     "KernelError",
-    "active_threads",
     "backend",
     "barriers",
+    "compiled_ladder",
+    "cost",
     "cuda",
     "empty",
+    "few_far_reads",
     "float32",
-    "global_reads",
+    "in_every_order",
     "int32",
     "launches",
+    "many_threads",
     "remove_barrier",
+    "report",
     "run",
-    "run_in_every_order",
+    "source",
     "trace",
+    "without_each_barrier",
 ]
+
+ORDERS = {"forward": "threads in order", "reverse": "threads in reverse", "random": "threads at random"}
+
+
+class Unwritten(KernelError):
+    """A kernel did not write an element that it should write, or wrote one that it should not."""
 
 
 def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
@@ -69,33 +91,113 @@ def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np
     return [backend.arrays.to_host(a) for a in on_device if not isinstance(a, (int, float, np.generic))]
 
 
-def run_in_every_order(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
-    """The last array after the kernel has run, with threads in forward, reverse and random order."""
-    results = []
-    for name in ("forward", "reverse", "random"):
-        with thread_order(name, seed=1):
-            results.append(run(kernel, blocks, threads, *arguments)[-1])
-    return results
+def report(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> None:
+    """Run a kernel and print its last argument, or what the simulator has found."""
+    try:
+        result = run(kernel, blocks, threads, *arguments)[-1]
+    except KernelError as error:
+        notes = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
+        result = f"{type(error).__name__}: {error}{notes}"
+    print(f"{kernel.__name__}: {result}")
 
 
-def global_reads(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
-    """How often the threads of this launch read from the kernel's arguments, which are in global memory."""
-    return sum(a.kind == "read" for a in _global_accesses(kernel, blocks, threads, *arguments))
-
-
-def active_threads(array: str, kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> int:
-    """How many threads of this launch access `array`, one of the kernel's arguments."""
-    accesses = _global_accesses(kernel, blocks, threads, *arguments)
-    return len({(a.block, a.thread) for a in accesses if a.array == array})
-
-
-def _global_accesses(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list:
-    code = getattr(kernel, "py_func", kernel).__code__
+def cost(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> Cost:
+    """far_reads, loads and wavefronts of a launch, see `minids.cuda_simulator.cost`."""
     with trace() as accesses:
         run(kernel, blocks, threads, *arguments)
-    return [a for a in accesses if a.array in code.co_varnames[: code.co_argcount]]
+    return cuda_simulator.cost(accesses)
+
+
+def without_each_barrier(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[str]:
+    """What the simulator finds when one barrier of a kernel is removed, for each barrier in turn."""
+    with barriers() as sites:
+        run(kernel, blocks, threads, *arguments)
+    found = []
+    for site in sorted(sites):
+        try:
+            with remove_barrier(site):
+                run(kernel, blocks, threads, *arguments)
+            found.append("no error")
+        except KernelError as error:
+            found.append(f"{type(error).__name__}, {error}")
+    return found
+
+
+def source(kernel: Callable) -> str:
+    """The source code of a kernel."""
+    return inspect.getsource(getattr(kernel, "py_func", kernel))
 
 
 def empty(*shape: int) -> np.ndarray:
     """An array for a kernel to fill. It contains NaN, which shows the elements that no thread wrote."""
     return np.full(shape, np.nan, np.float32)
+
+
+# For the checks of exercises: what they yield
+
+
+def in_every_order(
+    expected: np.ndarray, kernel: Callable, blocks: Any, threads: Any, *arguments: Any
+) -> tuple[list, dict]:
+    """got, expected: the last argument after the kernel has run with threads in order, in reverse, at random.
+
+    Raises Unwritten if the kernel does not write exactly the elements that are not NaN in `expected`.
+    """
+    results = []
+    name = _parameters(kernel)[len(arguments) - 1]
+    for order in ORDERS:
+        with thread_order(order, seed=1):
+            *_, result = run(kernel, blocks, threads, *arguments)
+        for index in np.argwhere(np.isnan(result) & ~np.isnan(expected)):
+            raise Unwritten(f"{name}{index.tolist()} is not written by any thread")
+        for index in np.argwhere(~np.isnan(result) & np.isnan(expected)):
+            raise Unwritten(f"{name}{index.tolist()} must not be written")
+        results.append(result)
+    return results, dict.fromkeys(ORDERS.values(), expected)
+
+
+def few_far_reads(enough: int, advice: str, *launched: Any) -> tuple[str, int, int, str]:
+    """A check that a launch reads at most `enough` numbers from global memory."""
+    accesses, names = _far_accesses(*launched)
+    reads = Counter((a.array, a.element) for a in accesses if a.kind == "read")
+    (array, element), times = max(reads.items(), key=lambda item: item[1], default=(("", ()), 0))
+    words = (
+        f"{reads.total()}, where {enough} are enough, and {array}{[*element]} alone is read {times} times;"
+        f" {advice}"
+    )
+    inputs = " and ".join(names[:-1])
+    return f"far reads (reads of {inputs}, in global memory)", max(reads.total(), enough), enough, words
+
+
+def many_threads(argument: int, enough: int, *launched: Any) -> tuple[str, int, int, str]:
+    """A check that at least `enough` threads of a launch access an argument, given by its position."""
+    accesses, names = _far_accesses(*launched)
+    busy = len({(a.block, a.thread) for a in accesses if a.array == names[argument]})
+    words = f"{busy} access {names[argument]}, where {enough} could; share the work among the threads"
+    return "threads at work", min(busy, enough), enough, words
+
+
+def _far_accesses(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> tuple[list, Sequence[str]]:
+    """All accesses of global memory, and the names of the arguments."""
+    with trace() as accesses:
+        run(kernel, blocks, threads, *arguments)
+    return [a for a in accesses if not a.shared], _parameters(kernel)[: len(arguments)]
+
+
+def _parameters(kernel: Callable) -> Sequence[str]:
+    code = getattr(kernel, "py_func", kernel).__code__  # type: ignore[union-attr]
+    return code.co_varnames[: code.co_argcount]
+
+
+# What the compiler makes of the ladder
+
+
+def compiled_ladder() -> dict[str, dict[str, int]]:
+    """The innermost loop of each kernel of the ladder as it is compiled for a GPU, without one: see `ptx`.
+
+    {} where the compiler is not installed; it is a part of `pip install 'minids[cuda]'`.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"}
+    command = [sys.executable, "-m", "minids.lesson.ptx"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else {}

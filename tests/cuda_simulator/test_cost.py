@@ -48,7 +48,7 @@ def test_a_column_of_shared_memory(pitch, expected):
         cuda.syncthreads()
         a[cuda.threadIdx.x, 0] = np.float32(2)
 
-    assert of(kernel, 32, 1) == Cost(0, 0, expected)
+    assert of(kernel, 32, 1) == Cost(0, 0, 0, expected)
 
 
 def test_warps_are_counted_apart():
@@ -56,7 +56,7 @@ def test_warps_are_counted_apart():
     def kernel(x, y):
         y[cuda.grid(1)] = x[cuda.grid(1)] + x[0]
 
-    assert of(kernel, 48, 96, 96, blocks=2) == Cost(192, 8, 0)  # two warps in each block, two reads
+    assert of(kernel, 48, 96, 96, blocks=2) == Cost(192, 28, 8, 0)  # 12 + 4 + 12 sectors
 
 
 @pytest.mark.parametrize("order", ["forward", "reverse", "random"])
@@ -69,7 +69,7 @@ def test_the_order_of_threads_does_not_matter(order):
         a[2 * (cuda.threadIdx.x % 32)] = x[0]
 
     with thread_order(order):
-        assert of(kernel, 32, 1) == Cost(32, 1, 2)
+        assert of(kernel, 32, 1) == Cost(32, 1, 1, 2)
 
 
 def test_four_numbers_are_one_instruction():
@@ -82,7 +82,7 @@ def test_four_numbers_are_one_instruction():
         store4(a, i, load4(x, i))
         store4(y, i, load4(a, i))
 
-    assert of(kernel, 32, 128, 128) == Cost(128, 2, 8)
+    assert of(kernel, 32, 128, 128) == Cost(128, 32, 2, 8)
 
 
 def test_four_numbers_in_the_same_banks():
@@ -91,7 +91,7 @@ def test_four_numbers_in_the_same_banks():
         a = cuda.shared.array(1024, float32, alignment=16)
         store4(a, 32 * cuda.threadIdx.x, load4(x, 0))
 
-    assert of(kernel, 8, 4) == Cost(32, 1, 8)
+    assert of(kernel, 8, 4) == Cost(32, 1, 1, 8)
 
 
 def test_guarded_accesses_belong_to_their_instruction():
@@ -101,4 +101,4 @@ def test_guarded_accesses_belong_to_their_instruction():
         if cuda.threadIdx.x < 5:
             a[cuda.threadIdx.x] = x[cuda.threadIdx.x]
 
-    assert of(kernel, 32, 32, 1) == Cost(5, 1, 1)
+    assert of(kernel, 32, 32, 1) == Cost(5, 1, 1, 1)

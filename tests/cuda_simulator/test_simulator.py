@@ -405,10 +405,10 @@ def test_every_access_is_recorded():
         launch(reverse, 1, N, arange(), empty())
     assert len(accesses) == 4 * N
     assert accesses[:2] == [
-        ((0, 0, 0), (0, 0, 0), "x", (0,), "read", 1, 0, None, 0),
-        ((0, 0, 0), (0, 0, 0), "tile", (0,), "write", 1, 0, 0, 0),
+        ((0, 0, 0), (0, 0, 0), "x", (0,), "read", 1, 0, False, 0, 0),
+        ((0, 0, 0), (0, 0, 0), "tile", (0,), "write", 1, 0, True, 0, 0),
     ]
-    assert accesses[-1] == ((0, 0, 0), (N - 1, 0, 0), "y", (N - 1,), "write", 2, N - 1, None, 0)
+    assert accesses[-1] == ((0, 0, 0), (N - 1, 0, 0), "y", (N - 1,), "write", 2, N - 1, False, N - 1, 0)
 
 
 def test_a_barrier_can_be_removed():

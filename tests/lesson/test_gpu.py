@@ -3,28 +3,20 @@
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from minids.lesson import folder, source
-from minids.lesson.checking import run_check
+from minids.lesson import checking, folder
 from minids.ops import driver
 
 pytest.importorskip("greenlet", reason="the simulator runs on greenlets: pip install greenlet")
 if not driver.simulated():
     pytest.skip("there is a GPU; MINIDS_SIM=1 tests the simulator", allow_module_level=True)
 
-from minids.lesson.gpu import (
-    KernelError,
-    active_threads,
-    cuda,
-    empty,
-    float32,
-    global_reads,
-    run,
-    run_in_every_order,
-)
+from minids.lesson import gpu, ptx
+from minids.lesson.gpu import KernelError, cuda, empty, float32, run
 
 
 def reverse(x, y):
@@ -55,80 +47,119 @@ def test_a_kernel_runs_in_three_orders():
     def record(x, y):
         seen.append(cuda.threadIdx.x)
 
-    results = run_in_every_order(record, 1, 3, np.zeros(1), np.ones(2))
-    assert [*map(tuple, results)] == [(1, 1)] * 3
+    got, expected = gpu.in_every_order(np.ones(2), record, 1, 3, np.zeros(1), np.ones(2))
+    assert [*map(tuple, got)] == [(1, 1)] * 3
+    assert [*expected] == ["threads in order", "threads in reverse", "threads at random"]
     assert seen[:6] == [0, 1, 2, 2, 1, 0]
     assert sorted(seen[6:]) == [0, 1, 2]
 
 
-def test_reads_of_global_memory_are_counted():
-    assert global_reads(reverse, 1, 4, np.zeros(4), empty(4)) == 4
+def first_two(x, y):
+    if cuda.threadIdx.x < 2:
+        y[2 * cuda.blockIdx.x + cuda.threadIdx.x] = x[0]
 
 
-def test_threads_that_touch_it_are_active_threads():
-    def first_two(x, y):
-        if cuda.threadIdx.x < 2:
-            y[2 * cuda.blockIdx.x + cuda.threadIdx.x] = x[0]
+def test_elements_that_are_not_written_are_named():
+    with pytest.raises(KernelError, match=r"y\[6\] is not written by any thread"):
+        gpu.in_every_order(np.zeros(7), first_two, 3, 4, np.zeros(1), empty(7))
+    with pytest.raises(KernelError, match=r"y\[5\] must not be written"):
+        gpu.in_every_order(np.array([0, 0, 0, 0, 0, np.nan]), first_two, 3, 4, np.zeros(1), empty(6))
 
-    assert active_threads("y", first_two, 3, 4, np.zeros(1), empty(6)) == 6
+
+def test_far_reads_are_counted_and_explained():
+    launched = reverse, 1, 4, np.zeros(4), empty(4)
+    assert gpu.few_far_reads(4, "", *launched)[1:3] == (4, 4)
+    description, got, expected, words = gpu.few_far_reads(
+        2, "use a tile", first_two, 3, 4, np.zeros(1), empty(6)
+    )
+    assert (got, expected) == (6, 2)
+    assert description == "far reads (reads of x, in global memory)"
+    assert words == "6, where 2 are enough, and x[0] alone is read 6 times; use a tile"
 
 
-def test_a_race_is_raised():
+def test_threads_at_work_are_counted():
+    _, got, expected, words = gpu.many_threads(1, 12, first_two, 3, 4, np.zeros(1), empty(6))
+    assert (got, expected) == (6, 12)
+    assert words.startswith("6 access y, where 12 could")
+
+
+def test_a_race_is_raised_or_reported(capsys):
     with pytest.raises(KernelError, match=r"y\[0\]"):
         run(racing, 1, 4, np.zeros(4), empty(1))
+    gpu.report(racing, 1, 4, np.zeros(4), empty(1))
+    gpu.report(reverse, 1, 4, np.arange(4.0), empty(4))
+    raced, reversed_ = capsys.readouterr().out.splitlines()
+    assert raced.startswith("racing: Race: y[0] is written by thread (1, 0, 0)")
+    assert reversed_ == "reverse: [3. 2. 1. 0.]"
+
+
+def test_each_barrier_is_removed_in_turn():
+    (found,) = gpu.without_each_barrier(reverse, 1, 4, np.arange(4.0), empty(4))
+    assert found.startswith("Uninitialized, tile[3] is read before any thread has written it")
+
+
+def test_the_cost_of_a_launch():
+    assert gpu.cost(reverse, 1, 4, np.arange(4.0), empty(4)) == (4, 2, 2, 2)
+
+
+LOOP = """
+	mov.f32 	%f1, 0f00000000;
+$L__BB0_1:
+	ld.shared.f32 	%f2, [%r1];
+	@%p2 add.s32 	%r1, %r1, 4;
+	fma.rn.f32 	%f1, %f2, %f2, %f1;
+	fma.rn.f32 	%f1, %f2, %f2, %f1;
+	@%p1 bra 	$L__BB0_1;
+	st.global.f32 	[%rd1], %f1;
+"""
+
+
+def test_the_innermost_loop_of_an_assembly():
+    assert ptx.inner_loop(LOOP) == {"fma": 2, "mma": 0, "instructions": 4}
+    assert ptx.inner_loop(LOOP.replace("fma.rn.f32 ", "mma.sync.aligned "))["mma"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="needs pip install 'minids[cuda]'")
+def test_the_ladder_is_compiled_without_a_gpu():
+    loops = gpu.compiled_ladder()
+    share = {name: loop["fma"] / loop["instructions"] for name, loop in loops.items()}
+    assert 0 < share["naive"] < share["tiled"] < share["register_blocked"] < share["vector_loads"] < 1
+    assert loops["tensor_cores"]["mma"] == 8
 
 
 @pytest.mark.parametrize(
     ("lesson", "exercise", "mistake", "message"),
     [
-        (13, "bias", "no_guard", "OutOfBounds"),
-        (13, "column_sum", "no_barrier", "Uninitialized"),
-        (13, "column_sum", "all_add_to_one_number", "Race"),
-        (13, "tiled", "returns_early", "DivergentBarrier"),
-        (13, "tiled", "without_tiles", "reads of global memory"),
-        (14, "walk", "no_barrier", "Race"),
-        (14, "walk", "barrier_inside_the_guard", "DivergentBarrier"),
+        (18, "bias", "no_guard", "OutOfBounds: z[1, 0] is outside the shape (1, 4)"),
+        (18, "bias", "x_along_the_rows", "Unwritten: y[0, 4] is not written by any thread"),
+        (
+            18,
+            "column_sum",
+            "no_barrier",
+            "Uninitialized: partial[1] is read before any thread has written it",
+        ),
+        (18, "column_sum", "all_add_to_one_number", "Race: sums[0] is read by thread (1, 0, 0)"),
+        (
+            18,
+            "column_sum",
+            "every_thread_adds_everything",
+            "far reads (reads of x, in global memory): 64, where 8",
+        ),
+        (18, "column_sum", "uses_atomics", "AttributeError: the simulator has no atomics: "),
+        (
+            18,
+            "column_sums",
+            "leaves_before_the_barrier",
+            "DivergentBarrier: block (1, 0, 0): 24 threads wait",
+        ),
     ],
 )
 def test_a_mistake_is_named(lesson, exercise, mistake, message):
-    (path,) = (path for path in folder.lessons() if path.name.startswith(f"{lesson}_"))
-    answers = folder.answers(lesson)
-    trial = source.trials(path, answers)[exercise]
-    verdict = run_check(exercise, getattr(answers, mistake), trial.check, **trial.options)
-    assert verdict.message.startswith(f"[✗] {message}")
-
-
-def contiguous_chunks(x, sums):
-    """Each thread adds up adjacent rows: another correct answer to 13.2."""
-    partial = cuda.shared.array(8, float32)
-    h, i = cuda.blockIdx.x, cuda.threadIdx.x
-    chunk = (x.shape[0] + 7) // 8
-    total = np.float32(0)
-    for r in range(i * chunk, min((i + 1) * chunk, x.shape[0])):
-        total += x[r, h]
-    partial[i] = total
-    cuda.syncthreads()
-    if i == 0:
-        for other in range(1, 8):
-            total += partial[other]
-        sums[h] = total
-
-
-def writes_outside_the_lattice(log_probs, lengths, states, sizes, alpha):
-    alpha[cuda.blockIdx.x, log_probs.shape[0] - 1, cuda.threadIdx.x] = np.float32(0)
-
-
-@pytest.mark.parametrize(
-    ("lesson", "exercise", "answer", "message"),
-    [
-        (13, "column_sum", contiguous_chunks, "[✓] right"),
-        (14, "walk", writes_outside_the_lattice, "[✗] elements outside a lattice that were written"),
-    ],
-)
-def test_answers_of_readers(lesson, exercise, answer, message):
-    (path,) = (path for path in folder.lessons() if path.name.startswith(f"{lesson}_"))
-    trial = source.trials(path, folder.answers(lesson))[exercise]
-    assert run_check(exercise, answer, trial.check, **trial.options).message.startswith(message)
+    tests = vars(folder.load("checks", lesson)).values()
+    (test,) = (test for test in tests if isinstance(test, checking.Check) and test.name == exercise)
+    result = checking.run_check(test, getattr(folder.answers(lesson), mistake))
+    assert result.message.startswith(f"[✗] {message}")
 
 
 def test_a_process_that_uses_a_gpu_cannot_use_the_simulator():
@@ -137,3 +168,13 @@ def test_a_process_that_uses_a_gpu_cannot_use_the_simulator():
     command = [sys.executable, "-c", f"{native}; import minids.lesson.gpu"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert "InputError: this Python process already uses a GPU" in done.stderr
+
+
+def test_without_greenlet_the_lessons_say_what_to_install():
+    absent = "import sys; sys.modules['greenlet'] = None; import importlib.util as u; f = u.find_spec"
+    absent += "; u.find_spec = lambda n, *a: None if n == 'greenlet' else f(n, *a)"
+    command = [sys.executable, "-c", f"{absent}; import minids.lesson.gpu"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The GPU lessons cannot run here. ")
+    assert "pip install greenlet" in done.stderr

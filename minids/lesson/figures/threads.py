@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,6 +52,7 @@ def caption(moment: "Sequence[Access]") -> str:
     return (f"after {passed} barrier{'s' * (passed > 1)}: " if passed else "") + ", ".join(done)
 
 
+@two_widths
 def exchange(
     accesses: "Sequence[Access]", arrays: Mapping[str, np.ndarray], threads: int, blocks: int, upto: int
 ) -> "Figure":
@@ -103,57 +104,35 @@ def exchange(
     return figure
 
 
+@two_widths
 def memory(accesses: "Sequence[Access]", array: str, shape: tuple[int, ...], title: str) -> "Figure":
     """The first access of an array by a block: its elements in memory, and the sectors that are transferred.
 
-    shape (…, F) of float32, F a multiple of 8. An element that is read shows the number of its thread; frames
-    mark the sectors of 32 bytes.
+    shape (…, F) of float32, F a multiple of 8. An element that is read shows the number of its thread, except
+    on a phone; frames mark the sectors of 32 bytes.
     """
     from matplotlib.patches import Rectangle
 
     reads = [access for access in accesses if access.array == array and access.kind == "read"]
     moment = [access for access in moments(reads)[0] if access.block == reads[0].block]
     rows, F = int(np.prod(shape[:-1])), shape[-1]
-    figure, axes = subplots(8, 0.6 + 0.3 * rows)
+    figure, axes = subplots(8, 0.6 + 0.3 * rows, narrow_height=0.9 + 0.2 * rows)
     texts, ground = np.full((rows, F), "", object), {}
     for access in moment:
         cell = divmod(int(np.ravel_multi_index(access.element, shape)), F)
-        texts[cell], ground[cell] = f"{access.thread[0]}", (SIGNAL, _SHADE)
+        ground[cell] = SIGNAL, _SHADE
+        if not is_narrow():
+            texts[cell] = f"{access.thread[0]}"
     _cells(axes, texts, 0, 0, ground)
     transferred = sectors(moment, shape)
     for sector in transferred:
         row, column = divmod(sector * SECTOR // FLOAT, F)
         frame = Rectangle((column, row), SECTOR // FLOAT, 1, fill=False, edgecolor=ACCENT, linewidth=2)
         axes.add_patch(frame)
-    title += f": {FLOAT * len(moment)} bytes used, {SECTOR * len(transferred)} bytes transferred"
+    separator = "\n" if is_narrow() else ": "
+    title += f"{separator}{FLOAT * len(moment)} bytes used, {SECTOR * len(transferred)} bytes transferred"
     axes.set(xlim=(-0.2, F + 0.2), ylim=(rows + 0.2, -0.2), title=title)
     axes.axis("off")
-    return figure
-
-
-def reads(panels: Mapping[str, "Sequence[Access]"], shapes: Mapping[str, tuple[int, int]]) -> "Figure":
-    """How often each element of some arrays is read, one panel per kernel.
-
-    panels {title: accesses}, shapes {array: (rows, columns)}.
-    """
-    counts = {
-        title: Counter((a.array, a.element) for a in accesses if a.kind == "read" and a.array in shapes)
-        for title, accesses in panels.items()
-    }
-    max_count = max(max(count.values()) for count in counts.values())
-    height = sum(rows + 1.5 for rows, _ in shapes.values())
-    figure, rows_of_axes = subplots(8, 0.4 + _CELL * height, ncols=len(panels), squeeze=False)
-    for axes, (title, count) in zip(rows_of_axes[0], counts.items(), strict=True):
-        above = 1.0
-        for name, shape in shapes.items():
-            numbers = np.array([[count[name, (i, j)] for j in range(shape[1])] for i in range(shape[0])])
-            shades = {cell: (SIGNAL, 0.6 * number / max_count) for cell, number in np.ndenumerate(numbers)}
-            _cells(axes, numbers, 0, above, shades)
-            axes.text(0, above - 0.2, name, color=INK)
-            above += shape[0] + 1.5
-        widest = max(columns for _, columns in shapes.values())
-        axes.set(xlim=(-0.3, widest + 0.3), ylim=(above - 1, -0.2), title=title, aspect="equal")
-        axes.axis("off")
     return figure
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minids.lesson.figures.threads import caption, exchange, memory, moments, reads, sectors
+from minids.lesson.figures.threads import caption, exchange, memory, moments, sectors
 from minids.lesson.figures.times import bars
 from minids.lesson.figures.wavefront import occupancy, wavefront
 from tests.svg import texts
@@ -62,12 +62,6 @@ def test_memory_shows_the_first_access_of_the_first_block():
     other = [access(0, "y", (0, 0), "read"), access(0, "x", (0, 0), "read", epoch=2)]
     first = [access(i, "x", (0, i), "read", block=b) for b in (0, 1) for i in (2, 3)]
     assert {"2", "3"} <= set(texts(memory(other + first, "x", (1, 16), "x")))
-
-
-def test_reads_are_counted_per_element():
-    twice = [access(i, "x", (0, 1), "read") for i in range(2)] + [access(0, "x", (1, 0), "write")]
-    assert texts(reads({"two": twice}, {"x": (2, 2)})) == ["0", "2", "0", "0", "x", "two"]
-    assert texts(reads({"one": twice[:1]}, {"x": (2, 2)})) == ["0", "1", "0", "0", "x", "one"]
 
 
 def walk(T, S):
