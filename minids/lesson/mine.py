@@ -14,7 +14,7 @@ import linecache
 import re
 import sys
 import textwrap
-from ast import AnnAssign, Assign, get_source_segment, literal_eval, parse, stmt
+from ast import AnnAssign, Assign, ClassDef, FunctionDef, get_source_segment, literal_eval, parse, stmt
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,34 +139,34 @@ class _Collector:
         self.add_function(function, self.name, f"{self.number} {self.name}")
         return self.changed
 
-    def add_function(self, function: Callable, name: str, title: str, scope: dict | None = None) -> None:
+    def add_function(self, function: Callable, name: str, title: str, user: Any = None) -> None:
+        """Add a function or a class, which the code `user` uses, and what it needs."""
         code = inspect.unwrap(getattr(function, "py_func", function))  # py_func: Numba compiles it
         try:
             text = textwrap.dedent(inspect.getsource(code)).rstrip()
             definition = parse(text).body[0]
         except (OSError, TypeError, SyntaxError):
-            raise NotKeptError(
-                f"no source of `{name}` is at hand; write it with `def` in the lesson"
-            ) from None
+            definition = None
+        if not isinstance(definition, (FunctionDef, ClassDef)):
+            raise NotKeptError(f"`{name}` is not written with `def`")
         if getattr(code, "__closure__", None):
             raise NotKeptError(f"`{name}` is defined inside another function")
-        if not bound_names(definition):
-            raise NotKeptError(f"`{name}` is not a `def`")
-        scope = getattr(code, "__globals__", scope)
         own_name = code.__name__
         if own_name != name:
             text += f"\n\n\n{name} = {own_name}"
-        self.add_needs(text, scope or {}, code, {own_name, name})
+        self.add_needs(text, code if hasattr(code, "__globals__") else user, {own_name, name})
         self.put(title, text)
 
-    def add_needs(self, text: str, scope: dict[str, Any], code: Any, own: set[str]) -> None:
+    def add_needs(self, text: str, code: Any, own: set[str]) -> None:
+        """Add what the names in the text of `code` stand for."""
+        scope = getattr(code, "__globals__", {})
         for name in sorted(used_names(text) - own):
             if name in scope and name not in self.done and not _is_builtin(name, scope[name]):
                 self.done.add(name)
-                self.add_name(name, scope[name], scope, code)
+                self.add_name(name, scope[name], code)
 
-    def add_name(self, name: str, value: Any, scope: dict[str, Any], code: Any) -> None:
-        """Add what a name of the reader's code stands for: an exercise, an import, a function, a constant."""
+    def add_name(self, name: str, value: Any, code: Any) -> None:
+        """Add what a name of the code stands for: an exercise, an import, a function or a constant."""
         title = f"{name}, for {self.number}"
         function = inspect.unwrap(getattr(value, "py_func", value)) if callable(value) else None
         exercise = folder.kept_exercises().get(name)
@@ -181,10 +181,10 @@ class _Collector:
             if _file(function) == str(self.where / FILE):  # from `yours`, under another name
                 self.put(title, f"{name} = {function.__name__}")
             else:
-                self.add_function(value, name, title, scope)
+                self.add_function(value, name, title, code)
         else:
             text = _constant(name, value, code)
-            self.add_needs(text, scope, code, {name})
+            self.add_needs(text, code, {name})
             self.put(title, text)
 
     def add_import(self, line: str) -> None:

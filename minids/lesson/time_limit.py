@@ -40,9 +40,9 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
             finished.set()
             _raise_in(thread, None)  # one that was raised but has not arrived yet
 
-    threading.Thread(target=watch, daemon=True).start()
     try:
         try:
+            threading.Thread(target=watch, daemon=True).start()
             return call()
         finally:
             finish()

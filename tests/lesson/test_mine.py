@@ -1,0 +1,322 @@
+"""mine.py: what a reader's right functions become, and how later lessons use them."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from minids.lesson import checking, folder, mine, progress
+
+HELPERS = '''\
+import math
+import numpy.fft as transforms
+from collections import OrderedDict as Ordered
+from itertools import product
+from numpy import sqrt
+
+TWO = 1 + 1
+SCALE = 0x2  # as it is written
+TABLE = np.linspace(0, 10, 11)
+NAMES = {"a": (1, None), "b": [True, -2.5]}
+
+
+def helper(x):
+    """Twice."""
+    return len(list(product("ab", repeat=1))) * x + shift(0)
+
+
+def shift(x, by=ONE - ONE):
+    return x + by
+
+
+@__import__("functools").cache
+def cached(x):
+    return x
+
+
+class Doubler:
+    """A class of the reader."""
+
+    def __call__(self, x):
+        return helper(x) * math.ceil(sqrt(1)) if NAMES and TABLE[1] and Ordered and transforms else None
+'''
+
+
+def sections(reader):
+    return [line[5:] for line in (reader / "mine.py").read_text().splitlines() if line.startswith("# %% ")]
+
+
+def alone(reader):
+    """The names of mine.py, run in a new process-like namespace."""
+    return runpy.run_path(str(reader / "mine.py"))
+
+
+def test_what_a_function_needs_is_kept_with_it_once(run, reader):
+    out, _ = run(
+        before=HELPERS, double="return Doubler()(cached(x)) * TWO // SCALE", quadruple="return helper(2 * x)"
+    )
+    assert out.count("kept in mine.py") == 2
+    helpers = ["Doubler", "NAMES", "ONE", "SCALE", "TABLE", "TWO", "cached", "helper", "shift"]
+    assert sorted(sections(reader)[1:-2]) == [f"{name}, for 7.1" for name in helpers]
+    assert sections(reader)[-2:] == ["7.1 double", "7.2 quadruple"]
+    text = (reader / "mine.py").read_text()
+    assert "SCALE = 0x2\n" in text
+    assert "import numpy.fft as transforms\n" in text
+    assert "from collections import OrderedDict as Ordered\n" in text
+    assert text.count("import numpy as np") == 1
+    assert alone(reader)["double"](4) == 8
+    assert alone(reader)["quadruple"](4) == 16
+    done = subprocess.run([sys.executable, "mine.py"], cwd=reader, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_sections_are_in_the_order_of_the_exercises(run, reader):
+    run(quadruple="return x + x + x + x")
+    run("08_powers.py", powers="return [2**i for i in range(n)]")
+    assert sections(reader) == ["7.2 quadruple", "8.1 powers"]
+    run(double="return x * (ONE + ONE)", quadruple="return x + x + x + x")
+    assert sections(reader) == ["ONE, for 7.1", "7.1 double", "7.2 quadruple", "8.1 powers"]
+
+
+def test_our_answer_holds_the_place_of_an_exercise_that_is_not_done(run, reader):
+    out, _ = run(quadruple="return double(double(x))")
+    assert "7.2 quadruple  [✓] right (1 check), kept in mine.py" in out
+    assert sections(reader) == ["7.1 double, our answer", "7.2 quadruple"]
+    assert alone(reader)["quadruple"](4) == 16
+    out, _ = run("08_powers.py")
+    assert out.startswith("from your mine.py: quadruple; our answers: double (7.1)\n")
+    assert mine.kept(reader) == ["7.2"]
+    run(double="return 2 * x", quadruple="return double(double(x))")
+    assert sections(reader) == ["7.1 double", "7.2 quadruple"]
+    assert "    return 2 * x\n" in (reader / "mine.py").read_text()
+    assert mine.kept(reader) == ["7.1", "7.2"]
+
+
+def test_later_lessons_run_on_the_functions_of_the_reader(run, reader):
+    out, _ = run("08_powers.py")
+    assert out.splitlines() == [
+        "our answers: double (7.1), quadruple (7.2)",
+        "8.1 powers  [ ] not written yet; the lesson continues with our answer",
+        "eight is 8 3",
+    ]
+    run(double="return x * 2", quadruple="return 4 * x")
+    out, names = run("08_powers.py", powers="return [2**i for i in range(n)]")
+    assert out.splitlines() == [
+        "from your mine.py: double, quadruple",
+        "8.1 powers  [✓] right (2 checks), kept in mine.py",
+        "eight is 8 3",
+    ]
+    assert names["double"].__code__.co_filename == str(reader / "mine.py")
+
+
+def test_a_new_version_replaces_the_old_one_and_its_helpers(run, reader):
+    run(
+        before="def helper(x):\n    return x + x", double="return helper(x)", quadruple="return helper(2 * x)"
+    )
+    run(
+        before="def helper(x):\n    return x * 2", double="return helper(x)", quadruple="return 2 * helper(x)"
+    )
+    assert sections(reader) == ["helper, for 7.1", "7.1 double", "7.2 quadruple"]
+    text = (reader / "mine.py").read_text()
+    assert "return x * 2" in text
+    assert "return 2 * helper(x)" in text
+    assert "x + x" not in text
+    before = (reader / "mine.py").stat().st_mtime_ns
+    run(
+        before="def helper(x):\n    return x * 2", double="return helper(x)", quadruple="return 2 * helper(x)"
+    )
+    assert (reader / "mine.py").stat().st_mtime_ns == before, "nothing new: the file is not touched"
+
+
+def test_an_edited_section_is_never_overwritten(run, reader):
+    run(double="return 2 * x")
+    path = reader / "mine.py"
+    path.write_text(path.read_text().replace("return 2 * x", "return x * 2  # mine"))
+    out, _ = run(double="return x + x")
+    assert out.splitlines()[0] == (
+        "7.1 double  [✓] right (3 checks), but not kept: you have edited `7.1 double` in mine.py;"
+        " remove it there to replace it"
+    )
+    assert "# mine" in path.read_text()
+    assert "from your mine.py: double;" in run("08_powers.py")[0]
+    path.write_text(path.read_text().split("# %% 7.1")[0])
+    run(double="return x + x")
+    assert "return x + x" in path.read_text()
+
+
+def test_what_the_reader_adds_to_the_file_stays(run, reader):
+    run(quadruple="return 4 * x")
+    path = reader / "mine.py"
+    path.write_text("# My file\n" + path.read_text() + "\n# %% my experiments\nprint(quadruple(1))\n")
+    run(double="return 2 * x", quadruple="return 4 * x")
+    assert path.read_text().startswith("# My file\n")
+    assert sections(reader) == ["7.1 double", "7.2 quadruple", "my experiments"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ("def double(x:", "mine.py, line 7: SyntaxError"),
+        ("raise KeyError('gone')", "mine.py, line 7: KeyError: 'gone'"),
+        ("import not_there", "mine.py, line 7: ModuleNotFoundError"),
+        ("exit()", "mine.py, line 7: SystemExit"),
+    ],
+)
+def test_a_broken_file_is_one_line_and_our_answers(run, reader, broken, message):
+    run(double="return 2 * x")
+    path = reader / "mine.py"
+    good = path.read_text()
+    path.write_text(good.replace("def double(x):", f"{broken}\ndef double(x):"))
+    first, second, *_ = run("08_powers.py")[0].splitlines()
+    assert first.startswith(f"mine.py cannot be used: {message}")
+    assert second == "our answers: double (7.1), quadruple (7.2)"
+    out, _ = run(double="return 2 * x", quadruple="return 4 * x")
+    assert f"7.2 quadruple  [✓] right (1 check), but not kept: {message}" in out
+    path.write_text(good)
+    assert "quadruple  [✓] right (1 check), kept" in run(quadruple="return 4 * x")[0]
+
+
+def test_an_endless_file_is_stopped(run, reader, monkeypatch):
+    monkeypatch.setattr(mine, "_SECONDS", 0.1)
+    (reader / "mine.py").write_text("while True:\n    pass\n")
+    out, _ = run("08_powers.py")
+    assert out.startswith("mine.py cannot be used: mine.py: TimeoutError: no result after 0.1 seconds; line ")
+
+
+def test_an_edited_function_is_checked_again_and_must_be_right(run, reader):
+    run(double="return 2 * x", quadruple="return 4 * x")
+    path = reader / "mine.py"
+    path.write_text(path.read_text().replace("return 2 * x", "return 3 * x"))
+    first, second, *_ = run("08_powers.py")[0].splitlines()
+    assert first == "mine.py, double  [✗] double(1): expected 2, got 3; using our answer"
+    assert second == "from your mine.py: quadruple; our answers: double (7.1)"
+
+
+def test_a_function_of_the_file_without_a_section_is_checked(run, reader):
+    (reader / "mine.py").write_text("def double(x):\n    return x + x\n")
+    assert run("08_powers.py")[0].startswith("from your mine.py: double; our answers: quadruple (7.2)\n")
+
+
+def test_the_answers_do_not_touch_the_file(run, reader, monkeypatch):
+    monkeypatch.setenv("MINIDS_ANSWERS", "1")
+    (reader / "mine.py").write_text("def double(x):\n    return 0\n")
+    assert run("08_powers.py")[0].startswith("our answers: double (7.1), quadruple (7.2)\n")
+    assert (reader / "mine.py").read_text() == "def double(x):\n    return 0\n"
+
+
+NOT_KEPT = {
+    "a value that is not in the lesson": (
+        "for SIZE in [[np.zeros(1)]]:\n    pass",
+        "return 2 * x + len(SIZE) - 1",
+        "it uses `SIZE`, whose value is not in the lesson; make it an argument",
+    ),
+    "a closure": (
+        "def make(k):\n    def inner(x):\n        return k * x\n    return inner\n\n\ninner = make(2)",
+        "return inner(x)",
+        "`inner` is defined inside another function",
+    ),
+    "the name of an exercise": (
+        "powers = 2",
+        "return powers * x",
+        "`powers` is the name of exercise 8.1; give your value another name",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_KEPT)
+def test_what_cannot_be_kept_says_why(run, reader, case):
+    before, body, why = NOT_KEPT[case]
+    out, names = run(before=before, double=body)
+    assert out.splitlines()[0] == f"7.1 double  [✓] right (3 checks), but not kept: {why}"
+    assert names["double"](4) == 8
+    assert not (reader / "mine.py").exists()
+
+
+def test_two_lessons_cannot_use_one_name_for_two_things(run, reader):
+    run(before="SIZE = 2", double="return SIZE * x")
+    out, _ = run("08_powers.py", before="SIZE = 3", powers="return [2**i for i in range(n + SIZE - SIZE)]")
+    assert "not kept: mine.py has another `SIZE`, for 7.1; give yours another name" in out
+    out, _ = run("08_powers.py", before="SIZE = 2", powers="return [2**i for i in range(n + 0 * SIZE)]")
+    assert "kept in mine.py" in out
+    assert sections(reader) == ["SIZE, for 7.1", "7.1 double", "8.1 powers"]
+
+
+def test_imports_of_one_name_from_two_places_are_refused(run, reader):
+    run(before="from math import floor", double="return floor(2 * x)")
+    out, _ = run(
+        "08_powers.py", before="from numpy import floor", powers="return floor([2.0**i for i in range(n)])"
+    )
+    assert "not kept: mine.py imports another `floor`" in out
+
+
+def test_a_function_must_be_right_in_the_file_too(run, reader):
+    """Here it depends on a name that later code of the lesson changes."""
+    out, _ = run(before="STATE = [2]\nSTATE.append(STATE.pop())", double="return globals()['STATE'][0] * x")
+    assert "but not kept: in mine.py it fails: KeyError: 'STATE'" in out
+    assert not (reader / "mine.py").exists()
+
+
+def test_a_folder_that_cannot_be_written_does_not_stop_the_lesson(run, reader):
+    (reader / "mine.py").mkdir()
+    (reader / "progress.json").mkdir()
+    out, names = run(double="return 2 * x")
+    assert out.startswith("7.1 double  [✓] right (3 checks), but not kept: ")
+    assert names["double"](3) == 6
+    assert run("08_powers.py")[0].startswith("mine.py cannot be used: ")
+
+
+def test_a_module_of_the_reader_is_copied_into_the_file(run, reader, monkeypatch):
+    (reader / "tools.py").write_text("BASE = 2\n\n\ndef twice(x):\n    return BASE * x\n")
+    monkeypatch.syspath_prepend(str(reader))
+    run(before="from tools import twice", double="return twice(x)")
+    assert sections(reader) == ["BASE, for 7.1", "twice, for 7.1", "7.1 double"]
+    sys.modules.pop("tools")
+
+
+def test_a_function_from_the_file_under_another_name(run, reader):
+    run(double="return 2 * x")
+    before = 'twice, quadruple = yours("double", "quadruple")'
+    run(
+        "08_powers.py",
+        before=before,
+        powers="return [1] if n == 1 else [*powers(n - 1), twice(2 ** (n - 2))]",
+    )
+    assert sections(reader) == ["7.1 double", "twice, for 8.1", "8.1 powers"]
+    assert "twice = double\n" in (reader / "mine.py").read_text()
+
+
+def test_notebooks_keep_functions_too(reader, monkeypatch):
+    """Cells have no file; `In` has their texts, and the current folder is the reader's."""
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    setup = (
+        "from pathlib import Path\nfrom minids.lesson import folder\n"
+        f"folder.root = lambda: Path({str(folder.root())!r})\n"
+        "import numpy as np\nfrom minids.lesson import check, yours\n%time 1\nWEIGHTS = np.array([2, 3])"
+    )
+    cells = [
+        setup,
+        "def helper(x):\n    return WEIGHTS[0] * x",
+        "def double(x):\n    return helper(x)\n\n\ndouble = check('7.1', double)",
+        "double = yours('double')\nprint(double(4))",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    environment = {key: value for key, value in os.environ.items() if key != "MINIDS_ANSWERS"}
+    environment["PYTHONPATH"] = str(Path(checking.__file__).parents[2])
+    monkeypatch.setattr(os, "environ", environment)
+    nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(reader)}}, timeout=60).execute()
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
+    assert "7.1 double  [✓] right (3 checks), kept in mine.py\nfrom your mine.py: double\n8\n" in printed
+    assert sections(reader) == ["imports", "WEIGHTS, for 7.1", "helper, for 7.1", "7.1 double"]
+    assert "WEIGHTS = np.array([2, 3])\n" in (reader / "mine.py").read_text()
+
+
+def test_checksums_are_in_the_progress(run, reader):
+    run(double="return 2 * x")
+    assert set(progress.checksums(reader)) == {"7.1 double"}
+    (reader / "progress.json").write_text(json.dumps({"mine.py": 7}))
+    assert progress.checksums(reader) == {}
