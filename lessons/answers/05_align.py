@@ -82,14 +82,21 @@ def skips_to_the_first_letter(states):
     return (states != 0) & (states != np.roll(states, 2))
 
 
-def compares_neighbors(states):
-    """Compares a letter with the state before it, which is always a blank."""
-    return (states != 0) & (states != np.roll(states, 1)) & (np.arange(len(states)) > 1)
+def skips_between_repeats_only(states):
+    """Has the comparison the wrong way around: only equal letters would be skipped between."""
+    return (states != 0) & (states == np.roll(states, 2)) & (np.arange(len(states)) > 1)
+
+
+def marks_where_a_skip_starts(states):
+    """Marks the letter that a skip starts from, not the one that it reaches."""
+    return np.append(skips(states)[2:], [False, False])[: len(states)]
 
 
 def skips_to_unseen_letters_only(states):
     """Forbids every letter that occurs earlier in the text; only the letter before matters."""
-    return np.array([s > 1 and k not in (0, *states[:s]) for s, k in enumerate(states)], bool)
+    return np.array(
+        [s > 1 and k not in (0, *states[:s]) for s, k in enumerate(states)], bool
+    )
 
 
 def count(states, T, start=2, stay=True, skip=skips):
@@ -134,7 +141,11 @@ def never_stays(states, T):
 
 def adds_in_place(states, T):
     """Overwrites one row from the left, so that a path can advance several times in one frame."""
-    n, row, skip = np.zeros((T, len(states)), int), np.zeros(len(states), int), skips(states)
+    n, row, skip = (
+        np.zeros((T, len(states)), int),
+        np.zeros(len(states), int),
+        skips(states),
+    )
     row[:2] = 1
     for t in range(T):
         for s in range(1, len(states)) if t else ():
@@ -150,7 +161,9 @@ def forward(log_y, states, start=2, skip=skips, add=np.logaddexp, delay=0):
     for t in range(1, T):
         alpha[t] = alpha[t - 1]
         alpha[t, 1:] = add(alpha[t, 1:], alpha[t - 1, :-1])
-        alpha[t, 2:] = add(alpha[t, 2:], np.where(skip(states)[2:], alpha[t - 1, :-2], -np.inf))
+        alpha[t, 2:] = add(
+            alpha[t, 2:], np.where(skip(states)[2:], alpha[t - 1, :-2], -np.inf)
+        )
         alpha[t] += log_y[t - delay, states]
     return alpha
 
@@ -198,7 +211,9 @@ def multiplies_each_predecessor_only(log_y, states):
     for t in range(1, T):
         alpha[t] = alpha[t - 1] + log_y[t, states]
         alpha[t, 1:] = np.logaddexp(alpha[t, 1:], alpha[t - 1, :-1])
-        alpha[t, 2:] = np.logaddexp(alpha[t, 2:], np.where(skip[2:], alpha[t - 1, :-2], -np.inf))
+        alpha[t, 2:] = np.logaddexp(
+            alpha[t, 2:], np.where(skip[2:], alpha[t - 1, :-2], -np.inf)
+        )
     return alpha
 
 
@@ -258,7 +273,9 @@ def skips_by_comparison_alone(states):
 
 
 def skips_as_numbers(states):
-    return np.array([int(s > 1 and s % 2 and k != states[s - 2]) for s, k in enumerate(states)])
+    return np.array(
+        [int(s > 1 and s % 2 and k != states[s - 2]) for s, k in enumerate(states)]
+    )
 
 
 def skips_of_letters_only(states):
@@ -326,7 +343,9 @@ def forward_in_loops(log_y, states):
 
 def forward_padded(log_y, states):
     T, S = len(log_y), len(states)
-    can_skip = skips(states) | (np.arange(S) == 1)  # the first letter, from before the first blank
+    can_skip = skips(states) | (
+        np.arange(S) == 1
+    )  # the first letter, from before the first blank
     alpha = np.full((T + 1, S + 2), -np.inf)
     alpha[0, 1] = 0  # one step before the first blank
     for t in range(T):
@@ -393,7 +412,8 @@ WRONG = {
         skips_to_blanks,
         skips_between_repeats,
         skips_to_the_first_letter,
-        compares_neighbors,
+        skips_between_repeats_only,
+        marks_where_a_skip_starts,
         skips_to_unseen_letters_only,
     ],
     "count_ways": [
@@ -420,8 +440,23 @@ WRONG = {
 }
 
 RIGHT = {
-    "lattice": [lattice_in_a_list, lattice_by_insertion, lattice_by_parity, lattice_of_float32],
-    "skips": [skips_in_a_loop, skips_by_comparison_alone, skips_as_numbers, skips_of_letters_only],
+    "lattice": [
+        lattice_in_a_list,
+        lattice_by_insertion,
+        lattice_by_parity,
+        lattice_of_float32,
+    ],
+    "skips": [
+        skips_in_a_loop,
+        skips_by_comparison_alone,
+        skips_as_numbers,
+        skips_of_letters_only,
+    ],
     "count_ways": [count_in_loops, count_by_matrix, count_by_recursion],
-    "forward_variables": [forward_in_loops, forward_padded, forward_in_float32, forward_by_rescaling],
+    "forward_variables": [
+        forward_in_loops,
+        forward_padded,
+        forward_in_float32,
+        forward_by_rescaling,
+    ],
 }

@@ -2,18 +2,24 @@
 
 import numpy as np
 
-from minids.ops.reference.ctc import forward_variables, lattice, skips
+from minids.lesson.folder import answers
+
+lattice, skips, forward_variables = (
+    answers(5).lattice,
+    answers(5).skips,
+    answers(5).forward_variables,
+)
 
 
 def backward_variables(log_y, states):
-    T, S = len(log_y), len(states)
+    T, S, skip = len(log_y), len(states), skips(states)
     beta = np.full((T, S), -np.inf)
     beta[-1, -2:] = 0
     for t in reversed(range(T - 1)):
         following = log_y[t + 1, states] + beta[t + 1]
         beta[t] = following
         beta[t, :-1] = np.logaddexp(beta[t, :-1], following[1:])
-        skipped = np.where(skips(states)[2:], following[2:], -np.inf)
+        skipped = np.where(skip[2:], following[2:], -np.inf)
         beta[t, :-2] = np.logaddexp(beta[t, :-2], skipped)
     return beta
 
@@ -38,42 +44,44 @@ def backward(log_y, states, ends=2, skip=skips, frame=1, add=np.logaddexp):
         following = beta[t + 1] + log_y[t + frame, states]
         beta[t] = following
         beta[t, :-1] = add(beta[t, :-1], following[1:])
-        beta[t, :-2] = add(beta[t, :-2], np.where(skip(states)[2:], following[2:], -np.inf))
+        beta[t, :-2] = add(
+            beta[t, :-2], np.where(skip(states)[2:], following[2:], -np.inf)
+        )
     return beta
 
 
 def must_end_in_a_blank(log_y, states):
-    """A path cannot end in the last letter."""
+    """Ends in the last blank only; a path can also end in the last letter."""
     return backward(log_y, states, ends=1)
 
 
 def ends_anywhere(log_y, states):
-    """β is 1 in every state of the last frame."""
+    """Sets β to 1 in every state of the last frame; a path cannot end in the middle of the text."""
     return backward(log_y, states, ends=len(states))
 
 
 def uses_the_current_frame(log_y, states):
-    """y_t instead of y_{t+1}: α contains y_t already."""
+    """Multiplies with y of frame t instead of t + 1; α contains that already."""
     return backward(log_y, states, frame=0)
 
 
 def contains_the_current_frame(log_y, states):
-    """Graves' β, which contains y_t."""
+    """Computes the β of Graves, which contains y of frame t; here α alone contains it."""
     return backward(log_y, states) + log_y[:, states]
 
 
 def never_skips(log_y, states):
-    """Every blank is visited."""
+    """Never skips: every blank would have to be visited."""
     return backward(log_y, states, skip=lambda states: np.zeros(len(states), bool))
 
 
 def asks_for_the_wrong_state(log_y, states):
-    """Whether s allows a skip, not s + 2."""
+    """Asks whether s allows a skip; the state that is skipped to, s + 2, must allow it."""
     return backward(log_y, states, skip=lambda states: np.roll(skips(states), 2))
 
 
 def skips_to_unseen_letters_only(log_y, states):
-    """Not to any letter that occurs earlier in the text; only the letter before matters."""
+    """Forbids every letter that occurs earlier in the text; only the letter before matters."""
 
     def new(states):
         return np.array([k not in (0, *states[:s]) for s, k in enumerate(states)])
@@ -82,7 +90,7 @@ def skips_to_unseen_letters_only(log_y, states):
 
 
 def takes_the_maximum(log_y, states):
-    """The maximum instead of the sum."""
+    """Takes the maximum of the successors instead of their sum."""
     return backward(log_y, states, add=np.maximum)
 
 
@@ -105,7 +113,7 @@ def zero_if_impossible(gradient):
 
 @zero_if_impossible
 def counts_a_letter_once(log_y, label):
-    """gradient[:, states] -= gamma: NumPy applies one of the states with the same character."""
+    """Writes gradient[:, states] -= gamma, of which NumPy keeps one of the states with the same character."""
     gamma, states = posterior(log_y, label)
     gradient = np.exp(log_y)
     gradient[:, states] -= gamma
@@ -114,19 +122,19 @@ def counts_a_letter_once(log_y, label):
 
 @zero_if_impossible
 def has_the_sign_of_the_probability(log_y, label):
-    """The gradient of log p, not of the loss."""
+    """Returns γ − y, the gradient of log p; the loss is −log p."""
     return -ctc_gradient(log_y, label)
 
 
 @zero_if_impossible
 def forgets_the_softmax(log_y, label):
-    """The gradient with respect to log y instead of the logits."""
+    """Forgets the softmax, and returns −γ, the gradient with respect to log y."""
     return ctc_gradient(log_y, label) - np.exp(log_y)
 
 
 @zero_if_impossible
 def forgets_to_divide_by_p(log_y, label):
-    """αβ instead of γ."""
+    """Forgets to divide αβ by p."""
     gamma, states = posterior(log_y, label)
     alpha = forward_variables(log_y, states)
     gradient = np.exp(log_y)
@@ -137,7 +145,7 @@ def forgets_to_divide_by_p(log_y, label):
 
 @zero_if_impossible
 def ignores_later_frames(log_y, label):
-    """α instead of αβ, normalized in each frame."""
+    """Uses α alone, normalized in each frame: later frames must count, too."""
     states = lattice(label)
     alpha = forward_variables(log_y, states)
     gradient = np.exp(log_y)
@@ -147,13 +155,110 @@ def ignores_later_frames(log_y, label):
 
 
 def is_nan_if_impossible(log_y, label):
-    """inf - inf."""
+    """Computes inf − inf if the text is impossible."""
     with np.errstate(invalid="ignore"):
         gamma, states = posterior(log_y, label)
     gradient = np.exp(log_y)
     for s, k in enumerate(states):
         gradient[:, k] -= gamma[:, s]
     return gradient
+
+
+@zero_if_impossible
+def returns_the_desired_output(log_y, label):
+    """Returns γ, the desired output, without the difference from y."""
+    return np.exp(log_y) - ctc_gradient(log_y, label)
+
+
+@zero_if_impossible
+def subtracts_from_log_y(log_y, label):
+    """Subtracts γ from log y instead of y."""
+    return ctc_gradient(log_y, label) - np.exp(log_y) + log_y
+
+
+@zero_if_impossible
+def normalizes_by_p_of_one_end(log_y, label):
+    """Takes the last state for p; a path can also end in the last letter."""
+    states = lattice(label)
+    alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)
+    gradient = np.exp(log_y)
+    for s, k in enumerate(states):
+        gradient[:, k] -= np.exp(alpha[:, s] + beta[:, s] - alpha[-1, -1])
+    return gradient
+
+
+# Other styles, which are right.
+
+
+def backward_in_loops(log_y, states):
+    T, S, skip = len(log_y), len(states), skips(states)
+    beta = [[-np.inf] * S for _ in range(T)]
+    for s in range(max(0, S - 2), S):
+        beta[T - 1][s] = 0.0
+    for t in range(T - 2, -1, -1):
+        for s in range(S):
+            for r in range(s, min(s + 3, S)):
+                if r < s + 2 or skip[r]:
+                    onward = log_y[t + 1][states[r]] + beta[t + 1][r]
+                    beta[t][s] = np.logaddexp(beta[t][s], onward)
+    return beta
+
+
+def backward_by_reversal(log_y, states):
+    states, T = np.asarray(states), len(log_y)
+    reversed_alpha = forward_variables(log_y[::-1], states[::-1])[::-1, ::-1]
+    return (
+        reversed_alpha - log_y[np.arange(T)[:, None], states]
+    )  # without the frame's own y
+
+
+def backward_in_float32(log_y, states):
+    return backward_variables(log_y, states).astype(np.float32)
+
+
+def gradient_by_one_hot(log_y, label):
+    states = lattice(label)
+    log_gamma = forward_variables(log_y, states) + backward_variables(
+        log_y, states
+    )  # before p
+    log_p = np.logaddexp.reduce(log_gamma, axis=1, keepdims=True)
+    if not np.isfinite(log_p).all():
+        return np.zeros(log_y.shape)
+    return np.exp(log_y) - np.exp(log_gamma - log_p) @ np.eye(log_y.shape[1])[states]
+
+
+def gradient_by_add_at(log_y, label):
+    states = lattice(label)
+    alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)
+    log_p = np.logaddexp(*alpha[-1, -2:]) if len(states) > 1 else alpha[-1, -1]
+    gamma = np.zeros(log_y.shape)
+    if log_p == -np.inf:
+        return gamma
+    np.add.at(gamma, (slice(None), states), np.exp(alpha + beta - log_p))
+    return np.exp(log_y) - gamma
+
+
+def gradient_in_loops(log_y, label):
+    states = lattice(label)
+    alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)
+    p = np.logaddexp.reduce(alpha[-1, -2:])
+    rows = []
+    for t in range(len(log_y)):
+        row = [0.0] * log_y.shape[1]
+        if p > -np.inf:
+            for k in range(len(row)):
+                through = [
+                    np.exp(alpha[t, s] + beta[t, s] - p)
+                    for s in range(len(states))
+                    if states[s] == k
+                ]
+                row[k] = np.exp(log_y[t, k]) - sum(through)
+        rows.append(row)
+    return rows
+
+
+def gradient_in_float32(log_y, label):
+    return ctc_gradient(log_y.astype(np.float32), label).astype(np.float32)
 
 
 HINTS = {
@@ -189,5 +294,22 @@ WRONG = {
         forgets_to_divide_by_p,
         ignores_later_frames,
         is_nan_if_impossible,
+        returns_the_desired_output,
+        subtracts_from_log_y,
+        normalizes_by_p_of_one_end,
+    ],
+}
+
+RIGHT = {
+    "backward_variables": [
+        backward_in_loops,
+        backward_by_reversal,
+        backward_in_float32,
+    ],
+    "ctc_gradient": [
+        gradient_by_one_hot,
+        gradient_by_add_at,
+        gradient_in_loops,
+        gradient_in_float32,
     ],
 }

@@ -43,16 +43,34 @@ def check_skips(skips):
         skippable = [False, *(a != b for a, b in pairwise(label))]
         expected = [False, *(skip for letter in skippable for skip in (letter, False))]
         got = skips(states_of(label))
-        yield f"skips of the states of '{word}'", got, np.array(expected[: 2 * len(label) + 1])
+        yield (
+            f"skips of the states of '{word}'",
+            got,
+            np.array(expected[: 2 * len(label) + 1]),
+        )
 
 
 @exercise("5.3", lists=True)
 def check_count_ways(count_ways):
-    for label, T in ([1, 2, 3], 5), ([1, 1], 4), ([1, 2, 1], 5), ([1, 1, 2], 1), ([], 3):
+    for label, T in (
+        ([1, 2, 3], 5),
+        ([1, 1], 4),
+        ([1, 2, 1], 5),
+        ([1, 1, 2], 1),
+        ([], 3),
+    ):
         expected = by_enumeration(np.ones((T, 4)), label)
-        yield f"count_ways(lattice({label}), {T})", count_ways(states_of(label), T), expected
+        yield (
+            f"count_ways(lattice({label}), {T})",
+            count_ways(states_of(label), T),
+            expected,
+        )
     total = sum(count_ways(states_of([1, 2, 3]), 30)[-1][-2:])
-    yield "the number of alignments of 'cat' in 30 frames", total, math.comb(30 + 3, 30 - 3)
+    yield (
+        "the number of alignments of 'cat' in 30 frames",
+        total,
+        math.comb(30 + 3, 30 - 3),
+    )
 
 
 @exercise("5.4", rtol=1e-5, atol=1e-7, lists=True)
@@ -61,7 +79,14 @@ def check_forward_variables(forward_variables):
         return np.logaddexp.reduce(forward_variables(log_y, states_of(label))[-1][-2:])
 
     rng = np.random.default_rng(5)
-    for label, T in ([1, 2], 4), ([1, 1], 5), ([2, 1, 1], 5), ([1, 2, 1], 5), ([1], 1), ([], 3):
+    for label, T in (
+        ([1, 2], 4),
+        ([1, 1], 5),
+        ([2, 1, 1], 5),
+        ([1, 2, 1], 5),
+        ([1], 1),
+        ([], 3),
+    ):
         y = rng.dirichlet(np.ones(3), T)  # (T, K), every row sums to 1
         got = np.exp(forward_variables(np.log(y), states_of(label)))
         yield f"exp(log α) of {label} in {T} frames", got, by_enumeration(y, label)
@@ -69,7 +94,15 @@ def check_forward_variables(forward_variables):
     y = rng.dirichlet(np.ones(3), 5)
     total = sum(np.exp(log_prob(np.log(y), text)) for text in texts)
     yield "the sum of the probabilities of all texts", total, 1.0
-    yield "log p of 'hh' in 2 frames, impossible", log_prob(np.log(y[:2]), [1, 1]), -np.inf
+    yield (
+        "log p of 'hh' in 2 frames, impossible",
+        log_prob(np.log(y[:2]), [1, 1]),
+        -np.inf,
+    )
     uniform = np.full((2000, 4), -math.log(4))
     expected = math.log(math.comb(2003, 1997)) - 2000 * math.log(4)
-    yield "log p of 'cat' in 2000 frames, y = 1/4", log_prob(uniform, [1, 2, 3]), expected
+    yield (
+        "log p of 'cat' in 2000 frames, y = 1/4",
+        log_prob(uniform, [1, 2, 3]),
+        expected,
+    )
