@@ -221,14 +221,17 @@ def known_mistake(test: Check, result: Result) -> str | None:
 def _gives(function: Callable, results: list, test: Check) -> bool:
     """Whether a function gives these results, check by check; stops at the first that differs."""
     items = test.run(_guard(function) if test.pure else function)
-    try:
-        for result in results:
-            item = next(items, None)
-            if item is None or difference(item[1], result, 1e-9, 1e-12, lists=True):
+    for result in results:
+        try:
+            got = next(items)[1]
+        except (Exception, SystemExit) as error:
+            got = f"{type(error).__name__}: {error}"
+        try:
+            if difference(got, result, lists=True):
                 return False
-        return next(items, None) is None
-    except Exception as error:
-        return results[-1] == f"{type(error).__name__}: {error}"
+        except Exception:  # `result` is not of a kind that a check expects
+            return False
+    return next(items, None) is None
 
 
 def _check_again(test: Check, function: Callable) -> str | None:
@@ -314,5 +317,5 @@ def _file(function: Callable) -> str:
 
 def _line(error: BaseException, file: str) -> str:
     """The last line of the reader's file that the error passed."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f" (line {lines[-1]})" if lines else ""
+    lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" (line {lines[-1].lineno}: {shorten(lines[-1].line or '', 60)})" if lines else ""

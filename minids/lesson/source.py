@@ -32,7 +32,7 @@ def exercises(path: Path) -> list[Exercise]:
     """The exercises of a lesson, in order. Nothing is run. Raises SyntaxError if the file is not Python."""
     hints = _hints(path)
     found = []
-    for number, call, _ in _checks(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+    for number, call, _ in checks(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         name = ast.unparse(call.args[1]).split(".")[-1]
         found.append(Exercise(number, name, hints.get(name, [])))
     return found
@@ -44,7 +44,7 @@ def is_written(path: Path, number: str) -> bool:
         tree = ast.parse(notebooks.code_of(path)[0])
     except SyntaxError:
         return True  # they are at work on it
-    for found, call, place in _checks(tree):
+    for found, call, place in checks(tree):
         for node in tree.body[:place] if found == number else ():
             if isinstance(node, ast.FunctionDef) and node.name == ast.unparse(call.args[1]):
                 return ast.unparse(node.body[-1]) != "raise NotImplementedError"
@@ -60,12 +60,12 @@ def reader_function(path: Path, number: str) -> Callable:
     """
     text, file = notebooks.code_of(path)
     tree = ast.parse(text, file)
-    calls = [(call, place) for found, call, place in _checks(tree) if found == number]
+    calls = [(call, place) for found, call, place in checks(tree) if found == number]
     if not calls:
         raise LookupError(f"no line calls check({number!r}, …)")
     call, place = calls[0]
     needed = _needed(tree.body[:place], used_names(ast.unparse(call.args[1])))
-    for _, other, _ in _checks(ast.Module(needed, [])):
+    for _, other, _ in checks(ast.Module(needed, [])):
         other.func = ast.copy_location(ast.Name("_check", ast.Load()), other.func)
     namespace = {"__name__": path.stem, "__file__": str(path.resolve()), "_check": _quiet_check}
     with _modules_of(path.parent), redirect_stdout(io.StringIO()):
@@ -104,7 +104,7 @@ def _modules_of(where: Path) -> Iterator[None]:
         sys.path.remove(str(where))
 
 
-def _checks(tree: ast.Module) -> Iterator[tuple[str, ast.Call, int]]:
+def checks(tree: ast.Module) -> Iterator[tuple[str, ast.Call, int]]:
     """Every call check("5.1", skips): its number, the call, and the index of its statement."""
     for i, node in enumerate(tree.body):
         for call in ast.walk(node):

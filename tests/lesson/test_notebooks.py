@@ -1,0 +1,49 @@
+"""Lessons as notebooks, written and read."""
+
+import inspect
+import json
+
+import pytest
+
+from minids._utils.errors import InputError
+from minids.lesson import folder, notebooks, source
+
+
+@pytest.mark.parametrize("path", folder.lessons(), ids=lambda path: path.stem)
+def test_a_notebook_is_valid_and_has_the_cells_of_the_lesson(path):
+    nbformat = pytest.importorskip("nbformat")
+    jupytext = pytest.importorskip("jupytext")
+    text = path.read_text(encoding="utf-8")
+    notebook = nbformat.reads(notebooks.from_percent(text).decode(), 4)
+    nbformat.validate(notebook)
+    cells, expected = notebook.cells, jupytext.read(path).cells
+    assert [(cell.cell_type, cell.source) for cell in cells] == [(c.cell_type, c.source) for c in expected]
+    assert notebooks.from_percent(text) == notebooks.from_percent(text)
+
+
+def test_the_code_of_a_notebook_is_one_text(write):
+    path = write(double="%time 1\n    return 2 * x").with_suffix(".ipynb")
+    text = path.with_suffix(".py").read_text() + "\n# %%\n!ls\nquadruple(1)\n"
+    path.write_bytes(notebooks.from_percent(text))
+    code, file = notebooks.code_of(path)
+    assert "pass  # !ls\nquadruple(1)" in code
+    assert "question" not in code
+    function = source.reader_function(path, "7.1")
+    assert function(3) == 6
+    assert function.__code__.co_filename == file
+    assert "return 2 * x" in inspect.getsource(function)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"cells": [7]}', b"\xff"])
+def test_a_damaged_notebook_is_an_error(reader, content):
+    path = reader / "07_double.ipynb"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"07_double\.ipynb: cannot be read"):
+        notebooks.code_of(path)
+
+
+def test_sources_may_be_lists_or_one_text(reader):
+    path = reader / "07_double.ipynb"
+    cells = [{"cell_type": "code", "source": "a = 1\nb = 2"}, {"cell_type": "markdown", "source": []}]
+    path.write_text(json.dumps({"cells": [*cells, {"cell_type": "code", "source": ["c = 3\n", "d = 4"]}]}))
+    assert notebooks.code_of(path)[0] == "a = 1\nb = 2\n\nc = 3\nd = 4"

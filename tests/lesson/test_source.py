@@ -1,0 +1,88 @@
+"""Lessons read without being run: question, exercises, and a reader's function with what it needs."""
+
+import pytest
+
+from minids.lesson import folder, notebooks, source
+
+
+def test_a_lesson_is_read_without_being_run(reader):
+    path = folder.root() / "07_double.py"
+    path.write_text(path.read_text() + "\nraise SystemExit\n")
+    assert source.title(path) == "A question?"
+    assert source.exercises(path) == [
+        source.Exercise("7.1", "double", ["twice", "two times", "2 * x"]),
+        source.Exercise("7.2", "quadruple", ["four", "4 * x"]),
+    ]
+
+
+def test_a_function_comes_with_what_it_needs_and_nothing_else(write):
+    path = write(double="return helper() * x", quadruple="return 4 * x")
+    text = path.read_text().replace(
+        "\n\n# %%\ndef double",
+        "\nraised = 1 / 0\nTWO = [1, 1]\nTWO[0] = 2\n\n\ndef helper():\n    raised = TWO[0]\n"
+        "    return raised\n"
+        "\n\n# %%\ndef double",
+    )
+    path.write_text(text + "\ndouble = 1 / 0\n")
+    assert source.reader_function(path, "7.1")(3) == 6
+    assert source.reader_function(path, "7.2")(3) == 12
+    with pytest.raises(LookupError, match=r"no line calls check\('7.3', …\)"):
+        source.reader_function(path, "7.3")
+
+
+@pytest.mark.parametrize("body", ["return 2 * x", "return 3 * x", "raise NotImplementedError"])
+def test_other_exercises_are_as_in_the_lesson(write, body, capsys):
+    """The reader's function if it is right, else our answer; nothing is printed."""
+    path = write(double=body, quadruple="return double(double(x))")
+    assert source.reader_function(path, "7.2")(3) == 12
+    assert capsys.readouterr().out == ""
+
+
+def test_functions_of_earlier_lessons_are_at_hand(write, run, capsys):
+    run(double="return 2 * x")
+    path = write("08_powers.py", powers="return [quadruple(double(1)) // 8, 2, 4, 8, 16][:n]")
+    capsys.readouterr()
+    assert source.reader_function(path, "8.1")(3) == [1, 2, 4]
+    assert capsys.readouterr().out == ""
+
+
+def test_a_module_of_the_reader_is_read_anew_each_time(write, reader):
+    path = write()
+    path.write_text("import recognizer\nfrom minids.lesson import check\ncheck('7.1', recognizer.double)\n")
+    with pytest.raises(NotImplementedError):
+        source.reader_function(path, "7.1")(3)
+    for k in 2, 3:
+        (reader / "recognizer.py").write_text("def other():\n    return 0\n")
+        with pytest.raises(NotImplementedError):
+            source.reader_function(path, "7.1")(3)
+        text = f"from tools import K\n\n\ndef double(x):\n    return K * x + {k} - {k}\n"
+        (reader / "recognizer.py").write_text(text)
+        (reader / "tools.py").write_text(f"K = {k}  # {'x' * k}\n")
+        assert source.reader_function(path, "7.1")(3) == 3 * k
+    assert source.is_written(path, "7.1")
+    assert [exercise.name for exercise in source.exercises(path)] == ["double"]
+
+
+def test_errors_of_the_reader_are_raised(write):
+    path = write(double="return 2 * x")
+    path.write_text(path.read_text().replace("def double", "@gone\ndef double"))
+    with pytest.raises(NameError, match="gone"):
+        source.reader_function(path, "7.1")
+
+
+@pytest.mark.parametrize(
+    ("body", "written"),
+    [
+        ("raise NotImplementedError", False),
+        ("return 2 * x", True),
+        ("y = x\n    raise NotImplementedError", False),
+        ("return (", True),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_whether_a_stub_has_been_replaced(write, body, written, suffix):
+    path = write(double=body)
+    if suffix == ".ipynb":
+        path = path.with_suffix(suffix)
+        path.write_bytes(notebooks.from_percent(path.with_suffix(".py").read_text()))
+    assert source.is_written(path, "7.1") == written
