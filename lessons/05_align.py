@@ -148,7 +148,8 @@ for T in 5, 10, 50, 100:
 # Here is the lattice of "hi" in four frames, with α in its nodes. Below it are the
 # probabilities, one bar for each frame and character. Point at a node to see its sum.
 # For example, frame 3, state i: the predecessors add up to 0.24 + 0.42 + 0.07 = 0.73, y
-# is 0.6 for i, and 0.6 · 0.73 = 0.438. Then drag a bar, or type another word.
+# is 0.6 for i, and 0.6 · 0.73 = 0.438. The last two nodes add up to p(hi) = 0.478. Then
+# drag a bar, or type another word. (β and γ are explained in lesson 6.)
 
 # %%
 HI = [1, 2]

@@ -13,6 +13,9 @@
     gamma: "γ: the probability that the word's path is in the node; each column adds up to 1.",
   };
 
+  const BARS = "Bars: the output y of the network, to be dragged (or changed with the arrow keys).";
+  const LINES = " Lines: γ, the desired output. Blue should increase, red should decrease: the gradient y − γ.";
+
   // ---- CTC in log space, in the notation of the reference; tables are [t][s] or [t][k] ----
 
   const add = (...terms) => {  // logaddexp
@@ -191,10 +194,9 @@
       this.result = make("output", { "aria-live": "polite" });
       this.picture = make("div");
       this.panel = make("div", { class: "panel", "aria-live": "polite" });
-      const help = make("p", { class: "faint" }, "Bars: the output y of the network, to be dragged (or changed with " +
-        "the arrow keys). Lines: γ, the desired output. Blue should increase, red should decrease: the gradient y − γ.");
+      this.help = make("p", { class: "faint" });
       const style = make("style", {}, STYLE);
-      this.shadowRoot.append(style, first, second, this.result, this.legend, this.picture, help, this.panel);
+      this.shadowRoot.append(style, first, second, this.result, this.legend, this.picture, this.help, this.panel);
     }
 
     // ---- the state: word, logY [t][k], what is pointed at ----
@@ -409,6 +411,7 @@
         ? bestPathThrough(this.logY, states, node.t, node.s) : null;
       this.quantityButtons.forEach((made) => made.setAttribute("aria-pressed", made.dataset.quantity === this.quantity));
       this.legend.textContent = LEGENDS[this.quantity];
+      this.help.textContent = BARS + (this.quantity === "gamma" ? LINES : "");
       this.stepButton.disabled = this.learnButton.disabled = logP === LOG_0;
       this.updateEdges(values, node);
       this.path.setAttribute("points", best ? best.path.map((s, t) => `${this.size.x(t)},${this.size.y(s)}`).join(" ") : "");
@@ -458,10 +461,10 @@
     }
 
     updateCells({ desired, gradient, logP }, subject) {
-      const height = this.size.cellHeight, possible = logP > LOG_0;
+      const height = this.size.cellHeight, shown = logP > LOG_0 && this.quantity === "gamma";
       const tabbable = this.pinned && "k" in this.pinned ? this.pinned : { t: 0, k: 0 };
       for (const { t, k, top, width, group, bar, change, line, text } of this.cells) {
-        const y = Math.exp(this.logY[t][k]), wanted = possible ? desired[t][k] : y;
+        const y = Math.exp(this.logY[t][k]), wanted = shown ? desired[t][k] : y;
         const place = (rect, high, low) => {
           rect.setAttribute("y", top + height * (1 - high));
           rect.setAttribute("height", Math.max(0, height * (high - low)));
@@ -473,7 +476,7 @@
         const level = top + height * (1 - wanted);
         line.setAttribute("y1", level);
         line.setAttribute("y2", level);
-        line.style.visibility = possible ? "" : "hidden";
+        line.style.visibility = shown ? "" : "hidden";
         text.setAttribute("y", top + (Math.max(y, wanted) < 0.7 ? 9 : height - 9));
         text.textContent = width >= 34 ? y.toFixed(2) : width >= 20 ? y.toFixed(2).replace(/^0/, "") : "";
         group.setAttribute("tabindex", tabbable.t === t && tabbable.k === k ? 0 : -1);
@@ -513,7 +516,7 @@
 
     describeBar({ states, gamma, desired, gradient, logP }, { t, k }) {
       const sign = visible(this.symbols[k]), y = Math.exp(this.logY[t][k]), slope = gradient[t][k];
-      if (logP === LOG_0) return [`Frame ${t + 1}, ${sign}: y = ${number(y)}`];
+      if (logP === LOG_0 || this.quantity !== "gamma") return [`Frame ${t + 1}, ${sign}: the output is y = ${number(y)}`];
       const wish = Math.abs(slope) < 0.0005 ? "is as it should be" : slope < 0 ? "should increase" : "should decrease";
       const terms = gamma[t].filter((g, s) => states[s] === k && g >= 0.0005).map(number);
       return [`Frame ${t + 1}, ${sign}: the output is y = ${number(y)}`,

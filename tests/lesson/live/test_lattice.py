@@ -188,8 +188,13 @@ def test_a_probability_is_dragged_with_the_mouse(visit):
     assert_equals_the_reference(after)
     ActionChains(browser).move_by_offset(0, 10).perform()  # released: no more changes
     assert values(browser)["loss"] == after["loss"]
+    assert text(browser, ".panel").startswith("Frame 3, i: the output is y = ")
+    line = at(browser, 2, 2, "bar").find_element(By.TAG_NAME, "line")
+    assert line.value_of_css_property("visibility") == "hidden"
+    find(browser, "[data-quantity=gamma]").click()  # which shows the desired output and the gradient
+    assert line.value_of_css_property("visibility") == "visible"
     shown = text(browser, ".panel")
-    assert "Frame 3, i: the output is y = " in shown
+    assert f"gradient: y − γ = {after['gradient'][2, 2]:.3f}".replace("-", "−") in shown
     assert "so it should increase" in shown
     assert f"loss {after['loss']:.3f}" in text(browser, "output")
 
