@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 WordTuple = tuple[str, ...]
 
 
+@two_widths
 def score_over_alpha(texts: Mapping[str, tuple[float, float]], alphas: tuple[float, float]) -> "Figure":
     """Q = log P(c|x) + α log P_lm(c) of each text over α; texts[c] = (log P(c|x), log P_lm(c)).
 
@@ -42,27 +43,35 @@ def score_over_alpha(texts: Mapping[str, tuple[float, float]], alphas: tuple[flo
     return figure
 
 
+@two_widths
 def smoothing(history: WordTuple, rows: Mapping[str, tuple[int, float, float]]) -> "Figure":
     """Counts after a history -> probabilities; rows[word] = (count, discounted share, γ p(w|h'))."""
-    figure, axes = subplots(8, 0.9 + 0.4 * len(rows))
+    narrow = is_narrow()
+    figure, axes = subplots(8, (1.1 if narrow else 0.9) + 0.4 * len(rows))
     longest = max(discounted + lower for _, discounted, lower in rows.values())
+    words = -(0.9 if narrow else 0.34) * longest  # where the column of words begins
+    counts = -(0.08 if narrow else 0.04) * longest  # where the column of counts ends
     for row, (word, (count, discounted, lower)) in enumerate(rows.items()):
         axes.barh(row, discounted, 0.62, color=SIGNAL)
         axes.barh(row, lower, 0.62, discounted, color=ACCENT)
         p = discounted + lower
-        number = f"{discounted:.3f} + {lower:.3f} = {p:.3f}" if discounted else f"{lower:.3f}"
+        number = f"{discounted:.3f} + {lower:.3f} = {p:.3f}" if discounted and not narrow else f"{p:.3f}"
         axes.text(p + 0.01 * longest, row, number, va="center", color=INK, fontsize=11)
-        axes.text(-0.34 * longest, row, word, va="center", color=INK, fontsize=12)
-        axes.text(-0.04 * longest, row, count, va="center", ha="right", color=INK, fontsize=12)
-    for x, side, head in (-0.34, "left", f"after “{' '.join(history)}”"), (-0.04, "right", "count"):
-        axes.text(x * longest, -0.85, head, color=INK, fontsize=11, weight="bold", ha=side)
-    axes.text(0, -0.85, "from counts", color=SIGNAL, fontsize=11, weight="bold")
-    axes.text(0.24 * longest, -0.85, "+ from the shorter history", color=ACCENT, fontsize=11, weight="bold")
-    axes.set(ylim=(len(rows) - 0.5, -1.2), xlim=(-0.35 * longest, 1.4 * longest))
+        axes.text(words, row, word, va="center", color=INK, fontsize=12)
+        axes.text(counts, row, count, va="center", ha="right", color=INK, fontsize=12)
+    bold = {"fontsize": 11, "weight": "bold"}
+    top = -1.45 if narrow else -0.85
+    axes.text(words, top, f"after “{' '.join(history)}”", color=INK, **bold)
+    axes.text(counts, -0.85, "count", color=INK, ha="right", **bold)
+    axes.text(0, top, "from counts", color=SIGNAL, **bold)
+    axes.text(0 if narrow else 0.24 * longest, -0.85, "+ from the shorter history", color=ACCENT, **bold)
+    axes.set(ylim=(len(rows) - 0.5, -1.8 if narrow else -1.2))
+    axes.set(xlim=(words - 0.01 * longest, 1.4 * longest))
     axes.axis("off")
     return figure
 
 
+@two_widths
 def backoff(
     word: str, history: WordTuple, p: Mapping[WordTuple, float], gamma: Mapping[WordTuple, float], upto: int
 ) -> "Figure":
@@ -70,24 +79,25 @@ def backoff(
 
     p and gamma are those of an ARPA file: p of the n-grams seen, gamma of the histories.
     """
-    figure, axes = subplots(8, 1.0 + 0.85 * (len(history) + 1))
+    pitch = 1.7 if is_narrow() else 1.0  # from row to row; on a phone, the label is below the boxes
+    figure, axes = subplots(8, 1.0 + 0.85 * pitch * (len(history) + 1))
     product, factors = 1.0, []
-    for step in range(len(history) + 1):
-        suffix = history[step:]
+    for step in range(min(upto, len(history)) + 1):
+        suffix, row = history[step:], pitch * step
         seen = (*suffix, word) in p
-        if step > upto:
-            break
-        _boxes(axes, step, len(history), suffix, word)
+        _boxes(axes, row, len(history), suffix, word)
         factor = p[*suffix, word] if seen else gamma.get(suffix, 1.0)
         label = f"seen: p = {factor:.4f}" if seen else f"never seen: × γ({' '.join(suffix)}) = {factor:.4f}"
-        axes.text(len(history) + 1.1, step, label, va="center", color=SIGNAL if seen else ACCENT, fontsize=12)
+        x, y = (0.0, row + 0.65) if is_narrow() else (len(history) + 1.1, row)
+        axes.text(x, y, label, va="center", color=SIGNAL if seen else ACCENT, fontsize=12)
         product *= factor
         factors.append(f"{factor:.4f}")
         if seen:
             result = f"p = {' · '.join(factors)} = {product:.5f}"
-            axes.text(0, step + 0.85, result, va="center", color=INK, fontsize=13, weight="bold")
+            axes.text(0, row + pitch - 0.15, result, va="center", color=INK, fontsize=11, weight="bold")
             break
-    axes.set(xlim=(-0.05, len(history) + 4.2), ylim=(len(history) + 1.3, -0.6))
+    right = len(history) + (1.3 if is_narrow() else 4.2)
+    axes.set(xlim=(-0.05, right), ylim=(pitch * len(history) + pitch + 0.3, -0.6))
     axes.axis("off")
     return figure
 
@@ -103,6 +113,7 @@ def _boxes(axes, row: float, longest: int, history: WordTuple, word: str) -> Non
         axes.text(i + 0.47, row, name, ha="center", va="center", color=INK, fontsize=12)
 
 
+@two_widths
 def weights(alphas: Sequence[float], betas: Sequence[float], rates: np.ndarray, title: str) -> "Figure":
     """A map of word error rates (alphas, betas) in %, the lowest in bold."""
     from matplotlib.patches import Rectangle

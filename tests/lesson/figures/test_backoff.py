@@ -21,6 +21,8 @@ def test_score_over_alpha_draws_each_text_and_where_two_are_equal():
 def test_smoothing_shows_both_terms_of_each_word():
     shown = texts(smoothing(("a",), {"b": (3, 0.2, 0.1), "c": (0, 0.0, 0.05)}))
     assert {"after “a”", "b", "3", "0.200 + 0.100 = 0.300", "c", "0", "0.050"} <= {*shown}
+    narrow = texts(smoothing(("a",), {"b": (3, 0.2, 0.1), "c": (0, 0.0, 0.05)}).narrow)
+    assert {"b", "3", "0.300", "c", "0", "0.050"} <= {*narrow}, "a phone shows the sums"
 
 
 def test_backing_off_continues_until_an_ngram_was_seen():
