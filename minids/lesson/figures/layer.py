@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from minids.ops.common import CLIP
-from minids.plot import ACCENT, FAINT, INK, PAPER, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, INK, PAPER, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,6 +17,7 @@ X_ROW, Z_ROW, H_ROW, L_ROW = 5.5, 3.3, 2.0, 0.5  # y of each row
 HALF = 0.33  # half the height of a box
 
 
+@two_widths
 def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto: str = "dx") -> "Figure":
     """h = g(W x + b), L = ½ Σ (h - target)², from top to bottom, with the gradient below each number.
 
@@ -29,7 +30,7 @@ def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto:
     dz = np.where((z > 0) & (z < CLIP), dh, 0)
     dx, dW = dz @ W, np.outer(dz, x)
 
-    figure, axes = subplots(8, 6)
+    figure, axes = subplots(9, 6)
     axes.set(xlim=(0, 8), ylim=(0, 6))
     axes.set_axis_off()
     x_columns = 8 * (np.arange(len(x)) + 0.5) / len(x)
@@ -44,9 +45,11 @@ def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto:
         _edge(axes, (right, H_ROW - HALF), (4, L_ROW + HALF))
         flat = "z" in shown and not 0 < z[i] < CLIP
         label = "g is flat here" if flat else "g"
-        axes.text(right + 0.1, (Z_ROW + H_ROW) / 2, label, color=ACCENT if flat else INK, va="center")
-        _number(axes, (right + 1.25, Z_ROW), b[i], dz[i] if "dW" in shown else None, f"b{i + 1} = ")
-        axes.text(right + 0.8, H_ROW, f"target: {target[i]:g}", color=INK, va="center")
+        color = ACCENT if flat else INK
+        axes.text(right + 0.1, (Z_ROW + H_ROW) / 2, label, color=color, va="center", fontsize=_font_size())
+        _number(axes, (right + 1.35, Z_ROW), b[i], dz[i] if "dW" in shown else None, f"b{i + 1} = ")
+        words = f"target: {target[i]:g}"
+        axes.text(right + 0.75, H_ROW, words, color=INK, va="center", fontsize=_font_size())
         _node(
             axes,
             (right, Z_ROW),
@@ -64,17 +67,18 @@ def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto:
     for j, left in enumerate(x_columns):
         _node(axes, (left, X_ROW), f"x{j + 1}", x[j], dx[j] if "dx" in shown else None)
     _node(axes, (4, L_ROW), "L", dh @ dh / 2 if "L" in shown else None, 1 if "dh" in shown else None)
-    axes.text(0.05, L_ROW, "above: the number\n", color=INK, va="center", fontsize=9)
-    axes.text(0.05, L_ROW, "\nbelow: its gradient", color=ACCENT, va="center", fontsize=9)
+    axes.text(0.05, L_ROW, "above: the number\n", color=INK, va="center", fontsize=_font_size())
+    axes.text(0.05, L_ROW, "\nbelow: its gradient", color=ACCENT, va="center", fontsize=_font_size())
     return figure
 
 
+@two_widths
 def step_sizes(sizes: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Figure":
     """The error of numerical gradients against the step h, on logarithmic axes.
 
     sizes (n,), errors {method: (n,)}, relative. The minimum of each method is marked.
     """
-    figure, axes = subplots(8, 4.5)
+    figure, axes = subplots(9, 4.5)
     for n, ((name, error), color) in enumerate(zip(errors.items(), (ACCENT, SIGNAL), strict=True)):
         best = int(error.argmin())
         axes.loglog(sizes, error, color=color, marker="o", markersize=3)
@@ -82,18 +86,21 @@ def step_sizes(sizes: np.ndarray, errors: Mapping[str, np.ndarray]) -> "Figure":
         words = f"{name}: {error[best]:.0e} at h = {sizes[best]:.0e}"
         axes.text(0.5, 0.97 - 0.08 * n, words, transform=axes.transAxes, ha="center", va="top", color=color)
     lowest = min(error.min() for error in errors.values())
-    axes.set(xlabel="step h", ylabel="relative error of the gradient", ylim=(lowest / 10, 1000))
-    axes.text(0.02, 0.97, "← rounding error: 1 / h", transform=axes.transAxes, va="top", color=INK)
-    axes.text(0.98, 0.97, "curvature →", transform=axes.transAxes, va="top", ha="right", color=INK)
+    highest = 1e5 if is_narrow() else 1e3
+    axes.set(xlabel="step h", ylabel="relative error of the gradient", ylim=(lowest / 10, highest))
+    y = 0.82 if is_narrow() else 0.97
+    axes.text(0.02, y, "← rounding error: 1 / h", transform=axes.transAxes, va="top", color=INK)
+    axes.text(0.98, y, "curvature →", transform=axes.transAxes, va="top", ha="right", color=INK)
     return figure
 
 
+@two_widths
 def kinks(h: float) -> "Figure":
     """g(z) = min{max{0, z}, 20} near its two kinks; below, its slope and central differences with step `h`.
 
     Within `h` of a kink the differences are wrong by up to a half.
     """
-    figure, axes = subplots(8, 4.5, nrows=2, ncols=2, sharex="col", sharey="row")
+    figure, axes = subplots(9, 4.5, nrows=2, ncols=2, sharex="col", sharey="row")
     for (upper, lower), kink in zip(axes.T, (0, CLIP), strict=True):
         z = kink + np.linspace(-4, 4, 801)
         slope = (np.clip(z + h, 0, CLIP) - np.clip(z - h, 0, CLIP)) / (2 * h)
@@ -109,9 +116,10 @@ def kinks(h: float) -> "Figure":
     return figure
 
 
+@two_widths
 def predictions(target: np.ndarray, prediction: np.ndarray, loss: float) -> "Figure":
     """A prediction and its target, (T, F) each, one above the other in the same colors."""
-    figure, axes = subplots(8, 4.2, nrows=2, sharex=True)
+    figure, axes = subplots(9, 4.2, nrows=2, sharex=True)
     for panel, frames, name in zip(axes, (prediction, target), ("prediction", "target"), strict=True):
         style = {
             "vmin": 0,
@@ -136,11 +144,10 @@ def _number(axes: "Axes", at, value: float, gradient: float | None, name: str = 
     """A weight on its edge, on a background that hides the edge, with its gradient below."""
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
     x, y = at
-    axes.text(x, y + 0.12, name + short(value), ha="center", va="center", color=INK, fontsize=9.5, bbox=box)
+    style = {"ha": "center", "va": "center", "fontsize": _font_size(), "bbox": box}
+    axes.text(x, y + 0.12, name + short(value), color=INK, **style)
     if gradient is not None:
-        axes.text(
-            x, y - 0.12, short(gradient), ha="center", va="center", color=ACCENT, fontsize=9.5, bbox=box
-        )
+        axes.text(x, y - 0.12, short(gradient), color=ACCENT, **style)
 
 
 def _node(axes: "Axes", at, name: str, value: float | None, gradient: float | None) -> None:
@@ -149,15 +156,25 @@ def _node(axes: "Axes", at, name: str, value: float | None, gradient: float | No
 
     x, y = at
     edge = FAINT if value is None else SIGNAL
-    style = "round,pad=0,rounding_size=0.12"
+    style, half = "round,pad=0,rounding_size=0.12", 0.65 if is_narrow() else 0.55
     axes.add_patch(
-        FancyBboxPatch((x - 0.55, y - HALF), 1.1, 2 * HALF, style, facecolor=PAPER, edgecolor=edge, lw=1.5)
+        FancyBboxPatch(
+            (x - half, y - HALF), 2 * half, 2 * HALF, style, facecolor=PAPER, edgecolor=edge, lw=1.5
+        )
     )
-    axes.text(x - 0.45, y + 0.14, name, va="center", color=FAINT if value is None else INK, fontsize=9.5)
+    size = _font_size()
+    axes.text(
+        x - half + 0.08, y + 0.14, name, va="center", color=FAINT if value is None else INK, fontsize=size
+    )
+    bold = {"ha": "right", "va": "center", "weight": "bold", "fontsize": size}
     if value is not None:
-        axes.text(x + 0.45, y + 0.14, short(value), ha="right", va="center", color=INK, weight="bold")
+        axes.text(x + half - 0.06, y + 0.14, short(value), color=INK, **bold)
     if gradient is not None:
-        axes.text(x + 0.45, y - 0.16, short(gradient), ha="right", va="center", color=ACCENT, weight="bold")
+        axes.text(x + half - 0.06, y - 0.16, short(gradient), color=ACCENT, **bold)
+
+
+def _font_size() -> float:
+    return 8 if is_narrow() else 10
 
 
 def short(number: float) -> str:
