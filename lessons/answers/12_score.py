@@ -1,8 +1,8 @@
-"""The answers to lesson 11, and common mistakes."""
+"""Our answers to lesson 12, other right ones, and common mistakes."""
+
+from functools import cache
 
 import numpy as np
-
-from minids.metrics import wer
 
 
 def edit_distance(a, b):
@@ -16,9 +16,11 @@ def edit_distance(a, b):
 
 
 def word_error_rate(references, hypotheses):
-    pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
-    errors = sum(edit_distance(r, h) for r, h in pairs)
-    return errors / sum(len(r) for r, _ in pairs)
+    errors = words = 0
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        errors += edit_distance(reference.split(), hypothesis.split())
+        words += len(reference.split())
+    return errors / words
 
 
 def drawn_rates(wrong, words, draws):
@@ -38,29 +40,44 @@ def fill_table(a, b, cell, first=lambda k: k):
 
 def substitution_costs_two(a, b):
     """Counts a substitution as a deletion and an insertion."""
-    return fill_table(a, b, lambda diagonal, up, left, same: min(diagonal + 2 * (not same), up + 1, left + 1))
+    return fill_table(
+        a,
+        b,
+        lambda diagonal, up, left, same: min(
+            diagonal + 2 * (not same), up + 1, left + 1
+        ),
+    )
 
 
 def equal_costs_one(a, b):
     """Counts equal words as an error, too."""
-    return fill_table(a, b, lambda diagonal, up, left, same: min(diagonal, up, left) + 1)
+    return fill_table(
+        a, b, lambda diagonal, up, left, same: min(diagonal, up, left) + 1
+    )
 
 
 def begins_with_zeros(a, b):
     """Fills the first row and column with 0: errors at the start are free."""
     return fill_table(
-        a, b, lambda diagonal, up, left, same: min(diagonal + (not same), up + 1, left + 1), first=lambda k: 0
+        a,
+        b,
+        lambda diagonal, up, left, same: min(diagonal + (not same), up + 1, left + 1),
+        first=lambda k: 0,
     )
 
 
 def never_inserts(a, b):
     """Leaves out the left neighbor."""
-    return fill_table(a, b, lambda diagonal, up, left, same: min(diagonal + (not same), up + 1))
+    return fill_table(
+        a, b, lambda diagonal, up, left, same: min(diagonal + (not same), up + 1)
+    )
 
 
 def never_substitutes(a, b):
     """Allows equal words, deletions and insertions only."""
-    return fill_table(a, b, lambda diagonal, up, left, same: diagonal if same else min(up, left) + 1)
+    return fill_table(
+        a, b, lambda diagonal, up, left, same: diagonal if same else min(up, left) + 1
+    )
 
 
 def position_by_position(a, b):
@@ -92,45 +109,75 @@ def joins_the_words(a, b):
 
 def mean_of_the_rates(references, hypotheses):
     """Averages the rates of the utterances, short or long."""
-    return float(np.mean([wer(r, h).rate for r, h in zip(references, hypotheses, strict=True)]))
+    pairs = zip(references, hypotheses, strict=True)
+    return sum(word_error_rate([r], [h]) for r, h in pairs) / len(references)
 
 
 def divides_by_hypothesis_words(references, hypotheses):
     """Divides by the words of the hypotheses."""
-    return wer(references, hypotheses).errors / max(1, sum(len(h.split()) for h in hypotheses))
+    errors = word_error_rate(references, hypotheses) * sum(
+        len(r.split()) for r in references
+    )
+    return errors / max(1, sum(len(h.split()) for h in hypotheses))
 
 
 def limits_to_one(references, hypotheses):
     """Limits the rate to 100 %."""
-    return min(1.0, wer(references, hypotheses).rate)
+    return min(1.0, word_error_rate(references, hypotheses))
 
 
 def counts_letters(references, hypotheses):
     """Counts wrong letters instead of wrong words."""
-    total = sum(edit_distance(r, h) for r, h in zip(references, hypotheses, strict=True))
+    total = sum(
+        edit_distance(r, h) for r, h in zip(references, hypotheses, strict=True)
+    )
     return total / sum(len(r.split()) for r in references)
 
 
 def word_by_word(references, hypotheses):
     """Compares words by position: after a deleted word all are wrong."""
-    pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
-    return sum(position_by_position(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+    pairs = [
+        (r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)
+    ]
+    return sum(position_by_position(r, h) for r, h in pairs) / sum(
+        len(r) for r, _ in pairs
+    )
 
 
 def ignores_the_order(references, hypotheses):
     """Counts the words that the other text lacks, in any order."""
-    pairs = [(r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)]
-    return sum(difference_of_bags(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+    pairs = [
+        (r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)
+    ]
+    return sum(difference_of_bags(r, h) for r, h in pairs) / sum(
+        len(r) for r, _ in pairs
+    )
 
 
 def joins_the_utterances(references, hypotheses):
     """Aligns all utterances as one text, so words match across them."""
-    return wer(" ".join(references), " ".join(hypotheses)).rate
+    return word_error_rate([" ".join(references)], [" ".join(hypotheses)])
 
 
 def utterances_wrong(references, hypotheses):
     """Returns the rate of utterances with an error."""
-    return sum(r != h for r, h in zip(references, hypotheses, strict=True)) / len(references)
+    return sum(r != h for r, h in zip(references, hypotheses, strict=True)) / len(
+        references
+    )
+
+
+def splits_at_each_space(references, hypotheses):
+    """split(" ") instead of split(): two spaces have an empty word between them, an empty text is one."""
+    pairs = [
+        (r.split(" "), h.split(" "))
+        for r, h in zip(references, hypotheses, strict=True)
+    ]
+    return sum(edit_distance(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+
+
+def in_percent(references, hypotheses):
+    """Returns 30 instead of 0.3."""
+    return 100 * word_error_rate(references, hypotheses)
 
 
 def mean_of_the_rates_drawn(wrong, words, draws):
@@ -150,7 +197,9 @@ def sums_over_the_draws(wrong, words, draws):
 
 def draws_once(wrong, words, draws):
     """Counts an utterance once, even if it was drawn twice."""
-    return np.array([wrong[np.unique(d)].sum() / words[np.unique(d)].sum() for d in draws])
+    return np.array(
+        [wrong[np.unique(d)].sum() / words[np.unique(d)].sum() for d in draws]
+    )
 
 
 def one_rate(wrong, words, draws):
@@ -159,23 +208,129 @@ def one_rate(wrong, words, draws):
 
 
 def list_of_rates(wrong, words, draws):
-    """Returns a list of arrays instead of an array."""
+    """A list of rates: `<` compares two lists by their first difference only."""
     return [wrong[draw].sum() / words[draw].sum() for draw in draws]
+
+
+def list_of_arrays(wrong, words, draws):
+    """A list of arrays with one rate each: `<` compares two lists by their first difference only."""
+    return [np.array(wrong[draw].sum() / words[draw].sum()) for draw in draws]
+
+
+def tuple_of_rates(wrong, words, draws):
+    """A tuple of rates: `<` compares two tuples by their first difference only."""
+    return tuple(wrong[draw].sum() / words[draw].sum() for draw in draws)
+
+
+def one_column(wrong, words, draws):
+    """A column (samples, 1): compared with another sample by sample, it becomes a square."""
+    return wrong[draws].sum(axis=1, keepdims=True) / words[draws].sum(
+        axis=1, keepdims=True
+    )
+
+
+def mean_of_the_drawn_rates(wrong, words, draws):
+    """Averages errors over averages of words in each column, then over the samples."""
+    return np.full(len(draws), wrong[draws].mean() / words[draws].mean())
+
+
+def whole_numbers(wrong, words, draws):
+    """Divides with //, so that most rates are 0."""
+    return wrong[draws].sum(axis=1) // words[draws].sum(axis=1)
+
+
+def recursively(a, b):
+    """The formula as a recursion that remembers its results."""
+
+    @cache
+    def d(i, j):
+        if i == 0 or j == 0:
+            return i + j
+        return min(
+            d(i - 1, j - 1) + int(a[i - 1] != b[j - 1]),
+            d(i - 1, j) + 1,
+            d(i, j - 1) + 1,
+        )
+
+    return d(len(a), len(b))
+
+
+def with_an_array(a, b):
+    """The whole table in an array of NumPy; returns one of its integers."""
+    d = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
+    d[:, 0] = np.arange(len(a) + 1)
+    d[0] = np.arange(len(b) + 1)
+    for i in range(1, len(a) + 1):
+        for j in range(1, len(b) + 1):
+            substituted = d[i - 1, j - 1] + (0 if a[i - 1] == b[j - 1] else 1)
+            d[i, j] = min(substituted, d[i - 1, j] + 1, d[i, j - 1] + 1)
+    return d[-1, -1]
+
+
+def column_by_column(a, b):
+    """Fills the table by columns, as floats."""
+    column = [float(i) for i in range(len(a) + 1)]
+    for j in range(len(b)):
+        diagonal, column[0] = column[0], j + 1.0
+        for i in range(len(a)):
+            cost = min(diagonal + (a[i] != b[j]), column[i + 1] + 1, column[i] + 1)
+            diagonal, column[i + 1] = column[i + 1], cost
+    return column[len(a)]
+
+
+def with_numpy_sums(references, hypotheses):
+    """Lists of errors and words, and a quotient of sums of NumPy."""
+    errors = [
+        edit_distance(references[i].split(), hypotheses[i].split())
+        for i in range(len(references))
+    ]
+    words = [len(reference.split()) for reference in references]
+    return np.sum(errors) / np.sum(words)
+
+
+def of_joined_references(references, hypotheses):
+    """Counts the words of all references joined."""
+    errors = sum(
+        edit_distance(r.split(), h.split())
+        for r, h in zip(references, hypotheses, strict=False)
+    )
+    return errors / len(" ".join(references).split())
+
+
+def in_a_loop(wrong, words, draws):
+    """One sample at a time, then an array."""
+    rates = np.zeros(len(draws))
+    for s, draw in enumerate(draws):
+        rates[s] = wrong[draw].sum() / words[draw].sum()
+    return rates
+
+
+def by_counting_the_draws(wrong, words, draws):
+    """How often each utterance was drawn, times its errors and words."""
+    times = np.stack([np.bincount(draw, minlength=len(wrong)) for draw in draws])
+    return (times @ wrong) / (times @ words)
+
+
+def with_take(wrong, words, draws):
+    """np.take and means instead of sums."""
+    return np.take(wrong, draws).mean(axis=-1) / np.take(words, draws).mean(axis=-1)
 
 
 HINTS = {
     "edit_distance": [
         "keep one row at a time: the first is [0, 1, 2, …, len(b)], the next begins with 1",
-        "row[j] needs the row before at j - 1 and j, and row[j - 1]",
+        "cell j needs the row before at j - 1 and j, and cell j - 1 of its own row",
         "new.append(min(row[j - 1] + (x != y), row[j] + 1, new[j - 1] + 1))",
     ],
     "word_error_rate": [
         "the errors of a pair are the distance of its lists of words: text.split()",
         "sum the errors of all pairs and the words of all references; divide once",
+        "errors += edit_distance(r.split(), h.split()); words += len(r.split()); return errors / words",
     ],
     "drawn_rates": [
         "wrong[draws] has the shape of draws: the errors of every utterance that was drawn",
         "a rate is a sum of errors over a sum of words: sum both over axis 1, then divide",
+        "wrong[draws].sum(axis=1) / words[draws].sum(axis=1)",
     ],
 }
 
@@ -200,6 +355,8 @@ WRONG = {
         ignores_the_order,
         joins_the_utterances,
         utterances_wrong,
+        splits_at_each_space,
+        in_percent,
     ],
     "drawn_rates": [
         mean_of_the_rates_drawn,
@@ -208,5 +365,16 @@ WRONG = {
         draws_once,
         one_rate,
         list_of_rates,
+        list_of_arrays,
+        tuple_of_rates,
+        one_column,
+        mean_of_the_drawn_rates,
+        whole_numbers,
     ],
+}
+
+RIGHT = {
+    "edit_distance": [recursively, with_an_array, column_by_column],
+    "word_error_rate": [with_numpy_sums, of_joined_references],
+    "drawn_rates": [in_a_loop, by_counting_the_draws, with_take],
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, INK, NARROW, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,10 +17,16 @@ COLORS = {"C": PALETTE[2], "S": ACCENT, "D": PALETTE[3], "I": PALETTE[4]}
 NAMES = {"C": "correct", "S": "substituted", "D": "deleted", "I": "inserted"}
 
 
+@two_widths
 def errors(edits: Sequence["Edit"]) -> "Figure":
-    """An alignment, one column for each word: what was said, the error, what the recognizer wrote."""
+    """An alignment, one column for each word: what was said, the error, what the recognizer wrote.
+
+    For a phone, one row for each word.
+    """
     from matplotlib.patches import Rectangle
 
+    if is_narrow():
+        return _errors_in_rows(edits)
     figure, axes = subplots(8, 2.0)
     widths = [max(len(edit.reference), len(edit.hypothesis), 9) for edit in edits]
     left = 12.0  # where the words begin, in characters
@@ -39,6 +45,24 @@ def errors(edits: Sequence["Edit"]) -> "Figure":
     return figure
 
 
+def _errors_in_rows(edits: Sequence["Edit"]) -> "Figure":
+    from matplotlib.patches import Rectangle
+
+    figure, axes = subplots(NARROW, 0.5 + 0.36 * len(edits))
+    for x, name in (0.04, "said"), (0.7, "written"):
+        axes.text(x, -1, name, color=INK, fontsize=11, va="center", weight="bold")
+    for row, edit in enumerate(edits):
+        color = COLORS[edit.op]
+        axes.add_patch(Rectangle((0, row - 0.44), 1, 0.88, facecolor=color, alpha=0.2, linewidth=0))
+        for x, word in (0.04, edit.reference), (0.7, edit.hypothesis):
+            axes.text(x, row, word or "·", color=INK, fontsize=11, va="center")
+        axes.text(0.37, row, NAMES[edit.op], color=color, fontsize=9, va="center")
+    axes.set(xlim=(0, 1), ylim=(len(edits) - 0.5, -1.5))
+    axes.axis("off")
+    return figure
+
+
+@two_widths
 def distances(
     table: np.ndarray,
     reference: Sequence[str],
@@ -54,16 +78,17 @@ def distances(
 
     height, width = table.shape
     figure, axes = subplots(min(8.0, 1.6 + 0.75 * width), 0.5 + 0.52 * (height + 1))
+    size = 9 if is_narrow() else 12
     for row, word in enumerate(("", *reference)):
-        axes.text(-0.7, row, word, color=INK, fontsize=12, ha="right", va="center")
+        axes.text(-0.7, row, word, color=INK, fontsize=size, ha="right", va="center")
     for column, word in enumerate(("", *hypothesis)):
-        axes.text(column, -0.8, word, color=INK, fontsize=12, ha="center", va="center")
+        axes.text(column, -0.8, word, color=INK, fontsize=size, ha="center", va="center")
     for (i, j), value in np.ndenumerate(table[:rows]):
         strength = 0.06 + 0.6 * value / table.max()
         axes.add_patch(
             Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=SIGNAL, alpha=strength, linewidth=0)
         )
-        axes.text(j, i, f"{value:g}", color=INK, fontsize=12, ha="center", va="center")
+        axes.text(j, i, f"{value:g}", color=INK, fontsize=size, ha="center", va="center")
     for i, j in path:
         axes.add_patch(
             Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=ACCENT, linewidth=2.5)
@@ -75,6 +100,7 @@ def distances(
     return figure
 
 
+@two_widths
 def rates(samples: np.ndarray, measured: float, interval: tuple[float, float]) -> "Figure":
     """A histogram of the error rates of resampled corpora; the measured one and its interval are marked."""
     figure, axes = subplots(8, 3.2)

@@ -20,6 +20,12 @@ def test_an_alignment_names_the_error_at_each_word():
     ]
 
 
+def test_on_a_phone_each_word_has_a_row():
+    narrow = texts(errors(align("are there tickets", "there tickets now")).narrow)
+    assert narrow[:8] == ["said", "written", "are", "·", "deleted", "there", "there", "correct"]
+    assert narrow[-3:] == ["·", "now", "inserted"]
+
+
 def test_a_table_is_filled_row_by_row():
     first, second = (texts(distances(TABLE, ["yes"], ["yes", "sir"], rows)) for rows in (1, 2))
     assert first == ["yes", "yes", "sir", "0", "1", "2"]
