@@ -4,6 +4,7 @@ import re
 from itertools import product
 
 import numpy as np
+
 from minids.lesson import exercise
 
 

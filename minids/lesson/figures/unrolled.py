@@ -8,16 +8,17 @@ import numpy as np
 from minids.lesson.figures.layer import short
 from minids.ops.common import CLIP
 from minids.ops.reference.birnn import birnn_backward, birnn_forward, rnn_backward
-from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 ROWS = {"h": (0, 3), "hb": (0.2, 2), "hf": (-0.2, 1), "z": (0, 0)}  # offsets of the boxes from (t, 0)
-HALF_WIDTH, HALF_HEIGHT = 0.2, 0.28  # of a box
+HALF_HEIGHT = 0.28  # of a box
 
 
+@two_widths
 def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | None = None) -> "Figure":
     """One unit, h_t = hf_t + hb_t, over T frames, after `upto` of 2T + 1 steps.
 
@@ -35,7 +36,7 @@ def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | 
     known = {("z", t) for t in right} | (done if dh is None else set().union(*forward))
     with_gradient = set() if dh is None else {("h", t) for t in right} | done
 
-    figure, axes = subplots(8, 5)
+    figure, axes = subplots(9, 5)
     axes.set(xlim=(-0.85, T - 0.5), ylim=(-0.5, 3.35))
     axes.set_axis_off()
     for t in right:
@@ -56,12 +57,13 @@ def unrolled(z: np.ndarray, w_f: float, w_b: float, upto: int, dh: np.ndarray | 
     return figure
 
 
+@two_widths
 def gradient_norms(norms: Mapping[str, np.ndarray]) -> "Figure":
     """The norm of the gradient against the distance in frames: a line per name, on a logarithmic axis.
 
     norms {name: (distances,)}.
     """
-    figure, axes = subplots(8, 4.5)
+    figure, axes = subplots(9, 4.5)
     for (name, norm), color in zip(norms.items(), PALETTE, strict=False):
         axes.semilogy(norm, color=color)
         end = (len(norm) - 1, norm[-1])
@@ -84,6 +86,10 @@ def _numbers(z, w_f: float, w_b: float, dh):
     return tuple({name: a.ravel() for name, a in row.items()} for row in (values, gradients))
 
 
+def _half_width() -> float:
+    return 0.25 if is_narrow() else 0.2
+
+
 def _center(box: tuple[str, int]) -> np.ndarray:
     name, t = box
     return np.array([t, 0]) + ROWS[name]
@@ -97,13 +103,14 @@ def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None
     tail, head = _center(start), _center(end)
     across, up = np.sign(head - tail)
     edge = np.array(
-        [0 if up else HALF_WIDTH * across, HALF_HEIGHT * up]
+        [0 if up else _half_width() * across, HALF_HEIGHT * up]
     )  # from the middle of a box to its edge
     style = {"arrowstyle": "->", "color": color, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
     axes.annotate("", head - edge, tail + edge, arrowprops=style)
     if weight:
         x, y = (tail + head) / 2
-        axes.text(x + 0.05, y + 0.12, weight, ha="center", color=color, fontsize=9)
+        right, size = (0, 8) if is_narrow() else (0.05, 9)
+        axes.text(x + right, y + 0.1, weight, ha="center", color=color, fontsize=size)
 
 
 def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: bool) -> None:
@@ -113,11 +120,11 @@ def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: b
     x, y = _center(box)
     edge = FAINT if value is None else ACCENT if gradient is not None else SIGNAL
     style = "round,pad=0,rounding_size=0.06"
-    corner = (x - HALF_WIDTH, y - HALF_HEIGHT)
+    corner = (x - _half_width(), y - HALF_HEIGHT)
     axes.add_patch(
         FancyBboxPatch(
             corner,
-            2 * HALF_WIDTH,
+            2 * _half_width(),
             2 * HALF_HEIGHT,
             style,
             facecolor=PAPER,
@@ -128,6 +135,14 @@ def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: b
     if value is not None:
         flat = box[0] in ("hf", "hb") and not 0 < value < CLIP
         words = short(value) + ("  flat" if flat else "")
-        axes.text(x, y + 0.12, words, ha="center", va="center", color=INK, fontsize=10)
+        axes.text(x, y + 0.12, words, ha="center", va="center", color=INK, fontsize=8 if is_narrow() else 10)
     if gradient is not None:
-        axes.text(x, y - 0.13, short(gradient), ha="center", va="center", color=ACCENT, fontsize=10)
+        axes.text(
+            x,
+            y - 0.13,
+            short(gradient),
+            ha="center",
+            va="center",
+            color=ACCENT,
+            fontsize=8 if is_narrow() else 10,
+        )
