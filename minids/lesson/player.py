@@ -26,7 +26,9 @@ COLOR_RANGE = 5, 99.8  # percentiles of a spectrogram's values
 MAX_COLUMNS = 1200  # of a spectrogram: longer sounds are averaged
 
 Letters = np.ndarray | Sequence[tuple]  # log_probs (T, K), or (text, start s, end s[, probability])
-Run = tuple[str, float, float, list[int], str]  # symbol ("": blank), start s, end s, percent of frames, color
+Run = tuple[
+    str, float, float, list[int], int
+]  # symbol ("": blank), start s, end s, percent of frames, character
 
 
 def player(
@@ -44,12 +46,12 @@ def player(
         items = [(name, *_parts(value, sound)) for name, value in versions.items()]
     loaded = [(name, *_load(source, rate), shown) for name, source, shown in items]
     peak = max(1.0, *(abs(samples).max(initial=0) for _, samples, _, _, _ in loaded))
-    spectra = [_log_powers(samples, hertz) for _, samples, hertz, _, _ in loaded]
+    spectra = [log_powers(samples, hertz) for _, samples, hertz, _, _ in loaded]
     low, high = np.percentile(np.concatenate([x.ravel() for x in spectra]), COLOR_RANGE)
     shown = []
     for (name, samples, hertz, file, letters_), x in zip(loaded, spectra, strict=True):
         seconds = len(samples) / hertz
-        runs = [] if letters_ is None else _runs(letters_, alphabet, seconds)
+        found = [] if letters_ is None else runs(letters_, alphabet, seconds)
         shown.append(
             {
                 "name": name,
@@ -57,11 +59,11 @@ def player(
                 "source": file or _flac(samples / peak, hertz),
                 "wave": _wave(samples / peak),
                 "columns": WAVE_COLUMNS,
-                "spectrogram": _png(np.clip((x - low) / max(high - low, 1e-9), 0, 1)),
+                "spectrogram": png(np.clip((x - low) / max(high - low, 1e-9), 0, 1)),
                 "khz": f"{hertz / 2000:g}",
-                "runs": json.dumps([run[:4] for run in runs], ensure_ascii=False, separators=(",", ":")),
-                "letters": None if letters_ is None else _labels(runs, seconds),
-                "bars": _bars(runs, seconds),
+                "runs": json.dumps([run[:4] for run in found], ensure_ascii=False, separators=(",", ":")),
+                "letters": None if letters_ is None else _labels(found, seconds),
+                "bars": _bars(found, seconds),
                 "ticks": _ticks(seconds),
             }
         )
@@ -86,7 +88,7 @@ def _load(source: Any, rate: int | None) -> tuple[np.ndarray, int, str]:
     return np.asarray(source, np.float32), rate, ""
 
 
-def _log_powers(samples: np.ndarray, rate: int) -> np.ndarray:
+def log_powers(samples: np.ndarray, rate: int) -> np.ndarray:
     """The spectrogram (columns, bins) of samples (N,), which may be silent or shorter than a window."""
     padded = np.pad(samples, (0, max(0, rate // 25 - len(samples))))
     x = Features(rate, kind="spectrogram").log_powers(padded)
@@ -94,7 +96,7 @@ def _log_powers(samples: np.ndarray, rate: int) -> np.ndarray:
     return x[: len(x) // size * size].reshape(-1, size, x.shape[1]).mean(axis=1)
 
 
-def _png(x: np.ndarray) -> str:
+def png(x: np.ndarray) -> str:
     """Values (columns, bins) from 0 to 1 as the URL of a PNG in the colors of "magma", bin 0 below."""
     from matplotlib import colormaps
     from PIL import Image
@@ -133,24 +135,24 @@ def _wave(samples: np.ndarray) -> str:
     return f"M0 128{there}{back}Z"
 
 
-def _runs(letters: Letters, alphabet: Alphabet | None, seconds: float) -> list[Run]:
+def runs(letters: Letters, alphabet: Alphabet | None, seconds: float) -> list[Run]:
     """The most probable symbol of each frame, equal neighbors together; or the texts at their times."""
     if not isinstance(letters, np.ndarray):
         return [
-            (visible(text), round(start, 4), round(end, 4), [round(100 * (p[0] if p else 1))], _color(i + 1))
+            (visible(text), round(start, 4), round(end, 4), [round(100 * (p[0] if p else 1))], i + 1)
             for i, (text, start, end, *p) in enumerate(letters)
         ]
     if alphabet is None:
         raise ValueError("log_probs need their `alphabet`")
     best, percent = letters.argmax(axis=1), np.rint(100 * np.exp(letters.max(axis=1))).astype(int)
     frame = seconds / len(letters)
-    runs: list[Run] = []
+    found: list[Run] = []
     for k, group in groupby(range(len(best)), key=lambda t: int(best[t])):
         frames = list(group)
         symbol = "" if k == BLANK else visible(alphabet.symbols[k - 1])
         start, end = round(frames[0] * frame, 4), round((frames[-1] + 1) * frame, 4)
-        runs.append((symbol, start, end, [int(percent[t]) for t in frames], _color(k)))
-    return runs
+        found.append((symbol, start, end, [int(percent[t]) for t in frames], k))
+    return found
 
 
 def _color(k: int) -> str:
@@ -161,8 +163,8 @@ def _color(k: int) -> str:
 
 def _labels(runs: list[Run], seconds: float) -> list[dict[str, Any]]:
     return [
-        {"text": symbol, "percent": round(50 * (start + end) / seconds, 2), "color": color}
-        for symbol, start, end, _, color in runs
+        {"text": symbol, "percent": round(50 * (start + end) / seconds, 2), "color": _color(k)}
+        for symbol, start, end, _, k in runs
         if symbol
     ]
 
@@ -170,8 +172,8 @@ def _labels(runs: list[Run], seconds: float) -> list[dict[str, Any]]:
 def _bars(runs: list[Run], seconds: float) -> list[dict[str, Any]]:
     """A bar for each frame, as high as its probability: one path for each color and for the blank."""
     paths: dict[tuple[str, bool], str] = {}
-    for symbol, start, end, percents, color in runs:
-        key, width = (color, not symbol), 1000 * (end - start) / seconds / len(percents)
+    for symbol, start, end, percents, k in runs:
+        key, width = (_color(k), not symbol), 1000 * (end - start) / seconds / len(percents)
         steps = "".join(f"V{100 - percent}h{width:.4g}" for percent in percents)
         paths[key] = paths.get(key, "") + f"M{1000 * start / seconds:.4g} 100{steps}V100Z"
     return [{"color": color, "blank": blank, "path": path} for (color, blank), path in paths.items()]

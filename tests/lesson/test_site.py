@@ -4,15 +4,17 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import nbformat
 import pytest
+from PIL import Image
 
 from minids._utils.errors import InputError
 from minids.lesson import folder
 from minids.lesson.site import build as site
-from minids.lesson.site import markdown, thumbnails
+from minids.lesson.site import drawings, markdown, thumbnails
 from minids.plot.svg import DARK_COLORS
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
@@ -20,19 +22,16 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 TINY = r"""# %% [markdown]
-# # 1. Is this a lesson?
+# # 1. Is this a "lesson"?
 # It is, of $x^2$ and [another](02_other.py), not [of a file](../minids/model.py).
 #
-# $$ \sum_{t=1}^{T} \alpha_t $$
-#
-# | a | b |
-# |---|---|
-# | 1 | 2 |
+# *You build* almost nothing. *You need* little.
 # %%
-from minids.plot import subplots
-from minids.lesson import exercise, show
+from minids.plot import subplots, two_widths
+from minids.lesson import check, data, listen, show
 
 
+@two_widths
 def figure_of(t):
     figure, axes = subplots(6, 2)
     axes.text(0.5, 0.5, f"step {t} of it")
@@ -40,21 +39,47 @@ def figure_of(t):
 
 
 show([figure_of(t) for t in range(4)], captions=[f"Caption {t}" for t in range(4)], title="Four steps")
+# %% [markdown]
+# ## The first section
+# $$ \sum_{t=1}^{T} \alpha_t $$
+#
+# | a | b |
+# |---|---|
+# | 1 | 2 |
+#
+# **Exercise 1.1** Cut *it*
+# into frames.
 
 
 # %%
-def check_double():
-    yield "double(2)", frames(2), 4
-
-
-@exercise("1.1", check_double)
-def frames(x):  # the name of an exercise of the real lesson 1, whose answer the kernel finds
+def frames(wave, size, hop):  # an exercise of the real lesson 1, whose check the kernel finds
+    '''About 1 line.'''
     raise NotImplementedError
 
 
+frames = check("1.1", frames)
 print("a < b", flush=True)
 print("b < c", flush=True)
 2**10
+# %% [markdown]
+# ## It's the second
+# **Exercise 1.2** Without a stub.
+# %%
+listen(data("seven.flac"))
+import math
+power_spectrum = check("1.2", math.sqrt)
+# %%
+listen(data("seven.flac"))
+"""
+ANSWERS = """HINTS = {"frames": ["twice <x>", "thrice", "four times"], "sqrt": []}
+
+
+def frames(x):
+    return x + x
+
+
+def sqrt(x):
+    return x**0.5
 """
 
 
@@ -84,33 +109,63 @@ def visit(browser):
 def tiny(tmp_path_factory):
     """The site of two very small lessons."""
     home = tmp_path_factory.mktemp("tiny")
-    (home / "answers").mkdir()
-    (home / "01_tiny.py").write_text(TINY)
-    (home / "02_other.py").write_text("# %% [markdown]\n# # 2. Another?\n# %%\nprint(2)\n")
-    answers = 'HINTS = {"frames": ["twice <x>"]}\n\n\ndef frames(x):\n    return x + x\n'
-    (home / "answers" / "01_tiny.py").write_text(answers)
+    for name in "lessons/answers", "examples", "docs", "minids":
+        (home / name).mkdir(parents=True)
+    (home / "lessons/01_tiny.py").write_text(TINY)
+    (home / "lessons/02_other.py").write_text("# %% [markdown]\n# # 2. Another?\n# %%\nprint(2)\n")
+    (home / "lessons/answers/01_tiny.py").write_text(ANSWERS)
+    (home / "examples/deepspeech.py").write_text('def f(x):\n    """Twice `x`."""\n    return x + x  # < 3\n')
+    (home / "minids/x.py").write_text("")
+    (home / "docs/paper.md").write_text(
+        "# The paper\nNesterov's [x](../minids/x.py) [no](../no.py) [1](../lessons/01_tiny.py)\n"
+    )
+    (home / "lessons/data").symlink_to(folder.root() / "data")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folder, "root", lambda: home)
-        folder.answers.cache_clear()
+        patch.setattr(folder, "root", lambda: home / "lessons")
+        folder.load.cache_clear()
         site.build(home / "site")
-    folder.answers.cache_clear()
+    folder.load.cache_clear()
     return home / "site"
 
 
 def test_a_page_has_text_code_and_outputs(tiny):
     text = (tiny / "01_tiny.html").read_text()
-    assert "<h1>1. Is this a lesson?</h1>" in text
+    assert "<h1>1. Is this a “lesson”?</h1>" in text
     assert '<a href="02_other.html">another</a>' in text
     assert "not of a file." in text
-    printed = "1.1 frames  [ ] not written yet; the lesson continues with our answer\na &lt; b\nb &lt; c\n"
-    assert f">{printed}</pre>" in text, "consecutive prints are one block"
+    assert ">a &lt; b\nb &lt; c\n</pre>" in text, "consecutive prints are one block"
     assert ">1024</pre>" in text
-    assert "<li>twice &lt;x&gt;</li>" in text
-    assert "Answer to 1.1" in text
-    assert text.count("customElements.define") == 1
+    assert "not written yet" not in text, "what check prints is not shown"
     assert 'rel="next" href="02_other.html"' in text
     assert 'rel="prev"' not in text
     assert 'rel="prev" href="01_tiny.html"' in (tiny / "02_other.html").read_text()
+
+
+def test_a_page_includes_each_script_once(tiny):
+    text = (tiny / "01_tiny.html").read_text()
+    assert text.count("</minids-player>") == 2
+    defined = re.findall(r'customElements\.define\("([\w-]+)"', text)
+    assert sorted(defined) == ["minids-packed", "minids-player", "minids-steps"]
+    assert text.count("minids-player .wave {") == 1
+    assert "minids-player" not in (tiny / "02_other.html").read_text()
+
+
+def test_an_exercise_is_a_card_with_its_task_stub_hints_and_answer(tiny):
+    cards = re.findall(
+        r'<section class="exercise".*?</section>', (tiny / "01_tiny.html").read_text(), re.DOTALL
+    )
+    texts = [" ".join(re.sub("<[^>]*>", "", card).split()) for card in cards]
+    assert len(cards) == 2
+    assert "Exercise 1.1 frames" in texts[0]
+    assert "<p>Cut <em>it</em>\ninto frames.</p>" in cards[0]
+    assert "raise NotImplementedError" in texts[0]
+    assert "minids lessons check 1.1" in texts[0]
+    assert "twice &lt;x&gt;" in texts[0]
+    assert "return x + x" in texts[0]
+    assert "print" not in texts[0]
+    assert "Without a stub." in texts[1]
+    assert "math.sqrt" in texts[1]
+    assert "import math" not in texts[1]
 
 
 def test_pages_load_nothing_from_the_network(tiny):
@@ -122,26 +177,72 @@ def test_pages_load_nothing_from_the_network(tiny):
         assert not re.search(r"url\((?!#)", text)
 
 
+def test_the_map_of_the_paper_links_code_and_lessons(tiny):
+    text = (tiny / "paper.html").read_text()
+    assert 'Nesterov’s <a href="../minids/x.py">x</a> no <a href="01_tiny.html">1</a>' in text
+
+
+def test_code_is_linked_in_the_repository_if_its_address_is_known(tiny, monkeypatch):
+    urls = {"Project-URL": ["Repository, https://example.org/minids"]}
+    monkeypatch.setattr(site, "metadata", lambda name: SimpleNamespace(get_all=urls.get))
+    monkeypatch.setattr(folder, "root", lambda: tiny.parent / "lessons")
+    link = site._code_link(tiny.parent / "docs/paper.md", "../minids/x.py", tiny)
+    assert link == "https://example.org/minids/blob/HEAD/minids/x.py"
+
+
+def test_a_program_has_a_page_with_numbered_lines_and_its_functions(tiny, visit):
+    browser = visit(tiny / "deepspeech.html")
+    assert [line.text for line in browser.find_elements(By.CSS_SELECTOR, ".line")] == [
+        "def f(x):",
+        '    """Twice `x`."""',
+        "    return x + x  # < 3",
+    ]
+    browser.find_element(By.LINK_TEXT, "f").click()
+    assert browser.find_element(By.CSS_SELECTOR, ".line:target").text == "def f(x):"
+
+
+def test_links_to_the_site_have_a_preview(tiny):
+    text = (tiny / "index.html").read_text()
+    assert '<meta property="og:image" content="preview.png">' in text
+    with Image.open(tiny / "preview.png") as image:
+        assert image.size == (1200, 630)
+
+
 def test_a_notebook_is_valid_and_without_outputs(tiny):
     notebook = nbformat.read(tiny / "01_tiny.ipynb", as_version=4)
     nbformat.validate(notebook)
-    assert [cell.cell_type for cell in notebook.cells] == ["code", "markdown", "code", "code"]
+    assert [cell.cell_type for cell in notebook.cells] == [
+        "code",
+        "markdown",
+        "code",
+        "markdown",
+        "code",
+        "markdown",
+        "code",
+        "code",
+    ]
     assert "pip install" in notebook.cells[0].source
     assert not any(cell.get("outputs") for cell in notebook.cells)
-    assert len({cell.id for cell in notebook.cells}) == 4
+    assert len({cell.id for cell in notebook.cells}) == 8
 
 
-def test_a_thumbnail_contains_the_colors_of_the_page(tiny, tmp_path):
-    (thumbnail,) = [
-        path for path in thumbnails.write_thumbnails(tiny, tmp_path / "to") if path.name == "01.svg"
-    ]
-    text = thumbnail.read_text()
-    root = ElementTree.fromstring(text)
-    assert root.get("viewBox") == "0 0 432 144"
-    assert "step 3 of it" in text  # the last step
-    variables = set(re.findall(r"var\((--\w+)", text))
-    assert variables <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in DARK_COLORS}
-    assert "prefers-color-scheme: dark" in text
+@pytest.mark.parametrize("number", drawings.DRAWINGS)
+def test_a_thumbnail_is_a_small_drawing_without_small_words(number):
+    root = ElementTree.fromstring(drawings.thumbnail(number))
+    assert root.get("viewBox") == "0 0 320 150"
+    assert len(ElementTree.tostring(root)) < 40_000
+    assert all(float(text.get("font-size")) >= 14 for text in root.iter("{http://www.w3.org/2000/svg}text"))
+
+
+def test_every_lesson_has_a_thumbnail_with_the_colors_of_the_page(tmp_path):
+    paths = thumbnails.write_thumbnails(tmp_path / "to")
+    assert [path.stem for path in paths] == [path.name[:2] for path in folder.lessons()]
+    for path in paths:
+        text = path.read_text()
+        assert len(list(ElementTree.fromstring(text).iter())) > 4, path.name
+        variables = set(re.findall(r"var\((--\w+)", text))
+        assert variables <= set(re.findall(r"(--\w+):", text)) | {f"--c{color[1:]}" for color in DARK_COLORS}
+        assert "prefers-color-scheme: dark" in text
 
 
 def test_an_error_in_a_lesson_names_the_lesson(tmp_path, monkeypatch):
@@ -158,6 +259,16 @@ def test_links_lead_to_pages_or_become_text():
     assert re.findall(r'href="([^"]*)"', html) == ["03_layer.html", "03_layer.html", "#here"]
     assert " c " in html
     assert " e<" in html
+    html = markdown.html("[c](../minids/x.py)", link=lambda target: f"code/{target[3:]}")
+    assert 'href="code/minids/x.py"' in html
+
+
+def test_sections_have_ids_and_quotation_marks_are_those_of_print():
+    assert '<h2 id="why-20-ms-and-x">Why "20" ms' not in markdown.html('## Why "20" ms, and `x`?')
+    assert '<h2 id="why-20-ms-and-x">Why “20” ms, and <code>x</code>?</h2>' in markdown.html(
+        '## Why "20" ms, and `x`?'
+    )
+    assert markdown.plain('It\'s *a* "b" < `c`') == "It’s a “b” < c"
 
 
 def step(browser):
@@ -171,12 +282,13 @@ def step(browser):
 
 def test_a_stepper_works_with_its_buttons(tiny, visit):
     browser = visit(tiny / "01_tiny.html")
-    assert step(browser) == ([0], "1 / 4", "Caption 0")
+    assert step(browser) == ([3], "4 / 4", "Caption 3")
 
     def press(name):
         browser.find_element(By.CSS_SELECTOR, f'button[aria-label="{name}"]').click()
         return step(browser)[0]
 
+    assert press("first step") == [0]
     assert press("next step") == [1]
     assert press("previous step") == [0]
     assert press("previous step") == [0]
@@ -188,12 +300,13 @@ def test_a_stepper_works_with_its_buttons(tiny, visit):
 
 def test_a_stepper_works_with_the_keyboard_alone(tiny, visit):
     browser = visit(tiny / "01_tiny.html")
-    for _ in range(12):  # Tab from the top of the page
+    for _ in range(20):  # Tab from the top of the page
         browser.switch_to.active_element.send_keys(Keys.TAB)
         if browser.switch_to.active_element.get_attribute("aria-label") == "first step":
             break
     button = browser.switch_to.active_element
     for key, expected in (
+        (Keys.HOME, 0),
         (Keys.ARROW_RIGHT, 1),
         (Keys.ARROW_RIGHT, 2),
         (Keys.ARROW_LEFT, 1),
@@ -256,7 +369,7 @@ def structure(browser):
                 wrong.push("a figure without a name");
         for (const image of all("img")) if (!image.alt) wrong.push("an image without alt text");
         for (const control of all("button, input"))
-            if (!control.ariaLabel && !control.labels.length)
+            if (!control.ariaLabel && !control.labels?.length && !control.textContent.trim())
                 wrong.push("a nameless " + control.tagName);
         for (const audio of all("audio")) if (!audio.controls) wrong.push("a sound that cannot be stopped");
         const levels = all("h1, h2, h3, h4").map((heading) => +heading.tagName[1]);
@@ -270,8 +383,137 @@ def structure(browser):
     """)
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["index", "01_tiny", "02_other"])
+def shown(browser, selector):
+    return [
+        element.text for element in browser.find_elements(By.CSS_SELECTOR, selector) if element.is_displayed()
+    ]
+
+
+def test_hints_are_out_of_sight_until_asked_for_and_come_one_at_a_time(tiny, visit):
+    browser = visit(tiny / "01_tiny.html")
+    card = '[data-exercise="1.1"]'
+    assert shown(browser, f"{card} .hint > p") == []
+    assert shown(browser, f"{card} .answer pre") == []
+    browser.find_element(By.CSS_SELECTOR, f"{card} .hint > summary").click()
+    assert shown(browser, f"{card} .hint > p") == ["twice <x>"]
+    assert shown(browser, f"{card} .hint > summary") == ["Hint 1 of 3", "Next hint 2 of 3"]
+    browser.find_elements(By.CSS_SELECTOR, f"{card} .hint > summary")[1].send_keys(Keys.ENTER)
+    assert shown(browser, f"{card} .hint > p") == ["twice <x>", "thrice"]
+    assert shown(browser, f"{card} .answer pre") == []
+    browser.find_element(By.CSS_SELECTOR, f"{card} .answer summary").click()
+    assert "return x + x" in shown(browser, f"{card} .answer pre")[0]
+    assert shown(browser, '[data-exercise="1.2"] .hint') == [], "it has no hints"
+
+
+@pytest.fixture
+def fresh(tiny, browser):
+    """A browser that has not seen the lessons."""
+    browser.get((tiny / "index.html").as_uri())
+    browser.execute_script("localStorage.clear()")
+
+
+def test_what_is_done_is_kept_in_the_browser_and_shown_on_the_index(tiny, visit, fresh):
+    browser = visit(tiny / "index.html")
+    start = browser.find_element(By.ID, "start")
+    assert start.text == "Start here\n1. Is this a “lesson”?"
+    assert shown(browser, ".lessons .state") == []
+    assert shown(browser, "#forget") == []
+    start.click()
+    box = browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.1"] input')
+    dot = browser.find_element(By.CSS_SELECTOR, '[data-dot="1.1"]')
+    assert dot.accessible_name == "Exercise 1.1, not done"
+    assert box.accessible_name == "Exercise 1.1 is done"
+    box.click()
+    assert dot.accessible_name == "Exercise 1.1, done"
+    browser.refresh()
+    assert browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.1"] input').is_selected()
+    assert browser.find_elements(By.CSS_SELECTOR, '[data-exercise="1.1"].is-done')
+    assert not browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.2"] input').is_selected()
+
+    browser.find_element(By.CSS_SELECTOR, "header .home").click()
+    assert shown(browser, ".lessons .state") == ["1 of 2 exercises done"]
+    assert shown(browser, "#progress") == ["1 of 2 exercises done"]
+    assert browser.find_element(By.ID, "start").text.startswith("Continue\n1. Is this a “lesson”?")
+    browser.find_element(By.ID, "forget").click()
+    browser.switch_to.alert.dismiss()
+    assert shown(browser, ".lessons .state")
+    browser.find_element(By.ID, "forget").click()
+    browser.switch_to.alert.accept()
+    assert shown(browser, ".lessons .state") == []
+
+
+def test_a_mark_can_be_taken_back(tiny, visit, fresh):
+    browser = visit(tiny / "01_tiny.html")
+    for expected in True, False:
+        browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.2"] input').click()
+        browser.refresh()
+        box = browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.2"] input')
+        assert box.is_selected() is expected
+
+
+def test_the_bar_stays_in_sight_and_says_where_the_reader_is(tiny, visit, fresh):
+    browser = visit(tiny / "01_tiny.html")
+
+    def scroll_to(selector):
+        script = "document.querySelector(arguments[0]).scrollIntoView(); return [scrollY, innerHeight]"
+        browser.execute_script(script, selector)
+        browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        bar = browser.find_element(By.CSS_SELECTOR, "header.bar")
+        assert browser.execute_script("return arguments[0].getBoundingClientRect().top", bar) == 0
+        return browser.find_element(By.CSS_SELECTOR, "header .here").text
+
+    assert scroll_to("h1") == ""
+    assert "The first section" in scroll_to("#the-first-section")
+    browser.execute_script("document.querySelector('main').style.paddingBottom = '1000px'")
+    assert "It’s the second" in scroll_to("#it-s-the-second")
+    width = "return parseFloat(document.querySelector('.read div').style.width)"
+    assert 0 < browser.execute_script(width) < 100
+    browser.get((tiny / "index.html").as_uri())
+    link = browser.find_element(By.ID, "start")
+    assert link.get_attribute("href").endswith("01_tiny.html#it-s-the-second")
+    assert link.text == "Continue\n1. Is this a “lesson”? · It’s the second"
+    assert re.fullmatch(r"\d+ % read", shown(browser, ".lessons .state")[0])
+
+
+def test_the_contents_open_and_close(tiny, visit):
+    browser = visit(tiny / "01_tiny.html", 390)
+    summary = browser.find_element(By.CSS_SELECTOR, ".contents > summary")
+    assert shown(browser, ".contents nav") == []
+    summary.click()
+    assert shown(browser, ".contents li") == [
+        "The first section",
+        "It’s the second",
+        "Exercise 1.1 frames",
+        "Exercise 1.2 sqrt",
+    ]
+    browser.find_element(By.LINK_TEXT, "It’s the second").click()
+    assert shown(browser, ".contents nav") == []
+    assert browser.current_url.endswith("#it-s-the-second")
+    summary.click()
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert shown(browser, ".contents nav") == []
+
+
+def test_without_storage_the_pages_still_work(tiny, visit):
+    browser = visit(tiny / "01_tiny.html")
+    browser.execute_script("localStorage.setItem('minids-lessons', '{damaged')")
+    browser.refresh()
+    browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.1"] input').click()
+    assert browser.find_elements(By.CSS_SELECTOR, '[data-exercise="1.1"].is-done')
+
+
+def test_the_index_says_what_a_lesson_has(tiny, visit):
+    browser = visit(tiny / "index.html")
+    assert shown(browser, ".lessons .facts") == [
+        "20 min · 2 exercises · ♪ hear it",
+        "5 min · 0 exercises",
+    ]
+    assert shown(browser, ".lessons .builds")[0] == "Almost nothing."
+    assert browser.find_element(By.CSS_SELECTOR, ".hero minids-player .controls button").is_displayed()
+
+
+@pytest.mark.parametrize("width", [1280, 768, 390])
+@pytest.mark.parametrize("name", ["index", "01_tiny", "02_other", "paper", "deepspeech"])
 def test_a_small_page_fits_and_is_accessible(tiny, visit, name, width):
     browser = visit(tiny / f"{name}.html", width)
     assert fits(browser)

@@ -4,23 +4,30 @@ Each page is one file that loads nothing from the network: formulas are MathML, 
 script are inside. Each lesson runs unchanged in a kernel of its own.
 """
 
-import inspect
+import ast
 import re
 import sys
 import tempfile
 from collections.abc import Sequence
-from itertools import groupby
+from dataclasses import dataclass
+from importlib.metadata import metadata
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
 from minids.html.page import render
 from minids.lesson import folder, source
-from minids.lesson.site import markdown
+from minids.lesson.site import cells, markdown, preview
+from minids.lesson.site.drawings import thumbnail
 
 OUT = Path("out/lessons/site")
 CELL_TIMEOUT = 120  # seconds, for a slow machine that compiles
+WORDS_PER_MINUTE, MINUTES_PER_EXERCISE = 130, 10  # of text with formulas and pictures
 HERE = Path(__file__).parent  # the templates
+DESCRIPTION = (
+    "Deep Speech, complete and from scratch: hear it, see it, and write it yourself, lesson by lesson."
+)
 _INSTALL = """\
 # On another machine, such as Colab: upload the wheel from this notebook's folder, then run this cell.
 try:
@@ -30,22 +37,66 @@ except ImportError:
 """
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What the index and the navigation say of a lesson."""
+
+    path: Path
+    number: int
+    question: str
+    builds: str  # *You build* …
+    minutes: int
+    exercises: list[source.Exercise]
+
+    @property
+    def page(self) -> str:
+        return f"{self.path.stem}.html"
+
+    @property
+    def heading(self) -> str:
+        return f"{self.number}. {self.question}"
+
+
 def build(out: Path = OUT, numbers: Sequence[str] = ()) -> list[Path]:
-    """Write the index, the paper map, and the pages and notebooks of the lessons (all, or `numbers`)."""
+    """Write the index, the pages and notebooks of the lessons (all, or `numbers`), and the other pages."""
     out.mkdir(parents=True, exist_ok=True)
-    paths = folder.lessons()
-    links = [None, *({"page": f"{path.stem}.html", "heading": _heading(path)} for path in paths), None]
+    lessons = [_about(path) for path in folder.lessons()]
     pages = []
-    for i, path in enumerate(paths):
-        if not numbers or path.name[:2] in numbers:
-            neighbors = {"previous": links[i], "next": links[i + 2]}
-            pages.append(_write(out / f"{path.stem}.html", _lesson(path, neighbors, out)))
+    for i, lesson in enumerate(lessons):
+        if not numbers or lesson.path.name[:2] in numbers:
+            neighbors = {"previous": lessons[i - 1] if i else None, "next": (*lessons[i + 1 :], None)[0]}
+            pages.append(_write(out / lesson.page, _lesson(lesson, neighbors, out)))
             print(f"{pages[-1]}  {pages[-1].stat().st_size / 1000:.0f} kB", flush=True)
-    paper = folder.root().parent / "docs" / "paper.md"
+    paper, program = _documents()
     if paper.is_file():
-        text = markdown.html(paper.read_text(encoding="utf-8"))
+        text = markdown.html(paper.read_text(encoding="utf-8"), link=lambda to: _code_link(paper, to, out))
         _write(out / "paper.html", _page("The paper, section by section", text))
-    return [*pages, _write(out / "index.html", _index(paths, out, paper.is_file()))]
+    if program.is_file():
+        _write(out / "deepspeech.html", _program(program))
+    (out / "preview.png").write_bytes(preview.png())
+    return [*pages, _write(out / "index.html", _index(lessons, out))]
+
+
+def _documents() -> tuple[Path, Path]:
+    """The map of the paper, which only a checkout has, and the program."""
+    return folder.root().parent / "docs" / "paper.md", folder.example("deepspeech.py")
+
+
+def _about(path: Path) -> Lesson:
+    text = path.read_text(encoding="utf-8")
+    opening = re.sub(r"^# ?", "", text.split("\n# %%")[0], flags=re.MULTILINE)
+    builds = re.search(r"\*You build\*\s+(.*?)\s*(?=\*You need\*|\Z)", opening, re.DOTALL)
+    exercises = source.exercises(path)
+    words = sum(len(line.split()) for line in text.splitlines() if line.startswith("#"))
+    minutes = words / WORDS_PER_MINUTE + MINUTES_PER_EXERCISE * len(exercises)
+    return Lesson(
+        path,
+        int(path.name[:2]),
+        markdown.plain(source.title(path)),
+        builds[1][:1].upper() + builds[1][1:] if builds else "",
+        5 * max(1, round(minutes / 5)),
+        exercises,
+    )
 
 
 def _write(path: Path, text: str) -> Path:
@@ -53,7 +104,7 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-def _lesson(path: Path, neighbors: dict[str, Any], out: Path) -> str:
+def _lesson(lesson: Lesson, neighbors: dict[str, Lesson | None], out: Path) -> str:
     """The page of a lesson. Its notebook is written to `out`, as it ships and without outputs."""
     import jupytext
     import nbformat
@@ -61,6 +112,7 @@ def _lesson(path: Path, neighbors: dict[str, Any], out: Path) -> str:
 
     import minids
 
+    path = lesson.path
     notebook = jupytext.read(path)
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i}"  # not random: the same lesson gives the same file
@@ -70,16 +122,38 @@ def _lesson(path: Path, neighbors: dict[str, Any], out: Path) -> str:
     shipped.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(shipped, out / f"{path.stem}.ipynb")
     _run(notebook, path)
-    exercises = {exercise.name: exercise for exercise in source.exercises(path)}
-    opening = next(cell for cell in notebook.cells if cell.cell_type == "code")
-    cells = [_cell(cell, exercises, folded=cell is opening) for cell in notebook.cells]
-    return _page(_heading(path), Markup("\n").join(cells), f"{path.stem}.ipynb", **neighbors)
+    page = cells.body(notebook.cells, path)
+    body = Markup("\n").join(page.parts)
+    sections = [
+        {"id": id_, "title": Markup(re.sub(r"<[^>]*>", "", title)).unescape()}
+        for id_, title in re.findall(r'<h2 id="([^"]*)">(.*?)</h2>', body)
+    ]
+    values = {"lesson": lesson, "sections": sections, "notebook": f"{path.stem}.ipynb", **neighbors}
+    return _page(lesson.heading, body, styles=page.styles, scripts=page.scripts, **values)
 
 
-def _page(title: str, body: str, notebook: str = "", previous: Any = None, next: Any = None) -> str:
-    """A page that links its notebook and the previous and next lesson, {"page": …, "heading": …}."""
-    values = {"title": title, "body": body, "notebook": notebook, "previous": previous, "next": next}
-    return render("site.html", HERE, **values)
+def _page(
+    title: str, body: str, styles: Any = (), scripts: Any = (), template: str = "site.html", **values: Any
+) -> str:
+    """A page of the site; `styles` and `scripts` are the texts of those that it needs besides the site's."""
+    from markupsafe import Markup
+
+    defaults = {"lesson": None, "sections": [], "notebook": "", "previous": None, "next": None}
+    paper, program = _documents()
+    pages = {"index.html": "Lessons"}
+    pages |= {"deepspeech.html": "Deep Speech in one file"} if program.is_file() else {}
+    pages |= {"paper.html": "The paper"} if paper.is_file() else {}
+    return render(
+        template,
+        HERE,
+        title=title,
+        description=DESCRIPTION,
+        body=body,
+        pages=pages,
+        styles=[Markup(text) for text in ((HERE / "site.css").read_text(encoding="utf-8"), *styles)],
+        scripts=[Markup(text) for text in ((HERE / "site.js").read_text(encoding="utf-8"), *scripts)],
+        **defaults | values,
+    )
 
 
 def _run(notebook: Any, path: Path) -> None:
@@ -103,72 +177,71 @@ def _run(notebook: Any, path: Path) -> None:
             raise InputError(f"{path}: a cell fails: {error.ename}: {error.evalue}") from error
 
 
-def _cell(cell: Any, exercises: dict[str, source.Exercise], folded: bool) -> str:
-    if cell.cell_type == "markdown":
-        return markdown.html(cell.source)
-    outputs = []
-    for printed, group in groupby(cell.outputs, lambda output: output.output_type == "stream"):
-        if printed:
-            outputs.append({"text": "".join(output.text for output in group)})
-        else:
-            outputs += [_output(output) for output in group]
-    names = re.findall(r"^@exercise\((?:.|\n)*?^def (\w+)", cell.source, flags=re.MULTILINE)
-    helps = [
-        {"number": exercise.number, "hints": exercise.hints, "answer": _highlight(_answer(exercise))}
-        for exercise in map(exercises.__getitem__, names)
+def _code_link(page: Path, target: str, out: Path) -> str | None:
+    """The URL of a link from a document: in the repository, if its address is known, else in the checkout."""
+    if re.match(r"https?:", target):
+        return target
+    path, root = (page.parent / target).resolve(), folder.root().parent.resolve()
+    if not path.is_relative_to(root) or not path.exists():
+        return None
+    urls = dict(url.lower().split(", ", 1) for url in metadata("minids").get_all("Project-URL") or [])
+    if "repository" in urls:
+        return f"{urls['repository']}/blob/HEAD/{path.relative_to(root)}"
+    return relpath(path, out.resolve())
+
+
+def _program(path: Path) -> str:
+    """The page of a program: its functions as contents, and its lines with their numbers."""
+    text = path.read_text(encoding="utf-8")
+    functions = [
+        {
+            "name": node.name,
+            "line": node.lineno,
+            "about": markdown.inline((ast.get_docstring(node) or "").split("\n")[0]),
+        }
+        for node in ast.parse(text).body
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
     ]
-    code = _highlight(cell.source)
-    return render("cell.html", HERE, source=code, outputs=outputs, exercises=helps, folded=folded)
+    lines = cells.highlight(text).split("\n")
+    values = {"functions": functions, "lines": lines, "name": path.name}
+    return _page("Deep Speech in one file", "", template="program.html", **values)
 
 
-def _output(output: Any) -> dict[str, str]:
-    """The text or the HTML of an output; style and script are left out, because the page has both."""
+def _index(lessons: Sequence[Lesson], out: Path) -> str:
     from markupsafe import Markup
 
-    if "text/html" not in output.data:
-        return {"text": output.data["text/plain"]}
-    html = re.sub(r"^<style>.*?</style>", "", output.data["text/html"], flags=re.DOTALL)
-    html = re.sub(r"<script>.*?</script>$", "", html, flags=re.DOTALL)
-    return {"html": Markup(html if 'class="minids"' in html else f"<div>{html}</div>")}
-
-
-def _answer(exercise: source.Exercise) -> str:
-    """The source of the answer to an exercise."""
-    answer = getattr(folder.answers(int(exercise.number.split(".")[0])), exercise.name)
-    return inspect.getsource(getattr(answer, "py_func", answer))  # py_func: of a function that Numba compiled
-
-
-def _highlight(code: str) -> str:
-    from markupsafe import Markup
-    from pygments import highlight
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import PythonLexer
-
-    return Markup(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip())
-
-
-def _index(paths: Sequence[Path], out: Path, paper: bool) -> str:
-    from markupsafe import Markup
-
-    lessons = []
-    for path in paths:
-        page = out / f"{path.stem}.html"
-        figure = thumbnail(page.read_text(encoding="utf-8") if page.exists() else "")
-        figure = figure.replace('role="img"', 'aria-hidden="true"')
-        prefix = rf"\g<1>l{path.name[:2]}-"  # keeps the ids of the lessons' figures apart on this page
-        figure = Markup(re.sub(r'( id="|href="#|url\(#)', prefix, figure))
-        lessons.append({"page": page.name, "heading": _heading(path), "thumbnail": figure})
-    return render("index.html", HERE, title="minids: lessons", lessons=lessons, paper=paper)
-
-
-def thumbnail(page: str) -> str:
-    """The first figure of a page as <svg>; of steps the last one, which shows the most."""
-    first = re.search(r'class="minids".*?</figure>\s*</(div|minids-steps)>', page, re.DOTALL)
-    return re.findall(r"<svg.*?</svg>", first[0], re.DOTALL)[-1] if first else ""
-
-
-def _heading(path: Path) -> str:
-    return f"{int(path.name[:2])}. {source.title(path)}"
+    cards = []
+    for lesson in lessons:
+        page = out / lesson.page
+        text = page.read_text(encoding="utf-8") if page.exists() else ""
+        live = re.findall(r"<minids-(lattice|layer|descent|collapse)\b", text)
+        kinds = ["hear"] * ("<minids-player" in text) + ["try"] * bool(live)
+        picture = Markup(thumbnail(lesson.number))
+        builds = markdown.inline(lesson.builds)
+        cards.append({"lesson": lesson, "kinds": kinds, "picture": picture, "builds": builds})
+    second = [card for card in cards if card["lesson"].number in folder.SECOND_BOOK]
+    first = [card for card in cards if card not in second]
+    books = [
+        {
+            "title": "Book one: from a sound to its text",
+            "about": "You need Python and NumPy.",
+            "cards": first,
+        },
+        {
+            "title": "Book two: on a GPU",
+            "about": "The same operations as kernels, in a simulator: you need no GPU.",
+            "cards": second,
+        },
+    ]
+    hero, styles, scripts = preview.hero()
+    values = {
+        "books": [book for book in books if book["cards"]],
+        "hero": hero,
+        "hours": round(sum(lesson.minutes for lesson in lessons) / 60),
+        "count": sum(len(lesson.exercises) for lesson in lessons),
+    }
+    title = "Speech recognition, from a sound wave to “now I could write it myself”"
+    return _page(title, "", styles, scripts, "index.html", **values)
 
 
 if __name__ == "__main__":
