@@ -94,14 +94,19 @@ def _quiet_check(number: str, function: Callable) -> Callable:
 def _modules_of(where: Path) -> Iterator[None]:
     """Import modules from the reader's folder, as they are now."""
     where = where.resolve()
-    for name, module in list(sys.modules.items()):
-        if Path(getattr(module, "__file__", None) or "/").parent == where:
-            del sys.modules[name]
+
+    def forget() -> None:
+        for name, module in list(sys.modules.items()):
+            if Path(getattr(module, "__file__", None) or "/").parent == where:
+                del sys.modules[name]
+
+    forget()
     sys.path.insert(0, str(where))
     try:
         yield
     finally:
         sys.path.remove(str(where))
+        forget()
 
 
 def checks(tree: ast.Module) -> Iterator[tuple[str, ast.Call, int]]:
