@@ -11,7 +11,7 @@ from minids.text import Alphabet, collapse
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
 
-from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.common.keys import Keys
 
 WIDGET = Path(minids.lesson.__file__).with_name("collapse_widget.js")
 ALPHABET = Alphabet("tohre ")
