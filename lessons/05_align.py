@@ -32,10 +32,10 @@ show(
 
 # %% [markdown]
 # An **alignment** of a text is a path, one output per frame, that collapses to the text
-# (merge repeats, then remove blanks). In five frames "cat" has 28 alignments. Step to
-# the last picture: 28 paths with 140 outputs, but only 17 different nodes. All paths
-# that have reached the a in frame 3 can continue in the same ways, no matter how they
-# got there. This graph is the **lattice**.
+# (merge repeats, then remove blanks). In five frames "cat" has 28 alignments. Go to
+# Start, and add one after the other: 28 paths with 140 outputs, but only 17 different
+# nodes. All paths that have reached the a in frame 3 can continue in the same ways, no
+# matter how they got there. This graph is the **lattice**.
 #
 # ## The rows: states
 # Each row of the lattice is a **state**: how much of the text has been output. It is

@@ -190,7 +190,7 @@ show(pictures, captions=captions, title="The output and its gradient during trai
 listen(data("two_five.flac"), alphabet=alphabet, versions=versions, by="training")
 
 # %% [markdown]
-# Step through slowly; Graves drew the same in 2006.
+# Go to Start, and step through slowly; Graves drew the same in 2006.
 #
 # - **0 steps.** All characters have the same probability, so the gradient shows all
 #   alignments at once: it knows the order of the letters, but nothing about the sound.

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from minids.lesson.folder import answers
+from minids.lesson.folder import answer
 
-lattice, skips, forward_variables = (
-    answers(5).lattice,
-    answers(5).skips,
-    answers(5).forward_variables,
+lattice, skips, forward_variables = map(
+    answer, ("lattice", "skips", "forward_variables")
 )
 
 

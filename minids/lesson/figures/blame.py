@@ -1,12 +1,12 @@
 """The gradient of CTC: output, desired output and their difference (Graves 2006, §4)."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minids.lesson.figures.lattice import color_of
-from minids.plot import ACCENT, INK, PALETTE, SIGNAL, subplots
+from minids.plot import ACCENT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import BLANK
 
 if TYPE_CHECKING:
@@ -18,28 +18,28 @@ MIN_LABELED_PROB = 0.4  # characters that reach this probability are labeled
 SHADES = 12
 
 
+@two_widths
 def gradient_tables(y: np.ndarray, desired: np.ndarray, letters: str) -> "Figure":
     """Three tables with a row per character: y (T, K) minus `desired` (T, K) is the gradient."""
     T, K = y.shape
     tables = {"output  y": y, "desired  γ": desired, "gradient  y − γ": y - desired}
-    width, height = 0.45 + len(tables) * (T * CELL + 0.3), K * CELL + 0.75
-    figure, axes = subplots(width, height)
+    beside, below = (1, len(tables)) if is_narrow() else (len(tables), 1)  # the arrangement of the tables
+    across, down = T * CELL + 0.3, K * CELL + 0.75
+    figure, axes = subplots(0.45 + beside * across, below * down)
     axes.set_position((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(height, 0))  # inches
+    axes.set(xlim=(0, 0.45 + beside * across), ylim=(below * down, 0))  # inches
     axes.axis("off")
+    style: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
     for i, (name, table) in enumerate(tables.items()):
-        left = 0.45 + i * (T * CELL + 0.3)
-        axes.text(left + T * CELL / 2, 0.2, name, color=INK, fontsize=11, ha="center", va="center")
+        left, top = 0.45 + i % beside * across, 0.4 + i // beside * down
+        axes.text(left + T * CELL / 2, top - 0.2, name, fontsize=11, **style)
         for t, k in np.ndindex(T, K):
-            cell(axes, left + t * CELL, 0.4 + k * CELL, table[t, k], signed=i == 2)
+            cell(axes, left + t * CELL, top + k * CELL, table[t, k], signed=i == 2)
         for t in range(T):
-            x, y_ = left + (t + 0.5) * CELL, 0.4 + K * CELL + 0.18
-            axes.text(x, y_, f"t = {t + 1}", color=INK, fontsize=9, ha="center", va="center")
-    for k in range(K):
-        y_ = 0.4 + (k + 0.5) * CELL
-        axes.text(
-            0.22, y_, letters[k], color=color_of(k), fontsize=14, weight="bold", ha="center", va="center"
-        )
+            axes.text(left + (t + 0.5) * CELL, top + K * CELL + 0.18, f"t = {t + 1}", fontsize=9, **style)
+        for k in range(K) if i % beside == 0 else ():
+            at = 0.22, top + (k + 0.5) * CELL
+            axes.text(*at, letters[k], fontsize=14, weight="bold", **style | {"color": color_of(k)})
     return figure
 
 
@@ -55,6 +55,7 @@ def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
     axes.text(*at, words.replace("-", "−"), color=INK, fontsize=9, ha="center", va="center_baseline")
 
 
+@two_widths
 def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], letters: str) -> "Figure":
     """Above the output log_probs (T, K), as probabilities; below its gradient dlogits (T, K).
 

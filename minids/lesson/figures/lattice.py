@@ -3,25 +3,43 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from minids.ops.reference.ctc import skips
-from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, subplots
+from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import BLANK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FRAME_PITCH, STATE_PITCH, RADIUS = 1.0, 0.72, 0.27  # of nodes, in inches
-LEFT, TOP, BOTTOM = 0.75, 0.4, 0.75  # inches from the edges to the centers of the nearest nodes
-TILES_PER_COLUMN, TILE_WIDTH, TILE_HEIGHT = 14, 0.24, 0.3  # of the list of alignments, in inches
+TOP, BOTTOM = 0.4, 0.75  # inches from the edges to the centers of the nearest nodes
 
 Edge = tuple[int, int, int]  # t, s, and the next state, at frame t + 1
 
 
+class Sizes(NamedTuple):
+    """In inches: between nodes, of a node, from the left edge to the first, and of the list of alignments."""
+
+    frame: float
+    state: float
+    radius: float
+    left: float
+    tile: tuple[float, float]
+    rows: int  # of tiles in a column
+
+
+WIDE = Sizes(frame=1.0, state=0.72, radius=0.27, left=0.75, tile=(0.24, 0.3), rows=14)
+NARROW = Sizes(frame=0.58, state=0.6, radius=0.22, left=0.55, tile=(0.18, 0.24), rows=10)
+
+
+def sizes() -> Sizes:
+    return NARROW if is_narrow() else WIDE
+
+
+@two_widths
 def lattice(
     numbers: np.ndarray,
     states: np.ndarray,
@@ -40,7 +58,7 @@ def lattice(
     T, S = numbers.shape
     filled = range(T) if now is None else range(now, T) if backward else range(now + 1)
     highlighted = None if now is None else now if backward else now - 1  # the frame of these arrows
-    figure, axes = empty_lattice(T, states, letters, right=0.95)
+    figure, axes = empty_lattice(T, states, letters, right=0.4 if is_narrow() else 0.95)
     for t, s, following in edges(T, states):
         if t in filled and t + 1 in filled and numbers[t, s] > 0 and numbers[t + 1, following] > 0:
             arrow(axes, (t, s, following), ACCENT if t == highlighted else INK)
@@ -49,14 +67,18 @@ def lattice(
             strength = numbers[t, s] / numbers[t].max()
             node(axes, t, s, number(numbers[t, s]), strength, ACCENT if t == now else INK)
             if factors is not None and t == now:
-                x, y = center(t, s, 0, 0.37)
+                x, y = center(t, s, 0, sizes().radius + 0.1)
                 axes.text(x, y, f"×{factors[t, s]:.2g}", color=ACCENT, fontsize=9, ha="center", va="center")
     if total and T - 1 in filled:
-        x, y = center(T - 1, S - 1.5, RADIUS + 0.1)
-        axes.text(x, y, total, color=INK, fontsize=11, weight="bold", va="center", linespacing=1.4)
+        (x, y), align = center(T - 1, S - 1.5, sizes().radius + 0.1), "left"
+        if is_narrow():  # there is no room at the side
+            (x, y), align = center(T - 1, S - 1, sizes().radius, 0.44), "right"
+            total = total.replace("\n", " ")
+        axes.text(x, y, total, color=INK, fontsize=11, weight="bold", ha=align, va="center", linespacing=1.4)
     return figure
 
 
+@two_widths
 def alignments(paths: Sequence[Sequence[int]], states: np.ndarray, letters: str, upto: int) -> "Figure":
     """The first `upto` of the paths (T characters each) as a list, and the lattice that they form.
 
@@ -67,8 +89,11 @@ def alignments(paths: Sequence[Sequence[int]], states: np.ndarray, letters: str,
     node_counts = Counter(step for path in state_paths for step in enumerate(path))
     edge_counts = Counter((t, *step) for path in state_paths for t, step in enumerate(pairwise(path)))
     last = state_paths[-1]
-    columns = -(-len(paths) // TILES_PER_COLUMN)
-    figure, axes = empty_lattice(T, states, letters, right=0.35 + columns * (T * TILE_WIDTH + 0.2))
+    columns = -(-len(paths) // sizes().rows)
+    if is_narrow():  # the list is below
+        figure, axes = empty_lattice(T, states, letters, 0.4, below=sizes().rows * sizes().tile[1] + 0.2)
+    else:
+        figure, axes = empty_lattice(T, states, letters, 0.35 + columns * (T * sizes().tile[0] + 0.2))
     for (t, s, following), n in edge_counts.items():
         highlighted = last[t : t + 2] == [s, following]
         arrow(
@@ -80,14 +105,16 @@ def alignments(paths: Sequence[Sequence[int]], states: np.ndarray, letters: str,
     for (t, s), n in node_counts.items():
         node(axes, t, s, str(n), n / len(paths), ACCENT if last[t] == s else INK)
     for i, path in enumerate(paths[:upto]):
-        tiles(axes, path, letters, i, highlighted=i == upto - 1)
+        tiles(axes, path, letters, len(states), i, highlighted=i == upto - 1)
     return figure
 
 
-def empty_lattice(T: int, states: np.ndarray, letters: str, right: float) -> "tuple[Figure, Axes]":
-    """The lattice without numbers, with labels, and a margin of `right` inches."""
+def empty_lattice(
+    T: int, states: np.ndarray, letters: str, right: float, below: float = 0
+) -> "tuple[Figure, Axes]":
+    """The lattice without numbers, with labels, and margins of `right` and `below` inches."""
     S = len(states)
-    width, height = LEFT + (T - 1) * FRAME_PITCH + RADIUS + right, TOP + (S - 1) * STATE_PITCH + BOTTOM
+    width, height = center(T - 1, S - 1, sizes().radius + right, BOTTOM + below)
     figure, axes = subplots(width, height)
     axes.set_position((0, 0, 1, 1))
     axes.set(xlim=(0, width), ylim=(height, 0))  # inches
@@ -99,10 +126,10 @@ def empty_lattice(T: int, states: np.ndarray, letters: str, right: float) -> "tu
     style = {"markersize": 11, "markerfacecolor": PAPER, "markeredgecolor": FAINT, "linestyle": "none"}
     axes.plot(*np.transpose(dots), marker="o", zorder=0.5, **style)
     for s, k in enumerate(states):
-        x, y = center(0, s, -0.5)
+        x, y = center(0, s, -sizes().left + 0.22)
         axes.text(x, y, letters[k], color=color_of(k), fontsize=15, weight="bold", ha="center", va="center")
     for t in range(T):
-        axes.text(*center(t, S - 1, 0, 0.62), f"t = {t + 1}", color=INK, fontsize=9.5, ha="center")
+        axes.text(*center(t, S - 1, 0, 0.7), f"t = {t + 1}", color=INK, fontsize=9.5, ha="center")
     return figure, axes
 
 
@@ -120,14 +147,14 @@ def edges(T: int, states: np.ndarray) -> list[Edge]:
 
 def center(t: float, s: float, dx: float = 0, dy: float = 0) -> tuple[float, float]:
     """The center of node (t, s), plus (dx, dy), in inches from the upper left corner."""
-    return LEFT + t * FRAME_PITCH + dx, TOP + s * STATE_PITCH + dy
+    return sizes().left + t * sizes().frame + dx, TOP + s * sizes().state + dy
 
 
 def arrow(axes: "Axes", edge: Edge, color: str, width: float = 1.1) -> None:
     """An arrow from node to node. The nodes are drawn over its ends."""
     t, s, following = edge
     (x0, y0), (x1, y1) = center(t, s), center(t + 1, following)
-    away = (RADIUS + 0.02) / np.hypot(x1 - x0, y1 - y0)  # the tip touches the next node
+    away = (sizes().radius + 0.02) / np.hypot(x1 - x0, y1 - y0)  # the tip touches the next node
     tip = x1 - away * (x1 - x0), y1 - away * (y1 - y0)
     style = {"arrowstyle": "-|>", "color": color, "linewidth": width, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", tip, (x0, y0), arrowprops=style, zorder=2 if color == ACCENT else 1)
@@ -138,8 +165,8 @@ def node(axes: "Axes", t: int, s: int, label: str, strength: float, color: str) 
     from matplotlib.patches import Circle
 
     at = center(t, s)
-    axes.add_patch(Circle(at, RADIUS, facecolor=PAPER, edgecolor=color, linewidth=1.2, zorder=3))
-    axes.add_patch(Circle(at, RADIUS, facecolor=SIGNAL, linewidth=0, alpha=0.5 * strength, zorder=4))
+    axes.add_patch(Circle(at, sizes().radius, facecolor=PAPER, edgecolor=color, linewidth=1.2, zorder=3))
+    axes.add_patch(Circle(at, sizes().radius, facecolor=SIGNAL, linewidth=0, alpha=0.5 * strength, zorder=4))
     axes.text(*at, label, color=INK, fontsize=9.5, ha="center", va="center_baseline", zorder=5)
 
 
@@ -167,24 +194,25 @@ def to_states(path: Sequence[int]) -> list[int]:
     return states
 
 
-def tiles(axes: "Axes", path: Sequence[int], letters: str, i: int, highlighted: bool) -> None:
-    """The i-th alignment of the list, with a tile per frame."""
+def tiles(axes: "Axes", path: Sequence[int], letters: str, S: int, i: int, highlighted: bool) -> None:
+    """The i-th alignment of the list beside (or below) S states, with a tile per frame."""
     from matplotlib.patches import Rectangle
 
-    T = len(path)
-    x, y = (
-        center(T - 1, 0, 0.6 + i // TILES_PER_COLUMN * (T * TILE_WIDTH + 0.2))[0],
-        TOP - STATE_PITCH / 3 + i % TILES_PER_COLUMN * TILE_HEIGHT,
-    )
+    T, (width, height) = len(path), sizes().tile
+    column, row = divmod(i, sizes().rows)
+    aside = column * (T * width + (0.15 if is_narrow() else 0.2))
+    if is_narrow():
+        x, y = 0.15 + aside, center(0, S - 1, 0, BOTTOM + 0.2)[1] + row * height
+    else:
+        x, y = center(T - 1, 0, 0.6 + aside)[0], TOP - sizes().state / 3 + row * height
     for t, k in enumerate(path):
-        corner = x + t * TILE_WIDTH, y - TILE_HEIGHT / 2 + 0.02
+        corner = x + t * width, y - height / 2 + 0.02
         shade = 0.05 if k == BLANK else 0.3
-        axes.add_patch(
-            Rectangle(corner, TILE_WIDTH, TILE_HEIGHT - 0.04, color=color_of(k), alpha=shade, linewidth=0)
-        )
-        at = x + (t + 0.5) * TILE_WIDTH, y
+        axes.add_patch(Rectangle(corner, width, height - 0.04, color=color_of(k), alpha=shade, linewidth=0))
+        at = x + (t + 0.5) * width, y
         axes.text(*at, letters[k], color=INK, fontsize=10, ha="center", va="center_baseline")
     if highlighted:
-        corner = x, y - TILE_HEIGHT / 2 + 0.02
-        size = T * TILE_WIDTH, TILE_HEIGHT - 0.04
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor=ACCENT, linewidth=1.5))
+        corner = x, y - height / 2 + 0.02
+        axes.add_patch(
+            Rectangle(corner, T * width, height - 0.04, fill=False, edgecolor=ACCENT, linewidth=1.5)
+        )
