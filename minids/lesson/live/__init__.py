@@ -13,7 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from minids.audio import load_audio
+from minids.features import Features
 from minids.lesson.display import show_html
+from minids.lesson.folder import data
 
 HERE = Path(__file__).parent
 
@@ -33,12 +36,40 @@ def lattice(word: str, frames: int, y: np.ndarray | None = None, nodes: str = "a
     show_component("lattice", f"the lattice of “{word}”", **attributes)
 
 
-def show_component(name: str, title: str, **attributes: Any) -> None:
-    """Show <minids-NAME> of NAME.js with these attributes; `title` says what it is if no script runs."""
+def layer() -> None:
+    """Gradient descent on one small layer: from a frame of "two five" it predicts the next frame.
+
+    Features are 8 bands and the energy; the loss is ½ Σ (h − target)², averaged over frames. W starts at 0, b
+    at 5. Lesson 3 goes on with the same task and 80 bands.
+    """
+    samples, rate = load_audio(data("two_five.flac"))
+    features = Features(rate=rate, bands=8, normalize="utterance")
+    x, log_powers = features(samples)[:-1], features.log_powers(samples)
+    targets = (log_powers - log_powers.min())[1:]
+    rounded = {
+        name: json.dumps(np.asarray(values, float).round(2).tolist(), separators=(",", ":"))
+        for name, values in {"inputs": x, "targets": targets}.items()
+    }
+    show_component("layer", "a layer while it learns", "parts", **rounded)
+
+
+def descent() -> None:
+    """Gradient descent, momentum and Nesterov's variant in a narrow valley.
+
+    The loss is ½ (0.4 u² + 20 w²), with u along the valley, which is turned by 20°, and w across it.
+    """
+    show_component("descent", "gradient descent in a narrow valley", "parts")
+
+
+def show_component(name: str, title: str, *needs: str, **attributes: Any) -> None:
+    """Show <minids-NAME> of NAME.js with these attributes; `title` says what it is if no script runs.
+
+    `needs` are other files in this folder, without .js, that come first.
+    """
     from markupsafe import Markup
 
     listed = Markup("").join(Markup(' {}="{}"').format(*item) for item in attributes.items())
     inside = Markup("<p>Here is {}, in a trusted notebook or in a browser with JavaScript.</p>").format(title)
     tag = Markup("minids-{}").format(name)
     html = Markup('<div class="minids"><{}{}>{}</{}></div>').format(tag, listed, inside, tag)
-    show_html(html, HERE / f"{name}.js", title=title)
+    show_html(html, *(HERE / f"{file}.js" for file in (*needs, name)), title=title)
