@@ -25,6 +25,7 @@ from minids.lesson import folder, mine, progress
 from minids.lesson.comparing import difference
 from minids.lesson.time_limit import run_with_limit
 
+SECONDS = 10  # for the check of an exercise in plain Python
 MISTAKES_SECONDS = 3.0  # for the search of a known mistake that explains a wrong result
 
 
@@ -47,12 +48,14 @@ class Check:
 class Result:
     """The result of a check: `state` is "open", "wrong" or "right", `message` explains it in one line.
 
-    `got` has what the function returned, check by check, also after the first difference.
+    `got` has what the function returned, check by check, up to the first difference; `rest` are the checks after
+    it, not run yet.
     """
 
     state: str
     message: str
     got: list = field(default_factory=list)
+    rest: Iterator[tuple] = field(default_factory=lambda: iter(()))
 
 
 class SideEffectError(Exception):
@@ -66,7 +69,7 @@ def exercise(
     pure: bool = True,
     keep: bool = True,
     lists: bool = False,
-    seconds: float = 10,
+    seconds: float = SECONDS,
 ) -> Callable[[Callable], Check]:
     """Decorate `check_NAME(function)` in lessons/checks, the check of the exercise `number`, "<lesson>.<n>".
 
@@ -153,7 +156,7 @@ def report(test: Check, function: Callable, where: Path) -> bool:
 
 
 def run_check(test: Check, function: Callable) -> Result:
-    """Check a function up to the first difference, error, or the end; then only collect what it returns."""
+    """Check a function up to the first difference or error, or to the end."""
     guarded = _guard(function) if test.pure and callable(function) else function
     got: list = []
     file = _file(function)
@@ -177,7 +180,7 @@ def run_check(test: Check, function: Callable) -> Result:
         return Result("wrong", f"[✗] {type(error).__name__}: {_message(error)}{_line(error, file)}")
     if not message:
         return Result("right", f"[✓] right ({len(got)} check{'s' * (len(got) != 1)})", got)
-    return Result("wrong", f"[✗] {message}", got + _rest(items))
+    return Result("wrong", f"[✗] {message}", got, items)
 
 
 def _rest(items: Iterator[tuple]) -> list:
@@ -195,15 +198,17 @@ def known_mistake(test: Check, result: Result) -> str | None:
     """What a common mistake that gives the same results as a wrong function is about.
 
     It must give the same in every check, also after the first difference. None for a function that raises an
-    error in the first check, changes its arguments or returns nothing: its message says what is wrong.
+    error, changes its arguments or returns nothing: its message says what is wrong. None where checks compile
+    code: there is no time to try every mistake.
     """
-    if not result.got or any(value is None for value in result.got):
+    if not result.got or any(value is None for value in result.got) or test.seconds > SECONDS:
         return None
+    results = result.got + _rest(result.rest)
     wrong = getattr(folder.answers(int(test.number.split(".")[0])), "WRONG", {}).get(test.name, ())
 
     def search() -> str | None:
         for mistake in wrong:
-            if _gives(mistake, result.got, test):
+            if _gives(mistake, results, test):
                 return " ".join((mistake.__doc__ or "").split())
         return None
 

@@ -90,7 +90,7 @@
       this.chart = make("svg", { role: "img", "aria-label": "the losses at each step" });
       const panels = make("div", { class: "panels" });
       panels.append(this.valley, this.chart);
-      const help = "Drag the black point, the start, or move it with the arrow keys. Lines of equal loss: each is 4 times the next.";
+      const help = "The large point is the start: drag it, or move it with the arrow keys. From line to line the loss is 4 times as large.";
       const style = `${STYLE}
         .row { display: flex; gap: .6rem; align-items: center; margin: .25rem 0; flex-wrap: wrap; }
         .row button { min-width: 10em; text-align: left; border-width: 2px; }

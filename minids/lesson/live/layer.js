@@ -60,7 +60,8 @@
       const panels = make("div", { class: "panels" }), left = make("div"), right = make("div");
       left.append(this.chart);
       right.append(this.frames);
-      panels.append(left, right, this.weights);
+      this.legend = make("p", { class: "faint" });
+      panels.append(left, right, this.weights, this.legend);
       this.drawFrames();
       this.drawWeights();
       this.shadowRoot.append(make("style", {}, STYLE), bar, this.result, this.warning, panels);
@@ -136,32 +137,24 @@
     }
 
     drawWeights() {
-      const F = this.y[0].length, D = this.x[0].length, cell = 16, left = 74, top = 20;
+      const F = this.y[0].length, D = this.x[0].length, cell = 16, left = 84, top = 20;
       this.weights.setAttribute("viewBox", `0 0 320 ${top + F * cell + 22}`);
       this.squares = [];
-      const add = (x, y, read) => {
+      const add = (x, y, of, read) => {
         const square = make("rect", { x, y, width: cell - 1, height: cell - 1, "stroke-opacity": 0.2, stroke: "currentColor" });
-        this.squares.push([square, read]);
+        this.squares.push([square, of, read]);
         this.weights.append(square);
       };
       const text = (x, y, anchor, words) => this.weights.append(make("text", { x, y, "text-anchor": anchor }, words));
       for (let i = 0; i < F; i++) {
-        for (let j = 0; j < D; j++) add(left + j * cell, top + (F - 1 - i) * cell, () => this.W[i][j]);
-        add(left + (D + 1) * cell, top + (F - 1 - i) * cell, () => this.b[i] - START_BIAS);
+        for (let j = 0; j < D; j++) add(left + j * cell, top + (F - 1 - i) * cell, "W", () => this.W[i][j]);
+        add(left + (D + 1) * cell, top + (F - 1 - i) * cell, "b", () => this.b[i] - START_BIAS);
       }
       text(left + D * cell / 2, 8, "middle", "W");
       text(left + (D + 1.5) * cell, 8, "middle", `b − ${START_BIAS}`);
       text(left + D * cell / 2, top + F * cell + 11, "middle", "from band (low … high)");
       text(left - 6, top + F * cell - 8, "end", "to band low");
       text(left - 6, top + 8, "end", "high");
-      this.scale = make("text", { x: left + (D + 2.6) * cell, y: top + 8, class: "small" });
-      const legend = [["positive", RED, 26], ["negative", BLUE, 44]];
-      for (const [words, color, y] of legend) {
-        const line = make("text", { x: left + (D + 2.6) * cell, y: top + y, class: "small" }, words);
-        line.style.fill = color;
-        this.weights.append(line);
-      }
-      this.weights.append(this.scale);
     }
 
     update() {
@@ -178,13 +171,13 @@
         : loss > losses[0] ? "The loss is larger than at the start: the learning rate is too large."
         : clipped > 0 ? `${(100 * clipped).toFixed(clipped < 0.1 ? 1 : 0)} % of the predictions are clipped at 0 or 20: no gradient passes there.` : "";
       for (const [rect, t, i] of this.cells) rect.setAttribute("fill-opacity", Math.min(this.h[t][i] / 16, 1).toFixed(3));
-      const read = this.squares.map(([, read]) => read());
-      const largest = Math.max(...read.map(Math.abs), 0.1);
-      this.squares.forEach(([square], k) => {
-        square.style.fill = read[k] < 0 ? BLUE : RED;
-        square.setAttribute("fill-opacity", Number.isFinite(read[k]) ? (Math.abs(read[k]) / largest).toFixed(3) : 1);
-      });
-      this.scale.textContent = `darkest: ±${number(largest)}`;
+      const largest = { W: Math.max(...this.W.flat().map(Math.abs), 0.01), b: Math.max(...this.b.map((b) => Math.abs(b - START_BIAS)), 0.01) };
+      for (const [square, of, read] of this.squares) {
+        square.style.fill = read() < 0 ? BLUE : RED;
+        square.setAttribute("fill-opacity", (Math.abs(read()) / largest[of]).toFixed(3));
+      }
+      this.legend.textContent = "Each square of W is a weight, from a band of this frame to a band of the next; the last one is the energy." +
+        ` Red is positive, blue negative; full color is ±${number(largest.W)} in W and ±${number(largest.b)} in b − ${START_BIAS}.`;
     }
   });
 })();

@@ -36,14 +36,18 @@
     return input;
   }
 
-  const number = (x) => !Number.isFinite(x) ? "∞" : x === 0 ? "0" : x >= 1e5 || x < 1e-3
-    ? x.toExponential(1).replace("e+", "·10^").replace("e-", "·10^−").replace(/\^(−?)(\d+)/, (_, sign, digits) =>
-      sign.replace("−", "⁻") + [...digits].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join(""))
-    : String(+x.toPrecision(3));
+  const power = (exponent) => "10" + (exponent < 0 ? "⁻" : "") + [...String(Math.abs(exponent))].map((d) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]).join("");
+
+  function number(x) {  // three digits
+    if (!Number.isFinite(x)) return "∞";
+    if (x === 0 || (x >= 1e-3 && x < 1e5)) return String(+x.toPrecision(3));
+    const exponent = Math.floor(Math.log10(x));
+    return `${(x / 10 ** exponent).toFixed(1)}·${power(exponent)}`;
+  }
 
   // A chart of losses over steps, logarithmic: lines [{losses, color, label, faint}] and a level to compare with.
   function lossChart(svg, lines, { width = 320, height = 210, least = 1e-3, most = 1e3, steps = 50, level = null } = {}) {
-    const left = 40, right = 58, top = 12, bottom = 34;
+    const left = 40, right = 58, top = 24, bottom = 34;
     const longest = Math.max(steps, ...lines.map(({ losses }) => losses.length - 1));
     const x = (step) => left + step / longest * (width - left - right);
     const [low, high] = [Math.log10(least), Math.log10(most)];
@@ -54,18 +58,19 @@
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const shapes = [];
     const every = Math.ceil((high - low) / 5);
-    for (let power = Math.ceil(low); power <= high; power += every) {
-      shapes.push(make("line", { class: "grid", x1: left, x2: width - right, y1: y(10 ** power), y2: y(10 ** power) }));
-      shapes.push(make("text", { x: left - 5, y: y(10 ** power), "text-anchor": "end" }, number(10 ** power)));
+    for (let exponent = Math.ceil(low); exponent <= high; exponent += every) {
+      const at = y(10 ** exponent), tick = Math.abs(exponent) < 4 ? number(10 ** exponent) : power(exponent);
+      shapes.push(make("line", { class: "grid", x1: left, x2: width - right, y1: at, y2: at }));
+      shapes.push(make("text", { x: left - 5, y: at, "text-anchor": "end" }, tick));
     }
     for (const step of [0, longest]) {
       shapes.push(make("text", { x: x(step), y: height - bottom + 14, "text-anchor": "middle" }, String(step)));
     }
     shapes.push(make("text", { x: x(longest / 2), y: height - bottom + 28, "text-anchor": "middle" }, "steps"));
-    shapes.push(make("text", { x: 2, y: 4, "text-anchor": "start" }, "loss"));
+    shapes.push(make("text", { x: left - 5, y: 7, "text-anchor": "end" }, "loss"));
     if (level) {
       shapes.push(make("line", { class: "level", x1: left, x2: width - right, y1: y(level.loss), y2: y(level.loss) }));
-      shapes.push(make("text", { class: "small", x: left + 4, y: y(level.loss) - 7, "text-anchor": "start" }, level.label));
+      shapes.push(make("text", { class: "small", x: width - right, y: y(level.loss) - 8, "text-anchor": "end" }, level.label));
     }
     const ends = [];
     for (const { losses, color, label, faint } of lines) {
@@ -80,7 +85,7 @@
     ends.forEach((end, i) => { if (i) end.at = Math.max(end.at, ends[i - 1].at + 13); });
     const over = ends.length ? Math.max(0, ends[ends.length - 1].at - (height - bottom)) : 0;
     for (const end of ends) {
-      const text = make("text", { x: end.x + 4, y: end.at - over, "text-anchor": "start" }, end.label);
+      const text = make("text", { class: "halo", x: end.x + 4, y: end.at - over, "text-anchor": "start" }, end.label);
       text.style.fill = end.color;
       shapes.push(text);
     }
@@ -104,6 +109,8 @@
     svg { display: block; width: 100%; max-width: 26rem; margin: 0 auto; overflow: visible; user-select: none; -webkit-user-select: none; }
     svg text { fill: currentColor; font-size: 12px; dominant-baseline: central; }
     svg .small { font-size: 11px; }
+    .halo { paint-order: stroke; stroke-width: 4px; stroke-linejoin: round;
+      stroke: var(--paper, var(--jp-layout-color0, var(--vscode-notebook-editorBackground, Canvas))); }
     .grid { stroke: currentColor; stroke-opacity: .16; }
     .level { stroke: currentColor; stroke-opacity: .6; stroke-dasharray: 5 4; }
     p { margin: .35rem 0; }
