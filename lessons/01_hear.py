@@ -126,7 +126,7 @@ samples = (wave - wave.mean()) / wave.std()  # mean 0, mean square (power) 1
 power = power_spectrum(frames(samples, size, hop) * hann(size))  # (T0, n/2+1)
 print(f"strongest bin: {power.max() / np.median(power):,.0f} times the median power")
 log_power = np.log(power + 1e-7)
-moments = (16, 22, 30, 36, 40, 46, 58, 70, 80)
+moments = (16, 22, 40, 46, 58, 80)
 show(
     [sound.spectrum_step(samples, rate, size, hop, log_power, t) for t in moments],
     [f"Frame {t}: its samples and its log power spectrum" for t in moments],
@@ -149,7 +149,7 @@ listen(data("two_five.flac"), log_probs=sound.TWO_FIVE)
 # frequencies; a long frame shows the frequencies but blurs the time:
 
 # %%
-lengths, pictures = (2, 5, 10, 20, 40, 80), []
+lengths, pictures = (5, 10, 20, 40, 80), []
 for ms in lengths:
     n = rate * ms // 1000
     x = np.log(power_spectrum(frames(samples, n, hop // 2) * hann(n)) + 1e-7)
@@ -163,8 +163,8 @@ show(pictures, captions, title="Short and long frames")
 # 20 ms is a compromise.
 #
 # ## Fewer numbers: filter banks
-# The exact pitch does not matter for what was said, so neighboring bins can be added
-# up. A **filter bank** is a set of overlapping **bands**, here triangles of equal
+# In English the exact pitch does not change what was said, so neighboring bins can be
+# added up. A **filter bank** is a set of overlapping **bands**, here triangles of equal
 # width: band $j$ of $B$ counts bin $p$ with the weight $w_{j,p}$, which is 1 at the
 # center of the band and falls to 0 at the centers of its neighbors. The centers divide
 # the range from bin 0 to the last bin, $n/2$, into $B + 1$ equal parts:
@@ -181,8 +181,8 @@ show(pictures, captions, title="Short and long frames")
 show(sound.filter_bank(power[46], 8, rate), title="Frame 46 in 8 bands")
 
 # %% [markdown]
-# **Exercise 1.3** From power spectra to the logarithms of the powers in `bands` bands,
-# with that of the energy last. Add 1e-7 to each power before its logarithm.
+# **Exercise 1.3** Compute from power spectra the logarithms of the powers in `bands`
+# bands and, last, that of the energy. Add 1e-7 to each power before its logarithm.
 
 
 # %%
@@ -216,7 +216,8 @@ normalize = check("1.4", normalize)
 # %%
 muffled = np.convolve(samples, 0.9 ** np.arange(100))[: len(samples)]  # as by a wall
 muffled /= muffled.std()
-listen(None, rate, versions={"original": samples, "muffled": muffled})
+sounds = {"original": samples, "muffled": muffled}
+listen(None, rate, versions=sounds, by="microphone", title="two five")
 after = power_spectrum(frames(muffled, size, hop) * hann(size))
 before, after = filter_banks(power, 80), filter_banks(after, 80)
 pairs = [(before, after), (normalize(before), normalize(after))]
@@ -227,9 +228,7 @@ show(pictures, captions, title="Log powers of both sounds, then the same normali
 x = normalize(before)  # (T0, F)
 package = Features(rate, bands=80, normalize="utterance")(wave)
 print(f"{len(wave)} samples -> {len(x)} frames of {len(x[0])} features")
-print(
-    f"largest difference from the features of the package: {abs(x - package).max():.0e}"
-)
+print(f"largest difference from the package: {abs(x - package).max():.0e}")
 
 # %% [markdown]
 # These are *your* **features**, the input of every network in these lessons, and the

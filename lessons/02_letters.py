@@ -7,9 +7,9 @@
 # way its output becomes a text. *You need* lesson 1 (frames and features).
 #
 # This is the goal: a small network, already trained, transcribes a voice that was not
-# in its training data. Its input are the features that *your* functions of lesson
-# 1 compute, above; its output is below, the probability of each letter at each moment.
-# Can you read the text?
+# in its training data. Above are its input features, computed by *your* functions of
+# lesson 1; below is its output, the probability of each letter at each moment. Can you
+# read the text?
 
 # %%
 import numpy as np
@@ -65,7 +65,7 @@ listen(data("three_one_four.flac"))
 
 # %%
 def with_context(f, C):
-    """Frames f (T, F), with C neighbors a side each: (T, (2C + 1) F).  2 lines."""
+    """Frames f (T, F), each with its 2C neighbors: (T, (2C + 1) F).  About 2 lines."""
     raise NotImplementedError
 
 
@@ -88,7 +88,7 @@ print(f"weights of the first layer, W1: {network.model.params['W1'].shape}  (les
 # ## Output: a probability for each character
 # For each frame the last layer computes $K$ numbers of any size and sign, one for each
 # character, the **logits** $z_{t,k}$. The **softmax** turns them into probabilities,
-# positive numbers that add up to 1 (§2):
+# positive numbers that add up to 1; $c_t$ is the character at frame $t$ (§2):
 #
 # $$ \hat y_{t,k} = P(c_t = k \mid x) = \frac{e^{z_{t,k}}}{\sum_j e^{z_{t,j}}} $$
 #
@@ -142,9 +142,10 @@ print("".join("#" if power > loud.mean() / 50 else "." for power in loud[12:74])
 listen(data("three_one_four.flac"), log_probs=log_probs, alphabet=alphabet)
 
 # %% [markdown]
-# Silence at the start, and the output is blank, not space. Then come many blanks in the
-# middle of loud vowels: nothing new to write. And the space between "three" and "one"
-# is written in the middle of loud sound, since the speaker makes no pause there!
+# At the start there is silence, and the output is blank, not space. Later there are
+# blanks in the middle of loud vowels, too: nothing new to write. And the space between
+# "three" and "one" is written while the sound is loud: the speaker makes no pause
+# there!
 #
 # ## From outputs to text
 # A sequence of outputs, one per frame, is a **path**. It becomes a text in two steps,
