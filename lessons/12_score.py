@@ -3,8 +3,8 @@
 # A speaker says one thing, the recognizer writes another. We want a number that says
 # how different they are, and a second one that says how certain the first is.
 #
-# *You build* edit distance, the word error rate, and its confidence interval. *You
-# need* Python; lessons 10 and 11 show where the texts come from.
+# *You build* edit distance, the word error rate, and its confidence interval.
+# *You need* Python; lessons 10 and 11 show where the texts come from.
 
 # %%
 import warnings

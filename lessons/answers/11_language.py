@@ -2,9 +2,9 @@
 
 import math
 
-from minids.lesson import folder
+from minids.lesson.folder import answer
 
-beam_step = folder.answers(10).beam_step
+beam_step = answer("beam_step")
 
 
 def smoothed(counts, D, shorter):

@@ -1,4 +1,4 @@
-"""The answers to lesson 12, and common mistakes."""
+"""Our answers to lesson 13, other right ones, and common mistakes."""
 
 import numpy as np
 from numba import njit, prange
@@ -13,7 +13,7 @@ def log_add(a, b):
     return a if b == -np.inf else a + np.log1p(np.exp(b - a))
 
 
-def forward(log_y, states):
+def forward_loops(log_y, states):
     T, S = len(log_y), len(states)
     alpha = np.empty((T, S))
     for t in range(T):
@@ -30,7 +30,7 @@ def forward(log_y, states):
     return alpha
 
 
-fast_forward = njit(forward)
+fast_forward = njit(forward_loops)
 
 
 @njit
@@ -41,7 +41,7 @@ def fast_lattice(label):
     return states
 
 
-def losses(log_probs, lengths, labels, label_lengths):
+def batch_losses(log_probs, lengths, labels, label_lengths):
     B = log_probs.shape[1]
     result = np.empty(B)
     for b in prange(B):
@@ -51,11 +51,23 @@ def losses(log_probs, lengths, labels, label_lengths):
     return result
 
 
-fast_losses = njit(losses)
+@njit
+def fast_losses(log_probs, lengths, labels, label_lengths):
+    """The same without prange, for the mistakes below."""
+    result = np.empty(log_probs.shape[1])
+    for b in range(log_probs.shape[1]):
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        alpha = fast_forward(log_probs[: lengths[b], b], states)
+        result[b] = -log_add(alpha[-1, -1], alpha[-1, -2])
+    return result
 
 
 def variant(
-    log_y, states, may_skip=lambda here, before: here not in (BLANK, before), first=(0, 1), wrap=False
+    log_y,
+    states,
+    may_skip=lambda here, before: here not in (BLANK, before),
+    first=(0, 1),
+    wrap=False,
 ):
     """A forward pass with one wrong rule."""
     alpha = np.full((len(log_y), len(states)), -np.inf)
@@ -79,7 +91,9 @@ def skips_between_equal_letters(log_y, states):
 
 def skips_letters(log_y, states):
     """A skip from blank to blank would lose the letter between them."""
-    return variant(log_y, states, may_skip=lambda here, before: here == BLANK or here != before)
+    return variant(
+        log_y, states, may_skip=lambda here, before: here == BLANK or here != before
+    )
 
 
 def never_skips(log_y, states):
@@ -106,7 +120,7 @@ def begins_in_two_states(log_y, states):
     """An empty text has only one state; compiled, this writes beyond the end of a row."""
     alpha = np.full((len(log_y), len(states)), -np.inf)
     alpha[0, 0], alpha[0, 1] = log_y[0, states[0]], log_y[0, states[1]]
-    alpha[1:] = forward(log_y, states)[1:]
+    alpha[1:] = forward_loops(log_y, states)[1:]
     return alpha
 
 
@@ -126,7 +140,7 @@ def reads_the_same_frame(log_y, states):
 
 def probabilities(log_y, states):
     """Logarithms only at the end: after some hundred frames every product is 0."""
-    p = np.exp(forward(log_y, states))
+    p = np.exp(forward_loops(log_y, states))
     return np.where(p > 0, np.log(np.maximum(p, 1e-320)), -np.inf)
 
 
@@ -139,12 +153,16 @@ def not_for_numba(log_y, states):
 
 def reads_the_padding(log_probs, lengths, labels, label_lengths):
     """Treats every utterance as if it were as long as the longest."""
-    return fast_losses(log_probs, np.full_like(lengths, len(log_probs)), labels, label_lengths)
+    return fast_losses(
+        log_probs, np.full_like(lengths, len(log_probs)), labels, label_lengths
+    )
 
 
 def reads_the_padding_of_the_labels(log_probs, lengths, labels, label_lengths):
     """Treats every text as if it were as long as the longest."""
-    return fast_losses(log_probs, lengths, labels, np.full_like(label_lengths, labels.shape[1]))
+    return fast_losses(
+        log_probs, lengths, labels, np.full_like(label_lengths, labels.shape[1])
+    )
 
 
 def one_end_only(log_probs, lengths, labels, label_lengths):
@@ -203,13 +221,118 @@ def appends(log_probs, lengths, labels, label_lengths):
     return np.array(result)
 
 
+def shares_a_view(log_probs, lengths, labels, label_lengths):
+    """A row of an array made before the loop is still shared: all turns write to the same row."""
+    B = log_probs.shape[1]
+    result, scratch = np.empty(B), np.empty((1, 2))
+    for b in prange(B):
+        ends = scratch[0]
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        alpha = fast_forward(log_probs[: lengths[b], b], states)
+        ends[0], ends[1] = alpha[-1, -2], alpha[-1, -1]
+        result[b] = -log_add(ends[0], ends[1])
+    return result
+
+
+@njit
+def copy_ends(ends, alpha):
+    ends[:] = alpha[-1, -2:]
+
+
+def shares_through_a_function(log_probs, lengths, labels, label_lengths):
+    """A function that fills an array made before the loop: all turns fill the same one."""
+    B = log_probs.shape[1]
+    result, ends = np.empty(B), np.empty(2)
+    for b in prange(B):
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        copy_ends(ends, fast_forward(log_probs[: lengths[b], b], states))
+        result[b] = -log_add(ends[0], ends[1])
+    return result
+
+
+def shares_the_states(log_probs, lengths, labels, label_lengths):
+    """One lattice for all turns, filled anew in each."""
+    B = log_probs.shape[1]
+    result, states = np.empty(B), np.zeros(2 * labels.shape[1] + 1, np.int64)
+    for b in prange(B):
+        for u in range(label_lengths[b]):
+            states[2 * u + 1] = labels[b, u]
+        alpha = fast_forward(
+            log_probs[: lengths[b], b], states[: 2 * label_lengths[b] + 1]
+        )
+        result[b] = -log_add(alpha[-1, -1], alpha[-1, -2])
+    return result
+
+
+def row_by_row(log_y, states):
+    """Fills a row and copies it; -inf in advance for the first row."""
+    T, S = log_y.shape[0], states.shape[0]
+    alpha = np.full((T, S), -np.inf)
+    alpha[0, 0] = log_y[0, states[0]]
+    if S > 1:
+        alpha[0, 1] = log_y[0, states[1]]
+    for t in range(1, T):
+        for s in range(S):
+            total = alpha[t - 1, s]
+            if s >= 1:
+                total = log_add(total, alpha[t - 1, s - 1])
+            if s >= 2 and states[s] != 0 and states[s] != states[s - 2]:
+                total = log_add(alpha[t - 1, s - 2], total)
+            alpha[t, s] = total + log_y[t, states[s]]
+    return alpha
+
+
+def state_by_state(log_y, states):
+    """The loop over the states outside, that over the frames inside: a state needs only lower ones."""
+    T, S = len(log_y), len(states)
+    alpha = np.zeros((T, S))
+    for s in range(S):
+        here = states[s]
+        skip = s > 1 and here != BLANK and here != states[s - 2]
+        alpha[0, s] = log_y[0, here] if s < 2 else -np.inf
+        for t in range(1, T):
+            before = alpha[t - 1, s]
+            if s > 0:
+                before = log_add(before, alpha[t - 1, s - 1])
+            if skip:
+                before = log_add(before, alpha[t - 1, s - 2])
+            alpha[t, s] = log_y[t, here] + before
+    return alpha
+
+
+def without_variables(log_probs, lengths, labels, label_lengths):
+    """All in few statements; zeros instead of empty, and the loop over len(lengths)."""
+    result = np.zeros(len(lengths))
+    for b in prange(len(lengths)):
+        n = label_lengths[b]
+        alpha = fast_forward(log_probs[: lengths[b], b], fast_lattice(labels[b, :n]))
+        result[b] -= log_add(
+            alpha[lengths[b] - 1, 2 * n], alpha[lengths[b] - 1, 2 * n - 1]
+        )
+    return result
+
+
+def with_buffers_of_its_own(log_probs, lengths, labels, label_lengths):
+    """Makes arrays inside the loop, and a row of a shared one for each turn."""
+    B = log_probs.shape[1]
+    result, ends = np.empty(B), np.empty((B, 2))
+    for b in prange(B):
+        states = np.zeros(2 * label_lengths[b] + 1, np.int64)
+        for u in range(label_lengths[b]):
+            states[2 * u + 1] = labels[b, u]
+        alpha = fast_forward(log_probs[: lengths[b], b], states)
+        ends[b] = alpha[-1, -2:]
+        result[b] = -log_add(ends[b, 0], ends[b, 1])
+    return result
+
+
 HINTS = {
-    "forward": [
+    "forward_loops": [
         "For each t and each s: paths = …, and then alpha[t, s] = log_y[t, states[s]] + paths.",
         "In frame 0, paths is 0.0 (log 1) for s < 2, else -np.inf. Later it starts as alpha[t - 1, s].",
         "if s > 0: paths = log_add(paths, alpha[t - 1, s - 1]); if s > 1 and states[s] != BLANK and …",
     ],
-    "losses": [
+    "batch_losses": [
         "result = np.empty(B); turn b of the loop writes result[b] and nothing else.",
         "The part of one utterance: log_probs[: lengths[b], b] and labels[b, : label_lengths[b]].",
         "alpha = fast_forward(…, fast_lattice(…)); result[b] = -log_add(alpha[-1, -1], alpha[-1, -2])",
@@ -217,7 +340,7 @@ HINTS = {
 }
 
 WRONG = {
-    "forward": [
+    "forward_loops": [
         skips_between_equal_letters,
         skips_letters,
         never_skips,
@@ -229,7 +352,7 @@ WRONG = {
         probabilities,
         not_for_numba,
     ],
-    "losses": [
+    "batch_losses": [
         reads_the_padding,
         reads_the_padding_of_the_labels,
         one_end_only,
@@ -238,6 +361,14 @@ WRONG = {
         mean_over_frames,
         log_likelihood,
         shares_a_buffer,
+        shares_a_view,
+        shares_through_a_function,
+        shares_the_states,
         appends,
     ],
+}
+
+RIGHT = {
+    "forward_loops": [row_by_row, state_by_state],
+    "batch_losses": [without_variables, with_buffers_of_its_own],
 }

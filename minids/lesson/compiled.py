@@ -1,27 +1,31 @@
 """Checks for exercises that Numba compiles: as Python first, then as machine code."""
 
-import ast
 import inspect
-import textwrap
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
 from typing import Any
 from warnings import catch_warnings
 
-_CHANGES_A_LIST = {"append", "extend", "insert", "pop", "sort", "fill"}
+import numpy as np
 
 
 def check_compiled(
     function: Callable, compiler: Callable, cases: Mapping[str, tuple[tuple, Any]]
-) -> Iterator[tuple[str, Any, Any]]:
-    """Checks for `exercise`: function(*arguments) for cases {description: (arguments, expected)}.
+) -> Iterator[tuple]:
+    """Items of a check: function(*arguments) for cases {description: (arguments, expected)}.
 
-    Compiled code does not check indices, so each case runs as Python first; there `prange` counts backward.
+    Compiled code does not check indices, so each case runs as Python first. There the turns of a `prange` run
+    in reverse order, and no two of them may change the same element.
     """
     from numba.core.errors import NumbaError, NumbaWarning
 
     for description, (arguments, expected) in cases.items():
-        yield description, _with_reversed_prange(function, arguments), expected
-    yield "arrays that several turns of prange write to", shared_writes(function), []
+        result, races = run_in_python(function, arguments)
+        for name in races:
+            words = f"two turns of `prange` change `{name}`; each needs its own, made inside the loop"
+            yield "a data race", name, "", words
+        yield description, result, expected
     with catch_warnings(action="error", category=NumbaWarning):
         try:
             compiler(function)(*next(iter(cases.values()))[0])
@@ -32,53 +36,47 @@ def check_compiled(
         yield f"compiled, {description}", compiler(function)(*arguments), expected
 
 
-def shared_writes(function: Callable) -> list[str]:
-    """The arrays that a `prange` loop writes to other than at the index of its own turn.
+def run_in_python(function: Callable, arguments: tuple) -> tuple[Any, list[str]]:
+    """function(*arguments), and the arrays and lists that two turns of a `prange` change.
 
-    Arrays that are made inside the loop belong to one turn, and are not counted.
+    The turns run one after the other, from the last to the first: the result of a correct parallel loop does
+    not depend on their order.
     """
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    names = set()
-    for loop in ast.walk(tree):
-        if (
-            isinstance(loop, ast.For)
-            and isinstance(loop.iter, ast.Call)
-            and _name(loop.iter.func) == "prange"
-        ):
-            inside = {
-                n.id for n in ast.walk(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-            shared = {_write(node, _name(loop.target)) for node in ast.walk(loop)} - {""}
-            names |= shared - inside
-    return sorted(names)
-
-
-def _write(node: ast.AST, turn: str) -> str:
-    """The name of the array that a node changes, unless at the index `turn`; else ""."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
-        first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-        return "" if _name(first) == turn else _name(node.value)
-    if (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in _CHANGES_A_LIST
-    ):
-        return _name(node.func.value)
-    return ""
-
-
-def _name(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _with_reversed_prange(function: Callable, arguments: tuple) -> Any:
-    """function(*arguments) in Python: the result of a correct parallel loop does not depend on the order."""
-    namespace = function.__globals__
+    namespace = inspect.unwrap(function).__globals__
     prange = namespace.get("prange")
+    races: set[str] = set()
     if prange is None:
-        return function(*arguments)
-    namespace["prange"] = lambda *limits: reversed(range(*limits))
+        return function(*arguments), []
+
+    def watched(*limits: int) -> Iterator[int]:
+        outside = _arrays_and_lists(sys._getframe(1))
+        changed: dict[str, set[int]] = {name: set() for name in outside}
+        for turn in reversed(range(*limits)):
+            before = {name: value.copy() for name, value in outside.items()}
+            yield turn
+            for name, value in outside.items():
+                places = _differences(before[name], value)
+                if places & changed[name]:
+                    races.add(name)
+                changed[name] |= places
+
+    namespace["prange"] = watched
     try:
-        return function(*arguments)
+        return function(*arguments), sorted(races)
     finally:
         namespace["prange"] = prange
+
+
+def _arrays_and_lists(frame: FrameType | None) -> dict[str, Any]:
+    """The local variables of the function that runs the loop, as they are before it."""
+    variables = frame.f_locals.items() if frame else ()
+    return {name: value for name, value in variables if isinstance(value, (np.ndarray, list))}
+
+
+def _differences(before: Any, after: Any) -> set[int]:
+    """The elements that differ; a list counts as one element."""
+    if isinstance(before, list):
+        same = len(before) == len(after) and all(a is b for a, b in zip(before, after, strict=True))
+        return set() if same else {0}
+    both_nan = (before != before) & (after != after)
+    return set(np.flatnonzero((before != after) & ~both_nan).tolist())

@@ -1,9 +1,12 @@
 """Checks of compiled exercises: races in prange loops are found before anything is compiled."""
 
 import numpy as np
+import pytest
 from numba import njit, prange
 
-from minids.lesson.compiled import check_compiled, shared_writes
+from minids.lesson.compiled import check_compiled, run_in_python
+
+X = np.arange(3.0)
 
 
 def squares(x):
@@ -16,10 +19,39 @@ def squares(x):
 
 
 def with_a_shared_buffer(x):
-    result, row = np.empty(len(x)), np.empty((1, 2))
+    result, row = np.zeros(len(x)), np.zeros((1, 2))
     for i in prange(len(x)):
         row[0, :] = x[i]
         result[i] = row[0, 0] * row[0, 1]
+    return result
+
+
+def with_a_view_of_a_shared_buffer(x):
+    result, buffer = np.zeros(len(x)), np.zeros((2, 2))
+    for i in prange(len(x)):
+        row = buffer[1]
+        row[:] = x[i]
+        result[i] = row[0] * row[1]
+    return result
+
+
+def fill(row, value):
+    row[:] = value
+
+
+def with_a_function_that_fills_a_shared_buffer(x):
+    result, row = np.zeros(len(x)), np.zeros(2)
+    for i in prange(len(x)):
+        fill(row, x[i])
+        np.multiply(row, row, out=row)
+        result[i] = row[0]
+    return result
+
+
+def with_a_sum_in_an_element(x):
+    result = np.zeros(1)
+    for i in prange(len(x)):
+        result[0] += x[i] ** 2
     return result
 
 
@@ -35,23 +67,39 @@ def not_supported_by_numba(x):
 
 
 def first_failure(function, expected):
-    cases = {"x": ((np.arange(3.0),), expected)}
-    for description, got, expected in check_compiled(function, njit(parallel=True), cases):
-        if not np.array_equal(got, expected):
-            return description
+    items = check_compiled(function, njit(parallel=True), {"x": ((X,), expected)})
+    for description, got, right, *words in items:
+        if not np.array_equal(got, right):
+            return "".join(words) or description
     return None
 
 
-def test_arrays_that_several_turns_write_to_are_named():
-    assert shared_writes(squares) == []
-    assert shared_writes(with_a_shared_buffer) == ["row"]
-    assert shared_writes(with_append) == ["result"]
+@pytest.mark.parametrize(
+    ("function", "names"),
+    [
+        (squares, []),
+        (with_a_shared_buffer, ["row"]),
+        (with_a_view_of_a_shared_buffer, ["buffer"]),
+        (with_a_function_that_fills_a_shared_buffer, ["row"]),
+        (with_a_sum_in_an_element, ["result"]),
+        (with_append, ["result"]),
+    ],
+)
+def test_what_two_turns_change_is_named(function, names):
+    assert run_in_python(function, (X,))[1] == names
 
 
-def test_python_comes_first_and_backward():
+def test_turns_run_in_reverse_order_in_python_and_prange_is_restored():
+    np.testing.assert_array_equal(run_in_python(with_append, (X,))[0], [4, 1, 0])
+    np.testing.assert_array_equal(squares(X), [0, 1, 4])
+    assert globals()["prange"] is prange
+
+
+def test_python_comes_first():
     assert first_failure(squares, [0, 1, 4]) is None
-    assert first_failure(with_append, [0, 1, 4]) == "x"
-    assert first_failure(with_a_shared_buffer, [0, 1, 4]) == "arrays that several turns of prange write to"
+    assert first_failure(squares, [0, 1, 5]) == "x"
+    race = "two turns of `prange` change `row`; each needs its own, made inside the loop"
+    assert first_failure(with_a_shared_buffer, [0, 1, 4]) == race
 
 
 def test_what_numba_cannot_compile_is_reported():
