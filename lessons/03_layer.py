@@ -186,16 +186,18 @@ show([kinks(h) for h in captions], [*captions.values()], title="A step across a 
 #
 # $$W \leftarrow W - \varepsilon \, dW, \qquad b \leftarrow b - \varepsilon \, db$$
 #
-# Try it on a small layer. Which rate is fastest, and from which on does it fail?
+# A task for one layer: from one frame of "two five", predict the next. The input are
+# features, the target are log powers (shifted to 0 … 15, within the range of $g$), and
+# the loss is ½ Σ (prediction − target)², averaged over frames. All weights start at 0.
+# Here it is in 8 bands. Play! Which rate is fastest, and from which on does it fail?
 
 # %%
 live.layer()
 
 # %% [markdown]
-# Now a task for *your* layer: from one frame of "two five", predict the next. Its input
-# are your features of lesson 1, its target your log powers (shifted to 0 … 15, within
-# the range of $g$). The loss is ½ Σ (prediction − target)², averaged over frames. All
-# weights start at 0.
+# With a rate that is too high, each step jumps beyond the minimum, further than it was
+# before. Now in 80 bands, with the features of *your* lesson 1 and the gradients that
+# you have just written. At step 10 your numerical gradient checks them once more:
 
 # %%
 frames, power_spectrum = yours("frames", "power_spectrum")
