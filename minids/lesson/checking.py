@@ -48,8 +48,8 @@ class Check:
 class Result:
     """The result of a check: `state` is "open", "wrong" or "right", `message` explains it in one line.
 
-    `got` has what the function returned, check by check, up to the first difference; `rest` are the checks after
-    it, not run yet.
+    `got` has what the function returned, check by check, up to the first difference; `rest` are the checks
+    after it, which have not run yet.
     """
 
     state: str

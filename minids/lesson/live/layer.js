@@ -177,7 +177,7 @@
         square.setAttribute("fill-opacity", (Math.abs(read()) / largest[of]).toFixed(3));
       }
       this.legend.textContent = "Each square of W is a weight, from a band of this frame to a band of the next; the last one is the energy." +
-        ` Red is positive, blue negative; full color is ±${number(largest.W)} in W and ±${number(largest.b)} in b − ${START_BIAS}.`;
+        (this.step ? ` Red is positive, blue negative; full color is ±${number(largest.W)} in W and ±${number(largest.b)} in b − ${START_BIAS}.` : "");
     }
   });
 })();
