@@ -10,9 +10,7 @@ one line that says so.
 """
 
 import inspect
-import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -52,7 +50,6 @@ __all__ = [
     "KernelError",
     "backend",
     "barriers",
-    "compiled_ladder",
     "cost",
     "cuda",
     "empty",
@@ -67,6 +64,7 @@ __all__ = [
     "run",
     "source",
     "trace",
+    "whose",
     "without_each_barrier",
 ]
 
@@ -75,6 +73,10 @@ ORDERS = {"forward": "threads in order", "reverse": "threads in reverse", "rando
 
 class Unwritten(KernelError):
     """A kernel did not write an element that it should write, or wrote one that it should not."""
+
+
+class Undefined(KernelError):
+    """A kernel computed NaN: local arrays and new arrays in memory contain it until they are written."""
 
 
 def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np.ndarray]:
@@ -133,6 +135,11 @@ def empty(*shape: int) -> np.ndarray:
     return np.full(shape, np.nan, np.float32)
 
 
+def whose(function: Callable) -> str:
+    """ "your", or "our" for an answer of ours."""
+    return "our" if function.__module__.startswith("minids_answers") else "your"
+
+
 # For the checks of exercises: what they yield
 
 
@@ -141,17 +148,23 @@ def in_every_order(
 ) -> tuple[list, dict]:
     """got, expected: the last argument after the kernel has run with threads in order, in reverse, at random.
 
-    Raises Unwritten if the kernel does not write exactly the elements that are not NaN in `expected`.
+    Raises Unwritten if the kernel does not write exactly the elements that are not NaN in `expected`, and
+    Undefined if it writes NaN.
     """
     results = []
     name = _parameters(kernel)[len(arguments) - 1]
     for order in ORDERS:
         with thread_order(order, seed=1):
             *_, result = run(kernel, blocks, threads, *arguments)
-        for index in np.argwhere(np.isnan(result) & ~np.isnan(expected)):
-            raise Unwritten(f"{name}{index.tolist()} is not written by any thread")
-        for index in np.argwhere(~np.isnan(result) & np.isnan(expected)):
-            raise Unwritten(f"{name}{index.tolist()} must not be written")
+        for index in np.argwhere(np.isnan(result) & ~np.isnan(expected)).tolist():
+            written = {
+                a.element for a in _far_accesses(kernel, blocks, threads, *arguments)[0] if a.kind == "write"
+            }
+            if tuple(index) not in written:
+                raise Unwritten(f"{name}{index} is not written by any thread")
+            raise Undefined(f"{name}{index} is NaN: it was computed from an array that was never filled")
+        for index in np.argwhere(~np.isnan(result) & np.isnan(expected)).tolist():
+            raise Unwritten(f"{name}{index} must not be written")
         results.append(result)
     return results, dict.fromkeys(ORDERS.values(), expected)
 
@@ -187,17 +200,3 @@ def _far_accesses(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) 
 def _parameters(kernel: Callable) -> Sequence[str]:
     code = getattr(kernel, "py_func", kernel).__code__  # type: ignore[union-attr]
     return code.co_varnames[: code.co_argcount]
-
-
-# What the compiler makes of the ladder
-
-
-def compiled_ladder() -> dict[str, dict[str, int]]:
-    """The innermost loop of each kernel of the ladder as it is compiled for a GPU, without one: see `ptx`.
-
-    {} where the compiler is not installed; it is a part of `pip install 'minids[cuda]'`.
-    """
-    environment = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"}
-    command = [sys.executable, "-m", "minids.lesson.ptx"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    return json.loads(done.stdout) if done.returncode == 0 else {}
