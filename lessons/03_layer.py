@@ -36,8 +36,8 @@ show(
 # %% [markdown]
 # The **loss** L is one number that measures the error. In red, below each number, is
 # its **gradient**: *how much L increases per increase of this number*, the partial
-# derivative. Step through it from the start, and verify one or two by hand. That is all
-# of backpropagation: the numbers are computed downward, and then their gradients
+# derivative. Go to the start, step through it, and verify one or two by hand. That is
+# all of backpropagation: the numbers are computed downward, and then their gradients
 # upward, each from the ones below it.
 #
 # A layer of the paper (§2), with weights $W$ and biases $b$, is
@@ -51,7 +51,8 @@ show(
 #
 # ## Numerical gradients
 # First a slow way to compute a gradient. Increase one number by a small step $h$ (not
-# the output of the layer), decrease it by $h$, and compare the losses:
+# the output of the layer), decrease it by $h$, and compare the losses. For any of the
+# numbers, $\theta_i$:
 #
 # $$\frac{\partial L}{\partial \theta_i} \approx
 #   \frac{L(\theta_i + h) - L(\theta_i - h)}{2h}$$
@@ -195,9 +196,9 @@ show([kinks(h) for h in captions], [*captions.values()], title="A step across a 
 live.layer()
 
 # %% [markdown]
-# With a rate that is too high, each step jumps beyond the minimum, further than it was
-# before. Now in 80 bands, with the features of *your* lesson 1 and the gradients that
-# you have just written. At step 10 your numerical gradient checks them once more:
+# If the rate is too high, each step jumps over the minimum and ends farther from it
+# than it began. Now in 80 bands, with the features of *your* lesson 1 and the gradients
+# that you have just written. At step 10 your numerical gradient checks them once more:
 
 # %%
 frames, power_spectrum = yours("frames", "power_spectrum")

@@ -20,7 +20,8 @@ from minids.weights import load_model
 
 wave, rate = load_audio(data("three_one_four.flac"))
 noises = {"first": wave[1600:3000], "second": wave[9900:11200]}
-listen(None, rate, versions={name: x / abs(x).max() for name, x in noises.items()})
+versions = {name: x / abs(x).max() for name, x in noises.items()}
+listen(None, rate, versions=versions, by="noise", title="th or f?")
 
 z, dh = np.array([-3.0, 4, 1, 2]), np.array([0.0, 0, 0, 1])
 show(
@@ -53,8 +54,8 @@ show(
 # h_t &= h^f_t + h^b_t \end{split}$$
 #
 # with the clipped ReLU $g$ of lesson 3, and a state of 0 before the first and after the
-# last frame. Both directions use the same $z$, and they are *added*; many
-# reimplementations concatenate them instead.
+# last frame. Both directions use the same $z$, and they are *added*, where many other
+# networks concatenate them.
 #
 # **Exercise 4.1** Start with one direction. `z` has $B$ recordings at once,
 # `(T, B, H)`, and a state is `(B, H)`: rows again, as in lesson 3.
@@ -136,8 +137,9 @@ recur_backward = check("4.3", recur_backward)
 
 # %% [markdown]
 # ## The whole network
-# Now there is nothing in the network that you have not written. Here it is, from the
-# sound to the text, with the weights of lesson 2 and your functions of four lessons:
+# Two more layers follow: the fifth is like the first three, the sixth gives the logits.
+# Nothing is left that you have not written. Here is the network, from the sound to the
+# text, with the weights of lesson 2 and your functions of four lessons:
 
 # %%
 frames, power_spectrum, filter_banks = yours("frames", "power_spectrum", "filter_banks")
@@ -172,6 +174,8 @@ y = layers_5_and_6(birnn(z, 0 * p["Wr_f"], 0 * p["Wr_b"]))
 print("without recurrence:", saved.alphabet.decode(collapse(y.argmax(axis=1))))
 
 # %% [markdown]
+# With all $W_r = 0$ it reads only the beginnings of the words: the rest needs memory.
+#
 # ## In a batch
 # Recordings that are computed together have different lengths, and are **padded** to
 # the longest. $h^b$ must then start at the last frame of *each* recording, not in the
@@ -209,7 +213,7 @@ z, W = rng.normal(size=(41, 1, 64)), rng.normal(size=(64, 64)) / np.sqrt(64)
 norms = {f"× {scale}": relative_norms(z, scale * W, 40) for scale in (0.5, 1.4, 3.0)}
 norms["trained"] = relative_norms(layers_1_to_3(wave), p["Wr_f"], 70)[:41]
 caption = (
-    "Small weights: it vanishes. Large: it explodes. Trained: a tenth in 10 frames."
+    "Small weights: it vanishes. Large: it explodes. Trained: a tenth in 10 frames"
 )
 show(gradient_norms(norms), captions=[caption])
 
