@@ -400,7 +400,7 @@ def main():
         x, lengths = pad([example(samples, text)[0]])
         log_probs = forward(params, x, lengths)[0][:, 0]  # (T, K)
         results.append((text, greedy(log_probs), beam_search(log_probs, lm, **SEARCH)[0]))
-        if len(results) % 10 == 1:
+        if len(results) % 11 == 1:
             print("{:11} {:23} {:23} {}".format(voice, *results[-1]))
     said, read, searched = zip(*results, strict=True)
     print(f"\nwrong of {len(' '.join(said).split())} words: {wer(said, read):.1%} read greedily,", end=" ")

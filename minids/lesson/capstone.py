@@ -1,0 +1,188 @@
+"""The capstone: the reader's own file, a clip of their network learning, and their code next to ours."""
+
+import ast
+import importlib.util
+import io
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from minids._utils.errors import InputError, reason
+from minids.html.page import page, render
+from minids.lesson import folder
+from minids.lesson.display import OUTPUT_FOLDER
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FILE = "recognizer.py"
+EMPTY_PAGE = '''"""My recognizer: all of Deep Speech, in one file."""
+
+import numpy as np
+
+# What you wrote in the lessons is in mine.py. Import what you like, or write it anew:
+# from mine import filter_banks, frames, normalize, power_spectrum
+'''
+
+
+def own_file() -> ModuleType:
+    """The reader's recognizer.py, as it is now; an empty page if there is none. A new page is made once.
+
+    It is next to the file that calls this, in a notebook in the current folder. A name that it does not have
+    is a function that raises NotImplementedError. Whatever its code raises is raised. With MINIDS_ANSWERS=1
+    it is an empty page, and no file is read or written.
+    """
+    path = Path(sys._getframe(1).f_globals.get("__file__", "notebook")).resolve().parent / FILE
+    if os.environ.get("MINIDS_ANSWERS") == "1":
+        module = ModuleType("recognizer")
+    else:
+        if not path.exists():
+            with suppress(OSError):  # a folder that cannot be written to
+                path.write_text(EMPTY_PAGE, encoding="utf-8")
+        module = _load(path) if path.exists() else ModuleType("recognizer")
+    module.__getattr__ = _missing  # type: ignore[method-assign]
+    return module
+
+
+def our_file() -> ModuleType:
+    """examples/deepspeech.py as a module."""
+    return sys.modules.get("deepspeech") or _load(folder.example("deepspeech.py"))
+
+
+def _load(path: Path) -> ModuleType:
+    """A file as a module that can import the modules next to it, which are read again."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.pop("mine", None)
+    with _first_in_path(path.parent):
+        spec.loader.exec_module(module)
+    sys.modules[path.stem] = module
+    return module
+
+
+@contextmanager
+def _first_in_path(where: Path):
+    sys.path.insert(0, str(where))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(where))
+
+
+def _missing(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+
+    def not_written(*_: Any, **__: Any) -> None:
+        raise NotImplementedError
+
+    not_written.__name__ = name
+    return not_written
+
+
+def clip(name: str, figures: "Sequence[Figure]", milliseconds: int = 350) -> Path:
+    """Write figures as an animation, out/lessons/NAME.gif, that stays on the last one for three seconds."""
+    from PIL import Image  # matplotlib needs it, too
+
+    images = []
+    for figure in figures:
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=110, facecolor="white")
+        images.append(Image.open(file).convert("RGB").quantize(64))
+    durations = [milliseconds] * (len(images) - 1) + [3000]
+    path = OUTPUT_FOLDER / f"{name}.gif"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    return path
+
+
+class Definition(NamedTuple):
+    """A function or a class of a file: its source, and where it begins."""
+
+    name: str
+    source: str
+    file: str
+    line: int
+
+    @property
+    def lines(self) -> int:
+        """Lines of code: without docstrings, comments and empty lines."""
+        return count_lines(self.source)
+
+
+def definitions(path: Path) -> dict[str, Definition]:
+    """The functions and classes at the top level of a file, and those that it imports from mine.py."""
+    text = path.read_text(encoding="utf-8")
+    found: dict[str, Definition] = {}
+    for node in ast.parse(text, str(path)).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            source = ast.get_source_segment(text, node) or ""
+            found[node.name] = Definition(node.name, source, path.name, node.lineno)
+        elif (
+            isinstance(node, ast.ImportFrom) and node.module == "mine" and path.with_name("mine.py").exists()
+        ):
+            mine = definitions(path.with_name("mine.py"))
+            for alias in node.names:
+                for definition in mine.values() if alias.name == "*" else [mine.get(alias.name)]:
+                    if definition:
+                        found[alias.asname or definition.name] = definition
+    return found
+
+
+def count_lines(source: str) -> int:
+    """Lines of code of a piece of Python: without docstrings, comments and empty lines."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
+                node.body = node.body[1:] or [ast.Pass()]
+    lines = {
+        line for node in ast.walk(tree) if hasattr(node, "lineno") for line in (node.lineno, node.end_lineno)
+    }
+    spanned = {
+        n
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr)
+        for n in range(node.lineno, node.end_lineno + 1)
+    }
+    return len(lines | spanned)
+
+
+def side_by_side(name: str = "side_by_side") -> Path:
+    """Write out/lessons/NAME.html: the reader's functions on the left, those of deepspeech.py on the right.
+
+    Functions of the same name stand next to each other, in the order of deepspeech.py; then the reader's
+    others. Raises InputError if the page cannot be written.
+    """
+    where = Path(sys._getframe(1).f_globals.get("__file__", "notebook")).resolve().parent
+    own = definitions(where / FILE) if (where / FILE).exists() else {}
+    ours = definitions(folder.example("deepspeech.py"))
+    rows = [(own.get(name), ours.get(name)) for name in {**ours, **own}]
+    both = [(a, b) for a, b in rows if a and b]
+    body = render(
+        "capstone.html",
+        Path(__file__).parent,
+        rows=rows,
+        matched=len(both),
+        own_lines=sum(a.lines for a, _ in both),
+        our_lines=sum(b.lines for _, b in both),
+        own_total=sum(definition.lines for definition in own.values()),
+        our_total=sum(definition.lines for definition in ours.values()),
+    )
+    path = OUTPUT_FOLDER / f"{name}.html"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page("Your recognizer and ours", body), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {reason(error)}") from error
+    return path
