@@ -95,12 +95,11 @@ def show_html(
 def collapse_field(path: str) -> None:
     """Show an input field with a path, "-" being the blank, and the text that it collapses to.
 
-    A script prints the path and its text.
+    A script prints both as well.
     """
-    if in_notebook():
-        field = Markup('<div class="minids"><minids-collapse path="{}"></minids-collapse></div>')
-        show_html(field.format(path), Path(__file__).with_name("collapse_widget.js"))
-    else:
+    field = Markup('<div class="minids"><minids-collapse path="{}"></minids-collapse></div>')
+    show_html(field.format(path), Path(__file__).with_name("collapse_widget.js"), title="Collapse a path")
+    if not in_notebook():
         alphabet = Alphabet(sorted(set(path) - {"-"}) or "-")
         labels = [0 if symbol == "-" else int(alphabet.encode(symbol)[0]) for symbol in path]
         print(f"{path} -> {alphabet.decode(collapse(labels))}")

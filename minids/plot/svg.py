@@ -26,15 +26,16 @@ DARK_COLORS = {  # the colors of data on a dark background, with the contrast th
         )
     ),
 }
-_BACKGROUND = (
-    "var(--paper, var(--jp-layout-color0, var(--vscode-notebook-editorBackground, "
-    "var(--vscode-editor-background, Canvas))))"
+_VARIABLES = (  # of each <svg>: the background of its page or notebook, and secondary text
+    "--bg:var(--paper,var(--jp-layout-color0,var(--vscode-notebook-editorBackground,"
+    "var(--vscode-editor-background,Canvas))));"
+    "--dim:var(--faint,color-mix(in srgb,currentColor 70%,transparent));"
 )
 _CSS_COLORS = {
     INK: "currentColor",
     "#000000": "currentColor",  # matplotlib's default, wherever a figure sets no color
-    PAPER: _BACKGROUND,
-    FAINT: "var(--faint, color-mix(in srgb, currentColor 70%, transparent))",
+    PAPER: "var(--bg)",
+    FAINT: "var(--dim)",
     **{color: f"var(--c{color[1:]}, {color})" for color in DARK_COLORS},
 }
 
@@ -54,8 +55,8 @@ def svg(figure: "Figure", label: str, salt: str) -> str:
 
 def _start_tag(figure: "Figure", label: str) -> str:
     width, height = (72 * inches for inches in figure.get_size_inches())
-    style = f"width:100%;max-width:{width / 12:.4g}rem;min-width:{0.65 * width / 12:.4g}rem;height:auto"
-    view = f'viewBox="0 0 {width:.6g} {height:.6g}" style="{style}"'
+    size = f"width:100%;max-width:{width / 12:.4g}rem;min-width:{0.65 * width / 12:.4g}rem;height:auto"
+    view = f'viewBox="0 0 {width:.6g} {height:.6g}" style="{_VARIABLES}{size}"'
     name = f'role="img" aria-label="{escape(label)}"'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {name} fill="currentColor" {view}>'
 
@@ -92,8 +93,10 @@ def _with_palette(png: str) -> str:
 
 
 def _relative(path: str) -> str:
-    """A path of straight lines as the steps between its points, in tenths of a point, which are shorter."""
+    """A path of lines as the steps between its points, in tenths of a point; an ellipse as two arcs."""
     commands = path.split()
+    if re.sub(r"[-\d. ]+", "", " ".join(commands)) == "MCCCCCCCCz":
+        return _arcs(commands) or path
     if not set(commands[::3]) <= {"M", "L", "z"} or "z" in commands[:-1] or len(commands) < 9:
         return path
     closed = commands[-1] == "z"
@@ -106,3 +109,13 @@ def _relative(path: str) -> str:
         steps.append(letter + " ".join(f"{value / 10:g}" for value in values))
         last = point
     return re.sub(r"\b0\.", ".", "".join(steps)).replace(" -", "-") + "z" * closed
+
+
+def _arcs(commands: list[str]) -> str:
+    """matplotlib's ellipse, M x y and eight curves, as two arcs; "" if its axes are not those of the page."""
+    points = np.array([float(value) for value in commands if value not in "MCz"]).reshape(-1, 2)[0::3]
+    (left, top), (width, height) = points.min(axis=0), np.ptp(points, axis=0)
+    if abs(points[0, 0] - left - width / 2) > 0.01:
+        return ""
+    half = f"a{width / 2:.5g} {height / 2:.5g} 0 1 0"
+    return f"M{left:.5g} {top + height / 2:.5g}{half} {width:.5g} 0{half} {-width:.5g} 0z"

@@ -122,10 +122,12 @@ def test_assets_are_included_once_and_come_back_unpacked(notebook):
     assert page("", body, [*player.ASSETS, *player.ASSETS]).count('define("minids-player"') == 1
 
 
-def test_a_script_prints_the_collapsed_text(capsys):
+def test_a_script_prints_the_collapsed_text(script, capsys):
     collapse_field("--ss-ee-e")
     collapse_field("--")
-    assert capsys.readouterr().out.splitlines() == ["--ss-ee-e -> see", "-- -> "]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1::2] == ["--ss-ee-e -> see", "-- -> "]
+    assert lines[0] == "live: out/lessons/test_display.html#1"
 
 
 def test_the_field_collapses_as_the_package_does(browser, notebook, tmp_path):

@@ -18,6 +18,7 @@ from minids.lesson.site import drawings, markdown, thumbnails
 from minids.plot.svg import DARK_COLORS
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -529,30 +530,75 @@ def real(tmp_path_factory):
     return out / site.OUT
 
 
+LESSONS = [path.stem for path in folder.lessons()]
+all_pages = pytest.mark.parametrize("name", ["index", "paper", "deepspeech", *LESSONS])
+
+
 @pytest.mark.slow
-def test_every_page_fits_and_its_steppers_work(real, visit):
-    lessons = folder.lessons()
-    pages = sorted(real.glob("*.html"))
-    assert {path.stem for path in lessons} | {"index"} <= {path.stem for path in pages}
-    for path in pages:
-        assert path.stat().st_size <= 2_000_000, path.name
-        for width in 390, 1280:
-            browser = visit(path, width)
-            assert fits(browser), f"{path.name} at {width}"
-        assert structure(browser) == [], path.name
-        formulas = browser.find_elements(By.TAG_NAME, "math")
-        assert all(formula.size["height"] > 0 for formula in formulas)
-        assert "merror" not in path.read_text()
-        for stepper in browser.find_elements(By.TAG_NAME, "minids-steps"):
-            figures = stepper.find_elements(By.TAG_NAME, "figure")
-            for i in range(1, len(figures) + 1):
-                assert [figure.is_displayed() for figure in figures].index(True) == i - 1
-                stepper.find_element(By.CSS_SELECTOR, '[aria-label="next step"]').send_keys(Keys.ENTER)
-            sizes = {
-                figure.find_element(By.TAG_NAME, "svg").get_dom_attribute("viewBox") for figure in figures
+@all_pages
+def test_a_page_fits_and_is_accessible(real, visit, name):
+    path = real / f"{name}.html"
+    assert path.stat().st_size <= 2_000_000
+    assert "merror" not in path.read_text()
+    for width in 390, 768, 1280:
+        browser = visit(path, width)
+        assert fits(browser), f"at {width}"
+        cut = browser.execute_script("""
+            return [...document.querySelectorAll(".minids .scroll, pre.code, pre.out")]
+                .filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth + 1)
+                .filter((box) => innerWidth === 1280 || box.matches(".scroll"))
+                .map((box) => box.textContent.slice(0, 80));
+        """)
+        assert cut == [], f"at {width}"
+    assert structure(browser) == []
+    formulas = browser.find_elements(By.TAG_NAME, "math")
+    assert all(formula.size["height"] > 0 for formula in formulas)
+    print(f"\n{path.name:20} {path.stat().st_size / 1000:5.0f} kB, {len(formulas)} formulas", end="")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1280])
+@all_pages
+def test_steps_of_a_page_work_and_have_one_size(real, visit, name, width):
+    browser = visit(real / f"{name}.html", width)
+    for stepper in browser.find_elements(By.TAG_NAME, "minids-steps"):
+        figures = stepper.find_elements(By.TAG_NAME, "figure")
+        stepper.find_element(By.CSS_SELECTOR, '[aria-label="first step"]').send_keys(Keys.ENTER)
+        sizes = set()
+        for i in range(len(figures)):
+            assert [figure.is_displayed() for figure in figures].index(True) == i
+            (svg,) = (svg for svg in figures[i].find_elements(By.TAG_NAME, "svg") if svg.is_displayed())
+            sizes.add(svg.get_dom_attribute("viewBox"))
+            stepper.find_element(By.CSS_SELECTOR, '[aria-label="next step"]').send_keys(Keys.ENTER)
+        assert len(sizes) == 1, "the steps differ in size"
+
+
+@pytest.mark.slow
+@all_pages
+def test_everything_on_a_page_can_be_clicked_and_dragged(real, visit, name):
+    """Buttons, sliders and tracks, also those in a shadow tree: `visit` finds messages and requests."""
+    browser = visit(real / f"{name}.html")
+    controls = browser.execute_script("""
+        const found = [], look = (root) => {
+            for (const element of root.querySelectorAll("*")) {
+                if (element.matches("button:not(#forget), input, summary, [role=slider], [tabindex='0']"))
+                    found.push(element);
+                if (element.shadowRoot) look(element.shadowRoot);
             }
-            assert len(sizes) == 1, f"{path.name}: the steps differ in size"
-        print(f"\n{path.name:20} {path.stat().st_size / 1000:5.0f} kB, {len(formulas)} formulas", end="")
+        };
+        look(document.querySelector("main"));
+        return found;
+    """)
+    for control in controls:
+        if not control.is_displayed() or not control.is_enabled():
+            continue
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", control)
+        drag = ActionChains(browser).click_and_hold(control).move_by_offset(9, 3).move_by_offset(-25, -6)
+        drag.release().perform()
+        control.send_keys(Keys.ARROW_RIGHT)
+        if control.tag_name == "summary":
+            control.send_keys(Keys.ENTER)
+    browser.execute_script("for (const audio of document.querySelectorAll('audio')) audio.pause()")
 
 
 @pytest.mark.slow
@@ -563,3 +609,4 @@ def test_the_index_links_every_lesson(real, visit):
         f"{path.stem}.html" for path in folder.lessons()
     ]
     assert all(link.find_elements(By.TAG_NAME, "svg") for link in links)
+    assert all(link.find_element(By.CLASS_NAME, "builds").text for link in links)

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.patches import Ellipse
 from PIL import Image
 
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, PAPER, SIGNAL, subplots
@@ -86,3 +87,22 @@ def test_an_image_of_few_colors_has_a_palette_and_the_same_pixels():
     opaque = expected[..., 3] > 0
     assert (shown[..., 3] > 0).tolist() == opaque.tolist()
     assert (shown[opaque] == expected[opaque]).all()
+
+
+def test_an_ellipse_is_two_arcs_where_it_was_drawn(tmp_path):
+    figure, axes = subplots(3, 3)
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    patches = [Ellipse((0.5, 0.5), 0.4, 0.2), Ellipse((0.7, 0.7), 0.2, 0.1, angle=30)]
+    for patch in patches:
+        axes.add_patch(patch)
+    straight, rotated = (d for d in re.findall(r' d="([^"]*)"', svg(figure, "", "x")) if "a" in d or "C" in d)
+    assert rotated.count("C") == 8
+    x, y, rx, ry, width = map(
+        float, re.fullmatch(r"M(\S+) (\S+)a(\S+) (\S+) 0 1 0 (\S+) 0a.*z", straight).groups()
+    )
+    box = patches[0].get_window_extent()
+    scale = 72 / figure.dpi
+    assert [x, x + width, 2 * rx, 2 * ry] == pytest.approx(
+        [box.x0 * scale, box.x1 * scale, box.width * scale, box.height * scale], abs=0.02
+    )
+    assert 216 - y == pytest.approx((box.y0 + box.y1) / 2 * scale, abs=0.02)

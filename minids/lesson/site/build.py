@@ -85,7 +85,7 @@ def _documents() -> tuple[Path, Path]:
 def _about(path: Path) -> Lesson:
     text = path.read_text(encoding="utf-8")
     opening = re.sub(r"^# ?", "", text.split("\n# %%")[0], flags=re.MULTILINE)
-    builds = re.search(r"\*You build\*\s+(.*?)\s*(?=\*You need\*|\Z)", opening, re.DOTALL)
+    builds = re.search(r"\*You\s+build\*\s+(.*?)\s*(?=\*You\s+need\*|\Z)", opening, re.DOTALL)
     exercises = source.exercises(path)
     words = sum(len(line.split()) for line in text.splitlines() if line.startswith("#"))
     minutes = words / WORDS_PER_MINUTE + MINUTES_PER_EXERCISE * len(exercises)
@@ -141,7 +141,7 @@ def _page(
     defaults = {"lesson": None, "sections": [], "notebook": "", "previous": None, "next": None}
     paper, program = _documents()
     pages = {"index.html": "Lessons"}
-    pages |= {"deepspeech.html": "Deep Speech in one file"} if program.is_file() else {}
+    pages |= {"deepspeech.html": "The program"} if program.is_file() else {}
     pages |= {"paper.html": "The paper"} if paper.is_file() else {}
     return render(
         template,
