@@ -334,6 +334,15 @@ def repeats_the_first(path):
     return [path[0]] + [k for before, k in pairwise(path) if k not in (0, before)]
 
 
+def yields_the_characters(path):
+    """A generator, which can be read only once, instead of a list."""
+    previous = 0
+    for k in path:
+        if k not in (0, previous):
+            yield k
+        previous = k
+
+
 # other styles
 
 
@@ -426,6 +435,7 @@ WRONG = {
         sets_repeats_to_blank,
         continues_the_last_text,
         repeats_the_first,
+        yields_the_characters,
     ],
 }
 

@@ -46,4 +46,4 @@ def check_collapse(collapse):
         typed = "".join("-ab"[k] for k in path)
         text = re.sub(r"(.)\1*", r"\1", typed).replace("-", "")
         expected = ["-ab".index(c) for c in text]
-        yield f"collapse of {typed}", list(collapse(np.array(path))), expected
+        yield f"collapse of {typed}", collapse(np.array(path)), expected
