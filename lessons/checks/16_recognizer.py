@@ -63,7 +63,19 @@ def padded(labels):
 def pair(what, result):
     """Whether a function returns two things, as an item of a check."""
     ok = isinstance(result, (tuple, list)) and len(result) == 2
-    return what, "two results" if ok else f"{type(result).__name__}", "two results"
+    words = f"return both, not only one {type(result).__name__}"
+    return f"what it returns, {what}", ok, True, words
+
+
+def shapes(what, got, expected):
+    """Whether two arrays have the same shape, as an item of a check."""
+    same = np.shape(got) == np.shape(expected)
+    return (
+        f"the shape of {what}",
+        same,
+        True,
+        f"{np.shape(got)} instead of {np.shape(expected)}",
+    )
 
 
 @exercise("16.1", rtol=1e-3, atol=5e-3, keep=False, seconds=30)
@@ -73,11 +85,7 @@ def check_features(features):
         samples, _ = minids.load_audio(data(f"{name}.flac"))
         expected = package(samples)
         got = np.asarray(features(samples))
-        yield (
-            f"the number of frames and features of “{name}”",
-            got.shape,
-            expected.shape,
-        )
+        yield shapes(f"the features of “{name}”, (T0, F)", got, expected)
         yield f"the mean of each feature, “{name}”", got.mean(axis=0), np.zeros(41)
         yield f"the deviation of each feature, “{name}”", got.std(axis=0), np.ones(41)
         yield f"the features of “{name}”", got, expected
@@ -97,13 +105,9 @@ def check_forward(forward):
         x, lengths = batch(rng, lengths, 4)
         expected, _ = model.forward(x, lengths)
         result = forward(params, x, lengths)
-        yield pair("what it returns, (log_probs, cache)", result)
+        yield pair("(log_probs, cache)", result)
         log_probs = np.asarray(result[0])
-        yield (
-            f"the shape of log_probs, {len(lengths)} recordings",
-            log_probs.shape,
-            expected.shape,
-        )
+        yield shapes("log_probs, (T, B, K)", log_probs, expected)
         inside = np.arange(len(x))[:, None] < lengths  # (T, B)
         total = np.exp(log_probs[inside]).sum(axis=1)
         yield "the sums of the probabilities", total, np.ones(inside.sum())
@@ -152,7 +156,7 @@ def check_ctc(ctc):
         lengths = np.array(lengths)
         expected = minids.ctc_loss(log_probs, lengths, *padded(labels), "reference")
         result = ctc(log_probs, lengths, labels)
-        yield pair("what it returns, (losses, dlogits)", result)
+        yield pair("(losses, dlogits)", result)
         losses, dlogits = map(np.asarray, result)
         yield f"losses: {name}", losses, expected[0]
         yield f"dlogits: {name}", dlogits, expected[1]
@@ -205,7 +209,7 @@ def check_backward(backward):
         yield "the names of the gradients", sorted(grads), sorted(PARAMS)
         for name in reversed(PARAMS):
             exact = gradcheck.numerical_gradient(loss, params[name])
-            yield f"the shape of d{name}", np.shape(grads[name]), exact.shape
+            yield shapes(f"d{name}", grads[name], exact)
             yield (
                 f"d{name}, {len(lengths)} recording{'s' * (len(lengths) > 1)}",
                 grads[name],
@@ -339,7 +343,7 @@ def check_beam_search(beam_search):
         scores = exact_scores(log_probs, lm, alpha, beta, letters)
         best = max(scores, key=scores.__getitem__)
         result = beam_search(log_probs, lm, alpha, beta, 10**6)
-        yield pair("what it returns, (text, Q)", result)
+        yield pair("(text, Q)", result)
         text, Q = result
         case = f"α = {alpha}, β = {beta}, {T} frames"
         yield f"the best text, {case}", text, best
