@@ -40,6 +40,12 @@ def test_all_gradients_are_shown():
     assert sorted(after) == sorted(short(g) for numbers in gradients.values() for g in numbers)
 
 
+def test_a_phone_sees_the_same_numbers():
+    figure = layer(X, W, B, TARGET)
+    assert figure.narrow.get_figwidth() < figure.get_figwidth() / 2
+    assert texts(figure.narrow) == texts(figure)
+
+
 def test_a_unit_with_slope_0_is_labeled():
     assert "g is flat here" in texts(layer(X, W, B, TARGET, "z"))
     assert "g is flat here" not in texts(layer(X, W, B, TARGET, "x"))

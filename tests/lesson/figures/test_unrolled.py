@@ -33,6 +33,12 @@ def test_the_backward_pass_adds_its_gradients(step, gradients):
     assert numbers(unrolled(Z, 0.5, 0.5, step, DH)) == sorted(INPUT + HF + HB + H + dh + gradients)
 
 
+def test_a_phone_sees_the_same_numbers():
+    figure = unrolled(Z, 0.5, 0.5, 9, DH)
+    assert figure.narrow.get_figwidth() < figure.get_figwidth() / 2
+    assert texts(figure.narrow) == texts(figure)
+
+
 def test_gradient_norms_are_named():
     figure = gradient_norms({"small": 0.5 ** np.arange(5), "large": 2.0 ** np.arange(5)})
     assert {"small", "large", "distance in frames"} <= set(texts(figure))
