@@ -1,7 +1,7 @@
 """One layer, its numbers and their gradients, and the accuracy of numerical gradients."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -144,7 +144,7 @@ def _number(axes: "Axes", at, value: float, gradient: float | None, name: str = 
     """A weight on its edge, on a background that hides the edge, with its gradient below."""
     box = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}
     x, y = at
-    style = {"ha": "center", "va": "center", "fontsize": _font_size(), "bbox": box}
+    style: Any = {"ha": "center", "va": "center", "fontsize": _font_size(), "bbox": box}
     axes.text(x, y + 0.12, name + short(value), color=INK, **style)
     if gradient is not None:
         axes.text(x, y - 0.12, short(gradient), color=ACCENT, **style)
@@ -166,7 +166,7 @@ def _node(axes: "Axes", at, name: str, value: float | None, gradient: float | No
     axes.text(
         x - half + 0.08, y + 0.14, name, va="center", color=FAINT if value is None else INK, fontsize=size
     )
-    bold = {"ha": "right", "va": "center", "weight": "bold", "fontsize": size}
+    bold: Any = {"ha": "right", "va": "center", "weight": "bold", "fontsize": size}
     if value is not None:
         axes.text(x + half - 0.06, y + 0.14, short(value), color=INK, **bold)
     if gradient is not None:
