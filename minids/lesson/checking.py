@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import shorten
+from textwrap import fill, shorten
 from typing import Any
 
 import numpy as np
@@ -124,7 +124,8 @@ def yours(*names: str) -> Any:
     theirs = ", ".join(functions)
     ours = ", ".join(f"{name} ({number})" for name, number in numbers.items() if name not in functions)
     parts = [f"from your {mine.FILE}: {theirs}"] if theirs else []
-    print("; ".join([*parts, *([f"our answers: {ours}"] if ours else [])]))
+    line = "; ".join([*parts, *([f"our answers: {ours}"] if ours else [])])
+    print(fill(line, 88, subsequent_indent="    "))
     found = tuple(functions.get(name) or folder.answer(name) for name in names)
     return found if len(names) > 1 else found[0]
 
