@@ -3,9 +3,8 @@
 # Somebody says "two five" into a microphone. What does the computer receive, and where
 # in it are the words?
 #
-# *You build* the input of Deep Speech, from the sound to its features: frames, power
-# spectra, filter banks and their normalization, four functions that all later lessons
-# use. *You need* Python and a little NumPy, nothing else.
+# *You build* the input of Deep Speech in four functions: frames, power spectra, filter
+# banks and their normalization. *You need* Python and a little NumPy, nothing else.
 
 # %%
 import numpy as np
@@ -36,12 +35,15 @@ show(sound.zoom(wave, rate, start=0.51), title="A sound at three magnifications"
 # Within 20 ms the mouth hardly moves. So we cut the sound into **frames**: pieces of
 # 20 ms, a new one every 10 ms (the **hop**). Neighbors overlap by half, so whatever
 # lies at the edge of one frame is in the middle of another. With $N$ samples, frames of
-# $n$ samples and a hop of $h$ samples, the number of *complete* frames is
+# $n$ samples and a hop of $h$ samples, the number of *complete* frames is, rounded
+# down,
 #
 # $$ T_0 = \left\lfloor \frac{N - n}{h} \right\rfloor + 1 $$
 #
 # **Exercise 1.1** Cut a sound into its complete frames. For example, ten samples 0 …
-# 9 in frames of 4 with a hop of 2 are 0123, 2345, 4567, 6789.
+# 9 in frames of 4 with a hop of 2 are 0123, 2345, 4567, 6789. (Write your code instead
+# of the function's last line, and run the file again. What is right is kept in
+# `mine.py`, and later lessons run on it; until then they run on our answer.)
 
 
 # %%
@@ -56,10 +58,10 @@ frames = check("1.1", frames)
 # ## The power of each frequency
 # How much of a wave with *p periods per frame* is in a frame? Multiply the frame by
 # such a wave, sample by sample, and add up the products. If both oscillate together,
-# positive meets positive and negative meets negative, and the sum is large; otherwise
-# the products cancel. Do this with a cosine *and* a sine, because the wave in the sound
-# may be at any point of its period when the frame starts; then square both sums and add
-# them. For the samples $s_0 \ldots s_{n-1}$ of one frame:
+# the products are positive and the sum is large; otherwise they cancel. Do this with a
+# cosine *and* a sine, because the wave in the sound may be at any point of its period
+# when the frame starts; then square both sums and add them. For the samples
+# $s_0 \ldots s_{n-1}$ of one frame:
 #
 # $$\begin{split}
 # a_p &= \sum_{i=0}^{n-1} s_i \cos\frac{2\pi p i}{n} \\
@@ -68,8 +70,9 @@ frames = check("1.1", frames)
 #
 # This is the **discrete Fourier transform**; $p$ is the number of the **frequency bin**
 # and $x_p$ its **power**. All $x_p$ of a frame are its **power spectrum**; for frame
-# $t$ the paper writes $x_{t,p}$ (§2). The steps below show a frame of 16 samples that
-# contains 2 periods of one wave and, weaker, 5 of another. Which bins find them?
+# $t$ the paper (*Deep Speech*, Hannun et al. 2014) writes $x_{t,p}$ in §2. The steps
+# below show a frame of 16 samples that contains 2 periods of one wave and, weaker, 5 of
+# another. Which bins find them?
 
 # %%
 i = np.arange(16)
@@ -181,8 +184,8 @@ show(pictures, captions, title="Short and long frames")
 show(sound.filter_bank(power[46], 8, rate), title="Frame 46 in 8 bands")
 
 # %% [markdown]
-# **Exercise 1.3** Compute from power spectra the logarithms of the powers in `bands`
-# bands and, last, that of the energy. Add 1e-7 to each power before its logarithm.
+# **Exercise 1.3** Compute the **features** of each frame: the logarithms of the powers
+# in `bands` bands and, last, of the energy. Add 1e-7 to each before its logarithm.
 
 
 # %%
@@ -231,8 +234,8 @@ print(f"{len(wave)} samples -> {len(x)} frames of {len(x[0])} features")
 print(f"largest difference from the package: {abs(x - package).max():.0e}")
 
 # %% [markdown]
-# These are *your* **features**, the input of every network in these lessons, and the
-# same as those of the package (`minids/features.py`).
+# These are *your* features, the input of every network in these lessons, and the same
+# as those of the package (`minids/features.py`).
 #
 # The mean over what, though? That of one short recording also contains *what* was said.
 # The paper takes all recordings of one **speaker** (§5.1): over many sentences the
