@@ -1,0 +1,48 @@
+"""Sounds of the lessons: many voices that say digits, and noise made from them. All of them are synthetic."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from minids.lesson import folder
+
+RATE = 16_000
+
+
+class Recording(NamedTuple):
+    """What a voice says, and its samples (N,) at 16 kHz."""
+
+    voice: str
+    text: str
+    samples: np.ndarray
+
+
+def digits(split: str, max_seconds: float = np.inf) -> list[Recording]:
+    """The recordings of examples/deepspeech: 800 of 28 voices to "train", 150 of 6 others to "test"."""
+    import soundfile
+
+    table = folder.example(f"deepspeech/{split}.tsv").read_text(encoding="utf-8")
+    sound, _ = soundfile.read(folder.example(f"deepspeech/{split}.ogg"), dtype="float32")
+    rows = [line.split("\t") for line in table.splitlines()[1:]]
+    recordings = [Recording(voice, text, sound[int(start) : int(end)]) for start, end, voice, text in rows]
+    return [recording for recording in recordings if len(recording.samples) <= max_seconds * RATE]
+
+
+def hiss(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Noise whose power falls with frequency, by a random exponent: (N,)."""
+    spectrum = np.fft.rfft(rng.normal(size=round(seconds * RATE)))
+    spectrum *= np.maximum(np.arange(len(spectrum)), 100.0) ** -rng.uniform(0, 1.2)
+    samples = np.fft.irfft(spectrum, round(seconds * RATE))
+    return 0.1 * samples / samples.std()
+
+
+def crowd(rng: np.random.Generator, seconds: float, voices: list[np.ndarray], people: int = 12) -> np.ndarray:
+    """The murmur of a crowd: voices (N,), reversed so that nobody says a word, at random pitches. (N,)"""
+    total = np.zeros(round(seconds * RATE))
+    for _ in range(people):
+        voice = voices[int(rng.integers(len(voices)))][::-1]
+        speed = rng.uniform(0.75, 1.3)
+        voice = np.interp(np.arange(0, len(voice) - 1, speed), np.arange(len(voice)), voice)
+        voice = np.resize(np.roll(voice, int(rng.integers(len(voice)))), len(total))
+        total += voice / voice.std() * 10 ** (rng.uniform(-6, 6) / 20)
+    return 0.1 * total / total.std()
