@@ -54,9 +54,8 @@ def is_written(path: Path, number: str) -> bool:
 def reader_function(path: Path, number: str) -> Callable:
     """The function that the reader's file, .py or .ipynb, passes to `check(number, …)`.
 
-    Only the statements that it needs are run. A function that does not exist yet, in a module of the reader,
-    is one that raises NotImplementedError. Raises LookupError if the file has no such check, and whatever the
-    reader's code raises.
+    Only the statements that it needs are run. Raises LookupError if the file has no such check, and whatever
+    the reader's code raises.
     """
     text, file = notebooks.code_of(path)
     tree = ast.parse(text, file)
@@ -67,19 +66,14 @@ def reader_function(path: Path, number: str) -> Callable:
     needed = _needed(tree.body[:place], used_names(ast.unparse(call.args[1])))
     for _, other, _ in checks(ast.Module(needed, [])):
         other.func = ast.copy_location(ast.Name("_check", ast.Load()), other.func)
-    namespace = {"__name__": path.stem, "__file__": str(path.resolve()), "_check": _quiet_check}
+    namespace: dict[str, Any] = {
+        "__name__": path.stem,
+        "__file__": str(path.resolve()),
+        "_check": _quiet_check,
+    }
     with _modules_of(path.parent), redirect_stdout(io.StringIO()):
-        try:
-            exec(compile(ast.Module(needed, []), file, "exec", dont_inherit=True), namespace)
-            return eval(compile(ast.Expression(call.args[1]), file, "eval"), namespace)
-        except (AttributeError, ImportError):
-            if isinstance(call.args[1], ast.Attribute):
-                return _not_written
-            raise
-
-
-def _not_written(*_: Any) -> None:
-    raise NotImplementedError
+        exec(compile(ast.Module(needed, []), file, "exec", dont_inherit=True), namespace)
+        return eval(compile(ast.Expression(call.args[1]), file, "eval"), namespace)
 
 
 def _quiet_check(number: str, function: Callable) -> Callable:
