@@ -9,7 +9,6 @@
 import numpy as np
 
 import minids
-from minids.audio import mix
 from minids.decode.lexicon import Language
 from minids.decode.reference import prefix_beam_search
 from minids.lesson import check, data, listen, show, yours
@@ -173,6 +172,7 @@ for name, found in decoded.items():
 # uncertain: the **signal-to-noise ratio** (SNR, lesson 9) is 5 dB.
 
 # %%
+mix = yours("mix")
 digits = minids.Recognizer.load(data("digits.safetensors"))
 letters = "".join(digits.alphabet.symbols)
 samples, _ = minids.load_audio(data("two_five.flac"), rate=16000)  # (N,)
@@ -199,7 +199,8 @@ hypotheses = {"network": (None, log_probs)}
 for text in by_greedy, ranking[0], "two five":
     gamma = np.exp(log_probs) - ctc_gradient(log_probs, digits.alphabet.encode(text))
     hypotheses[text] = None, np.log(np.maximum(gamma, 1e-30))  # (T, K)
-listen(noisy, 16000, alphabet=digits.alphabet, versions=hypotheses, by="text")
+title = "“two five” in noise, and where each text is in it"
+listen(noisy, 16000, alphabet=letters, versions=hypotheses, by="text", title=title)
 
 # %% [markdown]
 # ## The package's version

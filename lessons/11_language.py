@@ -13,7 +13,6 @@ from itertools import product
 import numpy as np
 
 import minids
-from minids.audio import mix
 from minids.lesson import check, data, listen, show, yours
 from minids.lesson.figures.backoff import backoff, score_over_alpha, smoothing
 from minids.lm.kneser_ney import DiscountWarning
@@ -187,7 +186,7 @@ Q = check("11.3", Q)
 # has the $Q$ of all its words.
 
 # %%
-beam_step = yours("beam_step")
+beam_step, mix = yours("beam_step", "mix")
 
 
 def beam_search_with_lm(Y, letters, width, lm, alpha, beta):
@@ -216,7 +215,7 @@ def noisy(name, snr, seed):
 
 sound = noisy("two_five", 5, seed=5)
 Y = np.exp(digits.log_probs(sound))  # (T, K)
-listen(sound, 16000, log_probs=np.log(Y), alphabet=digits.alphabet)
+listen(sound, 16000, log_probs=np.log(Y), alphabet=letters, title="noisy “two five”")
 for alpha, beta in (0, 0), (1, 2):
     texts = beam_search_with_lm(Y, letters, 50, model, alpha, beta)
     best = sorted(texts, key=texts.get, reverse=True)[:3]

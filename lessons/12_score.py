@@ -13,7 +13,6 @@ from itertools import product
 import numpy as np
 
 import minids
-from minids.audio import mix
 from minids.lesson import check, data, listen, show, yours
 from minids.lesson.figures.backoff import weights
 from minids.lesson.figures.distance import distances, errors, rates
@@ -133,6 +132,7 @@ print("CER", minids.cer(references, hypotheses))
 # noise does to the sound, and to the letters of the network.
 
 # %%
+mix, collapse = yours("mix", "collapse")
 digits = minids.Recognizer.load(data("digits.safetensors"))
 
 
@@ -144,7 +144,8 @@ def noisy(name, snr, seed):
 
 
 sounds = {f"{snr} dB": noisy("two_five", snr, seed=0) for snr in (20, 14, 8, 4)}
-listen(None, 16000, alphabet=digits.alphabet, versions=sounds, by="SNR")
+symbols = digits.alphabet.symbols
+listen(None, 16000, alphabet="".join(symbols), versions=sounds, by="SNR", title="noise")
 
 # %%
 names = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -198,7 +199,6 @@ drawn_rates = check("12.3", drawn_rates)
 # both with $\beta = 2$.
 
 # %%
-collapse, symbols = yours("collapse"), [*digits.alphabet.symbols]
 paths = [collapse(log_probs.argmax(axis=1).tolist()) for log_probs in batch]
 found = {"greedy": ["".join(symbols[k - 1] for k in path) for path in paths]}
 found |= {"α = 1": texts[2, 3], "α = 1.5": texts[3, 3]}

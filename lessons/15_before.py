@@ -113,7 +113,15 @@ np.add.at(by_all.T, states, gamma.T)  # the states of a character belong togethe
 by_best = np.eye(K)[states[path]]  # (T, K)
 shares = {"all paths": by_all, "best path": by_best}
 versions = {name: (None, np.log(y + 1e-9)) for name, y in shares.items()}
-listen(noisy, 16000, alphabet=digits.alphabet, versions=versions, by="alignment")
+title = "“three one four” in noise"
+listen(
+    noisy,
+    16000,
+    alphabet=digits.alphabet,
+    versions=versions,
+    by="alignment",
+    title=title,
+)
 
 # %% [markdown]
 # ## What it removed, what it kept
