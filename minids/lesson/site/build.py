@@ -23,7 +23,8 @@ from minids.lesson.site.drawings import thumbnail
 
 OUT = Path("out/lessons/site")
 CELL_TIMEOUT = 120  # seconds, for a slow machine that compiles
-WORDS_PER_MINUTE, MINUTES_PER_EXERCISE = 130, 10  # of text with formulas and pictures
+# Minutes of a lesson, an estimate: its words, read as slowly as text with formulas is, and its exercises.
+WORDS_PER_MINUTE, MINUTES_PER_EXERCISE = 130, 10
 HERE = Path(__file__).parent  # the templates
 DESCRIPTION = (
     "Deep Speech, complete and from scratch: hear it, see it, and write it yourself, lesson by lesson."

@@ -31,7 +31,7 @@ class Page:
 
 
 def body(cells: list[Any], path: Path) -> Page:
-    """The page of a lesson whose cells have been run. The first code cell is folded away."""
+    """The page of a lesson whose cells have been run. The first code and code that only shows is folded."""
     exercises = {exercise.number: exercise for exercise in source.exercises(path)}
     opening = next((cell for cell in cells if cell.cell_type == "code"), None)
     page, tasks = Page(), dict[str, str]()
@@ -43,8 +43,9 @@ def body(cells: list[Any], path: Path) -> Page:
             page.parts.append(markdown.html(prose))
             continue
         outputs = list(_outputs(cell, page))
-        if cell is opening:
-            page.parts.append(_code(cell.source, outputs, folded=True))
+        if cell is opening or _only_shows(cell.source):
+            folded = "The code so far" if cell is opening else "The code of this"
+            page.parts.append(_code(cell.source, outputs, folded))
             continue
         for number, code in _split(cell.source):
             if number is None:
@@ -70,6 +71,14 @@ def highlight(code: str) -> "Markup":
     return Markup(highlight(code, PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip())
 
 
+def _only_shows(code: str) -> bool:
+    """Whether every statement is a call that shows a picture, plays a sound, or puts something live."""
+    calls = [getattr(getattr(node, "value", None), "func", None) for node in ast.parse(code).body]
+    return all(
+        call and re.fullmatch(r"show|listen|collapse_field|live\.\w+", ast.unparse(call)) for call in calls
+    )
+
+
 def _split(code: str) -> Iterator[tuple[str | None, str]]:
     """The parts of a cell: (number of an exercise, its stub and the line that checks it) or (None, code)."""
     lines, start = code.splitlines(), 0
@@ -92,7 +101,7 @@ def _split(code: str) -> Iterator[tuple[str | None, str]]:
         yield None, rest
 
 
-def _code(code: str, outputs: list[dict] | None = None, folded: bool = False) -> "Markup":
+def _code(code: str, outputs: list[dict] | None = None, folded: str = "") -> "Markup":
     return render("cell.html", HERE, source=highlight(code), outputs=outputs or [], folded=folded)
 
 
