@@ -2,10 +2,7 @@
 
 import numpy as np
 
-from minids.lesson import folder
-from minids.ops.reference.ctc import forward_variables, lattice
-
-ctc_gradient = folder.answers(6).ctc_gradient
+from minids.lesson.folder import answer
 
 
 def pad(utterances):
@@ -33,12 +30,21 @@ def birnn_in_batch(z, Wr_f, Wr_b, lengths):
 
 
 def ctc_in_batch(log_y, lengths, labels):
+    lattice, forward_variables = answer("lattice"), answer("forward_variables")
     losses, dlogits = np.zeros(len(labels)), np.zeros_like(log_y)
     for b, (T, label) in enumerate(zip(lengths, labels, strict=True)):
         alpha = forward_variables(log_y[:T, b], lattice(label))
         losses[b] = -np.logaddexp.reduce(alpha[-1, -2:])
-        dlogits[:T, b] = ctc_gradient(log_y[:T, b], label)
+        dlogits[:T, b] = answer("ctc_gradient")(log_y[:T, b], label)
     return losses, dlogits
+
+
+def forward_variables(log_y, label):
+    return answer("forward_variables")(log_y, answer("lattice")(label))
+
+
+def ctc_gradient(log_y, label):
+    return answer("ctc_gradient")(log_y, label)
 
 
 def puts_the_padding_first(utterances):
@@ -329,7 +335,7 @@ def in_batch(log_y, lengths, labels, T_of=lambda b, lengths: lengths[b], sign=1)
     losses, dlogits = np.zeros(len(labels)), np.zeros_like(log_y)
     for b, label in enumerate(labels):
         T = T_of(b, lengths)
-        alpha = forward_variables(log_y[:T, b], lattice(label))
+        alpha = forward_variables(log_y[:T, b], label)
         losses[b] = -np.logaddexp.reduce(alpha[-1, -2:])
         dlogits[:T, b] = sign * ctc_gradient(log_y[:T, b], label)
     return losses, dlogits
@@ -349,7 +355,7 @@ def ends_in_the_blank(log_y, lengths, labels):
     """A path may also end in the last letter, not only in the last blank."""
     losses, dlogits = in_batch(log_y, lengths, labels)
     for b, T in enumerate(lengths):
-        losses[b] = -forward_variables(log_y[:T, b], lattice(labels[b]))[-1, -1]
+        losses[b] = -forward_variables(log_y[:T, b], labels[b])[-1, -1]
     return losses, dlogits
 
 
@@ -375,9 +381,7 @@ def reads_the_last_frame_of_the_batch(log_y, lengths, labels):
     """α of the last frame of the batch instead of the last frame of the recording."""
     losses, dlogits = in_batch(log_y, lengths, labels)
     for b, label in enumerate(labels):
-        losses[b] = -np.logaddexp.reduce(
-            forward_variables(log_y[:, b], lattice(label))[-1, -2:]
-        )
+        losses[b] = -np.logaddexp.reduce(forward_variables(log_y[:, b], label)[-1, -2:])
     return losses, dlogits
 
 
@@ -394,7 +398,7 @@ def with_lists(log_y, lengths, labels):
     losses, gradients = [], []
     for b in range(log_y.shape[1]):
         y = log_y[: lengths[b], b]
-        a = forward_variables(y, lattice(labels[b]))[-1]
+        a = forward_variables(y, labels[b])[-1]
         losses.append(-np.logaddexp(a[-1], a[-2]) if len(a) > 1 else -a[-1])
         gradients.append(
             np.concatenate(
@@ -409,7 +413,7 @@ def with_a_sum_of_probabilities(log_y, lengths, labels):
     losses, dlogits = in_batch(log_y, lengths, labels)
     with np.errstate(divide="ignore"):
         for b, T in enumerate(lengths):
-            alpha = forward_variables(log_y[:T, b], lattice(labels[b]))
+            alpha = forward_variables(log_y[:T, b], labels[b])
             losses[b] = -np.log(np.exp(alpha[T - 1][-2:]).sum())
     return losses, dlogits
 

@@ -18,7 +18,7 @@ class Recording(NamedTuple):
 
 
 def digits(split: str, max_seconds: float = np.inf) -> list[Recording]:
-    """The recordings of examples/deepspeech: 800 of 28 voices to "train", 150 of 6 others to "test"."""
+    """The recordings of examples/deepspeech: voices to "train", and others to "test"."""
     import soundfile
 
     table = folder.example(f"deepspeech/{split}.tsv").read_text(encoding="utf-8")

@@ -7,15 +7,14 @@ from minids.lesson.sounds import RATE, crowd, digits, hiss
 
 def test_voices_of_the_test_set_are_in_no_training_data():
     train, test = digits("train"), digits("test")
-    assert (len(train), len(test)) == (800, 150)
     assert not {r.voice for r in train} & {r.voice for r in test}
-    assert len({r.voice for r in train}) == 28
+    assert len({r.voice for r in train}) > len({r.voice for r in test}) > 5
     assert all(r.text and 0.3 < len(r.samples) / RATE < 5 and abs(r.samples).max() <= 1 for r in train + test)
 
 
 def test_recordings_can_be_limited_to_short_ones():
     short = digits("test", max_seconds=1.5)
-    assert 0 < len(short) < 150
+    assert 0 < len(short) < len(digits("test"))
     assert max(len(r.samples) for r in short) <= 1.5 * RATE
 
 
