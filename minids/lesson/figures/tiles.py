@@ -1,4 +1,4 @@
-"""Matrix products on a GPU: how far up the ladder a kernel is, which bank has what, who owns which element."""
+"""Matrix products on a GPU: how far up the ladder a kernel is, which bank has what, who owns what."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, FAINT, INK, PALETTE, subplots
+from minids.plot import ACCENT, FAINT, INK, PALETTE, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _FRAME = 1.7  # from frame to frame, in states
 
 
+@two_widths
 def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[str], upto: int) -> "Figure":
     """Frames 0 … `upto` of the lattice of log α that a block fills, one thread per state.
 
@@ -22,11 +23,13 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
     Arrows show the reads for frame `upto`, dashed lines the barriers, in red those that have been passed.
     """
     T, S = alpha.shape
-    figure, axes = subplots(min(8, 1.3 + 0.75 * T), 0.7 + 0.46 * S)
+    first = max(0, upto - 3) if is_narrow() else 0  # a phone shows four frames
+    last = min(T, first + 4) if is_narrow() else T
+    figure, axes = subplots(min(8, 1.3 + 0.75 * (last - first)), 0.7 + 0.46 * S)
     for access in accesses:
         (_, t, s), thread = access.element, access.thread[0]
         color = PALETTE[thread % len(PALETTE)]
-        if access.kind == "write" and t <= upto:
+        if access.kind == "write" and first <= t <= upto:
             axes.plot(_FRAME * t, s, "s", markersize=27, color=color, alpha=0.55 if t == upto else 0.3)
             text = f"{alpha[t, s]:.1f}".replace("-", "−") if alpha[t, s] > -1e9 else "−∞"
             axes.text(_FRAME * t, s, text, ha="center", va="center", fontsize=9, color=INK)
@@ -34,17 +37,18 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
             arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
             start, end = (_FRAME * t + 0.52, s), (_FRAME * upto - 0.52, thread)
             axes.annotate("", end, start, arrowprops=arrow)
-    for t in range(T):
+    for t in range(first, last):
         passed = t < upto
         axes.axvline(_FRAME * (t + 0.5), color=ACCENT if passed else FAINT, linestyle="--", linewidth=1)
-    axes.set(xlim=(-0.6, _FRAME * T), ylim=(S - 0.4, -0.6), xticks=_FRAME * np.arange(T), yticks=range(S))
-    axes.set_xticklabels([f"t = {t}" for t in range(T)])
+    axes.set(xlim=(_FRAME * first - 0.6, _FRAME * last), ylim=(S - 0.4, -0.6), yticks=range(S))
+    axes.set_xticks(_FRAME * np.arange(first, last), [f"t = {t}" for t in range(first, last)])
     axes.set_yticklabels([f"thread {s}: {name}" for s, name in enumerate(names)])
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return figure
 
 
+@two_widths
 def occupancy(accesses: "Sequence[Access]", blocks: int, threads: int) -> "Figure":
     """Which threads work between which barriers, one line per thread."""
     epochs = max(access.epoch for access in accesses)

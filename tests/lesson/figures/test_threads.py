@@ -82,6 +82,13 @@ def test_a_lattice_is_filled_frame_by_frame():
         assert {"thread 0: –", "thread 1: a", "t = 0", "t = 2"} <= set(shown)
 
 
+def test_a_phone_shows_the_last_four_frames():
+    shown = texts(wavefront([*walk(7, 1)], np.arange(7.0)[:, None], "–", upto=5).narrow)
+    assert [text for text in shown if text.startswith("t = ")] == ["t = 2", "t = 3", "t = 4", "t = 5"]
+    assert {"2.0", "5.0"} <= set(shown)
+    assert not {"1.0", "6.0"} & set(shown)
+
+
 def test_used_and_idle_time_is_counted():
     accesses = [access(0, "x", (0,), "write", epoch) for epoch in (1, 2)] + [access(1, "x", (1,), "write", 1)]
     assert "75% of the threads' time is used" in texts(occupancy(accesses, blocks=1, threads=2))
