@@ -16,12 +16,15 @@ A comment gives the shape of each new array, § a section of the paper. The grad
 """
 
 import math
+import os
 import runpy
 import sys
 import time
 from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for such small products one thread is as fast as two
 
 import numpy as np
 import soundfile
@@ -211,12 +214,10 @@ def ctc(log_probs, lengths, labels):
     α_t(s): all ways to s at frame t     p = α_T(S) + α_T(S-1)         γ_t(s) = α_t(s) β_t(s) / p
     β_t(s): all ways from there on       dlogits_t(k) = ŷ_t(k) - Σ γ_t(s) over the states s of character k
 
-    log_probs (T, B, K), lengths (B,), B labels -> losses (B,), dlogits (T, B, K). A text that does not fit
-    into its frames has loss inf and gradient 0.
+    log_probs (T, B, K), lengths (B,), B labels -> losses (B,), dlogits (T, B, K): inf, 0 for a text too long.
     """
     (T, B, K), S = log_probs.shape, 2 * np.array([[len(label)] for label in labels]) + 1  # S (B, 1)
-    s = np.arange(S.max())
-    states = np.zeros((B, S.max()), int)  # (B, S): blanks also where a shorter text has ended
+    s, states = np.arange(S.max()), np.zeros((B, S.max()), int)  # (B, S), blanks after a shorter text, too
     for b, label in enumerate(labels):
         states[b, 1 : 2 * len(label) : 2] = label
     skips = np.zeros_like(states, bool)  # (B, S): from s - 2 to s

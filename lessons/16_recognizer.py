@@ -11,18 +11,18 @@
 import sys
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minids.lesson import capstone, check, listen, show, yours
 from minids.lesson.figures.capstone import learning, milestones
 from minids.text import Alphabet
 
-ours = (
-    capstone.our_file()
-)  # examples/deepspeech.py: recordings, initial weights, n-grams
+ours = capstone.our_file()  # deepspeech.py: recordings, initial weights, n-grams
 recognizer = capstone.own_file()  # yours: recognizer.py, next to this lesson
 with_context, collapse, word_error_rate = yours(
     "with_context", "collapse", "word_error_rate"
 )
+threadpool_limits(1)  # products this small are fastest in one thread
 show(milestones(), ["From a sound to its text (blue), and to better weights (red)."])
 
 # %% [markdown]

@@ -1,4 +1,4 @@
-"""The capstone: the own file of a reader, the clip, the comparison with ours, and lesson 16 with their file."""
+"""The capstone: a reader's own file, the clip, the comparison with ours; lesson 16 with such a file."""
 
 import os
 import re
