@@ -324,13 +324,18 @@ def stubborn(values):
             values = values + 1
 
 
-@pytest.mark.parametrize("function", [endless, stubborn])
+def waiting(values):
+    while True:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("function", [endless, stubborn, waiting])
 def test_an_endless_loop_is_stopped_and_located(function):
     message = run_check(one(check_total, seconds=0.1), function).message
     assert message.startswith("[✗] no result after 0.1 seconds; line ")
     line = function.__code__.co_firstlineno
     assert int(message.split("line ")[1].split()[0]) - line in range(1, 6)
-    assert any(code in message for code in ("while True:", "values = values + 1", "with suppress"))
+    assert any(code in message for code in ("while True:", "values = values + 1", "with suppress", "sleep"))
 
 
 def test_an_endless_loop_is_stopped_in_any_thread():
