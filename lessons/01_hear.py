@@ -168,12 +168,11 @@ show(pictures, captions, title="Short and long frames")
 # ## Fewer numbers: filter banks
 # In English the exact pitch does not change what was said, so neighboring bins can be
 # added up. A **filter bank** is a set of overlapping **bands**, here triangles of equal
-# width: band $j$ of $B$ counts bin $p$ with the weight $w_{j,p}$, which is 1 at the
-# center of the band and falls to 0 at the centers of its neighbors. The centers divide
-# the range from bin 0 to the last bin, $n/2$, into $B + 1$ equal parts:
+# width: band $j$ (from 1 to $B$) counts bin $p$ with the weight $w_{j,p}$, which is
+# 1 at the center of the band and falls to 0 at the centers of its neighbors. The
+# centers divide the range from bin 0 to the last bin, $n/2$, into $B + 1$ equal parts:
 #
-# $$ w_{j,p} = \max\!\left(0,\ 1 - \left| \frac{p\,(B + 1)}{n/2} - j \right|\right),
-#    \qquad j = 1 \ldots B $$
+# $$ w_{j,p} = \max\!\left(0,\ 1 - \left| \frac{p\,(B + 1)}{n/2} - j \right|\right) $$
 #
 # The paper uses 80 such bands "and an energy term" (§5.1), the sum of the squares of
 # the windowed samples. It follows from the power spectrum (Parseval's theorem):

@@ -77,8 +77,8 @@ numerical_gradient = check("3.1", numerical_gradient)
 # From now on `dh` stands for $\partial L / \partial h$ and has the shape of `h`, and so
 # for all names. The chain rule: $z$ affects $L$ only through $h$, so
 #
-# $$dz = dh \cdot g'(z), \qquad
-# g'(z) = \begin{cases} 1 & 0 < z < 20 \\ 0 & \text{else} \end{cases}$$
+# $$\begin{split} dz &= dh \cdot g'(z) \\
+# g'(z) &= \begin{cases} 1 & 0 < z < 20 \\ 0 & \text{else} \end{cases} \end{split}$$
 #
 # So the gradient either passes or it does not. And $z$ need not be stored: $0 < h < 20$
 # exactly where $0 < z < 20$.
@@ -100,7 +100,8 @@ clipped_relu_backward = check("3.2", clipped_relu_backward)
 # $x_j$ affects *every* $z_i$, through $W_{ij}$; where a number affects $L$ in several
 # ways, the chain rule adds them up. A bias is a weight whose input is 1:
 #
-# $$dW_{ij} = dz_i \, x_j, \qquad db_i = dz_i, \qquad dx_j = \sum_i W_{ij} \, dz_i$$
+# $$\begin{split} dW_{ij} &= dz_i \, x_j \\ db_i &= dz_i \\
+# dx_j &= \sum_i W_{ij} \, dz_i \end{split}$$
 #
 # or, with columns, $dW = dz\,x^T$, $db = dz$ and $dx = W^T dz$.
 #

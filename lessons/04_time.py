@@ -112,8 +112,8 @@ show(
 # through the weights to the previous frame. For $h^f$, from the last frame to the
 # first, with $\delta_{T+1} = 0$:
 #
-# $$\delta_t = (dh_t + W_r^T \delta_{t+1}) \cdot g'_t = dz_t, \qquad
-#   dW_r = \sum_{t=2}^{T} \delta_t \, h_{t-1}^T$$
+# $$\begin{split} dz_t = \delta_t &= (dh_t + W_r^T \delta_{t+1}) \cdot g'_t \\
+#   dW_r &= \sum_{t=2}^{T} \delta_t \, h_{t-1}^T \end{split}$$
 #
 # The gradient from above ($dh_t$) and the one from the next frame
 # ($W_r^T \delta_{t+1}$) are added *before* they pass through $g$. The weights are

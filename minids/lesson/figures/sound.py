@@ -68,8 +68,9 @@ def dft_bin(x: np.ndarray, p: int) -> "Figure":
     axes[0].plot(fine, np.cos(2 * np.pi * p * fine / n), color=ACCENT, linewidth=1, alpha=0.7)
     axes[0].plot(fine, np.sin(2 * np.pi * p * fine / n), color=PALETTE[2], linewidth=1, alpha=0.7)
     axes[0].plot(i, x, "o-", color=SIGNAL, linewidth=1, markersize=5)
-    waves_title = f"{periods} of the cosine (red) and the sine (green)"
-    axes[0].set_title(f"x (dots){chr(10) if is_narrow() else ', '}and {waves_title}", fontsize=10)
+    space = "\n" if is_narrow() else " "
+    words = f"x (dots), and {periods} of{space}the cosine (red) and the sine (green)"
+    axes[0].set_title(words, fontsize=10)
 
     sums = []
     waves = ("cosine", ACCENT, np.cos), ("sine", PALETTE[2], np.sin)
