@@ -14,7 +14,17 @@ import linecache
 import re
 import sys
 import textwrap
-from ast import AnnAssign, Assign, ClassDef, FunctionDef, get_source_segment, literal_eval, parse, stmt
+from ast import (
+    AnnAssign,
+    Assign,
+    ClassDef,
+    FunctionDef,
+    ImportFrom,
+    get_source_segment,
+    literal_eval,
+    parse,
+    stmt,
+)
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +129,8 @@ def keep(
             progress.save_checksums(where, sums)
     except (NotKeptError, InputError) as error:
         return str(error)
+    except Exception as error:  # objects of the reader can raise anything when they are compared or printed
+        return f"{type(error).__name__}: {reason(error)}"
     return None
 
 
@@ -175,7 +187,7 @@ class _Collector:
         if exercise:
             if self.find(f"{exercise} {name}") is None:
                 self.add_function(folder.answer(name), name, f"{exercise} {name}{_OURS}")
-        elif line := _import(name, value, self.where):
+        elif line := _import(name, value, code, self.where):
             self.add_import(line)
         elif function is not None and hasattr(function, "__name__"):
             if _file(function) == str(self.where / FILE):  # from `yours`, under another name
@@ -268,8 +280,8 @@ def _is_builtin(name: str, value: Any) -> bool:
     return getattr(builtins, name, None) is value and value is not None
 
 
-def _import(name: str, value: Any, where: Path) -> str | None:
-    """The statement that imports a value as `name`; None if it does not come from a module."""
+def _import(name: str, value: Any, code: Any, where: Path) -> str | None:
+    """The statement that imports a value as `name`, if possible as the lesson does; None if nothing does."""
     if isinstance(value, ModuleType):
         if value.__name__ == name:
             return f"import {name}"
@@ -277,13 +289,21 @@ def _import(name: str, value: Any, where: Path) -> str | None:
     if not callable(value):
         return None
     own_name = getattr(value, "__name__", name)
-    for module in (getattr(value, "__module__", None), type(value).__module__, "numpy"):
+    modules = getattr(value, "__module__", None), type(value).__module__, "numpy"
+    places = [
+        (node.module, alias.name)
+        for _, node in _bindings(name, code)
+        if isinstance(node, ImportFrom) and node.level == 0
+        for alias in node.names
+        if name == (alias.asname or alias.name)
+    ]
+    for module, attribute in [*places, *((module, own_name) for module in modules)]:
         found = sys.modules.get(module or "")
         if found is None or getattr(found, "__spec__", None) is None or found.__name__ == "__main__":
             continue
         in_folder = Path(getattr(found, "__file__", None) or "/").parent == where
-        if getattr(found, own_name, None) is value and not in_folder:
-            return f"from {module} import {own_name}{f' as {name}' if own_name != name else ''}"
+        if getattr(found, attribute, None) is value and not in_folder:
+            return f"from {module} import {attribute}{f' as {name}' if attribute != name else ''}"
     return None
 
 
@@ -293,10 +313,14 @@ def _file(function: Any) -> str:
 
 def _constant(name: str, value: Any, code: Any) -> str:
     """The statement that gives a constant its value."""
-    segments = list(_assignments(name, code))
-    for segment, node in segments[-1:]:
+    segments = [
+        (segment, node.value)
+        for segment, node in _bindings(name, code)
+        if isinstance(node, (Assign, AnnAssign)) and node.value
+    ]
+    for segment, written in segments[-1:]:
         try:
-            if literal_eval(node.value) == value:
+            if literal_eval(written) == value:
                 return segment  # as the reader wrote it
         except (ValueError, TypeError):
             pass
@@ -311,14 +335,14 @@ def _constant(name: str, value: Any, code: Any) -> str:
     raise NotKeptError(f"it uses `{name}`, whose value is not in the lesson; make it an argument")
 
 
-def _assignments(name: str, code: Any) -> Iterator[tuple[str, Any]]:
-    """The statements `name = …` in the file, or in the cells, that the code comes from."""
+def _bindings(name: str, code: Any) -> Iterator[tuple[str, stmt]]:
+    """The statements that bind a name in the file, or in the cells, that the code comes from."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     cells = shell.user_ns.get("In", []) if shell else []
     for source in [*cells, "".join(linecache.getlines(_file(code)))]:
         for node in _statements(source):
-            if isinstance(node, (Assign, AnnAssign)) and name in bound_names(node):
+            if name in bound_names(node):
                 yield get_source_segment(source, node) or "", node
 
 

@@ -21,8 +21,8 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
     """call(), or a TimeoutError after `seconds` that names the line of `file` that was running.
 
     Time is that of the processor, so that a busy machine stops nobody; code that waits has PATIENCE times as
-    long. Works in any thread, on any platform. Python raises the error at the next line: a single long call of
-    a library, such as NumPy, ends first.
+    long. Works in any thread, on any platform. A single long call of a library, such as NumPy, ends first:
+    the error is raised at the next line of Python.
     """
     thread = threading.get_ident()
     finished = threading.Event()

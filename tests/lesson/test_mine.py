@@ -74,6 +74,16 @@ def test_what_a_function_needs_is_kept_with_it_once(run, reader):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_imports_are_written_as_in_the_lesson(run, reader):
+    pytest.importorskip("numba")
+    before = "from numba import (\n    njit as compiled,\n    prange,\n)\n\n\n@compiled\ndef twice(x):\n"
+    before += "    return 2 * x"
+    run(before=before, double="return int(np.asarray(twice(x)))")
+    imports = (reader / "mine.py").read_text().split("# %% imports\n")[1].split("\n\n")[0]
+    assert imports.splitlines() == ["import numpy as np", "from numba import njit as compiled"]
+    assert alone(reader)["double"](4) == 8
+
+
 def test_sections_are_in_the_order_of_the_exercises(run, reader):
     run(quadruple="return x + x + x + x")
     run("08_powers.py", powers="return [2**i for i in range(n)]")
@@ -218,6 +228,11 @@ NOT_KEPT = {
         "def make(k):\n    def inner(x):\n        return k * x\n    return inner\n\n\ninner = make(2)",
         "return inner(x)",
         "`inner` is defined inside another function",
+    ),
+    "an object that cannot be compared or printed": (
+        "class Odd:\n    __eq__ = __repr__ = lambda *_: 1 / 0\n\n\nODD = [Odd()]",
+        "return 2 * x + 0 * len(ODD)",
+        "ZeroDivisionError: division by zero",
     ),
     "the name of an exercise": (
         "powers = 2",
