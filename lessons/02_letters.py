@@ -165,8 +165,9 @@ show(
 )
 
 # %% [markdown]
-# Type a path of your own. Can you find one that looks like "three" but collapses to
-# "thre"? What is the shortest path for "three"? (Five frames are not enough.)
+# Type a path of your own, or click on its frames. Can you find one that looks like
+# "three" but collapses to "thre"? What is the shortest path for "three"? (Five frames
+# are not enough.)
 
 # %%
 collapse_field("--ffi-vvv-e-")
