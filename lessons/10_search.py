@@ -181,7 +181,7 @@ noisy = mix(samples, noise, 5)
 log_probs = digits.log_probs(noisy)  # (T, K)
 
 by_greedy = greedy(log_probs, letters)
-texts = beam_search(np.exp(log_probs), letters, 100)
+texts = beam_search(np.exp(log_probs, dtype=float), letters, 100)
 ranking = sorted(texts, key=lambda text: -sum(texts[text]))
 for text in ranking[:3]:
     note = "  (greedy)" if text == by_greedy else ""

@@ -61,7 +61,8 @@ show(
 # $D$ is the **discount**: here 0.73 for a count of 1, 1.45 for 2, 1.53 for more.
 # $\gamma$ is the probability taken away, so the sum over all words is still 1.
 #
-# **Exercise 11.1** The formula. `counts` has the words seen after $h$, `shorter` all.
+# **Exercise 11.1** The formula. `counts` has the words seen after $h$, `shorter` has
+# all words.
 
 
 # %%
@@ -74,10 +75,8 @@ smoothed = check("11.1", smoothed)
 
 # %%
 counted = ReferenceNGram(LINES, order=3)  # we take only its counts and discounts
-counts, D = (
-    counted.after["a",],
-    counted.D[2],
-)  # after “a”; D(0), D(1), D(2), D(3 and more)
+counts = counted.after["a",]  # the words after “a”
+D = counted.D[2]  # of word pairs: D(0), D(1), D(2), D(3 and more)
 shorter = {w: counted.probability(w) for w in counted.vocabulary}
 after_a = smoothed(counts, D, shorter)
 words = [*sorted(counts, key=counts.get, reverse=True), "beach", "speech"]
@@ -182,8 +181,8 @@ Q = check("11.3", Q)
 #
 # **Exercise 11.4** Your beam search with your language model. In each frame, a text has
 # the score $Q$ of its complete words, without the end of the sentence, where
-# $\log P(c \mid x)$ is $\log(p_b + p_{nb})$ of the whole text. After the last frame, it
-# has the $Q$ of all its words.
+# $\log P(c \mid x)$ is $\log(p_b + p_{nb})$ of the whole text ($-\infty$ if no path
+# reads it). After the last frame, it has the $Q$ of all its words.
 
 # %%
 beam_step, mix = yours("beam_step", "mix")
@@ -214,7 +213,7 @@ def noisy(name, snr, seed):
 
 
 sound = noisy("two_five", 5, seed=5)
-Y = np.exp(digits.log_probs(sound))  # (T, K)
+Y = np.exp(digits.log_probs(sound), dtype=float)  # (T, K)
 listen(sound, 16000, log_probs=np.log(Y), alphabet=letters, title="noisy “two five”")
 for alpha, beta in (0, 0), (1, 2):
     texts = beam_search_with_lm(Y, letters, 50, model, alpha, beta)
@@ -233,8 +232,9 @@ package = minids.BeamSearch(digits.alphabet, package_lm, 1, 2, beam_width=50, **
 spoken = list(product(("seven", "two_five", "three_one_four"), range(8)))
 for snr in 10, 8:
     batch = [digits.log_probs(noisy(name, snr, seed)) for name, seed in spoken]
+    Ys = [np.exp(log_probs, dtype=float) for log_probs in batch]
     theirs = [best.text for best, *_ in package.decode_batch(batch, n_best=1)]
-    found = [beam_search_with_lm(np.exp(y), letters, 50, model, 1, 2) for y in batch]
+    found = [beam_search_with_lm(Y, letters, 50, model, 1, 2) for Y in Ys]
     same = np.equal([max(texts, key=texts.get) for texts in found], theirs)
     print(f"SNR {snr:2} dB: the same text in {same.sum()} of {len(batch)}")
 

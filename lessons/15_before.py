@@ -101,8 +101,8 @@ print(f"log P of the text {total:.2f}, of the best path alone {best:.2f}")
 print(f"the best path has {np.exp(best - total):.1%} of the probability")
 
 # %% [markdown]
-# Nearly all of the probability is in the other paths. The old chain trained its network
-# on this one.
+# Nearly all of the probability is in the other paths, most of which differ from it by a
+# frame here and there. The old chain trained its network on this one.
 #
 # Listen, and choose: with all paths, a letter is less probable where its place is
 # uncertain; the best path knows no doubt.
@@ -113,15 +113,8 @@ np.add.at(by_all.T, states, gamma.T)  # the states of a character belong togethe
 by_best = np.eye(K)[states[path]]  # (T, K)
 shares = {"all paths": by_all, "best path": by_best}
 versions = {name: (None, np.log(y + 1e-9)) for name, y in shares.items()}
-title = "“three one four” in noise"
-listen(
-    noisy,
-    16000,
-    alphabet=digits.alphabet,
-    versions=versions,
-    by="alignment",
-    title=title,
-)
+letters, title = "".join(names), "“three one four” in noise"
+listen(noisy, 16000, alphabet=letters, versions=versions, by="alignment", title=title)
 
 # %% [markdown]
 # ## What it removed, what it kept
