@@ -106,12 +106,12 @@ recurrence_in_two_rows = check("20.1", recurrence_in_two_rows)
 # You have written this before, so the kernel is not given letters but what follows from
 # them: `log_y[b, t, s]`, the log-probability of the state's character, and `skip[b,
 # s]`, which is 0 where a skip to s is allowed and `LOG0` elsewhere, to be *added*:
-# adding $\log 0$ closes a way. `log_sum(a, b, c)` adds three numbers that are
+# adding $\log 0$ closes that way. `log_sum(a, b, c)` adds three numbers that are
 # logarithms. `LOG0` is finite, because $\infty - \infty$ is not a number.
 #
 # What is new: some texts are short, so some threads have no state, and some blocks end
 # early. That is no problem as long as *all threads of a block* reach each barrier. And
-# of what lies outside its lattice a thread must not read or write anything.
+# a thread must write nothing that lies outside its lattice.
 #
 # **Exercise 20.2** The forward pass. Write log α to `alpha[b, t, s]`, for the
 # `lengths[b]` frames and `sizes[b]` states of utterance b only.

@@ -96,7 +96,7 @@ def run(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> list[np
 def report(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) -> None:
     """Run a kernel and print its last argument, or what the simulator has found."""
     try:
-        result = run(kernel, blocks, threads, *arguments)[-1]
+        result: Any = run(kernel, blocks, threads, *arguments)[-1]
     except KernelError as error:
         notes = "".join(f", {note}" for note in getattr(error, "__notes__", ()))
         result = f"{type(error).__name__}: {error}{notes}"
@@ -152,15 +152,15 @@ def in_every_order(
     Undefined if it writes NaN.
     """
     results = []
-    name = _parameters(kernel)[len(arguments) - 1]
+    if len(_parameters(kernel)) != len(arguments):
+        raise TypeError(f"{kernel.__name__} must take {len(arguments)} arguments, as in the lesson")
+    name = _parameters(kernel)[-1]
     for order in ORDERS:
         with thread_order(order, seed=1):
             *_, result = run(kernel, blocks, threads, *arguments)
         for index in np.argwhere(np.isnan(result) & ~np.isnan(expected)).tolist():
-            written = {
-                a.element for a in _far_accesses(kernel, blocks, threads, *arguments)[0] if a.kind == "write"
-            }
-            if tuple(index) not in written:
+            accesses, _ = _far_accesses(kernel, blocks, threads, *arguments)
+            if not any((a.array, a.kind, [*a.element]) == (name, "write", index) for a in accesses):
                 raise Unwritten(f"{name}{index} is not written by any thread")
             raise Undefined(f"{name}{index} is NaN: it was computed from an array that was never filled")
         for index in np.argwhere(~np.isnan(result) & np.isnan(expected)).tolist():
@@ -194,9 +194,11 @@ def _far_accesses(kernel: Callable, blocks: Any, threads: Any, *arguments: Any) 
     """All accesses of global memory, and the names of the arguments."""
     with trace() as accesses:
         run(kernel, blocks, threads, *arguments)
-    return [a for a in accesses if not a.shared], _parameters(kernel)[: len(arguments)]
+    return [a for a in accesses if not a.shared], _parameters(kernel)
 
 
 def _parameters(kernel: Callable) -> Sequence[str]:
-    code = getattr(kernel, "py_func", kernel).__code__  # type: ignore[union-attr]
+    code = getattr(getattr(kernel, "py_func", kernel), "__code__", None)
+    if code is None:
+        raise TypeError(f"expected a function, got {kernel!r}")
     return code.co_varnames[: code.co_argcount]

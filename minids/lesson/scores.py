@@ -54,8 +54,10 @@ def ladder_with(*functions: Callable) -> tuple[dict[str, Score], list[str]]:
 
     `functions` of the reader take the places of those of the same name.
     """
-    names = {function.__name__: f"{whose(function)} {function.__name__}" for function in functions}
-    rungs = {kernel.__name__: kernel for kernel in ladder.LADDER} | {f.__name__: f for f in functions}
+    names: dict[str, str] = {
+        function.__name__: f"{whose(function)} {function.__name__}" for function in functions
+    }
+    rungs: dict[str, Callable] = {kernel.__name__: kernel for kernel in (*ladder.LADDER, *functions)}
     scores = {names.get(rung, rung): score(kernel) for rung, kernel in rungs.items()}
     return scores | {"the package's": score_of_the_package()}, [*names.values()]
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from minids.cuda_simulator import Access
-    from minids.lesson.gpu import Score
+    from minids.lesson.scores import Score
 
 _BANKS = 32
 _COSTS = ("far reads\nper element", "wavefronts per\nmultiplication", "multiplications\nper instruction")
