@@ -34,9 +34,10 @@ show(milestones(), ["From a sound to its text (blue), and to better weights (red
 #
 #     minids lessons check 16.1 --watch
 #
-# checks a milestone whenever you save the file. You can stop and continue any day: what
-# is not written yet is taken from our file, [deepspeech.py](../examples/deepspeech.py).
-# It has everything on 450 lines. Do not read it before you have your own.
+# checks a milestone whenever you save the file. (In a notebook, run the first cell
+# again after you have saved it.) You can stop and continue any day: what is not written
+# yet is taken from our file, [deepspeech.py](../examples/deepspeech.py). It has
+# everything on 450 lines. Do not read it before you have your own.
 #
 # The language is small: digits, read aloud by synthetic voices, at 16 000 samples a
 # second. The letters, as always:
@@ -63,18 +64,22 @@ features = check("16.1", recognizer.features)
 
 # %% [markdown]
 # ## Milestone 2: the network
-# From lesson 3 and 4, but all layers in a row, for a batch. With $g$ the clipped ReLU:
+# From lessons 3, 4 and 8: all layers in a row, for a batch. With $g$ the clipped ReLU:
 #
 # $$\begin{split}
-# h_1 &= g(W_1 x + b_1) \qquad h_2 = g(W_2 h_1 + b_2) \qquad h_3 = g(W_3 h_2 + b_3) \\
+# h_1 &= g(W_1 x + b_1) \\
+# h_2 &= g(W_2 h_1 + b_2) \\
+# h_3 &= g(W_3 h_2 + b_3) \\
 # h^f_t &= g(W_4 h_{3,t} + b_4 + W_r^f h^f_{t-1}) \\
-# h^b_t &= g(W_4 h_{3,t} + b_4 + W_r^b h^b_{t+1}) \qquad h_4 = h^f + h^b \\
-# h_5 &= g(W_5 h_4 + b_5) \qquad \log \hat y = \log \text{softmax}(W_6 h_5 + b_6)
+# h^b_t &= g(W_4 h_{3,t} + b_4 + W_r^b h^b_{t+1}) \\
+# h_4 &= h^f + h^b \\
+# h_5 &= g(W_5 h_4 + b_5) \\
+# \log \hat y &= \log\,\text{softmax}(W_6 h_5 + b_6)
 # \end{split}$$
 #
 # **Exercise 16.2** `forward(params, x, lengths)` → `(log_probs, cache)`. The dictionary
-# `params` has `W1 b1 … W6 b6`, `Wr_f` and `Wr_b`; `x` is (T, B, D), `lengths` (B,), and
-# `log_probs` (T, B, K). The state of the recurrence is 0 before the first and after the
+# `params` has `W1 b1 … W6 b6`, `Wr_f` and `Wr_b`, and a weight matrix is (out, in), as
+# always; `x` is (T, B, D), `lengths` (B,), and `log_probs` (T, B, K). The state of the recurrence is 0 before the first and after the
 # last frame of *each* recording. `cache` is whatever your `backward` will need.
 
 # %%
@@ -207,11 +212,11 @@ print("the clip:", capstone.clip("learning", pictures))
 print("the comparison:", capstone.side_by_side())
 
 # %% [markdown]
-# **What we have now** You have a speech recognizer, and you have *all* of it: no line
-# between the samples and the words is hidden in somebody's library. In 2014 this was a
-# paper by eleven people. You can read any newer one now: what has changed since are the
-# layers in the middle. Sounds are still cut into frames, CTC is still in use, gradients
-# still flow backward, and a beam still asks a language model. You know why.
+# **What we have now** You have a speech recognizer, and you know every line of it,
+# from the samples to the words. In 2014 this was a paper by eleven people. You can read
+# any newer one now: what has changed most since are the layers in the middle. Sounds
+# are still cut into frames, CTC is still in use, gradients still flow backward, and a
+# beam can still ask a language model. You know why.
 #
 # Show somebody. The clip is yours, and so is the file.
 #
