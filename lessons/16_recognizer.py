@@ -79,8 +79,9 @@ features = check("16.1", recognizer.features)
 #
 # **Exercise 16.2** `forward(params, x, lengths)` → `(log_probs, cache)`. The dictionary
 # `params` has `W1 b1 … W6 b6`, `Wr_f` and `Wr_b`, and a weight matrix is (out, in), as
-# always; `x` is (T, B, D), `lengths` (B,), and `log_probs` (T, B, K). The state of the recurrence is 0 before the first and after the
-# last frame of *each* recording. `cache` is whatever your `backward` will need.
+# always; `x` is (T, B, D), `lengths` (B,), and `log_probs` (T, B, K). The state of the
+# recurrence is 0 before the first and after the last frame of *each* recording. `cache`
+# is whatever your `backward` will need.
 
 # %%
 forward = check("16.2", recognizer.forward)
