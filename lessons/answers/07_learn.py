@@ -1,11 +1,10 @@
-"""The answers to lesson 7, and common mistakes."""
+"""The answers to lesson 7, common mistakes, and other right answers."""
 
 import numpy as np
 
 
-def nesterov_step(theta, velocity, gradient, rate, momentum):
-    velocity = momentum * velocity - rate * gradient(theta + momentum * velocity)
-    return theta + velocity, velocity
+def initial_weights(shape, rng):
+    return rng.normal(0, 1 / np.sqrt(shape[1]), shape)
 
 
 def nesterov(params, grads, velocity, rate, momentum):
@@ -19,61 +18,87 @@ def clip_by_norm(gradient, limit):
     return gradient * min(1.0, limit / norm) if norm else gradient
 
 
-def gradient_at_theta(theta, velocity, gradient, rate, momentum):
-    """Momentum without Nesterov: the gradient at θ, not at θ + μv."""
-    velocity = momentum * velocity - rate * gradient(theta)
-    return theta + velocity, velocity
+def all_zeros(shape, rng):
+    """Starts all weights at 0, so that all units of a layer stay equal."""
+    return np.zeros(shape)
 
 
-def gradient_too_far(theta, velocity, gradient, rate, momentum):
-    """The gradient at θ + v instead of θ + μv."""
-    velocity = momentum * velocity - rate * gradient(theta + velocity)
-    return theta + velocity, velocity
+def all_equal(shape, rng):
+    """Starts all weights at the same value, so that all units of a layer stay equal."""
+    return np.full(shape, 1 / np.sqrt(shape[1]))
 
 
-def uphill(theta, velocity, gradient, rate, momentum):
-    """Adds the gradient instead of subtracting it."""
-    velocity = momentum * velocity + rate * gradient(theta + momentum * velocity)
-    return theta + velocity, velocity
+def without_a_scale(shape, rng):
+    """Draws with variance 1, whatever the number of inputs."""
+    return rng.normal(size=shape)
 
 
-def scales_the_velocity(theta, velocity, gradient, rate, momentum):
-    """The learning rate multiplies the whole velocity, not only the gradient."""
-    velocity = momentum * velocity - gradient(theta + momentum * velocity)
-    return theta + rate * velocity, velocity
+def takes_1_over_n_for_the_standard_deviation(shape, rng):
+    """Uses 1/n as the standard deviation; it is the variance, so the standard deviation is 1/√n."""
+    return rng.normal(0, 1 / shape[1], shape)
 
 
-def works_in_place(theta, velocity, gradient, rate, momentum):
-    """In place: a caller that stored the old theta, as for the figure, loses it."""
-    velocity *= momentum
-    velocity -= rate * gradient(theta + velocity)
-    theta += velocity
-    return theta, velocity
+def counts_the_outputs(shape, rng):
+    """Divides by the number of outputs; a unit adds up its inputs."""
+    return rng.normal(0, 1 / np.sqrt(shape[0]), shape)
 
 
-def continues_from_ahead(theta, velocity, gradient, rate, momentum):
-    """Starts from θ + μv, and so adds the old velocity twice."""
-    ahead = theta + momentum * velocity
-    velocity = momentum * velocity - rate * gradient(ahead)
-    return ahead + velocity, velocity
+def as_he_et_al(shape, rng):
+    """Uses the variance 2/n of He et al., which makes up for the units that a ReLU sets to 0; asked is 1/n."""
+    return rng.normal(0, np.sqrt(2 / shape[1]), shape)
+
+
+def as_glorot_and_bengio(shape, rng):
+    """Uses the variance 2 / (inputs + outputs) of Glorot and Bengio, a compromise of both directions."""
+    return rng.normal(0, np.sqrt(2 / sum(shape)), shape)
+
+
+def uniform_within_1_over_root_n(shape, rng):
+    """Draws uniformly between ±1/√n, which has the variance 1/(3n)."""
+    return rng.uniform(-1, 1, shape) / np.sqrt(shape[1])
+
+
+def positive_only(shape, rng):
+    """Draws positive weights only; their mean must be 0."""
+    return abs(rng.normal(0, 1 / np.sqrt(shape[1]), shape))
+
+
+def has_its_own_generator(shape, rng):
+    """Draws with a generator of its own, which gives all layers the same weights."""
+    return np.random.default_rng(0).normal(0, 1 / np.sqrt(shape[1]), shape)
+
+
+def ignores_the_generator(shape, rng):
+    """Draws with np.random, so that no run can be repeated."""
+    return np.random.randn(*shape) / np.sqrt(shape[1])  # noqa: NPY002
+
+
+def repeats_one_row(shape, rng):
+    """Draws one row for all units, so that they stay equal."""
+    return np.tile(rng.normal(0, 1 / np.sqrt(shape[1]), shape[1]), (shape[0], 1))
+
+
+def swaps_the_shape(shape, rng):
+    """Returns (inputs, outputs); the shape is (outputs, inputs)."""
+    return initial_weights(shape, rng).T
 
 
 def plain_momentum(params, grads, velocity, rate, momentum):
-    """The last line of the first form, for which the gradient would have to be taken elsewhere."""
+    """Adds the velocity, as in the first form, for which the gradient would have to be taken elsewhere."""
     velocity *= momentum
     velocity -= rate * grads
     params += velocity
 
 
-def old_velocity(params, grads, velocity, rate, momentum):
-    """Moves by the velocity of the previous step."""
-    params += momentum * velocity - rate * grads
+def forgets_momentum_in_the_second_formula(params, grads, velocity, rate, momentum):
+    """Adds v instead of μ v in the second formula."""
     velocity *= momentum
     velocity -= rate * grads
+    params += velocity - rate * grads
 
 
 def omits_the_second_gradient(params, grads, velocity, rate, momentum):
-    """Omits the second - ε ∇L."""
+    """Omits the second − ε ∇L."""
     velocity *= momentum
     velocity -= rate * grads
     params += momentum * velocity
@@ -84,6 +109,42 @@ def not_in_place(params, grads, velocity, rate, momentum):
     velocity = momentum * velocity - rate * grads
     params = params + momentum * velocity - rate * grads
     return params, velocity
+
+
+def replaces_the_velocity(params, grads, velocity, rate, momentum):
+    """Changes params, but computes a new array for the velocity; the caller's stays 0."""
+    velocity = momentum * velocity - rate * grads
+    params += momentum * velocity - rate * grads
+
+
+def updates_the_first_only(params, grads, velocity, rate, momentum):
+    """Updates params[0] only."""
+    nesterov(params[:1], grads[:1], velocity[:1], rate, momentum)
+
+
+def sums_the_gradient(params, grads, velocity, rate, momentum):
+    """Sums the gradient, and moves all parameters alike."""
+    nesterov(params, grads.sum() + 0 * grads, velocity, rate, momentum)
+
+
+def scales_the_gradient_in_place(params, grads, velocity, rate, momentum):
+    """Multiplies grads by the rate in place; the caller still needs them."""
+    grads *= rate
+    velocity *= momentum
+    velocity -= grads
+    params += momentum * velocity - grads
+
+
+def uphill(params, grads, velocity, rate, momentum):
+    """Adds the gradient instead of subtracting it."""
+    nesterov(params, -grads, velocity, rate, momentum)
+
+
+def scales_the_velocity(params, grads, velocity, rate, momentum):
+    """Multiplies the whole velocity by the rate, not only the gradient."""
+    velocity *= momentum
+    velocity -= grads
+    params += rate * (momentum * velocity - grads)
 
 
 def clips_each_element(gradient, limit):
@@ -98,38 +159,125 @@ def always_rescales(gradient, limit):
 
 
 def uses_the_maximum(gradient, limit):
-    """The largest element instead of the norm."""
+    """Uses the largest element instead of the norm."""
     return gradient * min(1.0, limit / max(abs(gradient).max(), 1e-300))
 
 
+def uses_the_sum(gradient, limit):
+    """Uses the sum of the absolute values instead of the norm."""
+    return gradient * min(1.0, limit / max(abs(gradient).sum(), 1e-300))
+
+
 def forgets_the_root(gradient, limit):
-    """The squared norm instead of the norm."""
+    """Uses the squared norm instead of the norm."""
     return gradient * min(1.0, limit / max((gradient**2).sum(), 1e-300))
 
 
 def divides_by_zero(gradient, limit):
-    """A gradient of norm 0 becomes 0 / 0."""
+    """Divides by the norm even if it is 0."""
     with np.errstate(invalid="ignore"):
         unit = gradient / np.sqrt((gradient**2).sum())
     return unit * min(np.sqrt((gradient**2).sum()), limit)
 
 
-def sums_the_gradient(theta, velocity, gradient, rate, momentum):
-    """One number for all parameters: right only for arrays of one element."""
-    velocity = momentum * velocity - rate * gradient(theta + momentum * velocity).sum()
-    return theta + velocity, velocity
+def clips_each_row(gradient, limit):
+    """Clips each row of a table by itself; the norm is that of all elements."""
+    norm = np.sqrt((gradient**2).sum(axis=-1, keepdims=True))
+    return gradient * np.minimum(1.0, limit / np.maximum(norm, 1e-300))
 
 
-def updates_the_first_only(params, grads, velocity, rate, momentum):
-    """Only params[0]."""
-    nesterov(params[:1], grads[:1], velocity[:1], rate, momentum)
+def uses_the_spectral_norm(gradient, limit):
+    """Uses the spectral norm of a matrix; the norm is the root of the sum of squares."""
+    norm = np.linalg.norm(gradient, 2)
+    return gradient * min(1.0, limit / max(norm, 1e-300))
+
+
+def clips_in_place(gradient, limit):
+    """Scales the array of the caller."""
+    gradient *= min(1.0, limit / max(np.sqrt((gradient**2).sum()), 1e-300))
+    return gradient
+
+
+# Other styles, which are right.
+
+
+def standard_normal(shape, rng):
+    return rng.standard_normal(shape) / shape[1] ** 0.5
+
+
+def uniform(shape, rng):
+    width = np.sqrt(3 / shape[1])  # its variance is width² / 3
+    return rng.uniform(-width, width, size=shape)
+
+
+def row_by_row(shape, rng):
+    H, n = shape
+    return [[rng.normal(0, n**-0.5) for _ in range(n)] for _ in range(H)]
+
+
+def in_float32(shape, rng):
+    return (rng.standard_normal(shape, dtype=np.float32) / np.sqrt(shape[1])).astype(
+        np.float32
+    )
+
+
+def random_signs(shape, rng):
+    return rng.choice([-1.0, 1.0], size=shape) / np.sqrt(shape[1])
+
+
+def by_slices(params, grads, velocity, rate, momentum):
+    velocity[:] = momentum * velocity - rate * grads
+    params[:] = params + momentum * velocity - rate * grads
+
+
+def element_by_element(params, grads, velocity, rate, momentum):
+    for i in np.ndindex(params.shape):
+        velocity[i] = momentum * velocity[i] - rate * grads[i]
+        params[i] += momentum * velocity[i] - rate * grads[i]
+
+
+def by_substitution(params, grads, velocity, rate, momentum):
+    params += momentum**2 * velocity - (1 + momentum) * rate * grads
+    velocity[...] = momentum * velocity - rate * grads
+
+
+def returns_them_too(params, grads, velocity, rate, momentum):
+    np.multiply(velocity, momentum, out=velocity)
+    np.subtract(velocity, rate * grads, out=velocity)
+    np.add(params, momentum * velocity - rate * grads, out=params)
+    return params, velocity
+
+
+def with_an_epsilon(gradient, limit):
+    return gradient * min(1, limit / (np.sqrt((gradient**2).sum()) + 1e-6))
+
+
+def with_linalg(gradient, limit):
+    norm = np.linalg.norm(gradient)
+    if norm > limit:
+        gradient = gradient * (limit / norm)
+    return gradient
+
+
+def with_hypot(gradient, limit):
+    from math import hypot
+
+    return gradient / max(1.0, hypot(*gradient.flat) / limit)
+
+
+def with_a_copy(gradient, limit):
+    clipped = np.array(gradient, np.float32)
+    norm = float(np.sqrt(np.vdot(gradient, gradient)))
+    if norm > limit:
+        clipped *= limit / norm
+    return clipped
 
 
 HINTS = {
-    "nesterov_step": [
-        "`gradient` is a function: call it at the point where the gradient is needed.",
-        "That point is theta + momentum * velocity.",
-        "velocity = momentum * velocity - rate * gradient(theta + momentum * velocity)",
+    "initial_weights": [
+        "`rng.normal(mean, standard deviation, shape)` draws an array.",
+        "The standard deviation is the root of the variance, 1/√n; n is shape[1].",
+        "rng.normal(0, 1 / np.sqrt(shape[1]), shape)",
     ],
     "nesterov": [
         "In place: velocity *= …, velocity -= …, params += …; not `params = …`.",
@@ -138,32 +286,53 @@ HINTS = {
     ],
     "clip_by_norm": [
         "norm = np.sqrt((gradient**2).sum())",
-        "min(1, limit / norm)",
+        "Multiply by min(1, limit / norm), unless the norm is 0.",
     ],
 }
 
 WRONG = {
-    "nesterov_step": [
-        gradient_at_theta,
-        gradient_too_far,
-        uphill,
-        scales_the_velocity,
-        works_in_place,
-        continues_from_ahead,
-        sums_the_gradient,
+    "initial_weights": [
+        all_zeros,
+        all_equal,
+        without_a_scale,
+        takes_1_over_n_for_the_standard_deviation,
+        counts_the_outputs,
+        as_he_et_al,
+        as_glorot_and_bengio,
+        uniform_within_1_over_root_n,
+        positive_only,
+        has_its_own_generator,
+        ignores_the_generator,
+        repeats_one_row,
+        swaps_the_shape,
     ],
     "nesterov": [
         plain_momentum,
-        old_velocity,
+        forgets_momentum_in_the_second_formula,
         omits_the_second_gradient,
         not_in_place,
+        replaces_the_velocity,
         updates_the_first_only,
+        sums_the_gradient,
+        scales_the_gradient_in_place,
+        uphill,
+        scales_the_velocity,
     ],
     "clip_by_norm": [
         clips_each_element,
         always_rescales,
         uses_the_maximum,
+        uses_the_sum,
         forgets_the_root,
         divides_by_zero,
+        clips_each_row,
+        uses_the_spectral_norm,
+        clips_in_place,
     ],
+}
+
+RIGHT = {
+    "initial_weights": [standard_normal, uniform, row_by_row, in_float32, random_signs],
+    "nesterov": [by_slices, element_by_element, by_substitution, returns_them_too],
+    "clip_by_norm": [with_an_epsilon, with_linalg, with_hypot, with_a_copy],
 }
