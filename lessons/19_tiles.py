@@ -145,9 +145,9 @@ show(
 # 2. For each of the 8 steps k: eight numbers of `a` and eight of `b` into registers,
 #    then `part[i, j] += ra[i] * rb[j]`. Barrier.
 #
-# Which 8 rows belong to thread (tx, ty)? You may take 8 ty … 8 ty + 7. But thread rows
-# `ty + 8 n`, columns `tx + 8 n` have fewer bank conflicts: `b[k, tx + 8 n]` are
-# adjacent words.
+# Which 8 rows belong to thread (tx, ty)? You may take 8 ty … 8 ty + 7. But rows `ty + 8
+# n` and columns `tx + 8 n` have fewer bank conflicts: adjacent threads read adjacent
+# words `b[k, tx + 8 n]`.
 #
 # **Exercise 19.3** The product in registers. All sizes are multiples of the tile, so
 # there are no guards.
@@ -210,10 +210,8 @@ show(owners(maps, 64), title="The elements of y of threads 0 (blue), 1, 2 and 3"
 loops = scores.compiled_ladder()
 for kernel, loop in loops.items():
     share = (loop["fma"] + loop["mma"]) / loop["instructions"]
-    counts = "{fma:2} FMAs and {mma} mma in {instructions:3} instructions".format(
-        **loop
-    )
-    print(f"{kernel:17}{counts}: {share:.0%}")
+    counts = f"{loop['fma']:2} FMAs and {loop['mma']} mma"
+    print(f"{kernel:17}{counts} in {loop['instructions']:3} instructions: {share:.0%}")
 if not loops:
     print("The compiler is not installed here: pip install 'minids[cuda]'")
 

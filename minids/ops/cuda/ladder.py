@@ -95,9 +95,8 @@ def register_blocked(x, W, y):
 
 @cuda.jit
 def vector_loads(x, W, y, K):
-    """As `register_blocked`, but x, W, a and b are flat and are read four adjacent numbers at a time.
-
-    So a thread owns two groups of four adjacent rows, half a tile apart, and likewise columns.
+    """As `register_blocked`, but x, W, a and b are flat, and four adjacent numbers are read
+    at a time. A thread owns two groups of four rows, half a tile apart, likewise columns.
     """
     a = cuda.shared.array(SLICE, float32, alignment=16)
     b = cuda.shared.array(SLICE, float32, alignment=16)
@@ -105,14 +104,15 @@ def vector_loads(x, W, y, K):
     part = cuda.local.array((8, 8), float32)
     tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
     row, column = cuda.blockIdx.y * SIDE, cuda.blockIdx.x * SIDE
-    line, k4 = ty * 4 + tx // 2, tx % 2 * 4  # what this thread loads: lines `line` and `line` + 32
+    line, k4 = ty * 4 + tx // 2, tx % 2 * 4  # what it loads, in both halves of the tile
     for i in range(8):
         for j in range(8):
             part[i, j] = _ZERO
     for k0 in range(0, K, DEPTH):
         for half in range(2):
             here = line + half * HALF
-            x4, W4 = load4(x, (row + here) * K + k0 + k4), load4(W, (column + here) * K + k0 + k4)
+            x4 = load4(x, (row + here) * K + k0 + k4)
+            W4 = load4(W, (column + here) * K + k0 + k4)
             for n in range(4):
                 a[(k4 + n) * PITCH + here] = x4[n]
                 b[(k4 + n) * PITCH + here] = W4[n]
@@ -129,7 +129,8 @@ def vector_loads(x, W, y, K):
         cuda.syncthreads()
     for i in range(8):
         for j in range(8):
-            y[row + i // 4 * HALF + ty * 4 + i % 4, column + j // 4 * HALF + tx * 4 + j % 4] = part[i, j]
+            r = row + i // 4 * HALF + ty * 4 + i % 4
+            y[r, column + j // 4 * HALF + tx * 4 + j % 4] = part[i, j]
 
 
 @cuda.jit
