@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minids.data.manifest import Utterance
 from minids.lesson import folder
 
 RATE = 16_000
@@ -17,15 +18,29 @@ class Recording(NamedTuple):
     samples: np.ndarray
 
 
+def utterances(split: str) -> list[Utterance]:
+    """The recordings of `digits` for a manifest, as parts of one file."""
+    sound = folder.example(f"deepspeech/{split}.ogg").absolute()
+    return [
+        Utterance(sound, text, (end - start) / RATE, voice, start=start / RATE, end=end / RATE)
+        for start, end, voice, text in _table(split)
+    ]
+
+
 def digits(split: str, max_seconds: float = np.inf) -> list[Recording]:
     """The recordings of examples/deepspeech: voices to "train", and others to "test"."""
     import soundfile
 
-    table = folder.example(f"deepspeech/{split}.tsv").read_text(encoding="utf-8")
     sound, _ = soundfile.read(folder.example(f"deepspeech/{split}.ogg"), dtype="float32")
-    rows = [line.split("\t") for line in table.splitlines()[1:]]
-    recordings = [Recording(voice, text, sound[int(start) : int(end)]) for start, end, voice, text in rows]
+    recordings = [Recording(voice, text, sound[start:end]) for start, end, voice, text in _table(split)]
     return [recording for recording in recordings if len(recording.samples) <= max_seconds * RATE]
+
+
+def _table(split: str) -> list[tuple[int, int, str, str]]:
+    """Start and end (samples), voice and text of each recording."""
+    lines = folder.example(f"deepspeech/{split}.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    return [(int(start), int(end), voice, text) for start, end, voice, text in rows]
 
 
 def hiss(rng: np.random.Generator, seconds: float) -> np.ndarray:

@@ -1,0 +1,50 @@
+"""Checks of lesson 14."""
+
+import numpy as np
+
+from minids.lesson import exercise
+
+
+@exercise("14.1")
+def check_split_by_speaker(split_by_speaker):
+    rng = np.random.default_rng(14)
+    cases = [("abacbda", 1), ("bbaacccc", 2)]
+    cases = [(list(letters), count) for letters, count in cases]
+    cases += [(list(rng.choice([f"speaker {i}" for i in range(20)], 200)), 4)]
+    for speakers, count in cases:
+        case = f"{len(speakers)} recordings, {count} speaker{'s' * (count > 1)} in dev"
+        train, dev = (
+            [int(i) for i in part] for part in split_by_speaker(speakers, count)
+        )
+        yield (
+            f"{case}: all indices, each once",
+            sorted(train + dev),
+            list(range(len(speakers))),
+        )
+        in_train, in_dev = ({speakers[i] for i in part} for part in (train, dev))
+        yield f"{case}: speakers in both parts", sorted(in_train & in_dev), []
+        yield f"{case}: the number of speakers in dev", len(in_dev), count
+
+
+@exercise("14.2")
+def check_best_epoch(best_epoch):
+    nan = float("nan")
+    cases = {(0.9, 0.4, 0.2, 0.3): 2, (0.5, 0.2, 0.2, 0.2): 1, (0.1, 0.2): 0, (1.4,): 0}
+    cases |= {
+        (nan, 0.8, nan, 0.7): 3,
+        (0.3, nan): 0,
+        (0.6, 0.0, 0.1): 1,
+        (nan, 2.0, 1.5, nan): 2,
+    }
+    for rates, best in cases.items():
+        yield f"best_epoch({list(rates)})", best_epoch(list(rates)), best
+
+
+@exercise("14.3")
+def check_learning_rate(learning_rate):
+    for first, lr_decay in (0.1, 2.0), (0.004, 1.15), (1.0, 1.0):
+        rate = first
+        for epoch in range(5):
+            got = learning_rate(first, lr_decay, epoch)
+            yield f"learning_rate({first}, {lr_decay}, {epoch})", got, rate
+            rate = rate / lr_decay
