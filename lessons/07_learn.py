@@ -210,7 +210,7 @@ def train(limit, momentum, rate=0.003, steps=200):
     for step in range(steps + 1):
         log_y, inputs = forward(by_name(theta), x)
         curve.append(loss(log_y, label))
-        if step in (0, 3, 10, 20, 30, 35, 40, 45, 50, 55, 60, 200):
+        if step in (0, 3, 10, 20, 30, 40, 45, 50, 55, 60, 70, 200):
             outputs[step] = log_y
         d = backward(by_name(theta), inputs, ctc_gradient(log_y, label))
         gradient = np.concatenate([d[name].ravel() for name in shapes])
@@ -228,15 +228,15 @@ show(
     ],
     title="The output while the network learns",
 )
-versions = {f"{step} steps": (None, outputs[step]) for step in (30, 40, 50, 60, 200)}
+versions = {f"{step} steps": (None, outputs[step]) for step in (40, 50, 60, 70, 200)}
 listen(data("two_five.flac"), alphabet=alphabet, versions=versions, by="training")
 
 # %% [markdown]
 # At first all 29 characters have the same probability. Soon the output is all *blank*
 # (gray). This is not a bug: nearly every alignment has blanks, so they are learned
-# first. Then letters appear, some of them wrong, and after about 60 steps the text is
-# "two five". (The letters are not quite where their sounds are: to memorize one
-# recording, any place will do.) Now without clipping, and without momentum:
+# first. Then letters appear, some of them wrong, and after 70 steps the text is "two
+# five". (The letters are not where their sounds are: to memorize one recording, any
+# place will do.) Now without clipping, and without momentum:
 
 # %%
 runs = {"all": curve, "no clipping": train(np.inf, 0.99)[0]}
