@@ -5,7 +5,9 @@ import importlib.util
 import io
 import os
 import sys
-from collections.abc import Sequence
+import token as tokens
+import tokenize
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "recognizer.py"
+_NO_CODE = (
+    tokens.COMMENT,
+    tokens.NL,
+    tokens.NEWLINE,
+    tokens.INDENT,
+    tokens.DEDENT,
+    tokens.ENDMARKER,
+)
 EMPTY_PAGE = '''"""My recognizer: all of Deep Speech, in one file."""
 
 import numpy as np
@@ -67,7 +77,7 @@ def _load(path: Path) -> ModuleType:
 
 
 @contextmanager
-def _first_in_path(where: Path):
+def _first_in_path(where: Path) -> Iterator[None]:
     sys.path.insert(0, str(where))
     try:
         yield
@@ -140,22 +150,18 @@ def definitions(path: Path) -> dict[str, Definition]:
 
 def count_lines(source: str) -> int:
     """Lines of code of a piece of Python: without docstrings, comments and empty lines."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef)):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(getattr(first.value, "value", None), str):
-                node.body = node.body[1:] or [ast.Pass()]
-    lines = {
-        line for node in ast.walk(tree) if hasattr(node, "lineno") for line in (node.lineno, node.end_lineno)
-    }
-    spanned = {
-        n
-        for node in ast.walk(tree)
-        if isinstance(node, ast.expr)
-        for n in range(node.lineno, node.end_lineno + 1)
-    }
-    return len(lines | spanned)
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in _NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
+            and ast.get_docstring(node) is not None
+        ):
+            text = node.body[0]
+            lines.difference_update(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    return len(lines)
 
 
 def side_by_side(name: str = "side_by_side") -> Path:
