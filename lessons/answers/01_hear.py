@@ -289,6 +289,42 @@ def counts_all_bins_twice(power, bands):
     return _banks(power, bands, energy=power.sum(axis=1) / last)
 
 
+def counts_the_last_bin_twice(power, bands):
+    """The energy counts bin n/2 twice: like bin 0, it has no mirror image."""
+    last = power.shape[1] - 1
+    energy = (power[:, 0] + 2 * power[:, 1:].sum(axis=1)) / (2 * last)
+    return _banks(power, bands, energy=energy)
+
+
+def counts_the_first_bin_twice(power, bands):
+    """The energy counts bin 0 twice: like bin n/2, it has no mirror image."""
+    last = power.shape[1] - 1
+    energy = (2 * power[:, :-1].sum(axis=1) + power[:, -1]) / (2 * last)
+    return _banks(power, bands, energy=energy)
+
+
+def divides_the_energy_by_the_bins(power, bands):
+    """The energy is divided by the number of bins, n/2 + 1, instead of by n."""
+    energy = (2 * power.sum(axis=1) - power[:, 0] - power[:, -1]) / power.shape[1]
+    return _banks(power, bands, energy=energy)
+
+
+def puts_bands_at_both_ends(power, bands):
+    """The first band is at bin 0 and the last at n/2, where its triangle is cut in half."""
+    bins = np.arange(power.shape[1])
+    centers = np.linspace(0, power.shape[1] - 1, bands)
+    distance = abs(bins[:, None] - centers) / (centers[1] - centers[0])
+    return _banks(power, bands, np.maximum(0, 1 - distance))
+
+
+def starts_at_band_0_of_b(power, bands):
+    """Bands are numbered 0 … B - 1, and the range is divided into B parts."""
+    last = power.shape[1] - 1
+    position = np.arange(last + 1) * bands / last
+    distance = abs(position[:, None] - np.arange(bands))
+    return _banks(power, bands, np.maximum(0, 1 - distance))
+
+
 def forgets_the_energy(power, bands):
     """The last column, the log energy, is missing."""
     return _banks(power, bands)[:, :-1]
@@ -508,6 +544,11 @@ WRONG = {
         adds_logarithms,
         counts_all_bins_once,
         counts_all_bins_twice,
+        counts_the_last_bin_twice,
+        counts_the_first_bin_twice,
+        divides_the_energy_by_the_bins,
+        puts_bands_at_both_ends,
+        starts_at_band_0_of_b,
         forgets_the_energy,
         puts_the_energy_first,
         forgets_the_floor,

@@ -32,6 +32,11 @@ def wraps_around(x, C):
     return np.hstack([np.roll(x, C - i, axis=0) for i in range(2 * C + 1)])
 
 
+def rolls_the_other_way(x, C):
+    """np.roll, the newest frame first; and after the last frame comes the first."""
+    return np.hstack([np.roll(x, i - C, axis=0) for i in range(2 * C, -1, -1)][::-1])
+
+
 def looks_back_only(x, C):
     """The context is 2C frames before t and none after it."""
     padded = np.pad(x, ((2 * C, 0), (0, 0)))
@@ -155,6 +160,12 @@ def normalizes_over_time(z):
     """Columns add up to 1 instead of rows."""
     e = np.exp(z - z.max(axis=0))
     return e / e.sum(axis=0)
+
+
+def forgets_keepdims(z):
+    """.max and .sum without keepdims: the result (T,) is taken for a row of K numbers."""
+    e = np.exp(z - z.max(axis=-1))
+    return e / e.sum(axis=-1)
 
 
 def forgets_to_divide(z):
@@ -301,6 +312,11 @@ def compares_with_the_text(path):
     return text
 
 
+def compares_with_the_last_frame(path):
+    """path[t - 1] at t = 0 is the last frame, which is not before the first."""
+    return [path[t] for t in range(len(path)) if path[t] not in (0, path[t - 1])]
+
+
 def removes_items_of_the_path(path):
     """path.pop(0) takes items from the caller's path; an array has no pop."""
     text, previous = [], 0
@@ -396,6 +412,7 @@ HINTS = {
 WRONG = {
     "with_context": [
         wraps_around,
+        rolls_the_other_way,
         returns_a_list,
         looks_back_only,
         repeats_the_edge,
@@ -413,6 +430,7 @@ WRONG = {
         subtracts_the_mean,
         normalizes_over_time,
         forgets_to_divide,
+        forgets_keepdims,
         changes_the_logits,
         subtracts_in_place_and_adds_again,
         exponentials_in_place,
@@ -431,6 +449,7 @@ WRONG = {
         adds_a_list_to_an_array,
         forgets_the_blanks_between,
         compares_with_the_text,
+        compares_with_the_last_frame,
         removes_items_of_the_path,
         sets_repeats_to_blank,
         continues_the_last_text,

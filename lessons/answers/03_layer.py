@@ -290,6 +290,18 @@ def averages(dz, x, W):
     return dx, dW / dz[..., 0].size, db / dz[..., 0].size
 
 
+def averages_over_recordings(dz, x, W):
+    """The mean over the recordings instead of the sum: dW and db are divided by B."""
+    dx, dW, db = linear_backward(dz, x, W)
+    return dx, dW / dz.shape[1], db / dz.shape[1]
+
+
+def averages_over_frames(dz, x, W):
+    """The mean over the frames instead of the sum: dW and db are divided by T."""
+    dx, dW, db = linear_backward(dz, x, W)
+    return dx, dW / dz.shape[0], db / dz.shape[0]
+
+
 def is_transposed(dz, x, W):
     """dW in the shape of its transpose."""
     dx, dW, db = linear_backward(dz, x, W)
@@ -443,6 +455,8 @@ WRONG = {
     ],
     "linear_backward": [
         averages,
+        averages_over_recordings,
+        averages_over_frames,
         is_transposed,
         transposes_W,
         one_bias_for_all,

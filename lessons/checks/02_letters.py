@@ -22,11 +22,11 @@ def check_with_context(with_context):
 
 @exercise("2.2", rtol=1e-3, atol=1e-6)  # float32 has an error of 6e-5 at logits of 1000
 def check_softmax(softmax):
-    counts = np.array([[1.0, 2, 5], [1, 1, 2], [4, 4, 8]])  # e^z, by choice
-    expected = counts / [[8], [4], [16]]
-    yield "softmax(log of [1 2 5], [1 1 2], [4 4 8])", softmax(np.log(counts)), expected
+    counts = np.array([[1.0, 2, 5], [1, 1, 2]])  # e^z, by choice
+    expected = counts / [[8], [4]]
+    yield "softmax(log of [1 2 5], [1 1 2])", softmax(np.log(counts)), expected
     yield "the same + 1000: e^z overflows", softmax(np.log(counts) + 1000), expected
-    offsets = np.array([[0.0], [1000.0], [-1000.0]])
+    offsets = np.array([[1000.0], [-1000.0]])
     yield "one frame + 1000, one - 1000", softmax(np.log(counts) + offsets), expected
     yield (
         "one logit is 3000",
