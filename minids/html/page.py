@@ -75,7 +75,7 @@ def unpacked(notebook_html: str) -> "tuple[Markup, list[str], list[str]]":
     return Markup((packed[1] if packed else body).strip()), styles, scripts
 
 
-def _contents(assets: Iterable[Path]) -> dict[str, "list[Markup]"]:
+def _contents(assets: Iterable[Path]) -> dict[str, Any]:
     """The contents of style sheets and of scripts, each of them once."""
     from markupsafe import Markup
 

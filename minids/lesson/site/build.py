@@ -129,7 +129,12 @@ def _lesson(lesson: Lesson, neighbors: dict[str, Lesson | None], out: Path) -> s
         {"id": id_, "title": Markup(re.sub(r"<[^>]*>", "", title)).unescape()}
         for id_, title in re.findall(r'<h2 id="([^"]*)">(.*?)</h2>', body)
     ]
-    values = {"lesson": lesson, "sections": sections, "notebook": f"{path.stem}.ipynb", **neighbors}
+    values: dict[str, Any] = {
+        "lesson": lesson,
+        "sections": sections,
+        "notebook": f"{path.stem}.ipynb",
+        **neighbors,
+    }
     return _page(lesson.heading, body, styles=page.styles, scripts=page.scripts, **values)
 
 
@@ -139,7 +144,13 @@ def _page(
     """A page of the site; `styles` and `scripts` are the texts of those that it needs besides the site's."""
     from markupsafe import Markup
 
-    defaults = {"lesson": None, "sections": [], "notebook": "", "previous": None, "next": None}
+    defaults: dict[str, Any] = {
+        "lesson": None,
+        "sections": [],
+        "notebook": "",
+        "previous": None,
+        "next": None,
+    }
     paper, program = _documents()
     pages = {"index.html": "Lessons"}
     pages |= {"deepspeech.html": "The program"} if program.is_file() else {}
@@ -211,7 +222,8 @@ def _program(path: Path) -> str:
 def _index(lessons: Sequence[Lesson], out: Path) -> str:
     from markupsafe import Markup
 
-    cards = []
+    first: list[dict[str, Any]] = []
+    second: list[dict[str, Any]] = []
     for lesson in lessons:
         page = out / lesson.page
         text = page.read_text(encoding="utf-8") if page.exists() else ""
@@ -219,9 +231,8 @@ def _index(lessons: Sequence[Lesson], out: Path) -> str:
         kinds = ["hear"] * ("<minids-player" in text) + ["try"] * bool(live)
         picture = Markup(thumbnail(lesson.number))
         builds = markdown.inline(lesson.builds)
-        cards.append({"lesson": lesson, "kinds": kinds, "picture": picture, "builds": builds})
-    second = [card for card in cards if card["lesson"].number in folder.SECOND_BOOK]
-    first = [card for card in cards if card not in second]
+        book = second if lesson.number in folder.SECOND_BOOK else first
+        book.append({"lesson": lesson, "kinds": kinds, "picture": picture, "builds": builds})
     books = [
         {
             "title": "Book one: from a sound to its text",

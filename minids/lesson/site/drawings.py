@@ -180,8 +180,8 @@ def learn() -> str:
     return (
         drawn
         + _line(path, RED, 2.5)
-        + "".join(_circle(*p, 3.2, RED) for p in path[:14])
-        + _circle(*center, 4, INK)
+        + "".join(_circle(x, y, 3.2, RED) for x, y in path[:14])
+        + _circle(center[0], center[1], 4, INK)
     )
 
 
@@ -339,21 +339,12 @@ def wavefront() -> str:
     return drawn
 
 
-_ALL = (
-    hear,
-    letters,
-    layer,
-    time,
-    align,
-    blame,
-    learn,
-    batch,
-    noise,
-    search,
-    language,
-    score,
-    compiled,
-    real,
+DRAWINGS: dict[int, Callable[[], str]] = dict(
+    enumerate(
+        (
+            *(hear, letters, layer, time, align, blame, learn, batch, noise, search, language, score),
+            *(compiled, real, before, recognizer, you, threads, tiles, wavefront),
+        ),
+        start=1,
+    )
 )
-_ALL += (before, recognizer, you, threads, tiles, wavefront)
-DRAWINGS: dict[int, Callable[[], str]] = dict(enumerate(_ALL, start=1))

@@ -42,7 +42,7 @@
       contents.open = false;
       contents.querySelector("summary").focus();
     };
-    const line = bar.querySelector(".read div"), here = bar.querySelector(".here"), sections = all("main h2[id]");
+    const line = bar.querySelector(".read div"), here = bar.querySelector(".here"), sections = all("main > h2[id]");
     let scheduled = false;
     const locate = () => {
       scheduled = false;
