@@ -45,7 +45,8 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
     def finish() -> None:
         with lock:
             finished.set()
-            _raise_in(thread, None)  # one that was raised but has not arrived yet
+            if place:  # raised, but perhaps not arrived yet; needlessly, this call makes cProfile hang
+                _raise_in(thread, None)
 
     try:
         try:

@@ -1,6 +1,9 @@
 """Exercises: what is printed, and which function the lesson continues with."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -356,3 +359,19 @@ def test_nothing_is_raised_after_a_check_that_ends_in_time():
 
     for _ in range(100):
         assert run_check(test, slow).state in ("right", "wrong")
+
+
+def test_a_check_can_be_profiled(tmp_path):
+    """cProfile hangs after a needless PyThreadState_SetAsyncExc."""
+    script = tmp_path / "script.py"
+    script.write_text("""
+from minids.lesson.time_limit import run_with_limit
+
+def double(x):
+    return 2 * x
+
+print(run_with_limit(5, lambda: double(3)), double(4))
+""")
+    command = [sys.executable, "-m", "cProfile", "-o", os.devnull, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("6 8\n", "")
