@@ -42,7 +42,8 @@ show(
 # not the same as a character. The blank before the c and the blank after it are the
 # same output, but after the second one the c is done. So the states are the letters,
 # with a blank before, between and after them: – c – a – t –. A text of U letters has S
-# = 2U + 1 states, and the letters are the states 1, 3, 5 … if we count from 0.
+# = 2U + 1 states, and the letters are the states 1, 3, 5 … if we count from 0. (An
+# empty text, for a recording of silence, has one state: the blank.)
 #
 # **Exercise 5.1** The states of a label (a text as numbers), each as its character.
 

@@ -133,7 +133,8 @@ live.lattice("hi", frames=4, y=y, nodes="gamma")
 # (0 / 0, or inf − inf), and one such recording in a million would turn all weights into
 # NaN. Let its gradient be 0; minids also reports these recordings.
 #
-# **Exercise 6.2** The gradient with respect to the logits, for one recording.
+# **Exercise 6.2** The gradient with respect to the logits, for one recording. The text
+# may be impossible, or empty: then its only state is the blank.
 
 
 # %%

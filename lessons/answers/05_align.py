@@ -154,6 +154,18 @@ def adds_in_place(states, T):
     return n
 
 
+def wraps_around(states, T):
+    """Reads n[t-1, s-1] also for s = 0, which is the last state: index −1 counts from the end."""
+    n, skip = np.zeros((T, len(states)), int), skips(states)
+    n[0, :2] = 1
+    for t in range(1, T):
+        for s in range(len(states)):
+            n[t, s] = (
+                n[t - 1, s] + n[t - 1, s - 1] + (n[t - 1, s - 2] if skip[s] else 0)
+            )
+    return n
+
+
 def forward(log_y, states, start=2, skip=skips, add=np.logaddexp, delay=0):
     T, S = len(log_y), len(states)
     alpha = np.full((T, S), -np.inf)
@@ -196,6 +208,26 @@ def requires_a_blank_first(log_y, states):
 def uses_the_previous_frame(log_y, states):
     """Multiplies with y of the previous frame."""
     return forward(log_y, states, delay=1)
+
+
+def reads_alpha_from_the_end(log_y, states):
+    """Reads α of state s − 1 also for s = 0, which is the last state: index −1 counts from the end."""
+    T, S, skip = len(log_y), len(states), skips(states)
+    alpha = np.full((T, S), -np.inf)
+    alpha[0, :2] = log_y[0, states[:2]]
+    for t in range(1, T):
+        for s in range(S):
+            a = np.logaddexp(alpha[t - 1, s], alpha[t - 1, s - 1])
+            a = np.logaddexp(a, alpha[t - 1, s - 2]) if skip[s] else a
+            alpha[t, s] = a + log_y[t, states[s]]
+    return alpha
+
+
+def starts_with_the_first_characters(log_y, states):
+    """Starts with log_y[0, :2], the first two characters, instead of those of the first two states."""
+    first = log_y[0].copy()
+    first[states[:2]] = log_y[0, : len(states[:2])]
+    return forward(np.vstack([first, log_y[1:]]), states)
 
 
 def forgets_y_in_the_first_frame(log_y, states):
@@ -424,6 +456,7 @@ WRONG = {
         starts_anywhere,
         never_stays,
         adds_in_place,
+        wraps_around,
     ],
     "forward_variables": [
         takes_the_maximum,
@@ -432,6 +465,8 @@ WRONG = {
         never_skips_a_blank,
         requires_a_blank_first,
         uses_the_previous_frame,
+        reads_alpha_from_the_end,
+        starts_with_the_first_characters,
         forgets_y_in_the_first_frame,
         multiplies_each_predecessor_only,
         counts_and_multiplies,

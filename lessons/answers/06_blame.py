@@ -92,6 +92,18 @@ def takes_the_maximum(log_y, states):
     return backward(log_y, states, add=np.maximum)
 
 
+def wraps_around(log_y, states):
+    """Rolls the states, so that the last one goes on to the first."""
+    T, S, skip = len(log_y), len(states), skips(states)
+    beta = np.full((T, S), -np.inf)
+    beta[-1, -2:] = 0
+    for t in reversed(range(T - 1)):
+        following = beta[t + 1] + log_y[t + 1, states]
+        skipped = np.roll(np.where(skip, following, -np.inf), -2)
+        beta[t] = np.logaddexp.reduce([following, np.roll(following, -1), skipped])
+    return beta
+
+
 def posterior(log_y, label):
     states = lattice(label)
     alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)
@@ -182,6 +194,19 @@ def normalizes_by_p_of_one_end(log_y, label):
     gradient = np.exp(log_y)
     for s, k in enumerate(states):
         gradient[:, k] -= np.exp(alpha[:, s] + beta[:, s] - alpha[-1, -1])
+    return gradient
+
+
+def needs_two_end_states(log_y, label):
+    """Reads two end states, of which an empty text has only one."""
+    states = lattice(label)
+    alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)
+    log_p = np.logaddexp(alpha[-1, -1], alpha[-1, -2])
+    if log_p == -np.inf:
+        return np.zeros_like(log_y)
+    gradient = np.exp(log_y)
+    for s, k in enumerate(states):
+        gradient[:, k] -= np.exp(alpha[:, s] + beta[:, s] - log_p)
     return gradient
 
 
@@ -284,6 +309,7 @@ WRONG = {
         asks_for_the_wrong_state,
         skips_to_unseen_letters_only,
         takes_the_maximum,
+        wraps_around,
     ],
     "ctc_gradient": [
         counts_a_letter_once,
@@ -295,6 +321,7 @@ WRONG = {
         returns_the_desired_output,
         subtracts_from_log_y,
         normalizes_by_p_of_one_end,
+        needs_two_end_states,
     ],
 }
 
