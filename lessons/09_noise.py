@@ -241,8 +241,8 @@ listen(x, RATE, alphabet=alphabet, versions=versions, by="network")
 # where both name the same letter, but a frame apart, the average trusts neither. The
 # paper's best result is from an ensemble of four networks of the same kind (§5.1).
 #
-# **In the package** `minids/data/noise.py`; `Recognizer.load([one, another],
-# jitter=True)`.
+# **In the package** `minids/data/noise.py`; `Recognizer.load([one, two], jitter=True)`
+# in `minids/recognizer.py`.
 #
 # **What we have now** Training in noise that never repeats, and several opinions.
 #

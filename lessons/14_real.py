@@ -215,7 +215,8 @@ listen(None, RATE, alphabet=alphabet, versions=versions, by="recording")
 
 # %% [markdown]
 # ## Your own data
-# The commands of minids do the same; they also resume, report and check:
+# The commands of minids do the same; they also resume, report and check data
+# (`minids/data/doctor.py`):
 #
 #     minids data doctor mine.jsonl         checks the recordings and texts
 #     minids train mine.toml                examples/an4.toml explains the settings

@@ -16,15 +16,21 @@ from tests import ROOT
 MAP = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
 # fmt: off
 LESSONS = [
-    "01_hear", "02_letters", "03_layer", "04_time", "05_align", "06_blame", "07_learn", "08_crowd",
-    "09_search", "10_language", "11_score", "12_compile", "13_threads", "14_wavefront", "15_real",
+    "01_hear", "02_letters", "03_layer", "04_time", "05_align", "06_blame",
+    "07_learn", "08_batch", "09_noise", "10_search", "11_language", "12_score",
+    "13_compile", "14_real", "15_before", "16_recognizer", "17_you", "18_threads",
+    "19_tiles", "20_wavefront",
 ]
 SECTIONS = ["2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4", "4.1", "4.2", "5", "5.1", "5.2"]
 # fmt: on
 
 LINKS = sorted(set(re.findall(r"\[([^]]+)\]\(\.\./(\S+?)\)", MAP)))  # (text, path)
 CODE = [(text.strip("`"), path) for text, path in LINKS if path.startswith("minids/")]
-TESTS = [(f"test_{text.replace(' ', '_')}", path) for text, path in LINKS if path.startswith("tests/")]
+TESTS = [
+    ("test_" + re.sub("[.']", "", text).replace(" ", "_").lower(), path)
+    for text, path in LINKS
+    if path.startswith("tests/")
+]
 ROWS = [
     [cell.strip() for cell in line[1:-1].split("|")]
     for table in re.split(r"^\| the paper \|.*\n\|-.*\n", MAP, flags=re.MULTILINE)[1:]
