@@ -38,6 +38,7 @@ show(picture, captions=["Each dot is a recording, each row a voice."])
 
 # %%
 OUT = Path("out/lessons/real")
+OUT.mkdir(parents=True, exist_ok=True)
 for name in "train", "test":
     write_manifest(OUT / f"{name}.jsonl", utterances(name))
 print((OUT / "train.jsonl").read_text().splitlines()[0])
