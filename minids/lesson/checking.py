@@ -178,7 +178,9 @@ def run_check(test: Check, function: Callable) -> Result:
     except (SideEffectError, TimeoutError) as error:
         return Result("wrong", f"[✗] {error}")
     except (Exception, SystemExit) as error:
-        return Result("wrong", f"[✗] {type(error).__name__}: {_message(error)}{_line(error, file)}")
+        return Result(
+            "wrong", f"[✗] {type(error).__name__}: {_message(error)}{_line(error, file)}{_call(error)}"
+        )
     if not message:
         return Result("right", f"[✓] right ({len(got)} check{'s' * (len(got) != 1)})", got)
     return Result("wrong", f"[✗] {message}", got, items)
@@ -325,3 +327,29 @@ def _line(error: BaseException, file: str) -> str:
     """The last line of the reader's file that the error passed."""
     lines = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     return f" (line {lines[-1].lineno}: {shorten(lines[-1].line or '', 60)})" if lines else ""
+
+
+def _call(error: BaseException) -> str:
+    """The arguments of the call that raised an error: "; called with f (4, 1), C = 0"."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_filename == __file__ and frame.f_code.co_name == "guarded":
+            args, kwargs = frame.f_locals["args"], frame.f_locals["kwargs"]
+            names = [*_parameters(frame.f_locals["function"], len(args)), *kwargs]
+            values = zip(names, (*args, *kwargs.values()), strict=True)
+            text = ", ".join(f"{name} {_value(value)}" for name, value in values)
+            return shorten(f"; called with {text}", 200, placeholder=" …") if text else ""
+    return ""
+
+
+def _value(value: Any) -> str:
+    """An argument in a few characters: its shape, its length, or its value if that is short."""
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"{value.shape}"
+    text = " ".join((np.array2string(value) if isinstance(value, np.ndarray) else repr(value)).split())
+    if len(text) > 50 or "array(" in text:
+        return (
+            f"({type(value).__name__} of {len(value)})"
+            if hasattr(value, "__len__")
+            else f"({type(value).__name__})"
+        )
+    return f"= {text}"

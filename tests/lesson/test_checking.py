@@ -375,3 +375,22 @@ print(run_with_limit(5, lambda: double(3)), double(4))
     command = [sys.executable, "-m", "cProfile", "-o", os.devnull, str(script)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.stdout, done.stderr) == ("6 8\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((np.zeros((3, 4)), 2), "; called with x (3, 4), y = 2"),
+        ((np.array([0, 1, 0]), [1, 2]), "; called with x = [0 1 0], y = [1, 2]"),
+        (([np.zeros(9)] * 2, {"a": list(range(99))}), "; called with x (list of 2), y (dict of 1)"),
+    ],
+)
+def test_an_error_says_in_which_call(arguments, text):
+    @exercise("1.1")
+    def check_f(f):
+        yield "f", f(*arguments), 0
+
+    def f(x, y):
+        raise ValueError("no")
+
+    assert run_check(check_f, f).message.endswith(text)
