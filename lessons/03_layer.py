@@ -109,7 +109,8 @@ clipped_relu_backward = check("3.2", clipped_relu_backward)
 # by the same weights, `z = x @ W.T + b` (the vectors are rows now). A weight affects
 # $L$ in $T \cdot B$ places, so its gradient is a **sum** over frames and recordings.
 #
-# **Exercise 3.3** Compute the three gradients. The shapes nearly tell how.
+# **Exercise 3.3** Compute the three gradients. The shapes nearly tell how. (Loops are
+# right, too, but slow: lesson 7 calls this function thousands of times.)
 
 
 # %%

@@ -58,7 +58,8 @@ show(
 # networks concatenate them.
 #
 # **Exercise 4.1** Start with one direction. `z` has $B$ recordings at once,
-# `(T, B, H)`, and a state is `(B, H)`: rows again, as in lesson 3.
+# `(T, B, H)`, and a state is `(B, H)`: rows again, as in lesson 3, so $W_r h$ is
+# `state @ Wr.T`.
 
 
 # %%

@@ -77,6 +77,14 @@ def does_not_clip_the_first_frame(z, Wr):
     return h
 
 
+def begins_with_the_last_frame(z, Wr):
+    """h[t - 1] at t = 0 is h[-1], the last frame of z, which is not the state before."""
+    h = z.copy()
+    for t in range(len(z)):
+        h[t] = np.clip(z[t] + h[t - 1] @ Wr.T, 0, 20)
+    return h
+
+
 def leaves_out_the_first_frame(z, Wr):
     """The loop starts with the second frame: the first state stays 0."""
     h = np.zeros_like(z)
@@ -315,6 +323,22 @@ def pairs_with_the_next_state(dh, h, Wr):
     return dz, dz[:-1].reshape(-1, H).T @ h[1:].reshape(-1, H)
 
 
+def pairs_the_first_frame_with_the_last(dh, h, Wr):
+    """h[t - 1] at t = 0 is h[-1], the last frame: before the first, the state is 0."""
+    dz, dWr = recur_backward(dh, h, Wr)
+    return dz, dWr + dz[0].T @ h[-1]
+
+
+def wraps_the_gradient_around(dh, h, Wr):
+    """The gradient of the first frame is also passed on to the last one."""
+    H = h.shape[-1]
+    dz = recur_backward(dh, h, Wr)[0]
+    dh = dh.copy()
+    dh[-1] += dz[0] @ Wr
+    dz = recur_backward(dh, h, Wr)[0]
+    return dz, dz[1:].reshape(-1, H).T @ h[:-1].reshape(-1, H)
+
+
 def transposes_dWr(dh, h, Wr):
     """dW_r in the shape of its transpose: δ belongs to the rows."""
     dz, dWr = recur_backward(dh, h, Wr)
@@ -434,6 +458,7 @@ WRONG = {
         feeds_back_z,
         overwrites_z,
         does_not_clip_the_first_frame,
+        begins_with_the_last_frame,
         leaves_out_the_first_frame,
         mixes_the_recordings,
         multiplies_unit_by_unit,
@@ -463,6 +488,8 @@ WRONG = {
         forward_in_time,
         overwrites_dh,
         pairs_with_the_next_state,
+        pairs_the_first_frame_with_the_last,
+        wraps_the_gradient_around,
         transposes_dWr,
         averages_over_frames,
         keeps_the_last_frame,
