@@ -33,7 +33,7 @@ def lattice(word: str, frames: int, y: np.ndarray | None = None, nodes: str = "a
         if np.shape(y) != (frames, 1 + len(set(word))):
             raise ValueError(f"y has the shape {np.shape(y)}, not ({frames}, {1 + len(set(word))})")
         attributes["probabilities"] = json.dumps(np.asarray(y).tolist())
-    show_component("lattice", f"the lattice of “{word}”", **attributes)
+    show_component("lattice", f"the lattice of “{word}”", "parts", "ctc", **attributes)
 
 
 def layer() -> None:

@@ -4,9 +4,11 @@
 (() => {
   if (customElements.get("minids-lattice")) return;
 
+  const { add, statesOf, before, after, ctc, bestPathThrough, statesThrough, logSoftmax, log } = window.minidsCtc;
+  const { make, button, dataColor, STYLE: BASE } = window.minidsParts;
   const BLANK = 0, LOG_0 = -Infinity, MAX_LETTERS = 8, MAX_FRAMES = 12;
   const COLORS = ["1f77b4", "d62728", "2ca02c", "9467bd", "e07b00", "17929e", "8c564b", "c2379a"];
-  const color = (k) => k === BLANK ? "currentColor" : `var(--c${COLORS[(k - 1) % 8]}, #${COLORS[(k - 1) % 8]})`;
+  const color = (k) => k === BLANK ? "currentColor" : dataColor(COLORS[(k - 1) % COLORS.length]);
   const LEGENDS = {
     alpha: "α: the probability of all ways from the start to the node, its own frame included.",
     beta: "β: the probability of all ways from the node to the end, without its own frame.",
@@ -15,71 +17,6 @@
 
   const BARS = "Bars: the output y of the network, to be dragged (or changed with the arrow keys).";
   const LINES = " Lines: γ, the desired output. Blue should increase, red should decrease: the gradient y − γ.";
-
-  // ---- CTC in log space, in the notation of the reference; tables are [t][s] or [t][k] ----
-
-  const add = (...terms) => {  // logaddexp
-    const most = Math.max(...terms);
-    return most === LOG_0 ? LOG_0 : most + Math.log(terms.reduce((sum, x) => sum + Math.exp(x - most), 0));
-  };
-  const most = (...terms) => Math.max(...terms);
-  const statesOf = (label) => [BLANK, ...label.flatMap((k) => [k, BLANK])];
-  const canSkip = (states, s) => s > 1 && states[s] !== BLANK && states[s] !== states[s - 2];
-  const before = (states, s) => [s, s - 1, s - 2].filter((r) => r >= 0 && (r > s - 2 || canSkip(states, s)));
-  const after = (states, s) => [s, s + 1, s + 2].filter(
-    (r) => r < states.length && (r < s + 2 || canSkip(states, r)));
-
-  function forwardVariables(logY, states, sum = add) {
-    const alpha = [];
-    logY.forEach((row, t) => alpha.push(states.map((k, s) =>
-      row[k] + (t ? sum(...before(states, s).map((r) => alpha[t - 1][r])) : s < 2 ? 0 : LOG_0))));
-    return alpha;
-  }
-
-  function backwardVariables(logY, states, sum = add) {
-    const beta = [], T = logY.length;
-    for (let t = T - 1; t >= 0; t--) {
-      beta[t] = states.map((_, s) => t === T - 1
-        ? (s >= states.length - 2 ? 0 : LOG_0)
-        : sum(...after(states, s).map((r) => logY[t + 1][states[r]] + beta[t + 1][r])));
-    }
-    return beta;
-  }
-
-  function ctc(logY, label) {
-    const states = statesOf(label), alpha = forwardVariables(logY, states);
-    const beta = backwardVariables(logY, states);
-    const logP = add(...alpha[alpha.length - 1].slice(-2));
-    const possible = logP > LOG_0;
-    const gamma = alpha.map((row, t) => row.map((a, s) => possible ? Math.exp(a + beta[t][s] - logP) : 0));
-    const desired = logY.map((row, t) => row.map((_, k) =>  // γ of a character: the sum over its states
-      gamma[t].reduce((sum, g, s) => states[s] === k ? sum + g : sum, 0)));
-    const gradient = logY.map((row, t) => row.map((x, k) => possible ? Math.exp(x) - desired[t][k] : 0));
-    return { states, alpha, beta, gamma, desired, gradient, logP, loss: -logP };
-  }
-
-  function bestPathThrough(logY, states, t0, s0) {  // Viterbi: the states, and the log-probability
-    const to = forwardVariables(logY, states, most), from = backwardVariables(logY, states, most);
-    const best = (choices, score) => choices.reduce((a, b) => score(b) > score(a) ? b : a);
-    const path = [];
-    path[t0] = s0;
-    for (let t = t0; t > 0; t--) path[t - 1] = best(before(states, path[t]), (r) => to[t - 1][r]);
-    for (let t = t0 + 1; t < logY.length; t++) {
-      path[t] = best(after(states, path[t - 1]), (r) => logY[t][states[r]] + from[t][r]);
-    }
-    return { path, logP: to[t0][s0] + from[t0][s0] };
-  }
-
-  function statesThrough(states, { t, s }, T) {  // per frame, the set of the states on any path through a node
-    const sets = [];
-    sets[t] = new Set([s]);
-    for (let i = t; i > 0; i--) sets[i - 1] = new Set([...sets[i]].flatMap((r) => before(states, r)));
-    for (let i = t; i < T - 1; i++) sets[i + 1] = new Set([...sets[i]].flatMap((r) => after(states, r)));
-    return sets;
-  }
-
-  const logSoftmax = (row) => { const sum = add(...row); return row.map((x) => x - sum); };
-  const log = (y) => y.map((row) => row.map(Math.log));
 
   // ---- texts ----
 
@@ -94,47 +31,29 @@
   const count = (n, noun) => `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
   const visible = (symbol) => symbol === " " ? "␣" : symbol;
 
-  function make(name, attributes = {}, text = "") {
-    const svg = ["svg", "g", "line", "rect", "circle", "polyline", "text"].includes(name);
-    const made = svg ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    if (text) made.textContent = text;
-    return made;
-  }
-
   const PAPER = "var(--paper, var(--jp-layout-color0, var(--vscode-notebook-editorBackground, Canvas)))";
-  const BLUE = "var(--c2b5d8a, #2b5d8a)", RED = "var(--cc8452d, #c8452d)";
-  const STYLE = `
-    :host { display: block; max-width: 46rem; margin: 1.5rem auto; color: inherit; line-height: 1.45; }
-    .bar { display: flex; flex-wrap: wrap; gap: .5rem .6rem; align-items: center; margin-bottom: .5rem; }
-    .bar > span { display: inline-flex; }
-    label { display: inline-flex; gap: .4rem; align-items: center; }
-    input, button { font: inherit; color: inherit; background: none; box-sizing: border-box; min-height: 2.25em;
-      border: 1px solid color-mix(in srgb, currentColor 55%, transparent); border-radius: .4em; }
+  const BLUE = dataColor("2b5d8a"), RED = dataColor("c8452d");
+  const STYLE = `${BASE}
+    .bar { gap: .5rem .6rem; }
+    .bar > span { gap: 0; }
+    label b { min-width: 1.4em; }
     input[type=text] { width: 7em; padding: 0 .5em; }
-    input[type=range] { width: 6.5em; border: 0; accent-color: #4f86bd; }
-    button { padding: 0 .55em; min-width: 2.5em; cursor: pointer; }
-    button:hover { background: color-mix(in srgb, currentColor 12%, transparent); }
+    input[type=range] { width: 6.5em; }
     button[aria-pressed=true] { background: color-mix(in srgb, ${BLUE} 30%, transparent); font-weight: 600; }
-    button:disabled { opacity: .45; cursor: default; }
     span button { border-radius: 0; margin-left: -1px; }
     span button:first-child { border-radius: .4em 0 0 .4em; margin: 0; }
     span button:last-child { border-radius: 0 .4em .4em 0; }
-    :focus-visible { outline: 3px solid currentColor; outline-offset: 2px; }
-    svg { display: block; width: 100%; overflow: visible; user-select: none; -webkit-user-select: none; }
-    svg text { fill: currentColor; text-anchor: middle; dominant-baseline: central; font-size: 11px; pointer-events: none; }
-    .cell text { paint-order: stroke; stroke: ${PAPER}; stroke-width: 3px; stroke-linejoin: round; }
+    svg { max-width: none; }
+    svg text { text-anchor: middle; font-size: 11px; pointer-events: none; }
     svg .sign { font-size: 17px; font-weight: 700; }
+    .cell text { paint-order: stroke; stroke: ${PAPER}; stroke-width: 3px; stroke-linejoin: round; }
     .node { cursor: pointer; outline: none; }
     .node:focus-visible circle:last-of-type { stroke-width: 3.5; }
     .cell { cursor: ns-resize; touch-action: none; outline: none; }
     .cell:focus-visible .box { stroke-width: 2.5; stroke-opacity: 1; }
-    p { margin: .35rem 0; }
-    .faint { color: var(--faint, color-mix(in srgb, currentColor 70%, transparent)); font-size: .9em; }
     .panel { min-height: 8.8em; }
     .panel p { margin: .15rem 0; font-variant-numeric: tabular-nums; }
-    output { display: block; font-variant-numeric: tabular-nums; min-height: 1.45em; }
-    output b { font-size: 1.1em; }`;
+    output { min-height: 1.45em; }`;
 
   customElements.define("minids-lattice", class extends HTMLElement {
     connectedCallback() {
@@ -163,12 +82,6 @@
     }
 
     makeControls() {
-      const button = (text, title, act, into) => {
-        const made = make("button", { type: "button", title, "aria-label": title }, text);
-        made.onclick = act;
-        into.append(made);
-        return made;
-      };
       const first = make("div", { class: "bar" }), second = make("div", { class: "bar" });
       const word = make("label", {}, "word"), frames = make("label", {}, "frames");
       this.wordField = make("input", { type: "text", maxlength: MAX_LETTERS, spellcheck: "false",
@@ -181,15 +94,15 @@
       frames.append(this.framesField, this.framesCount);
       const nodes = make("span", { role: "group", "aria-label": "the numbers in the nodes" });
       this.quantityButtons = Object.entries(LEGENDS).map(([name, legend]) => {
-        const made = button(legend[0], legend, () => { this.quantity = name; this.update(); }, nodes);
+        const made = button(nodes, legend[0], legend, () => { this.quantity = name; this.update(); });
         made.dataset.quantity = name;
         return made;
       });
       first.append(word, frames, nodes);
-      button("equal", "all probabilities equal", () => this.setY(this.equal()), second);
-      button("random", "random probabilities", () => this.setY(this.random()), second);
-      this.stepButton = button("step", "one step of gradient descent", () => this.step(), second);
-      this.learnButton = button("▶ learn", "learn: many steps", () => this.learn(!this.timer), second);
+      button(second, "equal", "all probabilities equal", () => this.setY(this.equal()));
+      button(second, "random", "random probabilities", () => this.setY(this.random()));
+      this.stepButton = button(second, "step", "one step of gradient descent", () => this.step());
+      this.learnButton = button(second, "▶ learn", "learn: many steps", () => this.learn(!this.timer));
       this.legend = make("p", { class: "faint" });
       this.result = make("output", { "aria-live": "polite" });
       this.picture = make("div");
@@ -425,7 +338,7 @@
       const lines = !possible ? this.impossible() : node ? this.describeNode(values, node, best)
         : subject ? this.describeBar(values, subject)
         : ["Point at a node, or tap it: here are its sums, and the most probable path through it is drawn.",
-           "“step” moves the logits against the gradient, as if each frame could learn alone."];
+           ...(this.quantity === "gamma" ? ["“step” moves the logits against the gradient, as if each frame learned alone."] : [])];
       if (possible && logP === LOG_0) lines.push("No alignment has a probability above 0, so the gradient is set to 0.");
       this.panel.replaceChildren(...lines.map((line) => make("p", {}, line)));
     }
