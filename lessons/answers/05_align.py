@@ -67,6 +67,13 @@ def doubles_every_state(label):
     return np.array([0, *(k for k in label for _ in range(2))], int)
 
 
+def lattice_of_floats(label):
+    """Starts with np.zeros without a type, which has floats; they cannot be indices."""
+    states = np.zeros(2 * len(label) + 1)
+    states[1::2] = label
+    return states
+
+
 def skips_to_blanks(states):
     """Allows skips to blanks, too, which would leave out letters."""
     return np.arange(len(states)) > 1
@@ -287,7 +294,7 @@ def lattice_by_parity(label):
     return np.array([label[s // 2] if s % 2 else 0 for s in range(2 * len(label) + 1)])
 
 
-def lattice_of_float32(label):
+def lattice_by_way_of_floats(label):
     states = np.zeros(2 * len(label) + 1, np.float32)
     states[1::2] = label
     return states.astype(np.int32)
@@ -439,6 +446,7 @@ WRONG = {
         lattice_of_the_collapsed_text,
         blanks_between_repeats_only,
         doubles_every_state,
+        lattice_of_floats,
     ],
     "skips": [
         skips_to_blanks,
@@ -479,7 +487,7 @@ RIGHT = {
         lattice_in_a_list,
         lattice_by_insertion,
         lattice_by_parity,
-        lattice_of_float32,
+        lattice_by_way_of_floats,
     ],
     "skips": [
         skips_in_a_loop,

@@ -84,7 +84,7 @@ def swaps_the_shape(shape, rng):
 
 
 def plain_momentum(params, grads, velocity, rate, momentum):
-    """Adds the velocity, as in the first form, for which the gradient would have to be taken elsewhere."""
+    """Adds v as in the first form, or μ v with the old v (which is the same); it takes the new one and − ε ∇L."""
     velocity *= momentum
     velocity -= rate * grads
     params += velocity
@@ -156,6 +156,12 @@ def always_rescales(gradient, limit):
     """Scales short gradients up."""
     norm = np.sqrt((gradient**2).sum())
     return gradient * (limit / norm) if norm else gradient
+
+
+def always_rescales_even_zero(gradient, limit):
+    """Scales every gradient to the limit, short ones up, and divides by a norm of 0."""
+    with np.errstate(invalid="ignore"):
+        return gradient / np.sqrt((gradient**2).sum()) * limit
 
 
 def uses_the_maximum(gradient, limit):
@@ -321,6 +327,7 @@ WRONG = {
     "clip_by_norm": [
         clips_each_element,
         always_rescales,
+        always_rescales_even_zero,
         uses_the_maximum,
         uses_the_sum,
         forgets_the_root,

@@ -33,6 +33,11 @@ def by_enumeration(y, label):
 def check_lattice(lattice):
     for label in LABELS:
         yield f"lattice({label})", lattice(label), states_of(label)
+    kind, words = (
+        np.asarray(lattice([1, 2])).dtype.kind,
+        "they are not integers, so they cannot be indices",
+    )
+    yield "the states of lattice([1, 2])", kind in "iu", True, words
     label = np.array([4, 1], np.int32)
     yield "lattice of an array, [4, 1]", lattice(label), states_of(label)
 
