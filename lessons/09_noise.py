@@ -16,6 +16,7 @@ from minids.decode.greedy import greedy_text
 from minids.lesson import check, data, listen, show, yours
 from minids.lesson.figures.noise import profiles, superposition
 from minids.lesson.sounds import RATE, crowd, digits, hiss
+from minids.lesson.threads import one_thread
 from minids.ops.common import hash_key
 
 
@@ -23,6 +24,7 @@ def seeded(*seed):
     return np.random.default_rng(seed)
 
 
+one_thread()  # fastest for a network as small as this
 network = Recognizer.load(data("digits.safetensors"))  # trained without noise
 alphabet = network.alphabet
 people = [recording.samples for recording in digits("train")[:60]]
@@ -58,7 +60,7 @@ mix = check("9.1", mix)
 
 # %% [markdown]
 # A crowd at seven ratios: twelve voices, played backward so that nobody says a word.
-# Move the slider, and read what the network hears. Are you better at 5 dB?
+# Move the slider. At 5 dB, are you better than the network?
 
 # %%
 versions = {}
@@ -192,12 +194,11 @@ for name, trained in networks.items():
 # The second network knows its track by heart, but in new hiss it is no better than the
 # one that never heard noise. The third is worse in that track and far better in new
 # hiss: it has learned what hiss is. In a crowd none has gained much, since none trained
-# with one. A network learns what is in its data: collect noise from many places.
+# with one: a network learns what is in its data.
 #
 # People also *speak* differently in noise: louder, higher and clearer, the **Lombard
 # effect**. Noise added to calm speech misses it, so the authors played noise into the
-# headphones of the people they recorded (§4.2). The package's rough substitute tilts
-# the spectrum; listen:
+# headphones of the people they recorded (§4.2). A rough substitute tilts the spectrum:
 
 # %%
 tilts = {f"{tilt:+} dB": spectral_tilt(speech, RATE, tilt) for tilt in (-6, 0, 6)}
@@ -237,8 +238,7 @@ versions = {name: (None, recognize(x)) for name, recognize in opinions.items()}
 listen(x, RATE, alphabet=alphabet, versions=versions, by="network")
 
 # %% [markdown]
-# An average needs equally good members. Here one is often sure of wrong letters; and
-# where both name the same letter, but a frame apart, the average trusts neither. The
+# An average needs equally good members; here one is often sure of wrong letters. The
 # paper's best result is from an ensemble of four networks of the same kind (§5.1).
 #
 # **In the package** `minids/data/noise.py`; `Recognizer.load([one, two], jitter=True)`
