@@ -1,5 +1,6 @@
 """Sounds of the lessons: many voices that say digits, and noise made from them. All of them are synthetic."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,28 +19,35 @@ class Recording(NamedTuple):
     samples: np.ndarray
 
 
-def utterances(split: str) -> list[Utterance]:
-    """The recordings of `digits` for a manifest, as parts of one file."""
-    sound = folder.example(f"deepspeech/{split}.ogg").absolute()
-    return [
-        Utterance(sound, text, (end - start) / RATE, voice, start=start / RATE, end=end / RATE)
-        for start, end, voice, text in _table(split)
-    ]
-
-
 def digits(split: str, max_seconds: float = np.inf) -> list[Recording]:
     """The recordings of examples/deepspeech: voices to "train", and others to "test"."""
-    import soundfile
-
-    sound, _ = soundfile.read(folder.example(f"deepspeech/{split}.ogg"), dtype="float32")
-    recordings = [Recording(voice, text, sound[start:end]) for start, end, voice, text in _table(split)]
+    recordings = from_table(*_files(split))
     return [recording for recording in recordings if len(recording.samples) <= max_seconds * RATE]
 
 
-def _table(split: str) -> list[tuple[int, int, str, str]]:
-    """Start and end (samples), voice and text of each recording."""
-    lines = folder.example(f"deepspeech/{split}.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines[1:]]
+def utterances(split: str) -> list[Utterance]:
+    """The recordings of `digits` for a manifest, as parts of one file."""
+    table, sound = _files(split)
+    return [
+        Utterance(sound.absolute(), text, (end - start) / RATE, voice, start=start / RATE, end=end / RATE)
+        for start, end, voice, text in _rows(table)
+    ]
+
+
+def from_table(table: Path, sound: Path) -> list[Recording]:
+    """The recordings in one sound file; the table has start and end (samples), voice and text of each."""
+    import soundfile
+
+    samples, _ = soundfile.read(sound, dtype="float32")
+    return [Recording(voice, text, samples[start:end]) for start, end, voice, text in _rows(table)]
+
+
+def _files(split: str) -> tuple[Path, Path]:
+    return folder.example(f"deepspeech/{split}.tsv"), folder.example(f"deepspeech/{split}.ogg")
+
+
+def _rows(table: Path) -> list[tuple[int, int, str, str]]:
+    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()[1:]]
     return [(int(start), int(end), voice, text) for start, end, voice, text in rows]
 
 

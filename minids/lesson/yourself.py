@@ -1,0 +1,79 @@
+"""The reader's own recordings: from a microphone, from files, or else those of a voice that ships."""
+
+import queue
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minids._utils.errors import InputError
+from minids.audio import load_audio, save_audio
+from minids.audio.files import SOUND_SUFFIXES
+from minids.lesson import folder
+from minids.lesson.sounds import RATE, Recording, from_table
+
+
+def recordings(arguments: Sequence[str], texts: Sequence[str], store: Path) -> tuple[list[Recording], bool]:
+    """The recordings to learn from, and whether they are the reader's.
+
+    "--record" asks for each of the `texts`, records it and keeps it in the folder `store`; other arguments
+    are recordings, or folders of them, each with its text next to it (001.wav, 001.txt). Without arguments:
+    a synthetic voice that speaks German digits.
+    """
+    if "--record" in arguments:
+        record(texts, store)
+        arguments = [str(store)]
+    paths = [path for name in arguments if not name.startswith("-") for path in _sound_files(Path(name))]
+    if not paths:
+        return from_table(folder.data("german.tsv"), folder.data("german.ogg")), False
+    return [_read(path) for path in paths], True
+
+
+def record(texts: Sequence[str], store: Path) -> None:
+    """Record each text from the microphone into `store`, from Enter to Enter; texts that are there are kept.
+
+    Raises InputError if there is no microphone, or no library for it.
+    """
+    try:
+        import sounddevice
+    except (ImportError, OSError) as error:  # OSError: the package is installed, PortAudio is not
+        raise InputError(f"{error}: pip install sounddevice (on Linux also libportaudio2)") from error
+    store.mkdir(parents=True, exist_ok=True)
+    for number, text in enumerate(texts, start=1):
+        path = store / f"{number:03}.wav"
+        if path.exists():
+            continue
+        blocks: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
+        try:
+            stream = sounddevice.InputStream(
+                samplerate=RATE,
+                channels=1,
+                dtype="float32",
+                callback=lambda block, *_, blocks=blocks: blocks.put(block[:, 0].copy()),
+            )
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise InputError(f"no microphone ({error}); connect one, or give files") from error
+        input(f"{number} of {len(texts)}: press Enter, say “{text}”, and press Enter again. ")
+        with stream:
+            input()
+        samples = np.concatenate([blocks.get() for _ in range(blocks.qsize())] or [np.zeros(0, np.float32)])
+        if np.abs(samples).max(initial=0) < 1e-3:
+            raise InputError("the microphone is silent; check its volume, then start again")
+        path.with_suffix(".txt").write_text(text, encoding="utf-8")
+        save_audio(path, samples, RATE)
+    print(f"{len(texts)} recordings in {store}", file=sys.stderr)
+
+
+def _sound_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in SOUND_SUFFIXES)
+
+
+def _read(path: Path) -> Recording:
+    text = path.with_suffix(".txt")
+    if not text.is_file():
+        raise InputError(f"{path} has no text; write what is said to {text}")
+    words = text.read_text(encoding="utf-8").lower().split()
+    return Recording("you", " ".join(words), load_audio(path, RATE)[0])
