@@ -11,6 +11,7 @@ from minids._utils.errors import InputError
 from minids.audio import load_audio, save_audio
 from minids.audio.files import SOUND_SUFFIXES
 from minids.lesson import folder
+from minids.lesson.display import in_notebook
 from minids.lesson.sounds import RATE, Recording, from_table
 
 
@@ -24,7 +25,7 @@ def recordings(arguments: Sequence[str], texts: Sequence[str], store: Path) -> t
     if "--record" in arguments:
         record(texts, store)
         arguments = [str(store)]
-    paths = [path for name in arguments if not name.startswith("-") for path in _sound_files(Path(name))]
+    paths = [path for name in arguments for path in _sound_files(Path(name))]
     if not paths:
         return from_table(folder.data("german.tsv"), folder.data("german.ogg")), False
     return [_read(path) for path in paths], True
@@ -66,8 +67,12 @@ def record(texts: Sequence[str], store: Path) -> None:
 
 
 def _sound_files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if path.suffix.lower() in SOUND_SUFFIXES:
         return [path]
+    if not path.is_dir():
+        if in_notebook():  # whose own arguments these are
+            return []
+        raise InputError(f"{path} is neither a sound file nor a folder; give recordings")
     return sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in SOUND_SUFFIXES)
 
 

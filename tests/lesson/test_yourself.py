@@ -45,6 +45,11 @@ def test_without_arguments_a_voice_that_ships_speaks(tmp_path):
     assert all(len(r.samples) > RATE / 2 and len(r.text.split()) == 3 for r in found)
 
 
+def test_arguments_of_a_notebook_are_not_recordings(monkeypatch, tmp_path):
+    monkeypatch.setattr("minids.lesson.yourself.in_notebook", lambda: True)
+    assert not recordings(["-f", "/tmp/kernel.json"], [], tmp_path)[1]
+
+
 def test_texts_are_recorded_and_kept(microphone, tmp_path):
     found, is_you = recordings(["--record"], ["one two", "three"], tmp_path / "you")
     assert is_you
@@ -76,5 +81,7 @@ def test_files_and_folders_have_their_texts_next_to_them(tmp_path):
     assert is_you
     assert [r.text for r in found] == ["say a", "say b"]
     (tmp_path / "b.txt").unlink()
+    with pytest.raises(InputError, match="neither a sound file nor a folder"):
+        recordings([str(tmp_path / "c")], [], tmp_path)
     with pytest.raises(InputError, match=r"b\.txt"):
         recordings([str(tmp_path / "b.flac")], [], tmp_path)
