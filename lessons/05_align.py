@@ -50,7 +50,7 @@ show(
 
 # %%
 def lattice(label):
-    """(2U + 1,): blank, l_1, blank, …, l_U, blank; the blank is 0.  About 3 lines."""
+    """(2U + 1,) array: blank, l_1, …, l_U, blank; the blank is 0.  About 3 lines."""
     raise NotImplementedError
 
 

@@ -279,11 +279,11 @@ def underflows(log_y, states):
 # Other styles, which are right.
 
 
-def lattice_in_a_list(label):
+def lattice_by_appending(label):
     states = [0]
     for k in label:
         states += [k, 0]
-    return states
+    return np.array(states)
 
 
 def lattice_by_insertion(label):
@@ -377,7 +377,7 @@ def forward_in_loops(log_y, states):
                 if s >= 2 and k != 0 and k != states[s - 2]:
                     before = np.logaddexp(before, alpha[t - 1][s - 2])
             alpha[t][s] = log_y[t][k] + before
-    return alpha
+    return np.array(alpha)
 
 
 def forward_padded(log_y, states):
@@ -484,7 +484,7 @@ WRONG = {
 
 RIGHT = {
     "lattice": [
-        lattice_in_a_list,
+        lattice_by_appending,
         lattice_by_insertion,
         lattice_by_parity,
         lattice_by_way_of_floats,

@@ -224,7 +224,7 @@ def backward_in_loops(log_y, states):
                 if r < s + 2 or skip[r]:
                     onward = log_y[t + 1][states[r]] + beta[t + 1][r]
                     beta[t][s] = np.logaddexp(beta[t][s], onward)
-    return beta
+    return np.array(beta)
 
 
 def backward_by_reversal(log_y, states):
@@ -277,7 +277,7 @@ def gradient_in_loops(log_y, label):
                 ]
                 row[k] = np.exp(log_y[t, k]) - sum(through)
         rows.append(row)
-    return rows
+    return np.array(rows)
 
 
 def gradient_in_float32(log_y, label):

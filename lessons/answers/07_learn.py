@@ -218,7 +218,7 @@ def uniform(shape, rng):
 
 def row_by_row(shape, rng):
     H, n = shape
-    return [[rng.normal(0, n**-0.5) for _ in range(n)] for _ in range(H)]
+    return np.array([[rng.normal(0, n**-0.5) for _ in range(n)] for _ in range(H)])
 
 
 def in_float32(shape, rng):

@@ -29,7 +29,7 @@ def by_enumeration(y, label):
     return table
 
 
-@exercise("5.1", lists=True)
+@exercise("5.1")
 def check_lattice(lattice):
     for label in LABELS:
         yield f"lattice({label})", lattice(label), states_of(label)
@@ -78,7 +78,7 @@ def check_count_ways(count_ways):
     )
 
 
-@exercise("5.4", rtol=1e-5, atol=1e-7, lists=True)
+@exercise("5.4", rtol=1e-5, atol=1e-7)
 def check_forward_variables(forward_variables):
     def log_prob(log_y, label):
         return np.logaddexp.reduce(forward_variables(log_y, states_of(label))[-1][-2:])

@@ -5,9 +5,7 @@ import numpy as np
 from minids.lesson import exercise
 
 
-@exercise(
-    "7.1", rtol=0, atol=0.12, lists=True
-)  # at least four standard errors of each statistic
+@exercise("7.1", rtol=0, atol=0.12)  # at least four standard errors of each statistic
 def check_initial_weights(initial_weights):
     rng = np.random.default_rng(70)
     for H, n in (3000, 100), (100, 3000), (50, 200):
