@@ -5,8 +5,8 @@
 The lessons themselves are the plain Python files in lessons/; the wheel contains them too.
 """
 
-from minids.lesson.checking import check, exercise, yours
+from minids.lesson.checking import as_array, check, exercise, yours
 from minids.lesson.display import collapse_field, listen, show
 from minids.lesson.folder import data
 
-__all__ = ["check", "collapse_field", "data", "exercise", "listen", "show", "yours"]
+__all__ = ["as_array", "check", "collapse_field", "data", "exercise", "listen", "show", "yours"]

@@ -144,7 +144,8 @@ def report(test: Check, function: Callable, where: Path) -> bool:
     result = run_check(test, function)
     kept = ""
     if result.state == "right" and test.keep:
-        problem = mine.keep(where, test, function, _check_again)
+        returns_lists = test.lists and any(isinstance(value, (list, tuple)) for value in result.got)
+        problem = mine.keep(where, test, function, _check_again, returns_lists)
         kept = f", but not kept: {problem}" if problem else f", kept in {mine.FILE}"
     print(f"{test.number} {test.name}  {result.message}{kept}")
     if result.state == "wrong":
@@ -250,14 +251,17 @@ def _check_again(test: Check, function: Callable) -> str | None:
 
 def usable(test: Check, function: Callable) -> Callable:
     """The function; if its check accepts lists where an array is expected, made to return an array."""
-    if not test.lists:
-        return function
+    return as_array(function) if test.lists else function
+
+
+def as_array(function: Callable) -> Callable:
+    """The function, made to return an array where it returns a list."""
 
     @functools.wraps(function)
-    def as_array(*args: Any, **kwargs: Any) -> Any:
+    def converted(*args: Any, **kwargs: Any) -> Any:
         return np.asarray(function(*args, **kwargs))
 
-    return as_array
+    return converted
 
 
 def caller_folder() -> Path:

@@ -106,9 +106,15 @@ def is_edited(where: Path, number: str, name: str) -> bool:
 
 
 def keep(
-    where: Path, test: Any, function: Callable, check: Callable[[Any, Callable], str | None]
+    where: Path,
+    test: Any,
+    function: Callable,
+    check: Callable[[Any, Callable], str | None],
+    returns_lists: bool = False,
 ) -> str | None:
     """Write an accepted function, and what it needs, to mine.py. Returns why not, or None.
+
+    A function that `returns_lists` where later ones expect arrays is followed by a line that converts them.
 
     `test` is the exercise's Check. The new file must run alone, and `check(test, function)` must accept the
     function as it is there: it returns what is wrong, or None. Otherwise the file stays as it was.
@@ -117,7 +123,7 @@ def keep(
     try:
         head, sections = _read(path) if path.exists() else (_HEAD, [])
         sums = progress.checksums(where)
-        changed = _Collector(where, sections, sums, test.number, test.name).add(function)
+        changed = _Collector(where, sections, sums, test.number, test.name).add(function, returns_lists)
         text = _compose(head, sections)
         namespace = _run(path, text)
         problem = check(test, namespace[test.name])
@@ -146,12 +152,17 @@ class _Collector:
         self.done = {name}
         self.changed = False
 
-    def add(self, function: Callable) -> bool:
+    def add(self, function: Callable, returns_lists: bool) -> bool:
         """Add the accepted function. Returns whether a section is new or different."""
-        self.add_function(function, self.name, f"{self.number} {self.name}")
+        line = f"\n\n\n{self.name} = as_array({self.name})" if returns_lists else ""
+        if line:
+            self.add_import("from minids.lesson import as_array")
+        self.add_function(function, self.name, f"{self.number} {self.name}", line=line)
         return self.changed
 
-    def add_function(self, function: Callable, name: str, title: str, user: Any = None) -> None:
+    def add_function(
+        self, function: Callable, name: str, title: str, user: Any = None, line: str = ""
+    ) -> None:
         """Add a function or a class, which the code `user` uses, and what it needs."""
         code = inspect.unwrap(getattr(function, "py_func", function))  # py_func: Numba compiles it
         try:
@@ -167,7 +178,7 @@ class _Collector:
         if own_name != name:
             text += f"\n\n\n{name} = {own_name}"
         self.add_needs(text, code if hasattr(code, "__globals__") else user, {own_name, name})
-        self.put(title, text)
+        self.put(title, text + line)
 
     def add_needs(self, text: str, code: Any, own: set[str]) -> None:
         """Add what the names in the text of `code` stand for."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from minids.lesson import checking, folder, mine, progress
@@ -87,9 +88,9 @@ def test_imports_are_written_as_in_the_lesson(run, reader):
 def test_sections_are_in_the_order_of_the_exercises(run, reader):
     run(quadruple="return x + x + x + x")
     run("08_powers.py", powers="return [2**i for i in range(n)]")
-    assert sections(reader) == ["7.2 quadruple", "8.1 powers"]
+    assert sections(reader) == ["imports", "7.2 quadruple", "8.1 powers"]
     run(double="return x * (ONE + ONE)", quadruple="return x + x + x + x")
-    assert sections(reader) == ["ONE, for 7.1", "7.1 double", "7.2 quadruple", "8.1 powers"]
+    assert sections(reader) == ["imports", "ONE, for 7.1", "7.1 double", "7.2 quadruple", "8.1 powers"]
 
 
 def test_our_answer_holds_the_place_of_an_exercise_that_is_not_done(run, reader):
@@ -257,7 +258,7 @@ def test_two_lessons_cannot_use_one_name_for_two_things(run, reader):
     assert "not kept: mine.py has another `SIZE`, for 7.1; give yours another name" in out
     out, _ = run("08_powers.py", before="SIZE = 2", powers="return [2**i for i in range(n + 0 * SIZE)]")
     assert "kept in mine.py" in out
-    assert sections(reader) == ["SIZE, for 7.1", "7.1 double", "8.1 powers"]
+    assert sections(reader) == ["imports", "SIZE, for 7.1", "7.1 double", "8.1 powers"]
 
 
 def test_imports_of_one_name_from_two_places_are_refused(run, reader):
@@ -300,7 +301,7 @@ def test_a_function_from_the_file_under_another_name(run, reader):
         before=before,
         powers="return [1] if n == 1 else [*powers(n - 1), twice(2 ** (n - 2))]",
     )
-    assert sections(reader) == ["7.1 double", "twice, for 8.1", "8.1 powers"]
+    assert sections(reader) == ["imports", "7.1 double", "twice, for 8.1", "8.1 powers"]
     assert "twice = double\n" in (reader / "mine.py").read_text()
 
 
@@ -335,3 +336,21 @@ def test_checksums_are_in_the_progress(run, reader):
     assert set(progress.checksums(reader)) == {"7.1 double"}
     (reader / "progress.json").write_text(json.dumps({"mine.py": 7}))
     assert progress.checksums(reader) == {}
+
+
+def test_a_function_that_returns_lists_returns_arrays_in_mine(tmp_path):
+    """As in the lesson, where later functions work with arrays."""
+    lesson = tmp_path / "01_hear.py"
+    lesson.write_text(
+        "from minids.lesson import check\n"
+        "def frames(wave, size, hop):\n"
+        "    return [list(wave[i : i + size]) for i in range(0, len(wave) - size + 1, hop)]\n"
+        'frames = check("1.1", frames)\n'
+    )
+    for _ in range(2):  # the second time nothing changes
+        done = subprocess.run([sys.executable, lesson], capture_output=True, text=True, timeout=60)
+        assert "kept in mine.py" in done.stdout, done
+        namespace = runpy.run_path(str(tmp_path / "mine.py"))
+        assert namespace["frames"](np.arange(6.0), 4, 2).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5]]
+        assert not mine.is_edited(tmp_path, "1.1", "frames")
+    assert (tmp_path / "mine.py").read_text().count("frames = as_array(frames)") == 1
