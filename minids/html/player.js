@@ -56,6 +56,7 @@ if (!customElements.get("minids-player")) {
       for (const version of this.versions) {
         version.audio.preload = "auto";
         version.audio.onended = () => { this.time = 0; this.draw(); };
+        version.audio.onerror = () => { this.readout.textContent = "This browser cannot play the sound."; };
         version.audio.onplay = version.audio.onpause = () => this.draw();
       }
       this.time = 0;
