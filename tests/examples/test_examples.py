@@ -25,7 +25,7 @@ from minids.lm.kneser_ney import DiscountWarning
 from minids.ops import driver
 from minids.training.settings import SECTIONS, read_settings
 from minids.training.trainer import Trainer
-from minids.weights import SHIPPED_MODEL
+from minids.weights import SHIPPED_MODEL, load_model
 from tests import ROOT
 from tests.tones import RATE, speak
 
@@ -110,7 +110,20 @@ def test_own_recordings_trains_and_scores_a_folder(run, recordings, tmp_path, pr
     assert re.search(rf"{re.escape(str(folder / 'best.safetensors'))}: WER .* of {words}\n$", output)
 
 
-def test_own_recordings_uses_the_lowest_sampling_rate(run, recordings, tmp_path):
+@pytest.mark.filterwarnings("ignore:.*is below the model's")
+def test_own_recordings_fine_tunes_with_few(run, recordings, tmp_path, program, monkeypatch):
+    monkeypatch.setattr(program("own_recordings"), "EPOCHS", 1)
+    (recordings / "s0" / "0.txt").write_text("ä")
+    output = run("own_recordings", recordings, tmp_path / "run")
+    assert re.search(r"\nbefore: WER .*\nepoch  1  loss .*best.safetensors: WER ", output, re.DOTALL)
+    saved, base = load_model(tmp_path / "run" / "best.safetensors"), load_model(SHIPPED_MODEL)
+    assert saved.alphabet.symbols == (*base.alphabet.symbols, "ä")
+    assert not (tmp_path / "run" / "settings.toml").exists()
+    assert abs(saved.model.params["Wr_f"] - base.model.params["Wr_f"]).max() < 0.1, "it starts from the model"
+
+
+def test_own_recordings_uses_the_lowest_sampling_rate(run, recordings, tmp_path, program, monkeypatch):
+    monkeypatch.setattr(program("own_recordings"), "FEW_MINUTES", 0)
     save_audio(recordings / "s0" / "0.wav", np.ones(800, np.float32), 11025)
     (recordings / "s0" / "0.txt").write_text("é")
     with pytest.raises(SystemExit, match=r"fix these first: .*characters"):
