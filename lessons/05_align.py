@@ -193,7 +193,8 @@ show(
 # %% [markdown]
 # ## The loss
 # Training increases the probability of the correct text. The **CTC loss** is its
-# negative logarithm (the last two states, S − 2 and S − 1, can be the end):
+# negative logarithm (the last two states, S − 2 and S − 1, can be the end; an empty
+# text has only one):
 #
 # $$ L = -\log\,[\alpha_T(S-1) + \alpha_T(S-2)] $$
 #

@@ -191,7 +191,7 @@ nesterov = check("7.2", nesterov)
 # a hundred more, can ruin the weights. So a gradient whose norm
 # $\|d\| = \sqrt{\sum d_i^2}$ is above a limit is scaled down to it.
 #
-# **Exercise 7.3** Gradient clipping.
+# **Exercise 7.3** Clip a gradient of any shape. (One whose norm is 0 stays as it is.)
 
 
 # %%
