@@ -1,4 +1,4 @@
-"""Make the data of the lessons, lessons/data: three recordings and a recognizer of 0.3 MB.
+"""Make the data of the lessons, lessons/data: recordings and a recognizer of 0.3 MB.
 
     python examples/demo/lesson_data.py
 
@@ -9,9 +9,12 @@ out/lesson_data.
 
 import shutil
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import speech
 
 from minids.audio import resample, save_audio
@@ -29,6 +32,9 @@ RECORDINGS = {  # file: text, voice (one of the test voices of speech.py), speed
 }
 
 
+GERMAN = ["null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun"]
+
+
 def main() -> None:
     DATA.mkdir(exist_ok=True)
     shutil.rmtree(OUT, ignore_errors=True)
@@ -36,7 +42,12 @@ def main() -> None:
     trainer = Trainer(read_settings(HERE / "lesson_data.toml"), OUT / "run")
     trainer.run()
     shutil.copy(trainer.folder.best, DATA / "digits.safetensors")
-    record()
+    with ProcessPoolExecutor(mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for make in (
+            record,
+            record_german,
+        ):  # each in a new process, which repeats its speech: see speech.Espeak
+            pool.submit(make).result()
     recognizer = Recognizer.load(DATA / "digits.safetensors")
     for name, (text, *_) in RECORDINGS.items():
         hypothesis = recognizer.transcribe(DATA / name).text
@@ -46,7 +57,7 @@ def main() -> None:
 
 
 def record() -> None:
-    """Write the lessons' recordings. Only a new process repeats them exactly: see speech.Espeak."""
+    """Write the three recordings."""
     espeak, random = speech.Espeak(0), np.random.default_rng(0)
     for name, (text, voice, speed, pitch) in RECORDINGS.items():
         samples = resample(espeak(text, voice, speed, pitch), espeak.rate, speech.RATE)
@@ -54,6 +65,24 @@ def record() -> None:
         samples *= 0.3 / np.abs(samples).max()
         samples += random.normal(0, 1e-3, len(samples)).astype(np.float32)  # a room is never silent
         save_audio(DATA / name, samples, speech.RATE)
+
+
+def record_german() -> None:
+    """Write german.ogg, 40 times three digits, and german.tsv: start, end (samples), voice and text."""
+    espeak, random = speech.Espeak(17), np.random.default_rng(17)
+    rows, end = ["start\tend\tvoice\ttext"], 0
+    kind = {"format": "OGG", "subtype": "VORBIS", "compression_level": 0.9}
+    with soundfile.SoundFile(DATA / "german.ogg", "w", speech.RATE, channels=1, **kind) as file:
+        for _ in range(40):
+            text = " ".join(GERMAN[digit] for digit in random.integers(10, size=3))
+            speed, pitch = int(random.integers(130, 170)), int(random.integers(35, 60))
+            samples = resample(espeak(text, "gmw/de", speed, pitch), espeak.rate, speech.RATE)
+            samples = np.pad(samples, random.integers(speech.RATE // 20, speech.RATE // 5, 2))
+            samples = 0.3 * samples / np.abs(samples).max() + random.normal(0, 1e-3, len(samples))
+            file.write(samples.astype(np.float32))  # one by one: libsndfile fails on many samples at once
+            rows.append(f"{end}\t{end + len(samples)}\tgerman\t{text}")
+            end += len(samples)
+    (DATA / "german.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
