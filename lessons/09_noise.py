@@ -126,13 +126,13 @@ def profile(x):
 tracks = [hiss(seeded(8, i), 8) for i in range(12)]
 clips = [clip for track in tracks for clip in np.split(track, 4)]  # of 2 s
 turns = 2 * np.pi * np.arange(2 * RATE) / RATE
-clips += [np.sin(1700 * turns), np.sign(np.sin(100 * turns))]  # whistle, hum
+clips += [np.sin(1700 * turns), np.sin(100 * turns)]  # whistle, hum
 real = [profile(hiss(seeded(7, i), 2)) for i in range(20)]
 real = np.array([*real, *(profile(crowd(seeded(7, i), 2, people)) for i in range(20))])
 powers = np.array([profile(clip) for clip in clips])
-bad = np.array(rejected(powers, real, 4))
-captions = [f"{bad.sum()} of {len(clips)} clips are rejected (red)"]
-show(profiles(powers, bad, real, 4, RATE / 2), captions)
+bad = np.array(rejected(powers, real, 5))
+captions = [f"{bad.sum()} of {len(clips)} clips are rejected (red): whistle and hum"]
+show(profiles(powers, bad, real, 5, RATE / 2), captions)
 clips = [clip for clip, is_bad in zip(clips, bad, strict=True) if not is_bad]
 
 # %% [markdown]

@@ -211,9 +211,9 @@ print(f"minids transcribe me.wav --model {OUT / 'you.safetensors'}")
 #
 # ## More of you
 # Two dozen recordings teach a network a dozen words, not your language. Each further
-# hour of your recordings helps; `examples/own_recordings.py FOLDER RUN` trains on a
-# folder of any size, also from a model that ships, and says what it has reached. A
-# language model of your sentences (lesson 11) helps most where words are few.
+# hour of your recordings helps. `examples/own_recordings.py FOLDER RUN` takes a folder
+# of any size: it fine-tunes as you did if there is less than half an hour, otherwise it
+# trains from random weights. A language model of your sentences (lesson 11) helps, too.
 #
 # **What we have now** A network that has learned to hear someone: perhaps you.
 #
