@@ -16,7 +16,7 @@ if (!customElements.get("minids-player")) {
         name: figure.dataset.name,
         seconds: Number(figure.dataset.seconds),
         runs: JSON.parse(figure.dataset.runs),
-        audio: figure.querySelector("audio"),
+        audio: figure.querySelector("audio") || this.querySelector("audio"),  // that of the first version
         tracks: figure.querySelector(".tracks"),
       }));
       this.classList.add("ready");

@@ -45,18 +45,19 @@ def player(
     if versions:
         items = [(name, *_parts(value, sound)) for name, value in versions.items()]
     loaded = [(name, *_load(source, rate), shown) for name, source, shown in items]
-    peak = max(1.0, *(abs(samples).max(initial=0) for _, samples, _, _, _ in loaded))
-    spectra = [log_powers(samples, hertz) for _, samples, hertz, _, _ in loaded]
+    peak = max(1.0, *(abs(samples).max(initial=0) for _, samples, _, _ in loaded))
+    spectra = [log_powers(samples, hertz) for _, samples, hertz, _ in loaded]
     low, high = np.percentile(np.concatenate([x.ravel() for x in spectra]), COLOR_RANGE)
-    shown = []
-    for (name, samples, hertz, file, letters_), x in zip(loaded, spectra, strict=True):
+    shown: list[dict[str, Any]] = []
+    for (name, samples, hertz, letters_), x in zip(loaded, spectra, strict=True):
+        source = _wav(samples / peak, hertz)
         seconds = len(samples) / hertz
         found = [] if letters_ is None else runs(letters_, alphabet, seconds)
         shown.append(
             {
                 "name": name,
                 "seconds": round(seconds, 4),
-                "source": file or _flac(samples / peak, hertz),
+                "source": "" if shown and source == shown[0]["source"] else source,  # "": that of the first
                 "wave": _wave(samples / peak),
                 "columns": WAVE_COLUMNS,
                 "spectrogram": png(np.clip((x - low) / max(high - low, 1e-9), 0, 1)),
@@ -76,16 +77,15 @@ def _parts(value: Any, sound: Any) -> tuple[Any, Letters | None]:
     return (sound if source is None else source), letters
 
 
-def _load(source: Any, rate: int | None) -> tuple[np.ndarray, int, str]:
-    """Samples, their rate, and the file as a URL if it need not be written anew."""
+def _load(source: Any, rate: int | None) -> tuple[np.ndarray, int]:
+    """The samples of a file or of an array, and their rate."""
     if isinstance(source, (str, Path)):
-        samples, rate = load_audio(source)
-        return samples, rate, _url(Path(source).read_bytes(), f"audio/{Path(source).suffix[1:].lower()}")
+        return load_audio(source)
     if source is None:
         raise ValueError("no sound: give `sound`, or a sound for every version")
     if rate is None:
         raise ValueError("samples need their `rate` in Hz")
-    return np.asarray(source, np.float32), rate, ""
+    return np.asarray(source, np.float32), rate
 
 
 def log_powers(samples: np.ndarray, rate: int) -> np.ndarray:
@@ -110,12 +110,13 @@ def png(x: np.ndarray) -> str:
     return _url(file.getvalue(), "image/png")
 
 
-def _flac(samples: np.ndarray, rate: int) -> str:
+def _wav(samples: np.ndarray, rate: int) -> str:
+    """Samples as a WAV file of 16 bits, in which every browser can seek (Chromium fails in FLAC)."""
     import soundfile
 
     file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="flac", subtype="PCM_16")
-    return _url(file.getvalue(), "audio/flac")
+    soundfile.write(file, samples, rate, format="wav", subtype="PCM_16")
+    return _url(file.getvalue(), "audio/wav")
 
 
 def _url(content: bytes, kind: str) -> str:

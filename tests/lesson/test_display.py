@@ -102,12 +102,10 @@ def test_a_trusted_notebook_shows_the_steps(browser, notebook, tmp_path):
     assert browser.find_element("css selector", "minids-packed minids-steps .bar").is_displayed()
 
 
-def test_a_player_in_a_notebook_contains_the_sound(notebook):
+def test_in_a_notebook_a_sound_has_its_player(notebook):
     listen(data("seven.flac"))
     html = notebook[0]["text/html"]
-    assert (
-        b64decode(re.search('src="data:audio/flac;base64,(.*?)"', html)[1]) == data("seven.flac").read_bytes()
-    )
+    assert '<audio controls preload="metadata" src="data:audio/wav;base64,' in html
     assert 'customElements.define("minids-player"' in html
 
 
