@@ -10,7 +10,6 @@
 # %%
 import cProfile
 import pstats
-from functools import cache
 from timeit import repeat
 
 import numpy as np
@@ -18,6 +17,7 @@ from numba import get_num_threads, njit, prange, set_num_threads  # noqa: F401
 
 from minids import ops
 from minids.lesson import check, show, yours
+from minids.lesson.compiled import compiled, in_python
 from minids.lesson.figures.times import bars
 from minids.text import BLANK
 from minids.training.bench import bench
@@ -126,7 +126,7 @@ print("compiled for:", *log_add.nopython_signatures, sep="\n  ")
 #
 # Be careful: **compiled code does not check indices.** Beyond the end of an array it
 # reads whatever is in memory there, and -1 is the last element, as in Python. So the
-# check first runs your function as Python, then compiled.
+# check first runs your function as Python, then compiled. (It adds `@njit` itself.)
 #
 # **Exercise 13.1** Two loops over single numbers, without slices.
 
@@ -143,13 +143,12 @@ def forward_loops(log_y, states):
 forward_loops = check("13.1", forward_loops)
 
 # %%
-compiled = cache(njit)  # compiles each function only once
 lattice, forward_variables = yours("lattice", "forward_variables")
 log_y, states = batch[0][:, 0], np.asarray(lattice(batch[2][0].tolist()))
 forms = {
-    "loops, Python": seconds(forward_loops, log_y, states),
+    "loops, Python": seconds(in_python(forward_loops), log_y, states),
     "rows, NumPy": seconds(forward_variables, log_y, states),
-    "loops, Numba": seconds(compiled(forward_loops), log_y, states),
+    "loops, Numba": seconds(compiled(forward_loops), log_y, states),  # by njit, once
 }
 row = {"forward": [1e6 * s for s in forms.values()]}
 show(bars([*forms], row, "microseconds"), title="The same recursion, three times")
@@ -173,7 +172,7 @@ print(f"times as fast as rows: Python {rows / python:.2g}, Numba {rows / numba:.
 # `fast_forward`, your loops compiled.
 
 # %%
-fast_forward, parallel = compiled(forward_loops), cache(njit(parallel=True))
+fast_forward = compiled(forward_loops)
 
 
 @njit
@@ -196,10 +195,11 @@ def batch_losses(log_probs, lengths, labels, label_lengths):
 batch_losses = check("13.2", batch_losses)
 
 # %%
+parallel = compiled(batch_losses, parallel=True)  # njit(parallel=True)
 forms = {"reference, with gradient": seconds(reference.ctc, *batch)}
 for cores in sorted({1, get_num_threads()}):
     set_num_threads(cores)
-    forms[f"your loops, cores: {cores}"] = seconds(parallel(batch_losses), *batch)
+    forms[f"your loops, cores: {cores}"] = seconds(parallel, *batch)
 in_float32 = batch[0].astype(np.float32), *batch[1:]
 forms["the package, with gradient"] = seconds(cpu.ctc, *in_float32)
 row = {"ctc": [1e3 * s for s in forms.values()]}

@@ -1,7 +1,9 @@
 """Our answers to lesson 13, other right ones, and common mistakes."""
 
+import numba
 import numpy as np
 from numba import njit, prange
+from numba import prange as each_in_a_thread
 
 from minids.text import BLANK
 
@@ -51,13 +53,12 @@ def batch_losses(log_probs, lengths, labels, label_lengths):
     return result
 
 
-@njit
-def fast_losses(log_probs, lengths, labels, label_lengths):
-    """The same without prange, for the mistakes below."""
+def losses(log_probs, lengths, labels, label_lengths):
+    """The same as Python, for the mistakes below."""
     result = np.empty(log_probs.shape[1])
     for b in range(log_probs.shape[1]):
-        states = fast_lattice(labels[b, : label_lengths[b]])
-        alpha = fast_forward(log_probs[: lengths[b], b], states)
+        states = fast_lattice.py_func(labels[b, : label_lengths[b]])
+        alpha = forward_loops(log_probs[: lengths[b], b], states)
         result[b] = -log_add(alpha[-1, -1], alpha[-1, -2])
     return result
 
@@ -67,7 +68,8 @@ def variant(
     states,
     may_skip=lambda here, before: here not in (BLANK, before),
     first=(0, 1),
-    wrap=False,
+    one=1,
+    two=2,
 ):
     """A forward pass with one wrong rule."""
     alpha = np.full((len(log_y), len(states)), -np.inf)
@@ -76,9 +78,9 @@ def variant(
     for t in range(1, len(log_y)):
         for s in range(len(states)):
             paths = alpha[t - 1, s]
-            if s > 0 or wrap:
+            if s >= one:
                 paths = log_add(paths, alpha[t - 1, s - 1])
-            if s > 1 and may_skip(states[s], states[s - 2]):
+            if s >= two and may_skip(states[s], states[s - 2]):
                 paths = log_add(paths, alpha[t - 1, s - 2])
             alpha[t, s] = log_y[t, states[s]] + paths
     return alpha
@@ -102,8 +104,68 @@ def never_skips(log_y, states):
 
 
 def reads_index_minus_one(log_y, states):
-    """alpha[t - 1, -1] is the last state, not log 0."""
-    return variant(log_y, states, wrap=True)
+    """Reads alpha[t - 1, s - 1] for s = 0, too: index -1 is the last state."""
+    return variant(log_y, states, one=0)
+
+
+def reads_index_minus_one_where_it_skips(log_y, states):
+    """Reads alpha[t - 1, s - 2] for s < 2, too: indices -1 and -2 are the last two states."""
+    return variant(log_y, states, two=0)
+
+
+def reads_negative_indices(log_y, states):
+    """Asks neither s > 0 nor s > 1: negative indices are the last states."""
+    return variant(log_y, states, one=0, two=0)
+
+
+def reads_the_last_frame(log_y, states):
+    """Runs the recursion for t = 0, too, where t - 1 = -1 is the last frame."""
+    first = variant(log_y, states)[0]
+    alpha = np.full((len(log_y), len(states)), -np.inf)
+    alpha[0] = first
+    for t in range(len(log_y)):
+        for s in range(len(states)):
+            paths = alpha[t - 1, s]
+            if s > 0:
+                paths = log_add(paths, alpha[t - 1, s - 1])
+            if s > 1 and states[s] not in (BLANK, states[s - 2]):
+                paths = log_add(paths, alpha[t - 1, s - 2])
+            alpha[t, s] = log_y[t, states[s]] + paths
+    return alpha
+
+
+def multiplies_by_the_probability(log_y, states):
+    """Multiplies by log y instead of adding it: in logarithms a product is a sum."""
+    alpha = np.full((len(log_y), len(states)), -np.inf)
+    for t in range(len(log_y)):
+        for s in range(len(states)):
+            if t == 0:
+                alpha[0, s] = log_y[0, states[s]] if s < 2 else -np.inf
+                continue
+            paths = alpha[t - 1, s]
+            if s > 0:
+                paths = log_add(paths, alpha[t - 1, s - 1])
+            if s > 1 and states[s] not in (BLANK, states[s - 2]):
+                paths = log_add(paths, alpha[t - 1, s - 2])
+            alpha[t, s] = log_y[t, states[s]] * paths
+    return alpha
+
+
+def adds_the_logarithms(log_y, states):
+    """Adds the logarithms of the neighbors instead of their log_add."""
+    alpha = np.full((len(log_y), len(states)), -1e300)
+    for t in range(len(log_y)):
+        for s in range(len(states)):
+            if t == 0:
+                alpha[0, s] = log_y[0, states[s]] if s < 2 else -np.inf
+                continue
+            paths = alpha[t - 1, s]
+            if s > 0:
+                paths += alpha[t - 1, s - 1]
+            if s > 1 and states[s] not in (BLANK, states[s - 2]):
+                paths += alpha[t - 1, s - 2]
+            alpha[t, s] = log_y[t, states[s]] + paths
+    return alpha
 
 
 def begins_anywhere(log_y, states):
@@ -153,14 +215,14 @@ def not_for_numba(log_y, states):
 
 def reads_the_padding(log_probs, lengths, labels, label_lengths):
     """Treats every utterance as if it were as long as the longest."""
-    return fast_losses(
+    return losses(
         log_probs, np.full_like(lengths, len(log_probs)), labels, label_lengths
     )
 
 
 def reads_the_padding_of_the_labels(log_probs, lengths, labels, label_lengths):
     """Treats every text as if it were as long as the longest."""
-    return fast_losses(
+    return losses(
         log_probs, lengths, labels, np.full_like(label_lengths, labels.shape[1])
     )
 
@@ -176,7 +238,7 @@ def one_end_only(log_probs, lengths, labels, label_lengths):
 
 def sum_of_the_batch(log_probs, lengths, labels, label_lengths):
     """The sum over the batch instead of one loss per utterance."""
-    return fast_losses(log_probs, lengths, labels, label_lengths).sum()
+    return losses(log_probs, lengths, labels, label_lengths).sum()
 
 
 def not_parallel(log_probs, lengths, labels, label_lengths):
@@ -189,14 +251,24 @@ def not_parallel(log_probs, lengths, labels, label_lengths):
     return result
 
 
+def not_parallel_either(log_probs, lengths, labels, label_lengths):
+    """range instead of prange; Numba runs np.zeros in parallel, so it does not complain."""
+    result = np.zeros(len(lengths))
+    for b in range(len(lengths)):
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        alpha = fast_forward(log_probs[: lengths[b], b], states)
+        result[b] = -log_add(alpha[-1, -1], alpha[-1, -2])
+    return result
+
+
 def mean_over_frames(log_probs, lengths, labels, label_lengths):
     """Divided by the length, so a long utterance counts no more than a short one."""
-    return fast_losses(log_probs, lengths, labels, label_lengths) / lengths
+    return losses(log_probs, lengths, labels, label_lengths) / lengths
 
 
 def log_likelihood(log_probs, lengths, labels, label_lengths):
     """The sign: a loss is -log p."""
-    return -fast_losses(log_probs, lengths, labels, label_lengths)
+    return -losses(log_probs, lengths, labels, label_lengths)
 
 
 def shares_a_buffer(log_probs, lengths, labels, label_lengths):
@@ -300,6 +372,23 @@ def state_by_state(log_y, states):
     return alpha
 
 
+@njit
+def decorated_loops(log_y, states):
+    """@njit above it."""
+    alpha = np.full((len(log_y), len(states)), -np.inf)
+    for s in range(min(2, len(states))):
+        alpha[0, s] = log_y[0, states[s]]
+    for t in range(1, len(log_y)):
+        for s in range(len(states)):
+            paths = alpha[t - 1, s]
+            if s > 0:
+                paths = log_add(paths, alpha[t - 1, s - 1])
+            if s > 1 and states[s] != BLANK and states[s] != states[s - 2]:
+                paths = log_add(paths, alpha[t - 1, s - 2])
+            alpha[t, s] = log_y[t, states[s]] + paths
+    return alpha
+
+
 def without_variables(log_probs, lengths, labels, label_lengths):
     """All in few statements; zeros instead of empty, and the loop over len(lengths)."""
     result = np.zeros(len(lengths))
@@ -310,6 +399,38 @@ def without_variables(log_probs, lengths, labels, label_lengths):
             alpha[lengths[b] - 1, 2 * n], alpha[lengths[b] - 1, 2 * n - 1]
         )
     return result
+
+
+@njit
+def decorated(log_probs, lengths, labels, label_lengths):
+    """@njit above it, as above the functions of the lesson."""
+    losses = np.zeros(len(lengths))
+    for b in prange(len(lengths)):
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        a = fast_forward(log_probs[: lengths[b], b], states)
+        losses[b] = -log_add(a[-1, -1], a[-1, -2])
+    return losses
+
+
+@njit(parallel=True)
+def decorated_for_threads(log_probs, lengths, labels, label_lengths):
+    """Decorated with parallel=True; prange under another name."""
+    losses = np.zeros(len(lengths))
+    for b in each_in_a_thread(len(lengths)):
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        a = fast_forward(log_probs[: lengths[b], b], states)
+        losses[b] = -log_add(a[-1, -1], a[-1, -2])
+    return losses
+
+
+def with_the_name_of_the_module(log_probs, lengths, labels, label_lengths):
+    """numba.prange."""
+    losses = np.zeros(len(lengths))
+    for b in numba.prange(len(lengths)):
+        states = fast_lattice(labels[b, : label_lengths[b]])
+        a = fast_forward(log_probs[: lengths[b], b], states)
+        losses[b] = -log_add(a[-1, -1], a[-1, -2])
+    return losses
 
 
 def with_buffers_of_its_own(log_probs, lengths, labels, label_lengths):
@@ -345,6 +466,11 @@ WRONG = {
         skips_letters,
         never_skips,
         reads_index_minus_one,
+        reads_index_minus_one_where_it_skips,
+        reads_negative_indices,
+        reads_the_last_frame,
+        multiplies_by_the_probability,
+        adds_the_logarithms,
         begins_anywhere,
         begins_in_the_blank,
         begins_in_two_states,
@@ -358,6 +484,7 @@ WRONG = {
         one_end_only,
         sum_of_the_batch,
         not_parallel,
+        not_parallel_either,
         mean_over_frames,
         log_likelihood,
         shares_a_buffer,
@@ -369,6 +496,12 @@ WRONG = {
 }
 
 RIGHT = {
-    "forward_loops": [row_by_row, state_by_state],
-    "batch_losses": [without_variables, with_buffers_of_its_own],
+    "forward_loops": [row_by_row, state_by_state, decorated_loops],
+    "batch_losses": [
+        without_variables,
+        with_buffers_of_its_own,
+        decorated,
+        decorated_for_threads,
+        with_the_name_of_the_module,
+    ],
 }

@@ -1,19 +1,12 @@
 """Checks of lesson 13: as Python first, then compiled."""
 
-from functools import cache
 from itertools import groupby, product
 
 import numpy as np
-from numba import njit
 
 from minids.lesson import exercise
 from minids.lesson.compiled import check_compiled
 from minids.ops.reference.ctc import ctc, forward_variables, lattice
-
-compiled, parallel = (
-    cache(njit),
-    cache(njit(parallel=True)),
-)  # compile each function only once
 
 
 def random_log_probs(T, B, K, seed=12):
@@ -44,14 +37,14 @@ def check_forward_loops(forward_loops):
             (log_y, states),
             forward_variables(log_y, states),
         )
-    yield from check_compiled(forward_loops, compiled, cases)
+    yield from check_compiled(forward_loops, cases)
 
 
 @exercise("13.2", pure=False, keep=False, seconds=60)
 def check_batch_losses(batch_losses):
     cases = {}
     rng = np.random.default_rng(13)
-    for T, B, K, U in (7, 1, 3, 2), (9, 5, 4, 3):
+    for T, B, K, U in (7, 2, 3, 2), (9, 5, 4, 3):
         lengths, label_lengths = T - np.arange(B) % 3, U - np.arange(B) % 2
         texts = lengths, rng.integers(1, K, (B, U)), label_lengths
         batch = (
@@ -59,4 +52,4 @@ def check_batch_losses(batch_losses):
             *(numbers.astype(np.int32) for numbers in texts),
         )
         cases[f"lengths {lengths.tolist()}"] = batch, ctc(*batch)[0]
-    yield from check_compiled(batch_losses, parallel, cases)
+    yield from check_compiled(batch_losses, cases, parallel=True)
