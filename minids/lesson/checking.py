@@ -27,6 +27,7 @@ from minids.lesson.time_limit import run_with_limit
 
 SECONDS = 10  # for the check of an exercise in plain Python
 MISTAKES_SECONDS = 3.0  # for the search of a known mistake that explains a wrong result
+_printed: set[str] = set()  # what `yours` has said
 
 
 @dataclass(frozen=True)
@@ -103,16 +104,17 @@ def check(number: str, function: Callable) -> Callable:
 def yours(*names: str) -> Any:
     """The reader's functions of these names from mine.py; for those that are not there, our answers.
 
-    Prints which are whose. Returns one function, or a tuple for several names. A section of mine.py that was
-    edited by hand is checked again.
+    Prints which are whose, but inside a function only once. Returns one function, or a tuple for several
+    names. A section of mine.py that was edited by hand is checked again.
     """
     numbers = {name: folder.number_of(name) for name in names}
     where = caller_folder()
+    lines = []
     functions: dict[str, Callable] = {}
     if os.environ.get("MINIDS_ANSWERS") != "1":
         namespace, error = mine.load(where)
         if error:
-            print(f"{mine.FILE} cannot be used: {error}")
+            lines.append(f"{mine.FILE} cannot be used: {error}")
         for name, number in numbers.items():
             if name in namespace:
                 test = find_check(number)
@@ -120,12 +122,16 @@ def yours(*names: str) -> Any:
                 if result is None or result.state == "right":
                     functions[name] = usable(test, namespace[name])
                 else:
-                    print(f"{mine.FILE}, {name}  {result.message}; using our answer")
+                    lines.append(f"{mine.FILE}, {name}  {result.message}; using our answer")
     theirs = ", ".join(functions)
     ours = ", ".join(f"{name} ({number})" for name, number in numbers.items() if name not in functions)
     parts = [f"from your {mine.FILE}: {theirs}"] if theirs else []
     line = "; ".join([*parts, *([f"our answers: {ours}"] if ours else [])])
-    print(fill(line, 88, subsequent_indent="    "))
+    lines.append(fill(line, 88, subsequent_indent="    "))
+    caller = sys._getframe(1)
+    if caller.f_locals is caller.f_globals or not _printed.issuperset(lines):
+        print(*lines, sep="\n")
+    _printed.update(lines)
     found = tuple(functions.get(name) or folder.answer(name) for name in names)
     return found if len(names) > 1 else found[0]
 
@@ -176,8 +182,10 @@ def run_check(test: Check, function: Callable) -> Result:
         message = run_with_limit(test.seconds, first_difference, file)
     except NotImplementedError:
         return Result("open", "[ ] not written yet; the lesson continues with our answer")
-    except (SideEffectError, TimeoutError) as error:
+    except SideEffectError as error:
         return Result("wrong", f"[✗] {error}")
+    except TimeoutError as error:
+        return Result("wrong", f"[✗] {error}{_call(error.__cause__)}")
     except (Exception, SystemExit) as error:
         return Result(
             "wrong", f"[✗] {type(error).__name__}: {_message(error)}{_line(error, file)}{_call(error)}"
@@ -201,18 +209,19 @@ def _rest(items: Iterator[tuple]) -> list:
 def known_mistake(test: Check, result: Result) -> str | None:
     """What a common mistake that gives the same results as a wrong function is about.
 
-    It must give the same in every check, also after the first difference. None for a function that raises an
-    error, changes its arguments or returns nothing: its message says what is wrong. None where checks compile
-    code: there is no time to try every mistake.
+    It must give the same in every check, also after the first difference; where checks compile code there is
+    no time for that, so there it must give the same up to the first difference. None for a function that
+    raises an error, changes its arguments or returns nothing: its message says what is wrong.
     """
-    if not result.got or any(value is None for value in result.got) or test.seconds > SECONDS:
+    if not result.got or any(value is None for value in result.got):
         return None
-    results = result.got + _rest(result.rest)
+    whole = test.seconds <= SECONDS
+    results = result.got + (_rest(result.rest) if whole else [])
     wrong = getattr(folder.answers(int(test.number.split(".")[0])), "WRONG", {}).get(test.name, ())
 
     def search() -> str | None:
         for mistake in wrong:
-            if _gives(mistake, results, test):
+            if _gives(mistake, results, test, whole):
                 return " ".join((mistake.__doc__ or "").split())
         return None
 
@@ -227,8 +236,8 @@ def known_mistake(test: Check, result: Result) -> str | None:
         return None
 
 
-def _gives(function: Callable, results: list, test: Check) -> bool:
-    """Whether a function gives these results, check by check; stops at the first that differs."""
+def _gives(function: Callable, results: list, test: Check, whole: bool) -> bool:
+    """Whether a function gives these results, check by check, and with `whole` no others."""
     items = test.run(_guard(function) if test.pure else function)
     for result in results:
         try:
@@ -240,7 +249,7 @@ def _gives(function: Callable, results: list, test: Check) -> bool:
                 return False
         except Exception:  # `result` is not of a kind that a check expects
             return False
-    return next(items, None) is None
+    return not whole or next(items, None) is None
 
 
 def _check_again(test: Check, function: Callable) -> str | None:
@@ -319,6 +328,10 @@ def _same(a: Any, b: Any) -> bool:
 def _message(error: BaseException) -> str:
     """An error in one line. None where a value is needed usually means a forgotten return."""
     message = shorten(reason(error), 300, placeholder=" …")
+    name = getattr(error, "name", None) if isinstance(error, NameError) else None
+    number = folder.kept_exercises().get(name or "")
+    if number:
+        return f'{message}; you wrote it in {number}: {name} = yours("{name}") loads it'
     return f"{message}; is a return missing?" if "NoneType" in message else message
 
 
@@ -333,9 +346,9 @@ def _line(error: BaseException, file: str) -> str:
     return f" (line {lines[-1].lineno}: {shorten(lines[-1].line or '', 60)})" if lines else ""
 
 
-def _call(error: BaseException) -> str:
+def _call(error: BaseException | None) -> str:
     """The arguments of the call that raised an error: "; called with f (4, 1), C = 0"."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
+    for frame, _ in traceback.walk_tb(error.__traceback__ if error else None):
         if frame.f_code.co_filename == __file__ and frame.f_code.co_name == "guarded":
             args, kwargs = frame.f_locals["args"], frame.f_locals["kwargs"]
             names = [*_parameters(frame.f_locals["function"], len(args)), *kwargs]

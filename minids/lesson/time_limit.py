@@ -1,4 +1,4 @@
-"""A limit on the time that a reader's function takes, which also says where it was when time ran out."""
+"""Limits on the time and the memory that a reader's function takes, which also say where it was."""
 
 import ctypes
 import linecache
@@ -6,11 +6,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import CodeType
+from types import FrameType
 from typing import TypeVar
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 PATIENCE = 6
+MEMORY = 1e9  # bytes
 
 
 class TimeLimitError(BaseException):
@@ -20,32 +26,39 @@ class TimeLimitError(BaseException):
 def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
     """call(), or a TimeoutError after `seconds` that names the line of `file` that was running.
 
-    Time is that of the processor, so that a busy machine stops nobody; code that waits has PATIENCE times as
-    long. Works in any thread, on any platform. A single long call of a library, such as NumPy, ends first:
-    the error is raised at the next line of Python.
+    It is also raised when the memory of the process has grown by MEMORY, except on Windows. Time is that of
+    the processor, so that a busy machine stops nobody; code that waits has PATIENCE times as long. Works in
+    any thread, on any platform. A single long call of a library, such as NumPy, ends first: the error is
+    raised at the next line of Python. While Numba compiles it is not raised: LLVM would lose it.
     """
     thread = threading.get_ident()
     finished = threading.Event()
     lock = threading.Lock()
-    place: list[str] = []
+    message: list[str] = []
 
     def watch() -> None:
-        start, start_cpu, pause = time.monotonic(), time.process_time(), seconds
+        start, start_cpu, start_memory = time.monotonic(), time.process_time(), _peak_memory()
+        pause = min(seconds, 0.25)
         while not finished.wait(pause):
+            pause = min(0.2 * seconds, 0.25)
+            memory = _peak_memory() - start_memory
             patient = time.monotonic() - start < PATIENCE * seconds
-            if patient and time.process_time() - start_cpu < seconds:
-                pause = 0.2 * seconds
+            if patient and memory < MEMORY and time.process_time() - start_cpu < seconds:
                 continue
             with lock:
-                if not finished.is_set():
-                    place.append(_running_line(thread, file))
+                frames = _frames(thread)
+                if not finished.is_set() and not any(map(_is_compiler, frames)):
+                    amount = f", but {memory / 1e9:.1f} GB of memory were used" * (memory >= MEMORY)
+                    passed = time.monotonic() - start if amount else seconds
+                    place = _running_line(frames, file)
+                    message.append(f"no result after {passed:.2g} seconds{amount}{place}")
                     _raise_in(thread, TimeLimitError)
-            pause = 1.0  # a bare `except:` in a loop catches even this: raise it again
+                    pause = 1.0  # a bare `except:` in a loop catches even this: raise it again
 
     def finish() -> None:
         with lock:
             finished.set()
-            if place:  # raised, but perhaps not arrived yet; needlessly, this call makes cProfile hang
+            if message:  # raised, but perhaps not arrived yet; needlessly, this call makes cProfile hang
                 _raise_in(thread, None)
 
     try:
@@ -54,9 +67,9 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
             return call()
         finally:
             finish()
-    except TimeLimitError:
+    except TimeLimitError as error:
         finish()
-        raise TimeoutError(f"no result after {seconds:g} seconds{place[0] if place else ''}") from None
+        raise TimeoutError(message[0] if message else "no result") from error
 
 
 def _raise_in(thread: int, error: type[BaseException] | None) -> None:
@@ -65,13 +78,30 @@ def _raise_in(thread: int, error: type[BaseException] | None) -> None:
     )
 
 
-def _running_line(thread: int, file: str) -> str:
-    linecache.checkcache(file)  # the file may have changed since an earlier message
-    frame = sys._current_frames().get(thread)
+def _peak_memory() -> float:
+    """The most memory that the process has had so far, in bytes; 0 if it is unknown."""
+    if resource is None:
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+
+
+def _frames(thread: int) -> list[FrameType]:
+    """What a thread is running, from the innermost call."""
+    frames, frame = [], sys._current_frames().get(thread)
     while frame:
-        code: CodeType = frame.f_code
-        if code.co_filename == file:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def _is_compiler(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__", "").split(".")[0] in ("numba", "llvmlite")
+
+
+def _running_line(frames: list[FrameType], file: str) -> str:
+    linecache.checkcache(file)  # the file may have changed since an earlier message
+    for frame in frames:
+        if frame.f_code.co_filename == file:
             line = linecache.getline(file, frame.f_lineno).strip()
             return f"; line {frame.f_lineno} was running{f': {line}' if line else ''}"
-        frame = frame.f_back
     return ""
