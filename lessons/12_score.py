@@ -47,9 +47,10 @@ show(errors(edits), ["From the paper's table 1: the network without a language m
 #   d(i-1, j) + 1, \;\; d(i, j-1) + 1 \,\}$$
 #
 # with $d(i, 0) = i$ (all deleted) and $d(0, j) = j$ (all inserted). Fill the table row
-# by row: each cell needs its left, upper and upper left neighbors. Then go back from
-# the lower right corner, each time to a neighbor that gave the minimum: this path shows
-# *which* errors.
+# by row: each cell needs its left, upper and upper left neighbors. (A function that
+# calls itself for all three computes the same cells again and again: for two texts of
+# 20 letters, more than $10^{14}$ times.) Then go back from the lower right corner, each
+# time to a neighbor that gave the minimum: this path shows *which* errors.
 
 # %%
 reference = ["can", "we", "recognize", "speech"]
@@ -69,9 +70,9 @@ captions.append("The path back: 1 word deleted, 1 correct, 2 inserted, 2 substit
 show(steps, captions, "The table of distances")
 
 # %% [markdown]
-# **Exercise 12.1** The lower right corner. The check compares it with the definition
-# (on short texts of two letters, edit by edit) and with the laws of a *distance*: it is
-# symmetric, and no detour is shorter.
+# **Exercise 12.1** The lower right corner; compute each cell only once. The check
+# compares it with the definition (on short texts of two letters, edit by edit) and with
+# the laws of a *distance*: it is symmetric, and no detour is shorter.
 
 
 # %%

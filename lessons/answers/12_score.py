@@ -107,6 +107,62 @@ def joins_the_words(a, b):
     return edit_distance("".join(a), "".join(b))
 
 
+def computes_cells_again(a, b):
+    """The formula as a recursion that remembers nothing: each cell is computed again for all that ask for it."""
+    if len(a) == 0 or len(b) == 0:
+        return len(a) + len(b)
+    return min(
+        computes_cells_again(a[:-1], b[:-1]) + (a[-1] != b[-1]),
+        computes_cells_again(a[:-1], b) + 1,
+        computes_cells_again(a, b[:-1]) + 1,
+    )
+
+
+def reads_index_minus_one(a, b):
+    """Compares a[i - 1] with b[j - 1] for i = 0 and j = 0, too: index -1 is the last word."""
+    d = np.zeros((len(a) + 1, len(b) + 1), int)
+    for i in range(len(a) + 1):
+        for j in range(len(b) + 1):
+            if i or j:
+                same = len(a) > 0 and len(b) > 0 and a[i - 1] == b[j - 1]
+                d[i, j] = min(
+                    d[i - 1, j - 1] + (not same), d[i - 1, j] + 1, d[i, j - 1] + 1
+                )
+    return d[-1, -1]
+
+
+def compares_the_next_words(a, b):
+    """Compares a[i] with b[j] in cell (i, j): the words one further, from the second row and column on."""
+    d = np.add.outer(np.arange(len(a) + 1), np.arange(len(b) + 1))
+    for i in range(1, len(a)):
+        for j in range(1, len(b)):
+            d[i, j] = min(
+                d[i - 1, j - 1] + (a[i] != b[j]), d[i - 1, j] + 1, d[i, j - 1] + 1
+            )
+    return d[-1, -1]
+
+
+def returns_the_last_row(a, b):
+    """Returns the whole last row instead of its last cell."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        new = [i]
+        for j, y in enumerate(b, start=1):
+            new.append(min(row[j - 1] + (x != y), row[j] + 1, new[j - 1] + 1))
+        row = new
+    return row
+
+
+def overwrites_the_row(a, b):
+    """Keeps one row and overwrites it: the upper left neighbor is already a new one."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, start=1):
+        row[0] = i
+        for j, y in enumerate(b, start=1):
+            row[j] = min(row[j - 1] + (x != y), row[j] + 1, row[j - 1] + 1)
+    return row[-1]
+
+
 def mean_of_the_rates(references, hypotheses):
     """Averages the rates of the utterances, short or long."""
     pairs = zip(references, hypotheses, strict=True)
@@ -132,6 +188,28 @@ def counts_letters(references, hypotheses):
         edit_distance(r, h) for r, h in zip(references, hypotheses, strict=True)
     )
     return total / sum(len(r.split()) for r in references)
+
+
+def divides_letters_by_letters(references, hypotheses):
+    """Wrong letters / letters: the character error rate. Words need split()."""
+    pairs = list(zip(references, hypotheses, strict=True))
+    return sum(edit_distance(r, h) for r, h in pairs) / sum(len(r) for r, _ in pairs)
+
+
+def divides_words_by_letters(references, hypotheses):
+    """Divides wrong words by letters: len of a text, not of its list of words."""
+    pairs = list(zip(references, hypotheses, strict=True))
+    errors = sum(edit_distance(r.split(), h.split()) for r, h in pairs)
+    return errors / sum(len(r) for r, _ in pairs)
+
+
+def divides_by_the_longer(references, hypotheses):
+    """Divides by the words of the longer text of each pair."""
+    pairs = [
+        (r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)
+    ]
+    errors = sum(edit_distance(r, h) for r, h in pairs)
+    return errors / sum(max(len(r), len(h)) for r, h in pairs)
 
 
 def word_by_word(references, hypotheses):
@@ -255,6 +333,21 @@ def recursively(a, b):
     return d(len(a), len(b))
 
 
+def recursively_with_a_dict(a, b, known=None):
+    """A recursion over shorter and shorter sequences, with a dictionary of lengths."""
+    known = {} if known is None else known
+    if not len(a) or not len(b):
+        return len(a) + len(b)
+    key = len(a), len(b)
+    if key not in known:
+        known[key] = min(
+            recursively_with_a_dict(a[:-1], b[:-1], known) + (a[-1] != b[-1]),
+            recursively_with_a_dict(a[:-1], b, known) + 1,
+            recursively_with_a_dict(a, b[:-1], known) + 1,
+        )
+    return known[key]
+
+
 def with_an_array(a, b):
     """The whole table in an array of NumPy; returns one of its integers."""
     d = np.zeros((len(a) + 1, len(b) + 1), dtype=int)
@@ -345,12 +438,20 @@ WRONG = {
         difference_of_bags,
         swaps_neighbors,
         joins_the_words,
+        computes_cells_again,
+        reads_index_minus_one,
+        compares_the_next_words,
+        returns_the_last_row,
+        overwrites_the_row,
     ],
     "word_error_rate": [
         mean_of_the_rates,
         divides_by_hypothesis_words,
         limits_to_one,
         counts_letters,
+        divides_letters_by_letters,
+        divides_words_by_letters,
+        divides_by_the_longer,
         word_by_word,
         ignores_the_order,
         joins_the_utterances,
@@ -374,7 +475,12 @@ WRONG = {
 }
 
 RIGHT = {
-    "edit_distance": [recursively, with_an_array, column_by_column],
+    "edit_distance": [
+        recursively,
+        recursively_with_a_dict,
+        with_an_array,
+        column_by_column,
+    ],
     "word_error_rate": [with_numpy_sums, of_joined_references],
     "drawn_rates": [in_a_loop, by_counting_the_draws, with_take],
 }

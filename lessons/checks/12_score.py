@@ -2,6 +2,7 @@
 
 import numpy as np
 
+import minids
 from minids.lesson import exercise
 
 
@@ -19,6 +20,21 @@ def by_edits(start, longest=4):
     return edits
 
 
+class Word(str):
+    """A word that counts how often words are compared."""
+
+    comparisons = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other):
+        Word.comparisons += 1
+        return str.__eq__(self, other)
+
+    def __ne__(self, other):
+        Word.comparisons += 1
+        return str.__ne__(self, other)
+
+
 @exercise("12.1")
 def check_edit_distance(edit_distance):
     for a in "", "a", "ab", "aab", "abba":
@@ -29,7 +45,16 @@ def check_edit_distance(edit_distance):
         ["we", "wreck", "a", "nice", "beach"],
     )
     yield "the distance of two lists of words", edit_distance(reference, hypothesis), 5
+    a, b = [Word(c) for c in "abcdefgh"], [Word(c) for c in "ijklmnop"]
+    Word.comparisons = 0
+    edit_distance(a, b)
+    words = f"{Word.comparisons:,} comparisons, where 64 are enough; compute each d(i, j) only once, in a table"
+    yield "two lists of 8 words", Word.comparisons < 1000, True, words
+    if Word.comparisons >= 1000:
+        return  # it would not end
     rng = np.random.default_rng(11)
+    a, b = ("".join(rng.choice(list("abc"), 200)) for _ in range(2))
+    yield "two texts of 200 letters", edit_distance(a, b), minids.cer([a], [b]).errors
     for _ in range(20):
         a, b, c = ("".join(rng.choice(list("abc"), rng.integers(9))) for _ in range(3))
         d = edit_distance(a, b)
@@ -73,6 +98,11 @@ def check_word_error_rate(word_error_rate):
         "a word in the next utterance is two errors",
         word_error_rate(["a b", "c"], ["a", "b c"]),
         2 / 3,
+    )
+    yield (
+        "“turn left” as “turn lift”: one wrong word",
+        word_error_rate(["turn left"], ["turn lift"]),
+        0.5,
     )
     yield "two spaces between words are one", word_error_rate(["a b"], ["a  b "]), 0.0
     yield (
