@@ -184,7 +184,7 @@ def loss_and_gradient(network, members):
     losses, dlogits = ctc_in_batch(log_y, lengths, [labels[b] for b in members])
     network.backward(dlogits)
     outputs = [log_y[:T, b] for b, T in enumerate(lengths)]
-    return losses.sum(), network.flat_grads.copy(), outputs
+    return np.sum(losses), network.flat_grads.copy(), outputs
 
 
 settings = ModelSettings(features.size, len(alphabet), 64, 5, stride=2, dropout=0)

@@ -180,7 +180,7 @@ def layer_by_dictionary(W, b, old, new):
     rows = {character: (W[k], b[k]) for k, character in enumerate(["blank", *old])}
     unknown = np.zeros(W.shape[1]), 0.0
     pairs = [rows.get(character, unknown) for character in ["blank", *new]]
-    return [w.tolist() for w, _ in pairs], [float(bias) for _, bias in pairs]
+    return np.array([w for w, _ in pairs]), np.array([bias for _, bias in pairs])
 
 
 HINTS = {

@@ -5,7 +5,7 @@ import numpy as np
 from minids.lesson import exercise
 
 
-@exercise("9.1", rtol=1e-4, atol=1e-6)
+@exercise("9.1", rtol=1e-4, atol=1e-6, lists=True)
 def check_mix(mix):
     rng = np.random.default_rng(82)
     speech = 0.1 * rng.normal(size=4000) + 0.05

@@ -5,7 +5,7 @@ import numpy as np
 from minids.lesson import exercise
 
 
-@exercise("17.1")
+@exercise("17.1", lists=True)
 def check_trim(trim):
     rng = np.random.default_rng(171)
     rate, n = 1000, 20  # a block has 20 samples
@@ -54,7 +54,7 @@ def check_trim(trim):
     )
 
 
-@exercise("17.2", lists=True)
+@exercise("17.2")
 def check_new_output_layer(new_output_layer):
     rng = np.random.default_rng(172)
     for old, new in (
