@@ -25,7 +25,7 @@ if (!customElements.get("minids-player")) {
       this.playhead = make("div", { className: "playhead" });
       this.seek.append(this.playhead);
       this.button = make("button", { type: "button", onclick: () => this.toggle() });
-      this.readout = make("output", { className: "readout" });
+      this.readout = make("div", { className: "readout" });  // the seek bar has it for screen readers
       const controls = make("div", { className: "controls" });
       controls.append(this.button, this.readout);
       if (this.versions.length > 1) this.prepend(this.selector());
@@ -122,9 +122,10 @@ if (!customElements.get("minids-player")) {
         if (audio.paused) return;
         this.time = audio.currentTime;
         this.draw();
-        requestAnimationFrame(follow);
+        this.frame = requestAnimationFrame(follow);
       };
-      requestAnimationFrame(follow);
+      cancelAnimationFrame(this.frame);  // of the version before
+      this.frame = requestAnimationFrame(follow);
     }
 
     seekTo(time) {

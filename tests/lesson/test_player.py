@@ -233,6 +233,27 @@ def test_one_can_seek_at_any_time(opened):
     assert errors == []
 
 
+def test_a_change_of_version_goes_on_in_one_animation(opened):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser = opened(None, RATE, versions={f"{i}": tone(8, 300 * (i + 1)) for i in range(3)})
+    find(browser, ".controls button").click()
+    WebDriverWait(browser, 10).until(lambda _: seconds(browser) > 0.05)
+    drawn, frames, paused = browser.execute_async_script("""
+        const player = document.querySelector("minids-player"), draw = player.draw.bind(player);
+        let drawn = 0, frames = 0;
+        for (const i of [1, 2, 0, 1]) player.select(i);
+        player.draw = () => { drawn++; draw(); };
+        const count = () => { if (++frames < 30) requestAnimationFrame(count); };
+        requestAnimationFrame(count);
+        setTimeout(() => arguments[0]([drawn, frames, player.version.audio.paused]), 2000);
+    """)
+    assert not paused
+    assert frames == 30
+    assert drawn < 1.5 * 2000 / 16, "one animation of 60 frames in a second"
+    assert seconds(browser) > 1
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_it_fits_and_its_letters_do_not_overlap(opened, width):
     letters = [0, 1] * 20

@@ -164,6 +164,15 @@ def test_a_page_includes_each_script_once(tiny):
     assert "minids-player" not in (tiny / "02_other.html").read_text()
 
 
+def test_what_check_and_yours_print_is_left_out():
+    text = (
+        "1.1 frames  [ ] not written yet; the lesson continues with our answer\n"
+        "our answers: frames (1.1), power_spectrum (1.2), filter_banks (1.3), normalize (1.4),\n"
+        "    with_context (2.1), softmax (2.2)\n    a table (of 2)\nour answers: f (1.1)\n"
+    )
+    assert cells._QUIET.sub("", text) == "    a table (of 2)\n"
+
+
 def test_an_exercise_is_a_card_with_its_task_stub_hints_and_answer(tiny):
     cards = re.findall(
         r'<section class="exercise".*?</section>', (tiny / "01_tiny.html").read_text(), re.DOTALL
@@ -508,12 +517,35 @@ def test_the_contents_open_and_close(tiny, visit):
     assert shown(browser, ".contents nav") == []
 
 
-def test_without_storage_the_pages_still_work(tiny, visit):
+@pytest.mark.parametrize(
+    "kept", ["{damaged", "null", "[]", '{"done": 3, "read": "x", "last": {}}', '{"read": null}']
+)
+def test_damaged_progress_is_no_progress(tiny, visit, fresh, kept):
     browser = visit(tiny / "01_tiny.html")
-    browser.execute_script("localStorage.setItem('minids-lessons', '{damaged')")
-    browser.refresh()
+    for page in "01_tiny.html", "index.html":
+        browser.execute_script("localStorage.setItem('minids-lessons', arguments[0])", kept)
+        browser.get("about:blank")  # so that the page above does not write once more
+        browser.get((tiny / page).as_uri())
+    browser.find_element(By.CSS_SELECTOR, ".lessons a").click()
     browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.1"] input').click()
     assert browser.find_elements(By.CSS_SELECTOR, '[data-exercise="1.1"].is-done')
+
+
+def test_two_tabs_share_progress(tiny, visit, fresh):
+    browser = visit(tiny / "01_tiny.html")
+    first = browser.current_window_handle
+    browser.switch_to.new_window("tab")
+    second = browser.current_window_handle
+    browser.get((tiny / "01_tiny.html").as_uri())
+    browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.1"] input').click()
+    browser.switch_to.window(first)
+    assert browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.1"] input').is_selected()
+    browser.find_element(By.CSS_SELECTOR, '[data-exercise="1.2"] input').click()
+    browser.switch_to.window(second)
+    browser.close()
+    browser.switch_to.window(first)
+    browser.get((tiny / "index.html").as_uri())
+    assert shown(browser, ".lessons .state") == ["✓ done"]
 
 
 def test_the_index_says_what_a_lesson_has(tiny, visit):
@@ -537,7 +569,7 @@ def test_a_small_page_fits_and_is_accessible(tiny, visit, name, width):
 @pytest.fixture(scope="module")
 def real(tmp_path_factory):
     """All pages, built as `make lessons` does."""
-    pytest.importorskip("greenlet", reason="lessons 13 and 14 need a package: pip install greenlet")
+    pytest.importorskip("greenlet", reason="the lessons of book two need a package: pip install greenlet")
     out = tmp_path_factory.mktemp("site")
     subprocess.run([sys.executable, "-m", "minids.lesson.site.build"], cwd=out, check=True)
     return out / site.OUT

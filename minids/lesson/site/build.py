@@ -162,6 +162,7 @@ def _page(
         description=DESCRIPTION,
         body=body,
         pages=pages,
+        preview=f"{_urls()['documentation']}/preview.png" if "documentation" in _urls() else "preview.png",
         styles=[Markup(text) for text in ((HERE / "site.css").read_text(encoding="utf-8"), *styles)],
         scripts=[Markup(text) for text in ((HERE / "site.js").read_text(encoding="utf-8"), *scripts)],
         **defaults | values,
@@ -196,10 +197,15 @@ def _code_link(page: Path, target: str, out: Path) -> str | None:
     path, root = (page.parent / target).resolve(), folder.root().parent.resolve()
     if not path.is_relative_to(root) or not path.exists():
         return None
-    urls = dict(url.lower().split(", ", 1) for url in metadata("minids").get_all("Project-URL") or [])
+    urls = _urls()
     if "repository" in urls:
         return f"{urls['repository']}/blob/HEAD/{path.relative_to(root)}"
     return relpath(path, out.resolve())
+
+
+def _urls() -> dict[str, str]:
+    """The addresses in pyproject.toml: "repository" of the code, "documentation" of this site."""
+    return dict(url.lower().split(", ", 1) for url in metadata("minids").get_all("Project-URL") or [])
 
 
 def _program(path: Path) -> str:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent  # the templates
 _TASK = re.compile(r"^(?=\*\*Exercise \d+\.\d+\*\*)", re.MULTILINE)
-_QUIET = re.compile(r"^(\d+\.\d+ \w+  \[.\] |our answers: ).*\n?", re.MULTILINE)  # what check and yours print
+# What `check` and `yours` print; the list of `yours` may take several lines.
+_QUIET = re.compile(r"^\d+\.\d+ \w+  \[.\] .*\n?|^our answers: .*\n?(    .*\(\d+\.\d+\).*\n?)*", re.MULTILINE)
 
 
 @dataclass
