@@ -169,7 +169,8 @@ for name, found in decoded.items():
 #
 # ## Your search on a real sound
 # The small recognizer of lesson 2 hears a speaker in so much noise that it is
-# uncertain: the **signal-to-noise ratio** (SNR, lesson 9) is 5 dB.
+# uncertain: the **signal-to-noise ratio** (SNR, lesson 9) is 5 dB. The space between
+# words is one of its letters, and for the search a letter like any other.
 
 # %%
 mix = yours("mix")

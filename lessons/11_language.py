@@ -26,10 +26,8 @@ LINES = " ".join(TEXT.split()).split(". ")
 package_lm = minids.NGram.train(LINES, order=3)
 TEXTS = {"recognize speech": -8.4, "wreck a nice beach": -5.7}  # log P(c|x), invented
 scores = {c: (log_p, package_lm.log_prob(c)) for c, log_p in TEXTS.items()}
-show(
-    score_over_alpha(scores, (0, 1)),
-    ["The network hears a beach, the model knows speech."],
-)
+caption = "The network hears a beach, the model knows speech."
+show(score_over_alpha(scores, (0, 1)), [caption])
 
 # %% [markdown]
 # The paper adds the logarithms of both probabilities and a third term (§2.2):
@@ -62,7 +60,8 @@ show(
 # $\gamma$ is the probability taken away, so the sum over all words is still 1.
 #
 # **Exercise 11.1** The formula. `counts` has the words seen after $h$, `shorter` has
-# all words.
+# all words. `D` is a list of four: `D[0]` = 0, then the discounts of the counts 1 and
+# 2, and `D[3]` for 3 and more.
 
 
 # %%
@@ -76,7 +75,7 @@ smoothed = check("11.1", smoothed)
 # %%
 counted = ReferenceNGram(LINES, order=3)  # we take only its counts and discounts
 counts = counted.after["a",]  # the words after “a”
-D = counted.D[2]  # of word pairs: D(0), D(1), D(2), D(3 and more)
+D = counted.D[2]  # the discounts of word pairs
 shorter = {w: counted.probability(w) for w in counted.vocabulary}
 after_a = smoothed(counts, D, shorter)
 words = [*sorted(counts, key=counts.get, reverse=True), "beach", "speech"]
@@ -177,15 +176,17 @@ Q = check("11.3", Q)
 # We could search with the network alone, and take the text of the final beam with the
 # greatest $Q$. But the right text may have been pruned long before. So rank the texts
 # by $Q$ in *every* frame. A word counts as soon as a space follows it: in “recognize
-# spee” only “recognize” does. At the end of the sound, all words count.
+# spee” only “recognize” does, in “recognize speech ” (with a space at the end) both do.
+# At the end of the sound, all words count.
 #
 # **Exercise 11.4** Your beam search with your language model. In each frame, a text has
 # the score $Q$ of its complete words, without the end of the sentence, where
 # $\log P(c \mid x)$ is $\log(p_b + p_{nb})$ of the whole text ($-\infty$ if no path
-# reads it). After the last frame, it has the $Q$ of all its words.
+# reads it). After the last frame, it has the $Q$ of all its words, with the end.
 
 # %%
 beam_step, mix = yours("beam_step", "mix")
+np.seterr(divide="ignore")  # np.log(0) is -inf, without a warning
 
 
 def beam_search_with_lm(Y, letters, width, lm, alpha, beta):

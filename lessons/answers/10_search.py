@@ -64,7 +64,11 @@ def text_by_text(texts, y, letters):
 
 def without_texts_of_probability_0(texts, y, letters):
     """Leaves out the texts that no path reads, such as “aa” after one frame."""
-    return {text: sums for text, sums in beam_step(texts, y, letters).items() if sum(sums) > 0}
+    return {
+        text: sums
+        for text, sums in beam_step(texts, y, letters).items()
+        if sum(sums) > 0
+    }
 
 
 def with_small_arrays(texts, y, letters):
@@ -86,7 +90,9 @@ def with_a_heap(Y, letters, width):
     texts = {"": (1.0, 0.0)}
     for t in range(len(Y)):
         texts = beam_step(texts, Y[t], letters)
-        texts = dict(heapq.nlargest(width, texts.items(), key=lambda item: sum(item[1])))
+        texts = dict(
+            heapq.nlargest(width, texts.items(), key=lambda item: sum(item[1]))
+        )
     return texts
 
 
@@ -95,7 +101,9 @@ def deletes_the_others(Y, letters, width):
     texts = {"": [1.0, 0.0]}
     for y in Y:
         texts = beam_step(texts, y, letters)
-        for text in sorted(texts, key=lambda text: texts[text][0] + texts[text][1])[:-width]:
+        for text in sorted(texts, key=lambda text: texts[text][0] + texts[text][1])[
+            :-width
+        ]:
             del texts[text]
     return texts
 
@@ -116,7 +124,11 @@ def search(Y, letters, width, key=sum):
     """A search that ranks by another key."""
     texts = {"": (1.0, 0.0)}
     for y in Y:
-        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: key(item[1]), reverse=True)
+        best = sorted(
+            beam_step(texts, y, letters).items(),
+            key=lambda item: key(item[1]),
+            reverse=True,
+        )
         texts = dict(best[:width])
     return texts
 
@@ -151,42 +163,64 @@ def correct_longer(y, repeats, p_b, p_nb):
 
 def repeats_without_a_blank(texts, y, letters):
     """A repeated letter is always a new one: the path aa reads “aa”."""
-    return make_step(correct_stay, lambda y, repeats, p_b, p_nb: y * (p_b + p_nb))(texts, y, letters)
+    return make_step(correct_stay, lambda y, repeats, p_b, p_nb: y * (p_b + p_nb))(
+        texts, y, letters
+    )
 
 
 def never_repeats(texts, y, letters):
     """A repeated letter is never a new one, not even after a blank."""
-    return make_step(correct_stay, lambda y, repeats, p_b, p_nb: 0 if repeats else y * (p_b + p_nb))(
-        texts, y, letters
-    )
+    return make_step(
+        correct_stay, lambda y, repeats, p_b, p_nb: 0 if repeats else y * (p_b + p_nb)
+    )(texts, y, letters)
 
 
 def repeats_the_wrong_kind(texts, y, letters):
     """p_nb instead of p_b where a letter repeats."""
-    return make_step(correct_stay, lambda y, repeats, p_b, p_nb: y * (p_nb if repeats else p_b + p_nb))(
-        texts, y, letters
-    )
+    return make_step(
+        correct_stay,
+        lambda y, repeats, p_b, p_nb: y * (p_nb if repeats else p_b + p_nb),
+    )(texts, y, letters)
 
 
 def letters_last_one_frame(texts, y, letters):
     """A letter lasts one frame only: the path aa is lost."""
-    return make_step(lambda blank, last, p_b, p_nb: (blank * (p_b + p_nb), 0.0), correct_longer)(
-        texts, y, letters
-    )
+    return make_step(
+        lambda blank, last, p_b, p_nb: (blank * (p_b + p_nb), 0.0), correct_longer
+    )(texts, y, letters)
 
 
 def lasts_after_a_blank(texts, y, letters):
     """A letter also lasts across a blank, so it is counted twice."""
     return make_step(
-        lambda blank, last, p_b, p_nb: (blank * (p_b + p_nb), last * (p_b + p_nb)), correct_longer
+        lambda blank, last, p_b, p_nb: (blank * (p_b + p_nb), last * (p_b + p_nb)),
+        correct_longer,
     )(texts, y, letters)
 
 
 def blank_after_blank_only(texts, y, letters):
     """A blank can follow blanks only."""
-    return make_step(lambda blank, last, p_b, p_nb: (blank * p_b, last * p_nb), correct_longer)(
-        texts, y, letters
-    )
+    return make_step(
+        lambda blank, last, p_b, p_nb: (blank * p_b, last * p_nb), correct_longer
+    )(texts, y, letters)
+
+
+def reads_the_probability_before(texts, y, letters):
+    """Takes y[k] for letters[k] instead of y[k + 1]: y[0] is the blank."""
+    return beam_step(texts, np.concatenate([y[:1], y[:-1]]), letters)
+
+
+def replaces_what_lasts(texts, y, letters):
+    """Overwrites with the text that stays what longer paths have added to it."""
+    following = {}
+    for text, (p_b, p_nb) in texts.items():
+        for k, c in enumerate(letters, start=1):
+            old = following.get(text + c, (0.0, 0.0))
+            new = y[k] * (p_b if text[-1:] == c else p_b + p_nb)
+            following[text + c] = old[0], old[1] + new
+        last = y[1 + letters.index(text[-1])] if text else 0.0
+        following[text] = y[0] * (p_b + p_nb), last * p_nb
+    return following
 
 
 def replaces_instead_of_adding(texts, y, letters):
@@ -198,7 +232,9 @@ def normalizes_all_texts(texts, y, letters):
     """Normalizes the sum of all texts to 1: kept texts get the probability of dropped ones."""
     following = make_step(correct_stay, correct_longer)(texts, y, letters)
     total = sum(map(sum, following.values()))
-    return {text: (p_b / total, p_nb / total) for text, (p_b, p_nb) in following.items()}
+    return {
+        text: (p_b / total, p_nb / total) for text, (p_b, p_nb) in following.items()
+    }
 
 
 def counts_a_letter_anywhere(texts, y, letters):
@@ -223,6 +259,44 @@ def ranks_by_the_greater(Y, letters, width):
     return search(Y, letters, width, key=max)
 
 
+def ranks_by_the_pair(Y, letters, width):
+    """Ranks by the pair (p_b, p_nb), so by p_b first, instead of its sum."""
+    return search(Y, letters, width, key=tuple)
+
+
+def starts_with_probability_0(Y, letters, width):
+    """Starts with (0, 0): nothing can become probable. Before the first frame, the empty text is certain."""
+    texts = {"": (0.0, 0.0)}
+    for y in Y:
+        best = sorted(
+            beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1])
+        )
+        texts = dict(best[:width])
+    return texts
+
+
+def keeps_the_first(Y, letters, width):
+    """Keeps the first `width` texts of the dictionary, without sorting."""
+    return search(Y, letters, width, key=lambda sums: 0)
+
+
+def ranks_the_pairs_of_items(Y, letters, width):
+    """Sorts the items, so by the text, not by its probability."""
+    texts = {"": (1.0, 0.0)}
+    for y in Y:
+        texts = dict(sorted(beam_step(texts, y, letters).items(), reverse=True)[:width])
+    return texts
+
+
+def prunes_before_the_step_only(Y, letters, width):
+    """Prunes before each step, so after the last one there are more than `width` texts."""
+    texts = {"": (1.0, 0.0)}
+    for y in Y:
+        best = sorted(texts.items(), key=lambda item: -sum(item[1]))[:width]
+        texts = beam_step(dict(best), y, letters)
+    return texts
+
+
 def never_prunes(Y, letters, width):
     """Keeps all texts."""
     return search(Y, letters, 10**9)
@@ -243,7 +317,9 @@ def prunes_every_second_frame(Y, letters, width):
     """Prunes after every second frame only."""
     texts = {"": (1.0, 0.0)}
     for t, y in enumerate(Y):
-        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        best = sorted(
+            beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1])
+        )
         texts = dict(best[:width] if t % 2 else best)
     return texts
 
@@ -252,7 +328,9 @@ def normalizes_the_beam(Y, letters, width):
     """Normalizes the kept texts to a sum of 1."""
     texts = {"": (1.0, 0.0)}
     for y in Y:
-        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))[:width]
+        best = sorted(
+            beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1])
+        )[:width]
         total = sum(sum(sums) for _, sums in best)
         texts = {text: (p_b / total, p_nb / total) for text, (p_b, p_nb) in best}
     return texts
@@ -260,9 +338,13 @@ def normalizes_the_beam(Y, letters, width):
 
 def starts_with_the_first_frame(Y, letters, width):
     """Starts with a path for each letter in the first frame, and takes no step for it."""
-    texts = {"": (Y[0][0], 0.0)} | {c: (0.0, Y[0][k]) for k, c in enumerate(letters, start=1)}
+    texts = {"": (Y[0][0], 0.0)} | {
+        c: (0.0, Y[0][k]) for k, c in enumerate(letters, start=1)
+    }
     for y in Y[1:]:
-        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        best = sorted(
+            beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1])
+        )
         texts = dict(best[:width])
     return texts
 
@@ -271,7 +353,9 @@ def starts_in_a_letter(Y, letters, width):
     """Starts with (0, 1): the empty text as if it ended in a letter."""
     texts = {"": (0.0, 1.0)}
     for y in Y:
-        best = sorted(beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1]))
+        best = sorted(
+            beam_step(texts, y, letters).items(), key=lambda item: -sum(item[1])
+        )
         texts = dict(best[:width])
     return texts
 
@@ -309,6 +393,8 @@ WRONG = {
         letters_last_one_frame,
         lasts_after_a_blank,
         blank_after_blank_only,
+        reads_the_probability_before,
+        replaces_what_lasts,
         replaces_instead_of_adding,
         normalizes_all_texts,
         counts_a_letter_anywhere,
@@ -316,6 +402,11 @@ WRONG = {
     "beam_search": [
         ranks_by_p_nb,
         ranks_by_the_greater,
+        ranks_by_the_pair,
+        starts_with_probability_0,
+        keeps_the_first,
+        ranks_the_pairs_of_items,
+        prunes_before_the_step_only,
         never_prunes,
         prunes_at_the_end,
         keeps_the_least_probable,
@@ -334,5 +425,10 @@ RIGHT = {
         without_texts_of_probability_0,
         with_small_arrays,
     ],
-    "beam_search": [with_a_heap, deletes_the_others, prunes_before_the_step, starts_in_a_letter],
+    "beam_search": [
+        with_a_heap,
+        deletes_the_others,
+        prunes_before_the_step,
+        starts_in_a_letter,
+    ],
 }

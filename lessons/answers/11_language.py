@@ -75,6 +75,19 @@ def one_discount(counts, D, shorter):
     return smoothed(counts, [0.0, D[1], D[1], D[1]], shorter)
 
 
+def discount_of_one_less(counts, D, shorter):
+    """D[c - 1] instead of D[c]: D[0] is for words never seen."""
+    return smoothed(counts, [0.0, D[0], D[1], D[2]], shorter)
+
+
+def divides_by_the_distinct_words(counts, D, shorter):
+    """Divides by the number of words that were seen, len(counts), not by how often."""
+    n = len(counts)
+    gamma = sum(D[min(c, 3)] for c in counts.values()) / n
+    discounted = {w: (c - D[min(c, 3)]) / n for w, c in counts.items()}
+    return {w: discounted.get(w, 0.0) + gamma * p for w, p in shorter.items()}
+
+
 def only_the_words_seen(counts, D, shorter):
     """Returns only the words that were seen."""
     return {w: p for w, p in smoothed(counts, D, shorter).items() if w in counts}
@@ -249,6 +262,63 @@ def scores_words_letter_by_letter(Y, letters, width, lm, alpha, beta):
         return Q(text, log_prob, lm, alpha, beta, end=False)
 
     return make_search(step_score, of_all_words)(Y, letters, width, lm, alpha, beta)
+
+
+def scores_whole_texts_with_the_end(Y, letters, width, lm, alpha, beta):
+    """Takes the Q of the whole text in each frame, with incomplete words and the end of the sentence."""
+    return make_search(of_all_words, of_all_words)(Y, letters, width, lm, alpha, beta)
+
+
+def without_the_last_word(text, log_prob, lm, alpha, beta):
+    return Q(" ".join(text.split()[:-1]), log_prob, lm, alpha, beta, end=False)
+
+
+def drops_a_complete_word(Y, letters, width, lm, alpha, beta):
+    """Takes text.split()[:-1] for the complete words. In “two ” the word is complete, but split() ignores
+    the space, and [:-1] drops the word."""
+    return make_search(without_the_last_word, of_all_words)(
+        Y, letters, width, lm, alpha, beta
+    )
+
+
+def drops_a_word_and_never_rescores(Y, letters, width, lm, alpha, beta):
+    """Takes text.split()[:-1] for the complete words, which drops “two” of “two ”, and returns these scores
+    instead of the Q of all words."""
+    return make_search(without_the_last_word, without_the_last_word)(
+        Y, letters, width, lm, alpha, beta
+    )
+
+
+def returns_the_scores_of_the_frames(Y, letters, width, lm, alpha, beta):
+    """Returns the scores of the last frame, of complete words without the end, not the Q of all words."""
+    return make_search(of_complete_words, of_complete_words)(
+        Y, letters, width, lm, alpha, beta
+    )
+
+
+def reads_rfind_minus_one(Y, letters, width, lm, alpha, beta):
+    """Takes text[:text.rfind(" ")]: without a space rfind gives -1, and text[:-1] is all but the last letter."""
+
+    def step_score(text, log_prob, lm, alpha, beta):
+        return Q(text[: text.rfind(" ")], log_prob, lm, alpha, beta, end=False)
+
+    return make_search(step_score, of_all_words)(Y, letters, width, lm, alpha, beta)
+
+
+def with_p_nb_only(Y, letters, width, lm, alpha, beta):
+    """Returns the Q of p_nb only: texts may end in a blank, too."""
+    texts = {"": (1.0, 0.0)}
+    for y in Y:
+        scored = []
+        for text, sums in beam_step(texts, y, letters).items():
+            log_p = math.log(sum(sums) or 1e-300)
+            scored.append((of_complete_words(text, log_p, lm, alpha, beta), text, sums))
+        scored.sort(reverse=True)
+        texts = {text: sums for _, text, sums in scored[:width]}
+    return {
+        text: of_all_words(text, math.log(sums[1] or 1e-300), lm, alpha, beta)
+        for text, sums in texts.items()
+    }
 
 
 def ends_the_sentence_in_each_frame(Y, letters, width, lm, alpha, beta):
@@ -452,6 +522,8 @@ WRONG = {
         smooths_only_the_unseen,
         gamma_from_distinct_words,
         one_discount,
+        discount_of_one_less,
+        divides_by_the_distinct_words,
         only_the_words_seen,
         ignores_the_shorter_history,
         gamma_per_distinct_word,
@@ -482,6 +554,12 @@ WRONG = {
     "beam_search_with_lm": [
         rescores_only,
         scores_words_letter_by_letter,
+        scores_whole_texts_with_the_end,
+        drops_a_complete_word,
+        drops_a_word_and_never_rescores,
+        returns_the_scores_of_the_frames,
+        reads_rfind_minus_one,
+        with_p_nb_only,
         ends_the_sentence_in_each_frame,
         forgets_the_last_word,
         never_ends_the_sentence,

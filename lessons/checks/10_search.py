@@ -11,7 +11,9 @@ def by_enumeration(Y, letters, width=10**9):
     """{text: (p_b, p_nb)} from all paths; after each frame, the paths of pruned texts are dropped."""
     paths = {(): 1.0}
     for y in Y:
-        paths = {(*path, k): p * y[k] for path, p in paths.items() for k in range(len(y))}
+        paths = {
+            (*path, k): p * y[k] for path, p in paths.items() for k in range(len(y))
+        }
         sums = {}
         for path, p in paths.items():
             sums.setdefault(_read(path, letters), [0.0, 0.0])[path[-1] != 0] += p
@@ -37,18 +39,42 @@ def _pair(texts, text):
 @exercise("10.1", keep=True)
 def check_beam_step(beam_step):
     y = np.array([0.5, 0.3, 0.2])  # blank, a, b
-    got, truth = beam_step({"a": (0.2, 0.3)}, y, "ab"), {"a": (0.25, 0.09), "aa": (0, 0.06), "ab": (0, 0.1)}
-    yield "the texts that follow “a”", {text for text in got if sum(got[text])}, {*truth}
+    got, truth = (
+        beam_step({"a": (0.2, 0.3)}, y, "ab"),
+        {"a": (0.25, 0.09), "aa": (0, 0.06), "ab": (0, 0.1)},
+    )
+    yield (
+        "the texts that follow “a”",
+        {text for text in got if sum(got[text])},
+        {*truth},
+    )
     for text in truth:
-        yield f"p_b, p_nb of “{text}” after “a” with (0.2, 0.3)", _pair(got, text), _pair(truth, text)
+        yield (
+            f"p_b, p_nb of “{text}” after “a” with (0.2, 0.3)",
+            _pair(got, text),
+            _pair(truth, text),
+        )
     for letters, T in ("a", 3), ("ab", 4), ("abc", 3):
         Y = random_frames(letters, T)
-        texts = {"": (1.0, 0.0)}
-        for t in range(1, T + 1):
-            texts, truth = beam_step(texts, Y[t - 1], letters), by_enumeration(Y[:t], letters)
-            for text in sorted({*texts, *truth}):
-                what = f"p_b, p_nb of “{text}” after {t} frames of “{letters}”"
-                yield what, _pair(texts, text), _pair(truth, text)
+        for order in "", " (given from the longest to the shortest)":
+            texts = {"": (1.0, 0.0)}
+            for t in range(1, T + 1):
+                given = dict(
+                    sorted(
+                        texts.items(),
+                        key=lambda item: len(item[0]),
+                        reverse=bool(order),
+                    )
+                )
+                texts, truth = (
+                    beam_step(given, Y[t - 1], letters),
+                    by_enumeration(Y[:t], letters),
+                )
+                for text in sorted({*texts, *truth}):
+                    what = (
+                        f"p_b, p_nb of “{text}” after {t} frames of “{letters}”{order}"
+                    )
+                    yield what, _pair(texts, text), _pair(truth, text)
 
 
 @exercise("10.2", keep=True)
@@ -57,11 +83,23 @@ def check_beam_search(beam_search):
         Y = random_frames("hi", 4, seed)
         for width in 1, 2, 3:
             got, truth = (f(Y, "hi", width) for f in (beam_search, by_enumeration))
-            yield f"the texts of a beam of {width} after {len(Y)} frames", {*got}, {*truth}
+            yield (
+                f"the texts of a beam of {width} after {len(Y)} frames",
+                {*got},
+                {*truth},
+            )
             for text in truth:
-                yield f"p_b, p_nb of “{text}”, beam of {width}", _pair(got, text), _pair(truth, text)
+                yield (
+                    f"p_b, p_nb of “{text}”, beam of {width}",
+                    _pair(got, text),
+                    _pair(truth, text),
+                )
     for letters, T in ("ab", 5), ("abc", 4):
         Y = random_frames(letters, T)
         got, truth = beam_search(Y, letters, 10**6), by_enumeration(Y, letters)
         for text in truth:
-            yield f"P(“{text}”), unlimited beam", sum(got.get(text, (0, 0))), sum(truth[text])
+            yield (
+                f"P(“{text}”), unlimited beam",
+                sum(got.get(text, (0, 0))),
+                sum(truth[text]),
+            )
