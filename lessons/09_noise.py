@@ -47,7 +47,7 @@ show(picture, captions=["“three one four”, x, and three small crowds: their 
 # the same power, at 20 dB the noise has a hundredth of it.
 #
 # **Exercise 9.1** Add noise at an SNR. Repeat the noise or cut it to the length of the
-# speech before you measure its power; silent noise adds nothing.
+# speech before you measure its power; noise without power adds nothing.
 
 
 # %%
@@ -76,7 +76,7 @@ listen(speech, RATE, alphabet=alphabet, versions=versions, by="noise")
 # To learn 5000 hours of speech in noise one would need 5000 hours of noise. If instead
 # ten hours are used again and again, the network memorizes and subtracts them, and
 # fails in any other noise. So the paper *adds up* several tracks of *short clips*
-# (§4.1): n clips give n³ sums of three, with random starts and volumes far more.
+# (§4.1): n clips give about n³/6 sums of three, each with random starts and volumes.
 
 
 # %%

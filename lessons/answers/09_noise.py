@@ -68,6 +68,26 @@ def ignores_the_speech(speech, noise, snr_db):
     return 1 / np.sqrt(10 ** (snr_db / 10))
 
 
+def centers_the_speech(speech, noise, snr_db):
+    """The offset of the speech is removed: only noise may be added."""
+    return mix(speech, noise, snr_db) - speech.mean()
+
+
+def adds_the_peak(speech, noise, snr_db):
+    """A constant is added to the mixture, too."""
+    return mix(speech, noise, snr_db) + speech.max()
+
+
+def asks_for_zeros(speech, noise, snr_db):
+    """Only zeros are taken for silence; constant noise has no power either: 0 / 0."""
+    noise = np.resize(noise, len(speech))
+    if not noise.any():
+        return speech
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gain = np.sqrt(np.var(speech) / np.var(noise) / 10 ** (snr_db / 10))
+        return speech + gain * noise
+
+
 def measures_before_the_cut(speech, noise, snr_db):
     """The power of all the noise is measured, not of the part that is used."""
     if np.var(noise) == 0:
@@ -139,6 +159,11 @@ def mix_centered(speech, noise, snr_db):
 def looks_at_loud_bands_only(clips, real, limit):
     """Bands with too little power are accepted: the absolute value is missing."""
     return ((clips - real.mean(axis=0)) / real.std(axis=0) > limit).any(axis=1)
+
+
+def rejects_at_the_limit(clips, real, limit):
+    """A clip exactly at the limit is rejected, though it is not more than `limit` away."""
+    return (abs(clips - real.mean(axis=0)) >= limit * real.std(axis=0)).any(axis=1)
 
 
 def asks_for_all_bands(clips, real, limit):
@@ -285,6 +310,9 @@ WRONG = {
         counts_the_offset_as_power,
         uses_the_natural_exponential,
         ignores_the_speech,
+        centers_the_speech,
+        adds_the_peak,
+        asks_for_zeros,
         measures_before_the_cut,
         changes_the_speech,
         needs_noise_of_the_same_length,
@@ -294,6 +322,7 @@ WRONG = {
     ],
     "rejected": [
         looks_at_loud_bands_only,
+        rejects_at_the_limit,
         asks_for_all_bands,
         averages_the_bands,
         compares_clips_with_each_other,

@@ -123,6 +123,11 @@ def ignores_the_last(error_rates):
     return int(np.nanargmin(error_rates[:-1] or error_rates))
 
 
+def replaces_nan(error_rates):
+    """NaN is replaced by 5, but rates may be higher."""
+    return int(np.argmin(np.nan_to_num(error_rates, nan=5)))
+
+
 def skips_a_zero(error_rates):
     """A rate of 0 is taken for a missing one."""
     return int(np.nanargmin([rate or np.inf for rate in error_rates]))
@@ -224,6 +229,7 @@ WRONG = {
         stops_at_the_first_rise,
         returns_the_rate,
         ignores_the_last,
+        replaces_nan,
         skips_a_zero,
     ],
     "learning_rate": [

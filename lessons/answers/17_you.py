@@ -50,6 +50,21 @@ def compares_amplitudes(x, rate):
     return cut(x, rate, loudness=np.std)
 
 
+def has_a_lower_threshold(x, rate):
+    """Blocks are loud from a five-hundredth of the power on, not from a hundredth."""
+    return cut(x, rate, share=0.002)
+
+
+def has_a_higher_threshold(x, rate):
+    """Blocks are loud from a twentieth of the power on: soft beginnings are cut off."""
+    return cut(x, rate, share=0.05)
+
+
+def compares_ranges(x, rate):
+    """The difference of maximum and minimum is compared, not the power: one click is loud."""
+    return cut(x, rate, loudness=np.ptp, share=0.1)
+
+
 def removes_pauses(x, rate):
     """All quiet blocks are removed, also pauses between words."""
     n = rate // 50
@@ -202,6 +217,9 @@ WRONG = {
         forgets_the_last_block,
         counts_the_offset,
         compares_amplitudes,
+        has_a_lower_threshold,
+        has_a_higher_threshold,
+        compares_ranges,
         removes_pauses,
         wraps_around,
         trims_the_start_only,

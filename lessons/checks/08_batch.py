@@ -15,14 +15,17 @@ def check_pad(pad):
     rng = np.random.default_rng(81)
     for T0s, F in ((2, 5, 4), 2), ((6, 1), 3), ((3,), 1), ((4, 4, 4, 2), 5):
         utterances = [rng.normal(size=(T0, F)) for T0 in T0s]  # (T0, F) each
-        frames, lengths = pad(utterances)
-        case = f"recordings of {T0s} frames of {F} features"
-        yield f"{case}: the lengths", np.array(lengths), np.array(T0s)
         expected = np.zeros((max(T0s), len(T0s), F))
         for b, utterance in enumerate(utterances):
             for t, frame in enumerate(utterance):
                 expected[t, b] = frame
-        yield f"{case}: the frames (T0, B, F)", frames, expected
+        case = f"recordings of {T0s} frames of {F} features"
+        frames, lengths = pad(utterances)
+        yield (
+            case,
+            (frames, np.array(lengths)),
+            {"frames": expected, "lengths": np.array(T0s)},
+        )
 
 
 TOO_FEW = [  # lengths, batch size, sizes of the batches

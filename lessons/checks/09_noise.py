@@ -10,22 +10,35 @@ def check_mix(mix):
     rng = np.random.default_rng(82)
     speech = 0.1 * rng.normal(size=4000) + 0.05
     for snr_db, N, offset in (10, 4000, 0), (0, 4000, 0), (-5, 1500, 0), (20, 9000, 3):
-        noise = (
-            rng.normal(size=N) * np.linspace(0.5, 2, N) + offset
-        )  # louder toward the end
+        noise = rng.normal(size=N) * np.linspace(0.5, 2, N)  # louder toward the end
+        used = [noise[i % N] for i in range(4000)]
+        noise += offset - sum(used) / 4000
         mixed = np.asarray(mix(speech, noise, snr_db))
         case = f"{N} samples of noise over 4000 at {snr_db} dB"
         yield f"{case}: the shape", mixed.shape, (4000,)
         added = mixed - speech
         yield f"{case}: the SNR", 10 * np.log10(np.var(speech) / np.var(added)), snr_db
-        correlation = np.corrcoef(added, np.resize(noise, 4000))[0, 1]
+        correlation = np.corrcoef(added, used)[0, 1]
         yield f"{case}: correlation of the noise and what was added", correlation, 1.0
+        if not offset:  # otherwise it may be added or left out
+            ratio = sum(noise[i % N] ** 2 for i in range(4000)) / (
+                4000 * np.var(speech)
+            )
+            gain = (10 ** (-snr_db / 10) / ratio) ** 0.5
+            expected = [x + gain * noise[i % N] for i, x in enumerate(speech)]
+            yield case, mixed, np.array(expected)
         yield (
             f"{case}: all 50 times as loud",
             mix(50 * speech, 50 * noise, snr_db),
             50 * mixed,
         )
     yield "silent noise adds nothing", mix(speech, np.zeros(10), 5), speech
+    got = mix(speech, np.full(10, 0.5), 5)
+    yield (
+        "constant noise, whose power is 0, adds nothing that is heard",
+        got - np.mean(got),
+        speech - speech.mean(),
+    )
 
 
 @exercise("9.2")
@@ -48,6 +61,14 @@ def check_rejected(rejected):
             expected.append(far)
         got = np.asarray(rejected(clips, real, limit))
         yield f"clips {clips.tolist()}, limit {limit}", got, np.array(expected)
+    at_limit = np.asarray(
+        rejected(np.array([[3.0], [-1], [3.5]]), np.array([[0.0], [2]]), 2)
+    )
+    yield (
+        "clips exactly 2 deviations away, limit 2",
+        at_limit,
+        np.array([False, False, True]),
+    )
     rng = np.random.default_rng(92)
     real = rng.normal(size=(200, 24)) * np.linspace(1, 5, 24) + np.linspace(
         -10, -40, 24

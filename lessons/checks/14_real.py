@@ -35,6 +35,7 @@ def check_best_epoch(best_epoch):
         (0.3, nan): 0,
         (0.6, 0.0, 0.1): 1,
         (nan, 2.0, 1.5, nan): 2,
+        (nan, 70.0, 30.0): 2,
     }
     for rates, best in cases.items():
         yield f"best_epoch({list(rates)})", best_epoch(list(rates)), best

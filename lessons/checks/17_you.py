@@ -9,22 +9,25 @@ from minids.lesson import exercise
 def check_trim(trim):
     rng = np.random.default_rng(171)
     rate, n = 1000, 20  # a block has 20 samples
+    spike = np.eye(1, n, 7)[0] * 0.45  # large, but its power is below 0.01
     for before, speech, pause, after, rest in (
         (40, 30, 0, 30, 0),
         (12, 8, 30, 9, 7),
         (2, 20, 10, 3, 13),
     ):
+        loud = [0.12] + [1.0] * (speech - 1)  # 0.12² is above 0.01
         loudness = (
-            [0.03] * before
-            + [1.0] * speech
-            + [0.02] * pause
-            + [0.3] * speech
-            + [0.03] * after
+            [0.085] * before + loud + [0.02] * pause + loud[::-1] + [0.085] * after
+        )  # 0.085² is below
+        noise = rng.normal(size=(len(loudness), n))
+        noise = (noise - noise.mean(axis=1, keepdims=True)) / noise.std(
+            axis=1, keepdims=True
         )
-        blocks = [
-            scale * rng.normal(size=n) + 0.5 for scale in loudness
-        ]  # with a constant offset
-        x = np.concatenate([*blocks, 0.03 * rng.normal(size=rest)])
+        blocks = np.array(loudness)[:, None] * noise
+        blocks[0] = blocks[-1] = spike
+        x = (
+            np.concatenate([blocks.ravel(), 0.03 * rng.normal(size=rest)]) + 0.5
+        )  # with a constant offset
         start, end = (
             max(0, before - 5),
             min(before + 2 * speech + pause + 5, len(loudness)),
