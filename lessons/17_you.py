@@ -206,8 +206,8 @@ save_model(OUT / "you.safetensors", tuned)
 print(f"minids transcribe me.wav --model {OUT / 'you.safetensors'}")
 
 # %% [markdown]
-# This is called **catastrophic forgetting**. Who wants to keep both mixes old
-# recordings into the new ones.
+# This is called **catastrophic forgetting**. Whoever wants to keep both mixes old
+# recordings in with the new ones.
 #
 # ## More of you
 # Two dozen recordings teach a network a dozen words, not your language. Each further
