@@ -1,25 +1,15 @@
 """A small drawing for each lesson, made for a card: 320 units wide, of few shapes, with no small words."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
 from minids.audio import load_audio
 from minids.lesson import folder, player
-from minids.plot import ACCENT, GRAY, PALETTE, SIGNAL
+from minids.lesson.site.shapes import BLUE, COLORS, FAINT, INK, RED, arrow, circle, line, rect, text, wave
 
 WIDTH, HEIGHT = 320, 150
-INK = "currentColor"
-FONT = "ui-monospace, DejaVu Sans Mono, Menlo, Consolas, monospace"
-
-
-def _css(color: str) -> str:
-    return f"var(--c{color[1:]}, {color})"
-
-
-BLUE, RED, FAINT = _css(SIGNAL), _css(ACCENT), _css(GRAY)
-COLORS = [_css(color) for color in PALETTE]
 
 
 def thumbnail(number: int) -> str:
@@ -30,57 +20,8 @@ def thumbnail(number: int) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" {view} aria-hidden="true">{DRAWINGS[number]()}</svg>'
 
 
-# ── shapes ──
-
-
-def _rect(x, y, width, height, fill, opacity=1.0, extra="") -> str:
-    return (
-        f'<rect x="{x:.4g}" y="{y:.4g}" width="{width:.4g}" height="{height:.4g}" rx="2" fill="{fill}"'
-        f' opacity="{opacity:.2g}" {extra}/>'
-    )
-
-
-def _circle(x, y, radius, fill, opacity=1.0, extra="") -> str:
-    return f'<circle cx="{x:.4g}" cy="{y:.4g}" r="{radius}" fill="{fill}" opacity="{opacity:.2g}" {extra}/>'
-
-
-def _line(points: Iterable, color, width=2.0, opacity=1.0, extra="") -> str:
-    path = " ".join(f"{x:.4g},{y:.4g}" for x, y in points)
-    return (
-        f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="{width}"'
-        f' opacity="{opacity:.2g}" stroke-linejoin="round" stroke-linecap="round" {extra}/>'
-    )
-
-
-def _text(x, y, text, size=20, color=INK, anchor="middle", weight=700) -> str:
-    return (
-        f'<text x="{x:.4g}" y="{y:.4g}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"'
-        f' font-family="{FONT}" fill="{color}">{text}</text>'
-    )
-
-
-def _arrow(x0, y0, x1, y1, color, width=2.0) -> str:
-    dx, dy = np.array([x1 - x0, y1 - y0]) / np.hypot(x1 - x0, y1 - y0) * 6
-    head = [(x1 - dx - 0.6 * dy, y1 - dy + 0.6 * dx), (x1, y1), (x1 - dx + 0.6 * dy, y1 - dy - 0.6 * dx)]
-    return _line([(x0, y0), (x1, y1)], color, width) + _line(head, color, width)
-
-
 def _sound() -> tuple[np.ndarray, int]:
     return load_audio(folder.data("two_five.flac"))
-
-
-def _wave(samples, x, y, width, height, color, opacity=1.0) -> str:
-    """Samples as a filled area around the height y."""
-    parts = np.array_split(samples, int(width / 1.5))
-    limit = abs(samples).max()
-    xs = x + np.arange(len(parts)) * width / (len(parts) - 1)
-    upper = [(a, y - max(0.6, height / 2 * part.max() / limit)) for a, part in zip(xs, parts, strict=True)]
-    lower = [(a, y - min(-0.6, height / 2 * part.min() / limit)) for a, part in zip(xs, parts, strict=True)]
-    path = " ".join(f"{a:.1f},{b:.1f}" for a, b in upper + lower[::-1])
-    return f'<polygon points="{path}" fill="{color}" opacity="{opacity:.2g}"/>'
-
-
-# ── drawings ──
 
 
 def hear() -> str:
@@ -89,19 +30,19 @@ def hear() -> str:
     low, high = np.percentile(x, player.COLOR_RANGE)
     url = player.png(np.clip((x - low) / (high - low), 0, 1))
     image = f'<image href="{url}" x="0" y="50" width="320" height="100" preserveAspectRatio="none"/>'
-    return _wave(samples, 0, 25, WIDTH, 42, BLUE) + image
+    return wave(samples, 0, 25, WIDTH, 42, BLUE) + image
 
 
 def letters() -> str:
-    path, text = "–ff–ii–vv–e–", "five"
+    path, word = "–ff–ii–vv–e–", "five"
     drawn = ""
     for i, symbol in enumerate(path):
-        color = FAINT if symbol == "–" else COLORS[text.index(symbol)]
-        drawn += _rect(10 + 25 * i, 28, 22, 34, color, 0.25) + _text(21 + 25 * i, 52, symbol, 20, color)
+        color = FAINT if symbol == "–" else COLORS[word.index(symbol)]
+        drawn += rect(10 + 25 * i, 28, 22, 34, color, 0.25) + text(21 + 25 * i, 52, symbol, 20, color)
         if symbol != "–" and path[i - 1] != symbol:
-            x = 115 + 30 * text.index(symbol)
-            drawn += _line([(21 + 25 * i, 66), (x, 96)], color, 1.5, 0.7)
-            drawn += _text(x, 122, symbol, 30, color)
+            x = 115 + 30 * word.index(symbol)
+            drawn += line([(21 + 25 * i, 66), (x, 96)], color, 1.5, 0.7)
+            drawn += text(x, 122, symbol, 30, color)
     return drawn
 
 
@@ -114,9 +55,9 @@ def layer() -> str:
         for a in left:
             for b in right:
                 w = rng.normal()
-                drawn += _line([a, b], BLUE if w > 0 else RED, 0.6 + 1.4 * abs(w), 0.55)
+                drawn += line([a, b], BLUE if w > 0 else RED, 0.6 + 1.4 * abs(w), 0.55)
     return drawn + "".join(
-        _circle(*at, 10, "var(--box)", extra=f'stroke="{INK}" stroke-width="2"')
+        circle(*at, 10, "var(--box)", extra=f'stroke="{INK}" stroke-width="2"')
         for column in places
         for at in column
     )
@@ -126,10 +67,10 @@ def time() -> str:
     drawn = ""
     for t in range(5):
         x = 40 + 60 * t
-        drawn += _arrow(x, 128, x, 112, FAINT) + _arrow(x, 34, x, 16, FAINT)
+        drawn += arrow(x, 128, x, 112, FAINT) + arrow(x, 34, x, 16, FAINT)
         if t < 4:
-            drawn += _arrow(x + 13, 52, x + 46, 52, BLUE, 2.5) + _arrow(x + 47, 94, x + 14, 94, RED, 2.5)
-        drawn += _rect(x - 11, 41, 22, 22, BLUE, 0.75) + _rect(x - 11, 83, 22, 22, RED, 0.75)
+            drawn += arrow(x + 13, 52, x + 46, 52, BLUE, 2.5) + arrow(x + 47, 94, x + 14, 94, RED, 2.5)
+        drawn += rect(x - 11, 41, 22, 22, BLUE, 0.75) + rect(x - 11, 83, 22, 22, RED, 0.75)
     return drawn
 
 
@@ -145,7 +86,7 @@ def _lattice_edges(bold: list[int]) -> str:
                 if s + step < 7:
                     on = bold[t] == s and bold[t + 1] == s + step
                     style = (RED, 3.0, 1.0) if on else (FAINT, 1.0, 0.7)
-                    drawn += _line([places[t][s], places[t + 1][s + step]], *style)
+                    drawn += line([places[t][s], places[t + 1][s + step]], *style)
     return drawn
 
 
@@ -154,16 +95,16 @@ def align() -> str:
     drawn = _lattice_edges(bold)
     for t, column in enumerate(_lattice_places()):
         for s, at in enumerate(column):
-            drawn += _circle(*at, 6.5, RED if bold[t] == s else BLUE if s % 2 else FAINT)
-    return drawn + "".join(_text(14, 26 + 18.5 * s, "cat"[s // 2], 19, BLUE) for s in (1, 3, 5))
+            drawn += circle(*at, 6.5, RED if bold[t] == s else BLUE if s % 2 else FAINT)
+    return drawn + "".join(text(14, 26 + 18.5 * s, "cat"[s // 2], 19, BLUE) for s in (1, 3, 5))
 
 
 def blame() -> str:
     push = np.array([0.9, -0.35, 0.55, -0.8, 0.2, 0.75, -0.6, -0.15, 0.4, -0.9, 0.65])
-    drawn = _line([(12, 75), (308, 75)], INK, 1.5)
+    drawn = line([(12, 75), (308, 75)], INK, 1.5)
     for i, p in enumerate(push):
         x, color = 20 + 26 * i, BLUE if p > 0 else RED
-        drawn += _rect(x, 75 - 58 * max(p, 0), 18, 58 * abs(p), color, 0.8)
+        drawn += rect(x, 75 - 58 * max(p, 0), 18, 58 * abs(p), color, 0.8)
     return drawn
 
 
@@ -179,9 +120,9 @@ def learn() -> str:
         place = place + velocity
     return (
         drawn
-        + _line(path, RED, 2.5)
-        + "".join(_circle(x, y, 3.2, RED) for x, y in path[:14])
-        + _circle(center[0], center[1], 4, INK)
+        + line(path, RED, 2.5)
+        + "".join(circle(x, y, 3.2, RED) for x, y in path[:14])
+        + circle(center[0], center[1], 4, INK)
     )
 
 
@@ -189,9 +130,9 @@ def batch() -> str:
     drawn = ""
     for i, length in enumerate((280, 262, 225, 150, 96)):
         y = 14 + 25 * i
-        drawn += _rect(20, y, 280, 19, FAINT, 0.25) + _rect(20, y, length, 19, BLUE, 0.85)
+        drawn += rect(20, y, 280, 19, FAINT, 0.25) + rect(20, y, length, 19, BLUE, 0.85)
         drawn += "".join(
-            _line([(20 + x, y), (20 + x, y + 19)], "var(--box)", 1.2) for x in range(20, length, 20)
+            line([(20 + x, y), (20 + x, y + 19)], "var(--box)", 1.2) for x in range(20, length, 20)
         )
     return drawn
 
@@ -199,7 +140,7 @@ def batch() -> str:
 def noise() -> str:
     samples, _ = _sound()
     static = np.random.default_rng(9).normal(size=len(samples)) * np.linspace(0, 0.6, len(samples)) ** 1.5
-    return _wave(static, 0, 75, WIDTH, 140, RED, 0.4) + _wave(samples, 0, 75, WIDTH, 110, BLUE)
+    return wave(static, 0, 75, WIDTH, 140, RED, 0.4) + wave(samples, 0, 75, WIDTH, 110, BLUE)
 
 
 def search() -> str:
@@ -212,20 +153,20 @@ def search() -> str:
         for b in following:
             on = a in best and b in best
             color = RED if on else BLUE if b in kept else FAINT
-            drawn += _line([(40 + 80 * n, y) for n, y in (a, b)], color, 3.5 if on else 2)
+            drawn += line([(40 + 80 * n, y) for n, y in (a, b)], color, 3.5 if on else 2)
     places = {*tree, *(b for following in tree.values() for b in following)}
     for n, y in sorted(places):
         color = RED if (n, y) in best else BLUE if (n, y) in kept else FAINT
-        drawn += _circle(40 + 80 * n, y, 8 if (n, y) in kept else 5, color)
+        drawn += circle(40 + 80 * n, y, 8 if (n, y) in kept else 5, color)
     return drawn
 
 
 def language() -> str:
-    drawn = _text(20, 84, "he", 30, anchor="start")
+    drawn = text(20, 84, "he", 30, anchor="start")
     for i, (word, p) in enumerate((("can", 1.0), ("ran", 0.55), ("nice", 0.12))):
         y = 24 + 40 * i
-        drawn += _rect(150, y, 150 * p, 26, RED if i == 0 else BLUE, 0.8)
-        drawn += _text(140, y + 20, word, 22, anchor="end") + _line([(62, 75), (80, y + 13)], FAINT, 1.5)
+        drawn += rect(150, y, 150 * p, 26, RED if i == 0 else BLUE, 0.8)
+        drawn += text(140, y + 20, word, 22, anchor="end") + line([(62, 75), (80, y + 13)], FAINT, 1.5)
     return drawn
 
 
@@ -236,15 +177,15 @@ def score() -> str:
         color = FAINT if a == b else RED
         x = 50 + 62 * i
         for y, symbol in ((18, a), (86, b)):
-            drawn += _rect(x, y, 46, 46, color, 0.3) + _text(x + 23, y + 33, symbol, 30, INK)
-        drawn += _line([(x + 23, 66), (x + 23, 84)], color, 2.5)
+            drawn += rect(x, y, 46, 46, color, 0.3) + text(x + 23, y + 33, symbol, 30, INK)
+        drawn += line([(x + 23, 66), (x + 23, 84)], color, 2.5)
     return drawn
 
 
 def compiled() -> str:
     bars = (("Python", 284, RED), ("NumPy", 62, BLUE), ("compiled", 14, COLORS[2]))
     return "".join(
-        _text(18, 28 + 46 * i, name, 15, anchor="start") + _rect(18, 33 + 46 * i, width, 14, color, 0.85)
+        text(18, 28 + 46 * i, name, 15, anchor="start") + rect(18, 33 + 46 * i, width, 14, color, 0.85)
         for i, (name, width, color) in enumerate(bars)
     )
 
@@ -252,35 +193,35 @@ def compiled() -> str:
 def real() -> str:
     t = np.arange(30)
     train, test = 118 * np.exp(-t / 7) + 10, 100 * np.exp(-t / 6) + 34 + 0.045 * np.maximum(t - 12, 0) ** 2
-    drawn = _line([(24, 12), (24, 136), (306, 136)], INK, 1.5)
+    drawn = line([(24, 12), (24, 136), (306, 136)], INK, 1.5)
     for values, color in ((train, BLUE), (test, RED)):
-        drawn += _line([(26 + 9.5 * a, 134 - 0.92 * v) for a, v in zip(t, values, strict=True)], color, 3)
+        drawn += line([(26 + 9.5 * a, 134 - 0.92 * v) for a, v in zip(t, values, strict=True)], color, 3)
     best = int(test.argmin())
-    return drawn + _circle(26 + 9.5 * best, 134 - 0.92 * test[best], 6, RED)
+    return drawn + circle(26 + 9.5 * best, 134 - 0.92 * test[best], 6, RED)
 
 
 def before() -> str:
     drawn = "".join(
-        _rect(14 + 50 * i, 22, 40, 34, FAINT, 0.5)
-        + (_arrow(55 + 50 * i, 39, 63 + 50 * i, 39, INK, 1.5) if i < 5 else "")
+        rect(14 + 50 * i, 22, 40, 34, FAINT, 0.5)
+        + (arrow(55 + 50 * i, 39, 63 + 50 * i, 39, INK, 1.5) if i < 5 else "")
         for i in range(6)
     )
-    network = _rect(14, 92, 290, 38, BLUE, 0.85)
-    dots = "".join(_circle(60 + 50 * i, 111, 6, "var(--box)") for i in range(5))
+    network = rect(14, 92, 290, 38, BLUE, 0.85)
+    dots = "".join(circle(60 + 50 * i, 111, 6, "var(--box)") for i in range(5))
     return drawn + network + dots
 
 
 def recognizer() -> str:
     samples, _ = _sound()
     lines = (70, 96, 52, 84, 40, 76, 60)
-    code = _rect(112, 12, 104, 126, "var(--paper)", 1, f'stroke="{INK}" stroke-width="1.5"')
+    code = rect(112, 12, 104, 126, "var(--paper)", 1, f'stroke="{INK}" stroke-width="1.5"')
     for i, length in enumerate(lines):
         indent = 8 if i in (0, 4) else 18
-        code += _rect(
+        code += rect(
             112 + indent, 26 + 15 * i, min(length, 86 - indent + 8), 6, COLORS[(0, 2, 4, 0, 3, 0, 2)[i]], 0.75
         )
-    sound = _wave(samples, 6, 75, 80, 70, BLUE) + _arrow(90, 75, 106, 75, INK) + _arrow(221, 75, 237, 75, INK)
-    return sound + code + _text(279, 70, "two", 22, RED) + _text(279, 98, "five", 22, RED)
+    sound = wave(samples, 6, 75, 80, 70, BLUE) + arrow(90, 75, 106, 75, INK) + arrow(221, 75, 237, 75, INK)
+    return sound + code + text(279, 70, "two", 22, RED) + text(279, 98, "five", 22, RED)
 
 
 def you() -> str:
@@ -301,7 +242,7 @@ def you() -> str:
 
 def threads() -> str:
     return "".join(
-        _rect(22 + 35 * i, 15 + 32 * j, 27, 24, BLUE if (i + j) % 8 else RED, 0.25 + 0.09 * i)
+        rect(22 + 35 * i, 15 + 32 * j, 27, 24, BLUE if (i + j) % 8 else RED, 0.25 + 0.09 * i)
         for i in range(8)
         for j in range(4)
     )
@@ -310,7 +251,7 @@ def threads() -> str:
 def tiles() -> str:
     def matrix(x, y, columns, rows, marked) -> str:
         return "".join(
-            _rect(
+            rect(
                 x + 15 * i, y + 15 * j, 13, 13, RED if marked(i, j) else BLUE, 0.85 if marked(i, j) else 0.35
             )
             for i in range(columns)
@@ -323,7 +264,7 @@ def tiles() -> str:
         left
         + above
         + matrix(124, 66, 7, 5, lambda i, j: 3 <= i <= 4 and 2 <= j <= 3)
-        + _text(262, 108, "×", 40, INK)
+        + text(262, 108, "×", 40, INK)
     )
 
 
@@ -331,10 +272,10 @@ def wavefront() -> str:
     drawn = ""
     for i in range(13):
         for j in range(6):
-            wave = i - j
-            color = RED if wave == 5 else BLUE
-            drawn += _circle(
-                22 + 23 * i, 18 + 23 * j, 8, color, 1 if wave == 5 else 0.75 if wave < 5 else 0.15
+            front = i - j
+            color = RED if front == 5 else BLUE
+            drawn += circle(
+                22 + 23 * i, 18 + 23 * j, 8, color, 1 if front == 5 else 0.75 if front < 5 else 0.15
             )
     return drawn
 
