@@ -39,9 +39,9 @@ show(pictures, [*groupings], title="Each batch is a rectangle")
 # of B columns: each weight is read once, and used B times. Your `recur`, 256 units:
 
 # %%
-recur, Wr = yours("recur"), rng.normal(0, 0.03, (256, 256)).astype(np.float32)
+(recur, birnn), Wr = yours("recur", "birnn"), rng.normal(0, 0.03, (256, 256))
 for B in 1, 8, 64:
-    z = rng.normal(size=(50, B, 256)).astype(np.float32)
+    z = rng.normal(size=(50, B, 256))
     ms = min(timeit.repeat(lambda z=z: recur(z, Wr), number=1, repeat=20)) * 1000
     print(f"B = {B:2}: {ms:6.2f} ms, {ms / B:5.3f} ms for each recording")
 
@@ -49,8 +49,8 @@ for B in 1, 8, 64:
 # ## Padding
 # The frames of a batch are one array of shape (T0, B, F): time first, so that all
 # recordings at time t are one contiguous matrix. It is as long as the longest
-# recording; the rest of the shorter ones is filled up with zeros, the **padding**.
-# Somebody has to remember where each recording ends: the array `lengths`.
+# recording; shorter ones are filled up with zeros, the **padding**. The array `lengths`
+# says where each recording ends.
 #
 # **Exercise 8.1** Put B recordings into one array.
 
@@ -150,14 +150,14 @@ print(f"dWr of the batch minus those of its recordings: at most {abs(dWr).max():
 # frame of *this* recording (lesson 5), and in the padding the gradient is 0.
 #
 # **Exercise 8.4** The losses of a batch and their gradients, with your functions of
-# lessons 5 and 6. A text that no path can spell has loss inf.
+# lessons 5 and 6. A text may be empty; one that no path can spell has loss inf.
 
 # %%
 lattice, forward_variables = yours("lattice", "forward_variables")
 
 
 def ctc_in_batch(log_y, lengths, labels):
-    """log_y (T, B, K), B lengths, B labels -> losses (B,), dlogits.  About 7 lines."""
+    """log_y (T, B, K), B labels -> losses (B,), dlogits (T, B, K).  About 7 lines."""
     raise NotImplementedError
 
 
@@ -179,8 +179,8 @@ labels = [alphabet.encode(name.replace("_", " ")) for name in names]
 
 def loss_and_gradient(network, members):
     """The sum of the losses of some recordings, its gradient, and their outputs."""
-    frames, lengths = pad([utterances[b] for b in members])
-    log_y, lengths = network.forward(frames.astype(network.dtype), lengths)
+    x, lengths = pad([utterances[b] for b in members])
+    log_y, lengths = network.forward(x.astype(network.dtype), lengths)
     losses, dlogits = ctc_in_batch(log_y, lengths, [labels[b] for b in members])
     network.backward(dlogits)
     outputs = [log_y[:T, b] for b, T in enumerate(lengths)]
@@ -193,8 +193,8 @@ velocity = np.zeros_like(network.flat_params)
 for step in range(101):
     loss, gradient, outputs = loss_and_gradient(network, range(3))
     if step % 20 == 0:
-        texts = [greedy_text(log_y, alphabet) for log_y in outputs]
-        print(f"step {step:3}, mean loss {loss / 3:6.2f}:", " | ".join(texts))
+        texts = " | ".join(greedy_text(log_y, alphabet) for log_y in outputs)
+        print(f"step {step:3}, mean loss {loss / 3:6.2f}: {texts}")
     nesterov(network.flat_params, clip_by_norm(gradient / 3, 5), velocity, 0.006, 0.9)
 
 # %% [markdown]

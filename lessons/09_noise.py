@@ -36,7 +36,7 @@ show(picture, captions=["“three one four”, x, and three small crowds: their 
 
 # %% [markdown]
 # ## Signal and noise
-# Noise adds to speech, $\hat{x} = x + \xi_1 + \xi_2 + \dots$ (§4.1). How loud it is,
+# Noise ξ adds to speech, $\hat{x} = x + \xi_1 + \xi_2 + \dots$ (§4.1). How loud it is,
 # relative to the speech, is the **signal-to-noise ratio** (SNR), a ratio of powers P in
 # decibels. For a given SNR the noise must be multiplied by the gain g:
 #

@@ -74,7 +74,7 @@ listen(x, RATE, log_probs=y, alphabet=base.alphabet)
 # **Exercise 17.1** Cut it off. Divide the samples into whole blocks of 20 ms. A block
 # is *loud* if its power, `np.var`, is more than a hundredth of that of the loudest
 # block. Keep everything from five blocks before the first loud one to five blocks after
-# the last (or as many as there are).
+# the last, or as many as there are. A recording without any sound stays as it is.
 
 
 # %%
@@ -170,6 +170,8 @@ def train_on(params=None):
             gradient = clip_by_norm(model.flat_grads / len(sizes), 10)
             nesterov(model.flat_params, gradient, velocity, 0.003, 0.9)
         rates.append(error_rate(saved, test))
+        if len(losses) % 20 == 0:
+            print(f"epoch {len(losses)}: loss {losses[-1]:5.1f}, WER {rates[-1]:.0%}")
     return saved, losses, rates
 
 

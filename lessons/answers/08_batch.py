@@ -116,6 +116,12 @@ def pads_one_frame_more(utterances):
     return np.concatenate([frames, 0 * frames[:1]]), lengths
 
 
+def returns_lengths_as_floats(utterances):
+    """The lengths are floats, which cannot be used as indices."""
+    frames, lengths = pad(utterances)
+    return frames, lengths.astype(float)
+
+
 def returns_no_lengths(utterances):
     """Only the frames are returned: nobody knows where the recordings end."""
     return pad(utterances)[0]
@@ -188,6 +194,11 @@ def strides(lengths, batch_size):
     order = np.argsort(lengths)
     n = -(-len(order) // batch_size)
     return [order[i::n] for i in range(n)]
+
+
+def returns_floats(lengths, batch_size):
+    """The indices are floats, which cannot be used as indices."""
+    return [np.array(batch, float) for batch in by_length(lengths, batch_size)]
 
 
 def uses_ranks(lengths, batch_size):
@@ -453,6 +464,7 @@ WRONG = {
         sorts,
         assumes_three_features,
         pads_one_frame_more,
+        returns_lengths_as_floats,
         returns_no_lengths,
     ],
     "by_length": [
@@ -463,6 +475,7 @@ WRONG = {
         confuses_the_number_with_the_size,
         spreads_the_rest,
         strides,
+        returns_floats,
         uses_ranks,
         loses_equal_lengths,
     ],

@@ -128,6 +128,11 @@ def replaces_nan(error_rates):
     return int(np.argmin(np.nan_to_num(error_rates, nan=5)))
 
 
+def compares_with_nan(error_rates):
+    """min() keeps a NaN that comes first, because no number is less than NaN."""
+    return error_rates.index(min(error_rates))
+
+
 def skips_a_zero(error_rates):
     """A rate of 0 is taken for a missing one."""
     return int(np.nanargmin([rate or np.inf for rate in error_rates]))
@@ -173,6 +178,11 @@ def decays_hyperbolically(first, lr_decay, epoch):
 def decays_once(first, lr_decay, epoch):
     """Only after the first epoch."""
     return first if epoch == 0 else first / lr_decay
+
+
+def divides_once_and_multiplies(first, lr_decay, epoch):
+    """first / lr_decay * epoch is first divided by the factor, then multiplied by the epoch."""
+    return first / lr_decay * epoch
 
 
 def subtracts(first, lr_decay, epoch):
@@ -230,6 +240,7 @@ WRONG = {
         returns_the_rate,
         ignores_the_last,
         replaces_nan,
+        compares_with_nan,
         skips_a_zero,
     ],
     "learning_rate": [
@@ -239,6 +250,7 @@ WRONG = {
         decays_hyperbolically,
         decays_once,
         subtracts,
+        divides_once_and_multiplies,
     ],
 }
 

@@ -7,6 +7,8 @@ def trim(x, rate):
     n = rate // 50  # samples in 20 ms
     power = x[: len(x) // n * n].reshape(-1, n).var(axis=1)
     loud = np.flatnonzero(power > power.max() / 100)
+    if not len(loud):
+        return x
     start = max(0, loud[0] - 5)
     end = min(loud[-1] + 6, len(power))
     return x[start * n : end * n]
@@ -27,7 +29,11 @@ def cut(x, rate, loudness=np.var, share=0.01, margin=5, extra=1):
     n = rate // 50
     values = loudness(x[: len(x) // n * n].reshape(-1, n), axis=1)
     loud = np.flatnonzero(values > share * values.max())
-    return x[max(0, loud[0] - margin) * n : (loud[-1] + margin + extra) * n]
+    return (
+        x[max(0, loud[0] - margin) * n : (loud[-1] + margin + extra) * n]
+        if len(loud)
+        else x
+    )
 
 
 def has_no_margin(x, rate):
@@ -63,6 +69,14 @@ def has_a_higher_threshold(x, rate):
 def compares_ranges(x, rate):
     """The difference of maximum and minimum is compared, not the power: one click is loud."""
     return cut(x, rate, loudness=np.ptp, share=0.1)
+
+
+def fails_in_silence(x, rate):
+    """A recording without a loud block has no first one."""
+    n = rate // 50
+    power = x[: len(x) // n * n].reshape(-1, n).var(axis=1)
+    loud = np.flatnonzero(power > power.max() / 100)
+    return x[max(0, loud[0] - 5) * n : (loud[-1] + 6) * n]
 
 
 def removes_pauses(x, rate):
@@ -110,6 +124,8 @@ def trim_with_loops(x, rate):
     blocks = [x[i : i + n] for i in range(0, len(x) - n + 1, n)]
     powers = [float(np.mean((block - block.mean()) ** 2)) for block in blocks]
     first = last = None
+    if max(powers) == 0:
+        return list(x)
     for i, power in enumerate(powers):
         if power > 0.01 * max(powers):
             first, last = i if first is None else first, i
@@ -123,6 +139,8 @@ def trim_with_argmax(x, rate):
     n = rate // 50
     power = np.array([np.var(x[i * n : (i + 1) * n]) for i in range(len(x) // n)])
     loud = power > power.max() / 100
+    if not loud.any():
+        return x
     start, end = loud.argmax() - 5, len(loud) - loud[::-1].argmax() + 5
     return x[max(start, 0) * n : end * n]
 
@@ -220,6 +238,7 @@ WRONG = {
         has_a_lower_threshold,
         has_a_higher_threshold,
         compares_ranges,
+        fails_in_silence,
         removes_pauses,
         wraps_around,
         trims_the_start_only,

@@ -13,9 +13,10 @@ def check_split_by_speaker(split_by_speaker):
     cases += [(list(rng.choice([f"speaker {i}" for i in range(20)], 200)), 4)]
     for speakers, count in cases:
         case = f"{len(speakers)} recordings, {count} speaker{'s' * (count > 1)} in dev"
-        train, dev = (
-            [int(i) for i in part] for part in split_by_speaker(speakers, count)
-        )
+        train, dev = (list(part) for part in split_by_speaker(speakers, count))
+        integers = all(isinstance(i, (int, np.integer)) for i in (*train, *dev))
+        yield f"{case}: whether both parts are indices, integers", integers, True
+        train, dev = [int(i) for i in train], [int(i) for i in dev]
         yield (
             f"{case}: all indices, each once",
             sorted(train + dev),

@@ -56,6 +56,12 @@ def check_trim(trim):
         x[7 * 320 : 23 * 320],
     )
 
+    yield (
+        "silence stays as it is",
+        np.asarray(trim(np.zeros(4000), 16000)),
+        np.zeros(4000),
+    )
+
 
 @exercise("17.2")
 def check_new_output_layer(new_output_layer):
