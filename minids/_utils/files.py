@@ -88,6 +88,25 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
                 os.unlink(temporary)
 
 
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Run the block while no other process or thread runs one for the same folder. For short work only.
+
+    The lock ends with the process. Where folders cannot be locked, as on some network drives, none is.
+    """
+    fd = -1
+    try:
+        with suppress(ImportError, OSError):
+            import fcntl
+
+            fd = os.open(folder, os.O_RDONLY)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        if fd >= 0:
+            os.close(fd)
+
+
 class _Output(io.BufferedIOBase):
     """A buffered file that remembers its own OSError, to tell it from those of the code that writes."""
 

@@ -98,7 +98,7 @@ def check(number: str, function: Callable) -> Callable:
     if os.environ.get("MINIDS_ANSWERS") == "1":
         print(f"{number} {test.name}  {run_check(test, ours).message}")
         return ours
-    return usable(test, function) if report(test, function, caller_folder()) else ours
+    return usable(test, function) if report(test, function, folder.calling_folder()) else ours
 
 
 def yours(*names: str) -> Any:
@@ -108,7 +108,7 @@ def yours(*names: str) -> Any:
     names. A section of mine.py that was edited by hand is checked again.
     """
     numbers = {name: folder.number_of(name) for name in names}
-    where = caller_folder()
+    where = folder.calling_folder()
     lines = []
     functions: dict[str, Callable] = {}
     if os.environ.get("MINIDS_ANSWERS") != "1":
@@ -150,8 +150,8 @@ def report(test: Check, function: Callable, where: Path) -> bool:
     result = run_check(test, function)
     kept = ""
     if result.state == "right" and test.keep:
-        returns_lists = test.lists and any(isinstance(value, (list, tuple)) for value in result.got)
-        problem = mine.keep(where, test, function, _check_again, returns_lists)
+        lists = _returns_lists(test, result)
+        problem = mine.keep(where, test.number, test.name, function, _check_again, lists)
         kept = f", but not kept: {problem}" if problem else f", kept in {mine.FILE}"
     print(f"{test.number} {test.name}  {result.message}{kept}")
     if result.state == "wrong":
@@ -252,10 +252,17 @@ def _gives(function: Callable, results: list, test: Check, whole: bool) -> bool:
     return not whole or next(items, None) is None
 
 
-def _check_again(test: Check, function: Callable) -> str | None:
+def _check_again(number: str, function: Callable) -> tuple[str | None, bool]:
+    """What is wrong with a function, or None; and whether it returns lists where arrays are expected."""
+    test = find_check(number)
     with redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
         result = run_check(test, function)
-    return None if result.state == "right" else result.message.removeprefix("[✗] ")
+    problem = None if result.state == "right" else result.message.removeprefix("[✗] ")
+    return problem, _returns_lists(test, result)
+
+
+def _returns_lists(test: Check, result: Result) -> bool:
+    return test.lists and any(isinstance(value, (list, tuple)) for value in result.got)
 
 
 def usable(test: Check, function: Callable) -> Callable:
@@ -271,11 +278,6 @@ def as_array(function: Callable) -> Callable:
         return np.asarray(function(*args, **kwargs))
 
     return converted
-
-
-def caller_folder() -> Path:
-    """The folder of the file that called our caller; in a notebook, the current folder."""
-    return Path(sys._getframe(2).f_globals.get("__file__", "notebook")).resolve().parent
 
 
 def _guard(function: Callable) -> Callable:

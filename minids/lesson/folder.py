@@ -2,15 +2,17 @@
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
+from zlib import crc32
 
 import minids
 from minids._utils.errors import InputError, reason
-from minids.lesson import notebooks
-from minids.lesson.progress import FILE
+from minids._utils.files import atomic_write
+from minids.lesson import notebooks, progress
 
 SECOND_BOOK = range(18, 100)  # the numbers of the lessons about the GPU
 
@@ -32,7 +34,7 @@ def lessons(folder: Path | None = None) -> list[Path]:
 
 def working_copy() -> Path:
     """The reader's copies: this folder, else its most recent subfolder with lessons, else "lessons"."""
-    if lessons(Path(".")) or Path(FILE).exists():
+    if lessons(Path(".")) or Path(progress.FILE).exists():
         return Path(".")
     copies = [path for path in Path(".").glob("*/") if lessons(path) and not (path / "answers").exists()]
     return max(copies, key=lambda path: path.stat().st_mtime, default=Path("lessons"))
@@ -114,24 +116,44 @@ def example(name: str) -> Path:
 
 
 def copy_lessons(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Copy the lessons, .py and .ipynb, into `folder`, never over a file that differs.
+    """Copy the lessons, .py and .ipynb, into `folder`; a copy that the reader has changed stays as it is.
 
     Returns the paths copied and skipped. Raises InputError if the folder cannot be written.
     """
     copied, skipped = [], []
+    before, now = progress.copies(folder), {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for lesson in lessons():
             text = lesson.read_bytes()
             for suffix, content in (".py", text), (".ipynb", notebooks.from_percent(text.decode())):
                 path = folder / f"{lesson.stem}{suffix}"
-                if not path.exists():
-                    path.write_bytes(content)
-                    copied.append(path)
-                elif path.read_bytes() != content:
+                old = path.read_bytes() if path.exists() else None
+                if old not in (None, content) and before.get(path.name) != crc32(old or b""):
                     skipped.append(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {folder}: {reason(error)}; choose a folder you can write to"
-        ) from error
+                    continue
+                if old != content:
+                    with atomic_write(path) as file:
+                        file.write(content)
+                    copied.append(path)
+                now[path.name] = crc32(content)
+    except (OSError, InputError) as error:
+        cause = reason(error.__cause__ or error)
+        raise InputError(f"cannot write {folder}: {cause}; choose a folder you can write to") from error
+    finally:
+        if now:
+            progress.record_copies(folder, now)
     return copied, skipped
+
+
+def calling_file(default: str) -> Path:
+    """The file that called this package; `default` if it has none, as in a notebook."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame and str(frame.f_globals.get("__name__")).startswith("minids."):
+        frame = frame.f_back
+    return Path(frame.f_globals.get("__file__", default) if frame else default)
+
+
+def calling_folder() -> Path:
+    """The folder of the file that called this package; in a notebook, the current folder."""
+    return calling_file("notebook").resolve().parent

@@ -1,61 +1,74 @@
-"""The reader's progress, in progress.json next to the lessons: states of exercises and hints shown."""
+"""The reader's progress, in progress.json next to the lessons: states of exercises and hints shown.
+
+It also has the checksums of the lessons that were copied, which tell those that the reader has changed.
+"""
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
-from minids._utils.files import atomic_write
+from minids._utils.files import atomic_write, locked_folder
 
 FILE = "progress.json"
 STATES = ("open", "wrong", "right")
-_SECTIONS = "mine.py"  # the key of the checksums
+_COPIES = "copies"  # the key of the checksums
 
 
 def record(number: str, state: str, folder: Path) -> None:
     """Record the state of an exercise in `folder`."""
-    entry = load(folder).get(number, {"hints": 0}) | {"state": state}
-    _save(folder, number, entry)
+    with _changing(folder) as entries:
+        entries[number] = entries.get(number, {"hints": 0}) | {"state": state}
 
 
 def next_hint(folder: Path, number: str, hints: Sequence[str]) -> tuple[int, str]:
     """The next hint for an exercise, with its number counted from 1; the last hint is repeated."""
-    entry = load(folder).get(number, {"state": "open", "hints": 0})
-    entry["hints"] = min(entry["hints"] + 1, len(hints))
-    _save(folder, number, entry)
-    return entry["hints"], hints[entry["hints"] - 1]
+    with _changing(folder) as entries:
+        entry = entries.setdefault(number, {"state": "open", "hints": 0})
+        count = entry["hints"] = min(entry["hints"] + 1, len(hints))
+    return count, hints[count - 1]
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
     """For each exercise its `state` and the number of `hints` shown."""
-    return {number: entry for number, entry in _read(folder).items() if _is_valid(entry)}
+    return {number: entry for number, entry in _read(folder).items() if number != _COPIES}
 
 
-def checksums(folder: Path) -> dict[str, int]:
-    """The checksums of the sections of mine.py as they were written, by title."""
-    sums = _read(folder).get(_SECTIONS)
-    return sums if isinstance(sums, dict) else {}
+def copies(folder: Path) -> dict[str, int]:
+    """The checksums of the lessons as they were copied, by file name."""
+    return _read(folder).get(_COPIES, {})
 
 
-def save_checksums(folder: Path, sums: dict[str, int]) -> None:
-    _save(folder, _SECTIONS, sums)
+def record_copies(folder: Path, checksums: dict[str, int]) -> None:
+    """Record the checksums of lessons that were copied."""
+    with _changing(folder) as entries:
+        entries[_COPIES] = entries.get(_COPIES, {}) | checksums
+
+
+@contextmanager
+def _changing(folder: Path) -> Iterator[dict[str, Any]]:
+    """The entries, which are saved when the block ends. A folder that cannot be written keeps no progress."""
+    with locked_folder(folder):
+        entries = _read(folder)
+        yield entries
+        with suppress(InputError), atomic_write(folder / FILE) as file:
+            file.write(json.dumps(entries, indent=1, ensure_ascii=False).encode())
 
 
 def _read(folder: Path) -> dict[str, Any]:
+    """The valid entries of the file."""
     try:
-        entries = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # no such file, or damaged: start without progress
+        entries = json.loads((folder / FILE).read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError):  # no such file, or damaged: start without progress
         return {}
-    return entries if isinstance(entries, dict) else {}
+    if not isinstance(entries, dict):
+        return {}
+    return {key: entry for key, entry in entries.items() if isinstance(entry, dict) and _is_valid(key, entry)}
 
 
-def _is_valid(entry: Any) -> bool:
-    return isinstance(entry, dict) and entry.get("state") in STATES and isinstance(entry.get("hints"), int)
-
-
-def _save(folder: Path, key: str, value: dict[str, Any]) -> None:
-    entries = {**load(folder), _SECTIONS: checksums(folder), key: value}
-    with suppress(InputError), atomic_write(folder / FILE) as file:  # a read-only folder keeps no progress
-        file.write(json.dumps(entries, indent=1, ensure_ascii=False).encode())
+def _is_valid(key: str, entry: dict[str, Any]) -> bool:
+    if key == _COPIES:
+        return all(isinstance(checksum, int) for checksum in entry.values())
+    return entry.get("state") in STATES and isinstance(entry.get("hints"), int)

@@ -1,7 +1,7 @@
 """mine.py: what a reader's right functions become, and how later lessons use them."""
 
-import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -48,7 +48,12 @@ class Doubler:
 
 
 def sections(reader):
-    return [line[5:] for line in (reader / "mine.py").read_text().splitlines() if line.startswith("# %% ")]
+    lines = (reader / "mine.py").read_text().splitlines()
+    return [re.sub(r" \([0-9a-f]{8}\)$", "", line[5:]) for line in lines if line.startswith("# %% ")]
+
+
+def imports(reader):
+    return (reader / "mine.py").read_text().split("# %% imports")[1].split("\n\n")[0].splitlines()[1:]
 
 
 def alone(reader):
@@ -80,8 +85,7 @@ def test_imports_are_written_as_in_the_lesson(run, reader):
     before = "from numba import (\n    njit as compiled,\n    prange,\n)\n\n\n@compiled\ndef twice(x):\n"
     before += "    return 2 * x"
     run(before=before, double="return int(np.asarray(twice(x)))")
-    imports = (reader / "mine.py").read_text().split("# %% imports\n")[1].split("\n\n")[0]
-    assert imports.splitlines() == ["import numpy as np", "from numba import njit as compiled"]
+    assert imports(reader) == ["import numpy as np", "from numba import njit as compiled"]
     assert alone(reader)["double"](4) == 8
 
 
@@ -171,10 +175,10 @@ def test_what_the_reader_adds_to_the_file_stays(run, reader):
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
-        ("def double(x:", "mine.py, line 7: SyntaxError"),
-        ("raise KeyError('gone')", "mine.py, line 7: KeyError: 'gone'"),
-        ("import not_there", "mine.py, line 7: ModuleNotFoundError"),
-        ("exit()", "mine.py, line 7: SystemExit"),
+        ("def double(x:", "mine.py, line 8: SyntaxError"),
+        ("raise KeyError('gone')", "mine.py, line 8: KeyError: 'gone'"),
+        ("import not_there", "mine.py, line 8: ModuleNotFoundError"),
+        ("exit()", "mine.py, line 8: SystemExit"),
     ],
 )
 def test_a_broken_file_is_one_line_and_our_answers(run, reader, broken, message):
@@ -238,7 +242,7 @@ NOT_KEPT = {
     "the name of an exercise": (
         "powers = 2",
         "return powers * x",
-        "`powers` is the name of exercise 8.1; give your value another name",
+        "`powers` is the name of exercise 8.1; give yours another name",
     ),
 }
 
@@ -250,6 +254,179 @@ def test_what_cannot_be_kept_says_why(run, reader, case):
     assert out.splitlines()[0] == f"7.1 double  [✓] right (3 checks), but not kept: {why}"
     assert names["double"](4) == 8
     assert not (reader / "mine.py").exists()
+
+
+CUT = "def cut(x, by=2):\n    return by * x"
+CUT_3 = "def cut(x, by):\n    return by * x"
+
+
+def test_a_helper_of_two_exercises_stays_as_both_need_it(run, reader):
+    run(before=CUT, double="return cut(x)")
+    before = (reader / "mine.py").read_text()
+    out, _ = run(before=CUT_3, quadruple="return cut(x, 4)")
+    assert out.splitlines()[1] == (
+        "7.2 quadruple  [✓] right (1 check), but not kept: with the new `cut`, your `double` (7.1) would"
+        " fail: TypeError: cut() missing 1 required positional argument: 'by' (line 15: return cut(x)); called with"
+        " x = 1; give yours another name"
+    )
+    assert (reader / "mine.py").read_text() == before
+    out, _ = run(before=CUT_3, double="return cut(x, 2)", quadruple="return cut(x, 4)")
+    assert out.count("kept in mine.py") == 2, "the function that replaces the other user is kept first"
+    assert alone(reader)["double"](4) == 8
+
+
+def test_a_helper_of_a_helper_is_checked_with_all_functions_that_use_it(run, reader):
+    base = "def base(x):\n    return {}\n\n\ndef cut(x):\n    return base(x)"
+    run(before=base.format("x"), double="return 2 * cut(x)")
+    out, _ = run(before=base.format("2 * x"), quadruple="return base(2 * x)")
+    assert (
+        "not kept: with the new `base`, your `double` (7.1) would fail: double(1): expected 2, got 4" in out
+    )
+
+
+def test_the_functions_of_a_lesson_are_kept_together(run, reader):
+    """The new `quadruple` needs the new `double`, which the old `quadruple` does not understand."""
+    old, new = "return Number(2 * x)", "return 2 * x"
+    before = "class Number(int):\n    def twice(self):\n        return 2 * self"
+    run(before=before, double=old, quadruple="return double(x).twice()")
+    assert sections(reader) == ["Number, for 7.1", "7.1 double", "7.2 quadruple"]
+    out, _ = run(before=before, double=new, quadruple="return 2 * double(x)")
+    assert "(3 checks), but not kept: with the new `double`, your `quadruple` (7.2) would fail: " in out
+    assert "7.2 quadruple  [✓] right (1 check), kept in mine.py" in out
+    assert new in (reader / "mine.py").read_text()
+    assert old not in (reader / "mine.py").read_text()
+
+
+def test_a_helper_named_like_an_exercise_is_not_replaced_by_it(run, reader):
+    before = "def powers(x, n):\n    return x * n"
+    out, _ = run(before=before, double="return powers(x, 2)")
+    assert "not kept: `powers` is the name of exercise 8.1; give yours another name" in out
+    assert not (reader / "mine.py").exists()
+
+
+def test_a_marker_inside_a_function_or_a_text_is_none(run, reader):
+    body = """text = \"\"\"
+# %% 8.1 powers
+\"\"\"
+# %% 8.1 powers
+    return 2 * x"""
+    for code in body, body.replace("2 * x", "x + x"):
+        out, _ = run(double=code)
+        assert "7.1 double  [✓] right (3 checks), kept in mine.py" in out
+        assert mine.kept(reader) == ["7.1"]
+    out, _ = run("08_powers.py")
+    assert out.startswith("from your mine.py: double; our answers: quadruple (7.2)\n")
+
+
+def test_annotations_that_are_not_evaluated_stay_so(run, write, reader):
+    path = write(double="return 2 * x")
+    text = path.read_text().replace("double(x)", "double(x: Number) -> Number")
+    (folder.root() / "07_double.py").write_text("from __future__ import annotations\n\n" + text)
+    assert "7.1 double  [✓] right (3 checks), kept in mine.py" in run()[0]
+    assert imports(reader) == ["from __future__ import annotations"]
+    assert alone(reader)["double"](3) == 6
+
+
+@pytest.mark.parametrize(
+    ("before", "body", "kept"),
+    [
+        ("COUNT = 0", "global COUNT; COUNT += 1; return 2 * x", "COUNT = 0"),
+        ("MEMO = {}", "MEMO[x] = 2 * x; return MEMO[x]", "MEMO = {}"),
+        ("SEEN = list()", "SEEN.append(x); return 2 * x", "SEEN = list()"),
+    ],
+)
+def test_what_a_function_changes_is_kept_as_it_was_at_first(run, reader, before, body, kept):
+    for _ in range(2):
+        assert "7.1 double  [✓] right (3 checks), kept in mine.py" in run(before=before, double=body)[0]
+        assert f"\n{kept}\n" in (reader / "mine.py").read_text()
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "# -*- coding: latin-1 -*-\n"])
+def test_other_encodings_are_understood(run, reader, mark):
+    run(double="return 2 * x  # für 2")
+    path = reader / "mine.py"
+    path.write_bytes((mark + path.read_text()).encode("latin-1" if "latin" in mark else "utf-8"))
+    assert run("08_powers.py")[0].startswith("from your mine.py: double;")
+    out, _ = run(double="return 2 * x  # für 2", quadruple="return 4 * x")
+    assert "7.2 quadruple  [✓] right (1 check), kept in mine.py" in out
+    assert runpy.run_path(str(path))["quadruple"](2) == 8
+    assert "# für 2" in path.read_bytes().decode("latin-1" if "latin" in mark else "utf-8")
+
+
+def test_what_a_function_uses_may_be_edited_and_is_then_checked(run, reader):
+    run(before="def cut(x):\n    return 2 * x", double="return cut(x)")
+    path = reader / "mine.py"
+    path.write_text(path.read_text().replace("return 2 * x", "return 3 * x"))
+    assert run("08_powers.py")[0].startswith("mine.py, double  [✗] double(1): expected 2, got 3;")
+    path.write_text(path.read_text().replace("return 3 * x", "return x + x"))
+    assert run("08_powers.py")[0].startswith("from your mine.py: double;")
+    path.write_text(path.read_text() + "\n\n# %% mine\ndef double(x):\n    return 0\n")
+    assert run("08_powers.py")[0].startswith("mine.py, double  [✗] double(1): expected 2, got 0;")
+
+
+def test_edited_imports_stay_as_they_are_and_are_added_to(run, reader):
+    before = "from math import floor\nfrom math import ceil"
+    run(before=before, double="return ceil(floor(2 * x))")
+    path = reader / "mine.py"
+    merged = "from math import (  # mine\n    ceil,\n    floor,\n)"
+    path.write_text(path.read_text().replace("from math import ceil\nfrom math import floor", merged))
+    out, _ = run(
+        before=f"{before}\nfrom operator import mul",
+        double="return ceil(floor(2 * x))",
+        quadruple="return mul(ceil(4.0), x)",
+    )
+    assert out.count("kept in mine.py") == 2
+    assert imports(reader) == [*merged.splitlines(), "from operator import mul"]
+
+
+def test_two_processes_keep_all_functions(write, reader):
+    """Each checks an exercise of its own again and again; none overwrites what another has written."""
+    write(double="return 2 * x", quadruple="return 4 * x")
+    write("08_powers.py", powers="return [2**i for i in range(n)]")
+    script = reader.parent / "check.py"
+    script.write_text(
+        "import sys\nfrom pathlib import Path\nfrom minids.lesson import checking, folder, source\n"
+        f"folder.root = lambda: Path({str(folder.root())!r})\n"
+        "file, number = Path(sys.argv[1]), sys.argv[2]\n"
+        "for i in range(12):\n"
+        "    file.with_suffix(f'.{number}.py').write_text(\n"
+        "        file.read_text().replace('return', f'unused = {i}\\n    return')\n    )\n"
+        "    function = source.reader_function(file.with_suffix(f'.{number}.py'), number)\n"
+        "    checking.report(checking.find_check(number), function, file.parent)\n"
+    )
+    exercises = [("07_double.py", "7.1"), ("07_double.py", "7.2"), ("08_powers.py", "8.1")]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, script, reader / file, number], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for file, number in exercises
+    ]
+    outputs = [process.communicate(timeout=120)[0].decode() for process in processes]
+    assert [output.count("kept in mine.py") for output in outputs] == [12, 12, 12], outputs
+    assert mine.kept(reader) == ["7.1", "7.2", "8.1"]
+    assert {number: entry["state"] for number, entry in progress.load(reader).items()} == {
+        "7.1": "right",
+        "7.2": "right",
+        "8.1": "right",
+    }
+    assert [path.name for path in reader.glob(".*")] == []
+    assert (reader / "mine.py").read_text().count("unused = 11") == 3
+
+
+def test_a_kill_at_any_moment_leaves_a_file_that_can_be_improved(run, reader, monkeypatch):
+    run(double="return 2 * x")
+    for call in "fsync", "replace", "close":
+        before = (reader / "mine.py").read_text()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, lambda *_: os.kill(os.getpid(), 9))
+            child = os.fork()
+            if not child:
+                run(double=f"return 2 * x + 0 * len('{call}')")
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 9
+        assert (reader / "mine.py").read_text() == before or call == "close"
+        out, _ = run(double=f"return x + x + 0 * len('{call}')")
+        assert out.startswith("7.1 double  [✓] right (3 checks), kept in mine.py")
 
 
 def test_two_lessons_cannot_use_one_name_for_two_things(run, reader):
@@ -331,11 +508,12 @@ def test_notebooks_keep_functions_too(reader, monkeypatch):
     assert "WEIGHTS = np.array([2, 3])\n" in (reader / "mine.py").read_text()
 
 
-def test_checksums_are_in_the_progress(run, reader):
+def test_the_file_does_not_depend_on_the_progress(run, reader):
     run(double="return 2 * x")
-    assert set(progress.checksums(reader)) == {"7.1 double"}
-    (reader / "progress.json").write_text(json.dumps({"mine.py": 7}))
-    assert progress.checksums(reader) == {}
+    (reader / "progress.json").unlink()
+    out, _ = run(double="return x + x")
+    assert out.startswith("7.1 double  [✓] right (3 checks), kept in mine.py")
+    assert "return x + x" in (reader / "mine.py").read_text()
 
 
 def test_a_function_that_returns_lists_returns_arrays_in_mine(tmp_path):
