@@ -88,6 +88,19 @@ def keeps_incomplete_frames(wave, size, hop):
     return [wave[i : i + size] for i in range(0, len(wave), hop)]
 
 
+def keeps_whole_numbers(wave, size, hop):
+    """The array for the result has integers, so everything after the point is lost."""
+    out = np.zeros((1 + (len(wave) - size) // hop, size), int)
+    for t in range(len(out)):
+        out[t] = wave[t * hop : t * hop + size]
+    return out
+
+
+def loses_the_sign(wave, size, hop):
+    """Negative samples become positive."""
+    return abs(frames(wave, size, hop))
+
+
 def cuts_pieces_of_equal_length(wave, size, hop):
     """Reshaped: the pieces do not overlap, whatever the hop is."""
     return wave[: len(wave) // size * size].reshape(-1, size)
@@ -335,6 +348,11 @@ def puts_the_energy_first(power, bands):
     return np.roll(_banks(power, bands), 1, axis=1)
 
 
+def takes_the_floor_as_the_least(power, bands):
+    """The maximum of power and floor; the floor is added."""
+    return np.log(np.maximum(_banks(power, bands, floor=0), 1e-7))
+
+
 def forgets_the_floor(power, bands):
     """Silence becomes minus infinity, without the 1e-7."""
     with np.errstate(divide="ignore"):
@@ -523,6 +541,8 @@ WRONG = {
         numbers_instead_of_samples,
         counts_without_the_one,
         keeps_incomplete_frames,
+        keeps_whole_numbers,
+        loses_the_sign,
         cuts_pieces_of_equal_length,
     ],
     "power_spectrum": [
@@ -551,6 +571,7 @@ WRONG = {
         starts_at_band_0_of_b,
         forgets_the_energy,
         puts_the_energy_first,
+        takes_the_floor_as_the_least,
         forgets_the_floor,
         keeps_negative_weights,
         averages_each_band,

@@ -92,6 +92,11 @@ def keeps_the_neighbors_apart(x, C):
     return np.array([padded[t : t + 2 * C + 1] for t in range(len(x))])
 
 
+def keeps_whole_numbers_of_features(x, C):
+    """The array for the result has integers, so everything after the point is lost."""
+    return with_context(x, C).astype(int)
+
+
 def only_complete_contexts(x, C):
     """The first and the last C frames, which lack neighbors, are left out."""
     return np.array([x[t - C : t + C + 1].ravel() for t in range(C, len(x) - C)])
@@ -350,6 +355,12 @@ def repeats_the_first(path):
     return [path[0]] + [k for before, k in pairwise(path) if k not in (0, before)]
 
 
+def reads_single_digits(path):
+    """Characters as digits in a string: 12 becomes 1 and 2."""
+    digits = "".join(str(k) for k in collapse(path))
+    return [int(digit) for digit in digits]
+
+
 def yields_the_characters(path):
     """A generator, which can be read only once, instead of a list."""
     previous = 0
@@ -422,6 +433,7 @@ WRONG = {
         has_one_neighbor_too_few,
         pads_the_features,
         keeps_the_neighbors_apart,
+        keeps_whole_numbers_of_features,
         only_complete_contexts,
     ],
     "softmax": [
@@ -454,6 +466,7 @@ WRONG = {
         sets_repeats_to_blank,
         continues_the_last_text,
         repeats_the_first,
+        reads_single_digits,
         yields_the_characters,
     ],
 }

@@ -226,6 +226,11 @@ def includes_the_upper_bound(dh, h):
     return dh * ((h > 0) & (h <= 20))
 
 
+def ends_below_the_ceiling(dh, h):
+    """The gradient stops a little below 20."""
+    return dh * ((h > 0) & (h < 19.95))
+
+
 def limits_at_one(dh, h):
     """1 instead of 20 as the upper bound."""
     return dh * ((h > 0) & (h < 1))
@@ -447,6 +452,7 @@ WRONG = {
         clips_the_gradient,
         works_in_place,
         includes_the_upper_bound,
+        ends_below_the_ceiling,
         limits_at_one,
         tests_the_gradient,
         multiplies_by_h,

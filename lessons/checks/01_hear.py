@@ -17,7 +17,7 @@ def check_frames(frames):
         (100, 7, 1),
         (9, 2, 4),
     ):
-        x = np.arange(1.0, count + 1) ** 2
+        x = np.arange(0.5, count) ** 2 - 9  # neither whole nor positive
         starts = [s for s in range(0, count, hop) if s + size <= count]
         expected = np.array([[x[s + i] for i in range(size)] for s in starts])
         yield (
@@ -49,6 +49,9 @@ def check_power_spectrum(power_spectrum):
 def check_filter_banks(filter_banks):
     silence = filter_banks(np.zeros((2, 9)), 3)
     yield "silence: 2 frames of 9 bins, 3 bands", silence, np.full((2, 4), np.log(1e-7))
+
+    faint = filter_banks(np.full((1, 9), 1e-7), 3)
+    yield "power 1e-7 in every bin, 3 bands", faint[:, :3], np.log([[2e-7 + 1e-7] * 3])
 
     one = np.eye(9)  # power 1 in one of the bins 0 … 8, of frames of 16 samples
     weights = (

@@ -11,7 +11,7 @@ from minids.lesson import exercise
 @exercise("2.1")
 def check_with_context(with_context):
     for T, F, C in (3, 2, 1), (6, 3, 2), (4, 1, 0), (2, 2, 3):
-        f = np.arange(1.0, T * F + 1).reshape(T, F)
+        f = np.arange(-0.5, T * F - 1).reshape(T, F)
         rows = []
         for t in range(T):
             neighbors = range(t - C, t + C + 1)
@@ -47,3 +47,8 @@ def check_collapse(collapse):
         text = re.sub(r"(.)\1*", r"\1", typed).replace("-", "")
         expected = ["-ab".index(c) for c in text]
         yield f"collapse of {typed}", collapse(np.array(path)), expected
+    yield (
+        "collapse of 12 12 0 3 12",
+        collapse(np.array([12, 12, 0, 3, 12])),
+        [12, 3, 12],
+    )

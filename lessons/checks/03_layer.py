@@ -39,7 +39,10 @@ def check_numerical_gradient(numerical_gradient):
 @exercise("3.2", rtol=1e-5, atol=1e-6)
 def check_clipped_relu_backward(clipped_relu_backward):
     rng = np.random.default_rng(3)
-    for z in np.array([-7, -0.1, 0.1, 3, 19.9, 20.1]), rng.uniform(-10, 30, (4, 3, 5)):
+    for z in (
+        np.array([-7, -0.01, 0.01, 3, 19.99, 20.01]),
+        rng.uniform(-10, 30, (4, 3, 5)),
+    ):
         h, dh = np.clip(z, 0, 20), rng.normal(size=z.shape)
 
         def loss(z=z, dh=dh):  # its gradient with respect to h is dh
