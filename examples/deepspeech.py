@@ -24,7 +24,8 @@ from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # for such small products one thread is as fast as two
+if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as fast as two for such small products
 
 import numpy as np
 import soundfile
@@ -34,7 +35,7 @@ LETTERS = " efghinorstuvwxz"  # of zero … nine; character k is LETTERS[k - 1]
 RATE, WINDOW, HOP, BANDS = 16000, 320, 160, 40  # samples: a second, a window, between windows; bands (§5)
 FLOOR, MIN_STD = 1e-7, 0.05  # the power of silence; the deviation of a feature that never changes
 CONTEXT, STRIDE, HIDDEN, CLIP = 5, 3, 128, 20.0  # C; the stride (§3.3); H; the bound of g (§2)
-EPOCHS, BATCH, DROPOUT = 80, 16, 0.2  # so few voices want more dropout than 5 to 10 % (§2.1)
+EPOCHS, BATCH, DROPOUT = 80, 16, 0.2  # more dropout than 5 to 10 % (§2.1), since voices are few
 SCHEDULE = {"rate": 0.004, "decay": 1.05, "momentum": 0.95, "limit": 10.0}
 SEARCH = {"alpha": 1.0, "beta": 1.0, "width": 32}
 
@@ -60,7 +61,7 @@ def power_spectrum(x):
 def filter_banks(power, bands):
     """Log power in bands of equal width, and in all of them, the energy (§5.1): (T0, n/2 + 1) -> (T0, F).
 
-    Band j is a triangle around j / (bands + 1) of the highest frequency; it reaches to the next two centers.
+    Band j is a triangle around j / (bands + 1) of the highest frequency, up to the centers of its neighbors.
     The energy is Σ_i x_i² = 1/n Σ_p |X_p|² (Parseval), where the inner bins count twice, for p and -p.
     """
     p = np.arange(power.shape[1])  # (n/2 + 1,)
@@ -141,7 +142,7 @@ def recur(z, Wr, inside):
     """h_t = g(z_t + Wr h_{t-1}) inside the utterances, 0 outside: (T, B, H); inside (T, B, 1)."""
     h, state = np.empty_like(z), np.zeros_like(z[0])
     for t in range(len(z)):
-        state = h[t] = np.clip(z[t] + state @ Wr.T, 0, CLIP) * inside[t]  # (B, H)
+        state = h[t] = np.where(inside[t], np.clip(z[t] + state @ Wr.T, 0, CLIP), 0)  # (B, H)
     return h
 
 
@@ -294,9 +295,9 @@ def greedy(log_probs):
 class NGram:
     """p(w|h) = (c(hw) - D(c(hw))) / Σ_v c(hv) + γ(h) p(w|h'),    γ(h) = Σ_v D(c(hv)) / Σ_v c(hv)
 
-    Kneser and Ney's smoothing of word counts (Chen & Goodman 1998): the discounts D go to the words of the
-    shorter history h', which is h without its first word. c counts the occurrences of the longest n-grams,
-    and of shorter ones the different words before them.
+    Kneser and Ney's smoothing of word counts (Chen & Goodman 1998): what the discounts D take away is
+    shared out as after the shorter history h', which is h without its first word. c counts the occurrences
+    of the longest n-grams, and of shorter ones the different words before them.
     """
 
     def __init__(self, lines, order=3):
@@ -351,8 +352,7 @@ def beam_search(log_probs, lm, alpha, beta, width):
         return np.logaddexp(*texts[text]) + language(tuple(text.split(" ")[:-1]))
 
     def add(text, b, nb):
-        p_b, p_nb = texts.get(text, (-np.inf, -np.inf))
-        texts[text] = np.logaddexp(p_b, b), np.logaddexp(p_nb, nb)
+        texts[text] = np.logaddexp(texts.get(text, (-np.inf, -np.inf)), (b, nb))
 
     texts = {"": (0.0, -np.inf)}
     for y in log_probs.tolist():
@@ -360,7 +360,7 @@ def beam_search(log_probs, lm, alpha, beta, width):
         for text, (p_b, p_nb) in beam.items():
             total, last = np.logaddexp(p_b, p_nb), text[-1:]
             add(text, y[0] + total, y[LETTERS.index(last) + 1] + p_nb)  # a blank, or the last letter lasts
-            for letter in letters[text[text.rfind(" ") + 1 :]]:
+            for letter in sorted(letters[text[text.rfind(" ") + 1 :]]):
                 add(text + letter, -np.inf, y[LETTERS.index(letter) + 1] + (p_b if letter == last else total))
 
     beam, texts = texts, {}
@@ -368,7 +368,7 @@ def beam_search(log_probs, lm, alpha, beta, width):
         if lm.words.issuperset(text.split()):
             add(text.rstrip(), p_b, p_nb)  # a space at the end does not change a text
     Q = {text: np.logaddexp(*p) + language((*text.split(), "</s>")) for text, p in texts.items()}
-    return max(Q.items(), key=lambda item: item[1])
+    return max(Q.items(), key=lambda item: item[1], default=("", -math.inf))  # no word is complete
 
 
 def wer(references, hypotheses):
@@ -439,12 +439,11 @@ def gradient_errors():
 
 def check():
     """Gradients against central differences, then all numbers against those of minids (compare.py)."""
-    package_errors = runpy.run_path(str(DATA / "compare.py"))["errors"](sys.modules[__name__])
-    errors = [*gradient_errors(), *package_errors]
+    errors = [*gradient_errors(), *runpy.run_path(str(DATA / "compare.py"))["errors"](sys.modules[__name__])]
     for name, error, limit in errors:
         print(f"{name:40} {error:8.1e}  {'ok' if error <= limit else f'above {limit:g}'}")
     sys.exit(not all(error <= limit for _, error, limit in errors))
 
 
 if __name__ == "__main__":
-    check() if "--check" in sys.argv else main()
+    check() if sys.argv[1:] == ["--check"] else sys.exit(__doc__) if sys.argv[1:] else main()

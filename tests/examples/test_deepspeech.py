@@ -133,6 +133,19 @@ def test_a_narrow_beam_spells_only_words_and_prefers_likely_ones(program):
     assert text == "one two"
 
 
+def test_a_beam_without_a_complete_word_gives_no_text(program):
+    log_probs = np.full((2, len(program.LETTERS) + 1), -20.0)
+    log_probs[:, program.LETTERS.index("t") + 1] = -0.1
+    lm = program.NGram(["two", "two three"])
+    assert program.beam_search(log_probs, lm, 1.0, 1.0, width=1) == ("", -np.inf)
+
+
+def test_an_unknown_option_does_not_start_a_training():
+    done = subprocess.run([sys.executable, PROGRAM, "--chek"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "--check" in done.stderr
+
+
 def test_test_voices_are_not_in_the_training_set(program):
     voices, texts = {}, {}
     for split in "train", "test":
