@@ -164,7 +164,7 @@ for name, found in decoded.items():
 
 # %% [markdown]
 # Even a beam of one text beats greedy decoding, because it adds up the paths of that
-# text. Each doubling helps and nearly doubles the time. The paper uses beams "in the
+# text. Each doubling helps, and takes more time. The paper uses beams "in the
 # range 1000-8000" (§2.2).
 #
 # ## Your search on a real sound
@@ -220,8 +220,7 @@ for best in minids.BeamSearch(digits.alphabet, beam_width=100).decode(log_probs)
     print(f"{best.text:8} log P = {best.log_prob:.2f}")
 
 # %% [markdown]
-# The last lines are `minids.BeamSearch`: the same search on flat arrays, a thousand
-# times as fast.
+# The last lines are `minids.BeamSearch`: the same search on flat arrays, compiled.
 #
 # **What we have now** The most probable text instead of the most probable path, in a
 # time that grows in proportion to the number of frames and not with $K^T$.

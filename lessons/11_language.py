@@ -60,8 +60,7 @@ show(score_over_alpha(scores, (0, 1)), [caption])
 # $\gamma$ is the probability taken away, so the sum over all words is still 1.
 #
 # **Exercise 11.1** The formula. `counts` has the words seen after $h$, `shorter` has
-# all words. `D` is a list of four: `D[0]` = 0, then the discounts of the counts 1 and
-# 2, and `D[3]` for 3 and more.
+# all words. `D[c]` is the discount of a count c, `D[3]` that of 3 and more, `D[0]` 0.
 
 
 # %%
@@ -177,7 +176,6 @@ Q = check("11.3", Q)
 # greatest $Q$. But the right text may have been pruned long before. So rank the texts
 # by $Q$ in *every* frame. A word counts as soon as a space follows it: in “recognize
 # spee” only “recognize” does, in “recognize speech ” (with a space at the end) both do.
-# At the end of the sound, all words count.
 #
 # **Exercise 11.4** Your beam search with your language model. In each frame, a text has
 # the score $Q$ of its complete words, without the end of the sentence, where
@@ -233,17 +231,18 @@ package = minids.BeamSearch(digits.alphabet, package_lm, 1, 2, beam_width=50, **
 spoken = list(product(("seven", "two_five", "three_one_four"), range(8)))
 for snr in 10, 8:
     batch = [digits.log_probs(noisy(name, snr, seed)) for name, seed in spoken]
-    Ys = [np.exp(log_probs, dtype=float) for log_probs in batch]
-    theirs = [best.text for best, *_ in package.decode_batch(batch, n_best=1)]
-    found = [beam_search_with_lm(Y, letters, 50, model, 1, 2) for Y in Ys]
-    same = np.equal([max(texts, key=texts.get) for texts in found], theirs)
-    print(f"SNR {snr:2} dB: the same text in {same.sum()} of {len(batch)}")
+    theirs, same, more = package.decode_batch(batch, n_best=1), 0, 0
+    for log_probs, (best,) in zip(batch, theirs, strict=True):
+        Y = np.exp(log_probs, dtype=float)
+        texts = beam_search_with_lm(Y, letters, 50, model, 1, 2)
+        same += max(texts, key=texts.get) == best.text
+        more += best.score > max(texts.values()) + 1e-3
+    print(f"SNR {snr:2} dB: {same} of 24 equal; in {more} the package's Q is greater")
 
 # %% [markdown]
 # In much noise the package finds texts with a greater $Q$. In your search, nothing
 # stops “nefi” before the next space, so beginnings of unknown words fill the beam. The
-# package charges for an unknown word as soon as no known word can continue. It counts
-# text of any size (`minids/lm/count.py`) and tunes α and β (`minids/decode/tune.py`).
+# package charges for an unknown word as soon as no known word can continue.
 #
 # **What we have now** A search that knows both the sound and the language.
 #

@@ -216,8 +216,10 @@ for name, hypotheses in found.items():
 picture = rates(drawn["greedy"], rate["greedy"], intervals["greedy"])
 show(picture, ["Greedy decoding, a thousand samples."])
 for a, b in ("α = 1", "greedy"), ("α = 1.5", "α = 1"):
-    share = np.mean(drawn[a] < drawn[b])
-    print(f"{a} is better than {b} in {share:.0%} of the samples")
+    better, equal = np.mean(drawn[a] < drawn[b]), np.mean(drawn[a] == drawn[b])
+    print(
+        f"{a} is better than {b} in {better:.0%} of the samples, equal in {equal:.0%}"
+    )
 
 # %% [markdown]
 # The language model helps: it is better in every sample. But the intervals of the two

@@ -1,6 +1,6 @@
 # %% [markdown]
 # # 19. How fast can a matrix product be?
-# Nearly all the work of Deep Speech are products $y = x W^T$. But an H200 can do 56
+# Nearly all the work of Deep Speech is products $y = x W^T$. But an H200 can do 56
 # operations in the time in which its memory delivers one number, so the obvious kernel
 # waits most of the time. How can the same multiplications need fewer numbers?
 #

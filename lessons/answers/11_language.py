@@ -111,6 +111,11 @@ def discount_by_word(counts, D, shorter):
     return smoothed(counts, [0.0] + [D[min(max(counts.values()), 3)]] * 3, shorter)
 
 
+def never_below_a_millionth(counts, D, shorter):
+    """Gives every word at least a small probability, so their sum exceeds 1; γ p' does that already."""
+    return {w: max(q, 1e-12) for w, q in smoothed(counts, D, shorter).items()}
+
+
 def never_backs_off(word, history, p, gamma):
     """An n-gram never seen is impossible."""
     return p.get((*history, word), 0.0)
@@ -136,6 +141,11 @@ def drops_the_last_word(word, history, p, gamma):
     if (*history, word) in p:
         return p[(*history, word)]
     return gamma.get(history, 1.0) * drops_the_last_word(word, history[:-1], p, gamma)
+
+
+def looks_back_two_words(word, history, p, gamma):
+    """Uses the last two words of the history only, however long the model's n-grams are."""
+    return backed_off(word, history[-2:], p, gamma)
 
 
 def straight_to_unigrams(word, history, p, gamma):
@@ -176,6 +186,11 @@ def counts_letters(text, log_prob, lm, alpha, beta, end=True):
 def counts_spaces(text, log_prob, lm, alpha, beta, end=True):
     """Counts spaces: one word too few."""
     return log_prob + alpha * lm(text, end) + beta * text.count(" ")
+
+
+def counts_spaces_and_one(text, log_prob, lm, alpha, beta, end=True):
+    """Counts spaces and adds one: “a ” has one word, but a space."""
+    return log_prob + alpha * lm(text, end) + beta * (text.count(" ") + (text != ""))
 
 
 def counts_the_empty_text_as_a_word(text, log_prob, lm, alpha, beta, end=True):
@@ -525,6 +540,7 @@ WRONG = {
         discount_of_one_less,
         divides_by_the_distinct_words,
         only_the_words_seen,
+        never_below_a_millionth,
         ignores_the_shorter_history,
         gamma_per_distinct_word,
         discount_by_word,
@@ -534,6 +550,7 @@ WRONG = {
         backs_off_without_gamma,
         gamma_of_the_shorter,
         drops_the_last_word,
+        looks_back_two_words,
         straight_to_unigrams,
         unknown_history_to_unigrams,
         unknown_history_has_gamma_0,
@@ -542,6 +559,7 @@ WRONG = {
         probabilities_not_logarithms,
         counts_letters,
         counts_spaces,
+        counts_spaces_and_one,
         counts_the_empty_text_as_a_word,
         counts_different_words,
         alpha_times_the_bonus,

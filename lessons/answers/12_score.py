@@ -1,5 +1,6 @@
 """Our answers to lesson 12, other right ones, and common mistakes."""
 
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
@@ -102,6 +103,11 @@ def swaps_neighbors(a, b):
     return d[-1, -1]
 
 
+def limited(a, b):
+    """Counts no more than nine errors."""
+    return min(edit_distance(a, b), 9)
+
+
 def joins_the_words(a, b):
     """Joins lists of words into texts first."""
     return edit_distance("".join(a), "".join(b))
@@ -188,6 +194,13 @@ def counts_letters(references, hypotheses):
         edit_distance(r, h) for r, h in zip(references, hypotheses, strict=True)
     )
     return total / sum(len(r.split()) for r in references)
+
+
+def ignores_capitals(references, hypotheses):
+    """Compares words without regard to capital letters: “Monday” and “monday” are two words."""
+    return word_error_rate(
+        [r.lower() for r in references], [h.lower() for h in hypotheses]
+    )
 
 
 def divides_letters_by_letters(references, hypotheses):
@@ -390,6 +403,16 @@ def of_joined_references(references, hypotheses):
     return errors / len(" ".join(references).split())
 
 
+def as_a_fraction(references, hypotheses):
+    """An exact fraction."""
+    pairs = [
+        (r.split(), h.split()) for r, h in zip(references, hypotheses, strict=True)
+    ]
+    return Fraction(
+        int(sum(edit_distance(r, h) for r, h in pairs)), sum(len(r) for r, _ in pairs)
+    )
+
+
 def in_a_loop(wrong, words, draws):
     """One sample at a time, then an array."""
     rates = np.zeros(len(draws))
@@ -437,6 +460,7 @@ WRONG = {
         position_by_position,
         difference_of_bags,
         swaps_neighbors,
+        limited,
         joins_the_words,
         computes_cells_again,
         reads_index_minus_one,
@@ -449,6 +473,7 @@ WRONG = {
         divides_by_hypothesis_words,
         limits_to_one,
         counts_letters,
+        ignores_capitals,
         divides_letters_by_letters,
         divides_words_by_letters,
         divides_by_the_longer,
@@ -481,6 +506,6 @@ RIGHT = {
         with_an_array,
         column_by_column,
     ],
-    "word_error_rate": [with_numpy_sums, of_joined_references],
+    "word_error_rate": [with_numpy_sums, of_joined_references, as_a_fraction],
     "drawn_rates": [in_a_loop, by_counting_the_draws, with_take],
 }

@@ -153,6 +153,48 @@ def uses_the_frame_before(log_y, states):
     return variant(log_y, states, rows=lambda t: t - 1)
 
 
+def as_floats(log_y, states):
+    """Fills np.zeros(T), an array of floats, which cannot be indices."""
+    return viterbi(log_y, states).astype(float)
+
+
+def in_a_byte(log_y, states):
+    """Returns the states as int8, which ends at 127."""
+    return viterbi(log_y, states).astype(np.int8)
+
+
+def reads_index_minus_one(log_y, states):
+    """Asks state s - 1 for s = 0, too: index -1 is the last state."""
+    T, S, allowed = len(log_y), len(states), skips(states)
+    v, came_from = np.full((T, S), -np.inf), np.zeros((T, S), int)
+    v[0, :2] = log_y[0, states[:2]]
+    for t in range(1, T):
+        for s in range(S):
+            before = [s, s - 1, *([s - 2] if allowed[s] else [])]
+            came_from[t, s] = max(before, key=lambda r: v[t - 1, r])
+            v[t, s] = log_y[t, states[s]] + v[t - 1, came_from[t, s]]
+    path = [S - 1 if S == 1 or v[-1, -1] > v[-1, -2] else S - 2]
+    for t in range(T - 1, 0, -1):
+        path.append(came_from[t, path[-1]])
+    return np.array(path[::-1]) % S
+
+
+def multiplies(log_y, states):
+    """Multiplies the logarithms instead of adding them."""
+    T, S, allowed = len(log_y), len(states), skips(states)
+    v, came_from = np.full((T, S), -np.inf), np.zeros((T, S), int)
+    v[0, :2] = log_y[0, states[:2]]
+    for t in range(1, T):
+        for s in range(S):
+            before = [s, *([s - 1] if s > 0 else []), *([s - 2] if allowed[s] else [])]
+            came_from[t, s] = max(before, key=lambda r: v[t - 1, r])
+            v[t, s] = log_y[t, states[s]] * v[t - 1, came_from[t, s]]
+    path = [S - 1 if S == 1 or v[-1, -1] > v[-1, -2] else S - 2]
+    for t in range(T - 1, 0, -1):
+        path.append(came_from[t, path[-1]])
+    return np.array(path[::-1])
+
+
 def one_frame_short(log_y, states):
     """Forgets the state of the first frame."""
     return viterbi(log_y, states)[1:]
@@ -246,6 +288,10 @@ WRONG = {
         backpointers_of_the_wrong_frame,
         minimum,
         uses_the_frame_before,
+        as_floats,
+        in_a_byte,
+        reads_index_minus_one,
+        multiplies,
         one_frame_short,
     ],
 }

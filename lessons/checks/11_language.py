@@ -1,12 +1,13 @@
 """Checks of lesson 11."""
 
 import math
-from itertools import groupby, product
+from itertools import product
 
 import numpy as np
 
 from minids.lesson import exercise
 from minids.lm.reference import ReferenceNGram
+from minids.text import collapse
 
 LINES = [
     "we can speak",
@@ -26,7 +27,7 @@ def reference():
     return model, p, {h: model.gamma(h) for h in model.after}
 
 
-@exercise("11.1", keep=True)
+@exercise("11.1", atol=0)
 def check_smoothed(smoothed):
     shorter = {"a": 0.2, "b": 0.3, "c": 0.1, "d": 0.4}
     got = smoothed({"b": 2}, [0, 1 / 3, 3 / 2, 3], shorter)
@@ -41,6 +42,14 @@ def check_smoothed(smoothed):
         got,
         {"a": 0.05, "b": 5.5 / 8 + 0.075, "c": 0.025, "d": 1 / 16 + 0.1},
     )
+    got = smoothed(
+        {"b": 1}, [0, 1, 1, 1], {"a": 0.75, "b": 0.25 - 1e-15, "c": 0.0, "d": 1e-15}
+    )
+    yield (
+        "D(1) = 1, c is impossible",
+        got,
+        {"a": 0.75, "b": 0.25 - 1e-15, "c": 0.0, "d": 1e-15},
+    )
     model, _, _ = reference()
     for h in [h for h in model.after if h]:
         shorter = {w: model.probability(w, h[1:]) for w in model.vocabulary}
@@ -53,7 +62,7 @@ def check_smoothed(smoothed):
         )
 
 
-@exercise("11.2", keep=True)
+@exercise("11.2", atol=0)
 def check_backed_off(backed_off):
     p = {("a", "b", "c"): 0.7, ("b", "c"): 0.6, ("a",): 0.5, ("b",): 0.3, ("c",): 0.2}
     gamma = {("a", "b"): 0.25, ("b",): 0.5, ("a",): 0.1}
@@ -69,6 +78,17 @@ def check_backed_off(backed_off):
         0.6,
     )
     yield "p(b | c) = p(b): nothing follows c", backed_off("b", ("c",), p, gamma), 0.3
+    long = {("a", "b", "a", "b", "c"): 0.9, ("b", "a", "b", "c"): 0.8, **p}
+    yield (
+        "p(c | a b a b), which was seen",
+        backed_off("c", ("a", "b", "a", "b"), long, gamma),
+        0.9,
+    )
+    yield (
+        "p(c | b b a b) = p(c | b a b)",
+        backed_off("c", ("b", "b", "a", "b"), long, gamma),
+        0.8,
+    )
     yield "p(c) without a history", backed_off("c", (), p, gamma), 0.2
     model, p, gamma = reference()
     for h in [*model.after, ("wreck", "nice"), ("never", "seen"), ("seen", "a")]:
@@ -88,9 +108,9 @@ def lm(text, end=True):
     return sum(each) + (math.log(0.9 if len(words) > 1 else 0.1) if end else 0.0)
 
 
-@exercise("11.3", keep=True)
+@exercise("11.3")
 def check_Q(Q):
-    for text in "recognize speech", "a nice beach", "a aa a", "":
+    for text in "recognize speech", "a nice beach", "a aa a", "", "a ", "a  b":
         for alpha, beta in (0, 0), (1, 0), (0, 1), (0.7, -1.5):
             for end in True, False:
                 what = f"Q(“{text}”), α = {alpha}, β = {beta}, {'with' if end else 'without'} the end"
@@ -128,11 +148,10 @@ def by_enumeration(Y, letters, width, lm, alpha, beta):
 
 
 def _read(path, letters):
-    """Merge repeats, then remove blanks."""
-    return "".join(letters[k - 1] for k, _ in groupby(path) if k)
+    return "".join(letters[k - 1] for k in collapse(path))
 
 
-@exercise("11.4", keep=True)
+@exercise("11.4")
 def check_beam_search_with_lm(beam_search_with_lm):
     Y = np.random.default_rng(11).dirichlet(
         np.ones(4), (3, 5)

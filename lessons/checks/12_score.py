@@ -104,6 +104,11 @@ def check_word_error_rate(word_error_rate):
         word_error_rate(["turn left"], ["turn lift"]),
         0.5,
     )
+    yield (
+        "“Monday” as “monday”: another word",
+        word_error_rate(["Monday"], ["monday"]),
+        1.0,
+    )
     yield "two spaces between words are one", word_error_rate(["a b"], ["a  b "]), 0.0
     yield (
         "table 1: 1 + 2 + 3 errors in 20 words",

@@ -44,19 +44,31 @@ def check_viterbi(viterbi):
                 viterbi(log_y, np.array(states)),
                 np.array(best),
             )
-    certain = np.full((6, 3), -9.0)
-    for t, k in enumerate([0, 1, 1, 0, 2, 2]):
-        certain[t, k] = -0.01
-    got = viterbi(certain, np.array([0, 1, 0, 2, 0]))
-    yield (
-        "the path – a a – b b of “ab”, where it is certain",
-        got,
-        np.array([0, 1, 1, 2, 3, 3]),
-    )
+    states = [0, 1, 0, 2, 0]  # of “ab”
+    for heard in "–aa–bb", "ab–ab–", "ab––ab":  # the text once, and twice
+        log_y = np.where(
+            np.eye(3, dtype=bool)[["–ab".index(c) for c in heard]], -0.01, -9.0
+        )
+        log_y += rng.normal(0, 0.001, log_y.shape)  # no two paths are equally probable
+        scores = {
+            path: log_y[range(6), np.take(states, path)].sum()
+            for path in paths_of(states, 6)
+        }
+        best = max(scores, key=scores.get)
+        yield (
+            f"the best path of “ab” in {heard}",
+            viterbi(log_y, np.array(states)),
+            np.array(best),
+        )
     log_y = np.log(rng.dirichlet(np.ones(4), 300))
-    states = np.array([0, 1, 0, 3, 0, 2, 0, 2, 0])
+    label = rng.integers(1, 4, 100)
+    states = np.zeros(201, int)
+    states[1::2] = label
     path = np.asarray(viterbi(log_y, states))
+    words = f"{path.dtype}; states are indices, so they must be integers"
+    yield "the type of the path", path.dtype.kind in "iu", True, words
     yield "the shape of a path of 300 frames", path.shape, (300,)
+    yield "the states of a path of 300 frames are at least 0", path.min() >= 0, True
     yield (
         "log P of the best path of 300 frames",
         log_y[np.arange(300), states[path]].sum(),

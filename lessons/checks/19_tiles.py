@@ -45,6 +45,7 @@ def check_wavefronts(wavefronts):
         "a column of 32 rows of 32, from the last": [*range(31 * 32, -1, -32)],
         "two threads for each word of a column": [32 * (i // 2) for i in range(32)],
         "one thread": [100],
+        "words 100, 8292 and 524388, far from each other": [100, 8292, 524388],
         "words 3, 35, 4, 35, 67, 4": [3, 35, 4, 35, 67, 4],
     }
     for description, words in cases.items():

@@ -7,9 +7,10 @@ import numpy as np
 from minids.lesson import exercise, gpu
 from minids.lesson.folder import answer
 from minids.lesson.gpu import empty, run, trace
-from minids.text import BLANK, collapse
+from minids.text import collapse
 
 UNITS, LOG0 = 4, -1e30
+lattice, forward_variables = answer("lattice"), answer("forward_variables")
 
 
 @exercise("20.1", rtol=1e-4, atol=1e-5, pure=False, keep=False)
@@ -39,10 +40,6 @@ def check_recurrence_in_two_rows(recurrence_in_two_rows):
         yield "barriers that a block passes", max(passed, enough), enough, words
 
 
-def states_of(label):
-    return np.array([BLANK, *(state for k in label for state in (k, BLANK))])
-
-
 def random_batch(seed, labels, lengths, T=8, K=4):
     """y (T, B, K) and what `walk` takes: log_y (B, T, S), skip (B, S), lengths and sizes."""
     y = np.random.default_rng(seed).dirichlet(np.ones(K), (T, len(labels)))
@@ -52,7 +49,7 @@ def random_batch(seed, labels, lengths, T=8, K=4):
         np.full((len(labels), sizes.max()), LOG0),
     )
     for b, label in enumerate(labels):
-        states = states_of(label)
+        states = lattice(label)
         log_y[b, :, : sizes[b]] = np.log(y[:, b, states])
         for s in range(3, sizes[b], 2):
             if states[s] != states[s - 2]:
@@ -72,9 +69,7 @@ def check_walk(walk):
         y, batch = random_batch(seed, labels, lengths)
         log_alpha = empty(*batch[0].shape)
         for b, (T, S) in enumerate(zip(lengths, batch[3], strict=True)):
-            forward = answer("forward_variables")(
-                np.log(y[:T, b]), states_of(labels[b])
-            )
+            forward = forward_variables(np.log(y[:T, b]), lattice(labels[b]))
             log_alpha[b, :T, :S] = np.maximum(forward, LOG0)
         launch = walk, len(labels), log_alpha.shape[2], *batch, empty(*log_alpha.shape)
         results, expected = gpu.in_every_order(log_alpha, *launch)
