@@ -1,6 +1,7 @@
 """Compare what a reader's function returns with what it should return, and describe the first difference."""
 
 from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,16 @@ def to_text(value: Any) -> str:
 
 
 def to_python(value: Any) -> Any:
-    """A NumPy scalar or array without dimensions as the Python number; any other value as it is."""
+    """A fraction, a NumPy scalar or an array without dimensions as a number of Python; others as they are."""
+    if isinstance(value, Fraction):
+        return float(value)
     return value.item() if isinstance(value, (np.generic, np.ndarray)) and not value.shape else value
 
 
 def _array_difference(
     got: Any, expected: np.ndarray, rtol: float, atol: float, words: str, lists: bool
 ) -> str | None:
+    got = to_python(got)
     array = np.asarray(got if _is_rectangular(got) else None)
     if array.dtype.kind not in "biufcU":
         return f"expected {_shape(expected)}, got {to_text(got)}"

@@ -29,7 +29,8 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
     It is also raised when the memory of the process has grown by MEMORY, except on Windows. Time is that of
     the processor, so that a busy machine stops nobody; code that waits has PATIENCE times as long. Works in
     any thread, on any platform. A single long call of a library, such as NumPy, ends first: the error is
-    raised at the next line of Python. While Numba compiles it is not raised: LLVM would lose it.
+    raised at the next line of Python, and code that waits for ever, as input() does, must be stopped with
+    Ctrl-C. While Numba compiles the error is not raised: LLVM would lose it.
     """
     thread = threading.get_ident()
     finished = threading.Event()
@@ -38,7 +39,7 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
 
     def watch() -> None:
         start, start_cpu, start_memory = time.monotonic(), time.process_time(), _peak_memory()
-        pause = min(seconds, 0.25)
+        pause, tries = min(seconds, 0.25), 0
         while not finished.wait(pause):
             pause = min(0.2 * seconds, 0.25)
             memory = _peak_memory() - start_memory
@@ -53,6 +54,9 @@ def run_with_limit(seconds: float, call: Callable[[], T], file: str = "") -> T:
                     place = _running_line(frames, file)
                     message.append(f"no result after {passed:.2g} seconds{amount}{place}")
                     _raise_in(thread, TimeLimitError)
+                    tries += 1
+                    if tries == 3:
+                        print(f"It waits{place}. Press Ctrl-C to stop it.", file=sys.stderr)
                     pause = 1.0  # a bare `except:` in a loop catches even this: raise it again
 
     def finish() -> None:
