@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
-from minids.lesson import checking, exercise, folder
+from minids.lesson import checking, exercise, folder, time_limit
 from minids.lesson.checking import known_mistake, run_check
 from minids.lesson.comparing import difference
 
@@ -350,6 +351,57 @@ def test_an_endless_loop_is_stopped_in_any_thread():
     assert "no result after 0.1 seconds" in messages[0]
 
 
+def test_a_loop_that_fills_the_memory_is_stopped(monkeypatch):
+    monkeypatch.setattr(time_limit, "MEMORY", 2e8)
+
+    def fills(values):
+        arrays = [values]
+        while True:
+            arrays.append(np.ones(100_000))
+
+    message = run_check(one(check_total), fills).message
+    assert re.search(
+        r"no result after .* seconds, but 0\.\d GB of memory were used; line \d+ was runn", message
+    )
+    assert message.endswith("; called with values = [1. 2.]")
+
+
+def test_a_function_that_waits_for_ever_is_announced(capsys):
+    def waits(values):
+        threading.Event().wait(5)  # one call of a library
+        return 3.0
+
+    assert "no result after" in run_check(one(check_total, seconds=0.2), waits).message
+    assert ".wait(5)  # one call of a library. Press Ctrl-C to stop it." in capsys.readouterr().err
+
+
+def test_numba_is_not_interrupted_while_it_compiles():
+    """LLVM would print that an exception in a callback was ignored."""
+    script = """
+import numpy as np
+from numba import njit
+from minids.lesson.time_limit import run_with_limit
+
+@njit
+def f(x):
+    return np.sort(x).sum()
+
+for seconds in 0.01, 0.05, 0.1:
+    try:
+        print(run_with_limit(seconds, lambda: njit(f.py_func)(np.ones(3))))
+    except TimeoutError as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 3
+
+
+def test_the_call_that_took_too_long_is_named():
+    message = run_check(one(check_total, seconds=0.1), endless).message
+    assert message.endswith("; called with values = [1. 2.]")
+
+
 def test_nothing_is_raised_after_a_check_that_ends_in_time():
     test = one(check_total, seconds=0.005)
 
@@ -359,6 +411,21 @@ def test_nothing_is_raised_after_a_check_that_ends_in_time():
 
     for _ in range(100):
         assert run_check(test, slow).state in ("right", "wrong")
+
+
+def test_yours_in_a_function_says_once_whose_it_is(run):
+    out, _ = run(double="return yours('quadruple')(x) // 2", before="from minids.lesson import yours")
+    assert out.splitlines()[0] == "our answers: quadruple (7.2)"
+    assert out.count("our answers") == 1
+    assert "7.1 double  [✓] right (3 checks)" in out
+
+
+def test_a_name_of_another_exercise_is_explained(run):
+    out, _ = run(double="return powers(2)[1] * x")
+    words = (
+        "NameError: name 'powers' is not defined; you wrote it in 8.1: powers = yours(\"powers\") loads it"
+    )
+    assert words in out
 
 
 def test_a_check_can_be_profiled(tmp_path):
