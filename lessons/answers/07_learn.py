@@ -43,6 +43,16 @@ def counts_the_outputs(shape, rng):
     return rng.normal(0, 1 / np.sqrt(shape[0]), shape)
 
 
+def adds_to_the_inputs(shape, rng):
+    """The number under the root is larger than the number of inputs."""
+    return rng.normal(0, 1 / np.sqrt(shape[1] + 5), shape)
+
+
+def takes_less_than_the_root(shape, rng):
+    """The standard deviation is a little smaller than 1 / √n."""
+    return rng.normal(0, 0.95 / np.sqrt(shape[1]), shape)
+
+
 def as_he_et_al(shape, rng):
     """Uses the variance 2/n of He et al., which makes up for the units that a ReLU sets to 0; asked is 1/n."""
     return rng.normal(0, np.sqrt(2 / shape[1]), shape)
@@ -303,6 +313,8 @@ WRONG = {
         without_a_scale,
         takes_1_over_n_for_the_standard_deviation,
         counts_the_outputs,
+        adds_to_the_inputs,
+        takes_less_than_the_root,
         as_he_et_al,
         as_glorot_and_bengio,
         uniform_within_1_over_root_n,

@@ -18,6 +18,9 @@ def check_initial_weights(initial_weights):
         yield f"{H} × {n} weights: their mean times √{n}", W.mean() * np.sqrt(n), 0.0
         yield f"{H} × {n} weights: their variance times {n}", n * W.var(), 1.0
         if H == 3000:
+            close = abs(n * W.var() - 1) < 0.02  # eight standard errors
+            words = f"it is {n * W.var():.3f} / {n}, not 1 / {n}"
+            yield f"the variance of {W.size} weights", close, True, words
             yield "the variance of W x for x = (1, …, 1)", W.sum(axis=1).var(), 1.0
         if n == 3000:
             yield "the variance of xᵀ W, times n / H", W.sum(axis=0).var() * n / H, 1.0
