@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,7 @@ def check(ctx: click.Context, number: str, watch: bool) -> None:
       minids lessons check 1
     """
     exercises = _exercises(number)
-    if not _candidates(ctx.obj, number):
-        raise InputError(f"{ctx.obj}: lesson {number.split('.')[0]} is not here; `minids lessons copy` it")
+    _candidates(ctx.obj, number)
     if not watch:
         results = [_check(ctx.obj, exercise) for exercise in exercises]
         ctx.exit(0 if all(results) else 1)
@@ -144,22 +144,28 @@ def _check(folder: Path, exercise: source.Exercise) -> bool:
         function = source.reader_function(path, exercise.number)
     except InputError:
         raise
-    except Exception as error:  # the reader's own code
+    except (Exception, SystemExit) as error:  # the reader's own code
         raise InputError(f"{path}: {type(error).__name__}: {reason(error)}") from error
     return checking.report(checking.find_check(exercise.number), function, folder.resolve())
 
 
 def _candidates(folder: Path, number: str) -> list[Path]:
-    """The reader's files of a lesson, .py and .ipynb, the one saved last first."""
-    prefix = f"{int(number.split('.')[0]):02}_"
-    paths = [p for p in folder.glob(f"{prefix}*") if p.suffix in (".py", ".ipynb")]
-    return sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True)
+    """The reader's files of a lesson, the one saved last first. Raises InputError if there are none."""
+    lesson = int(number.split(".")[0])
+    saved = {path: time for path, time in _saved(folder).items() if path.name.startswith(f"{lesson:02}_")}
+    if not saved:
+        raise InputError(f"{folder}: lesson {lesson} is not here; `minids lessons copy` it")
+    return sorted(saved, key=lambda path: saved[path], reverse=True)
 
 
 def _saved(folder: Path) -> dict[Path, int]:
     """When the reader's files were saved. Not mine.py, which we write."""
-    paths = [*folder.glob("*.py"), *folder.glob("*.ipynb")]
-    return {path: path.stat().st_mtime_ns for path in paths if path.name != mine.FILE}
+    saved = {}
+    for path in [*folder.glob("*.py"), *folder.glob("*.ipynb")]:
+        with suppress(FileNotFoundError):  # an editor that is about to put a new file in its place
+            if path.name != mine.FILE:
+                saved[path] = path.stat().st_mtime_ns
+    return saved
 
 
 @command.command()
@@ -222,6 +228,10 @@ def _list(folder: Path, as_json: bool) -> None:
         click.echo(f"no copies in {folder}/ yet; `minids lessons copy {folder}` puts these lessons there")
         return
     click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")
-    count = len(mine.kept(folder))
+    try:
+        count = len(mine.kept(folder))
+    except mine.NotKeptError as error:
+        click.echo(f"{folder / mine.FILE} cannot be used: {error}")
+        return
     if count:
         click.echo(f"{folder / mine.FILE}: {count} function{'s' * (count != 1)} that you wrote")

@@ -13,15 +13,18 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minids._utils.errors import InputError, reason
+from minids._utils.errors import InputError
+from minids._utils.files import atomic_write
 from minids.html.page import page, render
-from minids.lesson import folder
-from minids.lesson.display import OUTPUT_FOLDER
+from minids.lesson import folder, notebooks
+from minids.lesson.display import write_output
+from minids.lesson.time_limit import run_with_limit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FILE = "recognizer.py"
+_SECONDS = 60  # for running it
 _NO_CODE = (
     tokens.COMMENT,
     tokens.NL,
@@ -43,17 +46,17 @@ def own_file() -> ModuleType:
     """The reader's recognizer.py, as it is now; an empty page if there is none. A new page is made once.
 
     It is next to the file that calls this, in a notebook in the current folder. A name that it does not have
-    is a function that raises NotImplementedError. Whatever its code raises is raised. With MINIDS_ANSWERS=1
-    it is an empty page, and no file is read or written.
+    is a function that raises NotImplementedError. Raises whatever its code raises, and TimeoutError if that
+    does not end. With MINIDS_ANSWERS=1 it is an empty page, and no file is read or written.
     """
-    path = Path(sys._getframe(1).f_globals.get("__file__", "notebook")).resolve().parent / FILE
-    if os.environ.get("MINIDS_ANSWERS") == "1":
-        module = ModuleType("recognizer")
-    else:
+    path = folder.calling_folder() / FILE
+    module = ModuleType("recognizer")
+    if os.environ.get("MINIDS_ANSWERS") != "1":
         if not path.exists():
-            with suppress(OSError):  # a folder that cannot be written to
-                path.write_text(EMPTY_PAGE, encoding="utf-8")
-        module = _load(path) if path.exists() else ModuleType("recognizer")
+            with suppress(InputError), atomic_write(path) as file:  # a folder that cannot be written to
+                file.write(EMPTY_PAGE.encode())
+        if path.exists():
+            module = run_with_limit(_SECONDS, lambda: _load(path), str(path))
     module.__getattr__ = _missing  # type: ignore[method-assign]
     return module
 
@@ -106,13 +109,9 @@ def clip(name: str, figures: "Sequence[Figure]", milliseconds: int = 350) -> Pat
         figure.savefig(file, format="png", dpi=110, facecolor="white")
         images.append(Image.open(file).convert("RGB").quantize(64))
     durations = [milliseconds] * (len(images) - 1) + [3000]
-    path = OUTPUT_FOLDER / f"{name}.gif"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        images[0].save(path, save_all=True, append_images=images[1:], duration=durations, loop=0)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
-    return path
+    gif = io.BytesIO()
+    images[0].save(gif, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
+    return write_output(f"{name}.gif", gif.getvalue())
 
 
 class Definition(NamedTuple):
@@ -131,7 +130,7 @@ class Definition(NamedTuple):
 
 def definitions(path: Path) -> dict[str, Definition]:
     """The functions and classes at the top level of a file, and those that it imports from mine.py."""
-    text = path.read_text(encoding="utf-8")
+    text = notebooks.read_python(path)
     found: dict[str, Definition] = {}
     for node in ast.parse(text, str(path)).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
@@ -170,7 +169,7 @@ def side_by_side(name: str = "side_by_side") -> Path:
     Functions of the same name stand next to each other, in the order of deepspeech.py; then the reader's
     others. Raises InputError if the page cannot be written.
     """
-    where = Path(sys._getframe(1).f_globals.get("__file__", "notebook")).resolve().parent
+    where = folder.calling_folder()
     own = definitions(where / FILE) if (where / FILE).exists() else {}
     ours = definitions(folder.example("deepspeech.py"))
     rows = [(own.get(name), ours.get(name)) for name in {**ours, **own}]
@@ -185,10 +184,4 @@ def side_by_side(name: str = "side_by_side") -> Path:
         own_total=sum(definition.lines for definition in own.values()),
         our_total=sum(definition.lines for definition in ours.values()),
     )
-    path = OUTPUT_FOLDER / f"{name}.html"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page("Your recognizer and ours", body), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {reason(error)}") from error
-    return path
+    return write_output(f"{name}.html", page("Your recognizer and ours", body).encode())

@@ -6,15 +6,15 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
 
 from minids._utils.errors import InputError, reason
+from minids._utils.files import atomic_write
 from minids.html.page import fragment, notebook_fragment, page
-from minids.lesson import player
+from minids.lesson import folder, player
 from minids.text import Alphabet, collapse
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def show_html(
     bodies, needed = _pages.setdefault(lesson, ([], []))
     needed += assets
     bodies.append(Markup('<section id="{}">{}</section>').format(len(bodies) + 1, html))
-    path = _write(f"{lesson}.html", page(f"Lesson {lesson}", Markup("\n").join(bodies), needed).encode())
+    path = write_output(
+        f"{lesson}.html", page(f"Lesson {lesson}", Markup("\n").join(bodies), needed).encode()
+    )
     print(f"{kind}: {path}#{len(bodies)}")
 
 
@@ -114,10 +116,7 @@ def in_notebook() -> bool:
 
 def _lesson() -> str:
     """The number, or else the name, of the file that called us from outside this package."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_globals.get("__name__", "").startswith("minids."):
-        frame = frame.f_back
-    stem = Path(frame.f_globals.get("__file__", "picture") if frame else "picture").stem
+    stem = folder.calling_file("picture").stem
     return stem[:2] if stem[:2].isdigit() else stem
 
 
@@ -146,13 +145,14 @@ def _png(figure: "Figure") -> bytes:
     return reduced.getvalue()
 
 
-def _write(name: str, content: bytes) -> Path:
+def write_output(name: str, content: bytes) -> Path:
+    """Write a file in out/lessons; returns its path. Raises InputError if it cannot be written."""
     path = OUTPUT_FOLDER / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {reason(error)}; start in a folder you can write to"
-        ) from error
+        with atomic_write(path) as file:
+            file.write(content)
+    except (OSError, InputError) as error:
+        cause = reason(error.__cause__ or error)
+        raise InputError(f"cannot write {path}: {cause}; start in a folder you can write to") from error
     return path

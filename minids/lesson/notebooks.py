@@ -1,14 +1,19 @@
 """Lessons as notebooks: from the percent format to .ipynb, and the code of either."""
 
+import ast
 import json
 import linecache
 import re
+import tokenize
 from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError, reason
 
 _MARKER = re.compile(r"^# %%(.*)\n", re.MULTILINE)
+# a line of IPython: !ls, %time x, ?x, x?, x = !ls
+_COMMAND = re.compile(r"(\s*)((?:[\w, ]+=\s*)?[%!?].*|.*\?\s*)")
+_OTHER_CELL = re.compile(r"\s*%%(?!time|capture|prun)")  # a cell that is not Python: %%bash, %%html
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -32,6 +37,15 @@ def from_percent(text: str) -> bytes:
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
+def read_python(path: Path) -> str:
+    """The text of a Python file, without a byte order mark, decoded as its line "coding: …" says.
+
+    Raises OSError, and SyntaxError or ValueError if it cannot be decoded.
+    """
+    with tokenize.open(path) as file:
+        return file.read()
+
+
 def code_of(path: Path) -> tuple[str, str]:
     """The Python code of a lesson, .py or .ipynb, and the file name with which to compile it.
 
@@ -39,13 +53,31 @@ def code_of(path: Path) -> tuple[str, str]:
     looked up under that file name. Raises InputError if the file cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
         if path.suffix != ".ipynb":
-            return text, str(path)
-        cells = ["".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            return read_python(path), str(path)
+        notebook = json.loads(path.read_text(encoding="utf-8-sig"))
+        cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
-    text = re.sub(r"^(\s*)([%!])", r"\1pass  # \2", "\n\n".join(cells), flags=re.MULTILINE)
+    text = "\n\n".join(map(_python, cells))
     name = f"{path} (code)"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     return text, name
+
+
+def _python(cell: str) -> str:
+    """The cell with the commands of IPython as comments, so that it is Python if the rest is."""
+    lines = cell.split("\n")
+    if _OTHER_CELL.match(cell):
+        return "\n".join(f"# {line}" for line in lines)
+    for _ in lines:
+        try:
+            ast.parse("\n".join(lines))
+            break
+        except SyntaxError as error:
+            i = (error.lineno or 1) - 1
+            command = _COMMAND.fullmatch(lines[i]) if i < len(lines) else None
+            if not command:
+                break
+            lines[i] = f"{command[1]}pass  # {command[2]}"
+    return "\n".join(lines)

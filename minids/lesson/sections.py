@@ -21,6 +21,7 @@ from zlib import crc32
 
 from minids._utils.errors import reason
 from minids.lesson.names import bound_names, used_names
+from minids.lesson.notebooks import read_python
 
 FILE = "mine.py"
 OURS = ", our answer"
@@ -83,9 +84,8 @@ def _checksum(text: str) -> str:
 def read(path: Path) -> str:
     """The text of mine.py, which an editor may have saved with a byte order mark. Raises NotKeptError."""
     try:
-        with tokenize.open(path) as file:
-            return file.read()
-    except (OSError, UnicodeDecodeError, SyntaxError) as error:
+        return read_python(path)
+    except (OSError, SyntaxError, ValueError) as error:
         raise NotKeptError(f"{path}: {reason(error)}") from None
 
 

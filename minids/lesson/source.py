@@ -1,5 +1,7 @@
 """A lesson's file, parsed but not run as a whole: its question, its exercises, and the reader's functions."""
 
+import __future__
+
 import ast
 import io
 import sys
@@ -11,6 +13,9 @@ from typing import Any
 
 from minids.lesson import checking, folder, notebooks
 from minids.lesson.names import bound_names, used_names
+from minids.lesson.time_limit import run_with_limit
+
+_SECONDS = 60  # for the statements that a function needs
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ def is_written(path: Path, number: str) -> bool:
 def reader_function(path: Path, number: str) -> Callable:
     """The function that the reader's file, .py or .ipynb, passes to `check(number, …)`.
 
-    Only the statements that it needs are run. Raises LookupError if the file has no such check, and whatever
-    the reader's code raises.
+    Only the statements that it needs are run, for a minute at most. Raises LookupError if the file has no
+    such check, TimeoutError, and whatever the reader's code raises.
     """
     text, file = notebooks.code_of(path)
     tree = ast.parse(text, file)
@@ -71,9 +76,29 @@ def reader_function(path: Path, number: str) -> Callable:
         "__file__": str(path.resolve()),
         "_check": _quiet_check,
     }
+    flags = _future_flags(tree)
+    statements = compile(ast.Module(needed, []), file, "exec", flags, dont_inherit=True)
+    expression = compile(ast.Expression(call.args[1]), file, "eval", flags, dont_inherit=True)
+
+    def run() -> Callable:
+        exec(statements, namespace)
+        return eval(expression, namespace)
+
     with _modules_of(path.parent), redirect_stdout(io.StringIO()):
-        exec(compile(ast.Module(needed, []), file, "exec", dont_inherit=True), namespace)
-        return eval(compile(ast.Expression(call.args[1]), file, "eval"), namespace)
+        return run_with_limit(_SECONDS, run, file)
+
+
+def _future_flags(tree: ast.Module) -> int:
+    """What `from __future__ import …` in a file, or in any cell of a notebook, means to the compiler."""
+    flags = 0
+    for node in filter(_is_future, tree.body):
+        for alias in node.names:  # type: ignore[attr-defined]
+            flags |= getattr(__future__, alias.name).compiler_flag
+    return flags
+
+
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _quiet_check(number: str, function: Callable) -> Callable:
@@ -126,8 +151,9 @@ def _needed(statements: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
     """The statements that bind `names`, and those that bind the names they use, in order."""
     names = set(names)
     needed: set[int] = set()
+    bound = [set() if _is_future(node) else bound_names(node) for node in statements]
     while True:
-        more = {i for i, node in enumerate(statements) if i not in needed and bound_names(node) & names}
+        more = {i for i, own in enumerate(bound) if i not in needed and own & names}
         if not more:
             return [statements[i] for i in sorted(needed)]
         needed |= more

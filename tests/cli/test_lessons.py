@@ -164,6 +164,45 @@ def test_watching_checks_again_whenever_a_file_is_saved(reader, write, call, mon
     assert results[3:] == ["7.1 double  [✓] right (3 checks), kept in mine.py"]
 
 
+def test_a_file_that_an_editor_replaces_is_no_error(reader, write, call, monkeypatch):
+    """Many editors save under another name and rename: for a moment the file is not there."""
+    path = write(double="return x")
+    calls = iter(["gone", "broken link", "back", "stop"])
+
+    def sleep(seconds):
+        match next(calls):
+            case "gone":
+                path.unlink()
+            case "broken link":  # it is listed, but stat fails
+                path.symlink_to(reader / "nowhere")
+                (reader / "other.py").write_text("")
+            case "back":
+                path.unlink()
+                write(double="return 2 * x")
+            case "stop":
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.time, "sleep", sleep)
+    code, out, _ = call("--folder", reader, "check", "7.1", "--watch")
+    assert code == 0
+    assert out.count("lesson 7 is not here") == 2
+    assert out.splitlines()[-2] == "7.1 double  [✓] right (3 checks), kept in mine.py"
+
+
+def test_code_that_exits_is_an_error(reader, write, call):
+    path = write(double="return ONE * 2 * x")
+    path.write_text(path.read_text().replace("ONE = 1", "ONE = exit()"))
+    code, _, err = call("--folder", reader, "check", "7.1")
+    assert code == 1
+    assert "07_double.py: SystemExit" in err
+
+
+def test_a_broken_mine_is_said_in_the_list(reader, write, call):
+    write()
+    (reader / "mine.py").write_text("def (\n")
+    assert f"{reader}/mine.py cannot be used: mine.py, line 1: SyntaxError: " in call("--folder", reader)[1]
+
+
 def test_a_lesson_is_opened_in_jupyterlab(reader, call, monkeypatch):
     opened = []
     monkeypatch.setattr(command.importlib.util, "find_spec", lambda name: name == "jupyterlab")

@@ -59,6 +59,20 @@ def test_it_can_import_what_the_lessons_kept_as_it_is_now(reader):
         assert reader.own_file().features(10) == 10 + value
 
 
+def test_endless_code_is_stopped(reader, monkeypatch):
+    monkeypatch.setattr(capstone, "_SECONDS", 0.2)
+    reader.file.write_text("def features(x):\n    return x\n\n\nwhile True:\n    pass\n")
+    with pytest.raises(TimeoutError, match=r"no result after 0.2 seconds; line [56] was running"):
+        reader.own_file()
+
+
+def test_a_byte_order_mark_is_no_code(reader):
+    reader.file.write_text("\ufefffrom mine import frames\n\n\ndef normalize(x):\n    return x\n")
+    (reader.path / "mine.py").write_text("\ufeffdef frames():\n    return 1\n")
+    assert reader.own_file().frames() == 1
+    assert reader.side_by_side().count("yours: ") >= 2
+
+
 def test_errors_of_the_reader_are_theirs(reader):
     reader.file.write_text("import numpy\n\nfeatures = numpy.nothing\n")
     with pytest.raises(AttributeError, match="nothing"):

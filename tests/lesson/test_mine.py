@@ -266,8 +266,8 @@ def test_a_helper_of_two_exercises_stays_as_both_need_it(run, reader):
     out, _ = run(before=CUT_3, quadruple="return cut(x, 4)")
     assert out.splitlines()[1] == (
         "7.2 quadruple  [✓] right (1 check), but not kept: with the new `cut`, your `double` (7.1) would"
-        " fail: TypeError: cut() missing 1 required positional argument: 'by' (line 15: return cut(x)); called with"
-        " x = 1; give yours another name"
+        " fail: TypeError: cut() missing 1 required positional argument: 'by' (line 15: return cut(x));"
+        " called with x = 1; give yours another name"
     )
     assert (reader / "mine.py").read_text() == before
     out, _ = run(before=CUT_3, double="return cut(x, 2)", quadruple="return cut(x, 4)")

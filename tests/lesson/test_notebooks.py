@@ -34,6 +34,25 @@ def test_the_code_of_a_notebook_is_one_text(write):
     assert "return 2 * x" in inspect.getsource(function)
 
 
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("x = (7\n     % 4)", "x = (7\n     % 4)"),
+        ("x = '''\n%time\n!\n?'''", "x = '''\n%time\n!\n?'''"),
+        ("x = (7\n% 4)\n%time x\n!ls 'it", "x = (7\n% 4)\npass  # %time x\npass  # !ls 'it"),
+        ("if x:\n    !ls\n    y = 1", "if x:\n    pass  # !ls\n    y = 1"),
+        ("files, n = !ls (\nnp.sin?\n?np", "pass  # files, n = !ls (\npass  # np.sin?\npass  # ?np"),
+        ("%%time\nx = 1", "pass  # %%time\nx = 1"),
+        ("%%bash\nls -l", "# %%bash\n# ls -l"),
+        ("def f(\nx = 1", "def f(\nx = 1"),
+    ],
+)
+def test_only_commands_of_ipython_become_comments(reader, cell, code):
+    path = reader / "07_double.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": cell}]}))
+    assert notebooks.code_of(path)[0] == code
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"cells": [7]}', b"\xff"])
 def test_a_damaged_notebook_is_an_error(reader, content):
     path = reader / "07_double.ipynb"

@@ -30,6 +30,59 @@ def test_a_function_comes_with_what_it_needs_and_nothing_else(write):
         source.reader_function(path, "7.3")
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "try:\n    from math import floor\nexcept ImportError:\n    floor = int",
+        "for floor in [int]:\n    pass",
+        "TABLE = {}\nfor i in range(9):\n    TABLE.update({i: i})\n\n\ndef floor(x):\n    return TABLE[x]",
+        "COUNT = 0\n\n\ndef floor(x):\n    global COUNT\n    COUNT += 1\n    return x",
+        "class Box:\n    pass\n\n\nbox = Box()\nbox.one = 1\n\n\ndef floor(x):\n    return box.one * x",
+    ],
+)
+def test_all_that_binds_or_changes_a_name_is_run(write, before):
+    path = write(double="return floor(2 * x) if x > 4 else 2 * floor(x)")
+    path.write_text(path.read_text().replace("# %%\ndef double", f"{before}\n\n\n# %%\ndef double"))
+    assert source.reader_function(path, "7.1")(4) == 8
+
+
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_imports_from_the_future_are_for_all_code(write, suffix):
+    """Also where they are in a cell that is not the first one."""
+    path = write(double="return 2 * x")
+    text = path.read_text().replace("double(x)", "double(x: Number) -> Number")
+    future = "from __future__ import annotations\n"
+    if suffix == ".py":
+        path.write_text(future + text)
+    else:
+        path = path.with_suffix(suffix)
+        path.write_bytes(notebooks.from_percent(text.replace("ONE = 1", f"{future}ONE = 1")))
+    assert source.reader_function(path, "7.1")(3) == 6
+
+
+def test_endless_code_is_stopped(write, monkeypatch):
+    monkeypatch.setattr(source, "_SECONDS", 0.2)
+    path = write(double="return ONE * 2 * x")
+    endless = "ONE = 1\nwhile ONE:\n    ONE += 1\n"
+    path.write_text(path.read_text().replace("ONE = 1  # a constant\n", endless))
+    with pytest.raises(TimeoutError, match=r"no result after 0.2 seconds; line \d+ was running: "):
+        source.reader_function(path, "7.1")
+
+
+@pytest.mark.parametrize("suffix", [".py", ".ipynb"])
+def test_files_saved_by_any_editor_are_read(write, suffix):
+    path = write(double="return 2 * x")
+    text = path.read_text()
+    path = path.with_suffix(suffix)
+    content = text.encode() if suffix == ".py" else notebooks.from_percent(text)
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n"))
+    assert source.is_written(path, "7.1")
+    assert source.reader_function(path, "7.1")(3) == 6
+    if suffix == ".py":
+        path.write_bytes(b"# coding: latin-1\n# \xe9\n" + content)
+        assert source.reader_function(path, "7.1")(3) == 6
+
+
 @pytest.mark.parametrize("body", ["return 2 * x", "return 3 * x", "raise NotImplementedError"])
 def test_other_exercises_are_as_in_the_lesson(write, body, capsys):
     """The reader's function if it is right, else our answer; nothing is printed."""
