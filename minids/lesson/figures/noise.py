@@ -1,11 +1,11 @@
-"""Speech in noise, the bands of clips of noise, and error rates at several signal-to-noise ratios."""
+"""Speech in noise, and the bands of clips of noise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minids.plot import ACCENT, INK, PALETTE, SIGNAL, subplots, two_widths
+from minids.plot import ACCENT, INK, SIGNAL, subplots, two_widths
 from minids.plot.recognition import waveform
 
 if TYPE_CHECKING:
@@ -46,17 +46,4 @@ def profiles(
     axes.plot(khz, clips[~rejected].T, color=INK, linewidth=0.8, alpha=0.5)
     axes.plot(khz, clips[rejected].T, color=ACCENT, linewidth=1.4)
     axes.set(xlabel="frequency (kHz)", ylabel="power (dB)", xlim=(0, max_hz / 1000))
-    return figure
-
-
-@two_widths
-def error_rates(snrs: Sequence[float], rates: Mapping[str, Sequence[float]], ylabel: str) -> "Figure":
-    """A line per name: error rates (1.0 is 100 %) at the `snrs` in dB, the quietest noise first."""
-    figure, axes = subplots(7, 3.6)
-    colors = (ACCENT, SIGNAL, *PALETTE[2:])
-    for (name, values), color in zip(rates.items(), colors, strict=False):
-        axes.plot(snrs, np.multiply(values, 100), "o-", color=color, label=name, markersize=4)
-    axes.set(xlabel="signal-to-noise ratio (dB)", ylabel=f"{ylabel} (%)", xticks=snrs, ylim=(0, None))
-    axes.invert_xaxis()
-    figure.legend(loc="outside upper center", ncols=2, frameon=False, labelcolor=INK)
     return figure

@@ -1,9 +1,9 @@
-"""Noise, its bands and error rates in it are drawn with the right numbers."""
+"""Noise and its bands are drawn with the right numbers."""
 
 import numpy as np
 import pytest
 
-from minids.lesson.figures.noise import error_rates, profiles, superposition
+from minids.lesson.figures.noise import profiles, superposition
 from tests.svg import texts
 
 
@@ -27,11 +27,3 @@ def test_rejected_clips_are_red_and_the_range_is_that_of_real_noise():
     (area,) = axes.collections
     heights = area.get_paths()[0].vertices[:, 1]
     assert (heights.min(), heights.max()) == (-6, 4)
-
-
-def test_error_rates_are_percentages_and_noise_gets_louder_to_the_right():
-    figure = error_rates([20, 10, 0], {"one track": [0.1, 0.2, 0.5], "sums": [0.0, 0.1, 0.3]}, "CER")
-    (axes,) = figure.axes
-    assert [line.get_ydata().tolist() for line in axes.lines] == [[10, 20, 50], [0, 10, 30]]
-    assert axes.xaxis_inverted()
-    assert {"one track", "sums", "CER (%)"} <= set(texts(figure))
