@@ -20,7 +20,7 @@ from minids.lesson.figures.lattice import lattice as draw_lattice
 
 collapse = yours("collapse")
 CAT, BLANK = [1, 2, 3], 0  # "cat" in the alphabet "–cat"
-paths = [path for path in product(range(4), repeat=5) if list(collapse(path)) == CAT]
+paths = [p for p in product(range(4), repeat=5) if list(collapse(np.array(p))) == CAT]
 counts = [1, 2, 3, 5, 8, 14, 21, 28]
 show(
     [alignments(paths, np.array([0, 1, 0, 2, 0, 3, 0]), "–cat", n) for n in counts],

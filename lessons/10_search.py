@@ -145,7 +145,7 @@ collapse = yours("collapse")
 
 
 def greedy(Y, letters):
-    return "".join(letters[k - 1] for k in collapse(Y.argmax(axis=1).tolist()))
+    return "".join(letters[k - 1] for k in collapse(Y.argmax(axis=1)))
 
 
 def best_text(texts):

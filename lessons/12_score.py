@@ -200,7 +200,7 @@ drawn_rates = check("12.3", drawn_rates)
 # both with $\beta = 2$.
 
 # %%
-paths = [collapse(log_probs.argmax(axis=1).tolist()) for log_probs in batch]
+paths = [collapse(log_probs.argmax(axis=1)) for log_probs in batch]
 found = {"greedy": ["".join(symbols[k - 1] for k in path) for path in paths]}
 found |= {"α = 1": texts[2, 3], "α = 1.5": texts[3, 3]}
 words = np.array([len(text.split()) for text in references])  # (n,)

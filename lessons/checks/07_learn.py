@@ -67,6 +67,10 @@ def check_nesterov(nesterov):
             theta + momentum * v,
         )
         yield f"the velocity after them, ε = {rate}, μ = {momentum}", velocity, v[-1]
+    params, velocity = np.array([1.0, -2.0]), np.array([0.5, 0.0])
+    nesterov(params, np.array([4.0, 1.0]), velocity, 0.1, 0.5)
+    yield "params with one axis", params, np.array([0.525, -2.15])
+    yield "velocity with one axis", velocity, np.array([-0.15, -0.1])
 
 
 @exercise("7.3", rtol=1e-5)
