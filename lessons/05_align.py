@@ -97,9 +97,10 @@ for word, label in ("cat", [1, 2, 3]), ("too", [1, 2, 2]), ("tot", [1, 2, 1]):
 # $$ n_t(s) = n_{t-1}(s) + n_{t-1}(s-1)
 #   + n_{t-1}(s-2)\ \text{if } s \text{ allows a skip} $$
 #
-# In the first frame there is one way to state 0 and one to state 1. Go on frame by
-# frame. This is **dynamic programming**: it computes a sum over all paths without
-# listing them.
+# In the first frame there is one way to state 0 and one to state 1 (which an empty text
+# does not have). Go on frame by frame. This is **dynamic programming**: it computes a
+# sum over all paths without listing them. (Mind s − 1 if s is 0: in Python the index −1
+# is the last element.)
 #
 # **Exercise 5.3** The number of ways to each node, with your `skips`.
 

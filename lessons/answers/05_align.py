@@ -74,6 +74,23 @@ def lattice_of_floats(label):
     return states
 
 
+def lattice_of_small_integers(label):
+    """Stores characters as int8, up to 127; an alphabet can be larger."""
+    return np.array(lattice(label) % 256, np.uint8).astype(np.int8)
+
+
+def lattice_with_the_label_moved(label):
+    """Puts the letters on the even places, where the blanks belong: states[::2]."""
+    states = np.zeros(2 * len(label) + 1, int)
+    states[: 2 * len(label) : 2] = label
+    return states
+
+
+def lattice_in_reverse(label):
+    """Has the letters in reversed order."""
+    return lattice(label)[::-1].copy()
+
+
 def skips_to_blanks(states):
     """Allows skips to blanks, too, which would leave out letters."""
     return np.arange(len(states)) > 1
@@ -85,7 +102,7 @@ def skips_between_repeats(states):
 
 
 def skips_to_the_first_letter(states):
-    """Skips to the first letter, which has no letter before it."""
+    """Skips to the first letter, which has none before it: states[s - 2] of s = 1 is the last state, index −1."""
     return (states != 0) & (states != np.roll(states, 2))
 
 
@@ -104,6 +121,26 @@ def skips_to_unseen_letters_only(states):
     return np.array(
         [s > 1 and k not in (0, *states[:s]) for s, k in enumerate(states)], bool
     )
+
+
+def skips_over_equal_neighbors(states):
+    """Compares with states[s - 1], the blank that is skipped, not with the letter before it."""
+    return (np.arange(len(states)) > 1) & (states != 0) & (states != np.roll(states, 1))
+
+
+def skips_by_odd_characters(states):
+    """Takes the odd *numbers* for letters; the letters are the odd *places*."""
+    return skips(states) & (states % 2 == 1)
+
+
+def skips_of_any_two_states(states):
+    """Compares states[s] and states[s + 2] at s: where a skip starts, and at the end it wraps around."""
+    return (np.roll(states, -2) != states) & (np.roll(states, -2) != 0)
+
+
+def skips_as_numbers(states):
+    """Returns 0 and 1, which as an index choose the states 0 and 1."""
+    return skips(states).astype(int)
 
 
 def count(states, T, start=2, stay=True, skip=skips):
@@ -159,6 +196,33 @@ def adds_in_place(states, T):
             row[s] += row[s - 1] + (row[s - 2] if skip[s] else 0)
         n[t] = row
     return n
+
+
+def overflows(states, T):
+    """Counts in 32 bits, which hold 2 147 483 647 at most; beyond that the counts are wrong."""
+    with np.errstate(over="ignore"):
+        return count(states, T).astype(np.int32)
+
+
+def loops_from_the_first_frame(states, T):
+    """Starts the loop at t = 0, whose n[t - 1] is the last row, index −1: the ones of frame 0 are lost."""
+    return 0 * count(states, T)
+
+
+def counts_one_frame_more(states, T):
+    """Is one frame ahead: row 0 is already the second frame."""
+    return count(states, T + 1)[1:]
+
+
+def starts_in_all_of_two_paths(states, T):
+    """Writes n[0, 1] = 1 only: a path can also start with a blank."""
+    n = count(states, T)
+    return n - count(states, T, start=1) if len(states) > 1 else n
+
+
+def skips_by_one_too_many(states, T):
+    """Asks whether s − 2 allows a skip, not s, which is reached by it."""
+    return count(states, T, skip=marks_where_a_skip_starts)
 
 
 def wraps_around(states, T):
@@ -237,6 +301,43 @@ def starts_with_the_first_characters(log_y, states):
     return forward(np.vstack([first, log_y[1:]]), states)
 
 
+def loops_from_frame_0(log_y, states):
+    """Starts the loop at t = 0, whose α of t − 1 is the last row, index −1: the start is lost."""
+    return np.full((len(log_y), len(states)), -np.inf)
+
+
+def forgets_the_logarithm(log_y, states):
+    """Returns α, not log α."""
+    return np.exp(forward(log_y, states))
+
+
+def multiplies_y_twice(log_y, states):
+    """Adds log y in the first frame twice: in the start, and in the loop."""
+    return forward(np.vstack([2 * log_y[:1], log_y[1:]]), states)
+
+
+def takes_a_small_number_for_0(log_y, states):
+    """Puts a very small probability where it is 0; the logarithm of 0 is −inf."""
+    return np.maximum(forward(log_y, states), np.log(1e-300))
+
+
+def adds_a_small_number(log_y, states):
+    """Adds 1e-30 to each probability, so that no logarithm is −inf: small ones are lost."""
+    return forward(np.log(np.exp(log_y) + 1e-30), states)
+
+
+def normalizes_each_frame(log_y, states):
+    """Scales each frame to the sum 1 against underflow, and forgets the scales."""
+    alpha = forward(log_y, states)
+    total = np.logaddexp.reduce(alpha, axis=1, keepdims=True)
+    return alpha - np.where(np.isfinite(total), total, 0)
+
+
+def skips_from_a_repeat(log_y, states):
+    """Asks whether s − 2 allows a skip, not s, which is reached by it."""
+    return forward(log_y, states, skip=marks_where_a_skip_starts)
+
+
 def forgets_y_in_the_first_frame(log_y, states):
     """Starts with log 1 instead of log y of the first frame."""
     return forward(np.vstack([0 * log_y[:1], log_y[1:]]), states)
@@ -311,9 +412,9 @@ def skips_by_comparison_alone(states):
     return np.append([False, False], states[2:] != states[:-2])[: len(states)]
 
 
-def skips_as_numbers(states):
+def skips_by_comparison_of_items(states):
     return np.array(
-        [int(s > 1 and s % 2 and k != states[s - 2]) for s, k in enumerate(states)]
+        [bool(s > 1 and s % 2 and k != states[s - 2]) for s, k in enumerate(states)]
     )
 
 
@@ -361,6 +462,14 @@ def count_by_recursion(states, T):
 
     known = {}
     return np.array([[ways(t, s) for s in range(len(states))] for t in range(T)])
+
+
+def count_without_a_limit(states, T):
+    return count(states, T).astype(object)
+
+
+def count_in_float32(states, T):
+    return count(states, T).astype(np.float32)
 
 
 def forward_in_loops(log_y, states):
@@ -447,6 +556,9 @@ WRONG = {
         blanks_between_repeats_only,
         doubles_every_state,
         lattice_of_floats,
+        lattice_of_small_integers,
+        lattice_with_the_label_moved,
+        lattice_in_reverse,
     ],
     "skips": [
         skips_to_blanks,
@@ -455,6 +567,10 @@ WRONG = {
         skips_between_repeats_only,
         marks_where_a_skip_starts,
         skips_to_unseen_letters_only,
+        skips_over_equal_neighbors,
+        skips_by_odd_characters,
+        skips_of_any_two_states,
+        skips_as_numbers,
     ],
     "count_ways": [
         never_skips,
@@ -465,6 +581,11 @@ WRONG = {
         never_stays,
         adds_in_place,
         wraps_around,
+        overflows,
+        loops_from_the_first_frame,
+        counts_one_frame_more,
+        starts_in_all_of_two_paths,
+        skips_by_one_too_many,
     ],
     "forward_variables": [
         takes_the_maximum,
@@ -475,6 +596,13 @@ WRONG = {
         uses_the_previous_frame,
         reads_alpha_from_the_end,
         starts_with_the_first_characters,
+        loops_from_frame_0,
+        forgets_the_logarithm,
+        multiplies_y_twice,
+        takes_a_small_number_for_0,
+        adds_a_small_number,
+        normalizes_each_frame,
+        skips_from_a_repeat,
         forgets_y_in_the_first_frame,
         multiplies_each_predecessor_only,
         counts_and_multiplies,
@@ -492,10 +620,16 @@ RIGHT = {
     "skips": [
         skips_in_a_loop,
         skips_by_comparison_alone,
-        skips_as_numbers,
+        skips_by_comparison_of_items,
         skips_of_letters_only,
     ],
-    "count_ways": [count_in_loops, count_by_matrix, count_by_recursion],
+    "count_ways": [
+        count_in_loops,
+        count_by_matrix,
+        count_by_recursion,
+        count_without_a_limit,
+        count_in_float32,
+    ],
     "forward_variables": [
         forward_in_loops,
         forward_padded,
