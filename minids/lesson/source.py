@@ -72,7 +72,7 @@ def reader_function(path: Path, number: str) -> Callable:
     for _, other, _ in checks(ast.Module(needed, [])):
         other.func = ast.copy_location(ast.Name("_check", ast.Load()), other.func)
     namespace: dict[str, Any] = {
-        "__name__": path.stem,
+        "__name__": f"<{path.stem}>",  # if it were the name of a module, Numba would import the whole file
         "__file__": str(path.resolve()),
         "_check": _quiet_check,
     }
