@@ -190,6 +190,11 @@ def counts_banks(words):
     return len({word % 32 for word in words})
 
 
+def words_in_a_small_memory(words):
+    """Takes words 32 KB apart for the same word."""
+    return max(Counter(word % 32 for word in {w % 8192 for w in words}).values())
+
+
 def counts_words(words):
     """Counts all different words, as if there were one bank."""
     return len(set(words))
@@ -464,6 +469,7 @@ WRONG = {
     "wavefronts": [
         counts_threads,
         counts_banks,
+        words_in_a_small_memory,
         counts_words,
         words_per_bank_on_average,
         banks_of_adjacent_words,

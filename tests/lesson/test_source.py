@@ -60,6 +60,16 @@ def test_imports_from_the_future_are_for_all_code(write, suffix):
     assert source.reader_function(path, "7.1")(3) == 6
 
 
+def test_a_compiled_function_does_not_run_the_whole_lesson(write):
+    """Numba imports the module in which it believes a function to be."""
+    path = write(double="return 2 * x")
+    text = path.read_text().replace("import numpy as np", "import numba\nimport numpy as np")
+    text = text.replace("# %%\ndef double", "@numba.njit\ndef double")
+    path.write_text(text + "\n__import__('pathlib').Path(__file__).with_suffix('.ran').touch()\n")
+    assert source.reader_function(path, "7.1")(3) == 6
+    assert not path.with_suffix(".ran").exists()
+
+
 def test_endless_code_is_stopped(write, monkeypatch):
     monkeypatch.setattr(source, "_SECONDS", 0.2)
     path = write(double="return ONE * 2 * x")
