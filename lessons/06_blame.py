@@ -13,8 +13,10 @@ from minids import DeepSpeech, Recognizer, ctc_loss, load_audio
 from minids.lesson import check, data, listen, live, show, yours
 from minids.lesson.figures.blame import blame, gradient_tables
 from minids.lesson.figures.lattice import lattice as draw_lattice
+from minids.lesson.threads import one_thread
 from minids.model import ModelSettings
 
+one_thread()  # fastest for such small matrix products
 collapse, lattice, skips, forward_variables = yours(
     "collapse", "lattice", "skips", "forward_variables"
 )
@@ -43,7 +45,7 @@ show(
 # $$ \beta_t(s) = \sum_{r} y_{t+1}(\ell'_r)\, \beta_{t+1}(r) $$
 #
 # where r is s, s + 1, and s + 2 if r allows a skip. In the last frame β is 1 in the
-# last two states, where a path can end, and 0 elsewhere.
+# last two states, where a path can end, and 0 elsewhere. (An empty text has only one.)
 #
 # (In Graves' definition β contains $y_t$, as α does, so α · β must be divided by it.
 # Here β does not, and α · β contains every frame exactly once. Do not mix the two.)
@@ -153,9 +155,7 @@ ctc_gradient = check("6.2", ctc_gradient)
 
 # %%
 names = ["two five", "seven", "three one four"]
-recognizer = Recognizer.load(
-    data("digits.safetensors")
-)  # for its features and alphabet
+recognizer = Recognizer.load(data("digits.safetensors"))  # for its features
 alphabet, features = recognizer.alphabet, []
 for name in names:
     file = data(name.replace(" ", "_") + ".flac")

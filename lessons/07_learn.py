@@ -10,15 +10,15 @@
 import math
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import minids
 from minids.features import hann
 from minids.lesson import check, data, listen, live, show, yours
 from minids.lesson.figures import learning
+from minids.lesson.threads import one_thread
 from minids.model import ModelSettings
 
-threadpool_limits(1)  # such small products are fastest in one thread
+one_thread()  # fastest for such small matrix products
 # fmt: off
 names = """frames power_spectrum filter_banks normalize with_context softmax collapse
  numerical_gradient linear_backward clipped_relu_backward recur recur_backward

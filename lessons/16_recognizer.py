@@ -11,10 +11,10 @@
 import sys
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from minids.lesson import capstone, check, listen, show, yours
 from minids.lesson.figures.capstone import learning, milestones
+from minids.lesson.threads import one_thread
 from minids.text import Alphabet
 
 ours = capstone.our_file()  # deepspeech.py: recordings, initial weights, n-grams
@@ -22,7 +22,7 @@ recognizer = capstone.own_file()  # yours: recognizer.py, next to this lesson
 with_context, collapse, word_error_rate = yours(
     "with_context", "collapse", "word_error_rate"
 )
-threadpool_limits(1)  # products this small are fastest in one thread
+one_thread()  # fastest for such small matrix products
 show(milestones(), ["From a sound to its text (blue), and to better weights (red)."])
 
 # %% [markdown]
@@ -37,7 +37,7 @@ show(milestones(), ["From a sound to its text (blue), and to better weights (red
 # checks a milestone whenever you save the file. (In a notebook, run the first cell
 # again after you have saved it.) You can stop and continue any day: what is not written
 # yet is taken from our file, [deepspeech.py](../examples/deepspeech.py). It has
-# everything on 450 lines. Do not read it before you have your own.
+# everything in about 450 lines. Do not read it before you have your own.
 #
 # The language is small: digits, read aloud by synthetic voices, at 16 000 samples a
 # second. The letters, as always:

@@ -93,7 +93,7 @@ def takes_the_maximum(log_y, states):
 
 
 def wraps_around(log_y, states):
-    """Rolls the states, so that the last one goes on to the first."""
+    """Goes on from the last state to the first: np.roll, or an index modulo S, wraps around."""
     T, S, skip = len(log_y), len(states), skips(states)
     beta = np.full((T, S), -np.inf)
     beta[-1, -2:] = 0
@@ -102,6 +102,81 @@ def wraps_around(log_y, states):
         skipped = np.roll(np.where(skip, following, -np.inf), -2)
         beta[t] = np.logaddexp.reduce([following, np.roll(following, -1), skipped])
     return beta
+
+
+def reads_past_the_first_state(log_y, states):
+    """Takes the predecessors s − 1 and s − 2, as in α; a path goes on to s + 1 and s + 2."""
+    T, S, skip = len(log_y), len(states), skips(states)
+    beta = np.full((T, S), -np.inf)
+    beta[-1, -2:] = 0
+    for t in reversed(range(T - 1)):
+        following = beta[t + 1] + log_y[t + 1, states]
+        beta[t] = following
+        beta[t, 1:] = np.logaddexp(beta[t, 1:], following[:-1])
+        skipped = np.where(skip[2:], following[:-2], -np.inf)
+        beta[t, 2:] = np.logaddexp(beta[t, 2:], skipped)
+    return beta
+
+
+def multiplies_with_y_of_its_own_state(log_y, states):
+    """Multiplies the sum with y of state s; each term has the y of its own state r."""
+    T, S, skip = len(log_y), len(states), skips(states)
+    beta = np.full((T, S), -np.inf)
+    beta[-1, -2:] = 0
+    for t in reversed(range(T - 1)):
+        beta[t] = beta[t + 1]
+        beta[t, :-1] = np.logaddexp(beta[t, :-1], beta[t + 1, 1:])
+        skipped = np.where(skip[2:], beta[t + 1, 2:], -np.inf)
+        beta[t, :-2] = np.logaddexp(beta[t, :-2], skipped)
+        beta[t] += log_y[t + 1, states]
+    return beta
+
+
+def loops_to_the_last_frame(log_y, states):
+    """Starts the loop at the last frame, t = T − 1; its successor, β of index −1 or 0, is not there yet."""
+    return np.full((len(log_y), len(states)), -np.inf)
+
+
+def loops_forward(log_y, states):
+    """Runs forward in time, so that β of t + 1 is not there yet."""
+    beta = backward(log_y, states)
+    beta[:-1] = -np.inf
+    if len(beta) > 1:
+        beta[-2] = backward(log_y, states)[-2]
+    return beta
+
+
+def stops_before_the_first_frame(log_y, states):
+    """Ends the loop at t = 1: range(T - 2, 0, -1) leaves out 0."""
+    beta = backward(log_y, states)
+    if len(beta) > 1:
+        beta[0] = -np.inf
+    return beta
+
+
+def begins_with_0_as_a_probability(log_y, states):
+    """Fills the table with 0; of the logarithm of 0, −inf, that is the opposite: 0 is the logarithm of 1."""
+    return np.logaddexp(backward(log_y, states), 0)
+
+
+def forgets_the_logarithm(log_y, states):
+    """Returns β, not log β."""
+    return np.exp(backward(log_y, states))
+
+
+def adds_logarithms(log_y, states):
+    """Adds logarithms with + instead of logaddexp: that multiplies the probabilities."""
+    return backward(log_y, states, add=np.add)
+
+
+def skips_between_repeats(log_y, states):
+    """Skips between two equal letters, which would merge."""
+    return backward(log_y, states, skip=lambda states: np.asarray(states) != 0)
+
+
+def adds_a_small_number(log_y, states):
+    """Adds 1e-30 to each probability, so that no logarithm is −inf: small ones are lost."""
+    return backward(np.log(np.exp(log_y) + 1e-30), states)
 
 
 def posterior(log_y, label):
@@ -210,6 +285,77 @@ def needs_two_end_states(log_y, label):
     return gradient
 
 
+@zero_if_impossible
+def of_the_best_path(log_y, label):
+    """Takes the most probable alignment for the only one: γ is 1 on it, 0 elsewhere."""
+    gamma, states = posterior(log_y, label)
+    desired = np.eye(log_y.shape[1])[states[gamma.argmax(axis=1)]]
+    return np.exp(log_y) - desired
+
+
+@zero_if_impossible
+def weights_by_y_again(log_y, label):
+    """Multiplies γ by y: the derivative is with respect to log y, whose y is already in α."""
+    gamma, states = posterior(log_y, label)
+    gradient = np.exp(log_y)
+    for s, k in enumerate(states):
+        gradient[:, k] -= gamma[:, s] * np.exp(log_y[:, k])
+    return gradient
+
+
+@zero_if_impossible
+def overwrites_a_letter_twice(log_y, label):
+    """Assigns γ of a character, y[k] − γ[s], for each of its states, so that the last one counts."""
+    gamma, states = posterior(log_y, label)
+    gradient = np.exp(log_y)
+    for s, k in enumerate(states):
+        gradient[:, k] = np.exp(log_y[:, k]) - gamma[:, s]
+    return gradient
+
+
+@zero_if_impossible
+def gradient_of_p(log_y, label):
+    """Computes the gradient of p, not of −log p: 1/p is missing, and the sign."""
+    log_p = np.logaddexp.reduce(forward_variables(log_y, lattice(label))[-1, -2:])
+    return -ctc_gradient(log_y, label) * np.exp(log_p)
+
+
+@zero_if_impossible
+def divides_by_the_frames(log_y, label):
+    """Divides by the number of frames; the loss is a sum over them, not a mean."""
+    return ctc_gradient(log_y, label) / len(log_y)
+
+
+@zero_if_impossible
+def underflows_in_p(log_y, label):
+    """Computes α β / p with probabilities, which underflow to 0 in long recordings."""
+    states = lattice(label)
+    alpha = np.exp(forward_variables(log_y, states))
+    beta = np.exp(backward_variables(log_y, states))
+    gradient, p = np.exp(log_y), alpha[-1, -2:].sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for s, k in enumerate(states):
+            gradient[:, k] -= alpha[:, s] * beta[:, s] / p
+    return gradient
+
+
+def is_y_if_impossible(log_y, label):
+    """Sets γ to 0 if the text is impossible, so that y is left as its gradient."""
+    log_p = np.logaddexp.reduce(forward_variables(log_y, lattice(label))[-1, -2:])
+    return ctc_gradient(log_y, label) if log_p > -np.inf else np.exp(log_y)
+
+
+@zero_if_impossible
+def normalizes_by_the_last_letter(log_y, label):
+    """Takes the last letter for p, alpha[-1, -2]; a path can also end in the blank after it."""
+    states = lattice(label)
+    alpha, beta = forward_variables(log_y, states), backward_variables(log_y, states)
+    gradient = np.exp(log_y)
+    for s, k in enumerate(states):
+        gradient[:, k] -= np.exp(alpha[:, s] + beta[:, s] - alpha[-1, -2:][0])
+    return gradient
+
+
 # Other styles, which are right.
 
 
@@ -310,6 +456,16 @@ WRONG = {
         skips_to_unseen_letters_only,
         takes_the_maximum,
         wraps_around,
+        reads_past_the_first_state,
+        multiplies_with_y_of_its_own_state,
+        loops_to_the_last_frame,
+        loops_forward,
+        stops_before_the_first_frame,
+        begins_with_0_as_a_probability,
+        forgets_the_logarithm,
+        adds_logarithms,
+        skips_between_repeats,
+        adds_a_small_number,
     ],
     "ctc_gradient": [
         counts_a_letter_once,
@@ -322,6 +478,14 @@ WRONG = {
         subtracts_from_log_y,
         normalizes_by_p_of_one_end,
         needs_two_end_states,
+        of_the_best_path,
+        weights_by_y_again,
+        overwrites_a_letter_twice,
+        gradient_of_p,
+        divides_by_the_frames,
+        underflows_in_p,
+        is_y_if_impossible,
+        normalizes_by_the_last_letter,
     ],
 }
 

@@ -363,8 +363,8 @@ HINTS = {
     ],
     "forward": [
         "Write a helper for g(W x + b), and one for a direction of the recurrence; both are in your mine.py.",
-        "inside = np.arange(T)[:, None] < lengths, (T, B): multiply each new state by inside[t][:, None], and the"
-        " backward direction starts at the last frame of each recording. Both directions use the same z4.",
+        "inside = np.arange(T)[:, None] < lengths, (T, B): each new state is np.where(inside[t][:, None], …, 0), so that"
+        " the backward direction starts at the last frame of each recording. Both directions use the same z4.",
         "hf = recur(z4, Wr_f, inside); hb = recur(z4[::-1], Wr_b, inside[::-1])[::-1]; return log_probs, (x, h1, …)",
     ],
     "ctc": [
@@ -462,7 +462,10 @@ WRONG = {
             "forward",
             "runs_through_the_padding",
             "The backward direction starts in the padding of a shorter recording: no mask.",
-            ("0, CLIP) * inside[t]", "0, CLIP)"),
+            (
+                "np.where(inside[t], np.clip(z[t] + state @ Wr.T, 0, CLIP), 0)",
+                "np.clip(z[t] + state @ Wr.T, 0, CLIP)",
+            ),
         ),
         changed(
             "forward",

@@ -37,15 +37,17 @@ def check_backward_variables(backward_variables):
         y = rng.dirichlet(np.ones(3), T)  # (T, K)
         got = np.exp(backward_variables(np.log(y), lattice(label)))
         yield f"exp(log β) of {label} in {T} frames", got, by_enumeration(y, label)
+    y = np.array([[1e-40, 1, 1e-40], [1, 1e-40, 1e-40], [1e-40, 1e-40, 1]])
+    with np.errstate(divide="ignore"):
+        expected = np.log(by_enumeration(y, [1, 2]))
+    got = backward_variables(np.log(y), lattice([1, 2]))
+    yield "log β of [1, 2] in 3 frames, most y are 1e-40", got, expected
     log_y = np.log(rng.dirichlet(np.ones(4), 2000))
     alpha = forward_variables(log_y, lattice([1, 2, 3]))
     both = alpha + backward_variables(log_y, lattice([1, 2, 3]))
+    expected = np.full(2000, np.logaddexp.reduce(alpha[-1, -2:]))
     total = np.logaddexp.reduce(both, axis=1)  # (T,)
-    yield (
-        "log Σ αβ in each of 2000 frames",
-        total,
-        np.full(2000, np.logaddexp.reduce(alpha[-1, -2:])),
-    )
+    yield "log Σ αβ in each of 2000 frames", total, expected
 
 
 @exercise("6.2", rtol=1e-5, atol=2e-4)
@@ -53,14 +55,18 @@ def check_ctc_gradient(ctc_gradient):
     rng = np.random.default_rng(7)
     for label, T in ([1, 2], 4), ([1, 1], 5), ([1, 2, 1], 5), ([2], 1), ([], 3):
         logits = rng.normal(size=(T, 3))
-        paths = np.array(
-            [p for p in product(range(3), repeat=T) if collapse(p) == label]
-        )
-        expected = numerical_gradient(
-            partial(loss_by_enumeration, logits, paths), logits
-        )
+        paths = [p for p in product(range(3), repeat=T) if collapse(p) == label]
+        loss = partial(loss_by_enumeration, logits, np.array(paths))
         gradient = ctc_gradient(log_softmax_forward(logits), label)
-        yield f"{label} in {T} frames, against central differences", gradient, expected
+        what = f"{label} in {T} frames, against central differences"
+        yield what, gradient, numerical_gradient(loss, logits)
+    logits = np.array([[9.0, 0, 0], [0, 9, 0], [9, 0, 0], [0, 0, 0]])
+    paths = [p for p in product(range(3), repeat=4) if collapse(p) == [2, 1]]
+    expected = numerical_gradient(
+        partial(loss_by_enumeration, logits, np.array(paths)), logits
+    )
+    gradient = ctc_gradient(log_softmax_forward(logits), [2, 1])
+    yield "[2, 1], which the output makes improbable", gradient, expected
     log_y = log_softmax_forward(rng.normal(size=(1000, 3)))  # p is below 1e-308
     gradient = ctc_gradient(log_y, [1, 2])
     yield "the sums of 1000 rows", np.sum(gradient, axis=1), np.zeros(1000)
