@@ -108,5 +108,5 @@ def available() -> int | None:
     if driver.simulated():
         return None
     context = cuda.current_context()
-    context.deallocations.clear()  # memory of deleted arrays that Numba still holds
+    context.memory_manager.deallocations.clear()  # memory of deleted arrays that Numba still holds
     return context.get_memory_info().free
