@@ -10,6 +10,12 @@ if (!customElements.get("minids-player")) {
 
   customElements.define("minids-player", class extends HTMLElement {
     connectedCallback() {
+      // While a page loads, our children may be missing yet.
+      if (document.readyState !== "loading") this.start();
+      else document.addEventListener("DOMContentLoaded", () => this.start(), { once: true });
+    }
+
+    start() {
       if (this.versions) return;
       this.versions = [...this.querySelectorAll("figure")].map((figure) => ({
         figure,
@@ -35,13 +41,24 @@ if (!customElements.get("minids-player")) {
         const box = this.seek.getBoundingClientRect();
         this.seekTo((event.clientX - box.left) / box.width * this.version.seconds);
       };
+      // A finger seeks when it taps or moves sideways; one that moves up or down scrolls the page.
       this.seek.onpointerdown = (event) => {
         if (event.button) return;
+        const { clientX, clientY, pointerType } = event;
+        let seeking = pointerType !== "touch";
         this.seek.setPointerCapture(event.pointerId);
-        this.seek.onpointermove = seekTo;
-        seekTo(event);
+        if (seeking) seekTo(event);
+        this.seek.onpointermove = (moved) => {
+          const dx = Math.abs(moved.clientX - clientX), dy = Math.abs(moved.clientY - clientY);
+          seeking ||= dx > 6 && dx > dy;
+          if (seeking) seekTo(moved);
+        };
+        this.seek.onpointerup = (end) => {
+          if (seeking || Math.hypot(end.clientX - clientX, end.clientY - clientY) < 6) seekTo(end);
+          this.seek.onpointermove = this.seek.onpointerup = null;
+        };
       };
-      this.seek.onpointerup = this.seek.onpointercancel = () => { this.seek.onpointermove = null; };
+      this.seek.onpointercancel = () => { this.seek.onpointermove = this.seek.onpointerup = null; };
       this.seek.onkeydown = (event) => {
         const now = this.time;
         const to = { ArrowLeft: now - .02, ArrowRight: now + .02, ArrowDown: now - .1, ArrowUp: now + .1,

@@ -3,6 +3,11 @@
 if (!customElements.get("minids-steps")) {
   customElements.define("minids-steps", class extends HTMLElement {
     connectedCallback() {
+      // While a page loads, our children may be missing yet.
+      if (document.readyState !== "loading") this.start();
+      else document.addEventListener("DOMContentLoaded", () => this.start(), { once: true });
+    }
+    start() {
       if (this.bar) return;
       this.figures = [...this.querySelectorAll("figure")];
       const last = this.figures.length - 1;
@@ -56,6 +61,10 @@ if (!customElements.get("minids-steps")) {
 if (!customElements.get("minids-packed")) {
   customElements.define("minids-packed", class extends HTMLElement {
     connectedCallback() {
+      if (document.readyState !== "loading") this.start();
+      else document.addEventListener("DOMContentLoaded", () => this.start(), { once: true });
+    }
+    start() {
       const packed = this.querySelector('script[type="text/html"]');
       if (packed) this.innerHTML = packed.textContent;
     }

@@ -45,6 +45,8 @@ def player(
     if versions:
         items = [(name, *_parts(value, sound)) for name, value in versions.items()]
     loaded = [(name, *_load(source, rate), shown) for name, source, shown in items]
+    if not all(len(samples) for _, samples, _, _ in loaded):
+        raise ValueError("a sound without samples")
     peak = max(1.0, *(abs(samples).max(initial=0) for _, samples, _, _ in loaded))
     spectra = [log_powers(samples, hertz) for _, samples, hertz, _ in loaded]
     low, high = np.percentile(np.concatenate([x.ravel() for x in spectra]), COLOR_RANGE)

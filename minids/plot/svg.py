@@ -43,14 +43,20 @@ _CSS_COLORS = {
 def svg(figure: "Figure", label: str, salt: str) -> str:
     """One <svg> element. Screen readers say `label`; `salt` keeps its ids apart from others on a page."""
     from matplotlib import rc_context
+    from matplotlib.text import Text
 
     file = io.StringIO()
+    for text in figure.findobj(Text):
+        text.set_usetex(False)  # whatever the user's settings say: a page has no TeX
     no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}), warnings.catch_warnings():
+    with (
+        rc_context({"svg.fonttype": "none", "svg.hashsalt": salt, "text.usetex": False}),
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the viewer has its own fonts
         figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
-    text = file.getvalue()
-    return _start_tag(figure, label) + _compact(text[text.index("<g ") :])
+    content = file.getvalue()
+    return _start_tag(figure, label) + _compact(content[content.index("<g ") :])
 
 
 def _start_tag(figure: "Figure", label: str) -> str:

@@ -102,6 +102,20 @@ def test_a_trusted_notebook_shows_the_steps(browser, notebook, tmp_path):
     assert browser.find_element("css selector", "minids-packed minids-steps .bar").is_displayed()
 
 
+def test_an_exported_notebook_shows_every_picture_and_sound(browser, notebook, tmp_path):
+    """There, the scripts of the first output run before the next ones are parsed."""
+    for _ in range(2):
+        show([picture(0), picture(1)], title="Lines")
+        listen(np.zeros(1000), 8000)
+    html = "".join(bundle["text/html"] + "<p>text</p>" * 2000 for bundle in notebook)
+    (tmp_path / "page.html").write_text(f'<!doctype html><meta charset="utf-8">{html}')
+    browser.get_log("browser")
+    browser.get((tmp_path / "page.html").as_uri())
+    assert len(browser.find_elements("css selector", "minids-packed minids-steps .bar")) == 2
+    assert len(browser.find_elements("css selector", "minids-player .controls")) == 2
+    assert browser.get_log("browser") == []
+
+
 def test_in_a_notebook_a_sound_has_its_player(notebook):
     listen(data("seven.flac"))
     html = notebook[0]["text/html"]

@@ -100,6 +100,8 @@ def test_what_is_missing_is_named():
         html_of(tone(), letters=log_probs(), alphabet=None)
     with pytest.raises(ValueError, match="need their `rate`"):
         html_of(tone(), rate=None)
+    with pytest.raises(ValueError, match="without samples"):
+        html_of(np.zeros(0))
     with pytest.raises(ValueError, match="no sound"):
         html_of(several={"a": (None, [("a", 0, 1)])})
 
@@ -231,6 +233,34 @@ def test_one_can_seek_at_any_time(opened):
         setTimeout(() => arguments[0](errors), 500);
     """)
     assert errors == []
+
+
+def test_a_finger_taps_and_drags_sideways_but_scrolls_up_and_down(opened):
+    browser = opened(tone(), RATE)
+
+    def touch(*path, end="pointerup"):
+        """A finger at points, in fractions of the width and pixels down; returns where the playhead is."""
+        browser.execute_script(
+            """
+            const [path, end] = arguments, seek = document.querySelector("minids-player .seek");
+            const box = seek.getBoundingClientRect();
+            seek.setPointerCapture = () => {};
+            path.forEach(([x, y], i) => {
+                const clientX = box.left + x * box.width, clientY = box.top + y;
+                const place = { clientX, clientY, pointerType: "touch" };
+                const send = (type) => seek.dispatchEvent(new PointerEvent(type, place));
+                send(i ? "pointermove" : "pointerdown");
+                if (i === path.length - 1) send(end);
+            });
+            """,
+            path,
+            end,
+        )
+        return seconds(browser)
+
+    assert touch((0.3, 20)) == pytest.approx(0.3, abs=0.01)
+    assert touch((0.5, 20), (0.6, 21), (0.7, 22)) == pytest.approx(0.7, abs=0.01)
+    assert touch((0.2, 20), (0.2, 40), (0.21, 90), end="pointercancel") == pytest.approx(0.7, abs=0.01)
 
 
 def test_a_change_of_version_goes_on_in_one_animation(opened):

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 from matplotlib.patches import Ellipse
 from PIL import Image
 
@@ -106,3 +107,9 @@ def test_an_ellipse_is_two_arcs_where_it_was_drawn(tmp_path):
         [box.x0 * scale, box.x1 * scale, box.width * scale, box.height * scale], abs=0.02
     )
     assert 216 - y == pytest.approx((box.y0 + box.y1) / 2 * scale, abs=0.02)
+
+
+def test_a_user_who_sets_usetex_sees_figures_too():
+    with rc_context({"text.usetex": True}):
+        text = svg(figure_of(), "", "x")
+    assert "A line" in text

@@ -176,7 +176,9 @@ def _run(notebook: Any, path: Path) -> None:
     from nbclient.exceptions import CellExecutionError
 
     with tempfile.TemporaryDirectory() as empty:
-        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{empty}/kernel")
+        # A socket's path has at most 107 characters; ports could be taken by another process meanwhile.
+        ipc = {"transport": "ipc", "ip": f"{empty}/kernel"} if len(empty) < 80 else {}
+        kernel = AsyncKernelManager(kernel_name="python3", **ipc)
         client = NotebookClient(
             notebook,
             kernel,
