@@ -26,6 +26,8 @@ MIN_RATE = 1_000  # Hz; with a lower rate the header is damaged
 MAX_BYTES = 1 << 30  # of a recording from a stream, which is held in memory
 MAX_SAMPLES_PER_BYTE = 10_000  # FLAC stores 5000 of silence in one
 MAX_AMPLITUDE = 1e10  # full scale is 1, or 2**31 where integers were written as floats
+INEXACT_SEEKING = ("OGG", "MP3")  # up to 0.1 s wrong in the last page, and for the first packets
+SEEK_MARGIN = 255 * 5760  # samples of the longest page: 255 packets of 120 ms at 48 kHz
 MAX_MISSING_SECONDS = 0.02  # a loss shorter than a window of the features does not matter
 CANCELLATION = 0.1  # 10 dB: the mean of channels is this much weaker than that of unrelated channels
 # libsndfile's log of a chunk that ends early: "data : 32000 (should be 19182)"
@@ -74,18 +76,26 @@ class _Part:
 
         if isinstance(self.source, _SpanFile):
             self.source.seek(0)
-        return self.stack.enter_context(soundfile.SoundFile(self.source))
+        file = self.stack.enter_context(soundfile.SoundFile(self.source))
+        self.seekable = file.seekable()
+        file.seekable = lambda: False  # soundfile would seek after every block, which is inexact
+        return file
 
     def blocks(self, first: int, last: int) -> Iterator[np.ndarray]:
         """Frames [first, last) in blocks (n, channels) float32."""
         size = max(1, BLOCK_SAMPLES // self.channels)
         if self.position != first:
-            if self.file.seekable():
-                self.file.seek(first)
-            else:  # GSM 6.10 and the like: read from the start
+            start = first
+            if not self.seekable:  # GSM 6.10 and the like
+                start = 0
+            elif self.file.format in INEXACT_SEEKING:
+                start = max(0, first - SEEK_MARGIN)
+            if start:
+                self.file.seek(start)
+            else:  # not by seeking, which leaves an MP3 decoder in its state
                 self.file = self._open()
-                for position in range(0, first, size):
-                    self.file.read(min(size, first - position), dtype="float32")
+            for position in range(start, first, size):
+                self.file.read(min(size, first - position), dtype="float32")
         self.position = first
         while first < last:
             block = self.file.read(min(size, last - first), dtype="float32", always_2d=True)

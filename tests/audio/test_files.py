@@ -220,12 +220,26 @@ def test_a_part_is_a_part_of_the_whole(written, ending):
     whole, _ = load_audio(path)
     part, rate = load_audio(path, start=0.25, end=0.75)
     assert (len(part), rate) == (RATE // 2, RATE)
-    if ending == "mp3":  # decoding starts a little earlier than the part, not at the beginning
-        assert np.corrcoef(part, whole[RATE // 4 : 3 * RATE // 4])[0, 1] > 0.99
-    else:
-        np.testing.assert_allclose(part, whole[RATE // 4 : 3 * RATE // 4], atol=PCM16)
+    np.testing.assert_allclose(part, whole[RATE // 4 : 3 * RATE // 4], atol=PCM16)
     assert len(load_audio(path, start=0.5)[0]) == len(whole) - RATE // 2
     assert len(load_audio(path, 8000, 0.5, 1.0)[0]) == 4000
+
+
+@pytest.mark.parametrize("ending", ["flac", "ogg", "opus", "mp3"])
+@pytest.mark.parametrize("seconds", [3, 100])
+def test_a_part_anywhere_is_a_part_of_the_whole(tmp_path, ending, seconds):
+    """libsndfile is up to 0.1 s wrong after it seeks to the end of a Vorbis or an MP3 file."""
+    path, sound = tmp_path / f"sound.{ending}", noise(seconds * RATE)
+    kind, subtype = FORMATS[ending]
+    with soundfile.SoundFile(path, "w", RATE, 1, subtype, format=kind) as file:
+        for start in range(0, len(sound), RATE):
+            file.write(sound[start : start + RATE])
+    whole, _ = load_audio(path)
+    for before_the_end in 0.1, 0.3, 0.5, 1.0, 1.5, 2.5, 0.9 * seconds:
+        start = len(whole) / RATE - before_the_end
+        part, _ = load_audio(path, start=start)
+        np.testing.assert_allclose(part, whole[len(whole) - len(part) :], atol=PCM16)
+        assert len(part) == pytest.approx(before_the_end * RATE, abs=1)
 
 
 def test_parts_outside_the_recording_are_errors(written):
