@@ -23,6 +23,42 @@ def all_zeros(shape, rng):
     return np.zeros(shape)
 
 
+def slightly_too_narrow(shape, rng):
+    """Scales by a factor of its own, 0.95; the variance is exactly 1/n."""
+    return 0.95 * initial_weights(shape, rng)
+
+
+def with_a_constant_in_the_root(shape, rng):
+    """Adds a constant to n in the root; with few inputs that makes a difference."""
+    return rng.normal(0, 1 / np.sqrt(shape[1] + 5), shape)
+
+
+def one_less_than_n(shape, rng):
+    """Divides by n − 1, as for the variance of a sample; here the number of inputs is n."""
+    return rng.normal(0, 1 / np.sqrt(max(shape[1] - 1, 1e-9)), shape)
+
+
+def uniform_from_0(shape, rng):
+    """Draws with rng.random, from 0 to 1; their mean must be 0."""
+    return rng.random(shape) * np.sqrt(3 / shape[1])
+
+
+def takes_the_mean_for_the_deviation(shape, rng):
+    """Gives 1/√n as the mean: the arguments of rng.normal are mean, deviation, shape."""
+    return rng.normal(1 / np.sqrt(shape[1]), 1, shape)
+
+
+def of_all_weights(shape, rng):
+    """Divides by the number of all weights, not by that of the inputs of one unit."""
+    return rng.normal(0, 1 / np.sqrt(shape[0] * shape[1]), shape)
+
+
+def repeats_one_column(shape, rng):
+    """Draws one weight for each unit and uses it for all inputs."""
+    column = rng.normal(0, 1 / np.sqrt(shape[1]), (shape[0], 1))
+    return np.repeat(column, shape[1], axis=1)
+
+
 def all_equal(shape, rng):
     """Starts all weights at the same value, so that all units of a layer stay equal."""
     return np.full(shape, 1 / np.sqrt(shape[1]))
@@ -145,6 +181,61 @@ def scales_the_gradient_in_place(params, grads, velocity, rate, momentum):
     params += momentum * velocity - grads
 
 
+def loops_over_two_axes(params, grads, velocity, rate, momentum):
+    """Takes params for a table with two axes; it can have any number of axes."""
+    for i in range(params.shape[0]):
+        for j in range(params.shape[1]):
+            velocity[i, j] = momentum * velocity[i, j] - rate * grads[i, j]
+            params[i, j] += momentum * velocity[i, j] - rate * grads[i, j]
+
+
+def replaces_the_params(params, grads, velocity, rate, momentum):
+    """Changes the velocity, but computes a new array for params (params = params + …); the caller's stays."""
+    velocity *= momentum
+    velocity -= rate * grads
+    params = params + momentum * velocity - rate * grads
+
+
+def scales_the_gradient_by_momentum(params, grads, velocity, rate, momentum):
+    """Averages, μ v − (1 − μ) ε ∇L; here the gradient counts fully."""
+    velocity *= momentum
+    velocity -= (1 - momentum) * rate * grads
+    params += momentum * velocity - (1 - momentum) * rate * grads
+
+
+def forgets_the_rate_once(params, grads, velocity, rate, momentum):
+    """Forgets the rate in the second formula."""
+    velocity *= momentum
+    velocity -= rate * grads
+    params += momentum * velocity - grads
+
+
+def gradient_descent(params, grads, velocity, rate, momentum):
+    """Moves downhill without the velocity: that is gradient descent."""
+    params -= rate * grads
+
+
+def momentum_on_everything(params, grads, velocity, rate, momentum):
+    """Multiplies the whole step by μ: μ (v − ε ∇L)."""
+    velocity *= momentum
+    velocity -= rate * grads
+    params += momentum * (velocity - rate * grads)
+
+
+def adds_the_velocity_of_before(params, grads, velocity, rate, momentum):
+    """Takes μ² v with the old v, and the gradient once: the new v contains it, too."""
+    params += momentum**2 * velocity - rate * grads
+    velocity *= momentum
+    velocity -= rate * grads
+
+
+def looks_back(params, grads, velocity, rate, momentum):
+    """Subtracts μ v in the second formula."""
+    velocity *= momentum
+    velocity -= rate * grads
+    params -= momentum * velocity + rate * grads
+
+
 def uphill(params, grads, velocity, rate, momentum):
     """Adds the gradient instead of subtracting it."""
     nesterov(params, -grads, velocity, rate, momentum)
@@ -206,6 +297,50 @@ def uses_the_spectral_norm(gradient, limit):
     """Uses the spectral norm of a matrix; the norm is the root of the sum of squares."""
     norm = np.linalg.norm(gradient, 2)
     return gradient * min(1.0, limit / max(norm, 1e-300))
+
+
+def uses_the_root_mean_square(gradient, limit):
+    """Uses the mean of the squares instead of their sum."""
+    return gradient * min(1.0, limit / max(np.sqrt((gradient**2).mean()), 1e-300))
+
+
+def divides_by_the_norm(gradient, limit):
+    """Scales to the norm 1 if it is above the limit; it should be scaled to the limit."""
+    norm = np.sqrt((gradient**2).sum())
+    return gradient / norm if norm > limit else gradient
+
+
+def multiplies_by_the_limit(gradient, limit):
+    """Multiplies by the limit; the factor is limit / norm."""
+    norm = np.sqrt((gradient**2).sum())
+    return gradient * limit if norm > limit else gradient
+
+
+def divides_by_the_limit(gradient, limit):
+    """Divides by the limit; the factor is limit / norm."""
+    norm = np.sqrt((gradient**2).sum())
+    return gradient / limit if norm > limit else gradient
+
+
+def drops_long_gradients(gradient, limit):
+    """Drops a gradient that is too long: it returns 0."""
+    return gradient * (np.sqrt((gradient**2).sum()) <= limit)
+
+
+def compares_the_squared_norm(gradient, limit):
+    """Compares the squared norm with the limit, so that shorter gradients are scaled, too."""
+    norm = np.sqrt((gradient**2).sum())
+    return gradient * (limit / norm) if norm**2 > limit else gradient
+
+
+def has_no_signs(gradient, limit):
+    """Loses the signs."""
+    return abs(clip_by_norm(gradient, limit))
+
+
+def squashes(gradient, limit):
+    """Scales all gradients by 1 / (1 + norm / limit); those below the limit must stay as they are."""
+    return gradient / (1 + np.sqrt((gradient**2).sum()) / limit)
 
 
 def clips_in_place(gradient, limit):
@@ -323,6 +458,13 @@ WRONG = {
         ignores_the_generator,
         repeats_one_row,
         swaps_the_shape,
+        slightly_too_narrow,
+        with_a_constant_in_the_root,
+        one_less_than_n,
+        uniform_from_0,
+        takes_the_mean_for_the_deviation,
+        of_all_weights,
+        repeats_one_column,
     ],
     "nesterov": [
         plain_momentum,
@@ -335,6 +477,14 @@ WRONG = {
         scales_the_gradient_in_place,
         uphill,
         scales_the_velocity,
+        loops_over_two_axes,
+        replaces_the_params,
+        scales_the_gradient_by_momentum,
+        forgets_the_rate_once,
+        gradient_descent,
+        momentum_on_everything,
+        adds_the_velocity_of_before,
+        looks_back,
     ],
     "clip_by_norm": [
         clips_each_element,
@@ -347,6 +497,14 @@ WRONG = {
         clips_each_row,
         uses_the_spectral_norm,
         clips_in_place,
+        uses_the_root_mean_square,
+        divides_by_the_norm,
+        multiplies_by_the_limit,
+        divides_by_the_limit,
+        drops_long_gradients,
+        compares_the_squared_norm,
+        has_no_signs,
+        squashes,
     ],
 }
 
