@@ -23,16 +23,6 @@ def all_zeros(shape, rng):
     return np.zeros(shape)
 
 
-def slightly_too_narrow(shape, rng):
-    """Scales by a factor of its own, 0.95; the variance is exactly 1/n."""
-    return 0.95 * initial_weights(shape, rng)
-
-
-def with_a_constant_in_the_root(shape, rng):
-    """Adds a constant to n in the root; with few inputs that makes a difference."""
-    return rng.normal(0, 1 / np.sqrt(shape[1] + 5), shape)
-
-
 def one_less_than_n(shape, rng):
     """Divides by n − 1, as for the variance of a sample; here the number of inputs is n."""
     return rng.normal(0, 1 / np.sqrt(max(shape[1] - 1, 1e-9)), shape)
@@ -458,8 +448,6 @@ WRONG = {
         ignores_the_generator,
         repeats_one_row,
         swaps_the_shape,
-        slightly_too_narrow,
-        with_a_constant_in_the_root,
         one_less_than_n,
         uniform_from_0,
         takes_the_mean_for_the_deviation,
