@@ -58,8 +58,8 @@ show(pipelines(), ["Red: removed. Blue: replaced, or kept."])
 # three was the greatest, the **backpointer**. The path ends in the last state or in the
 # one before, whichever is more probable; from there, follow the backpointers.
 #
-# **Exercise 15.1** The state of each frame on the most probable path, as integers. (State
-# 0 has no state before it, but `v[t - 1, -1]` exists in Python: it is the last one.)
+# **Exercise 15.1** The state of each frame on the most probable path, as integers.
+# (State 0 has no state before it; in Python `v[t - 1, -1]` is that of the last state.)
 
 
 # %%
