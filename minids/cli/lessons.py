@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import webbrowser
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,13 @@ def copy(folder: Path) -> None:
       minids lessons copy my-lessons
     """
     copied, skipped = lesson_folder.copy_lessons(folder)
-    note = f", {len(skipped)} skipped because you have changed them" if skipped else ""
+    note = f", {len(skipped)} skipped: you have changed them, or they are of an older version" * bool(skipped)
     first = folder / lesson_folder.lessons()[0].name
     click.echo(f"{folder}: {len(copied)} files copied{note}; start with {first} or {first.stem}.ipynb")
     for path in skipped:
-        click.echo(f"  skipped: {path} (to get the original again, rename your file)", err=True)
+        click.echo(f"  skipped: {path} (to get the new one, rename your file)", err=True)
+    for path in lesson_folder.strangers(folder):
+        click.echo(f"  {path} is of another version: no lesson has this name now", err=True)
 
 
 @command.command("open")
@@ -123,14 +126,14 @@ def check(ctx: click.Context, number: str, watch: bool) -> None:
         ctx.exit(0 if all(results) else 1)
     try:
         while True:
-            saved = _saved(ctx.obj)
+            saved = _watched(ctx.obj)
             click.echo(f"--- {time.strftime('%X')}")
             for exercise in exercises:
                 try:
                     _check(ctx.obj, exercise)
                 except InputError as error:
                     click.echo(error)
-            while _saved(ctx.obj) == saved:
+            while _watched(ctx.obj) == saved:
                 time.sleep(0.3)
     except KeyboardInterrupt:
         click.echo()
@@ -138,8 +141,7 @@ def check(ctx: click.Context, number: str, watch: bool) -> None:
 
 def _check(folder: Path, exercise: source.Exercise) -> bool:
     """Check an exercise in the reader's file and print the result."""
-    candidates = _candidates(folder, exercise.number)
-    path = next((p for p in candidates if source.is_written(p, exercise.number)), candidates[0])
+    path = _written(folder, exercise.number)
     try:
         function = source.reader_function(path, exercise.number)
     except InputError:
@@ -149,23 +151,38 @@ def _check(folder: Path, exercise: source.Exercise) -> bool:
     return checking.report(checking.find_check(exercise.number), function, folder.resolve())
 
 
+def _written(folder: Path, number: str) -> Path:
+    """The file saved last in which the exercise is written; a damaged one only if there is no other."""
+    paths = {}
+    for path in _candidates(folder, number):
+        with suppress(InputError):
+            paths[path] = source.is_written(path, number)
+    paths = paths or dict.fromkeys(_candidates(folder, number), False)
+    return next((path for path, is_written in paths.items() if is_written), next(iter(paths)))
+
+
 def _candidates(folder: Path, number: str) -> list[Path]:
     """The reader's files of a lesson, the one saved last first. Raises InputError if there are none."""
     lesson = int(number.split(".")[0])
-    saved = {path: time for path, time in _saved(folder).items() if path.name.startswith(f"{lesson:02}_")}
+    saved = _saved(path for path in lesson_folder.copies(folder) if int(path.name[:2]) == lesson)
     if not saved:
         raise InputError(f"{folder}: lesson {lesson} is not here; `minids lessons copy` it")
     return sorted(saved, key=lambda path: saved[path], reverse=True)
 
 
-def _saved(folder: Path) -> dict[Path, int]:
-    """When the reader's files were saved. Not mine.py, which we write."""
+def _saved(paths: Iterable[Path]) -> dict[Path, int]:
+    """When files were saved, without those that are not there: an editor may be about to replace one."""
     saved = {}
-    for path in [*folder.glob("*.py"), *folder.glob("*.ipynb")]:
-        with suppress(FileNotFoundError):  # an editor that is about to put a new file in its place
-            if path.name != mine.FILE:
-                saved[path] = path.stat().st_mtime_ns
+    for path in paths:
+        with suppress(FileNotFoundError):
+            saved[path] = path.stat().st_mtime_ns
     return saved
+
+
+def _watched(folder: Path) -> dict[Path, int]:
+    """When the reader's files were saved: lessons and modules, not mine.py, which we write."""
+    paths = [*folder.glob("[!.]*.py"), *folder.glob("[!.]*.ipynb")]
+    return _saved(path for path in paths if path.name != mine.FILE)
 
 
 @command.command()
@@ -182,8 +199,12 @@ def hint(ctx: click.Context, number: str) -> None:
     if others:
         numbers = ", ".join(e.number for e in (exercise, *others))
         raise InputError(f"{number}: a lesson of several exercises; give the number of one: {numbers}")
-    i, text = progress.next_hint(ctx.obj, exercise.number, exercise.hints)
+    key = lesson_folder.key(exercise.number, exercise.name)
+    i, text = progress.next_hint(ctx.obj, key, exercise.hints)
     click.echo(f"{exercise.number} {exercise.name}, hint {i} of {len(exercise.hints)}: {text}")
+    if progress.load(ctx.obj).get(key, {}).get("hints") != i:
+        path = ctx.obj / progress.FILE
+        click.echo(f"{path} cannot be written: which hints you have seen is not kept", err=True)
 
 
 def _exercises(number: str) -> list[source.Exercise]:
@@ -198,8 +219,9 @@ def _exercises(number: str) -> list[source.Exercise]:
 def _list(folder: Path, as_json: bool) -> None:
     entries = progress.load(folder)
 
-    def state(number: str) -> str:
-        return entries.get(number, {}).get("state", "open")
+    def state(exercise: source.Exercise) -> str:
+        key = lesson_folder.key(exercise.number, exercise.name)
+        return entries.get(key, {}).get("state", "open")
 
     rows: list[dict[str, Any]] = [
         {
@@ -208,7 +230,7 @@ def _list(folder: Path, as_json: bool) -> None:
             "file": path.name,
             "question": source.title(path),
             "exercises": [
-                {"number": exercise.number, "name": exercise.name, "state": state(exercise.number)}
+                {"number": exercise.number, "name": exercise.name, "state": state(exercise)}
                 for exercise in source.exercises(path)
             ],
         }
@@ -224,7 +246,7 @@ def _list(folder: Path, as_json: bool) -> None:
             exercises = [f"{SYMBOLS[e['state']]} {e['number']} {e['name']}" for e in row["exercises"]]
             click.echo(f"{'':<18}{'   '.join(exercises)}")
     states = [e["state"] for row in rows for e in row["exercises"]]
-    if not lesson_folder.lessons(folder):
+    if not lesson_folder.copies(folder):
         click.echo(f"no copies in {folder}/ yet; `minids lessons copy {folder}` puts these lessons there")
         return
     click.echo(f"{states.count('right')} of {len(states)} exercises right, in {folder}/")

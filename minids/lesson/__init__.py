@@ -5,8 +5,14 @@
 The lessons themselves are the plain Python files in lessons/; the wheel contains them too.
 """
 
+import io
+import sys
+
 from minids.lesson.checking import as_array, check, exercise, yours
 from minids.lesson.display import collapse_field, listen, show
 from minids.lesson.folder import data
+
+if isinstance(sys.stdout, io.TextIOWrapper):
+    sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can print all of Unicode
 
 __all__ = ["as_array", "check", "collapse_field", "data", "exercise", "listen", "show", "yours"]

@@ -63,7 +63,9 @@ class Collector:
     ) -> None:
         """Add a function or a class, which the code `user` uses, and what it needs."""
         code = _plain(function)
-        text = _source(function)
+        text = _source(function, user)
+        if text is None and getattr(getattr(code, "__code__", None), "co_name", "<lambda>") != "<lambda>":
+            raise NotKeptError(f"the source of `{name}` has changed, perhaps while it ran; run it again")
         if text is None:
             raise NotKeptError(f"`{name}` is not written with `def`")
         if getattr(code, "__closure__", None):
@@ -185,13 +187,21 @@ def _plain(function: Callable) -> Any:
     return inspect.unwrap(getattr(function, "py_func", function))
 
 
-def _source(function: Callable) -> str | None:
-    """The text of a function or a class that is written with `def` or `class`."""
+def _source(function: Callable, user: Any = None) -> str | None:
+    """The text of a function or a class, which the code `user` uses, if it has a statement of its own."""
+    code = _plain(function)
+    name = code.__name__
     try:
-        text = textwrap.dedent(inspect.getsource(_plain(function))).rstrip()
-        return text if isinstance(parse(text).body[0], (FunctionDef, ClassDef)) else None
+        text = textwrap.dedent(inspect.getsource(code)).rstrip()
+        definition = parse(text).body[0]
+        if isinstance(definition, (FunctionDef, ClassDef)) and definition.name == name:
+            return text
     except (OSError, TypeError, SyntaxError):
-        return None
+        pass
+    if isinstance(code, type) and user:  # a class in a cell of a notebook
+        texts = [text for text, node in _bindings(name, user) if isinstance(node, ClassDef)]
+        return texts[-1] if texts else None
+    return None
 
 
 def _as_array(name: str) -> str:
@@ -272,7 +282,11 @@ def _bindings(name: str, code: Any) -> Iterator[tuple[str, stmt]]:
     for source in [*cells, "".join(linecache.getlines(_file(code)))]:
         for node in _statements(source):
             if name in bound_names(node):
-                yield get_source_segment(source, node) or "", node
+                decorators = "".join(
+                    f"@{get_source_segment(source, decorator)}\n"
+                    for decorator in getattr(node, "decorator_list", ())
+                )
+                yield decorators + (get_source_segment(source, node) or ""), node
 
 
 def _statements(source: str) -> list[stmt]:

@@ -33,11 +33,29 @@ def lessons(folder: Path | None = None) -> list[Path]:
 
 
 def working_copy() -> Path:
-    """The reader's copies: this folder, else its most recent subfolder with lessons, else "lessons"."""
-    if lessons(Path(".")) or Path(progress.FILE).exists():
+    """The reader's copies: this folder, else the subfolder with the lesson saved last, else "lessons"."""
+    if copies(Path(".")) or Path(progress.FILE).exists():
         return Path(".")
-    copies = [path for path in Path(".").glob("*/") if lessons(path) and not (path / "answers").exists()]
-    return max(copies, key=lambda path: path.stat().st_mtime, default=Path("lessons"))
+    saved = {
+        path.stat().st_mtime_ns: folder
+        for folder in Path(".").glob("*/")
+        if not (folder / "answers").exists()
+        for path in copies(folder)
+    }
+    return saved[max(saved)] if saved else Path("lessons")
+
+
+def copies(folder: Path) -> list[Path]:
+    """The lessons in `folder`, .py and .ipynb, under the names of those that come with the package."""
+    paths = [folder / f"{lesson.stem}{suffix}" for lesson in lessons() for suffix in (".py", ".ipynb")]
+    return [path for path in paths if path.exists()]
+
+
+def strangers(folder: Path) -> list[Path]:
+    """Files in `folder` that are named like lessons, but that this version does not have."""
+    stems = {lesson.stem for lesson in lessons()}
+    files = [path for path in folder.glob("[0-9][0-9]_*") if path.suffix in (".py", ".ipynb")]
+    return sorted(path for path in files if path.stem not in stems)
 
 
 def data(name: str) -> Path:
@@ -108,6 +126,11 @@ def kept_exercises() -> dict[str, str]:
                 if isinstance(call, ast.Call) and "keep=False" not in map(ast.unparse, call.keywords):
                     numbers[node.name.removeprefix("check_")] = ast.literal_eval(call.args[0])
     return numbers
+
+
+def key(number: str, name: str) -> str:
+    """What an exercise has in every version: its name, if mine.py keeps it; else it has its number, too."""
+    return name if kept_exercises().get(name) == number else f"{number} {name}"
 
 
 def example(name: str) -> Path:

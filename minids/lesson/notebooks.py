@@ -46,11 +46,12 @@ def read_python(path: Path) -> str:
         return file.read()
 
 
-def code_of(path: Path) -> tuple[str, str]:
+def code_of(path: Path, number: str) -> tuple[str, str]:
     """The Python code of a lesson, .py or .ipynb, and the file name with which to compile it.
 
-    The code cells of a notebook become one text, in which commands of IPython are comments. Its lines can be
-    looked up under that file name. Raises InputError if the file cannot be read.
+    The code cells of a notebook become one text, in which commands of IPython are comments, and cells that
+    are not Python. Its lines can be looked up under that file name. Raises InputError if the file cannot be
+    read, and SyntaxError if the cell that checks the exercise `number` is not Python.
     """
     try:
         if path.suffix != ".ipynb":
@@ -59,25 +60,27 @@ def code_of(path: Path) -> tuple[str, str]:
         cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     except (OSError, SyntaxError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: cannot be read: {reason(error)}") from error
-    text = "\n\n".join(map(_python, cells))
+    text = "\n\n".join(_python(cell, number) for cell in cells)
     name = f"{path} (code)"
     linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
     return text, name
 
 
-def _python(cell: str) -> str:
-    """The cell with the commands of IPython as comments, so that it is Python if the rest is."""
+def _python(cell: str, number: str) -> str:
+    """The cell with the commands of IPython as comments, or all of it if the rest is not Python."""
     lines = cell.split("\n")
-    if _OTHER_CELL.match(cell):
-        return "\n".join(f"# {line}" for line in lines)
-    for _ in lines:
+    while not _OTHER_CELL.match(cell):
         try:
             ast.parse("\n".join(lines))
-            break
-        except SyntaxError as error:
-            i = (error.lineno or 1) - 1
+            return "\n".join(lines)
+        except (SyntaxError, ValueError) as error:
+            i = (getattr(error, "lineno", None) or 1) - 1
             command = _COMMAND.fullmatch(lines[i]) if i < len(lines) else None
-            if not command:
+            if command:
+                lines[i] = f"{command[1]}pass  # {command[2]}"
+            elif re.search(rf"\bcheck\(\s*[\"']{re.escape(number)}[\"']", cell):
+                first = next(line for line in lines if line.strip())
+                raise SyntaxError(f"{reason(error)} (the cell that begins with {first!r})") from error
+            else:
                 break
-            lines[i] = f"{command[1]}pass  # {command[2]}"
-    return "\n".join(lines)
+    return "\n".join(f"# {line}" for line in cell.split("\n"))

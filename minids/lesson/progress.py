@@ -17,23 +17,23 @@ STATES = ("open", "wrong", "right")
 _COPIES = "copies"  # the key of the checksums
 
 
-def record(number: str, state: str, folder: Path) -> None:
-    """Record the state of an exercise in `folder`."""
+def record(key: str, state: str, folder: Path) -> None:
+    """Record the state of the exercise of this key in `folder`."""
     with _changing(folder) as entries:
-        entries[number] = entries.get(number, {"hints": 0}) | {"state": state}
+        entries[key] = entries.get(key, {"hints": 0}) | {"state": state}
 
 
-def next_hint(folder: Path, number: str, hints: Sequence[str]) -> tuple[int, str]:
+def next_hint(folder: Path, key: str, hints: Sequence[str]) -> tuple[int, str]:
     """The next hint for an exercise, with its number counted from 1; the last hint is repeated."""
     with _changing(folder) as entries:
-        entry = entries.setdefault(number, {"state": "open", "hints": 0})
+        entry = entries.setdefault(key, {"state": "open", "hints": 0})
         count = entry["hints"] = min(entry["hints"] + 1, len(hints))
     return count, hints[count - 1]
 
 
 def load(folder: Path) -> dict[str, dict[str, Any]]:
-    """For each exercise its `state` and the number of `hints` shown."""
-    return {number: entry for number, entry in _read(folder).items() if number != _COPIES}
+    """For the key of each exercise its `state` and the number of `hints` shown."""
+    return {key: entry for key, entry in _read(folder).items() if key != _COPIES}
 
 
 def copies(folder: Path) -> dict[str, int]:

@@ -46,7 +46,7 @@ def exercises(path: Path) -> list[Exercise]:
 def is_written(path: Path, number: str) -> bool:
     """Whether the stub of an exercise in the reader's file has been replaced. Nothing is run."""
     try:
-        tree = ast.parse(notebooks.code_of(path)[0])
+        tree = ast.parse(notebooks.code_of(path, number)[0])
     except SyntaxError:
         return True  # they are at work on it
     for found, call, place in checks(tree):
@@ -62,15 +62,16 @@ def reader_function(path: Path, number: str) -> Callable:
     Only the statements that it needs are run, for a minute at most. Raises LookupError if the file has no
     such check, TimeoutError, and whatever the reader's code raises.
     """
-    text, file = notebooks.code_of(path)
+    text, file = notebooks.code_of(path, number)
     tree = ast.parse(text, file)
     calls = [(call, place) for found, call, place in checks(tree) if found == number]
     if not calls:
         raise LookupError(f"no line calls check({number!r}, …)")
     call, place = calls[0]
     needed = _needed(tree.body[:place], used_names(ast.unparse(call.args[1])))
-    for _, other, _ in checks(ast.Module(needed, [])):
+    for present, other, _ in checks(ast.Module(needed, [])):
         other.func = ast.copy_location(ast.Name("_check", ast.Load()), other.func)
+        other.args[0] = ast.copy_location(ast.Constant(present), other.args[0])
     namespace: dict[str, Any] = {
         "__name__": f"<{path.stem}>",  # if it were the name of a module, Numba would import the whole file
         "__file__": str(path.resolve()),
@@ -129,11 +130,16 @@ def _modules_of(where: Path) -> Iterator[None]:
 
 
 def checks(tree: ast.Module) -> Iterator[tuple[str, ast.Call, int]]:
-    """Every call check("5.1", skips): its number, the call, and the index of its statement."""
+    """Every call check("5.1", skips): its number, the call, and the index of its statement.
+
+    A copy of another version may have the exercise under another number: then the name tells.
+    """
     for i, node in enumerate(tree.body):
         for call in ast.walk(node):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "check" and len(call.args) == 2:
                 number = getattr(call.args[0], "value", None)
+                if isinstance(call.args[1], ast.Name):
+                    number = folder.kept_exercises().get(call.args[1].id, number)
                 if isinstance(number, str):
                     yield number, call, i
 

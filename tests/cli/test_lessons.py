@@ -72,8 +72,13 @@ def test_copies_are_python_files_and_notebooks(reader, call):
     assert call("copy", mine) == (0, f"{mine}: 4 files copied; {start}", "")
     (mine / "07_double.py").write_text("mine\n")
     code, out, err = call("copy", mine)
-    assert (code, out) == (0, f"{mine}: 0 files copied, 1 skipped because you have changed them; {start}")
+    assert (code, out) == (
+        0,
+        f"{mine}: 0 files copied, 1 skipped: you have changed them, or they are of an older version; {start}",
+    )
     assert "skipped: " in err
+    (mine / "13_score.py").write_text("")
+    assert "13_score.py is of another version: no lesson has this name now" in call("copy", mine)[2]
     code, _, err = call("copy", mine / "07_double.py")
     assert code == 1
     assert "choose a folder you can write to" in err
@@ -187,6 +192,28 @@ def test_a_file_that_an_editor_replaces_is_no_error(reader, write, call, monkeyp
     assert code == 0
     assert out.count("lesson 7 is not here") == 2
     assert out.splitlines()[-2] == "7.1 double  [✓] right (3 checks), kept in mine.py"
+
+
+def test_only_files_named_like_the_lesson_are_checked(reader, write, call):
+    """Not Emacs's lock, a conflicted copy of a synchronized folder, or a file that is half written."""
+    path = write(double="return 2 * x")
+    copied = path.read_text().replace("2 * x", "x")
+    (reader / ".#07_double.py").symlink_to("reader@host.1")
+    (reader / "07_double (conflicted copy).py").write_text(copied)
+    (reader / "07_double.ipynb").write_text("")
+    for name in "07_double (conflicted copy).py", "07_double.ipynb":
+        os.utime(reader / name, (10, time.time() + 10))
+    assert call("--folder", reader, "check", "7.1")[0] == 0
+    path.unlink()
+    code, _, err = call("--folder", reader, "check", "7.1")
+    assert code == 1
+    assert "07_double.ipynb: cannot be read" in err
+
+
+def test_a_folder_that_keeps_no_hints_is_named(reader, call):
+    (reader / "progress.json").mkdir()
+    err = call("--folder", reader, "hint", "7.1")[2]
+    assert f"{reader}/progress.json cannot be written" in err
 
 
 def test_code_that_exits_is_an_error(reader, write, call):

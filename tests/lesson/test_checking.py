@@ -80,7 +80,7 @@ def test_a_function_may_be_decorated(run, write, reader):
     path.write_text(path.read_text().replace("def double", "@__import__('functools').cache\ndef double"))
     (folder.root() / "07_double.py").write_text(path.read_text())
     run()
-    assert json.loads((reader / "progress.json").read_text())["7.1"]["state"] == "wrong"
+    assert json.loads((reader / "progress.json").read_text())["double"]["state"] == "wrong"
 
 
 def test_a_function_may_print(run):
@@ -117,6 +117,54 @@ def test_an_exercise_without_a_check_or_an_answer_is_an_error(reader):
         checking.check("7.1", abs)
     with pytest.raises(InputError, match=r"triple: no exercise keeps .* they keep double, quadruple, powers"):
         checking.yours("triple")
+
+
+def test_our_answer_is_not_kept_as_the_readers(run, write, reader):
+    """In a notebook the name is ours after a wrong result; the cell with the check alone may run again."""
+    text = write(double="return x").read_text() + '\ndouble = check("7.1", double)\n'
+    (folder.root() / "07_double.py").write_text(text)
+    out, names = run()
+    assert out.splitlines()[0] == "7.1 double  [✗] double(1): expected 2, got 1"
+    again = "7.1 double  [ ] this is our answer; run the cell with your function again"
+    assert out.splitlines()[-1] == again
+    assert names["double"](3) == 6
+    assert not (reader / "mine.py").exists()
+    assert json.loads((reader / "progress.json").read_text())["double"]["state"] == "wrong"
+
+
+def test_a_copy_of_another_version_may_have_other_numbers(run, write):
+    text = write(double="return 2 * x", quadruple="return double(double(x))").read_text()
+    text = text.replace('"7.2"', '"7.3"').replace('"7.1"', '"7.2"')
+    (folder.root() / "07_double.py").write_text(text)
+    out, _ = run()
+    assert out.splitlines() == [
+        "7.2 double  is exercise 7.1 now; your copy of the lesson is of another version",
+        "7.1 double  [✓] right (3 checks), kept in mine.py",
+        "7.3 quadruple  is exercise 7.2 now; your copy of the lesson is of another version",
+        "7.2 quadruple  [✓] right (1 check), kept in mine.py",
+    ]
+
+
+def test_only_the_stub_itself_is_not_written_yet(run):
+    out, _ = run(
+        double="return np.nditer(x) if x < 0 else todo(x)",
+        before="def todo(x):\n    raise NotImplementedError",
+    )
+    assert lines(out)[0].startswith("[✗] NotImplementedError: NotImplementedError (line ")
+    assert "7.2 quadruple  [ ] not written yet; the lesson continues with our answer" in out
+
+
+def test_a_terminal_that_lacks_a_character_stops_nothing(write, reader):
+    lesson = reader / "01_hear.py"
+    lesson.write_text(
+        "from minids.lesson import check\n\ndef frames(wave, size, hop):\n    raise NotImplementedError\n\n"
+        'check("1.1", frames)\nprint("λ ✓")\n'
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([sys.executable, lesson], capture_output=True, timeout=60, env=environment)
+    assert done.stderr == b""
+    assert b"1.1 frames  [ ] not written yet" in done.stdout
+    assert done.stdout.endswith(b"\\u03bb \\u2713\n")
 
 
 @pytest.mark.parametrize(

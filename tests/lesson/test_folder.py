@@ -95,6 +95,31 @@ def test_the_calling_file_is_the_first_outside_the_package(depth, tmp_path):
     assert str(eval("f()", {"f": outside["f"]})) == "none"
 
 
+def test_the_working_copy_is_where_a_lesson_was_saved_last(reader, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in "a", "b":
+        folder.copy_lessons(tmp_path / name)
+    for i, name in enumerate("ba"):
+        os.utime(tmp_path / name / "08_powers.ipynb", (0, 2**32 + i))
+        assert folder.working_copy().name == name
+
+
+def test_a_folder_of_notebooks_has_lessons(reader, monkeypatch):
+    folder.copy_lessons(reader)
+    for path in [*reader.glob("*.py"), reader / "progress.json"]:
+        path.unlink()
+    monkeypatch.chdir(reader)
+    assert str(folder.working_copy()) == "."
+    assert [path.name for path in folder.copies(reader)] == ["07_double.ipynb", "08_powers.ipynb"]
+
+
+def test_lessons_of_another_version_are_found(reader):
+    folder.copy_lessons(reader)
+    (reader / "08_other.py").write_text("")
+    (reader / "notes.py").write_text("")
+    assert folder.strangers(reader) == [reader / "08_other.py"]
+
+
 def test_examples_are_found():
     assert folder.example("README.md") == ROOT / "examples" / "README.md"
     assert folder.example("README.md").is_file()

@@ -405,9 +405,9 @@ def test_two_processes_keep_all_functions(write, reader):
     assert [output.count("kept in mine.py") for output in outputs] == [12, 12, 12], outputs
     assert mine.kept(reader) == ["7.1", "7.2", "8.1"]
     assert {number: entry["state"] for number, entry in progress.load(reader).items()} == {
-        "7.1": "right",
-        "7.2": "right",
-        "8.1": "right",
+        "double": "right",
+        "quadruple": "right",
+        "powers": "right",
     }
     assert [path.name for path in reader.glob(".*")] == []
     assert (reader / "mine.py").read_text().count("unused = 11") == 3
@@ -493,7 +493,9 @@ def test_notebooks_keep_functions_too(reader, monkeypatch):
     )
     cells = [
         setup,
-        "def helper(x):\n    return WEIGHTS[0] * x",
+        "from dataclasses import dataclass",
+        "@dataclass\nclass Scale:\n    by: int",
+        "def helper(x):\n    return WEIGHTS[0] * x * Scale(1).by",
         "def double(x):\n    return helper(x)\n\n\ndouble = check('7.1', double)",
         "double = yours('double')\nprint(double(4))",
     ]
@@ -504,8 +506,24 @@ def test_notebooks_keep_functions_too(reader, monkeypatch):
     nbclient.NotebookClient(notebook, resources={"metadata": {"path": str(reader)}}, timeout=60).execute()
     printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ()))
     assert "7.1 double  [✓] right (3 checks), kept in mine.py\nfrom your mine.py: double\n8\n" in printed
-    assert sections(reader) == ["imports", "WEIGHTS, for 7.1", "helper, for 7.1", "7.1 double"]
+    assert sections(reader) == [
+        "imports",
+        "Scale, for 7.1",
+        "WEIGHTS, for 7.1",
+        "helper, for 7.1",
+        "7.1 double",
+    ]
     assert "WEIGHTS = np.array([2, 3])\n" in (reader / "mine.py").read_text()
+
+
+def test_a_source_that_changed_while_it_ran_is_not_kept(run, write, reader):
+    path = write(double="return 2 * x")
+    change = f"import pathlib\npathlib.Path({str(path)!r}).write_text('import this_is_new\\n')\n"
+    (folder.root() / "07_double.py").write_text(
+        path.read_text().replace("# %%\ndef double", f"{change}\ndef double")
+    )
+    out, _ = run()
+    assert "but not kept: the source of `double` has changed, perhaps while it ran; run it again" in out
 
 
 def test_the_file_does_not_depend_on_the_progress(run, reader):

@@ -25,7 +25,7 @@ def test_the_code_of_a_notebook_is_one_text(write):
     path = write(double="%time 1\n    return 2 * x").with_suffix(".ipynb")
     text = path.with_suffix(".py").read_text() + "\n# %%\n!ls\nquadruple(1)\n"
     path.write_bytes(notebooks.from_percent(text))
-    code, file = notebooks.code_of(path)
+    code, file = notebooks.code_of(path, "7.1")
     assert "pass  # !ls\nquadruple(1)" in code
     assert "question" not in code
     function = source.reader_function(path, "7.1")
@@ -44,13 +44,23 @@ def test_the_code_of_a_notebook_is_one_text(write):
         ("files, n = !ls (\nnp.sin?\n?np", "pass  # files, n = !ls (\npass  # np.sin?\npass  # ?np"),
         ("%%time\nx = 1", "pass  # %%time\nx = 1"),
         ("%%bash\nls -l", "# %%bash\n# ls -l"),
-        ("def f(\nx = 1", "def f(\nx = 1"),
+        ("x = f(1, 2", "# x = f(1, 2"),
+        ("double = (\ncheck('7.2', double)", "# double = (\n# check('7.2', double)"),
     ],
 )
 def test_only_commands_of_ipython_become_comments(reader, cell, code):
     path = reader / "07_double.ipynb"
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": cell}]}))
-    assert notebooks.code_of(path)[0] == code
+    assert notebooks.code_of(path, "7.1")[0] == code
+
+
+def test_a_cell_that_checks_and_is_not_python_is_named(reader):
+    path = reader / "07_double.ipynb"
+    cells = ["x = 1", "\ndef double(x):\n    return (\n\ndouble = check('7.1', double)"]
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": cell} for cell in cells]}))
+    with pytest.raises(SyntaxError, match=r"\(the cell that begins with 'def double\(x\):'\)"):
+        notebooks.code_of(path, "7.1")
+    assert notebooks.code_of(path, "7.2")[0].startswith("x = 1\n\n# \n# def double")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"cells": [7]}', b"\xff"])
@@ -58,11 +68,11 @@ def test_a_damaged_notebook_is_an_error(reader, content):
     path = reader / "07_double.ipynb"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"07_double\.ipynb: cannot be read"):
-        notebooks.code_of(path)
+        notebooks.code_of(path, "7.1")
 
 
 def test_sources_may_be_lists_or_one_text(reader):
     path = reader / "07_double.ipynb"
     cells = [{"cell_type": "code", "source": "a = 1\nb = 2"}, {"cell_type": "markdown", "source": []}]
     path.write_text(json.dumps({"cells": [*cells, {"cell_type": "code", "source": ["c = 3\n", "d = 4"]}]}))
-    assert notebooks.code_of(path)[0] == "a = 1\nb = 2\n\nc = 3\nd = 4"
+    assert notebooks.code_of(path, "7.1")[0] == "a = 1\nb = 2\n\nc = 3\nd = 4"

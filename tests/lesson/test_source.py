@@ -93,6 +93,13 @@ def test_files_saved_by_any_editor_are_read(write, suffix):
         assert source.reader_function(path, "7.1")(3) == 6
 
 
+def test_exercises_are_found_by_name_in_copies_of_another_version(write):
+    path = write(double="return 2 * x", quadruple="return double(double(x))")
+    path.write_text(path.read_text().replace('"7.2"', '"7.3"').replace('"7.1"', '"7.2"'))
+    assert source.reader_function(path, "7.1")(3) == 6
+    assert source.reader_function(path, "7.2")(3) == 12
+
+
 @pytest.mark.parametrize("body", ["return 2 * x", "return 3 * x", "raise NotImplementedError"])
 def test_other_exercises_are_as_in_the_lesson(write, body, capsys):
     """The reader's function if it is right, else our answer; nothing is printed."""
