@@ -28,10 +28,14 @@ def version() -> int:
 
 
 def capability() -> tuple[int, int]:
-    """The compute capability of the first GPU, such as (9, 0) for Hopper. Call it only if `has_gpu()`."""
-    driver, values = _library(), [ctypes.c_int(0), ctypes.c_int(0)]
+    """The compute capability of the GPU that this thread has selected, or else of the first one.
+
+    For example (9, 0), which is Hopper. Call it only if `has_gpu()`.
+    """
+    driver, values, device = _library(), [ctypes.c_int(0), ctypes.c_int(0)], ctypes.c_int(0)
+    driver.cuCtxGetDevice(ctypes.byref(device))  # leaves 0 if none is selected
     for value, attribute in zip(values, (75, 76), strict=True):  # compute capability, major and minor
-        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0)
+        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
     return values[0].value, values[1].value
 
 

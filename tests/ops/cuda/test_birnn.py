@@ -22,8 +22,11 @@ REFERENCE = ops.load("reference")
 # T, B, H: one of each, no frames, incomplete blocks, more utterances than a block handles at a time, several
 # chunks along k, and so many blocks that each direction is a launch of its own
 SHAPES = [(1, 1, 1), (0, 2, 3), (3, 1, 5), (5, 2, 8), (3, 9, 12), (4, 3, 17), (2, 2, 40)]
-if not driver.simulated():
-    SHAPES += [(20, 32, 2048), (30, 5, 1023), (50, 64, 512)]
+if not driver.simulated():  # also blocks of 16 units, and of 32
+    SHAPES += [(3, 33, 129), (2, 1, 1026)]
+SHAPES += [
+    pytest.param(*shape, marks=pytest.mark.gpu) for shape in ((20, 32, 2048), (30, 5, 1023), (50, 64, 512))
+]
 
 
 EACH_RECURRENCE = pytest.mark.parametrize("recurrence", birnn.RECURRENCES)

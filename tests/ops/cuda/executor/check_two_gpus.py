@@ -1,0 +1,61 @@
+"""A node with a T4 and an H200: every rank uses its own GPU, in all threads. See test_executor.py."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numba import cuda
+
+from minids import DeepSpeech, ops
+from minids.model import ModelSettings
+from minids.ops import driver as gpu
+from minids.ops.cuda.limits import limits
+from tests.ops.cuda.executor import driver
+from tests.tolerances import FLOAT32_NETWORK
+
+SETTINGS = ModelSettings(inputs=3, characters=5, hidden=132, context=1)
+
+
+@pytest.fixture(autouse=True)
+def second_gpu():
+    cuda.select_device(1)
+    yield
+    cuda.select_device(0)
+
+
+def step(model, copy):
+    """A training step, whose frames are copied by another thread, as in training."""
+    frames, lengths = np.ones((7, 2, 3), np.float32), np.array([7, 4], np.int32)
+    labels, label_lengths = np.array([[1, 2], [3, 0]], np.int32), np.array([2, 1], np.int32)
+    with ThreadPoolExecutor(1) as pool:
+        on_gpu = pool.submit(copy, frames).result()
+    return model.loss_and_grad(on_gpu, lengths, labels, label_lengths)
+
+
+def test_a_rank_touches_no_other_gpu():
+    """Not even with a context, which takes some hundred MB. This test is the first of its process."""
+    model = DeepSpeech(SETTINGS, backend="cuda")
+    losses = step(model, model.ops.arrays.AsyncCopier())
+    reference = DeepSpeech(SETTINGS, backend="reference")
+    np.testing.assert_allclose(losses, step(reference, lambda frames: frames), rtol=FLOAT32_NETWORK)
+    assert driver.contexts == {1}
+    assert {device for _, device in driver.launched} == {1}
+
+
+def test_two_backends_in_one_process():
+    """Their kernels use different amounts of shared memory: on a T4 the weights do not fit."""
+    models = []
+    for number in (1, 0):
+        cuda.select_device(number)
+        models.append(DeepSpeech(SETTINGS, backend="cuda"))
+    copiers = [model.ops.arrays.AsyncCopier() for model in models]
+    first, second, *again = (step(*pair) for pair in list(zip(models, copiers, strict=True)) * 2)
+    np.testing.assert_allclose(first, second, rtol=FLOAT32_NETWORK)
+    np.testing.assert_array_equal(again, [first, second])
+
+
+def test_each_gpu_has_its_own_limits():
+    assert (gpu.capability(), limits().multiprocessors) == ((9, 0), 132)
+    ops.load("cuda", gemm="tf32")
+    cuda.select_device(0)
+    assert (gpu.capability(), limits().multiprocessors) == ((7, 5), 40)

@@ -1,0 +1,51 @@
+"""pytest -p tests.ops.cuda.executor.plugin --gpu h200 --order reverse: tests believe that there is a GPU.
+
+Their kernels are compiled by Numba as for this GPU, and run on the CPU; see driver.py. A test fails if it
+does something that a GPU would not forgive, even if its results are right.
+"""
+
+import os
+import sys
+
+import pytest
+
+from tests.ops.cuda.executor import driver
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--gpu", default="h200", help="what tests believe in: h200, 4090, t4; or two, as h200,t4"
+    )
+    parser.addoption("--order", choices=driver.ORDERS, default="forward", help="of threads, and of streams")
+
+
+def pytest_load_initial_conftests(early_config):
+    options = early_config.known_args_namespace
+    os.environ["NUMBA_CACHE_DIR"] = str(driver.FOLDER / "numba")  # their machine code is PTX
+    os.environ.pop("MINIDS_SIM", None)
+    driver.install(options.gpu.split(","), options.order)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="too large without a GPU"))
+
+
+@pytest.fixture(autouse=True)
+def no_problems():
+    driver.problems.clear()
+    yield
+    assert not driver.problems, "\n".join(driver.problems)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    session.config.exit_status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Leave at once: CUDA packages call the driver until the end, when Python cannot answer any more."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(getattr(config, "exit_status", 1))

@@ -1,0 +1,108 @@
+/* What a translated kernel needs: its threads, checked memory, and the instructions that C does not have.
+
+Every thread of a block is a fiber: it runs until it must wait for others. See runtime.c for the scheduler. */
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int8_t s8;
+typedef int16_t s16;
+typedef int32_t s32;
+typedef int64_t s64;
+typedef float f32;
+
+/* What a thread waits for: its turn, its block, lanes of its warp, the whole grid. */
+typedef enum { READY, AT_BARRIER, AT_EXCHANGE, AT_GRID_BARRIER, ENDED } State;
+
+struct Block;
+
+typedef struct Thread {
+  u32 index[3], lane;
+  struct Block *block;
+  struct Thread *warp;         /* lane 0 */
+  State state;
+  int place;                   /* the instruction at which it waits */
+  u32 mask;                    /* the lanes that must meet there */
+  u32 given[6], received[6];   /* what it shows to the other lanes, and what it showed when they met */
+  void *stack_pointer;
+} Thread;
+
+typedef struct Grid {
+  u32 blocks[3], threads[3];
+  u32 dynamic_size, shared_size; /* bytes of shared memory: the dynamic part, and all of it */
+  u64 *parameters;               /* the address of each */
+  void (*kernel)(Thread *);
+} Grid;
+
+typedef struct Block {
+  u32 index[3];
+  u8 *shared;
+  Thread *threads;
+  Grid *grid;
+} Block;
+
+void wait_for(Thread *, State, int place, u32 mask);
+void fault(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+static inline u32 bits(f32 x) { u32 n; memcpy(&n, &x, 4); return n; }
+static inline f32 number(u32 n) { f32 x; memcpy(&x, &n, 4); return x; }
+
+static inline void *shared_at(Thread *t, u64 address, u32 size) {
+  if (address % size) fault("misaligned access to shared memory: %u bytes at %#lx", size, address);
+  if (address > t->block->grid->shared_size || address + size > t->block->grid->shared_size)
+    fault("access beyond shared memory: %u bytes at %ld of %u", size, (s64)address, t->block->grid->shared_size);
+  return t->block->shared + address;
+}
+
+/* Global memory has inaccessible pages between arrays; see driver.py. */
+static inline void *global_at(u64 address, u32 size) {
+  if (address % size) fault("misaligned access to global memory: %u bytes at %#lx", size, address);
+  return (void *)address;
+}
+
+static inline f32 add_toward_zero(f32 a, f32 b) {
+  double exact = (double)a + b;
+  f32 sum = exact;
+  return fabs(sum) > fabs(exact) ? nextafterf(sum, 0) : sum;
+}
+
+static inline f32 fma_downward(f32 a, f32 b, f32 c) {
+  double exact = fma((double)a, b, c);
+  f32 sum = exact;
+  return sum > exact ? nextafterf(sum, -INFINITY) : sum;
+}
+
+static inline f32 saturated(f32 x) { return x > 0 ? (x < 1 ? x : 1) : 0; }
+
+static inline f32 to_tf32(f32 x) { return isfinite(x) ? number((bits(x) + 0x1000) & 0xffffe000) : x; }
+
+/* shfl.sync.bfly: the value of lane ^ distance. `bounds` holds the last lane and the segments' mask. */
+static inline u32 shuffle(Thread *t, u32 value, u32 distance, u32 bounds, u32 mask, int place) {
+  t->given[0] = value;
+  wait_for(t, AT_EXCHANGE, place, mask);
+  u32 segment = bounds >> 8 & 31, last = (t->lane & segment) | (bounds & 31 & ~segment);
+  u32 other = t->lane ^ distance;
+  return other > last ? value : t->warp[other].received[0];
+}
+
+/* mma.sync.m16n8k8, TF32: see minids/ops/cuda/tensor_core.py for what each lane holds. */
+static inline void multiply_add(Thread *t, const u32 a[4], const u32 b[2], const f32 c[4], f32 d[4], int place) {
+  memcpy(t->given, a, 16);
+  memcpy(t->given + 4, b, 8);
+  wait_for(t, AT_EXCHANGE, place, 0xffffffff);
+  u32 row = t->lane / 4, column = t->lane % 4 * 2;
+  for (u32 i = 0; i < 4; i++) {
+    double sum = c[i];
+    for (u32 k = 0; k < 8; k++) {
+      u32 x = t->warp[row * 4 + k % 4].received[i / 2 + k / 4 * 2];
+      u32 y = t->warp[(column + i % 2) * 4 + k % 4].received[4 + k / 4];
+      sum += (double)number(x & 0xffffe000) * number(y & 0xffffe000);
+    }
+    d[i] = sum;
+  }
+}
