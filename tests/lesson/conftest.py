@@ -1,5 +1,6 @@
-"""Two tiny lessons with checks and answers, and the folder of a reader."""
+"""Two tiny lessons with checks and answers, the folder of a reader, and pages in a browser."""
 
+import json
 import runpy
 
 import pytest
@@ -171,3 +172,25 @@ def run(write, capsys):
         return capsys.readouterr().out, names
 
     return run
+
+
+@pytest.fixture
+def visit(browser):
+    """Open a page at a width, light or dark. Afterwards: no page logged an error or used the network."""
+
+    def open_(path, width=1280, scheme="light"):
+        browser.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        )
+        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        browser.get(path.resolve().as_uri())
+        return browser
+
+    browser.get_log("browser"), browser.get_log("performance")
+    yield open_
+    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+    assert urls, "the log of requests is empty"
+    assert [url for url in urls if not url.startswith(("file:", "data:"))] == []

@@ -107,22 +107,17 @@ def test_what_is_missing_is_named():
 
 
 @pytest.fixture
-def opened(browser, tmp_path, monkeypatch, capsys):
-    """Open a page with the player that `listen` writes in a script. Afterwards: no message in the console."""
+def opened(visit, tmp_path, monkeypatch, capsys):
+    """Open a page with the player that `listen` writes in a script."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(display, "_pages", {})
 
     def open_(*args, width=1000, **kwargs):
         display.listen(*args, **kwargs)
         path = re.search(r"sound: (\S+)#", capsys.readouterr().out)[1]
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        browser.get((tmp_path / path).as_uri())
-        return browser
+        return visit(tmp_path / path, width)
 
-    browser.get_log("browser")
-    yield open_
-    assert [entry["message"] for entry in browser.get_log("browser")] == []
+    return open_
 
 
 def find(browser, selector):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
+from minids._utils.files import atomic_write
 from minids.html.page import render
 from minids.lesson import folder, source
 from minids.lesson.site import cells, markdown, preview
@@ -101,7 +102,8 @@ def _about(path: Path) -> Lesson:
 
 
 def _write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
+    with atomic_write(path) as file:
+        file.write(text.encode())
     return path
 
 

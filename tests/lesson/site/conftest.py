@@ -1,6 +1,4 @@
-"""The site of two very small lessons, and a browser that finds errors and requests."""
-
-import json
+"""The site of two very small lessons."""
 
 import pytest
 
@@ -67,28 +65,6 @@ def frames(x):
 def sqrt(x):
     return x**0.5
 """
-
-
-@pytest.fixture
-def visit(browser):
-    """Open a page at a width, light or dark. Afterwards: no page logged an error or used the network."""
-
-    def open_(path, width=1280, scheme="light"):
-        browser.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-        )
-        metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        browser.get(path.resolve().as_uri())
-        return browser
-
-    browser.get_log("browser"), browser.get_log("performance")
-    yield open_
-    assert [entry["message"] for entry in browser.get_log("browser")] == []
-    events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
-    assert urls, "the log of requests is empty"
-    assert [url for url in urls if not url.startswith(("file:", "data:"))] == []
 
 
 @pytest.fixture(scope="session")
