@@ -94,7 +94,7 @@ forward = check("16.2", recognizer.forward)
 # **Exercise 16.3** `ctc(log_probs, lengths, labels)` → `(losses, dlogits)`: log_probs
 # (T, B, K), lengths (B,), labels a list of B lists of numbers → losses (B,), dlogits
 # (T, B, K). Past the end of a recording the gradient is 0. A text that does not fit has
-# loss `np.inf` and gradient 0.
+# loss `np.inf` and gradient 0. A text can be empty: then its only state is the blank.
 
 # %%
 ctc = check("16.3", recognizer.ctc)
@@ -122,10 +122,10 @@ backward = check("16.4", recognizer.backward)
 #
 # **Exercise 16.5** `train(params, data, epochs, rate, decay, momentum, limit,
 # batch_size)`, where `data` is a list of `(x (T, D), label)`. It changes the arrays of
-# `params` in place and *yields* (`yield`, not `return`) the mean loss of each epoch. In
-# each epoch every recording is used once, those of similar length together, the batches
-# in random order. In epoch 0 the learning rate is `rate`; after each epoch it is
-# divided by `decay`.
+# `params` in place (`+=`), and *yields* (`yield`, not `return`) the mean loss of each
+# epoch. In each epoch every recording is used once, those of similar length together,
+# the batches in random order. In epoch 0 the learning rate is `rate`; after each epoch
+# it is divided by `decay`.
 
 # %%
 train = check("16.5", recognizer.train)

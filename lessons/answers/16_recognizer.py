@@ -456,6 +456,72 @@ WRONG = {
             "A feature that hardly varies is divided by nearly 0.",
             ("np.maximum(x.std(axis=0), MIN_STD)", "x.std(axis=0)"),
         ),
+        changed(
+            "features",
+            "a_smallest_power",
+            "The smallest power is 1e-7: np.maximum; the lesson adds 1e-7.",
+            (
+                "return np.log(power @ np.column_stack([triangles, energy]) + FLOOR)",
+                "return np.log(np.maximum(power @ np.column_stack([triangles, energy]), FLOOR))",
+            ),
+        ),
+        changed(
+            "features",
+            "a_window_of_another_power",
+            "The window is not scaled to power 1, so that 1e-7 counts more in quiet frames.",
+            ("return w / np.sqrt(np.sum(w**2))", "return w"),
+        ),
+        changed(
+            "features",
+            "a_symmetric_window",
+            "np.hanning divides by 319, not by 320.",
+            ("w = np.sin(np.pi * np.arange(n) / n) ** 2", "w = np.hanning(n)"),
+        ),
+        changed(
+            "features",
+            "scaled_to_the_peak",
+            "The sound is scaled to the peak 1, not to power 1.",
+            (
+                "wave = wave / (np.sqrt(np.mean(wave**2)) or 1)",
+                "wave = wave / abs(wave).max()",
+            ),
+        ),
+        changed(
+            "features",
+            "amplitudes",
+            "The amplitudes of the spectrum, not their squares.",
+            ("return np.abs(np.fft.rfft(x)) ** 2", "return np.abs(np.fft.rfft(x))"),
+        ),
+        changed(
+            "features",
+            "bands_from_0",
+            "The bands are numbered from 0: the first is around 0 Hz.",
+            ("np.arange(1, bands + 1)))", "np.arange(bands)))"),
+        ),
+        changed(
+            "features",
+            "energy_without_the_mirror",
+            "The bins of the energy count once; the inner ones stand for p and −p.",
+            (
+                "energy = np.where((p == 0) | (p == p[-1]), 1, 2) / (2 * p[-1])",
+                "energy = np.ones(len(p)) / (2 * p[-1])",
+            ),
+        ),
+        changed(
+            "features",
+            "deviation_plus_0_05",
+            "0.05 is added to each deviation, not only to those that are smaller.",
+            ("np.maximum(x.std(axis=0), MIN_STD)", "(x.std(axis=0) + MIN_STD)"),
+        ),
+        changed(
+            "features",
+            "energy_first",
+            "The energy comes first; it is the last feature.",
+            (
+                "np.column_stack([triangles, energy])",
+                "np.column_stack([energy, triangles])",
+            ),
+        ),
     ],
     "forward": [
         changed(
@@ -526,6 +592,33 @@ WRONG = {
                 "np.logaddexp.reduce(z6, axis=-1, keepdims=True)",
                 "np.log(np.exp(z6).sum(axis=-1, keepdims=True))",
             ),
+        ),
+        changed(
+            "forward",
+            "normalizes_over_time",
+            "The softmax adds up over the frames, not over the characters.",
+            (
+                "np.logaddexp.reduce(z6, axis=-1, keepdims=True)",
+                "np.logaddexp.reduce(z6, axis=0, keepdims=True)",
+            ),
+        ),
+        changed(
+            "forward",
+            "clips_the_output",
+            "The output layer goes through g, too; the softmax needs all numbers.",
+            ("z6 = z(6, h5)  # (T, B, K)", "z6 = np.clip(z(6, h5), 0, CLIP)"),
+        ),
+        changed(
+            "forward",
+            "clips_the_sum",
+            "h4 goes through g; each direction already has, and their sum may be above 20.",
+            ("h4 = hf + hb\n    h5", "h4 = np.clip(hf + hb, 0, CLIP)\n    h5"),
+        ),
+        changed(
+            "forward",
+            "forgets_a_bias",
+            "The bias of layer 4 is missing.",
+            ("z4, inside = z(4, h3),", 'z4, inside = z(4, h3) - params["b4"],'),
         ),
     ],
     "ctc": [
@@ -615,6 +708,30 @@ WRONG = {
             ("ways[:, 1:] = np.logaddexp(", "ways[:, 1:] = np.maximum("),
             ("ways[:, 2:] = np.logaddexp(", "ways[:, 2:] = np.maximum("),
         ),
+        changed(
+            "ctc",
+            "divides_by_the_frames",
+            "The losses and their gradients are divided by the number of frames.",
+            (
+                "return -log_p, (np.exp(log_probs) - by_character.transpose(1, 0, 2)) * counts[:, :, None]",
+                "return -log_p / lengths, (np.exp(log_probs) - by_character.transpose(1, 0, 2)) * counts[:, :, None] / lengths[:, None]",
+            ),
+        ),
+        changed(
+            "ctc",
+            "the_mean_of_the_batch",
+            "The gradient is that of the mean loss; asked is that of each loss.",
+            (
+                "return -log_p, (np.exp(log_probs) - by_character.transpose(1, 0, 2)) * counts[:, :, None]",
+                "return -log_p, (np.exp(log_probs) - by_character.transpose(1, 0, 2)) * counts[:, :, None] / B",
+            ),
+        ),
+        changed(
+            "ctc",
+            "a_large_loss_of_the_impossible",
+            "The loss of a text that does not fit is 0; it is inf.",
+            ("return -log_p, (np", "return np.where(possible, -log_p, 0), (np"),
+        ),
     ],
     "backward": [
         changed(
@@ -682,6 +799,43 @@ WRONG = {
             "the_mean_over_the_batch",
             "The mean over the recordings instead of the sum.",
             ("dh5 = dh(6, dlogits)", "dh5 = dh(6, dlogits / (2 * dlogits.shape[1]))"),
+        ),
+        changed(
+            "backward",
+            "dW_of_the_mean_frame",
+            "The mean over the frames instead of the sum.",
+            ("dh5 = dh(6, dlogits)", "dh5 = dh(6, dlogits / len(dlogits))"),
+        ),
+        changed(
+            "backward",
+            "biases_of_one_recording",
+            "The bias gets the gradient of the first recording only.",
+            (
+                "rows.T @ x.reshape(-1, x.shape[-1]), rows.sum(axis=0)",
+                "rows.T @ x.reshape(-1, x.shape[-1]), dz[:, 0].sum(axis=0)",
+            ),
+        ),
+        changed(
+            "backward",
+            "clips_at_0_only_below",
+            "g'(z) is taken as h > 0 in the recurrence: units above 20 get a gradient.",
+            (
+                "return dh * mask * ((h > 0) & (h < CLIP * mask))",
+                "return dh * mask * ((h > 0) & ((h < CLIP * mask) | (h.ndim == 2)))",
+            ),
+        ),
+        changed(
+            "backward",
+            "swaps_the_directions",
+            "Wr_f and Wr_b are swapped.",
+            (
+                'dzf, grads["Wr_f"] = recur_backward(dh4, hf, params["Wr_f"])',
+                'dzf, grads["Wr_b"] = recur_backward(dh4, hf, params["Wr_f"])',
+            ),
+            (
+                'dzb, grads["Wr_b"] = recur_backward(dh4[::-1]',
+                'dzb, grads["Wr_f"] = recur_backward(dh4[::-1]',
+            ),
         ),
     ],
     "train": [
@@ -781,6 +935,78 @@ WRONG = {
                 "range(0, len(data), batch_size)",
             ),
         ),
+        changed(
+            "train",
+            "momentum_0_9",
+            "The momentum is always 0.9, whatever is passed.",
+            (
+                "nesterov(params, clip_by_norm(grads, limit), velocity, rate / decay**epoch, momentum)",
+                "nesterov(params, clip_by_norm(grads, limit), velocity, rate / decay**epoch, 0.9)",
+            ),
+        ),
+        changed(
+            "train",
+            "to_and_fro",
+            "The batches go from short to long, then from long to short, and so on: not in random order.",
+            (
+                "rng.permutation(range(0, len(data), batch_size))",
+                "list(range(0, len(data), batch_size))[:: 1 - 2 * (epoch % 2)]",
+            ),
+        ),
+        changed(
+            "train",
+            "the_same_random_order",
+            "The order is drawn once, and is the same in every epoch.",
+            (
+                "rng.permutation(range(0, len(data), batch_size))",
+                "np.random.default_rng(0).permutation(range(0, len(data), batch_size))",
+            ),
+        ),
+        changed(
+            "train",
+            "new_arrays_in_params",
+            "params[name] = params[name] + … makes new arrays; those of the caller stay as they were.",
+            (
+                "        params[name] += momentum * velocity[name] - rate * grads[name]",
+                "        params[name] = params[name] + momentum * velocity[name] - rate * grads[name]",
+            ),
+        ),
+        changed(
+            "train",
+            "limits_each_loss",
+            "The limit is compared with the norm of the sum of the gradients, before it is divided by their number.",
+            (
+                "nesterov(params, clip_by_norm(grads, limit), velocity",
+                "nesterov(params, clip_by_norm(grads, limit / max(1, possible.sum())), velocity",
+            ),
+        ),
+        changed(
+            "train",
+            "anneals_each_batch",
+            "The rate is divided after each step with rate·decay, not after each epoch: it is multiplied.",
+            ("rate / decay**epoch, momentum)", "rate * decay**epoch, momentum)"),
+        ),
+        changed(
+            "train",
+            "yields_the_sum",
+            "The sum of the losses of an epoch, not the mean.",
+            ("yield float(np.mean(epoch_losses))", "yield float(np.sum(epoch_losses))"),
+        ),
+        changed(
+            "train",
+            "yields_the_last",
+            "The mean loss of the last batch, not of the epoch.",
+            (
+                "yield float(np.mean(epoch_losses))",
+                "yield float(np.mean(losses[possible]))",
+            ),
+        ),
+        changed(
+            "train",
+            "one_epoch_less",
+            "One epoch too few.",
+            ("for epoch in range(epochs):", "for epoch in range(epochs - 1):"),
+        ),
     ],
     "beam_search": [
         changed(
@@ -854,6 +1080,81 @@ WRONG = {
             "two_texts_for_one",
             "A text with a space at its end is another text: they are not added.",
             ("add(text.rstrip(), p_b, p_nb)", "texts[text.rstrip()] = (p_b, p_nb)"),
+        ),
+        changed(
+            "beam_search",
+            "ignores_the_width",
+            "The beam keeps all texts, whatever the width.",
+            ("reverse=True)[:width]}, {}", "reverse=True)}, {}"),
+        ),
+        changed(
+            "beam_search",
+            "drops_the_last_complete_word",
+            'text.split()[:-1] drops the last word also when a space follows, so that it is complete: text.split(" ")[:-1].',
+            ('tuple(text.split(" ")[:-1])', "tuple(text.split()[:-1])"),
+        ),
+        changed(
+            "beam_search",
+            "ranks_without_the_language_model",
+            "The beam keeps the most probable texts; the language model counts only at the end.",
+            (
+                'return np.logaddexp(*texts[text]) + language(tuple(text.split(" ")[:-1]))',
+                "return np.logaddexp(*texts[text])",
+            ),
+        ),
+        changed(
+            "beam_search",
+            "ranks_by_the_best_sum",
+            "Texts are ranked by the greater of p_b and p_nb, not by their sum.",
+            (
+                "return np.logaddexp(*texts[text]) + language",
+                "return max(texts[text]) + language",
+            ),
+        ),
+        changed(
+            "beam_search",
+            "keeps_one_too_many",
+            "The beam has one text too many.",
+            ("reverse=True)[:width]}, {}", "reverse=True)[:width + 1]}, {}"),
+        ),
+        changed(
+            "beam_search",
+            "forgets_the_history",
+            "The language model gets one word of history, not all words before.",
+            ('("<s>", *words[:i])', '("<s>", *words[:i])[-1:]'),
+        ),
+        changed(
+            "beam_search",
+            "keeps_the_worst",
+            "The beam keeps the texts with the smallest Q.",
+            ("reverse=True)[:width]}, {}", "reverse=False)[:width]}, {}"),
+        ),
+        changed(
+            "beam_search",
+            "replaces_a_text",
+            "A text that is reached in two ways keeps only the last of them.",
+            (
+                "texts[text] = np.logaddexp(texts.get(text, (-np.inf, -np.inf)), (b, nb))",
+                "texts[text] = np.array((b, nb))",
+            ),
+        ),
+        changed(
+            "beam_search",
+            "returns_log_p",
+            "Returns log P, not Q.",
+            (
+                'return max(Q.items(), key=lambda item: item[1], default=("", -math.inf))  # no word is complete',
+                "best = max(Q, key=Q.get)\n    return best, np.logaddexp(*texts[best])",
+            ),
+        ),
+        changed(
+            "beam_search",
+            "scores_words_twice",
+            "The words are scored while the text grows, and again at the end.",
+            (
+                'language((*text.split(), "</s>")) for',
+                'language((*text.split(), "</s>")) + language(tuple(text.split()[:-1])) for',
+            ),
         ),
     ],
 }
