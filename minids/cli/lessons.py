@@ -52,7 +52,7 @@ def command(ctx: click.Context, folder: Path | None, as_json: bool) -> None:
 def copy(folder: Path) -> None:
     """Copy the lessons into FOLDER, as Python files and as notebooks. Work in whichever you like.
 
-    Files that you have changed are never overwritten.
+    After an upgrade it replaces the copies that you have not changed, and never overwrites the others.
 
     \b
     Example:

@@ -10,9 +10,20 @@ from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, locked_folder
-from minids.lesson import sections as format_
 from minids.lesson.collecting import Checker, Collector
-from minids.lesson.sections import FILE, OURS, NotKeptError, Section
+from minids.lesson.sections import (
+    FILE,
+    HEAD,
+    OURS,
+    NotKeptError,
+    Section,
+    describe,
+    encode,
+    join,
+    needed_by,
+    read,
+    split,
+)
 from minids.lesson.time_limit import run_with_limit
 
 _SECONDS = 10  # for running the file
@@ -25,8 +36,8 @@ def load(where: Path) -> tuple[dict[str, Any], str | None]:
     if not path.exists():
         return {}, None
     try:
-        text = format_.read(path)
-        _, sections = format_.split(text, path)
+        text = read(path)
+        _, sections = split(text, path)
         namespace = _run(path, text)
     except NotKeptError as error:
         return {}, str(error)
@@ -42,7 +53,7 @@ def kept(where: Path) -> list[str]:
     path = where / FILE
     if not path.exists():
         return []
-    _, sections = format_.split(format_.read(path), path)
+    _, sections = split(read(path), path)
     return [section.exercise[0] for section in sections if section.exercise]
 
 
@@ -50,12 +61,12 @@ def is_edited(where: Path, number: str, name: str) -> bool:
     """Whether the function of an exercise, or something that it uses, is not as it was written."""
     path = where / FILE
     try:
-        head, sections = format_.split(format_.read(path), path)
+        head, sections = split(read(path), path)
     except NotKeptError:
         return True
     for section in sections:
         if section.exercise == (number, name):
-            needed = format_.needed_by(section, [Section("", head), *sections])
+            needed = needed_by(section, [Section("", head), *sections])
             return any(other.is_edited for other in needed)
     return True
 
@@ -79,10 +90,10 @@ def keep(
     path = where / FILE
     try:
         for _ in range(_TRIES):
-            before = format_.read(path) if path.exists() else None
-            head, sections = format_.split(before, path) if before is not None else (format_.HEAD, [])
+            before = read(path) if path.exists() else None
+            head, sections = split(before, path) if before is not None else (HEAD, [])
             changed = Collector(where, sections, number, name, check).add(function, returns_lists)
-            text = format_.join(head, sections)
+            text = join(head, sections)
             namespace = _run(path, text)
             problem, _ = check(number, namespace[name])
             if problem:
@@ -106,26 +117,25 @@ def _check_users(
 ) -> None:
     """Check the functions that use what has changed, but not those that the reader has edited."""
     for section in sections:
-        needed = format_.needed_by(section, sections)
+        needed = needed_by(section, sections)
         new = [other for other in needed if other in changed and other.title != "imports"]
         if not section.exercise or section.exercise[0] == number or not new or section.is_edited:
             continue
         problem, _ = check(section.exercise[0], namespace[section.exercise[1]])
         if problem:
             names = ", ".join(f"`{name}`" for other in new for name in sorted(other.binds))
-            number, name = section.exercise
+            user = "`{1}` ({0})".format(*section.exercise)
             advice = "; give yours another name" if any(", for " in other.title for other in new) else ""
-            message = f"with the new {names}, your `{name}` ({number}) would fail: {problem}"
-            raise NotKeptError(message + advice)
+            raise NotKeptError(f"with the new {names}, your {user} would fail: {problem}{advice}")
 
 
 def _replace(path: Path, before: str | None, text: str) -> bool:
     """Write mine.py if it still is as it was read."""
     with locked_folder(path.parent):
-        if (format_.read(path) if path.exists() else None) != before:
+        if (read(path) if path.exists() else None) != before:
             return False
         with atomic_write(path) as file:
-            file.write(format_.encode(text))
+            file.write(encode(text))
     return True
 
 
@@ -138,5 +148,5 @@ def _run(path: Path, text: str) -> dict[str, Any]:
         code = compile(text, str(path), "exec", dont_inherit=True)
         run_with_limit(_SECONDS, lambda: exec(code, namespace), str(path))
     except (Exception, SystemExit) as error:
-        raise NotKeptError(format_.describe(error, path)) from None
+        raise NotKeptError(describe(error, path)) from None
     return namespace

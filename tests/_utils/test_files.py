@@ -1,4 +1,4 @@
-"""Atomic writes, and files that can be opened."""
+"""Atomic writes, files that can be opened, and locks."""
 
 import gzip
 import os
@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from minids._utils.errors import InputError
-from minids._utils.files import atomic_write, check_writable, open_file
+from minids._utils.files import atomic_write, check_writable, locked_folder, open_file
 
 
 def names(folder):
@@ -280,3 +280,46 @@ def test_libraries_can_write_into_it(tmp_path):
     with atomic_write(tmp_path / "a.npy") as file:
         np.save(file, np.arange(5))
     np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.arange(5))
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_only_one_process_or_thread_is_in_a_locked_folder(tmp_path, threads):
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+
+    def count():
+        for _ in range(100):
+            with locked_folder(tmp_path):
+                counter.write_text(str(int(counter.read_text()) + 1))
+
+    children = []
+    for _ in range(3):
+        if threads:
+            children.append(threading.Thread(target=count))
+            children[-1].start()
+        elif child := os.fork():
+            children.append(child)
+        else:
+            count()
+            os._exit(0)
+    for child in children:
+        if threads:
+            child.join(60)
+        else:
+            assert os.waitpid(child, 0)[1] == 0
+    assert counter.read_text() == "300"
+    assert names(tmp_path) == {"counter"}
+
+
+def test_a_lock_ends_with_its_block_and_with_its_process(tmp_path):
+    with pytest.raises(KeyError), locked_folder(tmp_path):
+        raise KeyError
+    child = os.fork()
+    if not child:
+        with locked_folder(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    with locked_folder(tmp_path):
+        pass
+    with locked_folder(tmp_path / "not there"):
+        pass
