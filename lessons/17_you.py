@@ -63,9 +63,10 @@ listen(x, RATE, log_probs=y, alphabet=base.alphabet)
 #     python 17_you.py my-recordings      a folder: 001.wav, and its text in 001.txt, …
 #
 # (`--record` needs `pip install sounddevice`. Replace `WORDS` above by ten words of
-# your own. In Jupyter, put the name of your folder in place of `sys.argv[1:]`.) For
-# people the network to start from is not that of the digits, but the one that ships
-# with minids, because it has learned from people.
+# your own. In Jupyter, put `["my-recordings"]` in place of `sys.argv[1:]`.) It takes
+# three recordings at least, better two dozen. For people the network to start from is
+# not that of the digits, but the one that ships with minids, because it has learned
+# from people.
 #
 # ## Trim
 # Recordings from a microphone begin and end with silence, while a hand moves. Silence
@@ -137,7 +138,7 @@ EPOCHS = 60
 
 
 def heard(saved, x):
-    return saved.alphabet.decode(collapse(output(saved, x).argmax(axis=1)))
+    return saved.alphabet.decode(collapse(output(saved, x).argmax(axis=1))).strip()
 
 
 def labels_of(text):
@@ -170,7 +171,7 @@ def train_on(params=None):
             gradient = clip_by_norm(model.flat_grads / len(sizes), 10)
             nesterov(model.flat_params, gradient, velocity, 0.003, 0.9)
         rates.append(error_rate(saved, test))
-        if len(losses) % 20 == 0:
+        if len(losses) % 10 == 0:
             print(f"epoch {len(losses)}: loss {losses[-1]:5.1f}, WER {rates[-1]:.0%}")
     return saved, losses, rates
 
@@ -197,8 +198,8 @@ listen(None, RATE, alphabet=alphabet, versions=versions, by="recording")
 
 # %% [markdown]
 # ## What it has forgotten
-# The weights have moved, and nobody reminded them of what they knew. Three recordings
-# that the network of the digits once read without an error:
+# The weights have moved, and nobody reminded them of what they knew. What does the
+# network hear now in three recordings of English digits, and what did it hear before?
 
 # %%
 for name in "seven", "two_five", "three_one_four":
@@ -208,8 +209,8 @@ save_model(OUT / "you.safetensors", tuned)
 print(f"minids transcribe me.wav --model {OUT / 'you.safetensors'}")
 
 # %% [markdown]
-# This is called **catastrophic forgetting**. Whoever wants to keep both mixes old
-# recordings in with the new ones.
+# This is called **catastrophic forgetting**. To keep both, mix old recordings into the
+# new ones.
 #
 # ## More of you
 # Two dozen recordings teach a network a dozen words, not your language. Each further

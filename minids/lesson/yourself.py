@@ -14,21 +14,37 @@ from minids.lesson import folder
 from minids.lesson.display import in_notebook
 from minids.lesson.sounds import RATE, Recording, from_table
 
+FEWEST = 3  # recordings: two to learn from, one for the test
+SHORTEST = 0.2  # s: no word is shorter
+
 
 def recordings(arguments: Sequence[str], texts: Sequence[str], store: Path) -> tuple[list[Recording], bool]:
     """The recordings to learn from, and whether they are the reader's.
 
     "--record" asks for each of the `texts`, records it and keeps it in the folder `store`; other arguments
     are recordings, or folders of them, each with its text next to it (001.wav, 001.txt). Without arguments:
-    a synthetic voice that speaks German digits.
+    a synthetic voice that speaks German digits. Raises SystemExit, whose message names the remedy, for
+    recordings that cannot be used.
     """
+    if in_notebook() and list(arguments) == sys.argv[1:]:
+        arguments = []  # those of the kernel
+    if not arguments:
+        return from_table(folder.data("german.tsv"), folder.data("german.ogg")), False
+    try:
+        return _read_all(arguments, texts, store), True
+    except InputError as error:
+        raise SystemExit(f"17_you.py: {error}") from None
+
+
+def _read_all(arguments: Sequence[str], texts: Sequence[str], store: Path) -> list[Recording]:
     if "--record" in arguments:
         record(texts, store)
         arguments = [str(store)]
     paths = [path for name in arguments for path in _sound_files(Path(name))]
-    if not paths:
-        return from_table(folder.data("german.tsv"), folder.data("german.ogg")), False
-    return [_read(path) for path in paths], True
+    if len(paths) < FEWEST:
+        found = f"{len(paths)} recording{'s' * (len(paths) != 1)} in {', '.join(arguments)}"
+        raise InputError(f"{found}; training and test need at least {FEWEST}, better two dozen")
+    return [_read(path) for path in paths]
 
 
 def record(texts: Sequence[str], store: Path) -> None:
@@ -70,8 +86,6 @@ def _sound_files(path: Path) -> list[Path]:
     if path.suffix.lower() in SOUND_SUFFIXES:
         return [path]
     if not path.is_dir():
-        if in_notebook():  # whose own arguments these are
-            return []
         raise InputError(f"{path} is neither a sound file nor a folder; give recordings")
     return sorted(file for file in path.rglob("[!.]*") if file.suffix.lower() in SOUND_SUFFIXES)
 
@@ -81,4 +95,9 @@ def _read(path: Path) -> Recording:
     if not text.is_file():
         raise InputError(f"{path} has no text; write what is said to {text}")
     words = text.read_text(encoding="utf-8").lower().split()
-    return Recording("you", " ".join(words), load_audio(path, RATE)[0])
+    if not words:
+        raise InputError(f"{text} is empty; write what is said in {path.name}")
+    samples, _ = load_audio(path, RATE)
+    if len(samples) < SHORTEST * RATE:
+        raise InputError(f"{path} lasts only {len(samples) / RATE:.2f} s; record it again")
+    return Recording("you", " ".join(words), samples)

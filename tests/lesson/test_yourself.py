@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minids._utils.errors import InputError
 from minids.audio import save_audio
 from minids.lesson.sounds import RATE
 from minids.lesson.yourself import recordings
@@ -47,41 +46,89 @@ def test_without_arguments_a_voice_that_ships_speaks(tmp_path):
 
 def test_arguments_of_a_notebook_are_not_recordings(monkeypatch, tmp_path):
     monkeypatch.setattr("minids.lesson.yourself.in_notebook", lambda: True)
-    assert not recordings(["-f", "/tmp/kernel.json"], [], tmp_path)[1]
+    monkeypatch.setattr("sys.argv", ["ipykernel_launcher.py", "-f", "/tmp/kernel.json"])
+    assert not recordings(sys.argv[1:], [], tmp_path)[1]
+    with pytest.raises(SystemExit, match="neither a sound file nor a folder"):
+        recordings(["my-recordings"], [], tmp_path)
 
 
 def test_texts_are_recorded_and_kept(microphone, tmp_path):
-    found, is_you = recordings(["--record"], ["one two", "three"], tmp_path / "you")
+    texts = ["one two", "three", "four"]
+    found, is_you = recordings(["--record"], texts, tmp_path / "you")
     assert is_you
-    assert [r.text for r in found] == ["one two", "three"]
+    assert [r.text for r in found] == texts
     assert np.allclose(found[0].samples, FakeStream.samples, atol=1e-4)
-    microphone.InputStream = None  # not used again: both are there
-    again, _ = recordings(["--record"], ["one two", "three"], tmp_path / "you")
-    assert [r.text for r in again] == ["one two", "three"]
+    microphone.InputStream = None  # not used again: all are there
+    again, _ = recordings(["--record"], texts, tmp_path / "you")
+    assert [r.text for r in again] == texts
 
 
 def test_a_silent_microphone_is_reported(microphone, monkeypatch, tmp_path):
     monkeypatch.setattr(FakeStream, "samples", np.zeros(RATE, np.float32))
-    with pytest.raises(InputError, match="silent"):
+    with pytest.raises(SystemExit, match="silent"):
         recordings(["--record"], ["one"], tmp_path)
     assert not list(tmp_path.glob("*.wav"))
 
 
 def test_without_the_library_the_remedy_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    with pytest.raises(InputError, match="pip install sounddevice"):
+    with pytest.raises(SystemExit, match="pip install sounddevice"):
         recordings(["--record"], ["one"], tmp_path)
 
 
+def save(folder, *names):
+    """Recordings and their texts."""
+    for name in names:
+        save_audio(folder / f"{name}.flac", FakeStream.samples, RATE)
+        (folder / f"{name}.txt").write_text(f"Say  {name}\n")
+
+
+def problem(*arguments):
+    """The one line with which the lesson ends."""
+    with pytest.raises(SystemExit) as stop:
+        recordings([str(argument) for argument in arguments], [], arguments[0])
+    assert stop.value.code.startswith("17_you.py: ")
+    assert "\n" not in stop.value.code
+    return stop.value.code
+
+
 def test_files_and_folders_have_their_texts_next_to_them(tmp_path):
-    for name in "b", "a":
-        save_audio(tmp_path / f"{name}.flac", FakeStream.samples, RATE)
-        (tmp_path / f"{name}.txt").write_text(f"Say  {name}\n")
+    save(tmp_path, "c", "b", "a")
     found, is_you = recordings([str(tmp_path)], [], tmp_path)
     assert is_you
-    assert [r.text for r in found] == ["say a", "say b"]
+    assert [r.text for r in found] == ["say a", "say b", "say c"]
+    (tmp_path / "b.txt").write_text(" \n")
+    assert "b.txt is empty; write what is said in b.flac" in problem(tmp_path)
     (tmp_path / "b.txt").unlink()
-    with pytest.raises(InputError, match="neither a sound file nor a folder"):
-        recordings([str(tmp_path / "c")], [], tmp_path)
-    with pytest.raises(InputError, match=r"b\.txt"):
-        recordings([str(tmp_path / "b.flac")], [], tmp_path)
+    assert "b.flac has no text; write what is said to" in problem(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"), [("", "0 recordings in"), ("a", "1 recording in"), ("ab", "2 rec")]
+)
+def test_too_few_recordings_are_reported(names, said, tmp_path):
+    save(tmp_path, *names)
+    assert said in problem(tmp_path)
+    assert "at least 3" in problem(tmp_path)
+
+
+def test_one_file_is_too_few(tmp_path):
+    save(tmp_path, *"abc")
+    assert "1 recording in" in problem(tmp_path / "a.flac")
+    files = [str(tmp_path / f"{name}.flac") for name in "abc"]
+    assert len(recordings(files, [], tmp_path)[0]) == 3
+
+
+def test_a_path_that_is_not_there_is_reported(tmp_path):
+    assert "missing is neither a sound file nor a folder" in problem(tmp_path / "missing")
+
+
+def test_a_damaged_recording_is_reported(tmp_path):
+    save(tmp_path, *"abc")
+    path = tmp_path / "b.flac"
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "b.flac" in problem(tmp_path)
+    path.write_bytes(b"not sound")
+    assert "b.flac" in problem(tmp_path)
+    save_audio(path, FakeStream.samples[:1000], RATE)
+    assert "b.flac lasts only 0.06 s; record it again" in problem(tmp_path)
