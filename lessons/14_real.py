@@ -154,8 +154,8 @@ def error_rate(prepared):
 
 prepared = {}
 for name, members in sets.items():
+    print(f"features of {len(members):3} recordings: {name}")
     prepared[name] = list(batches(members, 8))
-    print(f"{name:12} {len(members):3} recordings, {len(prepared[name]):2} batches")
 
 # %%
 EPOCHS, rng = 12, np.random.default_rng(14)

@@ -5,6 +5,15 @@ import numpy as np
 from minids.lesson import exercise
 
 
+class Speaker(str):
+    """A name with its place in sets, which Python chooses anew for strings in each process."""
+
+    place = 0
+
+    def __hash__(self):
+        return self.place
+
+
 @exercise("14.1")
 def check_split_by_speaker(split_by_speaker):
     rng = np.random.default_rng(14)
@@ -25,6 +34,14 @@ def check_split_by_speaker(split_by_speaker):
         in_train, in_dev = ({speakers[i] for i in part} for part in (train, dev))
         yield f"{case}: speakers in both parts", sorted(in_train & in_dev), []
         yield f"{case}: the number of speakers in dev", len(in_dev), count
+    runs = []
+    for sign in 1, -1:
+        names = [Speaker(f"speaker {i % 20}") for i in range(60)]
+        for i, name in enumerate(names):
+            name.place = 100 + sign * (i % 20)
+        runs.append(sorted(int(i) for i in split_by_speaker(names, 4)[1]))
+    words = "they differ; a set has another order in each run of Python, so sort it (and chance needs a seed)"
+    yield "two runs hold out the same speakers", runs[0] == runs[1], True, words
 
 
 @exercise("14.2")
