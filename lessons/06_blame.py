@@ -203,7 +203,7 @@ listen(data("two_five.flac"), alphabet=alphabet, versions=versions, by="training
 #   blanks.
 # - **150.** The gradient is nearly 0: the output is the desired output.
 #
-# **In the package**: [a hundred lines](../minids/ops/reference/ctc.py), and you have
+# **In the package**: the hundred lines of `minids/ops/reference/ctc.py`, and you have
 # written each of their parts.
 #
 # **What we have now**: for every frame and character, how much more or less probable it

@@ -198,10 +198,10 @@ for name, trained in networks.items():
 #
 # People also *speak* differently in noise: louder, higher and clearer, the **Lombard
 # effect**. Noise added to calm speech misses it, so the authors played noise into the
-# headphones of the people they recorded (§4.2). A rough substitute tilts the spectrum:
+# headphones of the people they recorded (§4.2). Roughly, it tilts the spectrum upward:
 
 # %%
-tilts = {f"{tilt:+} dB": spectral_tilt(speech, RATE, tilt) for tilt in (-6, 0, 6)}
+tilts = {f"{tilt} dB": spectral_tilt(speech, RATE, tilt) for tilt in (0, 3, 6)}
 listen(speech, RATE, versions=tilts, by="tilt per octave")
 
 # %% [markdown]

@@ -5,8 +5,9 @@
 # waits most of the time. How can the same multiplications need fewer numbers?
 #
 # *You build* a product in tiles, a counter of bank conflicts, and a product in
-# registers, and see them climb a ladder of five kernels. *You need* lesson 18 (`pip
-# install greenlet`), and no GPU: the simulator counts what decides about the speed.
+# registers. You will see them climb a ladder of five kernels. *You need* lesson 18
+# (`pip install greenlet`), and no GPU: the simulator counts what decides about the
+# speed.
 
 # %%
 import numpy as np

@@ -28,7 +28,7 @@ os.environ["MINIDS_SIM"] = "1"
 try:
     backend = ops.load("cuda")
 except InputError as error:
-    raise SystemExit(f"The GPU lessons cannot run here. {error}") from None
+    raise SystemExit(f"The GPU lessons cannot run here: {error}") from None
 
 from numba import float32, int32
 
