@@ -8,9 +8,10 @@ The lessons themselves are the plain Python files in lessons/; the wheel contain
 import io
 import sys
 
-from minids.lesson.checking import as_array, check, exercise, yours
+from minids.lesson.checking import as_array, check, yours
 from minids.lesson.display import collapse_field, listen, show
 from minids.lesson.folder import data
+from minids.lesson.running import exercise
 
 if isinstance(sys.stdout, io.TextIOWrapper):
     sys.stdout.reconfigure(errors="backslashreplace")  # not every terminal can print all of Unicode

@@ -13,6 +13,7 @@ from typing import Any
 
 from minids.lesson import checking, folder, notebooks
 from minids.lesson.names import bound_names, used_names
+from minids.lesson.running import run_check
 from minids.lesson.time_limit import run_with_limit
 
 _SECONDS = 60  # for the statements that a function needs
@@ -105,7 +106,7 @@ def _is_future(node: ast.stmt) -> bool:
 def _quiet_check(number: str, function: Callable) -> Callable:
     """As `check`, but nothing is printed or kept."""
     test = checking.find_check(number)
-    if checking.run_check(test, function).state == "right":
+    if run_check(test, function).state == "right":
         return checking.usable(test, function)
     return folder.answer_to(number, test.name)
 

@@ -14,8 +14,9 @@ import pytest
 
 from minids._utils.errors import InputError
 from minids.lesson import checking, exercise, folder, time_limit
-from minids.lesson.checking import known_mistake, run_check
+from minids.lesson.checking import known_mistake
 from minids.lesson.comparing import difference
+from minids.lesson.running import run_check
 
 
 def lines(out, number="7.1"):

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from minids.lesson import checking, folder
+from minids.lesson import folder, running
 from minids.ops import driver
 
 pytest.importorskip("greenlet", reason="the simulator runs on greenlets: pip install greenlet")
@@ -147,8 +147,8 @@ def test_it_is_known_whose_a_function_is():
 )
 def test_a_mistake_is_named(lesson, exercise, mistake, message):
     tests = vars(folder.load("checks", lesson)).values()
-    (test,) = (test for test in tests if isinstance(test, checking.Check) and test.name == exercise)
-    result = checking.run_check(test, getattr(folder.answers(lesson), mistake))
+    (test,) = (test for test in tests if isinstance(test, running.Check) and test.name == exercise)
+    result = running.run_check(test, getattr(folder.answers(lesson), mistake))
     assert result.message.startswith(f"[✗] {message}")
 
 
@@ -166,5 +166,5 @@ def test_without_greenlet_the_lessons_say_what_to_install():
     command = [sys.executable, "-c", f"{absent}; import minids.lesson.gpu"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("The GPU lessons cannot run here. ")
+    assert done.stderr.startswith("The GPU lessons cannot run here: ")
     assert "pip install greenlet" in done.stderr

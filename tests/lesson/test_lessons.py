@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from minids.lesson import folder, source
-from minids.lesson.checking import Check, find_check, run_check
+from minids.lesson.checking import find_check
 from minids.lesson.names import bound_names, used_names
+from minids.lesson.running import Check, run_check
 from minids.ops import driver
 
 LESSONS = folder.lessons()
