@@ -159,7 +159,7 @@ print(f"{start.size} parameters; first loss {first:.1f}, of chance {chance:.1f}"
 # for the steep walls it hardly moves along the floor. **Momentum** helps: like a
 # rolling ball, $\theta$ gets a velocity $v$, a part $\mu$ of which is kept from step to
 # step, 0.99 in the paper (§5). **Nesterov's** variant computes the gradient at
-# $\theta + \mu v$, the point to which momentum leads anyway:
+# $\theta + \mu v$ instead, since momentum leads there anyway:
 #
 # $$\begin{split} v &\leftarrow \mu v - \varepsilon \, \nabla L(\theta + \mu v) \\
 #   \theta &\leftarrow \theta + v \end{split}$$

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minids._utils.errors import InputError
 from minids._utils.files import atomic_write
 from minids.html.page import page, render
-from minids.lesson import folder, notebooks
+from minids.lesson import folder, notebooks, source
 from minids.lesson.display import write_output
 from minids.lesson.time_limit import run_with_limit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FILE = "recognizer.py"
+FILE, LESSON = "recognizer.py", "16_recognizer.py"
 _SECONDS = 60  # for running it
 _NO_CODE = (
     tokens.COMMENT,
@@ -106,8 +106,12 @@ def clip(name: str, figures: "Sequence[Figure]", milliseconds: int = 350) -> Pat
     images = []
     for figure in figures:
         file = io.BytesIO()
-        figure.savefig(file, format="png", dpi=110, facecolor="white")
-        images.append(Image.open(file).convert("RGB").quantize(64))
+        figure.savefig(file, format="png", dpi=110)
+        drawn = Image.open(file).convert("RGBA")  # figures are transparent
+        paper = Image.new("RGBA", drawn.size, "white")
+        images.append(
+            Image.alpha_composite(paper, drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+        )
     durations = [milliseconds] * (len(images) - 1) + [3000]
     gif = io.BytesIO()
     images[0].save(gif, "GIF", save_all=True, append_images=images[1:], duration=durations, loop=0)
@@ -163,21 +167,35 @@ def count_lines(source: str) -> int:
     return len(lines)
 
 
-def side_by_side(name: str = "side_by_side") -> Path:
+def side_by_side(name: str = "side_by_side") -> Path | None:
     """Write out/lessons/NAME.html: the reader's functions on the left, those of deepspeech.py on the right.
 
-    Functions of the same name stand next to each other, in the order of deepspeech.py; then the reader's
-    others. Raises InputError if the page cannot be written.
+    Functions of the same name stand next to each other, in the order of deepspeech.py: the reader's are those
+    of recognizer.py, else those of mine.py; milestones may not be written yet. Then come the reader's others,
+    and those of deepspeech.py that no exercise asks for. None, and no page, while recognizer.py has no
+    function. Raises InputError if the page cannot be written.
     """
     where = folder.calling_folder()
-    own = definitions(where / FILE) if (where / FILE).exists() else {}
+    kept, written = (
+        list(definitions(path).values()) if path.exists() else []
+        for path in (where / "mine.py", where / FILE)
+    )
+    if not written:
+        return None
+    written.sort(key=lambda definition: definition.file == FILE)  # what is imported first
     ours = definitions(folder.example("deepspeech.py"))
-    rows = [(own.get(name), ours.get(name)) for name in {**ours, **own}]
-    both = [(a, b) for a, b in rows if a and b]
+    numbers = {exercise.name: exercise.number for exercise in source.exercises(folder.root() / LESSON)}
+    own = {definition.name: definition for definition in kept if definition.name in ours}
+    own |= {definition.name: definition for definition in written}
+    both = [(own[name], ours[name]) for name in ours if name in own]
+    asked = [name for name in ours if name in own or name in numbers]
+    others = [name for name in own if name not in ours]
     body = render(
         "capstone.html",
         Path(__file__).parent,
-        rows=rows,
+        rows=[(own.get(name), ours.get(name)) for name in [*asked, *others]],
+        given=[ours[name] for name in ours if name not in asked],
+        numbers=numbers,
         matched=len(both),
         own_lines=sum(a.lines for a, _ in both),
         our_lines=sum(b.lines for _, b in both),

@@ -110,19 +110,31 @@ def test_functions_of_one_name_stand_next_to_each_other(reader):
         "from mine import frames as cut\nfrom mine import normalize\n\n\n"
         "def forward(params):\n    return '<b>' + params\n\n\ndef helper():\n    pass\n"
     )
-    (reader.path / "mine.py").write_text("def frames():\n    return 1\n\n\ndef normalize():\n    return 2\n")
+    kept = "frames", "normalize", "with_context", "lattice"
+    text = "\n\n\n".join(f"def {name}():\n    return {i}" for i, name in enumerate(kept))
+    (reader.path / "mine.py").write_text(text)
     html = reader.side_by_side()
     rows = re.findall(r'<section class="pair">.*?</section>', html, re.DOTALL)
     names = [re.search(r"<h2><code>(\w+)", row)[1] for row in rows]
-    assert names[:3] == ["recordings", "frames", "power_spectrum"]
-    assert names[-1] == "helper"
+    ours = ["frames", "normalize", "features", "with_context", "forward", "backward", "ctc", "train"]
+    assert names == [*ours, "beam_search", "helper"], "what deepspeech.py alone has is below"
     forward = rows[names.index("forward")]
     assert "yours: recognizer.py, line 5: 2 lines" in forward
     assert "return &#39;&lt;b&gt;&#39; + params" in forward
     assert re.search(r"ours: deepspeech.py, line \d+: \d\d lines", forward)
     assert "yours: mine.py, line 5: 2 lines" in rows[names.index("normalize")]
-    assert "ours: no function of this name" in rows[-1]
-    assert "2 functions have\n  the same name: 4 lines of yours" in html
+    assert "yours: mine.py, line 9: 2 lines" in rows[names.index("with_context")], "it need not be imported"
+    assert "yours: not written yet (exercise 16.1)" in rows[names.index("features")]
+    assert "deepspeech.py" not in rows[-1]
+    assert "4 functions have the same name: 8 lines of yours" in " ".join(html.split())
+    assert re.search(r"<summary><code>recordings</code>, line \d+: \d lines</summary>", html)
+
+
+def test_an_empty_page_is_not_compared(reader):
+    reader.own_file()
+    scope = {"__file__": str(reader.path / "16_recognizer.py"), "capstone": capstone}
+    assert eval("capstone.side_by_side()", scope) is None
+    assert not list(reader.path.rglob("*.html"))
 
 
 def test_the_clip_stays_on_its_last_picture(reader):
@@ -138,6 +150,8 @@ def test_the_clip_stays_on_its_last_picture(reader):
             clip.seek(i)
             durations.append(clip.info["duration"])
             assert clip.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+        pixels = np.asarray(clip.convert("RGB"), int)
+        assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20, "lines and letters have soft edges"
     assert durations == [350, 350, 3000]
 
 
@@ -166,3 +180,4 @@ def test_a_reader_who_has_written_it_all_reads_recordings(tmp_path):
     assert (tmp_path / "out/lessons/learning.gif").stat().st_size < 1_000_000
     html = (tmp_path / "out/lessons/side_by_side.html").read_text()
     assert html.count("yours: recognizer.py") == html.count("ours: deepspeech.py")
+    assert "<summary>" not in html, "they have all functions of deepspeech.py"

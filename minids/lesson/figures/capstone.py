@@ -78,5 +78,7 @@ def learning(
 ) -> "Figure":
     """Features (T0, F) above the probability of each character, log_probs (T, K), with a title."""
     figure = features_and_probabilities(x, log_probs, alphabet, frame_seconds, rate)
+    figure.axes[1].set_ylim(0, 1.25)  # room for letters above 1, where the axis ends
+    figure.axes[1].spines["left"].set_bounds(0, 1)
     figure.suptitle(title, fontsize=10 if is_narrow() else 12)
     return figure

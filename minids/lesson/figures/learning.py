@@ -38,9 +38,9 @@ CAPTIONS = (
     "The sixth layer: the gradients of its weights, and of its input.",
     "Then the fifth.",
     "Both directions of the recurrence get the same gradient; theirs are added.",
-    "Through the third layer,",
-    "the second,",
-    "and the first. Now every weight has its gradient.",
+    "Back through the third layer,",
+    "through the second,",
+    "and through the first: now every weight has its gradient.",
 )
 TOP_RIGHT: dict[str, Any] = {"ha": "right", "va": "top", "color": INK}
 
@@ -121,7 +121,8 @@ def losses(curves: Mapping[str, Sequence[float]], chance: float) -> "Figure":
     for (name, curve), color in zip(curves.items(), (SIGNAL, ACCENT, *PALETTE[2:]), strict=False):
         drawn = np.maximum(curve, MIN_LOSS)
         axes.semilogy(drawn, color=color)
-        words = f"{name}: {max(0, curve[-1]):.0f}"
+        last = max(0, curve[-1])
+        words = f"{name}: {last:.0f}" if last >= 10 else f"{name}: {last:.2g}"
         at = len(drawn) - 1, drawn[-1]
         axes.annotate(words, at, (5, 0), textcoords="offset points", va="center", color=color)
     axes.axhline(chance, color=INK, linestyle=":", linewidth=1)

@@ -20,8 +20,10 @@ def test_each_peak_is_labeled_once():
 
 
 def test_curves_end_with_their_name_and_loss():
-    figure = losses({"all": [100.0, 1.0, -1e-6], "none": [100.0, 90.0, 80.0]}, chance=130.2)
-    assert {"all: 0", "none: 80", "chance: 130"} <= set(texts(figure))
+    figure = losses(
+        {"all": [100.0, 1.0, 0.00131], "low": [100.0, 1.0, -1e-6], "none": [100.0, 90.0, 80.0]}, chance=130.2
+    )
+    assert {"all: 0.0013", "low: 0", "none: 80", "chance: 130"} <= set(texts(figure))
 
 
 def test_the_network_grows_step_by_step_forward_and_backward():
