@@ -31,12 +31,15 @@ def page(title: str, body: str, assets: Iterable[Path] = ()) -> str:
     return render("page.html", title=title, body=body, **_contents(assets))
 
 
-def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, salt: str) -> "Markup":
+def fragment(
+    figures: "Sequence[Figure]", captions: Sequence[str], title: str, salt: str, opens_at: int | None = None
+) -> "Markup":
     """The figures as HTML without style and script: one, or steps that stand below each other without script.
 
     The texts that a screen reader says are the captions, the title or the figures' own titles. `salt` keeps
     the ids of this fragment apart from those of others on the page. Of a figure that was drawn at two widths
-    (minids.plot.two_widths), the page shows the one that fits.
+    (minids.plot.two_widths), the page shows the one that fits. The steps open on the last one, or on that of
+    index `opens_at`.
     """
     from markupsafe import Markup
 
@@ -52,7 +55,7 @@ def fragment(figures: "Sequence[Figure]", captions: Sequence[str], title: str, s
                 "narrow": Markup(svg(narrow, label, f"{salt}-{i}n")) if narrow else "",
             }
         )
-    return render("figures.html", steps=steps, title=title)
+    return render("figures.html", steps=steps, title=title, opens_at=opens_at)
 
 
 def notebook_fragment(body: str, assets: Iterable[Path] = (), still: str = "", label: str = "") -> "Markup":

@@ -34,7 +34,8 @@ if (!customElements.get("minids-player")) {
       this.readout = make("div", { className: "readout" });  // the seek bar has it for screen readers
       const controls = make("div", { className: "controls" });
       controls.append(this.button, this.readout);
-      if (this.versions.length > 1) this.prepend(this.selector());
+      const first = Number(this.dataset.version);
+      if (this.versions.length > 1) this.prepend(this.selector(first));
       this.append(controls);
 
       const seekTo = (event) => {
@@ -77,16 +78,16 @@ if (!customElements.get("minids-player")) {
         version.audio.onplay = version.audio.onpause = () => this.draw();
       }
       this.time = 0;
-      this.select(0);
+      this.select(first);
       new ResizeObserver(() => this.place()).observe(this);
     }
 
     // Buttons for up to four versions, a slider for more.
-    selector() {
+    selector(first) {
       const fieldset = make("fieldset"), by = this.dataset.by, last = this.versions.length - 1;
       fieldset.append(make("span", { textContent: `${by}: ` }));
       if (last > 3) {
-        const slider = make("input", { type: "range", min: 0, max: last, value: 0 }, { "aria-label": by });
+        const slider = make("input", { type: "range", min: 0, max: last, value: first }, { "aria-label": by });
         const name = make("output");
         const choose = () => {
           this.select(Number(slider.value));
@@ -101,7 +102,7 @@ if (!customElements.get("minids-player")) {
         const group = `minids-player-${count++}`;
         this.versions.forEach((version, i) => {
           const label = make("label");
-          const radio = make("input", { type: "radio", name: group, checked: i === 0, onchange: () => this.select(i) });
+          const radio = make("input", { type: "radio", name: group, checked: i === first, onchange: () => this.select(i) });
           radio.onkeydown = (event) => event.stopPropagation();
           label.append(radio, version.name);
           fieldset.append(label);

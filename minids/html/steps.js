@@ -1,5 +1,5 @@
 // <minids-steps>: its figures one at a time, by buttons, slider and arrow keys. It opens on the last one, which
-// shows the most. Without it all of them show.
+// shows the most, or on that of data-step, counted from 0. Without it all of them show.
 if (!customElements.get("minids-steps")) {
   customElements.define("minids-steps", class extends HTMLElement {
     connectedCallback() {
@@ -44,7 +44,7 @@ if (!customElements.get("minids-steps")) {
         event.stopPropagation();  // the notebook around us has its own use for arrows
         this.show(step);
       });
-      this.show(last);
+      this.show(Number(this.dataset.step ?? last));
     }
     show(step) {
       const last = this.figures.length - 1;

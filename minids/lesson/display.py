@@ -25,10 +25,16 @@ _figure_counts: Counter[str] = Counter()
 _pages: dict[str, tuple[list[Markup], list[Path]]] = {}  # of each lesson: what it has shown, and its assets
 
 
-def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), title: str = "") -> None:
+def show(
+    figures: "Figure | Sequence[Figure]",
+    captions: Sequence[str] = (),
+    title: str = "",
+    opens_at: int | None = None,
+) -> None:
     """Show a figure, or a sequence of figures as steps, with buttons, a slider and the arrow keys.
 
     `captions`, one per figure, are shown below it and read aloud by screen readers; `title` names the whole.
+    Steps open on the last figure, or on figures[opens_at].
     Jupyter, VS Code and the lesson pages show the figures inline, in the colors of the page. A script adds
     them to out/lessons/NN.html, the page of lesson NN, and prints its path. Raises ValueError if the number
     of captions is not that of the figures, InputError if the file cannot be written.
@@ -38,8 +44,9 @@ def show(figures: "Figure | Sequence[Figure]", captions: Sequence[str] = (), tit
     steps = [figures] if isinstance(figures, Figure) else list(figures)
     if captions and len(captions) != len(steps):
         raise ValueError(f"{len(steps)} figures, but {len(captions)} captions")
-    html = fragment(steps, captions, title, _next_salt())
-    show_html(html, title=title, kind="picture", still=steps[-1])
+    html = fragment(steps, captions, title, _next_salt(), opens_at)
+    still = steps[-1 if opens_at is None else opens_at]
+    show_html(html, title=title, kind="picture", still=still)
 
 
 def listen(
@@ -59,8 +66,9 @@ def listen(
     instead, they may be timed texts, (text, start s, end s[, probability]).
 
     `versions` of one sound, {name: version}, are chosen by buttons, or by a slider if there are more than
-    four; `by` says what they differ in. A version is a sound, or (sound, log_probs or timed texts), in which
-    None stands for `sound`. A script adds the player to out/lessons/NN.html and prints its path.
+    four; `by` says what they differ in: if in "training" or "epoch", the last is shown first. A version
+    is a sound, or (sound, log_probs or timed texts), in which None stands for `sound`. A script adds the
+    player to out/lessons/NN.html and prints its path.
     """
     if isinstance(alphabet, str):
         alphabet = Alphabet(alphabet)

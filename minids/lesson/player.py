@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 ASSETS = (HERE / "player.css", HERE / "player.js")
 WAVE_COLUMNS = 400
 COLOR_RANGE = 5, 99.8  # percentiles of a spectrogram's values
+PROGRESS = "training", "epoch"  # by these, the last version is the best
 MAX_COLUMNS = 1200  # of a spectrogram: longer sounds are averaged
 
 Letters = np.ndarray | Sequence[tuple]  # log_probs (T, K), or (text, start s, end s[, probability])
@@ -57,7 +59,7 @@ def player(
         found = [] if letters_ is None else runs(letters_, alphabet, seconds)
         shown.append(
             {
-                "name": name,
+                "name": re.sub(r"(?<!\w)-(?=\d)", "−", name),
                 "seconds": round(seconds, 4),
                 "source": "" if shown and source == shown[0]["source"] else source,  # "": that of the first
                 "wave": _wave(samples / peak),
@@ -70,7 +72,8 @@ def player(
                 "ticks": _ticks(seconds),
             }
         )
-    return render("player.html", versions=shown, by=by, title=title)
+    opens_at = len(shown) - 1 if by in PROGRESS else 0
+    return render("player.html", versions=shown, by=by, title=title, opens_at=opens_at)
 
 
 def _parts(value: Any, sound: Any) -> tuple[Any, Letters | None]:

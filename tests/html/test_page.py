@@ -100,3 +100,11 @@ def test_a_page_shows_the_figure_that_fits(browser, tmp_path, width, title):
         figure,
     )
     assert min(sizes) >= 10, "pixels"
+
+
+@pytest.mark.parametrize(("opens_at", "count"), [(None, "3 / 3"), (0, "1 / 3"), (1, "2 / 3")])
+def test_steps_open_on_the_last_or_on_a_given_one(browser, tmp_path, opens_at, count):
+    html = fragment([two(), two(), two()], (), title="", salt="x", opens_at=opens_at)
+    (tmp_path / "page.html").write_text(page("", html))
+    browser.get((tmp_path / "page.html").as_uri())
+    assert browser.find_element("css selector", "minids-steps output").text == count

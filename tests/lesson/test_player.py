@@ -185,6 +185,23 @@ def test_it_plays_and_pauses_and_stops_at_the_end(opened):
     wait.until(lambda _: seconds(browser) == 0 and button.text == "▶ Play")
 
 
+@pytest.mark.parametrize("count", [3, 6])
+def test_it_opens_on_the_last_version_of_a_training(opened, count):
+    browser = opened(None, RATE, alphabet="ab ", versions=versions(count), by="training")
+    figures = browser.find_elements("css selector", "minids-player figure")
+    assert [figure.is_displayed() for figure in figures] == [False] * (count - 1) + [True]
+    assert f"{count - 1} dB" in find(browser, "fieldset").text
+    assert browser.execute_script("""
+        const { type, checked, value, max } = [...document.querySelectorAll("minids-player input")].at(-1);
+        return type === "radio" ? checked : value === max;
+    """)
+
+
+def test_names_of_versions_have_a_minus_sign():
+    several = {"-6 dB": tone(), "x-1": tone()}
+    assert re.findall('data-name="([^"]*)"', html_of(several=several)) == ["−6 dB", "x-1"]
+
+
 def test_few_versions_are_buttons_and_many_a_slider(opened):
     from selenium.webdriver.common.keys import Keys
 
@@ -279,7 +296,7 @@ def test_a_change_of_version_goes_on_in_one_animation(opened):
     assert seconds(browser) > 1
 
 
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_it_fits_and_its_letters_do_not_overlap(opened, width):
     letters = [0, 1] * 20
     browser = opened(tone(), RATE, log_probs=log_probs(letters), alphabet="ab ", width=width)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minids.lesson.figures.lattice import color_of
+from minids.lesson.figures.sound import stagger
 from minids.plot import ACCENT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import BLANK
 
@@ -70,13 +71,15 @@ def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], let
     for k, color in zip([BLANK, *text], colors, strict=False):
         y = np.exp(log_probs[:, k])
         above.plot(y, color=color, linewidth=1.6, linestyle=":" if k == BLANK else "-")
-        if k != BLANK and y.max() > MIN_LABELED_PROB:
-            above.text(int(y.argmax()), 1.06, letters[k], color=color, fontsize=12, ha="center")
-    above.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], ylabel="probability")
+    peaks = [(int(log_probs[:, k].argmax()), k, color) for k, color in zip(text, colors[1:], strict=False)]
+    peaks = sorted(peak for peak in peaks if np.exp(log_probs[peak[:2]]) > MIN_LABELED_PROB)
+    for (t, k, color), level in zip(peaks, stagger([t for t, *_ in peaks], T), strict=True):
+        above.text(t, 1.06 + 0.27 * level, letters[k], color=color, fontsize=12, ha="center")
+    above.set(ylim=(0, 1.9), yticks=[0, 0.5, 1], ylabel="probability")
     heat(below, gradient.T)
     names = [letters[k] for k in [BLANK, *text]] + ["others"]
     below.set(ylim=(len(names) - 0.5, -0.5), xlim=(-0.5, T - 0.5), xlabel="frame")
-    below.set_ylabel("gradient\nblue: increase   red: decrease")
+    below.set_ylabel("gradient\nblue: increase, red: decrease")
     below.set_yticks(range(len(names)), names)
     for color, tick in zip(colors, below.get_yticklabels(), strict=True):
         tick.set(color=color, fontsize=11)

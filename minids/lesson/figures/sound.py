@@ -1,5 +1,6 @@
 """From sound to characters: samples, frames, power spectra, the spectrogram, features, probabilities."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -218,12 +219,9 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
     probability_curves(axes, log_probs, frame_seconds)
     time = (np.arange(len(log_probs)) + 0.5) * frame_seconds
     path = greedy(log_probs)
-    previous, level = -np.inf, 0
-    letter_width = (0.065 if is_narrow() else 0.025) * len(log_probs) * frame_seconds  # in seconds
-    for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
-        middle = time[first : last + 1].mean()
-        level = (level + 1) % 3 if middle - previous < letter_width else 0  # so that neighbors do not overlap
-        previous = middle
+    middles = [time[first : last + 1].mean() for first, last in path.frames]
+    levels = stagger(middles, len(log_probs) * frame_seconds)
+    for k, middle, peak, level in zip(path.labels, middles, path.peaks, levels, strict=True):
         character = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
             character,
@@ -242,6 +240,16 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
         ylim=(0, 1.4),
         yticks=[0, 0.5, 1],
     )
+
+
+def stagger(positions: Sequence[float], width: float) -> list[int]:
+    """The level (0 to 2) of the letter at each position: neighbors on an axis of `width` do not overlap."""
+    letter_width = (0.065 if is_narrow() else 0.025) * width
+    levels = []
+    for i, position in enumerate(positions):
+        near = i and position - positions[i - 1] < letter_width
+        levels.append((levels[-1] + 1) % 3 if near else 0)
+    return levels
 
 
 def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:

@@ -390,7 +390,9 @@
         line.setAttribute("y1", level);
         line.setAttribute("y2", level);
         line.style.visibility = shown ? "" : "hidden";
-        text.setAttribute("y", top + (Math.max(y, wanted) < 0.7 ? 9 : height - 9));
+        const above = Math.max(y, wanted) < 0.7;
+        text.setAttribute("y", top + (above ? 9 : height - 9));
+        text.style.stroke = above || y < 0.4 ? "" : "none";  // inside the bar, the halo would make it faint
         text.textContent = width >= 34 ? y.toFixed(2) : width >= 20 ? y.toFixed(2).replace(/^0/, "") : "";
         group.setAttribute("tabindex", tabbable.t === t && tabbable.k === k ? 0 : -1);
         group.setAttribute("aria-valuenow", y.toFixed(3));

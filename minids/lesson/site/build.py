@@ -26,6 +26,7 @@ OUT = Path("out/lessons/site")
 CELL_TIMEOUT = 120  # seconds, for a slow machine that compiles
 # Minutes of a lesson, an estimate: its words, read as slowly as text with formulas is, and its exercises.
 WORDS_PER_MINUTE, MINUTES_PER_EXERCISE = 130, 10
+CAPSTONE, MINUTES_PER_MILESTONE = 16, 45  # the lesson whose exercises are the parts of a whole recognizer
 HERE = Path(__file__).parent  # the templates
 DESCRIPTION = (
     "Deep Speech, complete and from scratch: hear it, see it, and write it yourself, lesson by lesson."
@@ -53,6 +54,10 @@ class Lesson:
     @property
     def page(self) -> str:
         return f"{self.path.stem}.html"
+
+    @property
+    def duration(self) -> str:
+        return f"{self.minutes} min" if self.minutes < 120 else f"{round(self.minutes / 60)} hours"
 
     @property
     def heading(self) -> str:
@@ -90,10 +95,12 @@ def _about(path: Path) -> Lesson:
     builds = re.search(r"\*You\s+build\*\s+(.*?)\s*(?=\*You\s+need\*|\Z)", opening, re.DOTALL)
     exercises = source.exercises(path)
     words = sum(len(line.split()) for line in text.splitlines() if line.startswith("#"))
-    minutes = words / WORDS_PER_MINUTE + MINUTES_PER_EXERCISE * len(exercises)
+    number = int(path.name[:2])
+    each = MINUTES_PER_MILESTONE if number == CAPSTONE else MINUTES_PER_EXERCISE
+    minutes = words / WORDS_PER_MINUTE + each * len(exercises)
     return Lesson(
         path,
-        int(path.name[:2]),
+        number,
         markdown.plain(source.title(path)),
         builds[1][:1].upper() + builds[1][1:] if builds else "",
         5 * max(1, round(minutes / 5)),
@@ -219,7 +226,7 @@ def _program(path: Path) -> str:
         {
             "name": node.name,
             "line": node.lineno,
-            "about": markdown.inline((ast.get_docstring(node) or "").split("\n")[0]),
+            "about": markdown.inline((ast.get_docstring(node) or "").split("\n")[0].replace("->", "→")),
         }
         for node in ast.parse(text).body
         if isinstance(node, (ast.FunctionDef, ast.ClassDef))
@@ -238,7 +245,7 @@ def _index(lessons: Sequence[Lesson], out: Path) -> str:
         page = out / lesson.page
         text = page.read_text(encoding="utf-8") if page.exists() else ""
         live = re.findall(r"<minids-(lattice|layer|descent|collapse)\b", text)
-        kinds = ["hear"] * ("<minids-player" in text) + ["try"] * bool(live)
+        kinds = ["♪ hear it"] * ("<minids-player" in text) + ["☞ try it live"] * bool(live)
         picture = Markup(thumbnail(lesson.number))
         builds = markdown.inline(lesson.builds)
         book = second if lesson.number in folder.SECOND_BOOK else first
@@ -257,6 +264,7 @@ def _index(lessons: Sequence[Lesson], out: Path) -> str:
     ]
     hero, styles, scripts = preview.hero()
     values = {
+        "lessons": len(lessons),
         "books": [book for book in books if book["cards"]],
         "hero": hero,
         "hours": round(sum(lesson.minutes for lesson in lessons) / 60),

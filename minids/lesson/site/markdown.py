@@ -10,6 +10,13 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
+# A formula, or short code that is not one word, with the punctuation around it: no line ends inside.
+_UNBROKEN = re.compile(
+    r'[(“‘]*(?:<span class="math inline">(?:(?!</span>).)*</span>'
+    r"|(?<!<pre>)<code>(?=\w*[^\w<])[^<]{1,24}</code>)[.,;:!?)”’]*",
+    re.DOTALL,
+)
+
 
 def html(text: str, link: Callable[[str], str | None] = lambda target: None) -> Markup:
     """The HTML of a text. Links to lessons lead to their pages; sections have ids, as contents need them.
@@ -26,6 +33,7 @@ def html(text: str, link: Callable[[str], str | None] = lambda target: None) -> 
     rendered = _parser().render(text)
     rendered = re.sub(r'<a href="([^"]*)">(.*?)</a>', resolve, rendered, flags=re.DOTALL)
     rendered = re.sub(r"<h2>(.*?)</h2>", lambda m: f'<h2 id="{slug(m[1])}">{m[1]}</h2>', rendered)
+    rendered = _UNBROKEN.sub(r'<span class="together">\g<0></span>', rendered)
     rendered = rendered.replace("<table>", '<div class="scroll" tabindex="0"><table>')
     return Markup(rendered.replace("</table>", "</table></div>"))
 

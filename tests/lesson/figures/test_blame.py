@@ -33,3 +33,15 @@ def test_tiny_gradients_are_not_drawn():
     log_probs = np.log(np.full((4, 3), 1 / 3))
     pictures = [svg(blame(log_probs, np.full((4, 3), x), [1, 2], "–ab"), "", "x") for x in (0, 1e-4, 1)]
     assert pictures[0] == pictures[1] != pictures[2]
+
+
+def test_letters_of_neighboring_peaks_do_not_overlap():
+    log_probs = np.log(np.full((100, 5), 0.01))
+    for t, k in ((50, 1), (51, 2), (52, 3), (90, 4)):
+        log_probs[t, k] = np.log(0.9)
+    figure = blame(log_probs, np.zeros((100, 5)), [4, 2, 3, 1], "–abcd")
+    for drawn in figure, figure.narrow:
+        drawn.canvas.draw()
+        boxes = [text.get_window_extent() for text in drawn.axes[0].texts]
+        assert [text.get_text() for text in drawn.axes[0].texts] == ["a", "b", "c", "d"]
+        assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])

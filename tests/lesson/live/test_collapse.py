@@ -13,6 +13,8 @@ pytest.importorskip("selenium", reason="selenium is not installed; it comes with
 
 from selenium.webdriver.common.keys import Keys
 
+from tests.lesson.site.looks import fits
+
 WIDGET = Path(minids.lesson.__file__).with_name("collapse_widget.js")
 ALPHABET = Alphabet("tohre ")
 
@@ -47,7 +49,7 @@ def test_a_click_changes_a_frame(visit, width, scheme):
         assert rows[0] == list(path)
         seen.append((path, text))
     assert seen == [("tooto--", "toto"), ("toooo--", "to"), ("too-o--", "too")]
-    assert browser.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    assert fits(browser)
 
 
 def test_a_box_is_as_wide_as_the_frames_that_it_merges(visit):

@@ -151,7 +151,7 @@ def test_divergence_is_shown_honestly(visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_it_fits_any_width(visit, width, scheme, tmp_path):
     browser = visit(live.descent, width, scheme)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width

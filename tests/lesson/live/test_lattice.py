@@ -16,6 +16,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.lesson.site.looks import fits
+
 WORDS = [
     ("hi", 4),
     ("cat", 5),
@@ -325,14 +327,14 @@ def values_gradient(log_y, label):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_it_fits_and_is_legible(visit, width, scheme):
     def several():
         hi()
         live.lattice("speeches", 12)
 
     browser = visit(several, width, scheme)
-    assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    assert fits(browser)
     wrong = browser.execute_script("""
         const wrong = [];
         for (const host of document.querySelectorAll("minids-lattice")) {

@@ -115,7 +115,7 @@ def test_every_rate_can_be_dragged_to_and_the_curves_show_the_best(visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 768, 1280])
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
 def test_it_fits_any_width(visit, width, scheme, tmp_path):
     browser = visit(live.layer, width, scheme)
     browser.execute_script("document.querySelector('minids-layer').train(60)")

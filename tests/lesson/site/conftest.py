@@ -79,7 +79,8 @@ def tiny(tmp_path_factory):
     (home / "examples/deepspeech.py").write_text('def f(x):\n    """Twice `x`."""\n    return x + x  # < 3\n')
     (home / "minids/x.py").write_text("")
     (home / "docs/paper.md").write_text(
-        "# The paper\nNesterov's [x](../minids/x.py) [no](../no.py) [1](../lessons/01_tiny.py)\n"
+        "# The paper\nNesterov's [x](../minids/x.py) [no](../no.py) [1](../lessons/01_tiny.py)\n\n"
+        r"Wide: $Q(c) = \log P(c \mid x) + \alpha \log P_{lm}(c) + \beta\,\text{words}(c) + \gamma$.\n"
     )
     (home / "lessons/data").symlink_to(folder.root() / "data")
     with pytest.MonkeyPatch.context() as patch:

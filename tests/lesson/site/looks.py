@@ -5,7 +5,10 @@ from selenium.webdriver.common.by import By
 
 def fits(browser):
     """Whether the page needs no horizontal scrolling."""
-    return browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    # Not innerWidth, which grows with the page on an emulated phone.
+    return browser.execute_script(
+        "const { scrollWidth, clientWidth } = document.documentElement; return scrollWidth <= clientWidth"
+    )
 
 
 def structure(browser):

@@ -89,6 +89,21 @@ def test_the_map_of_the_paper_links_code_and_lessons(tiny):
     assert 'Nesterov’s <a href="../minids/x.py">x</a> no <a href="01_tiny.html">1</a>' in text
 
 
+def test_the_index_counts_the_lessons_of_both_books(tiny, monkeypatch):
+    monkeypatch.setattr(folder, "SECOND_BOOK", range(2, 3))
+    lessons = [site._about(path) for path in sorted((tiny.parent / "lessons").glob("*.py"))]
+    page = " ".join(site._index(lessons, tiny).split())
+    assert "2 lessons, 2 exercises, about 0 hours" in page
+    assert "Book two" in page
+
+
+def test_the_capstone_takes_hours():
+    (path,) = (path for path in folder.lessons() if path.name.startswith(str(site.CAPSTONE)))
+    capstone = site._about(path)
+    assert 4 * 60 <= capstone.minutes <= 8 * 60
+    assert re.fullmatch(r"[45678] hours", capstone.duration)
+
+
 def test_code_is_linked_in_the_repository_if_its_address_is_known(tiny, monkeypatch):
     urls = {"Project-URL": ["Repository, https://example.org/minids"]}
     monkeypatch.setattr(site, "metadata", lambda name: SimpleNamespace(get_all=urls.get))
@@ -157,6 +172,15 @@ def test_links_lead_to_pages_or_become_text():
     assert " e<" in html
     html = markdown.html("[c](../minids/x.py)", link=lambda target: f"code/{target[3:]}")
     assert 'href="code/minids/x.py"' in html
+
+
+def test_short_code_and_formulas_keep_their_punctuation():
+    text = markdown.html("A (`-np.inf`), of $x$, and `a`.\n\n```\ncode\n```\n\n`" + 30 * "long" + "`.")
+    assert '<span class="together">(<code>-np.inf</code>),</span> of' in text
+    assert "</math></span>,</span> and" in text
+    assert "and <code>a</code>.</p>" in text
+    assert "<pre><code>code" in text
+    assert text.count("together") == 2
 
 
 def test_sections_have_ids_and_quotation_marks_are_those_of_print():

@@ -235,14 +235,14 @@ def test_two_tabs_share_progress(tiny, visit, fresh):
 def test_the_index_says_what_a_lesson_has(tiny, visit):
     browser = visit(tiny / "index.html")
     assert shown(browser, ".lessons .facts") == [
-        "about 20 min · 2 exercises · ♪ hear it",
+        "about 20 min · 2 exercises\n♪ hear it",
         "about 5 min · 0 exercises",
     ]
     assert shown(browser, ".lessons .builds")[0] == "Almost nothing."
     assert browser.find_element(By.CSS_SELECTOR, ".hero minids-player .controls button").is_displayed()
 
 
-@pytest.mark.parametrize("width", [1280, 768, 390])
+@pytest.mark.parametrize("width", [1280, 768, 390, 320])
 @pytest.mark.parametrize("name", ["index", "01_tiny", "02_other", "paper", "deepspeech"])
 def test_a_small_page_fits_and_is_accessible(tiny, visit, name, width):
     browser = visit(tiny / f"{name}.html", width)
