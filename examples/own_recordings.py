@@ -137,6 +137,8 @@ def fine_tune(saved: SavedModel, parts: dict[str, list[Utterance]], best: Path) 
 
 def utterances(folder: Path) -> list[Utterance]:
     """Each text of the folder with the recording of the same name. Their folder names the speaker."""
+    if not folder.is_dir():
+        raise minids.InputError(f"{folder} is not a folder; give one with recordings and their texts")
     utterances = []
     for text in sorted(folder.rglob("*.txt")):
         recordings = [path for path in text.parent.glob(f"{text.stem}.*") if path != text]

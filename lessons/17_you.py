@@ -21,7 +21,7 @@ from minids.lesson.figures import sound
 from minids.lesson.figures.progress import progress
 from minids.lesson.sounds import RATE
 from minids.lesson.threads import one_thread
-from minids.lesson.yourself import recordings
+from minids.lesson.yourself import long_enough, recordings
 from minids.text import Alphabet
 from minids.weights import SHIPPED_MODEL, SavedModel, load_model, save_model
 
@@ -90,6 +90,7 @@ trim = check("17.1", trim)
 trimmed = [
     recording._replace(samples=trim(recording.samples, RATE)) for recording in mine
 ]
+trimmed = long_enough(trimmed, seconds)  # for their texts
 before, after = (sum(len(r.samples) for r in part) / RATE for part in (mine, trimmed))
 third = len(trimmed) // 3
 train, test = trimmed[:-third], trimmed[-third:]

@@ -3,6 +3,7 @@
 import queue
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,24 @@ def _read_all(arguments: Sequence[str], texts: Sequence[str], store: Path) -> li
         found = f"{len(paths)} recording{'s' * (len(paths) != 1)} in {', '.join(arguments)}"
         raise InputError(f"{found}; training and test need at least {FEWEST}, better two dozen")
     return [_read(path) for path in paths]
+
+
+def long_enough(recordings: Sequence[Recording], frame: float) -> list[Recording]:
+    """Those with a frame of `frame` seconds for each character, and one between equal ones; names the others.
+
+    Raises SystemExit if too few are left. A recording is too short for its text if the text is another's, or
+    if a click was much louder than the speech, which `trim` has then cut off.
+    """
+    kept = []
+    for recording in recordings:
+        text, seconds = recording.text, len(recording.samples) / RATE
+        if seconds / frame - 1 >= len(text) + sum(a == b for a, b in pairwise(text)):
+            kept.append(recording)
+        else:
+            print(f"left out: {seconds:.2f} s with sound are too short for “{text}”")
+    if len(kept) < FEWEST:
+        raise SystemExit(f"17_you.py: fewer than {FEWEST} recordings are left; record them again")
+    return kept
 
 
 def record(texts: Sequence[str], store: Path) -> None:

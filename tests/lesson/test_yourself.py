@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from minids.audio import save_audio
-from minids.lesson.sounds import RATE
-from minids.lesson.yourself import recordings
+from minids.lesson.sounds import RATE, Recording
+from minids.lesson.yourself import long_enough, recordings
 
 
 class FakeStream:
@@ -132,3 +132,12 @@ def test_a_damaged_recording_is_reported(tmp_path):
     assert "b.flac" in problem(tmp_path)
     save_audio(path, FakeStream.samples[:1000], RATE)
     assert "b.flac lasts only 0.06 s; record it again" in problem(tmp_path)
+
+
+def test_recordings_too_short_for_their_texts_are_left_out(capsys):
+    texts = ["one", "two", "four", "a much longer text", "seeen"]
+    sounds = [Recording("you", text, np.zeros(RATE // 5)) for text in texts]  # 7 frames of 30 ms
+    assert [r.text for r in long_enough(sounds, 0.03)] == texts[:3]
+    assert "0.20 s with sound are too short for “a much longer text”" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="fewer than 3 recordings are left"):
+        long_enough(sounds[2:], 0.03)
