@@ -67,7 +67,7 @@ def holds_out_one_too_many(speakers, count):
 
 
 def takes_them_from_a_set(speakers, count):
-    """list(set(speakers)) has another order in every run of Python, so other speakers are held out each time."""
+    """A set has another order in each run of Python, so sort it; and random numbers need a seed."""
     held_out = list(set(speakers))[:count]
     dev = [i for i, speaker in enumerate(speakers) if speaker in held_out]
     return [i for i, speaker in enumerate(speakers) if speaker not in held_out], dev

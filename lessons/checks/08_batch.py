@@ -41,6 +41,9 @@ TOO_FEW = [  # lengths, batch size, sizes of the batches
 
 @exercise("8.2", keep=True)
 def check_by_length(by_length):
+    batches = by_length(np.array([5, 2, 9]), 2)
+    integers = all(hasattr(i, "__index__") for batch in batches for i in batch)
+    yield "whether all indices are integers", integers, True
     for lengths, batch_size in (
         ((5, 2, 9, 4, 7, 3), 2),
         ((8, 1, 6, 2, 5, 3), 3),
