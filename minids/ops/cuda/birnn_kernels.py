@@ -34,8 +34,7 @@ from minids.ops.cuda.vector_io import (
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
 # Numbers after each row in shared memory, so that rows start in different banks. Rows that lie 8 apart still
-# share theirs: the blocks of 16 and 32 units read such rows together, and need more wavefronts than they
-# should.
+# share theirs; threads that read weights together read rows that lie 4 apart.
 PAD = 4
 
 
@@ -123,7 +122,7 @@ def _device_functions(shape, backward, vectorized, resident):
     GROUPS, GROUP_THREADS = shape.groups, UTTERANCE_THREADS * UNIT_THREADS
     PITCH = DEPTH + PAD
     ROWS, COLUMNS = UTTERANCES // UTTERANCE_THREADS, UNITS // UNIT_THREADS  # per thread
-    COLUMN_QUADS = COLUMNS // 4
+    COLUMN_QUADS, NEXT_QUAD = COLUMNS // 4, 4 * UNIT_THREADS  # a thread's units lie in quads, so far apart
     QUADS_PER_LINE = DEPTH // 4
     LINES = THREADS // QUADS_PER_LINE  # that all threads together load at once
     STATE_QUADS, WEIGHT_QUADS = UTTERANCES // LINES, UNITS // LINES  # per thread and chunk
@@ -159,7 +158,7 @@ def _device_functions(shape, backward, vectorized, resident):
     def first_weight():
         """The unit and the k at which a thread's part of a chunk of weights begins."""
         return (
-            cuda.threadIdx.x % GROUP_THREADS // UTTERANCE_THREADS * COLUMNS,
+            cuda.threadIdx.x % GROUP_THREADS // UTTERANCE_THREADS * 4,
             cuda.threadIdx.x // GROUP_THREADS * GROUP_QUADS * 4,
         )
 
@@ -174,7 +173,7 @@ def _device_functions(shape, backward, vectorized, resident):
         first, k0 = first_weight()
         for q in range(GROUP_QUADS):
             for j in range(COLUMNS):
-                line, k = unit + first + j, k0 + q * 4
+                line, k = unit + first + j // 4 * NEXT_QUAD + j % 4, k0 + q * 4
                 values = load_quad(W, line * H + k, H - k if line < H else 0)
                 for i in range(4):
                     registers[q * COLUMNS + j, i] = values[i]
@@ -199,7 +198,7 @@ def _device_functions(shape, backward, vectorized, resident):
 
     @cuda.jit(device=True)
     def multiply(state, w, j, part):
-        """part[j, i] += Σ_k W[u + j, k] state[b + i UTTERANCE_THREADS, k] over the four k of a quad."""
+        """part[j, i] += Σ_k w[k] state[b + i UTTERANCE_THREADS, k] over the four k of a quad; w: unit j's."""
         for i in range(ROWS):
             part[j, i] += state[i, 0] * w[0]
             part[j, i] += state[i, 1] * w[1]
@@ -225,17 +224,18 @@ def _device_functions(shape, backward, vectorized, resident):
         for q in range(GROUP_QUADS):
             load_states(s, states, q, state)
             for j in range(COLUMNS):
-                multiply(state, load4(s, weights + j * pitch + q * 4), j, part)
+                line = j // 4 * NEXT_QUAD + j % 4
+                multiply(state, load4(s, weights + line * pitch + q * 4), j, part)
 
     @cuda.jit(device=True)
     def store_sums(s, part):
         """Store each group's sums in shared memory, [group, utterance, unit]."""
         lane, group = cuda.threadIdx.x % GROUP_THREADS, cuda.threadIdx.x // GROUP_THREADS
-        position = group * SUMS + lane % UTTERANCE_THREADS * SUM_PITCH + lane // UTTERANCE_THREADS * COLUMNS
+        position = group * SUMS + lane % UTTERANCE_THREADS * SUM_PITCH + lane // UTTERANCE_THREADS * 4
         for i in range(ROWS):
             for f in range(COLUMN_QUADS):
                 values = (part[4 * f, i], part[4 * f + 1, i], part[4 * f + 2, i], part[4 * f + 3, i])
-                store4(s, position + i * UTTERANCE_THREADS * SUM_PITCH + 4 * f, values)
+                store4(s, position + i * UTTERANCE_THREADS * SUM_PITCH + f * NEXT_QUAD, values)
 
     @cuda.jit(device=True)
     def sum_over_k(s, registers, W, out, row, rows, H, unit):
