@@ -121,15 +121,15 @@ def test_a_graph_is_recorded_and_reused_for_the_same_arrays():
     assert relative_error(h, expected) <= FLOAT32_RECURRENCE
 
 
-def test_a_graph_belongs_to_the_shape_of_its_batch():
+def test_a_graph_belongs_to_its_arrays_and_to_their_shape():
     """Batches of another shape are views of the same buffers."""
     rng, H = np.random.default_rng(8), 4
     _, _, Wr_f, Wr_b, _ = inputs(rng, 1, 1, H)
     f_, b_, lengths_ = to_device(Wr_f, Wr_b, np.full(3, 2, np.int32))
-    buffers = [arrays.empty((6 * H,), np.float32) for _ in range(4)]
-    for T, B in ((2, 3), (3, 2)) * 3:
+    buffers = [[arrays.empty((6 * H,), np.float32) for _ in range(4)] for _ in range(2)]
+    for T, B, which in ((2, 3, 0), (3, 2, 0), (2, 2, 0), (2, 2, 1)) * 3:
         z = (9 * rng.normal(size=(T, B, H))).astype(np.float32)
-        z_, *outs = (buffer.reshape(T, B, H) for buffer in buffers)
+        z_, *outs = (buffer[: T * B * H].reshape(T, B, H) for buffer in buffers[which])
         arrays.copy(z, z_)
         h, *_ = birnn.birnn_forward(z_, f_, b_, lengths_[:B], *outs, recurrence="graph")
         expected = REFERENCE.birnn_forward(z, Wr_f, Wr_b, np.full(B, 2))[0]

@@ -16,7 +16,7 @@ pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
 from minids.ops.cuda import arrays, matmul
 
 # rows, H, D: less than a tile, incomplete tiles, whole tiles, several of them, split sums over rows
-SIZES = [(1, 1, 1), (3, 4, 8), (17, 5, 33), (16, 32, 16), (40, 20, 24), (70, 3, 5)]
+SIZES = [(1, 1, 1), (3, 4, 8), (17, 5, 33), (16, 32, 16), (40, 20, 24), (70, 3, 5), (9, 7, 10)]
 if not driver.simulated():  # whole tiles of 128 x 128
     SIZES += [(513, 260, 132)]
 SIZES += [pytest.param(12800, n, d, marks=pytest.mark.gpu) for n, d in ((2048, 1539), (29, 2048))]
