@@ -388,6 +388,7 @@ def edit_distance(a, b):
 
 
 def main():
+    """Train on the recordings of "train"; read those of "test", without and with the language model."""
     start, sounds = time.time(), recordings("train")
     data, lm = [example(samples, text) for _, text, samples in sounds], NGram([text for _, text, _ in sounds])
     params = initial_params(data[0][0].shape[1], HIDDEN, len(LETTERS) + 1)

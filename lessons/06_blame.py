@@ -187,7 +187,8 @@ for i in range(151):
     model.backward(dlogits)
     scale = min(1.0, 5 / model.ops.norm(model.flat_grads))
     model.ops.nesterov(model.flat_params, model.flat_grads, velocity, 0.002, 0.9, scale)
-show(pictures, captions=captions, title="The output and its gradient during training")
+title = "The output and its gradient during training"
+show(pictures, captions, title, opens_at=8)  # after 80 steps
 listen(data("two_five.flac"), alphabet=alphabet, versions=versions, by="training")
 
 # %% [markdown]

@@ -177,15 +177,15 @@ if (!customElements.get("minids-player")) {
       this.seek.setAttribute("aria-valuetext", `${time.toFixed(2)} seconds${now}`);
     }
 
-    // Raise a letter that would touch the one before it, and hide it if that does not help.
+    // Raise a letter that would touch the one before it, once or twice, and hide it if that does not help.
     place() {
-      const ends = [-Infinity, -Infinity];  // of the lower and the upper row
+      const ends = [-Infinity, -Infinity, -Infinity];  // of the rows, the lowest first
       for (const letter of this.version.tracks.querySelectorAll("b")) {
         const half = letter.offsetWidth / 2 + 1, middle = letter.offsetLeft;
-        const row = middle - half >= ends[0] ? 0 : 1;
-        letter.style.visibility = middle - half >= ends[row] ? "visible" : "hidden";
-        letter.classList.toggle("raised", row === 1);
-        if (letter.style.visibility === "visible") ends[row] = middle + half;
+        const row = ends.findIndex((end) => middle - half >= end);
+        letter.style.visibility = row < 0 ? "hidden" : "visible";
+        letter.style.top = `${ends.length - 1 - row}rem`;
+        if (row >= 0) ends[row] = middle + half;
       }
     }
   });

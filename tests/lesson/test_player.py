@@ -316,3 +316,11 @@ def test_without_script_there_are_a_player_a_picture_and_letters():
     assert re.search("<audio controls [^>]*aria-label=", html)
     assert re.search('<img [^>]*alt="spectrogram, 0 to 8 kHz"', html)
     assert re.findall("<b [^>]*>(.)</b>", html) == ["a", "b", "␣", "␣"]
+
+
+def test_three_letters_at_one_place_are_visible_on_a_phone(opened):
+    letters = [0] * 20 + [1, 2, 1] + [0] * 77
+    browser = opened(tone(), RATE, log_probs=log_probs(letters), alphabet="ab ", width=390)
+    drawn = browser.find_elements("css selector", "minids-player b")
+    assert [letter.is_displayed() for letter in drawn] == [True] * 3
+    assert len({letter.location["y"] for letter in drawn}) == 3

@@ -96,11 +96,11 @@
     :host { display: block; max-width: 46rem; margin: 1.5rem auto; color: inherit; line-height: 1.45; }
     .bar { display: flex; flex-wrap: wrap; gap: .5rem .9rem; align-items: center; margin-bottom: .5rem; }
     .bar > span { display: inline-flex; gap: .4rem; }
-    label { display: inline-flex; gap: .4rem; align-items: center; }
+    label { display: inline-flex; gap: .4rem; align-items: center; max-width: 100%; }
     label b { min-width: 3.2em; font-variant-numeric: tabular-nums; }
     input, button { font: inherit; color: inherit; background: none; box-sizing: border-box; min-height: 2.25em;
       border: 1px solid color-mix(in srgb, currentColor 55%, transparent); border-radius: .4em; }
-    input[type=range] { width: 8em; border: 0; accent-color: #4f86bd; }
+    input[type=range] { width: 8em; min-width: 4em; border: 0; accent-color: #4f86bd; }
     button { padding: 0 .6em; min-width: 2.5em; cursor: pointer; }
     button:hover { background: color-mix(in srgb, currentColor 12%, transparent); }
     button:disabled { opacity: .45; cursor: default; }
