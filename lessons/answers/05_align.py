@@ -97,7 +97,7 @@ def skips_to_blanks(states):
 
 
 def skips_between_repeats(states):
-    """Skips between two equal letters, which would merge."""
+    """Skips between two equal letters, which would merge: compare with states[s - 2], not states[s - 1]."""
     return (states != 0) & (np.arange(len(states)) > 1)
 
 
@@ -121,11 +121,6 @@ def skips_to_unseen_letters_only(states):
     return np.array(
         [s > 1 and k not in (0, *states[:s]) for s, k in enumerate(states)], bool
     )
-
-
-def skips_over_equal_neighbors(states):
-    """Compares with states[s - 1], the blank that is skipped, not with the letter before it."""
-    return (np.arange(len(states)) > 1) & (states != 0) & (states != np.roll(states, 1))
 
 
 def skips_by_odd_characters(states):
@@ -567,7 +562,6 @@ WRONG = {
         skips_between_repeats_only,
         marks_where_a_skip_starts,
         skips_to_unseen_letters_only,
-        skips_over_equal_neighbors,
         skips_by_odd_characters,
         skips_of_any_two_states,
         skips_as_numbers,

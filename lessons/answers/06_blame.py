@@ -198,7 +198,7 @@ def zero_if_impossible(gradient):
 
 @zero_if_impossible
 def counts_a_letter_once(log_y, label):
-    """Writes gradient[:, states] -= gamma, of which NumPy keeps one of the states with the same character."""
+    """Counts one of the states with the same character, as gradient[:, states] -= gamma does; they add up."""
     gamma, states = posterior(log_y, label)
     gradient = np.exp(log_y)
     gradient[:, states] -= gamma
@@ -300,16 +300,6 @@ def weights_by_y_again(log_y, label):
     gradient = np.exp(log_y)
     for s, k in enumerate(states):
         gradient[:, k] -= gamma[:, s] * np.exp(log_y[:, k])
-    return gradient
-
-
-@zero_if_impossible
-def overwrites_a_letter_twice(log_y, label):
-    """Assigns γ of a character, y[k] − γ[s], for each of its states, so that the last one counts."""
-    gamma, states = posterior(log_y, label)
-    gradient = np.exp(log_y)
-    for s, k in enumerate(states):
-        gradient[:, k] = np.exp(log_y[:, k]) - gamma[:, s]
     return gradient
 
 
@@ -480,7 +470,6 @@ WRONG = {
         needs_two_end_states,
         of_the_best_path,
         weights_by_y_again,
-        overwrites_a_letter_twice,
         gradient_of_p,
         divides_by_the_frames,
         underflows_in_p,

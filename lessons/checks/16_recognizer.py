@@ -246,7 +246,7 @@ def check_train(train):
         yield "the lengths in each batch", set(batches), groups, words
         order = {tuple(batches[i : i + 4]) for i in range(0, 32, 4)}
         words = f"8 epochs had {len(order)} orders of four batches; draw them at random"
-        yield "the order of the batches", len(order) > 2, True, words
+        yield "the order of the batches", min(len(order), 3), 3, words
 
 
 def loss_of(model, x, label):
@@ -348,7 +348,7 @@ def wide_cases():
 def narrow_cases():
     """[(width, α, β, log_probs, {"text": text, "Q": Q})] of beams too narrow for the best text."""
     lm, letters = language_model(), capstone.our_file().LETTERS
-    rng, cases = np.random.default_rng(1), []
+    rng, cases = np.random.default_rng(2), []
     paths = "two on", "on  of", "off to", "of one", "to off", "two of"
     for path, other in permutations(paths, 2):
         for width, alpha, beta in (1, 0.5, 2), (2, 3, 1), (3, 0.7, 3):
