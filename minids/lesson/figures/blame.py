@@ -73,7 +73,8 @@ def blame(log_probs: np.ndarray, dlogits: np.ndarray, labels: Sequence[int], let
         above.plot(y, color=color, linewidth=1.6, linestyle=":" if k == BLANK else "-")
     peaks = [(int(log_probs[:, k].argmax()), k, color) for k, color in zip(text, colors[1:], strict=False)]
     peaks = sorted(peak for peak in peaks if np.exp(log_probs[peak[:2]]) > MIN_LABELED_PROB)
-    for (t, k, color), level in zip(peaks, stagger([t for t, *_ in peaks], T), strict=True):
+    places = stagger([t for t, *_ in peaks], [1] * len(peaks), T)
+    for (t, k, color), (_, level) in zip(peaks, places, strict=True):
         above.text(t, 1.06 + 0.27 * level, letters[k], color=color, fontsize=12, ha="center")
     above.set(ylim=(0, 1.9), yticks=[0, 0.5, 1], ylabel="probability")
     heat(below, gradient.T)

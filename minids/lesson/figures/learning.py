@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minids.lesson.figures.sound import stagger
 from minids.ops.common import CLIP
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import BLANK, Alphabet
@@ -100,14 +101,25 @@ def letters(log_probs: np.ndarray, alphabet: Alphabet, text: str) -> "Figure":
     best = probs.argmax(axis=1)  # (T,)
     colors = dict(zip(dict.fromkeys(alphabet.encode(text).tolist()), PALETTE, strict=False))
     figure, axes = subplots(8, 3.4)
+    peaks: list[tuple[int, int, str]] = []
     for k, curve in enumerate(probs.T):
         color = GRAY if k == BLANK else colors.get(k, FAINT)
         axes.plot(curve, color=color, linewidth=1.8 if k in colors else 0.8)
-        for t in np.flatnonzero(_peaks(curve)) if k != BLANK else ():
-            letter = alphabet.decode([k]).replace(" ", "␣")
-            weight = "bold" if best[t] == k else "normal"
-            axes.text(t, curve[t] + 0.03, letter, ha="center", color=color, weight=weight, fontsize=12)
-    axes.set(xlim=(-1, len(probs)), ylim=(0, 1.15), xlabel="frame", ylabel="probability")
+        peaks += [(t, k, color) for t in np.flatnonzero(_peaks(curve)) if k != BLANK]
+    peaks.sort()
+    places = stagger([t for t, *_ in peaks], [probs[t, k] for t, k, _ in peaks], len(probs))
+    for (t, k, color), (height, level) in zip(peaks, places, strict=True):
+        letter = alphabet.decode([k]).replace(" ", "␣")
+        weight = "bold" if best[t] == k else "normal"
+        y = height + 0.03 + 0.1 * level
+        axes.text(t, y, letter, ha="center", color=color, weight=weight, fontsize=12)
+    axes.set(
+        xlim=(-1, len(probs)),
+        ylim=(0, 1.4),
+        yticks=np.linspace(0, 1, 6),
+        xlabel="frame",
+        ylabel="probability",
+    )
     return figure
 
 

@@ -220,12 +220,12 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
     time = (np.arange(len(log_probs)) + 0.5) * frame_seconds
     path = greedy(log_probs)
     middles = [time[first : last + 1].mean() for first, last in path.frames]
-    levels = stagger(middles, len(log_probs) * frame_seconds)
-    for k, middle, peak, level in zip(path.labels, middles, path.peaks, levels, strict=True):
+    places = stagger(middles, path.peaks, len(log_probs) * frame_seconds)
+    for k, middle, (height, level) in zip(path.labels, middles, places, strict=True):
         character = alphabet.decode([k]).replace(" ", "␣")
         axes.annotate(
             character,
-            (middle, peak),
+            (middle, height),
             (0, 3 + 12 * level + 6 * (character == "␣")),  # the upper half of ␣ is empty
             textcoords="offset points",
             ha="center",
@@ -242,14 +242,18 @@ def probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame
     )
 
 
-def stagger(positions: Sequence[float], width: float) -> list[int]:
-    """The level (0 to 2) of the letter at each position: neighbors on an axis of `width` do not overlap."""
+def stagger(positions: Sequence[float], peaks: Sequence[float], width: float) -> list[tuple[float, int]]:
+    """Where the letters of peaks at increasing positions on an axis of `width` do not overlap.
+
+    For each letter: the height above which it is drawn, and how many letters (0 to 2) lie between.
+    """
     letter_width = (0.065 if is_narrow() else 0.025) * width
-    levels = []
-    for i, position in enumerate(positions):
+    places: list[tuple[float, int]] = []
+    for i, (position, peak) in enumerate(zip(positions, peaks, strict=True)):
         near = i and position - positions[i - 1] < letter_width
-        levels.append((levels[-1] + 1) % 3 if near else 0)
-    return levels
+        level = (places[-1][1] + 1) % 3 if near else 0
+        places.append((max(peak, places[-1][0]) if level else peak, level))
+    return places
 
 
 def _wave(axes: "Axes", samples: np.ndarray, rate: int) -> None:

@@ -83,3 +83,8 @@ def test_a_pair_of_features_shares_its_colors_and_leaves_out_the_energy():
     assert above.get_clim() == below.get_clim()
     assert np.array_equal(below.get_array(), loud[:, :-1].T)
     assert {"quiet", "loud"} <= set(texts(figure))
+
+
+def test_letters_of_neighboring_peaks_stand_above_each_other():
+    places = sound.stagger([0.1, 0.5, 0.51, 0.52, 0.53, 0.9], [1, 0.9, 0.6, 1, 0.7, 0.8], width=1)
+    assert places == [(1, 0), (0.9, 0), (0.9, 1), (1, 2), (0.7, 0), (0.8, 0)]
