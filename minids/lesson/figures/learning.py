@@ -105,7 +105,7 @@ def letters(log_probs: np.ndarray, alphabet: Alphabet, text: str) -> "Figure":
     for k, curve in enumerate(probs.T):
         color = GRAY if k == BLANK else colors.get(k, FAINT)
         axes.plot(curve, color=color, linewidth=1.8 if k in colors else 0.8)
-        peaks += [(t, k, color) for t in np.flatnonzero(_peaks(curve)) if k != BLANK]
+        peaks += [(int(t), k, color) for t in np.flatnonzero(_peaks(curve)) if k != BLANK]
     peaks.sort()
     places = stagger([t for t, *_ in peaks], [probs[t, k] for t, k, _ in peaks], len(probs))
     for (t, k, color), (height, level) in zip(peaks, places, strict=True):
