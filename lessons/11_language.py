@@ -242,7 +242,8 @@ for snr in 10, 8:
 # %% [markdown]
 # In much noise the package finds texts with a greater $Q$. In your search, nothing
 # stops “nefi” before the next space, so beginnings of unknown words fill the beam. The
-# package charges for an unknown word as soon as no known word can continue.
+# package charges for them at once. It counts text of any size (`minids/lm/count.py`)
+# and tunes α and β (`minids/decode/tune.py`).
 #
 # **What we have now** A search that knows both the sound and the language.
 #
