@@ -12,6 +12,8 @@ from minids.ops.cuda.kernel_cache import enable_caching
 
 __all__ = ["Graph", "Recorder", "allow_shared", "async_stream", "enable_caching"]
 
+_allowed: dict = {}  # dynamic shared memory, by kernel and device
+
 
 class Recorder:
     """A stream that records launches instead of starting them; `end` makes a graph of them."""
@@ -49,11 +51,18 @@ def async_stream():
 
 
 def allow_shared(kernel, arguments: tuple, size: int) -> None:
-    """Let the blocks of a kernel have `size` bytes of dynamic shared memory; the default limit is 48 KB."""
+    """Let the blocks of a kernel have `size` bytes of dynamic shared memory; the default limit is 48 KB.
+
+    The driver is called only if they may not yet: it may wait for the GPU.
+    """
+    number = cuda.get_current_device().id
+    if _allowed.get((kernel, number), 0) >= size:
+        return
     function = _compiled(kernel, arguments)._codelibrary.get_cufunc()
     attribute = cu.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
-    device = cu.CUdevice(cuda.get_current_device().id)
-    _check(cu.cuKernelSetAttribute(attribute, size, cu.CUkernel(int(function.handle)), device))
+    handle = cu.CUkernel(int(function.handle))
+    _check(cu.cuKernelSetAttribute(attribute, size, handle, cu.CUdevice(number)))
+    _allowed[kernel, number] = size
 
 
 def _compiled(kernel, arguments: tuple):
