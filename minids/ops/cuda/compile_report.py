@@ -26,7 +26,7 @@ from numba.cuda import codegen, dispatcher
 
 from minids.ops.cuda.registry import Registered, registered
 
-ARCHITECTURES = (75, 80, 90)  # Turing, Ampere, Hopper
+ARCHITECTURES = 75, 80, 89, 90, 120  # Turing, Ampere, Ada, Hopper, Blackwell
 
 
 class Report(NamedTuple):
@@ -75,7 +75,8 @@ def _fake_gpu(capability: tuple[int, int]) -> Iterator[None]:
 
 def _link(code: bytes, architecture: int, cooperative: bool) -> str:
     """Intermediate code -> machine code; returns the log of the assembler. Raises RuntimeError."""
-    options = [f"-arch=sm_{architecture}", "-lto", "-Xptxas=-v", "-verbose"]
+    suffix = "a" if architecture >= 90 else ""  # with this GPU's own instructions, as numba-cuda compiles
+    options = [f"-arch=sm_{architecture}{suffix}", "-lto", "-Xptxas=-v", "-verbose"]
     linker = nvjitlink.create(len(options), options)
     try:
         nvjitlink.add_data(linker, nvjitlink.InputType.LTOIR, code, len(code), "kernel")

@@ -237,7 +237,7 @@ def _kernels():
                 for a_k_last, product in ((True, "input_gradient"), (False, "weight_gradient")):
                     kernel = product_kernel(shape, a_k_last, vectorized)
                     yield f"{name} {product}", Registered(kernel, (*matrices, *sizes, int64), budget, oldest)
-    yield "add_splits", Registered(add_splits, (float32[::1], float32[::1], int64), 32)
+    yield "add_splits", Registered(add_splits, (float32[::1], float32[::1], int64), 40)
     yield "epilogue", Registered(epilogue, (float32[::1], int64, int64, *ending, *dropout), 40)
 
 

@@ -56,4 +56,4 @@ def _sums():
     return arrays.empty((MAX_BLOCKS,), np.float32)
 
 
-KERNELS = {"squares": Registered(squares, (float32[::1], float32[::1]), max_registers=32)}
+KERNELS = {"squares": Registered(squares, (float32[::1], float32[::1]), max_registers=40)}

@@ -12,7 +12,7 @@ MODULES = "affine", "birnn", "context", "ctc", "ladder", "log_softmax", "matmul"
 
 class Registered(NamedTuple):
     """A kernel, the Numba types of its arguments, the most registers that a thread may need, and the oldest
-    architecture that supports it: 75 is Turing, 80 Ampere, 90 Hopper."""
+    architecture that supports it: 75 is Turing, 80 Ampere, 89 Ada, 90 Hopper, 120 Blackwell."""
 
     kernel: Any
     arguments: tuple

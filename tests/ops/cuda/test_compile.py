@@ -34,7 +34,7 @@ def reports():
 
 
 def test_every_kernel_stays_within_its_budget(reports):
-    assert {report["architecture"] for report in reports} == {75, 80, 90}
+    assert {report["architecture"] for report in reports} == {75, 80, 89, 90, 120}
     for report in reports:
         assert report["spills"] == report["stack"] == report["float64"] == 0, report
         assert report["registers"] <= report["max_registers"], report

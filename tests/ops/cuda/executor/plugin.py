@@ -6,6 +6,7 @@ does something that a GPU would not forgive, even if its results are right.
 
 import os
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -21,7 +22,8 @@ def pytest_addoption(parser):
 
 def pytest_load_initial_conftests(early_config):
     options = early_config.known_args_namespace
-    os.environ["NUMBA_CACHE_DIR"] = str(driver.FOLDER / "numba")  # their machine code is PTX
+    folder = driver.FOLDER / version("nvidia-nvjitlink")  # which wrote the PTX there
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
     os.environ.pop("MINIDS_SIM", None)
     driver.install(options.gpu.split(","), options.order)
 
