@@ -62,6 +62,13 @@ def test_the_tests_of_the_operations(gpu, order):
 
 
 @pytest.mark.slow
+def test_the_tests_of_the_network():
+    """But for those that take minutes here."""
+    long = "run_on_the_gpu", "every_check", "transcript", "agrees_with_the_cpu"
+    execute(f"{HERE}/test_model.py", "-k", " and ".join(f"not {name}" for name in long))
+
+
+@pytest.mark.slow
 def test_arrays_of_more_numbers_than_an_int32_counts():
     execute("--gpu", "h200", LARGE)
 
