@@ -23,10 +23,10 @@ thumbnails: lessons  ## redraw README's thumbnails of the lessons
 	$(RUN) minids.lesson.site.thumbnails
 
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)
-	$(RUN) pytest -m "not slow"
+	$(RUN) pytest -n auto --dist loadfile -m "not slow"
 
 test-all: $(VENV)/dev.stamp $(VENV)/demo.stamp $(VENV)/cuda.stamp $(VENV)/mpi.stamp  ## run the slow tests too: kills, fuzzing, recipes, kernels compiled
-	$(RUN) pytest
+	$(RUN) pytest -n auto --dist loadfile
 
 lint: $(VENV)/dev.stamp  ## check style and types
 	$(RUN) ruff check

@@ -55,8 +55,7 @@ def test_a_training_step():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ["forward", "reverse", "random"])
-@pytest.mark.parametrize("gpu", ["h200", "4090", "t4"])
+@pytest.mark.parametrize(("gpu", "order"), [("h200", "reverse"), ("4090", "forward"), ("t4", "random")])
 def test_the_tests_of_the_operations(gpu, order):
     execute("--gpu", gpu, "--order", order, *TESTS)
 

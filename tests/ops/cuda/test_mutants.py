@@ -13,7 +13,13 @@ from tests import ROOT
 from tests.ops.cuda import test_executor
 from tests.ops.cuda.test_executor import HERE, LARGE, TWO_GPUS, run_tests
 
-pytestmark = [pytest.mark.slow, test_executor.pytestmark]
+pytestmark = [
+    pytest.mark.slow,
+    test_executor.pytestmark,
+    pytest.mark.skipif(
+        os.environ.get("MINIDS_MUTANTS") != "1", reason="takes a quarter of an hour: MINIDS_MUTANTS=1"
+    ),
+]
 
 AFFINE, MATMUL, BIRNN, MODEL, ELEMENTWISE, CTC = (
     f"{HERE}/test_{name}.py" for name in ("affine", "matmul", "birnn", "model", "elementwise", "ctc")
