@@ -228,7 +228,7 @@ def test_a_part_is_a_part_of_the_whole(written, ending):
 @pytest.mark.parametrize("ending", ["flac", "ogg", "opus", "mp3"])
 @pytest.mark.parametrize("seconds", [3, 100])
 def test_a_part_anywhere_is_a_part_of_the_whole(tmp_path, ending, seconds):
-    """libsndfile is up to 0.1 s wrong after it seeks to the end of a Vorbis or an MP3 file."""
+    """libsndfile is inexact after it seeks to the end of a Vorbis or an MP3 file."""
     path, sound = tmp_path / f"sound.{ending}", noise(seconds * RATE)
     kind, subtype = FORMATS[ending]
     with soundfile.SoundFile(path, "w", RATE, 1, subtype, format=kind) as file:
