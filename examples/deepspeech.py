@@ -30,7 +30,7 @@ if __name__ == "__main__":
 import numpy as np
 import soundfile
 
-DATA = Path(__file__).with_suffix("")  # the folder beside this file; record.py in it made the recordings
+DATA = Path(__file__).with_suffix("")  # the folder of the recordings; record.py in it made them
 LETTERS = " efghinorstuvwxz"  # of zero … nine; character k is LETTERS[k - 1]
 RATE, WINDOW, HOP, BANDS = 16000, 320, 160, 40  # samples: a second, a window, between windows; bands (§5)
 FLOOR, MIN_STD = 1e-7, 0.05  # the power of silence; the deviation of a feature that never changes

@@ -75,7 +75,7 @@ show(padded(batch[:, :, 0], lengths), captions=["Three recordings; padding is re
 # ## Similar lengths together
 # Padding takes as much time as sound. The remedy (§3.1) is in the first picture: **sort
 # by length**, then cut the list into batches, so that a batch has recordings of similar
-# length. The order of the *batches* is then shuffled anew for each **epoch** (one pass
+# length. The order of the *batches* is then shuffled in each **epoch** (one pass
 # over all recordings), or the network would see all short recordings first.
 #
 # **Exercise 8.2** Group recordings by length, the shortest first. If their number is

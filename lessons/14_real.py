@@ -199,7 +199,7 @@ for name in "train", "known voices", "dev", "test", "test, in hiss":
     print(f"{name:14} word error rate {error_rate(prepared[name]):4.0%}")
 
 # %% [markdown]
-# The *training* recordings are read best: whoever reports that number reports memory.
+# The *training* recordings are read best: that number measures memory.
 # *Known voices* are not easier than new ones, since two dozen voices are enough variety
 # for digits; with a handful of speakers this is the gap to watch. The *test* set gives
 # the error rate for digits in quiet, by synthetic voices; in *hiss* it is several times

@@ -30,7 +30,7 @@ show(milestones(), ["From a sound to its text (blue), and to better weights (red
 # Next to this lesson there is now a file `recognizer.py`, nearly empty. It is yours:
 # these six milestones are all that this lesson asks of it. What you wrote in the
 # earlier lessons is in `mine.py`; import it (`from mine import frames, normalize`),
-# copy it, or write it anew, shorter. In a terminal,
+# copy it, or rewrite it, shorter. In a terminal,
 #
 #     minids lessons check 16.1 --watch
 #

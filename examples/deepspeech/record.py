@@ -3,7 +3,7 @@
     python examples/deepspeech/record.py [FOLDER]
 
 Half of the texts are house numbers of one to three digits, half are years from 1900 to 2029, all read digit
-by digit. No voice is in both sets. Each set is one Ogg Vorbis file (16 kHz, mono) with a table beside it that
+by digit. No voice is in both sets. Each set is one Ogg Vorbis file (16 kHz, mono) with a table that
 says where each recording starts and ends, who speaks, and what.
 """
 

@@ -323,7 +323,7 @@ def shares_through_a_function(log_probs, lengths, labels, label_lengths):
 
 
 def shares_the_states(log_probs, lengths, labels, label_lengths):
-    """One lattice for all turns, filled anew in each."""
+    """One lattice for all turns, filled again in each."""
     B = log_probs.shape[1]
     result, states = np.empty(B), np.zeros(2 * labels.shape[1] + 1, np.int64)
     for b in prange(B):

@@ -19,7 +19,7 @@ def learning_rate(first, lr_decay, epoch):
 
 
 def splits_recordings(speakers, count):
-    """The first recordings are held out, whoever speaks: speakers are in both parts."""
+    """The first recordings are held out, so that some speakers are in both parts."""
     return list(range(count, len(speakers))), list(range(count))
 
 

@@ -6,7 +6,7 @@ from minids.lesson import exercise
 
 
 class Speaker(str):
-    """A name with its place in sets, which Python chooses anew for strings in each process."""
+    """A name with its place in sets, which differs for strings from process to process."""
 
     place = 0
 

@@ -37,7 +37,7 @@ EMPTY_PAGE = '''"""My recognizer: all of Deep Speech, in one file."""
 
 import numpy as np
 
-# What you wrote in the lessons is in mine.py. Import what you like, or write it anew:
+# What you wrote in the lessons is in mine.py. Import what you like, or rewrite it:
 # from mine import filter_banks, frames, normalize, power_spectrum
 '''
 

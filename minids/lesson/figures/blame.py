@@ -24,21 +24,21 @@ def gradient_tables(y: np.ndarray, desired: np.ndarray, letters: str) -> "Figure
     """Three tables with a row per character: y (T, K) minus `desired` (T, K) is the gradient."""
     T, K = y.shape
     tables = {"output  y": y, "desired  γ": desired, "gradient  y − γ": y - desired}
-    beside, below = (1, len(tables)) if is_narrow() else (len(tables), 1)  # the arrangement of the tables
+    columns, rows = (1, len(tables)) if is_narrow() else (len(tables), 1)  # of tables
     across, down = T * CELL + 0.3, K * CELL + 0.75
-    figure, axes = subplots(0.45 + beside * across, below * down)
+    figure, axes = subplots(0.45 + columns * across, rows * down)
     axes.set_position((0, 0, 1, 1))
-    axes.set(xlim=(0, 0.45 + beside * across), ylim=(below * down, 0))  # inches
+    axes.set(xlim=(0, 0.45 + columns * across), ylim=(rows * down, 0))  # inches
     axes.axis("off")
     style: dict[str, Any] = {"color": INK, "ha": "center", "va": "center"}
     for i, (name, table) in enumerate(tables.items()):
-        left, top = 0.45 + i % beside * across, 0.4 + i // beside * down
+        left, top = 0.45 + i % columns * across, 0.4 + i // columns * down
         axes.text(left + T * CELL / 2, top - 0.2, name, fontsize=11, **style)
         for t, k in np.ndindex(T, K):
             cell(axes, left + t * CELL, top + k * CELL, table[t, k], signed=i == 2)
         for t in range(T):
             axes.text(left + (t + 0.5) * CELL, top + K * CELL + 0.18, f"t = {t + 1}", fontsize=9, **style)
-        for k in range(K) if i % beside == 0 else ():
+        for k in range(K) if i % columns == 0 else ():
             at = 0.22, top + (k + 0.5) * CELL
             axes.text(*at, letters[k], fontsize=14, weight="bold", **style | {"color": color_of(k)})
     return figure
