@@ -8,26 +8,13 @@ from minids.ops.reference.nesterov import nesterov
 
 pytest.importorskip("selenium", reason="selenium is not installed; it comes with the extra 'dev'")
 from selenium.webdriver.common.action_chains import ActionChains
-from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.lesson.live.component import button, find, values
+
 TURN = np.array([[np.cos(np.pi / 9), np.sin(np.pi / 9)], [-np.sin(np.pi / 9), np.cos(np.pi / 9)]])
 HESSIAN = TURN.T @ np.diag([0.4, 20]) @ TURN
-
-
-def find(browser, selector):
-    return browser.find_element(By.TAG_NAME, "minids-descent").shadow_root.find_element(
-        By.CSS_SELECTOR, selector
-    )
-
-
-def button(browser, label):
-    return find(browser, f'button[aria-label^="{label}"]')
-
-
-def values(browser):
-    return browser.execute_script("return document.querySelector('minids-descent').values")
 
 
 def clipped(gradient, limit):

@@ -16,6 +16,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from tests.lesson.live import component
+from tests.lesson.live.component import find
 from tests.lesson.site.looks import fits
 
 WORDS = [
@@ -33,14 +35,6 @@ Y = np.array([[1, 7, 2], [6, 3, 1], [2, 2, 6], [5, 1, 4]]) / 10  # lessons 5 and
 hi = partial(live.lattice, "hi", 4, Y)
 
 
-def shadow(browser):
-    return browser.find_element(By.TAG_NAME, "minids-lattice").shadow_root
-
-
-def find(browser, selector):
-    return shadow(browser).find_element(By.CSS_SELECTOR, selector)
-
-
 def at(browser, t, row, kind):
     return find(browser, f'[data-at="{t} {row} {kind}"]')
 
@@ -51,7 +45,7 @@ def text(browser, selector):
 
 def values(browser):
     """The numbers of the component; JSON has no -inf, so None stands for it."""
-    found = browser.execute_script("return document.querySelector('minids-lattice').values")
+    found = component.values(browser)
     tables = {"logY", "alpha", "beta", "gamma", "gradient", "through"}
     found |= {name: np.array(found[name], float) for name in tables}
     for name in "logY", "alpha", "beta":

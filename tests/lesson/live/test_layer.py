@@ -13,19 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.wait import WebDriverWait
 
-
-def find(browser, selector):
-    return browser.find_element(By.TAG_NAME, "minids-layer").shadow_root.find_element(
-        By.CSS_SELECTOR, selector
-    )
-
-
-def button(browser, label):
-    return find(browser, f'button[aria-label^="{label}"]')
-
-
-def values(browser):
-    return browser.execute_script("return document.querySelector('minids-layer').values")
+from tests.lesson.live.component import button, find, values
 
 
 def set_rate(browser, rate):
