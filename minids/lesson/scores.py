@@ -69,7 +69,7 @@ def score_of_the_package() -> Score:
     side = shape.rows
     x = np.ones(side * K)
     ending = np.zeros(side), -_INF, _INF, np.zeros(0, np.uint32), np.uint32(0), np.float32(1)
-    arguments = x, x, empty(side * side), side, side, K, *ending
+    arguments = x, x, empty(side * side), np.zeros(0, np.int64), side, side, K, *ending
     return _score(cost(matmul.layer_kernel(shape, True), 1, shape.threads, *arguments), side, side)
 
 

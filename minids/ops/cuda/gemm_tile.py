@@ -53,8 +53,8 @@ class TileShape(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """The device functions for a kernel: multiply(A, B, M, N, K, first, last, part) sums over k from `first`
-    to `last`, and part[i, j] belongs to row_of(i), column_of(j) of C.
+    """The device functions for a kernel: multiply(A, B, starts, M, N, K, first, last, part) sums over k from
+    `first` to `last`, and part[i, j] belongs to row_of(i), column_of(j) of C.
     """
 
     shape: TileShape
@@ -69,12 +69,13 @@ def _unchanged(x):
     return x
 
 
-def _slice_copiers(side, depth, threads, pitch, k_last, vectorized, convert):
+def _slice_copiers(side, depth, threads, pitch, k_last, gathered, vectorized, convert):
     """load and store: a slice (side, depth) of an operand from global memory to registers to shared memory.
 
     `side` is the size of the tile along the operand's other axis, `pitch` the distance from one k to the next
     in shared memory. Each thread copies groups of four numbers, "quads". Quad q of a thread is the slice's
-    quad thread + q threads: adjacent threads load adjacent quads.
+    quad thread + q threads: adjacent threads load adjacent quads. Row r of a `gathered` operand begins at
+    starts[r].
     """
     QUADS = side * depth // (4 * threads)
     PER_LINE = (depth if k_last else side) // 4
@@ -82,17 +83,23 @@ def _slice_copiers(side, depth, threads, pitch, k_last, vectorized, convert):
     load4_masked = load4_aligned if vectorized else load4_unaligned
 
     @cuda.jit(device=True)
-    def load(source, first, k0, sides, last, K, quads):
+    def load(source, starts, first, k0, sides, last, K, quads):
         for q in range(QUADS):
             e = cuda.threadIdx.x + q * threads
             line = e // PER_LINE
             offset = (e % PER_LINE) * 4
             if k_last:
-                valid = last - k0 - offset if first + line < sides else 0
-                values = load4_masked(source, (first + line) * K + k0 + offset, valid)
+                row, at = first + line, k0 + offset
+                valid = last - at if row < sides else 0
+                length, rows = K, sides
             else:
-                valid = sides - first - offset if k0 + line < last else 0
-                values = load4_masked(source, (k0 + line) * sides + first + offset, valid)
+                row, at = k0 + line, first + offset
+                valid = sides - at if row < last else 0
+                length, rows = sides, last
+            start = row * length
+            if gathered:
+                start = starts[row] if row < rows else 0
+            values = load4_masked(source, start + at, valid)
             for i in range(4):
                 quads[q, i] = convert(values[i])
 
@@ -113,8 +120,15 @@ def _slice_copiers(side, depth, threads, pitch, k_last, vectorized, convert):
 
 
 @cache
-def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, vectorized: bool) -> Tile:
-    """The device functions of a tile. `vectorized`: see vector_io.aligned."""
+def tile(
+    shape: TileShape,
+    a_k_last: bool,
+    b_k_last: bool,
+    vectorized: bool,
+    a_gathered: bool = False,
+    b_gathered: bool = False,
+) -> Tile:
+    """The device functions of a tile. `vectorized`: see vector_io.aligned; `gathered`: see _slice_copiers."""
     make = _tensor_core_product if shape.warp_rows else _fma_product
     multiply_slice, row_of, column_of, PART, PAD, convert = make(shape)
     THREADS, ROWS, COLUMNS, DEPTH = shape.threads, shape.rows, shape.columns, shape.depth
@@ -122,11 +136,15 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, vectorized: bool) -> 
     A_SLICE, B_SLICE = DEPTH * A_PITCH, DEPTH * B_PITCH
     A_BUFFERS, B_BUFFERS = 2 * A_SLICE, 2 * B_SLICE
     PART_ROWS, PART_COLUMNS = PART
-    load_a, store_a, A_QUADS = _slice_copiers(ROWS, DEPTH, THREADS, A_PITCH, a_k_last, vectorized, convert)
-    load_b, store_b, B_QUADS = _slice_copiers(COLUMNS, DEPTH, THREADS, B_PITCH, b_k_last, vectorized, convert)
+    load_a, store_a, A_QUADS = _slice_copiers(
+        ROWS, DEPTH, THREADS, A_PITCH, a_k_last, a_gathered, vectorized, convert
+    )
+    load_b, store_b, B_QUADS = _slice_copiers(
+        COLUMNS, DEPTH, THREADS, B_PITCH, b_k_last, b_gathered, vectorized, convert
+    )
 
     @cuda.jit(device=True)
-    def multiply(A, B, M, N, K, first, last, part):
+    def multiply(A, B, starts, M, N, K, first, last, part):
         a = cuda.shared.array(A_BUFFERS, float32, alignment=16)
         b = cuda.shared.array(B_BUFFERS, float32, alignment=16)
         a_quads = cuda.local.array((A_QUADS, 4), float32)
@@ -136,8 +154,8 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, vectorized: bool) -> 
         for i in range(PART_ROWS):
             for j in range(PART_COLUMNS):
                 part[i, j] = _ZERO
-        load_a(A, row, first, M, last, K, a_quads)
-        load_b(B, column, first, N, last, K, b_quads)
+        load_a(A, starts, row, first, M, last, K, a_quads)
+        load_b(B, starts, column, first, N, last, K, b_quads)
         store_a(a_quads, a, 0)
         store_b(b_quads, b, 0)
         cuda.syncthreads()
@@ -145,8 +163,8 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, vectorized: bool) -> 
         for k0 in range(first, last, DEPTH):
             has_next = k0 + DEPTH < last
             if has_next:
-                load_a(A, row, k0 + DEPTH, M, last, K, a_quads)
-                load_b(B, column, k0 + DEPTH, N, last, K, b_quads)
+                load_a(A, starts, row, k0 + DEPTH, M, last, K, a_quads)
+                load_b(B, starts, column, k0 + DEPTH, N, last, K, b_quads)
             multiply_slice(a, buffer * A_SLICE, b, buffer * B_SLICE, part)
             if has_next:
                 buffer = 1 - buffer

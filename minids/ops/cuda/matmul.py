@@ -6,13 +6,15 @@
 
 All of them use the tiled product in gemm_tile.py and differ in the axis of each operand that is summed over.
 The layer applies bias, clip and dropout to its tile while it is still in registers (the epilogue), which
-saves a pass through memory. Kernels take flat arrays and the sizes M, N and K.
+saves a pass through memory. Kernels take flat arrays and the sizes M, N and K. The rows of x may overlap, as
+those of frames with their context do: see Rows.
 
 `gemm` is the implementation: "fp32"; "tf32", tensor cores, which round the factors to 10 bits of mantissa; or
 "cublas", NVIDIA's library, for comparison.
 """
 
 from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32, int64, uint32
@@ -43,6 +45,17 @@ if driver.simulated():  # tiles for four threads, or for two warps
     TILES = {"fp32": (TileShape(16, 16, 8),) * 2, "tf32": (TileShape(32, 16, 16, 16, 16),) * 2}
 
 
+class Rows(NamedTuple):
+    """A matrix whose row r lies at any place in an array: array.reshape(-1)[starts[r] : starts[r] + width].
+
+    `starts` is a device array of int64; starts and `width` are multiples of the array's last dimension.
+    """
+
+    array: Any
+    starts: Any
+    width: int
+
+
 def check_gemm(gemm: str) -> None:
     """Raises InputError for an unknown implementation, and for one that this machine does not support."""
     if gemm not in GEMMS:
@@ -54,7 +67,7 @@ def check_gemm(gemm: str) -> None:
 
 
 def layer(x, W, b, y, rows, clip, dropout, gemm):
-    """y ← g(x Wᵀ + b), with clip and dropout as options."""
+    """y ← g(x Wᵀ + b), with clip and dropout as options. x: a matrix, or Rows unless gemm is "cublas"."""
     H, D = W.shape
     low, high = (_ZERO, _CLIP) if clip else (-_INF, _INF)
     sizes, epilogue_arguments = (rows, H, D), (b, low, high, *_dropout_arguments(dropout))
@@ -63,8 +76,9 @@ def layer(x, W, b, y, rows, clip, dropout, gemm):
         launch(epilogue, -(-rows * H // 256), 256, y.reshape(-1), rows, H, *epilogue_arguments)
     elif rows:
         shape, _ = _tile_and_splits(rows, H, 0, gemm)
-        kernel = layer_kernel(shape, aligned(x, W))
-        operands = x.reshape(-1), W.reshape(-1), y.reshape(-1)
+        x, starts, gathered = _storage(x)
+        kernel = layer_kernel(shape, aligned(x, W), gathered)
+        operands = x.reshape(-1), W.reshape(-1), y.reshape(-1), starts
         launch(kernel, _grid(shape, rows, H), shape.threads, *operands, *sizes, *epilogue_arguments)
 
 
@@ -75,24 +89,35 @@ def input_gradient(dz, W, dx, rows, gemm):
 
 
 def weight_gradient(dz, x, dW, rows, gemm):
-    """dW ← dzᵀ x, a sum over all rows."""
+    """dW ← dzᵀ x, a sum over all rows. x: as for `layer`."""
     H, D = dW.shape
     _product(dz, True, x, dW, H, D, rows, gemm)
 
 
 def _product(A, a_transposed, B, C, M, N, K, gemm):
-    """C (M, N) ← A B; `a_transposed`: A is stored as (K, M)."""
+    """C (M, N) ← A B; `a_transposed`: A is stored as (K, M). B may be Rows."""
     if gemm == "cublas":
         cublas.product(A, a_transposed, B, False, C, M, N, K)
     elif M and N:
         shape, splits = _tile_and_splits(M, N, K, gemm)
         depth = -(-K // (splits * shape.depth)) * shape.depth
         out = C.reshape(-1) if splits == 1 else split_buffer()[: splits * M * N]
-        kernel = product_kernel(shape, not a_transposed, aligned(A, B))
+        B, starts, gathered = _storage(B)
+        kernel = product_kernel(shape, not a_transposed, aligned(A, B), gathered)
         blocks = (*_grid(shape, M, N), splits)
-        launch(kernel, blocks, shape.threads, A.reshape(-1), B.reshape(-1), out, M, N, K, depth)
+        launch(kernel, blocks, shape.threads, A.reshape(-1), B.reshape(-1), out, starts, M, N, K, depth)
         if splits > 1:
             sum_splits(out, C.reshape(-1), splits)
+
+
+def _storage(x):
+    """The array of an operand, the starts of its rows, and whether it is Rows."""
+    return (x.array, x.starts, True) if isinstance(x, Rows) else (x, _no_starts(), False)
+
+
+@per_device
+def _no_starts():
+    return arrays.empty((0,), np.int64)
 
 
 def sum_splits(partial, out, splits):
@@ -140,17 +165,17 @@ def _grid(shape, M, N):
 
 
 @cache
-def layer_kernel(shape: TileShape, vectorized: bool):
-    """y = x Wᵀ and its epilogue; one block per tile of y."""
-    _, multiply, row_of, column_of, PART = tile(shape, True, True, vectorized)
+def layer_kernel(shape: TileShape, vectorized: bool, gathered: bool = False):
+    """y = x Wᵀ and its epilogue; one block per tile of y. `gathered`: x is Rows."""
+    _, multiply, row_of, column_of, PART = tile(shape, True, True, vectorized, a_gathered=gathered)
     ROWS, COLUMNS = PART
 
     @cuda.jit(launch_bounds=shape.launch_bounds)
-    def layer_tile(x, W, y, M, N, K, b, low, high, keys, threshold, scale):
+    def layer_tile(x, W, y, starts, M, N, K, b, low, high, keys, threshold, scale):
         part = cuda.local.array(PART, float32)
         bias = cuda.local.array(COLUMNS, float32)
         first = cuda.local.array(ROWS, uint32)
-        multiply(x, W, M, N, K, 0, K, part)
+        multiply(x, W, starts, M, N, K, 0, K, part)
         for j in range(COLUMNS):
             bias[j] = b[column_of(j)] if column_of(j) < N else _ZERO
         for i in range(ROWS):
@@ -167,16 +192,19 @@ def layer_kernel(shape: TileShape, vectorized: bool):
 
 
 @cache
-def product_kernel(shape: TileShape, a_k_last: bool, vectorized: bool):
-    """C (splits, M, N) = A B, with k the first axis of B; one block per tile and `depth` steps of k."""
-    _, multiply, row_of, column_of, PART = tile(shape, a_k_last, False, vectorized)
+def product_kernel(shape: TileShape, a_k_last: bool, vectorized: bool, gathered: bool = False):
+    """C (splits, M, N) = A B, with k the first axis of B; one block per tile and `depth` steps of k.
+
+    `gathered`: B is Rows.
+    """
+    _, multiply, row_of, column_of, PART = tile(shape, a_k_last, False, vectorized, b_gathered=gathered)
     ROWS, COLUMNS = PART
 
     @cuda.jit(launch_bounds=shape.launch_bounds)
-    def product_tile(A, B, C, M, N, K, depth):
+    def product_tile(A, B, C, starts, M, N, K, depth):
         part = cuda.local.array(PART, float32)
         first = cuda.blockIdx.z * depth
-        multiply(A, B, M, N, K, first, min(first + depth, K), part)
+        multiply(A, B, starts, M, N, K, first, min(first + depth, K), part)
         for i in range(ROWS):
             row = row_of(i)
             for j in range(COLUMNS):
@@ -224,19 +252,28 @@ def epilogue(y, rows, H, b, low, high, keys, threshold, scale):
 
 
 def _kernels():
-    """Every tile, with and without vectorized access."""
-    matrices, sizes, ending = (float32[::1],) * 3, (int64,) * 3, (float32[::1], float32, float32)
-    dropout = (uint32[::1], uint32, float32)
+    """Every tile, with and without vectorized access, and gathered rows of x."""
+    matrices, sizes = (*(float32[::1],) * 3, int64[::1]), (int64,) * 3
+    ending, dropout = (float32[::1], float32, float32), (uint32[::1], uint32, float32)
     for gemm, budgets, oldest in (("fp32", (128, 168), 75), ("tf32", (224, 168), 80)):
         for shape, budget in zip(TILES[gemm], budgets, strict=True):
-            for vectorized in (True, False):
-                name = f"{gemm} {shape.rows} {'vectorized' if vectorized else 'scalar'}"
-                kernel = layer_kernel(shape, vectorized)
+            for vectorized, gathered in ((True, False), (True, True), (False, False)):
+                access = "gathered" if gathered else "vectorized" if vectorized else "scalar"
+                name = f"{gemm} {shape.rows} {access}"
+                kernel = layer_kernel(shape, vectorized, gathered)
                 signature = matrices + sizes + ending + dropout
                 yield f"{name} layer", Registered(kernel, signature, budget, oldest)
-                for a_k_last, product in ((True, "input_gradient"), (False, "weight_gradient")):
-                    kernel = product_kernel(shape, a_k_last, vectorized)
-                    yield f"{name} {product}", Registered(kernel, (*matrices, *sizes, int64), budget, oldest)
+                kernel = product_kernel(shape, False, vectorized, gathered)
+                yield (
+                    f"{name} weight_gradient",
+                    Registered(kernel, (*matrices, *sizes, int64), budget, oldest),
+                )
+                if not gathered:
+                    kernel = product_kernel(shape, True, vectorized)
+                    yield (
+                        f"{name} input_gradient",
+                        Registered(kernel, (*matrices, *sizes, int64), budget, oldest),
+                    )
     yield "add_splits", Registered(add_splits, (float32[::1], float32[::1], int64), 40)
     yield "epilogue", Registered(epilogue, (float32[::1], int64, int64, *ending, *dropout), 40)
 

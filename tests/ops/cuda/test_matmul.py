@@ -93,6 +93,26 @@ def test_weights_at_any_address():
         assert relative_error(arrays.to_host(y)[:, 0], expected) <= FLOAT32_SUM
 
 
+@pytest.mark.parametrize("gemm", TOLERANCES)
+@pytest.mark.parametrize(("F", "rows"), [(4, 37), (3, 18)])
+def test_rows_that_overlap(gemm, F, rows):
+    """Row r begins at frame 2 r, or earlier, and is three frames wide; the last ends with the array."""
+    skip_if_unsupported(gemm)
+    rng = np.random.default_rng(6)
+    frames = rng.normal(size=(2 * rows + 1, F)).astype(np.float32)
+    starts = 2 * F * rng.permutation(rows)
+    x = np.stack([frames.ravel()[start : start + 3 * F] for start in starts])
+    on_device = arrays.copy(starts, arrays.empty(starts.shape, np.int64))
+    gathered = matmul.Rows(arrays.from_host(frames), on_device, 3 * F)
+    W, dz = (rng.normal(size=shape).astype(np.float32) for shape in ((20, 3 * F), (rows, 20)))
+    y, dW, b = (arrays.from_host(np.zeros(shape, np.float32)) for shape in ((rows, 20), W.shape, 20))
+    matmul.layer(gathered, arrays.from_host(W), b, y, rows, False, None, gemm)
+    matmul.weight_gradient(arrays.from_host(dz), gathered, dW, rows, gemm)
+    x, W, dz = (a.astype(np.float64) for a in (x, W, dz))
+    assert relative_error(arrays.to_host(y), x @ W.T) <= TOLERANCES[gemm]
+    assert relative_error(arrays.to_host(dW), dz.T @ x) <= TOLERANCES[gemm]
+
+
 def test_an_unknown_gemm_is_named():
     with pytest.raises(InputError, match="gemm = 'fp16' must be one of fp32, tf32, cublas"):
         ops.load("cuda", gemm="fp16")
