@@ -17,7 +17,9 @@ from tests import ROOT
 
 HERE = "tests/ops/cuda"
 TESTS = [f"{HERE}/test_{name}.py" for name in ("elementwise", "affine", "matmul", "birnn", "ctc", "guard")]
-LARGE, FAULTS, TWO_GPUS = (f"{HERE}/executor/check_{name}.py" for name in ("large", "faults", "two_gpus"))
+LARGE, FAULTS, INSTRUCTIONS, TWO_GPUS = (
+    f"{HERE}/executor/check_{name}.py" for name in ("large", "faults", "instructions", "two_gpus")
+)
 
 
 def missing():
@@ -47,7 +49,7 @@ def execute(*arguments):
 
 
 def test_faults_are_found():
-    execute("--order", "reverse", FAULTS)
+    execute("--order", "reverse", FAULTS, INSTRUCTIONS)
 
 
 def test_a_training_step():

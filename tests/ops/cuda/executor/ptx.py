@@ -36,8 +36,7 @@ SPECIAL = {
 # {0}, {1} are groups of the pattern, a, b, c the sources. Sums of integers are unsigned: they may overflow.
 RULES = [
     (r"mov\.([subf]32|[sub]64|pred)", "{0}", "a", "{0}"),
-    (r"cvta\.to\.(?:global|local)\.u64", "u64", "a", "u64"),
-    (r"cvta\.local\.u64", "u64", "a", "u64"),
+    (r"cvta(?:\.to)?\.(?:global|local|shared)\.u64", "u64", "a", "u64"),
     (r"(?:add|sub|mul)(?:\.rn)?\.f32", "f32", "a {op} b", "f32"),
     (r"(?:add|sub)\.[su](32|64)", "u{0}", "a {op} b", "u{0}"),
     (r"add\.rz\.f32", "f32", "add_toward_zero(a, b)", "f32"),
@@ -66,6 +65,7 @@ RULES = [
     (r"cvt\.rn\.f32\.([su](?:32|64))", "{0}", "(f32)a", "f32"),
     (r"cvt\.sat\.f32\.f32", "f32", "saturated(a)", "f32"),
     (r"cvt\.rna\.tf32\.f32", "f32", "bits(to_tf32(a))", "b32"),
+    (r"cvt\.rn\.(bf16|f16)x2\.f32", "f32", "(u32)to_{0}(a) << 16 | to_{0}(b)", "b32"),
     (r"ex2\.approx(?:\.ftz)?\.f32", "f32", "exp2f(a)", "f32"),
     (r"lg2\.approx(?:\.ftz)?\.f32", "f32", "log2f(a)", "f32"),
     (r"selp\.(\w+)", "{0} {0} pred", "c ? a : b", "{0}"),
@@ -81,7 +81,10 @@ RULES = [
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^"}
 OPERATORS |= {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 OPERATORS |= {"lo": "<", "ls": "<=", "hi": ">", "hs": ">=", "ltu": ">=", "leu": ">", "gtu": "<=", "geu": "<"}
-CACHE_HINTS = {"nc", "ca", "cg", "cs", "volatile", "relaxed", "weak", "gpu"}
+POLLS = {"acquire", "volatile", "relaxed"}  # a load that may wait for what another block stores
+HINTS = {"nc", "ca", "cg", "cs", "weak", "release", "acq_rel", "gpu", *POLLS}  # of caches, and of order
+ATOMIC = {"add": "old + a", "exch": "a", "cas": "old == a ? b : old"}
+ATOMIC |= {"min": "a < old ? a : old", "max": "a > old ? a : old"}
 
 
 class Kernel(NamedTuple):
@@ -167,6 +170,8 @@ class Translation:
 
     def source(self) -> str:
         lines = ['#include "runtime.h"', "void kernel(Thread *t) {", "u64 returned = 0;"]
+        if "cp.async" in self.body:
+            lines = ["#define ASYNC_COPIES", *lines, "Copies copies = {0};"]
         lines += [f"{kind} {name} = 0;" for name, kind in self.registers.items()]
         lines += [f"u8 {name}[{size}] __attribute__((aligned(16)));" for name, size in self.local.items()]
         lines += [f"memset({name}, 0xff, {size});" for name, size in self.local.items()]
@@ -277,6 +282,8 @@ class Translation:
             pointer = self._pointer(modifiers[:-1], source, kind, len(self._list(target)))
         names = self._list(target)
         code = f"{self._memory_type(kind)} *p = {pointer};"
+        if POLLS & set(modifiers):
+            code = f"poll(t, {self.place});" + code
         if len(names) == 1:
             return code + self._assign(target, "*p", kind)
         values = "".join(f"{self._memory_type(kind)} v{i} = p[{i}];" for i in range(len(names)))
@@ -294,11 +301,65 @@ class Translation:
 
     def _pointer(self, modifiers, operand, kind, count):
         """A checked pointer to `count` numbers."""
-        space = set(modifiers) - CACHE_HINTS - {f"v{count}"}
+        space = set(modifiers) - HINTS - {f"v{count}"}
         if not space <= {"global", "shared", "local"}:
             raise ValueError
-        function, thread = ("shared_at", "t, ") if "shared" in space else ("global_at", "")
-        return f"{function}({thread}{self._address(operand)}, {SIZES[kind[1:]] * count})"
+        return self._checked("shared" in space, self._address(operand), SIZES[kind[1:]] * count)
+
+    def _checked(self, shared, address, size):
+        if shared:
+            return f"shared_at(t, {address}, {size}, {self.place})"
+        return f"global_at({address}, {size})"
+
+    def _atom(self, modifiers, operands):
+        """One thread runs at a time, and so every instruction is atomic."""
+        target, place, *sources = operands
+        *modifiers, operation, kind = modifiers
+        c_type = self._memory_type(kind)
+        code = f"{c_type} *p = {self._pointer(modifiers, place, kind, 1)}, old = *p;"
+        for name, source in zip("ab", sources, strict=False):
+            code += f"{c_type} {name} = {self._value(source, kind)};"
+        code += f"*p = {ATOMIC[operation]}; progress += *p != old;"
+        if target is None:
+            return code
+        return f"poll(t, {self.place});" + code + self._assign(target, "old", kind)
+
+    def _red(self, modifiers, operands):
+        return self._atom(modifiers, [None, *operands])
+
+    def _fence(self, modifiers, operands):
+        return ";"  # memory is in order here
+
+    _membar = _fence
+
+    def _cp(self, modifiers, operands):
+        """Asynchronous copies from global to shared memory. They arrive when they are waited for."""
+        _, kind, *_ = modifiers
+        if kind == "commit_group":
+            return "copies.groups++;"
+        if kind == "wait_group":
+            return f"wait_for_copies(t, &copies, {int(operands[0])});"
+        if kind == "wait_all":
+            return "copies.groups++; wait_for_copies(t, &copies, 0);"
+        target, source, size, *valid = operands
+        if (
+            modifiers[:4] != ["async", kind, "shared", "global"]
+            or size not in {"ca": ("4", "8", "16"), "cg": ("16",)}[kind]
+        ):
+            raise ValueError
+        valid = self._value(*valid, "u32") if valid else size
+        addresses = f"{self._address(target)}, {self._address(source)}"
+        return f"copy_async(t, &copies, {addresses}, {size}, {valid}, {self.place});"
+
+    def _ldmatrix(self, modifiers, operands):
+        """Each lane gives the address of a row of a matrix of 8 rows of 16 bytes, and gets a part of each."""
+        target, address = operands
+        names = self._list(target)
+        if modifiers != ["sync", "aligned", "m8n8", f"x{len(names)}", "shared", "b16"]:
+            raise ValueError
+        code = f"load_rows(t, {self._address(address)}, {len(names)}, {self.place});"
+        parts = (f"t->warp[{8 * i} + t->lane / 4].received[t->lane % 4]" for i in range(len(names)))
+        return code + "".join(map(self._assign, names, parts, ["b32"] * len(names)))
 
     def _mov(self, modifiers, operands):
         """A register of 64 bits from two of 32, and the reverse."""
@@ -323,11 +384,21 @@ class Translation:
         return code + (f"R{all_there[1:]} = 1;" if all_there else "")
 
     def _mma(self, modifiers, operands):
-        if modifiers != ["sync", "aligned", "m16n8k8", "row", "col", "f32", "tf32", "tf32", "f32"]:
+        *shape, d_kind, kind, b_kind, c_kind = modifiers
+        per_register = {"m16n8k8tf32": 1, "m16n8k16bf16": 2, "m16n8k16f16": 2}[shape[2] + kind]
+        if shape[:2] + shape[3:] + [d_kind, b_kind, c_kind] != [
+            "sync",
+            "aligned",
+            "row",
+            "col",
+            "f32",
+            kind,
+            "f32",
+        ]:
             raise ValueError
         target, a, b, c = (self._list(operand) for operand in operands)
         a, b = (", ".join(self._value(name, "u32") for name in names) for names in (a, b))
         c = ", ".join(self._value(name, "f32") for name in c)
         code = f"u32 a[] = {{{a}}}, b[] = {{{b}}}; f32 c[] = {{{c}}}, d[4];"
-        code += f"multiply_add(t, a, b, c, d, {self.place});"
+        code += f"multiply_add(t, a, b, c, d, {per_register}, from_{kind}, {self.place});"
         return code + "".join(self._assign(name, f"d[{i}]", "f32") for i, name in enumerate(target))

@@ -12,10 +12,12 @@ gcc -shared -fPIC; for x86-64, because fibers need eight instructions of assembl
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define MAX_TRIES 10000 /* of a thread that waits for what others store */
 #define STACK 65536 /* bytes of a fiber; ptx.py refuses kernels that need more */
 
 enum { FORWARD, REVERSE, RANDOM };
 
+u64 progress;
 static Thread *current;      /* the one that runs */
 static void *scheduler;      /* the scheduler's stack pointer meanwhile */
 static sigjmp_buf fault_exit;
@@ -95,21 +97,22 @@ static int release_warps(Thread *threads, u32 n) {
   return released;
 }
 
-/* Run a block until all of its threads have ended, or wait for the other blocks. */
-static State advance(Block *block, u32 n, u32 *turns) {
+/* Run a block until all of its threads have ended, or one waits for what others store, or all for the grid. */
+static State advance(Block *block, u32 n) {
   Thread *threads = block->threads;
-  for (;;) {
-    arrange(turns, n);
-    for (u32 i = 0; i < n; i++) {
-      current = threads + turns[i];
-      if (current->state == READY) switch_stack(&scheduler, current->stack_pointer);
+  for (;; block->turn = 0) {
+    if (!block->turn) arrange(block->turns, n);
+    while (block->turn < n) {
+      current = threads + block->turns[block->turn++];
+      if (current->state <= POLLING) current->state = READY, switch_stack(&scheduler, current->stack_pointer);
+      if (current->state == POLLING) return POLLING;
     }
     current = threads;
-    if (release_warps(threads, n)) continue;
     u32 count[ENDED + 1] = {0};
+    if (release_warps(threads, n)) continue;
     for (u32 i = 0; i < n; i++) count[threads[i].state]++;
-    if (count[ENDED] == n) return ENDED;
-    if (count[AT_GRID_BARRIER] == n) return AT_GRID_BARRIER;
+    if (count[ENDED] == n || count[AT_GRID_BARRIER] == n) return block->turn = 0, threads->state;
+    if (count[POLLING]) continue;
     if (count[AT_BARRIER] != n)
       fault("threads wait for others in vain: %u at a barrier, %u for their warp, %u for the grid, %u have ended",
             count[AT_BARRIER], count[AT_EXCHANGE], count[AT_GRID_BARRIER], count[ENDED]);
@@ -117,45 +120,40 @@ static State advance(Block *block, u32 n, u32 *turns) {
       if (threads[i].place != threads[0].place) fault("threads wait at different barriers");
       threads[i].state = READY;
     }
+    progress++;
   }
 }
 
-static void prepare(Block *block, Grid *grid, u64 number, Thread *threads, u32 n, char *stacks) {
-  block->grid = grid, block->threads = threads;
+static void prepare(Block *block, Grid *grid, u64 number, u32 n, char *stacks) {
+  block->grid = grid, block->turn = 0;
   for (int axis = 0; axis < 3; number /= grid->blocks[axis++]) block->index[axis] = number % grid->blocks[axis];
   memset(block->shared, 0xff, grid->shared_size); /* NaN */
+  memset(block->under_way, 0, grid->shared_size / 4);
   for (u32 i = 0; i < n; i++) {
-    Thread *t = threads + i;
+    Thread *t = block->threads + i;
     u32 x = grid->threads[0], y = grid->threads[1];
     *t = (Thread){.index = {i % x, i / x % y, i / x / y}, .lane = i % 32, .block = block};
-    t->warp = threads + i / 32 * 32;
+    t->warp = block->threads + i / 32 * 32;
     u64 *top = (u64 *)(stacks + (i + 1ul) * STACK) - 2; /* after the return, the stack is aligned as at a function's entry */
     *top = (u64)first_call;
     t->stack_pointer = memset(top - 6, 0, 48);
   }
 }
 
-static void run(Grid *grid, int cooperative, u64 first, u64 last, Block *blocks, Thread *threads, char *stacks,
-                u32 *turns) {
-  u32 n = grid->threads[0] * grid->threads[1] * grid->threads[2], count = last - first;
-  u32 *block_turns = turns + n;
-  arrange(block_turns, count);
-  if (!cooperative) {
+/* Run blocks until all have ended. */
+static void run(Block *blocks, u32 *turns, u32 count, u32 n) {
+  u64 before = progress;
+  for (u32 ended = 0, waiting, tries = 0; ended < count; tries = progress == before ? tries + 1 : 0, before = progress) {
+    ended = waiting = 0;
+    arrange(turns, count);
     for (u32 i = 0; i < count; i++) {
-      prepare(blocks, grid, first + block_turns[i], threads, n, stacks);
-      if (advance(blocks, n, turns) == AT_GRID_BARRIER) fault("a barrier of the grid in an ordinary launch");
+      State state = advance(blocks + turns[i], n);
+      ended += state == ENDED, waiting += state == AT_GRID_BARRIER;
     }
-    return;
-  }
-  for (u32 i = 0; i < count; i++)
-    prepare(blocks + i, grid, i, threads + (u64)i * n, n, stacks + (u64)i * n * STACK);
-  for (u32 waiting = count; waiting;) {
-    waiting = 0;
-    for (u32 i = 0; i < count; i++)
-      waiting += advance(blocks + block_turns[i], n, turns) == AT_GRID_BARRIER;
-    if (waiting && waiting < count) fault("%u of %u blocks wait for the others in vain", waiting, count);
-    for (u64 i = 0; waiting && i < (u64)count * n; i++) threads[i].state = READY;
-    arrange(block_turns, count);
+    if (tries > MAX_TRIES) fault("threads wait for what no thread stores");
+    if (!waiting || waiting + ended < count) continue;
+    if (ended) fault("%u of %u blocks wait for the others in vain", waiting, count);
+    for (u64 i = 0; i < (u64)count * n; i++) blocks->threads[i].state = READY;
   }
 }
 
@@ -165,22 +163,33 @@ int launch(Grid *grid, int cooperative, u64 first, u64 last, int the_order, u64 
   u64 size = held * n * STACK, pitch = (grid->shared_size + 127) / 64 * 64;
   Block *blocks = calloc(held, sizeof *blocks);
   Thread *threads = calloc(held * n, sizeof *threads);
-  u8 *shared = aligned_alloc(64, held * pitch);
-  u32 *turns = calloc(n + (last - first), sizeof *turns);
+  u8 *shared = aligned_alloc(64, held * pitch), *under_way = malloc(held * pitch / 4);
+  u32 *turns = calloc(held * n + last - first, sizeof *turns), *block_turns = turns + held * n;
   char *stacks = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   char *signal_stack = malloc(STACK);
   stack_t other = {.ss_sp = signal_stack, .ss_size = STACK}, old;
   struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK}, before[3];
   int signals[3] = {SIGSEGV, SIGBUS, SIGFPE};
-  for (u64 i = 0; i < held; i++) blocks[i].shared = shared + i * pitch;
+  for (u64 i = 0; i < held; i++)
+    blocks[i] = (Block){.shared = shared + i * pitch, .under_way = under_way + i * pitch / 4,
+                        .threads = threads + i * n, .turns = turns + i * n};
   sigaltstack(&other, &old);
   for (int i = 0; i < 3; i++) sigaction(signals[i], &action, before + i);
   message = why, order = the_order, random_state = seed * 2654435761u + 88172645463325252u, current = NULL;
   int failed = sigsetjmp(fault_exit, 1);
-  if (!failed) run(grid, cooperative, first, last, blocks, threads, stacks, turns);
+  if (!failed && cooperative) {
+    for (u64 i = 0; i < held; i++) prepare(blocks + i, grid, i, n, stacks + i * n * STACK);
+    run(blocks, block_turns, held, n);
+  } else if (!failed) {
+    arrange(block_turns, last - first);
+    for (u64 i = 0; i < last - first; i++) {
+      prepare(blocks, grid, first + block_turns[i], n, stacks);
+      run(blocks, (u32[1]){0}, 1, n);
+    }
+  }
   for (int i = 0; i < 3; i++) sigaction(signals[i], before + i, NULL);
   sigaltstack(&old, NULL);
   munmap(stacks, size);
-  free(signal_stack), free(turns), free(shared), free(threads), free(blocks);
+  free(signal_stack), free(turns), free(under_way), free(shared), free(threads), free(blocks);
   return failed;
 }

@@ -16,8 +16,8 @@ typedef int32_t s32;
 typedef int64_t s64;
 typedef float f32;
 
-/* What a thread waits for: its turn, its block, lanes of its warp, the whole grid. */
-typedef enum { READY, AT_BARRIER, AT_EXCHANGE, AT_GRID_BARRIER, ENDED } State;
+/* What a thread waits for: its turn, what other threads store, its block, lanes of its warp, the whole grid. */
+typedef enum { READY, POLLING, AT_BARRIER, AT_EXCHANGE, AT_GRID_BARRIER, ENDED } State;
 
 struct Block;
 
@@ -41,21 +41,40 @@ typedef struct Grid {
 
 typedef struct Block {
   u32 index[3];
-  u8 *shared;
+  u8 *shared, *under_way;        /* shared memory; for each of its words, whether a copy to it is under way */
   Thread *threads;
+  u32 *turns, turn;              /* the order in which they run, and whose turn it is */
   Grid *grid;
 } Block;
+
+/* Copies from global to shared memory that a thread has started and not waited for. */
+typedef struct Copies {
+  u32 count, groups;
+  struct { u64 source; u32 target, size, valid, group; } copy[256];
+} Copies;
+
+extern u64 progress;             /* counts what other threads may wait for */
 
 void wait_for(Thread *, State, int place, u32 mask);
 void fault(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
+/* Before another try of the same instruction, other threads have their turn. */
+static inline void poll(Thread *t, int place) {
+  if (t->place == place) wait_for(t, POLLING, place, 0);
+  t->place = place;
+}
+
 static inline u32 bits(f32 x) { u32 n; memcpy(&n, &x, 4); return n; }
 static inline f32 number(u32 n) { f32 x; memcpy(&x, &n, 4); return x; }
 
-static inline void *shared_at(Thread *t, u64 address, u32 size) {
+static inline void *shared_at(Thread *t, u64 address, u32 size, int place) {
   if (address % size) fault("misaligned access to shared memory: %u bytes at %#lx", size, address);
   if (address > t->block->grid->shared_size || address + size > t->block->grid->shared_size)
     fault("access beyond shared memory: %u bytes at %ld of %u", size, (s64)address, t->block->grid->shared_size);
+#ifdef ASYNC_COPIES
+  for (u32 i = 0; i < size; i += 4)
+    if (t->block->under_way[(address + i) / 4]) fault("access to shared memory before a copy to it was waited for");
+#endif
   return t->block->shared + address;
 }
 
@@ -63,6 +82,29 @@ static inline void *shared_at(Thread *t, u64 address, u32 size) {
 static inline void *global_at(u64 address, u32 size) {
   if (address % size) fault("misaligned access to global memory: %u bytes at %#lx", size, address);
   return (void *)address;
+}
+
+static inline void copy_async(Thread *t, Copies *copies, u64 target, u64 source, u32 size, u32 valid, int place) {
+  if (valid > size) fault("a copy of %u bytes of %u", valid, size);
+  if (copies->count == 256) fault("256 copies are under way");
+  shared_at(t, target, size, place), global_at(source, size);
+  memset(t->block->under_way + target / 4, 1, size / 4);
+  copies->copy[copies->count].source = source, copies->copy[copies->count].target = target;
+  copies->copy[copies->count].size = size, copies->copy[copies->count].valid = valid;
+  copies->copy[copies->count++].group = copies->groups;
+}
+
+/* Until no more than the last n groups are under way. */
+static inline void wait_for_copies(Thread *t, Copies *copies, u32 n) {
+  u32 left = 0;
+  for (u32 i = 0; i < copies->count; i++) {
+    typeof(copies->copy[0]) c = copies->copy[i];
+    if (c.group + n >= copies->groups) { copies->copy[left++] = c; continue; }
+    memset(t->block->under_way + c.target / 4, 0, c.size / 4);
+    memcpy(t->block->shared + c.target, (void *)c.source, c.valid);
+    memset(t->block->shared + c.target + c.valid, 0, c.size - c.valid);
+  }
+  copies->count = left;
 }
 
 static inline f32 add_toward_zero(f32 a, f32 b) {
@@ -90,18 +132,33 @@ static inline u32 shuffle(Thread *t, u32 value, u32 distance, u32 bounds, u32 ma
   return other > last ? value : t->warp[other].received[0];
 }
 
-/* mma.sync.m16n8k8, TF32: see minids/ops/cuda/tensor_core.py for what each lane holds. */
-static inline void multiply_add(Thread *t, const u32 a[4], const u32 b[2], const f32 c[4], f32 d[4], int place) {
+/* ldmatrix: a lane reads the row at its address, and shows it to the other lanes. */
+static inline void load_rows(Thread *t, u64 address, u32 matrices, int place) {
+  if (t->lane < 8 * matrices) memcpy(t->given, shared_at(t, address, 16, place), 16);
+  wait_for(t, AT_EXCHANGE, place, 0xffffffff);
+}
+
+/* One of the numbers in a register of a matrix. */
+static inline f32 from_tf32(u32 x, u32 i) { return number(x & 0xffffe000); }
+static inline f32 from_bf16(u32 x, u32 i) { return number(x >> 16 * i << 16); }
+static inline f32 from_f16(u32 x, u32 i) { u16 half = x >> 16 * i; _Float16 y; memcpy(&y, &half, 2); return y; }
+
+static inline u16 to_f16(f32 x) { _Float16 y = x; u16 n; memcpy(&n, &y, 2); return n; }
+static inline u16 to_bf16(f32 x) { return isnan(x) ? 0x7fff : (bits(x) + 0x7fff + (bits(x) >> 16 & 1)) >> 16; }
+
+/* mma.sync.m16n8k(8 n), with n numbers in a register: minids/ops/cuda/tensor_core.py shows what each lane holds. */
+static inline void multiply_add(Thread *t, const u32 a[4], const u32 b[2], const f32 c[4], f32 d[4], u32 n,
+                                f32 (*from)(u32, u32), int place) {
   memcpy(t->given, a, 16);
   memcpy(t->given + 4, b, 8);
   wait_for(t, AT_EXCHANGE, place, 0xffffffff);
   u32 row = t->lane / 4, column = t->lane % 4 * 2;
   for (u32 i = 0; i < 4; i++) {
     double sum = c[i];
-    for (u32 k = 0; k < 8; k++) {
-      u32 x = t->warp[row * 4 + k % 4].received[i / 2 + k / 4 * 2];
-      u32 y = t->warp[(column + i % 2) * 4 + k % 4].received[4 + k / 4];
-      sum += (double)number(x & 0xffffe000) * number(y & 0xffffe000);
+    for (u32 k = 0; k < 8 * n; k++) {
+      u32 x = t->warp[row * 4 + k / n % 4].received[i / 2 + k / n / 4 * 2];
+      u32 y = t->warp[(column + i % 2) * 4 + k / n % 4].received[4 + k / n / 4];
+      sum += (double)from(x, k % n) * from(y, k % n);
     }
     d[i] = sum;
   }
