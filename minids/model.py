@@ -118,10 +118,11 @@ class DeepSpeech:
         arrays, size = self.ops.arrays, sum(math.prod(shape) for shape in shapes.values())
         flat = np.empty(size, self.dtype)
         if seed is not None:
-            initialize(_views(flat, shapes), seed)
+            initialize(_views(arrays, flat, shapes), seed)
         self.flat_params = arrays.from_host(flat)
         self.flat_grads = arrays.empty((size,), self.dtype)
-        self.params, self.grads = _views(self.flat_params, shapes), _views(self.flat_grads, shapes)
+        self.params = _views(arrays, self.flat_params, shapes)
+        self.grads = _views(arrays, self.flat_grads, shapes)
         self._pass = _Pass([], arrays, self.dtype)
         self._lock = nullcontext() if arrays.on_host else _GPU_LOCK
 
@@ -336,10 +337,9 @@ def initialize(params: dict[str, np.ndarray], seed: int) -> None:
             value[...] = rng.normal(0, width / np.sqrt(value.shape[1]), value.shape)
 
 
-def _views(flat, shapes):
+def _views(arrays, flat, shapes):
     views, start = {}, 0
     for name, shape in shapes.items():
-        size = math.prod(shape)
-        views[name] = flat[start : start + size].reshape(shape)
-        start += size
+        views[name] = arrays.view(flat, start, shape)
+        start += math.prod(shape)
     return views

@@ -64,7 +64,7 @@ class Workspace:
         if name not in self._buffers or self._buffers[name].size < size:
             self._buffers.pop(name, None)  # free the old one first: memory may not suffice for both
             self._buffers[name] = self._arrays.empty((size,), dtype or self._dtype)
-        return self._buffers[name][:size].reshape(shape)
+        return self._arrays.view(self._buffers[name], 0, shape)
 
     def to_device(self, name: str, array: np.ndarray):
         """The array where the backend computes: a copy in the buffer `name`, or itself if it is there."""

@@ -21,7 +21,7 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
 
     matmul.check_gemm(gemm)
     birnn.check_recurrence(recurrence)
-    _silence_small_launches()
+    _configure_numba()
     device = current_device()
     operations: dict[str, Any] = {
         "context_forward": context.context_forward,
@@ -36,7 +36,7 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
     }
     copies = {
         name: guarded(getattr(arrays, name), device, exclusive=False)
-        for name in ("empty", "from_host", "copy", "to_host", "synchronize", "available")
+        for name in ("empty", "view", "from_host", "copy", "to_host", "synchronize", "available")
     }
     return {
         "arrays": SimpleNamespace(
@@ -50,8 +50,9 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
     }
 
 
-def _silence_small_launches() -> None:
-    """Keep Numba from warning about grids that do not fill the GPU: users can do nothing about them.
+def _configure_numba() -> None:
+    """Keep Numba from warning about grids that do not fill the GPU, which users cannot change, and from
+    freeing memory by itself; see arrays.empty.
 
     Numba reads its environment variables on import, and again whenever the environment has changed.
     """
@@ -59,5 +60,10 @@ def _silence_small_launches() -> None:
 
     import numba
 
-    numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
-    os.environ["NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS"] = "0"
+    for name, variable, value in (
+        ("LOW_OCCUPANCY_WARNINGS", "LOW_OCCUPANCY_WARNINGS", 0),
+        ("DEALLOCS_COUNT", "MAX_PENDING_DEALLOCS_COUNT", 10**9),
+        ("DEALLOCS_RATIO", "MAX_PENDING_DEALLOCS_RATIO", 1.0),  # of the GPU's memory
+    ):
+        setattr(numba.core.config, f"CUDA_{name}", value)
+        os.environ[f"NUMBA_CUDA_{variable}"] = str(value)

@@ -1,6 +1,7 @@
 """Arrays on the GPU."""
 
 import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from minids.ops.cuda.launch import driver_api
 on_host = False
 
 _DTYPES = {"f": np.float32, "i": np.int32, "u": np.uint32}
+_freeing = threading.Lock()
 
 
 def empty(shape: tuple[int, ...], dtype):
@@ -22,7 +24,27 @@ def empty(shape: tuple[int, ...], dtype):
     Raises MemoryError if the GPU does not have enough free memory.
     """
     with _memory_error("the GPU does not have {:.2f} GB of free memory", shape, dtype):
+        _free_deleted()
         return cuda.device_array(shape, dtype)
+
+
+def _free_deleted() -> None:
+    """Free the memory of deleted arrays, which Numba collects.
+
+    By default Numba would also free it wherever an array is deleted. CUDA does not allow that in a thread
+    without a GPU.
+    """
+    if not driver.simulated():
+        with _freeing:
+            cuda.current_context().memory_manager.deallocations.clear()
+
+
+def view(flat, start: int, shape: tuple[int, ...]):
+    """The elements of a flat array from `start` on, as an array of this shape in the same memory.
+
+    In a thread without a GPU, slicing an array would select GPU 0.
+    """
+    return flat[start : start + math.prod(shape)].reshape(shape)
 
 
 @contextmanager
@@ -80,11 +102,11 @@ class AsyncCopier:
         if buffers is None or buffers[0].size < array.size:
             buffers = _pinned((array.size,), np.float32), empty((array.size,), np.float32)
         self._buffers.append(buffers)
-        pinned, on_device = buffers[0][: array.size], buffers[1][: array.size]
-        pinned[...] = array.reshape(-1)
+        pinned, on_device = (view(buffer, 0, array.shape) for buffer in buffers)
+        pinned[...] = array
         on_device.copy_to_device(pinned, stream=self._stream)
         self._stream.synchronize()
-        return on_device.reshape(array.shape)
+        return on_device
 
 
 def _pinned(shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -107,6 +129,5 @@ def available() -> int | None:
     """Bytes of free GPU memory; None in the simulator."""
     if driver.simulated():
         return None
-    context = cuda.current_context()
-    context.memory_manager.deallocations.clear()  # memory of deleted arrays that Numba still holds
-    return context.get_memory_info().free
+    _free_deleted()
+    return cuda.current_context().get_memory_info().free

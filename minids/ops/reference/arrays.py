@@ -1,5 +1,7 @@
 """Arrays of the backends that compute in NumPy arrays."""
 
+import math
+
 import numpy as np
 
 on_host = True
@@ -11,6 +13,11 @@ def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
     if array.dtype.kind == "f":
         array.fill(np.nan)
     return array
+
+
+def view(flat: np.ndarray, start: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The elements of a flat array from `start` on, as an array of this shape in the same memory."""
+    return flat[start : start + math.prod(shape)].reshape(shape)
 
 
 def from_host(array: np.ndarray) -> np.ndarray:

@@ -156,7 +156,7 @@ def test_compiled_kernels_are_reused_by_the_next_process(monkeypatch, tmp_path):
 
 
 def test_numba_does_not_warn_about_small_launches():
-    script = "from minids.ops import cuda; cuda._silence_small_launches(); import numba; "
+    script = "from minids.ops import cuda; cuda._configure_numba(); import numba; "
     script += "print(numba.core.config.CUDA_LOW_OCCUPANCY_WARNINGS)"
     assert run("-c", script).stdout.strip() == "0"
 
