@@ -236,7 +236,7 @@ class DeepSpeech:
 
     def _forward(self, ops: Backend, frames, lengths, dropout_keys):
         s, p, state, workspace = self.settings, self.params, self._pass, self._pass.workspace
-        T0, B, F = frames.shape
+        T0, B, _ = frames.shape
         T, H, K = output_length(T0, s.stride), s.hidden, s.characters
         state.activations = None  # or its views would keep buffers that are now too small
         state.lengths = workspace.to_device("lengths", output_length(lengths, s.stride))
@@ -246,7 +246,7 @@ class DeepSpeech:
                 keys = workspace.to_device(f"dropout_keys {n}", hash_key(dropout_keys, n))
                 state.dropout[n] = Dropout(s.dropout, keys)
         a = {name: workspace(name, T, B, H) for name in ("h1", "h2", "h3", "z4", "h4", "hf", "hb", "h5")}
-        a |= {"x": workspace("x", T, B, (2 * s.context + 1) * F), "z6": workspace("z6", T, B, K)}
+        a["z6"] = workspace("z6", T, B, K)
 
         def layer(n, x, y, clip=True):
             ops.affine_forward(
@@ -255,7 +255,7 @@ class DeepSpeech:
 
         frames = workspace.to_device("frames", frames)
         lengths = workspace.to_device("lengths before the stride", lengths)
-        ops.context_forward(frames, lengths, s.context, s.stride, out=a["x"])
+        a["x"] = ops.context_forward(frames, lengths, s.context, s.stride, workspace=workspace)
         layer(1, "x", "h1")
         layer(2, "h1", "h2")
         layer(3, "h2", "h3")

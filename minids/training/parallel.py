@@ -203,14 +203,14 @@ class _Half:
         first, last = (min(t * self.stride, len(self.frames)) for t in (self.span.start, self.span.stop))
         return self.frames[first:last], np.clip(self.lengths - first, 0, last - first)
 
-    def context_forward(self, frames, lengths, C, stride, out):
+    def context_forward(self, frames, lengths, C, stride, workspace):
         """The context of the first or the last frame lies in the other half."""
         before = min(self.span.start, output_length(C, stride))
         first = (self.span.start - before) * stride
         window = self.frames[first : self.span.stop * stride + C]
         inside = np.clip(self.lengths - first, 0, len(window))
-        out[...] = self.ops.context_forward(window, inside, C, stride)[before:][: len(out)]
-        return out
+        x = self.ops.context_forward(window, inside, C, stride, workspace=workspace)
+        return x[before : before + self.span.stop - self.span.start]
 
     def affine_forward(self, x, W, b, clip=False, dropout=None, out=None):
         """Dropout counts units from the first frame of both halves."""

@@ -105,6 +105,16 @@ def test_context_gathers_the_neighbors(backend, C, stride, T0, B, F):
                 np.testing.assert_array_equal(got[t, b, c * F : (c + 1) * F], expected)
 
 
+def test_context_is_written_to_the_workspace():
+    workspace, rng = Workspace(REFERENCE.arrays, np.float32), np.random.default_rng(2)
+    lengths = np.array([3, 5], np.int32)
+    x, y = (
+        ops.load("cpu").context_forward(normal(rng, T, 2, 3), lengths, 1, 1, workspace=workspace)
+        for T in (6, 5)
+    )
+    assert np.shares_memory(x, y)
+
+
 # A layer of weights
 
 
@@ -321,7 +331,7 @@ def calls(grid):
     labels, full, square = np.array([[1, 2], [3, 0], [0, 0]], np.int32), (T, B, H), (H, H)
     deltas = dict.fromkeys(("delta_f", "delta_b", "dz"), full)
     return {
-        "context_forward": ((x, lengths, C, 2), {"out": (3, B, 3 * H)}),
+        "context_forward": ((x, lengths, C, 2), {}),  # takes its memory from a workspace
         "affine_forward": ((x, W, b, True, None), {"out": full}),
         "affine_backward": (
             (dy, x, W, y, True, None, True),
@@ -335,7 +345,7 @@ def calls(grid):
 
 
 @BACKENDS
-@pytest.mark.parametrize("name", calls(REFERENCE))
+@pytest.mark.parametrize("name", [name for name, (_, outputs) in calls(REFERENCE).items() if outputs])
 def test_outputs_are_written_to_the_given_arrays(backend, name):
     grid = ops.load(backend)
     arguments, shapes = calls(grid)[name]

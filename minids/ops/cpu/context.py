@@ -8,13 +8,13 @@ from minids.ops.cpu.pool import check_lengths, njit, on_all_cores
 
 
 @on_all_cores
-def context_forward(frames, lengths, C, stride, out=None):
+def context_forward(frames, lengths, C, stride, workspace=None):
     """As the reference: x_t = [frames_{st-C} … frames_{st+C}], zero past the ends."""
     T0, B, F = frames.shape
     T, D = output_length(T0, stride), (2 * C + 1) * F
-    check_shapes(lengths=(lengths, (B,)), out=(out, (T, B, D)))
+    check_shapes(lengths=(lengths, (B,)))
     check_lengths("lengths", lengths, T0)
-    x = np.empty((T, B, D), np.float32) if out is None else out
+    x = workspace("x", T, B, D) if workspace else np.empty((T, B, D), np.float32)
     _gather(frames, lengths, C, stride, x)
     return x
 

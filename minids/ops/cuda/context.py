@@ -13,12 +13,12 @@ from minids.ops.cuda.registry import Registered
 MAX_THREADS = 256  # per block
 
 
-def context_forward(frames, lengths, C, stride, out=None):
+def context_forward(frames, lengths, C, stride, workspace=None):
     """As in the reference: x_t = [frames_{st-C} … frames_{st+C}], zero beyond the ends."""
     T0, B, F = frames.shape
     T, D = output_length(T0, stride), (2 * C + 1) * F
-    check_shapes(lengths=(lengths, (B,)), out=(out, (T, B, D)))
-    x = arrays.empty((T, B, D), np.float32) if out is None else out
+    check_shapes(lengths=(lengths, (B,)))
+    x = workspace("x", T, B, D) if workspace else arrays.empty((T, B, D), np.float32)
     threads = min(-(-F // WARP_SIZE) * WARP_SIZE, MAX_THREADS)
     launch(gather, T * B, threads, frames, lengths, C, stride, x)
     return x

@@ -33,7 +33,7 @@ def load() -> dict[str, Any]:
     """The arrays and operations by name; they accept output arrays, as those of the other backends do."""
     return {
         "arrays": arrays,
-        "context_forward": _with_outputs(context_forward, "out"),
+        "context_forward": _with_outputs(context_forward),
         "affine_forward": _with_outputs(affine_forward, "out"),
         "affine_backward": _with_outputs(affine_backward, "dx", "dW", "db"),
         "birnn_forward": _with_outputs(birnn_forward, "h", "hf", "hb"),
@@ -57,7 +57,7 @@ def _with_outputs(operation: Callable, *outputs: str) -> Callable:
 
     @wraps(operation)
     def run(*args: Any, **kwargs: Any) -> Any:
-        arrays = [kwargs.get(name) for name in outputs]
+        arrays = [kwargs.get(name) for name in outputs] or [None]
         results = operation(*args, **{name: kwargs[name] for name in kwargs if name in parameters})
         results = results if len(outputs) > 1 else [results]
         returned = []
