@@ -218,6 +218,15 @@ def test_a_copy_that_nobody_waited_for(pytestconfig):
         np.testing.assert_array_equal(arrays.to_host(x), np.full(4, 2))
 
 
+def test_the_time_between_two_events():
+    start, end = cuda.event(), cuda.event()
+    start.record()
+    fill[1, 32](ones(5), 5)
+    end.record()
+    end.synchronize()
+    assert 0 < start.elapsed_time(end) < 10_000
+
+
 def test_an_array_of_another_gpu():
     if len(cuda.gpus) < 2:
         pytest.skip("needs --gpu h200,t4")

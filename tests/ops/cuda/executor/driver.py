@@ -13,9 +13,10 @@ import ctypes
 import functools
 import random
 import threading
+import time
 from collections import defaultdict
 from contextlib import contextmanager
-from ctypes import POINTER, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -41,12 +42,14 @@ class GPU(NamedTuple):
     multiprocessors: int
     shared: int  # bytes that a block may have if it asks for them
     memory: int  # GB
+    cuda: int = 13_000  # the version of its driver
 
 
 GPUS = {
     "h200": GPU("H200", (9, 0), 132, 232_448, 141),
     "4090": GPU("RTX 4090", (8, 9), 128, 101_376, 24),
     "t4": GPU("T4", (7, 5), 40, 65_536, 15),
+    "v100": GPU("V100", (7, 0), 80, 98_304, 16, 12_040),  # needs `pip install 'minids[cuda12]'`
 }
 
 
@@ -350,7 +353,7 @@ def cuInit(flags):
 
 @entry(INT)
 def cuDriverGetVersion(version):
-    version[0] = 13000
+    version[0] = min(gpu.cuda for gpu in _gpus)
 
 
 @entry(INT)
@@ -379,7 +382,7 @@ def cuDeviceGetUuid(uuid, device):
 def cuDeviceGetAttribute(value, attribute, device):
     gpu = _gpus[device]
     values = {16: gpu.multiprocessors, 75: gpu.capability[0], 76: gpu.capability[1], 97: gpu.shared}
-    values |= {8: DEFAULT_SHARED, 10: 32}
+    values |= {8: DEFAULT_SHARED, 10: 32, 13: 1_980_000, 33: device}  # kHz; the PCI bus
     values |= {1: 1024, 2: 1024, 3: 1024, 4: 64, 5: 2**31 - 1, 6: 65535, 7: 65535, 12: REGISTERS, 95: 1}
     value[0] = values.get(attribute, 0)
 
@@ -479,6 +482,7 @@ def cuMemAlloc(pointer, size):
 
 @entry(c_uint64)
 def cuMemFree(pointer):
+    _device()
     if pointer not in allocations:
         raise Refused(INVALID_VALUE, "memory is freed that is not allocated")
     _finish_everything()  # as the driver does
@@ -614,6 +618,34 @@ def cuGraphExecDestroy(executable):
 def cuGraphLaunch(executable, stream):
     for work in handles[executable]:
         _submit(stream, work)
+
+
+@entry(HANDLE, c_uint)
+def cuEventCreate(event, flags):
+    event[0] = _new([0.0])
+
+
+@entry(c_void_p, c_void_p)
+def cuEventRecord(event, stream):
+    def note_the_time():
+        handles[event][0] = time.perf_counter()
+
+    _submit(stream, note_the_time)
+
+
+@entry(c_void_p)
+def cuEventSynchronize(event):
+    _finish_everything()
+
+
+@entry(POINTER(c_float), c_void_p, c_void_p)
+def cuEventElapsedTime(milliseconds, start, end):
+    milliseconds[0] = 1000 * (handles[end][0] - handles[start][0])
+
+
+@entry(c_void_p)
+def cuEventDestroy(event):
+    del handles[event]
 
 
 # Errors and kernels

@@ -6,7 +6,7 @@ does something that a GPU would not forgive, even if its results are right.
 
 import os
 import sys
-from importlib.metadata import version
+from importlib.metadata import distributions
 
 import pytest
 
@@ -15,14 +15,15 @@ from tests.ops.cuda.executor import driver
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--gpu", default="h200", help="what tests believe in: h200, 4090, t4; or two, as h200,t4"
+        "--gpu", default="h200", help=f"what tests believe in: {', '.join(driver.GPUS)}; or two, as h200,t4"
     )
     parser.addoption("--order", choices=driver.ORDERS, default="forward", help="of threads, and of streams")
 
 
 def pytest_load_initial_conftests(early_config):
     options = early_config.known_args_namespace
-    folder = driver.FOLDER / version("nvidia-nvjitlink")  # which wrote the PTX there
+    packages = (package for package in distributions() if package.name.startswith("nvidia-nvjitlink"))
+    folder = driver.FOLDER / next(packages).version  # which wrote the PTX there
     os.environ["NUMBA_CACHE_DIR"] = str(folder)
     os.environ.pop("MINIDS_SIM", None)
     driver.install(options.gpu.split(","), options.order)
