@@ -293,3 +293,45 @@ def test_blocks_that_wait_in_vain(cooperative):
 def test_more_blocks_than_are_on_the_gpu_at_once():
     with pytest.raises(ValueError, match=r"grid size .* exceeds the limit"):  # as cuda-core says
         barrier(blocks=99_999)
+
+
+# Banks
+
+
+@pytest.mark.parametrize(
+    ("address", "vector", "expected"),
+    [
+        ("mul.lo.u32 %r3, %r1, 4", "b32", 1),  # adjacent words
+        ("mul.lo.u32 %r3, %r1, 8", "b32", 2),
+        ("mul.lo.u32 %r3, %r1, 128", "b32", 32),  # the same bank
+        ("mul.lo.u32 %r3, %r1, 132", "b32", 1),  # a row of 33 words each
+        ("mov.u32 %r3, 0", "b32", 1),  # all lanes want the same word
+        ("mul.lo.u32 %r3, %r1, 8", "v2.b32", 2),
+        ("mul.lo.u32 %r3, %r1, 16", "v4.b32", 4),
+        ("mul.lo.u32 %r3, %r1, 32", "v4.b32", 8),
+        ("and.b32 %r3, %r1, 30; mul.lo.u32 %r3, %r3, 8", "v4.b32", 2),  # as the neighbor
+        ("and.b32 %r3, %r1, 29; mul.lo.u32 %r3, %r3, 16", "v4.b32", 4),
+        ("and.b32 %r3, %r1, 27; mul.lo.u32 %r3, %r3, 16", "v4.b32", 4),
+    ],
+)
+def test_wavefronts(address, vector, expected):
+    """Of a store that three warps of each block execute twice."""
+    registers = {"b32": "%r10", "v2.b32": "{%r10, %r11}", "v4.b32": "{%r10, %r11, %r12, %r13}"}[vector]
+    body = f"""
+    setp.lt.u32 %p1, %r1, 32;
+    @%p1 bra $end;
+    and.b32 %r1, %r1, 31;
+    {address};
+    mov.u32 %r4, 2;
+$again:
+    st.shared.{vector} [%r3], {registers};
+    sub.u32 %r4, %r4, 1;
+    setp.gt.u32 %p2, %r4, 0;
+    @%p2 bra $again;
+$end:
+    """
+    with driver.counted_wavefronts() as launches:
+        run(body, numbers(1), numbers(1), threads=128, blocks=2)
+    ((name, (store,)),) = launches
+    assert (name, store.executed, store.wavefronts) == ("kernel", 6, 6 * expected)
+    assert store.instruction == f"st.shared.{vector} [%r3], {registers}"

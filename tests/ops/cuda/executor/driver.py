@@ -20,8 +20,10 @@ from ctypes import POINTER, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tests import ROOT
-from tests.ops.cuda.executor import ptx
+from tests.ops.cuda.executor import banks, ptx
 
 FOLDER = ROOT / "out" / "executor"  # of compiled libraries
 PAGE = 4096
@@ -93,7 +95,7 @@ allocations: dict[int, Allocation] = {}  # by address
 contexts: set[int] = set()  # devices that have one
 
 _gpus: list[GPU] = []  # by device
-_order, _last_blocks = 0, None
+_order, _last_blocks, _wavefronts = 0, None, None
 _random = random.Random(0)
 _defaults: dict[int, Stream] = {}  # default streams, by device
 _lock = threading.RLock()
@@ -152,6 +154,21 @@ def last_blocks(count: int):
         yield
     finally:
         _last_blocks = None
+
+
+@contextmanager
+def counted_wavefronts():
+    """A list of (name of the kernel, wavefronts of its first block) of each launch; see banks.py.
+
+    Kernels are executed as always, but slower.
+    """
+    global _wavefronts
+    _wavefronts = []
+    try:
+        yield _wavefronts
+        _finish_everything()
+    finally:
+        _wavefronts = None
 
 
 # Work on streams
@@ -232,6 +249,8 @@ def _run(launch: Launch) -> None:
     values = [ctypes.create_string_buffer(value, 8) for value in launch.parameters]
     addresses = (c_void_p * len(values))(*map(ctypes.addressof, values))
     grid = _Grid(launch.blocks, launch.threads, launch.shared, launch.shared + kernel.static_shared)
+    if _wavefronts is not None:
+        kernel = ptx.load(kernel.ptx, FOLDER, "-DTRACE")
     grid.parameters, grid.kernel = ctypes.cast(addresses, c_void_p), kernel.function
     first = max(0, n_blocks - _last_blocks) if _last_blocks and not launch.cooperative else 0
     why = ctypes.create_string_buffer(600)
@@ -239,11 +258,19 @@ def _run(launch: Launch) -> None:
     arguments = int(launch.cooperative), c_uint64(first), c_uint64(n_blocks), _order
     if _libraries[0].launch(ctypes.byref(grid), *arguments, c_uint64(len(launched)), why):
         raise Refused(LAUNCH_FAILED, f"{kernel.name}: {why.value.decode()}")
+    if _wavefronts is not None:
+        _wavefronts.append((kernel.name, banks.wavefronts(_accesses(), kernel.instructions)))
     for array in allocations.values():
         if wrong := [start for start, size in _around(array) if ctypes.string_at(start, size).strip(b"\xff")]:
             _fill_around(array)
             where = "beyond the end" if wrong[-1] > array.address else "before the beginning"
             raise Refused(LAUNCH_FAILED, f"{kernel.name} wrote {where} of an array")
+
+
+def _accesses() -> np.ndarray:
+    count = c_uint64.in_dll(_libraries[0], "accesses_count").value
+    address = c_void_p.in_dll(_libraries[0], "accesses").value
+    return np.frombuffer(ctypes.string_at(address, count * banks.ACCESS.itemsize), banks.ACCESS)
 
 
 def _around(array: Allocation) -> list[tuple[int, int]]:

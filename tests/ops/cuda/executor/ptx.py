@@ -95,7 +95,7 @@ class Kernel(NamedTuple):
     static_shared: int
     max_threads: int  # its launch bounds, or 1024
     min_blocks: int  # per multiprocessor; 0 without launch bounds
-    cooperative: bool
+    instructions: list[str]
     ptx: str
     function: int | None
 
@@ -118,19 +118,18 @@ def compiled(source: str, folder: Path, *options: str) -> Path:
 
 
 @cache
-def load(ptx: str, folder: Path) -> Kernel:
+def load(ptx: str, folder: Path, *options: str) -> Kernel:
     """Translate, compile and load the one kernel of a PTX file."""
     translation = Translation(ptx)
-    library = ctypes.CDLL(
-        str(compiled(translation.source(), folder, f"-Werror=frame-larger-than={MAX_FRAME}"))
-    )
+    path = compiled(translation.source(), folder, f"-Werror=frame-larger-than={MAX_FRAME}", *options)
+    library = ctypes.CDLL(str(path))
     bounds = re.search(r"\.maxntid (\d+)", ptx), re.search(r"\.minnctapersm (\d+)", ptx)
     return Kernel(
         translation.name,
         tuple(translation.parameter_sizes),
         translation.static_shared,
         *(int(bound[1]) if bound else default for bound, default in zip(bounds, (1024, 0), strict=True)),
-        "cudaCGSynchronize" in ptx,
+        translation.instructions,
         ptx,
         ctypes.cast(library.kernel, ctypes.c_void_p).value,
     )
@@ -153,7 +152,7 @@ class Translation:
         for kind, name, count in re.findall(r"\.reg\s+\.(\w+)\s+%(\w+?)(?:<(\d+)>)?;", self.body):
             names = [f"R{name}{i}" for i in range(int(count))] if count else [f"R{name}"]
             self.registers |= dict.fromkeys(names, REGISTERS[kind])
-        self.place = 0  # the number of the current instruction
+        self.instructions = []
 
     def _lay_out_shared(self, ptx):
         """Arrays in shared memory, one after another; the dynamic one, which has no size, begins last."""
@@ -186,7 +185,7 @@ class Translation:
     def _statement(self, text):
         if text.startswith((".reg", ".shared", ".local", ".param", ".pragma", "st.param")):
             return ""
-        self.place += 1
+        self.instructions.append(text)
         guard, opcode, rest = re.fullmatch(r"(?:@(!?%\w+) )?([\w.:]+) ?(.*)", text).groups()
         operands = re.findall(r"\{[^}]*\}|\[[^\]]*\]|\([^)]*\)|[^,\s{}\[\]()]+", rest)
         try:
@@ -209,6 +208,11 @@ class Translation:
         values = {x: self._value(*source) for x, *source in zip("abc", sources, types, strict=False)}
         expression = re.sub(r"\b[abc]\b", lambda m: values[m[0]], expression.format(*match.groups(), **names))
         return self._assign(target, expression, result.format(*match.groups()))
+
+    @property
+    def place(self):
+        """The number of the current instruction."""
+        return len(self.instructions)
 
     # Operands
 

@@ -18,12 +18,14 @@ gcc -shared -fPIC; for x86-64, because fibers need eight instructions of assembl
 enum { FORWARD, REVERSE, RANDOM };
 
 u64 progress;
+Access *accesses;
+u64 accesses_count;
 static Thread *current;      /* the one that runs */
 static void *scheduler;      /* the scheduler's stack pointer meanwhile */
 static sigjmp_buf fault_exit;
 static char *message;        /* of the fault, 500 characters */
 static int order;
-static u64 random_state;
+static u64 random_state, first_block;
 
 __attribute__((naked, noinline)) static void switch_stack(void **from, void *to) {
   __asm__("push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15; mov %rsp, (%rdi);"
@@ -48,6 +50,13 @@ static void on_signal(int number, siginfo_t *info, void *context) {
 void wait_for(Thread *t, State state, int place, u32 mask) {
   t->state = state, t->place = place, t->mask = mask;
   switch_stack(&t->stack_pointer, scheduler);
+}
+
+void trace(Thread *t, u32 address, u32 size, int place) {
+  if (t->block->number != first_block) return;
+  if (!(accesses_count & (accesses_count - 1))) /* twice as many next time */
+    accesses = realloc(accesses, sizeof *accesses * (accesses_count ? 2 * accesses_count : 1));
+  accesses[accesses_count++] = (Access){t - t->block->threads, place, address, size};
 }
 
 static void first_call(void) {
@@ -125,7 +134,7 @@ static State advance(Block *block, u32 n) {
 }
 
 static void prepare(Block *block, Grid *grid, u64 number, u32 n, char *stacks) {
-  block->grid = grid, block->turn = 0;
+  block->grid = grid, block->turn = 0, block->number = number;
   for (int axis = 0; axis < 3; number /= grid->blocks[axis++]) block->index[axis] = number % grid->blocks[axis];
   memset(block->shared, 0xff, grid->shared_size); /* NaN */
   memset(block->under_way, 0, grid->shared_size / 4);
@@ -175,7 +184,8 @@ int launch(Grid *grid, int cooperative, u64 first, u64 last, int the_order, u64 
                         .threads = threads + i * n, .turns = turns + i * n};
   sigaltstack(&other, &old);
   for (int i = 0; i < 3; i++) sigaction(signals[i], &action, before + i);
-  message = why, order = the_order, random_state = seed * 2654435761u + 88172645463325252u, current = NULL;
+  message = why, order = the_order, current = NULL, first_block = first, accesses_count = 0;
+  random_state = seed * 2654435761u + 88172645463325252u;
   int failed = sigsetjmp(fault_exit, 1);
   if (!failed && cooperative) {
     for (u64 i = 0; i < held; i++) prepare(blocks + i, grid, i, n, stacks + i * n * STACK);

@@ -40,6 +40,7 @@ typedef struct Grid {
 } Grid;
 
 typedef struct Block {
+  u64 number;
   u32 index[3];
   u8 *shared, *under_way;        /* shared memory; for each of its words, whether a copy to it is under way */
   Thread *threads;
@@ -53,9 +54,13 @@ typedef struct Copies {
   struct { u64 source; u32 target, size, valid, group; } copy[256];
 } Copies;
 
+/* Accesses of shared memory by the first block of a launch, in a library that is compiled with TRACE; see banks.py. */
+typedef struct Access { u32 thread, place, address, size; } Access;
+
 extern u64 progress;             /* counts what other threads may wait for */
 
 void wait_for(Thread *, State, int place, u32 mask);
+void trace(Thread *, u32 address, u32 size, int place);
 void fault(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* Before another try of the same instruction, other threads have their turn. */
@@ -74,6 +79,9 @@ static inline void *shared_at(Thread *t, u64 address, u32 size, int place) {
 #ifdef ASYNC_COPIES
   for (u32 i = 0; i < size; i += 4)
     if (t->block->under_way[(address + i) / 4]) fault("access to shared memory before a copy to it was waited for");
+#endif
+#ifdef TRACE
+  trace(t, address, size, place);
 #endif
   return t->block->shared + address;
 }
