@@ -2,14 +2,19 @@
 
 import os
 import shutil
-from importlib.util import find_spec
 
 import pytest
 
-from minids.ops import driver
+from minids.ops import diagnosis, driver
 
-if not driver.has_gpu() or find_spec("numba_cuda") is None:
+PROBLEM = diagnosis.problem()
+if PROBLEM is not None:
     os.environ["MINIDS_SIM"] = "1"
+
+
+def pytest_report_header():
+    where = f"in the simulator ({PROBLEM or 'MINIDS_SIM=1'})" if driver.simulated() else "on the GPU"
+    return f"kernels run {where}"
 
 
 def pytest_collection_modifyitems(items):

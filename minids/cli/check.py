@@ -1,5 +1,7 @@
 """`minids check`: verify the mathematics on this machine."""
 
+from typing import Any
+
 import click
 
 from minids.cli import options
@@ -14,14 +16,26 @@ def command(ctx: click.Context, backend: str, as_json: bool) -> None:
 
     Gradients are compared with finite differences, CTC with a sum over all alignments, beam search with CTC,
     and compiled code with its readable reference. The exit code is 1 if an error exceeds its tolerance.
+    With --backend cuda it first lists driver, GPUs and packages; the exit code is 2 if they do not suffice.
 
     \b
     Example:
       minids check
+      minids check --backend cuda
     """
-    from minids.cli import announce_compilation, print_json
+    from minids.cli import announce_compilation, print_error, print_json
     from minids.gradcheck import all_checks
+    from minids.ops import diagnosis
 
+    if backend == "cuda":
+        facts, problem = diagnosis.facts(), diagnosis.problem()
+        if as_json:
+            print_json(facts | {"problem": problem})
+        else:
+            _print_facts(**facts)
+        if problem is not None:
+            print_error(problem)
+            ctx.exit(2)
     announce_compilation()
     failed = 0
     for check in all_checks(backend):
@@ -42,3 +56,11 @@ def command(ctx: click.Context, backend: str, as_json: bool) -> None:
     elif not as_json:
         click.echo("all checks passed")
     ctx.exit(int(failed > 0))
+
+
+def _print_facts(driver: str | None, gpus: list[dict[str, Any]], packages: dict[str, str]) -> None:
+    click.echo(f"driver     {f'runs CUDA {driver}' if driver else 'none'}")
+    for number, gpu in enumerate(gpus):
+        capability = "compute capability {}.{}".format(*gpu["capability"])
+        click.echo(f"GPU {number}      {gpu['name']}, {gpu['gigabytes']:.0f} GB, {capability}")
+    click.echo("packages   " + (", ".join(" ".join(package) for package in packages.items()) or "none"))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-from minids.ops import driver
+from minids.ops import diagnosis
 
 BACKENDS = ("reference", "cpu", "cuda")
 OPERATIONS = (
@@ -59,7 +59,7 @@ def load(name: str, **options: Any) -> Backend:
     if name not in BACKENDS:
         raise ValueError(f"there is no backend {name!r}; choose one of {', '.join(BACKENDS)}")
     if name == "cuda":
-        driver.require()
+        diagnosis.require()
     operations = import_module(f"minids.ops.{name}").load(**options)
     return Backend(name, **operations, options=options)
 

@@ -1,23 +1,29 @@
 """Whether there is a GPU to compute on, without importing a CUDA package."""
 
 import ctypes
-import importlib.util
 import os
+from typing import Any, NamedTuple
 
-from minids._utils.errors import InputError
+LIBRARY = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 
-MIN_CAPABILITY = 7, 5  # Turing: the oldest architecture that CUDA 13 compiles for
-MIN_CUDA = 13000  # 13.0, in the driver's numbers: the version of the compiled code
+
+class GPU(NamedTuple):
+    name: str
+    gigabytes: float
+    capability: tuple[int, int]
 
 
 def has_gpu() -> bool:
     """Whether an NVIDIA driver responds and sees at least one GPU."""
     try:
-        driver = _library()
+        return start() == 0 and count() > 0
     except OSError:
         return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+def start() -> int:
+    """Make the driver ready; 0, or the number of an error. Raises OSError if there is no driver."""
+    return _library().cuInit(0)
 
 
 def version() -> int:
@@ -27,16 +33,32 @@ def version() -> int:
     return value.value
 
 
+def count() -> int:
+    """The number of GPUs that this process sees."""
+    value = ctypes.c_int(0)
+    _library().cuDeviceGetCount(ctypes.byref(value))
+    return value.value
+
+
 def capability() -> tuple[int, int]:
     """The compute capability of the GPU that this thread has selected, or else of the first one.
 
     For example (9, 0), which is Hopper. Call it only if `has_gpu()`.
     """
-    driver, values, device = _library(), [ctypes.c_int(0), ctypes.c_int(0)], ctypes.c_int(0)
-    driver.cuCtxGetDevice(ctypes.byref(device))  # leaves 0 if none is selected
-    for value, attribute in zip(values, (75, 76), strict=True):  # compute capability, major and minor
-        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
-    return values[0].value, values[1].value
+    device = ctypes.c_int(0)
+    _library().cuCtxGetDevice(ctypes.byref(device))  # leaves 0 if none is selected
+    return _capability(device.value)
+
+
+def gpus() -> list[GPU]:
+    """All GPUs that this process sees. Call it only if `has_gpu()`."""
+    driver, found = _library(), []
+    for device in range(count()):
+        name, size = ctypes.create_string_buffer(100), ctypes.c_size_t(0)
+        driver.cuDeviceGetName(name, len(name), device)
+        driver.cuDeviceTotalMem_v2(ctypes.byref(size), device)
+        found.append(GPU(name.value.decode(), round(size.value / 2**30, 1), _capability(device)))
+    return found
 
 
 def simulated() -> bool:
@@ -44,25 +66,12 @@ def simulated() -> bool:
     return os.environ.get("MINIDS_SIM") == "1"
 
 
-def require() -> None:
-    """Raises InputError if there is neither a supported GPU nor the simulator, or if a package is missing."""
-    if simulated():
-        _require("greenlet", "the simulator of a GPU", "greenlet")
-        return
-    if not has_gpu():
-        raise InputError("no NVIDIA driver answers on this machine; use --backend cpu")
-    if version() < MIN_CUDA:
-        raise InputError("the NVIDIA driver is too old: install 580 or newer, or use --backend cpu")
-    if capability() < MIN_CAPABILITY:
-        gpu, minimum = (".".join(map(str, numbers)) for numbers in (capability(), MIN_CAPABILITY))
-        raise InputError(f"this GPU's compute capability is {gpu}, {minimum} is needed; use --backend cpu")
-    _require("numba_cuda", "the backend cuda", "'minids[cuda]'")
+def _capability(device: int) -> tuple[int, int]:
+    values = ctypes.c_int(0), ctypes.c_int(0)
+    for value, attribute in zip(values, (75, 76), strict=True):  # compute capability, major and minor
+        _library().cuDeviceGetAttribute(ctypes.byref(value), attribute, device)
+    return values[0].value, values[1].value
 
 
-def _library() -> ctypes.CDLL:
-    return ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
-
-
-def _require(module: str, purpose: str, package: str) -> None:
-    if importlib.util.find_spec(module) is None:
-        raise InputError(f"{purpose} needs a package: pip install {package}")
+def _library() -> Any:
+    return ctypes.CDLL(LIBRARY)

@@ -92,7 +92,7 @@ def install_fake_gpu():
     runtime = mock.Mock(get_or_create_context=lambda *_: context, ensure_context=nullcontext)
     for module, name, value in (
         (gpu, "has_gpu", lambda: True),
-        (gpu, "version", lambda: gpu.MIN_CUDA),
+        (gpu, "version", lambda: 13000),
         (gpu, "capability", lambda: (9, 0)),
         (devices, "_runtime", runtime),
         (cuda, "get_current_device", lambda: H200),

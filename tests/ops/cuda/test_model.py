@@ -291,26 +291,6 @@ def run(capsys, *arguments):
     return end.value.code, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("command", [["check"], ["bench"], ["transcribe", "x.wav"]])
-def test_without_a_gpu_there_is_a_one_line_error(monkeypatch, capsys, command):
-    monkeypatch.setattr(driver, "simulated", lambda: False)
-    monkeypatch.setattr(driver, "has_gpu", lambda: False)
-    monkeypatch.setattr(gradcheck, "all_checks", lambda backend: gradcheck.check_backend(backend))
-    code, _, stderr = run(capsys, *command, "--backend", "cuda")
-    assert code == 1
-    assert "minids: error: no NVIDIA driver answers on this machine; use --backend cpu" in stderr
-
-
-def test_a_gpu_that_is_too_old_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr(driver, "simulated", lambda: False)
-    monkeypatch.setattr(driver, "has_gpu", lambda: True)
-    monkeypatch.setattr(driver, "version", lambda: driver.MIN_CUDA)
-    monkeypatch.setattr(driver, "capability", lambda: (7, 0))
-    code, _, stderr = run(capsys, "bench", "--backend", "cuda")
-    assert code == 1
-    assert "this GPU's compute capability is 7.0, 7.5 is needed; use --backend cpu" in stderr
-
-
 def test_gemm_needs_the_backend_cuda(capsys):
     code, _, stderr = run(capsys, "bench", "--gemm", "tf32")
     assert code == 1
