@@ -6,6 +6,7 @@ from numba import float32, int64
 from minids.ops import driver
 from minids.ops.common import CLIP, check_shapes
 from minids.ops.cuda import arrays, matmul
+from minids.ops.cuda.context import Windows
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.registry import Registered
@@ -16,12 +17,19 @@ _UNITS, _ROWS, _ROWS_PER_BLOCK = (8, 4, 16) if driver.simulated() else (32, 32, 
 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None, gemm="fp32"):
-    """y = x Wᵀ + b, with clip and dropout as in the reference; one kernel. dropout.keys is a device array."""
+    """y = x Wᵀ + b, with clip and dropout as in the reference; one kernel. dropout.keys is a device array.
+
+    x is an array or what context_forward returns.
+    """
     T, B, D = x.shape
     H = len(W)
     check_shapes(W=(W, (H, D)), b=(b, (H,)), out=(out, (T, B, H)))
     _check_dropout(dropout, clip, B)
     y = arrays.empty((T, B, H), np.float32) if out is None else out
+    if isinstance(x, Windows):
+        wide = x.wide_weights(H)
+        x.repitch(W, wide)
+        x, W = x.operand(gemm), wide
     matmul.layer(x, W, b, y, T * B, clip, dropout, gemm)
     return y
 
@@ -51,7 +59,12 @@ def affine_backward(
     db = arrays.empty((H,), np.float32) if db is None else db
     scale = np.float32(dropout.scale if dropout else 1)
     _gate(dy, y, dz, db, T * B, H, clip, scale)
-    matmul.weight_gradient(dz, x, dW, T * B, gemm)
+    if isinstance(x, Windows):
+        wide = x.wide_weights(H)
+        matmul.weight_gradient(dz, x.operand(gemm), wide, T * B, gemm)
+        x.repitch(wide, dW)
+    else:
+        matmul.weight_gradient(dz, x, dW, T * B, gemm)
     if needs_dx:
         dx = arrays.empty(x.shape, np.float32) if dx is None else dx
         matmul.input_gradient(dz, W, dx, T * B, gemm)

@@ -13,6 +13,7 @@ pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
 
 from minids.ops.cuda import arrays
 from minids.ops.cuda.affine import affine_backward, affine_forward
+from minids.ops.cuda.context import context_forward
 
 REFERENCE = ops.load("reference")
 SHAPES = [(1, 1, 1, 1), (1, 9, 7, 15), (5, 3, 12, 8), (0, 2, 3, 4), (3, 2, 33, 5)]  # T, B, H, D
@@ -55,6 +56,32 @@ def test_affine_agrees_with_the_reference(T, B, H, D, clip, rate):
         assert gradient.shape == expected.shape
         if gradient.size:
             assert relative_error(gradient, expected) <= FLOAT32_SUM
+
+
+@pytest.mark.parametrize("F", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize(("C", "stride"), [(0, 1), (1, 2), (3, 3)])
+def test_the_first_layer_reads_frames_in_place(F, C, stride):
+    """It agrees with the reference on stacked frames; there are NaN past the lengths."""
+    T0, B, H = 7, 3, 6
+    (frames, _, b, dy), _ = inputs(np.random.default_rng(3), T0, B, H, F, 0)
+    W = np.random.default_rng(4).normal(size=(H, (2 * C + 1) * F)).astype(np.float32)
+    lengths = np.array([T0, 0, 2], np.int32)
+    for n, utterance in zip(lengths, frames.transpose(1, 0, 2), strict=True):
+        utterance[n:] = np.nan
+    windows = context_forward(arrays.from_host(frames), arrays.from_host(lengths), C, stride)
+    dy = np.ascontiguousarray(dy[: windows.shape[0]])
+    gW, gb, gdy = (arrays.from_host(a) for a in (W, b, dy))
+    gy = affine_forward(windows, gW, gb, True)
+    result = affine_backward(gdy, windows, gW, gy, True, needs_dx=False)
+    y = arrays.to_host(gy)
+    x64, W64, b64, dy64, y64 = (
+        a.astype(np.float64) for a in (REFERENCE.context_forward(frames, lengths, C, stride), W, b, dy, y)
+    )
+    assert relative_error(y, REFERENCE.affine_forward(x64, W64, b64, True)) <= FLOAT32_SUM
+    expected = REFERENCE.affine_backward(dy64, x64, W64, y64, True, needs_dx=False)
+    assert result[0] is None
+    for gradient, reference in zip(result[1:], expected[1:], strict=True):
+        assert relative_error(arrays.to_host(gradient), reference) <= FLOAT32_SUM
 
 
 def test_gradients_are_written_to_the_output_arguments():

@@ -7,9 +7,12 @@ import pytest
 
 from minids import ops
 from minids.ops import driver
+from minids.ops.common import Workspace
 from tests.tolerances import FLOAT32_SUM
 
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
+from minids.ops.cuda.vector_io import address
+
 CUDA, REFERENCE = ops.load("cuda"), ops.load("reference")
 
 
@@ -25,23 +28,54 @@ def normal(rng, *shape, scale=1.0):
     return (scale * rng.normal(size=shape)).astype(np.float32)
 
 
+def stacked(windows):
+    """x (T, B, D) as in the reference. The windows' other numbers are 0; cuBLAS gets them stacked as well."""
+    T, B, D = windows.shape
+    frames, starts = host(windows.frames), host(windows.starts)
+    F, pitch = D // windows.size, frames.shape[1]
+    assert starts.shape == (T * B,)
+    assert (starts % pitch == 0).all()
+    x = frames.ravel()[starts[:, None] + np.arange(windows.size * pitch)]
+    np.testing.assert_array_equal(host(windows.operand("cublas")), x)
+    x = x.reshape(T, B, windows.size, pitch)
+    assert pitch % 4 == 0
+    assert not x[..., F:].any()
+    return x[..., :F].reshape(T, B, D)
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("C", [0, 1, 4])
-@pytest.mark.parametrize(("T0", "B", "F"), [(1, 1, 1), (7, 3, 5), (5, 2, 33), (0, 2, 3)])
+@pytest.mark.parametrize("C", [0, 1, 9])
+@pytest.mark.parametrize(
+    ("T0", "B", "F"), [(1, 1, 1), (7, 3, 5), (5, 2, 34), (3, 4, 7), (6, 3, 4), (0, 2, 3)]
+)
 def test_context(C, stride, T0, B, F):
     rng = np.random.default_rng(1)
     frames, lengths = normal(rng, T0, B, F), rng.integers(0, T0 + 1, B).astype(np.int32)
+    lengths[:1], lengths[1:2], lengths[2:3] = T0, 0, min(T0, 1)
     expected = REFERENCE.context_forward(frames, lengths, C, stride)
     for b, n in enumerate(lengths):
         frames[n:, b] = np.nan
-    np.testing.assert_array_equal(host(CUDA.context_forward(*device(frames, lengths), C, stride)), expected)
+    np.testing.assert_array_equal(
+        stacked(CUDA.context_forward(*device(frames, lengths), C, stride)), expected
+    )
 
 
 def test_context_reads_no_frames_after_the_last():
     """Even if a length in device memory is larger than the array."""
     frames = normal(np.random.default_rng(6), 4, 1, 2)
-    claimed = host(CUDA.context_forward(*device(frames, np.array([9], np.int32)), 1, 1))
+    claimed = stacked(CUDA.context_forward(*device(frames, np.array([9], np.int32)), 1, 1))
     np.testing.assert_array_equal(claimed, REFERENCE.context_forward(frames, np.array([4]), 1, 1))
+
+
+def test_context_is_written_to_the_workspace():
+    """A smaller batch after a larger one, whose numbers are still there."""
+    rng, workspace = np.random.default_rng(7), Workspace(CUDA.arrays, np.float32)
+    for T0, B in ((8, 3), (5, 2)):
+        frames, lengths = normal(rng, T0, B, 3), np.array([2, T0, 4][:B], np.int32)
+        windows = CUDA.context_forward(*device(frames, lengths), 2, 2, workspace=workspace)
+        np.testing.assert_array_equal(stacked(windows), REFERENCE.context_forward(frames, lengths, 2, 2))
+    buffers = workspace("padded frames", 1), workspace("starts of windows", 1)
+    assert [address(a) for a in buffers] == [address(windows.frames), address(windows.starts)]
 
 
 @pytest.mark.parametrize(("T", "B", "K"), [(1, 1, 1), (5, 3, 29), (3, 1, 70), (0, 2, 4)])

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minids import ops
-from minids.ops.common import Dropout
-from minids.ops.cuda import affine, arrays, birnn, birnn_kernels, launch, matmul, nesterov, norm
+from minids.ops.common import Dropout, Workspace
+from minids.ops.cuda import affine, arrays, birnn, birnn_kernels, context, launch, matmul, nesterov, norm
 from tests.ops.cuda.executor import driver
 from tests.tolerances import FLOAT32_SUM
 
@@ -114,15 +114,38 @@ def test_the_gate():
     close(read(dz, (rows - 1) * H + 2048, (1, 4)), values[2:, 2048:])
 
 
-def test_context():
-    T, B, F = 2**15 + 1, 64, 1000
-    frames, x, values = large(T, B, F), large(T, B, 3 * F), normal(2, B, F)
-    write(frames, (T - 2) * B * F, values)
-    backend = ops.load("cuda")
-    with driver.last_blocks(B):
-        backend.context_forward(frames, arrays.from_host(np.full(B, T)), 1, 1, x)
-    result = read(x, (T - 1) * B * 3 * F, (B, 3, F))
-    np.testing.assert_array_equal(result, np.stack([*values, np.zeros((B, F))], axis=1))
+def test_the_first_layer():
+    """The last frame of 64 utterances; the windows in place, and stacked for cuBLAS."""
+    T, B, F, H = 2**15 + 1, 64, 1027, 4
+    frames, values, b = large(T, B, F), normal(2, 1, F), normal(H)
+    W, workspace = normal(H, 3 * F) * np.float32(F**-0.5), Workspace(arrays, np.float32)
+    write(frames, ((T - 1) * B - 1) * F, values[0])
+    write(frames, (T * B - 1) * F, values[1])
+    arrays.copy(np.zeros(T * B, np.int64), workspace("starts of windows", T * B, dtype=np.int64))
+    with driver.last_blocks(2):
+        windows = context.context_forward(frames, arrays.from_host(np.full(B, T)), 1, 1, workspace)
+        y = affine.affine_forward(windows, arrays.from_host(W), arrays.from_host(b))
+        rows = windows.operand("cublas")
+    expected = np.stack([*values, np.zeros((1, F), np.float32)])  # (3, 1, F)
+    start = (windows.frames.size // (F + 1) - 5) * (F + 1)  # before the zeros at the end
+    assert start > N
+    assert read(windows.starts, T * B - 1, ()) == start
+    for source, first in ((windows.frames, start), (rows, (T * B - 1) * 3 * (F + 1))):
+        np.testing.assert_array_equal(read(source, first, (3, 1, F + 1))[..., :F], expected)
+    close(read(y, (T * B - 1) * H, (H,)), W @ expected.ravel() + b)
+
+
+def test_weights_with_other_rows():
+    F, H = 1027, 2**21
+    windows = context.Windows((1, 1, F), 1, large(1, F + 1), None, Workspace(arrays, np.float32))
+    W, wide, values = large(H, F), windows.wide_weights(H), normal(F)
+    write(W, (H - 1) * F, values)
+    with driver.last_blocks(1):
+        windows.repitch(W, wide)
+        np.testing.assert_array_equal(read(wide, (H - 1) * (F + 1), (F + 1,)), [*values, 0])
+        write(W, (H - 1) * F, np.zeros(F, np.float32))
+        windows.repitch(wide, W)
+    np.testing.assert_array_equal(read(W, (H - 1) * F, (F,)), values)
 
 
 def test_log_softmax_and_ctc():
