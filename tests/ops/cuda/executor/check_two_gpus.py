@@ -32,10 +32,22 @@ def step(model, copy):
     return model.loss_and_grad(on_gpu, lengths, labels, label_lengths)
 
 
+def grow_and_delete(models):
+    """Buffers are allocated and freed, at last all of them."""
+    for T in (3, 7, 5):
+        models[0].forward(np.ones((T, 2, 3), np.float32), np.array([T, 1]))
+    models.clear()
+
+
 def test_a_rank_touches_no_other_gpu():
-    """Not even with a context, which takes some hundred MB. This test is the first of its process."""
+    """Not even with a context, which takes some hundred MB. This test is the first of its process.
+
+    Nor does a thread that has selected no GPU; CUDA refuses to free memory there.
+    """
     model = DeepSpeech(SETTINGS, backend="cuda")
     losses = step(model, model.ops.arrays.AsyncCopier())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(grow_and_delete, [DeepSpeech(SETTINGS, backend=model.ops)]).result()
     reference = DeepSpeech(SETTINGS, backend="reference")
     np.testing.assert_allclose(losses, step(reference, lambda frames: frames), rtol=FLOAT32_NETWORK)
     assert driver.contexts == {1}
