@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 
 from minids._utils.errors import InputError, reason
+from minids.ops import diagnosis
 from minids.ops.cuda.device import cuda
 
 _locks: defaultdict[int, Any] = defaultdict(threading.RLock)  # by device
 _INTEGERS = {"lengths", "labels", "label_lengths"}
-_SETUP_ERRORS = {"CudaSupportError", "NvvmSupportError", "NvrtcSupportError", "DynamicLibNotFoundError"}
+_COMPILER_ERRORS = {"NvvmSupportError", "NvrtcSupportError", "DynamicLibNotFoundError"}
+_COMPILER_ERRORS |= {"CudaSupportError", "nvvmError", "nvJitLinkError"}
 
 
 def operation(function: Callable, device: int) -> Callable:
@@ -80,17 +82,18 @@ def guarded(function: Callable, device: int, exclusive: bool) -> Callable:
 
 
 def explain(error: Exception) -> Exception | None:
-    """The error of the driver or of Numba's setup in one line; None for any other error."""
-    if type(error).__name__ in _SETUP_ERRORS:
-        return InputError(
-            f"the GPU cannot be used ({reason(error)}); pip install 'minids[cuda]', or use --backend cpu"
-        )
-    name = re.search(r"CUDA_ERROR_(\w+)", str(error))
-    if name is None:
+    """The error of the driver or of the compiler in one line; None for any other error."""
+    if type(error).__name__ in _COMPILER_ERRORS:
+        kit = diagnosis.toolkit() or diagnosis.NEWER
+        return InputError(f"kernels cannot be compiled ({reason(error)}); pip install 'minids[{kit.extra}]'")
+    found = re.search(r"CUDA_ERROR_(\w+)", str(error))
+    if found is None:
         return None
-    if name[1] == "OUT_OF_MEMORY":
+    if (name := found[1]) == "OUT_OF_MEMORY":
         return MemoryError("the GPU does not have enough free memory")
+    if name in diagnosis.ADVICE:
+        return InputError(f"the NVIDIA driver reports {name}: {diagnosis.ADVICE[name]}")
     return InputError(
-        f"the GPU reports {name[1]}, and this process cannot use it any more; start again, and if it happens"
+        f"the GPU reports {name}, and this process cannot use it any more; start again, and if it happens"
         " again, run minids check --backend cuda"
     )

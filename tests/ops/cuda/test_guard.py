@@ -116,9 +116,19 @@ def test_a_forked_process_is_refused():
             "the GPU reports ILLEGAL_ADDRESS",
         ),
         (
+            RuntimeError("the NVIDIA driver reports CUDA_ERROR_LAUNCH_TIMEOUT"),
+            InputError,
+            "drives a screen",
+        ),
+        (
             type("NvvmSupportError", (ImportError,), {})("no libNVVM\nfound"),
             InputError,
-            "pip install 'minids",
+            r"kernels cannot be compiled \(no libNVVM found\); pip install 'minids\[cuda",
+        ),
+        (
+            type("nvJitLinkError", (Exception,), {})("may need newer version of nvJitLink library"),
+            InputError,
+            "newer version of nvJitLink",
         ),
     ],
 )
