@@ -48,7 +48,8 @@ ERRORS = {  # of cuInit, by their numbers
     999: "UNKNOWN",
 }
 ADVICE = {
-    "LAUNCH_TIMEOUT": "a GPU that also drives a screen must not compute for seconds on end; use a smaller batch",
+    "LAUNCH_TIMEOUT": "a GPU that also drives a screen must not compute for seconds on end;"
+    " use a smaller batch",
     "STUB_LIBRARY": "the empty libcuda of a CUDA toolkit is loaded; take its folder, lib/stubs, out of"
     " LD_LIBRARY_PATH",
     "DEVICE_UNAVAILABLE": "another process has this GPU to itself; nvidia-smi names it, and the compute mode",
