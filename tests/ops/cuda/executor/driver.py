@@ -11,6 +11,7 @@ Numba is asked for one thing that it would not do: to link kernels to PTX instea
 
 import ctypes
 import functools
+import os
 import random
 import threading
 import time
@@ -18,6 +19,7 @@ from collections import defaultdict
 from contextlib import contextmanager
 from ctypes import POINTER, c_char_p, c_float, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from dataclasses import dataclass, field
+from importlib.metadata import distributions
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -118,6 +120,9 @@ class Refused(Exception):
 def install(gpus: list[str], order: str) -> None:
     """From here on this process has these GPUs. Call it before CUDA packages are imported."""
     global _order
+    packages = (package for package in distributions() if package.name.startswith("nvidia-nvjitlink"))
+    os.environ["NUMBA_CACHE_DIR"] = str(FOLDER / next(packages).version)  # which wrote the PTX there
+    os.environ.pop("MINIDS_SIM", None)
     _gpus[:], _order = [GPUS[gpu] for gpu in gpus], ORDERS.index(order)
     runtime = ptx.compiled((ptx.HERE / "runtime.c").read_text(), FOLDER)
     library = ptx.compiled((ptx.HERE / "libcuda.c").read_text(), FOLDER, "-Wl,-soname,libcuda.so.1")
@@ -259,7 +264,7 @@ def _run(launch: Launch) -> None:
     if _libraries[0].launch(ctypes.byref(grid), *arguments, c_uint64(len(launched)), why):
         raise Refused(LAUNCH_FAILED, f"{kernel.name}: {why.value.decode()}")
     if _wavefronts is not None:
-        _wavefronts.append((kernel.name, banks.wavefronts(_accesses(), kernel.instructions)))
+        _wavefronts.append((kernel.name, banks.wavefronts(_accesses(), ptx.instructions(kernel.ptx))))
     for array in allocations.values():
         if wrong := [start for start, size in _around(array) if ctypes.string_at(start, size).strip(b"\xff")]:
             _fill_around(array)

@@ -6,7 +6,6 @@ does something that a GPU would not forgive, even if its results are right.
 
 import os
 import sys
-from importlib.metadata import distributions
 
 import pytest
 
@@ -22,10 +21,6 @@ def pytest_addoption(parser):
 
 def pytest_load_initial_conftests(early_config):
     options = early_config.known_args_namespace
-    packages = (package for package in distributions() if package.name.startswith("nvidia-nvjitlink"))
-    folder = driver.FOLDER / next(packages).version  # which wrote the PTX there
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-    os.environ.pop("MINIDS_SIM", None)
     driver.install(options.gpu.split(","), options.order)
 
 

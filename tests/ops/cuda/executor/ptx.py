@@ -95,7 +95,6 @@ class Kernel(NamedTuple):
     static_shared: int
     max_threads: int  # its launch bounds, or 1024
     min_blocks: int  # per multiprocessor; 0 without launch bounds
-    instructions: list[str]
     ptx: str
     function: int | None
 
@@ -104,15 +103,16 @@ class UnknownInstruction(Exception):
     pass
 
 
-def compiled(source: str, folder: Path, *options: str) -> Path:
-    """The library of a file of C, compiled unless the folder has it."""
-    header = (HERE / "runtime.h").read_text()
-    path = folder / f"{hashlib.sha256(repr((GCC, options, header, source)).encode()).hexdigest()[:24]}.so"
+def compiled(source: str, folder: Path, *options: str, translate=lambda source: source) -> Path:
+    """The library of a file of C, or of what is translated to C, compiled unless the folder has it."""
+    header, translator = (HERE / "runtime.h").read_text(), Path(__file__).read_text()
+    key = repr((GCC, options, header, translator, source))
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = f"{path}.{os.getpid()}"
         command = [*GCC, *options, f"-I{HERE}", "-x", "c", "-", "-o", unfinished, "-lm"]
-        subprocess.run(command, input=source, text=True, check=True)
+        subprocess.run(command, input=translate(source), text=True, check=True)
         os.replace(unfinished, path)
     return path
 
@@ -121,18 +121,25 @@ def compiled(source: str, folder: Path, *options: str) -> Path:
 def load(ptx: str, folder: Path, *options: str) -> Kernel:
     """Translate, compile and load the one kernel of a PTX file."""
     translation = Translation(ptx)
-    path = compiled(translation.source(), folder, f"-Werror=frame-larger-than={MAX_FRAME}", *options)
-    library = ctypes.CDLL(str(path))
+    options = f"-Werror=frame-larger-than={MAX_FRAME}", *options
+    library = ctypes.CDLL(str(compiled(ptx, folder, *options, translate=lambda _: translation.source())))
     bounds = re.search(r"\.maxntid (\d+)", ptx), re.search(r"\.minnctapersm (\d+)", ptx)
     return Kernel(
         translation.name,
         tuple(translation.parameter_sizes),
         translation.static_shared,
         *(int(bound[1]) if bound else default for bound, default in zip(bounds, (1024, 0), strict=True)),
-        translation.instructions,
         ptx,
         ctypes.cast(library.kernel, ctypes.c_void_p).value,
     )
+
+
+@cache
+def instructions(ptx: str) -> list[str]:
+    """Instruction number i + 1 of a kernel."""
+    translation = Translation(ptx)
+    translation.source()
+    return translation.instructions
 
 
 class Translation:
