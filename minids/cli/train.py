@@ -31,7 +31,8 @@ def command(
     stopped or killed, repeat the command.
 
     Under mpiexec, each process (rank) trains on a shard of every batch, and all have the weights that a
-    single process would have. Without --bind-to none, Open MPI restricts each of two ranks to one core.
+    single process would have. With --backend cuda, each uses one of the GPUs. Without --bind-to none, Open
+    MPI restricts each of two ranks to one core.
 
     \b
     Example:

@@ -1,7 +1,8 @@
 """Training in several processes over MPI: `mpiexec --bind-to none -n 2 minids train mine.toml`.
 
 Data parallelism (§3.1): every rank has the whole network and a share of each minibatch; the gradients are
-summed over the ranks before each step, so that all replicas stay the same.
+summed over the ranks before each step, so that all replicas stay the same. With --backend cuda, each rank has
+a GPU, and NCCL sums the gradients on the GPUs where it is installed.
 
 Model parallelism (§3.2): two ranks have half of the frames each. Only the recurrence crosses the middle:
 
@@ -17,7 +18,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -28,8 +29,9 @@ import numpy as np
 from minids._utils.errors import InputError, reason
 from minids._utils.threads import core_ids
 from minids.model import DeepSpeech
-from minids.ops import Backend
+from minids.ops import Backend, diagnosis, driver
 from minids.ops.common import Dropout, output_length
+from minids.training import nccl
 
 Item = TypeVar("Item")
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")  # the number of ranks, as Open MPI and MPICH set it
@@ -42,7 +44,8 @@ class ProcessGroup:
     """
 
     rank = local_rank = 0
-    size = local_size = 1
+    size = local_size = ranks_per_gpu = 1
+    sum_on_gpus: Callable[[Any], None] | None = None
 
     def __init__(self, comm: Any = None):
         self.comm = comm
@@ -98,11 +101,35 @@ class ProcessGroup:
         return self.comm.bcast(value) if self.comm else value
 
     def select_gpu(self) -> None:
-        """Assign the GPUs of this machine to its ranks, round robin."""
-        if self.comm:
-            from numba import cuda
+        """Assign the GPUs of this machine to its ranks, round robin. Raises InputError without a GPU."""
+        diagnosis.require()
+        if not self.comm or driver.simulated():
+            return
+        from minids.ops.cuda.device import cuda
+        from minids.ops.cuda.guard import guarded
 
-            cuda.select_device(self.local_rank % len(cuda.gpus))
+        number = self.local_rank % len(cuda.gpus)
+        gpu = guarded(cuda.select_device, number, exclusive=False)(number)
+        gpus = self.machine.allgather(gpu.get_device_identity())  # launchers may show each rank only its own
+        self.ranks_per_gpu = gpus.count(gpus[self.local_rank])
+
+    def connect_gpus(self, gradients: Any, arrays: Any, log: Callable[[str], None]) -> None:
+        """Let NCCL sum gradients like these, if it can. Logs what sums them. Overwrites the `gradients`.
+
+        Raises InputError when NCCL fails.
+        """
+        if problem := nccl.obstacle(self):
+            log(f"the gradients of {self.size} ranks are summed in host memory: {problem}")
+        else:
+            log(f"NCCL {nccl.version()} sums the gradients of {self.size} ranks on their GPUs")
+            self.sum_on_gpus = nccl.connect(self, gradients, arrays)
+
+    def sum_gradients(self, gradients: Any, arrays: Any) -> None:
+        """The gradients of a backend with these `arrays`, summed over the ranks in place."""
+        if self.sum_on_gpus:
+            self.sum_on_gpus(gradients)
+        elif self.size > 1:
+            arrays.copy(self.allreduce_sum(arrays.to_host(gradients)), gradients)
 
     @contextmanager
     def abort_on_error(self) -> Iterator[None]:

@@ -38,7 +38,7 @@ def check_resources(
     longest = max(_loaded(settings, train + dev), key=lambda u: u.duration)
     T0 = max_frames(settings, train + dev)
     batch_size = -(-t.batch_size // batch_ranks.size)
-    processes = 1 if backend.name == "cuda" else ranks.local_size  # that share the memory
+    processes = ranks.ranks_per_gpu if backend.name == "cuda" else ranks.local_size  # that share it
     needed, free = processes * memory(model, T0, batch_size, backend.name), available_memory(backend)
     if free is not None and needed > free:
         fitting = batch_ranks.size * max_batch_size(model, T0, free // processes, backend.name)

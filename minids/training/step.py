@@ -35,13 +35,14 @@ def step(
         )
     else:
         arrays.copy(np.zeros(network.flat_grads.shape, np.float32), network.flat_grads)
-    if ranks.size > 1:
-        arrays.copy(ranks.allreduce_sum(arrays.to_host(network.flat_grads)), network.flat_grads)
+    ranks.sum_gradients(network.flat_grads, arrays)
     sum_norm = network.ops.norm(network.flat_grads)  # waits for a GPU, so copying the losses need not wait
     losses = arrays.to_host(device_losses).copy() if batch else np.zeros(0, np.float32)
-    possible, invalid = ranks.allreduce_sum(np.array([np.isfinite(losses).sum(), np.isnan(losses).sum()]))
-    norm = sum_norm / max(1, int(possible)) if not invalid else np.nan
+    # The norm of rank 0: on another kind of GPU, the last bit may differ.
+    scalars = np.isfinite(losses).sum(), np.isnan(losses).sum(), sum_norm if ranks.is_main else 0.0
+    possible, invalid, sum_norm = map(float, ranks.allreduce_sum(np.array(scalars, np.float64)))
+    norm = sum_norm / max(1.0, possible) if not invalid else np.nan
     if np.isfinite(norm):
-        scale = min(1.0, grad_clip_norm / norm if norm else 1.0) / max(1, int(possible))
+        scale = min(1.0, grad_clip_norm / norm if norm else 1.0) / max(1.0, possible)
         network.ops.nesterov(network.flat_params, network.flat_grads, velocity, rate, momentum, scale)
     return losses, norm

@@ -153,13 +153,15 @@ class Trainer:
         """
         t, utterances = self.settings.train, self.train + self.dev
         self_check(self.model, t.batch_size)
+        self.log("the GPU agrees with the CPU on the losses and gradients of a small batch")
+        if self.ranks.size > 1:
+            self.ranks.connect_gpus(self.model.flat_grads, self.model.ops.arrays, self.log)
         self.copy_to_device = reserve_memory(
             self.model,
             max_frames=reporting.max_frames(self.settings, utterances),
             max_labels=max(len(u.text) for u in utterances),
             batch_size=min(-(-t.batch_size // self.batch_ranks.size), max(len(self.train), len(self.dev))),
         )
-        self.log("the GPU agrees with the CPU on the losses and gradients of a small batch")
 
     def train_epoch(self) -> None:
         """Train on the remaining batches of the current epoch."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +237,11 @@ def test_the_memory_of_all_ranks_of_a_machine_is_counted(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"in a batch of 4 needs 1\.2 GB, 1\.0 GB are free"):
         check_resources(settings, train, dev, cpu, many, many)
     assert batch_sizes == [4, 1]
+    many.ranks_per_gpu = 2
+    with pytest.raises(InputError, match=r"needs 1\.2 GB"):
+        check_resources(settings, train, dev, cpu, many, many)
+    on_gpu = replace(cpu, name="cuda")
+    assert "about 0.60 GB" in check_resources(settings, train, dev, on_gpu, many, many)
 
 
 # Data parallelism
