@@ -60,7 +60,7 @@ class ProcessGroup:
     def world(cls) -> "ProcessGroup":
         """All processes that mpiexec started, or this one alone.
 
-        Processes on one machine share its cores. Raises InputError when mpi4py is missing.
+        Processes on one machine share its cores. Raises InputError when mpi4py is missing, or of another MPI.
         """
         if not _has_other_ranks():
             return cls()
@@ -71,6 +71,8 @@ class ProcessGroup:
         import numba
 
         world = cls(MPI.COMM_WORLD)
+        if world.size == 1 and any(name in os.environ for name in _SIZES):
+            raise InputError("mpiexec and mpi4py belong to different MPIs; use the mpiexec of minids[mpi]")
         share = _share_of_cores(world.machine.allgather(core_ids()), world.local_rank)
         numba.set_num_threads(min(numba.config.NUMBA_NUM_THREADS, share))
         return world

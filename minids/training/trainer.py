@@ -102,6 +102,7 @@ class Trainer:
         self.step_model = TimeSplit(self.model, self.ranks) if self.time_split else self.model
         self.state = TrainingState.from_dict(self.saved.notes["progress"], self.folder.last)
         self.batches.skipped.update(self.state.skipped)
+        self._synchronize_ranks()
         self._restore_best()
         if self.backend == "cuda":
             self._prepare_gpu()
@@ -298,8 +299,8 @@ class Trainer:
     def _save_checkpoint(self) -> None:
         self.state.skipped = list(self.batches.skipped.items())
         self.saved.notes["progress"] = dict(vars(self.state))
-        self.saved.extra_tensors["velocity"] = self.model.ops.arrays.to_host(self.velocity)
         if self.ranks.is_main:
+            self.saved.extra_tensors["velocity"] = self.model.ops.arrays.to_host(self.velocity)
             save_model(self.folder.last, self.saved)
 
     def _synchronize_ranks(self) -> None:

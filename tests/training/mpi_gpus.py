@@ -7,7 +7,6 @@ With "nccl" there is a stand-in for NVIDIA's library.
 
 import os
 import sys
-from importlib.metadata import version
 
 from mpi4py import MPI
 
@@ -32,8 +31,6 @@ def sum_over_ranks(array):
 
 gpus, library, *arguments = sys.argv[1:]
 gpus, library = (words.split()[RANK % len(words.split())] for words in (gpus, library))
-os.environ["NUMBA_CACHE_DIR"] = str(driver.FOLDER / version("nvidia-nvjitlink"))
-os.environ.pop("MINIDS_SIM", None)
 driver.install([] if gpus == "none" else gpus.split(","), "forward")
 selfcheck.MIN_UNITS = selfcheck.MAX_FRAMES = 0  # a few frames
 nccl_stand_in.reduce = sum_over_ranks

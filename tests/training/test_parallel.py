@@ -138,6 +138,17 @@ def test_a_single_process_of_a_scheduler_needs_no_mpi4py(monkeypatch, size, need
         assert ProcessGroup.world().size == 1
 
 
+@mpi
+def test_mpiexec_of_another_mpi_is_refused(monkeypatch):
+    """Each process would train alone."""
+    from mpi4py import MPI
+
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setattr(MPI, "COMM_WORLD", MPI.COMM_SELF)
+    with pytest.raises(InputError, match="mpiexec and mpi4py belong to different MPIs"):
+        ProcessGroup.world()
+
+
 @pytest.mark.parametrize(
     ("cores", "shares"),
     [
@@ -173,16 +184,25 @@ def test_ranks_evaluate_their_shares_as_a_single_process_does(tmp_path):
             np.testing.assert_array_equal(theirs, alone[i])
 
 
-def test_different_replicas_are_noticed_before_anything_is_written(tmp_path):
+@pytest.mark.parametrize("equal", [0, 1])
+def test_different_replicas_are_noticed_before_anything_is_written(tmp_path, equal):
+    """From the start, or after the first epoch."""
+
     class Drifting(ProcessGroup):
+        checks = 0
+
         def allgather(self, value):
-            return [value, value + 1] if isinstance(value, int) else [value]  # the weights' checksum
+            if not isinstance(value, int):
+                return [value]
+            self.checks += 1  # the checksum of the weights
+            return [value, value + (self.checks > equal)]
 
     for name in ("train", "dev"):
         tones.corpus(tmp_path, name, 3)
     trainer = Trainer(read_settings(tones.settings(tmp_path)), tmp_path / "run", ranks=Drifting())
     with pytest.raises(InputError, match="rank 1 has other weights than rank 0"):
         trainer.run()
+    assert trainer.ranks.checks == equal + 1
     assert not (tmp_path / "run").exists()
 
 
