@@ -40,7 +40,15 @@ class Report(NamedTuple):
     float64: int
 
 
-def report(name: str, entry: Registered, architecture: int) -> Report:
+class Compiled(NamedTuple):
+    """A kernel as PTX, as machine code (an ELF file, a "cubin"), and what the assembler said."""
+
+    assembly: str
+    machine_code: bytes
+    log: str
+
+
+def compiled(entry: Registered, architecture: int) -> Compiled:
     """Compile one kernel as numba-cuda does before a launch: to intermediate code, which is then linked."""
     capability = divmod(architecture, 10)
     options = dict(entry.kernel.targetoptions) | {"lto": True, "link": []}
@@ -48,7 +56,12 @@ def report(name: str, entry: Registered, architecture: int) -> Report:
         kernel = dispatcher._Kernel(entry.kernel.py_func, entry.arguments, **options)
         code = kernel._codelibrary.get_ltoir(cc=capability)
         assembly = kernel._codelibrary.get_asm_str(cc=capability)
-    log = _link(code, architecture, kernel.cooperative).partition("Compiling entry function")[2]
+    return Compiled(assembly, *_link(code, architecture, kernel.cooperative))
+
+
+def report(name: str, entry: Registered, architecture: int) -> Report:
+    assembly, _, log = compiled(entry, architecture)
+    log = log.partition("Compiling entry function")[2]
     float64 = len(re.findall(r"^\s+(?:@%?!?\w+\s+)?(?:\w+\.)+f64", assembly, re.MULTILINE))
     return Report(
         name,
@@ -73,8 +86,8 @@ def _fake_gpu(capability: tuple[int, int]) -> Iterator[None]:
         yield
 
 
-def _link(code: bytes, architecture: int, cooperative: bool) -> str:
-    """Intermediate code -> machine code; returns the log of the assembler. Raises RuntimeError."""
+def _link(code: bytes, architecture: int, cooperative: bool) -> tuple[bytes, str]:
+    """Intermediate code -> machine code, and the log of the assembler. Raises RuntimeError."""
     suffix = "a" if architecture >= 90 else ""  # with this GPU's own instructions, as numba-cuda compiles
     options = [f"-arch=sm_{architecture}{suffix}", "-lto", "-Xptxas=-v", "-verbose"]
     linker = nvjitlink.create(len(options), options)
@@ -88,8 +101,10 @@ def _link(code: bytes, architecture: int, cooperative: bool) -> str:
         size, read = nvjitlink.get_error_log_size, nvjitlink.get_error_log
         raise RuntimeError(_text(linker, size, read)) from error
     log = _text(linker, nvjitlink.get_info_log_size, nvjitlink.get_info_log)
+    machine_code = bytearray(nvjitlink.get_linked_cubin_size(linker))
+    nvjitlink.get_linked_cubin(linker, machine_code)
     nvjitlink.destroy(linker)
-    return log
+    return bytes(machine_code), log
 
 
 def _text(linker, size, read) -> str:

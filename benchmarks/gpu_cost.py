@@ -1,0 +1,206 @@
+"""What the kernels and a training step would cost on an H200, without one: python -m benchmarks.gpu_cost
+
+Nothing here is measured. Kernels are compiled and their instructions counted (gpu_sass.py), the launches of a
+step recorded (gpu_launches.py). The model of a launch:
+
+    time = LAUNCH + max(issue, tensor cores, shared memory, L2, memory), each as if it were alone
+    a frame of the recurrence: the same maximum, + GRID_BARRIER + FIRST_STATES
+    CTC: its chain of instructions, DEPENDENT cycles each
+
+A multiprocessor issues 4 instructions per cycle and gets one wavefront, up to 128 bytes, from shared memory;
+it does both for BUSY of the time at best. The one with most blocks decides. Kernels without products are
+taken to read or write each array once.
+
+    python -m benchmarks.gpu_cost "fp32 128" --architecture 80     the loops of kernels with such names
+    python -m benchmarks.gpu_cost --json FILE                      a table of the step; FILE: all kernels
+"""
+
+import argparse
+import math
+import os
+import re
+from collections import Counter
+from functools import cache
+from typing import NamedTuple
+
+from benchmarks.gpu_launches import Launch, T, kernels, recorded_step
+from benchmarks.gpu_sass import Loop, disassemble, fma_share, loops, multiplications
+from benchmarks.machine import save
+
+# An H200, from NVIDIA's data sheet: float32 on 132 multiprocessors of 128 lanes at 1.98 GHz, TF32 without
+# sparsity, and memory.
+MULTIPROCESSORS, CLOCK = 132, 1.98e9
+PEAK = {"fp32": 66.9e12, "tf32": 495e12, "3xtf32": 495e12 / 3}
+MEMORY = 4.8e12
+L2 = 5.5e12  # bytes/s, measured on an H100: chipsandcheese.com/p/nvidias-h100-funny-l2-and-tons-of-bandwidth
+MMA_SYNC = 0.63  # of the TF32 peak, which only wgmma reaches: arxiv.org/abs/2402.13499
+# Assumptions:
+BUSY = 0.9
+LAUNCH = 2e-6  # from the end of a kernel to the start of the next
+GRID_BARRIER = 1.6e-6
+FIRST_STATES = 0.5e-6  # from the barrier until the first states have come from the L2 cache
+DEPENDENT = 4  # cycles from an instruction to one that needs its result
+
+PARTS = {"matmul.": "products", "birnn.all_frames": "recurrence", "ctc.": "CTC", "": "other"}
+
+
+class Code(NamedTuple):
+    """A compiled kernel; `spills` and `shared`, its static shared memory, in bytes."""
+
+    registers: int
+    spills: int
+    shared: int
+    loops: list[Loop]
+
+    @property
+    def main(self) -> Loop:
+        """The loop with most multiplications."""
+        return max(self.loops, key=lambda loop: (multiplications(loop.counts), loop.counts.total()))
+
+    def executed(self, fma: float, trips: int) -> Counter[str]:
+        """The instructions of a thread that multiplies `fma` times, nearly always in the main loop. The
+        outermost loop around it makes `trips` iterations; all others count once in it, or in the kernel."""
+        main, total = self.main, Counter(self.loops[0].counts)
+        for loop in self.loops[1:]:
+            if loop != main:
+                times = trips if main.outer and main.outer[0] in (loop.label, *loop.outer) else 1
+                total.update({opcode: n * times for opcode, n in loop.counts.items()})
+        times = (fma - multiplications(total)) / multiplications(main.counts)
+        total.update({opcode: n * times for opcode, n in main.counts.items()})
+        return total
+
+    def resident_blocks(self, threads: int, dynamic_shared: int) -> int:
+        """How many blocks a multiprocessor holds at once."""
+        registers = threads * (-(-self.registers // 8) * 8)
+        shared = 1024 + self.shared + dynamic_shared  # 1024 bytes are the system's
+        return min(65_536 // registers, 233_472 // shared, 2048 // threads)
+
+
+class Cost(NamedTuple):
+    """Seconds by the model, and at the GPU's peaks; what limits them; the share of FMA."""
+
+    seconds: float
+    floor: float
+    limit: str
+    fma_share: float = 0.0
+
+
+@cache
+def code(name: str, architecture: int = 90) -> Code:
+    from minids.ops.cuda.compile_report import compiled
+
+    _, machine_code, log = compiled(kernels()[name], architecture)
+    log = log.partition("Compiling entry function")[2].partition("Compile time")[0]
+    registers, spills, shared = (
+        sum(map(int, re.findall(pattern, log)))
+        for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill", r"(\d+) bytes smem")
+    )
+    return Code(registers, spills, shared, loops(disassemble(machine_code)))
+
+
+def cost(launch: Launch) -> Cost:
+    """The estimate for a launch."""
+    work = launch.work()
+    memory = 4 * sum(math.prod(a) for a in launch.arguments if isinstance(a, tuple)) / MEMORY
+    if launch.kernel.startswith("ctc.alpha_beta"):  # two passes through all frames
+        frame = max(loop.counts.total() for loop in code(launch.kernel).loops)
+        return Cost(LAUNCH + 2 * T * frame * DEPENDENT / CLOCK, memory, "latency")
+    if work is None:
+        return Cost(LAUNCH + memory, memory, "memory")
+    instructions = code(launch.kernel).executed(work.fma, work.trips)
+    warps = -(-launch.blocks // MULTIPROCESSORS) * launch.threads / 32
+    times = {
+        "issue": instructions.total() * warps / (4 * BUSY * CLOCK),
+        "shared memory": launch.wavefronts * work.fma * warps / (BUSY * CLOCK),
+        "L2": work.l2 / L2,
+        "memory": memory,
+    }
+    if work.kind != "fp32":
+        times["tensor cores"] = 2 * work.fma * warps * 32 * MULTIPROCESSORS / (PEAK["tf32"] * MMA_SYNC)
+    limit = max(times, key=times.__getitem__)
+    waiting = work.trips * (GRID_BARRIER + FIRST_STATES) if launch.kernel.startswith("birnn") else 0
+    floor = max(work.flops / PEAK[work.kind], memory)
+    return Cost(LAUNCH + times[limit] + waiting, floor, limit, fma_share(instructions))
+
+
+def step(gemm: str) -> dict:
+    """A step, by launches, of which equal ones share a row, and by parts."""
+    rows: dict[tuple, dict] = {}
+    parts = dict.fromkeys(PARTS.values(), 0.0)
+    for launch in recorded_step(gemm):
+        estimate = cost(launch)
+        part = next(part for start, part in PARTS.items() if launch.kernel.startswith(start))
+        parts[part] += 1e3 * estimate.seconds
+        row = {"kernel": launch.kernel, "grid": launch.grid, "launches": 0}
+        row |= {"us": 1e6 * estimate.seconds, "floor_us": 1e6 * estimate.floor, "limit": estimate.limit}
+        if launch.work():
+            row |= {"fma_share": estimate.fma_share, "wavefronts": launch.wavefronts}
+            row["blocks"] = code(launch.kernel).resident_blocks(launch.threads, launch.shared)
+        rows.setdefault((launch.kernel, launch.grid), row)["launches"] += 1
+    floor = sum(row["launches"] * row["floor_us"] for row in rows.values()) / 1e3
+    return {"ms": sum(parts.values()), "floor_ms": floor, "parts_ms": parts, "launches": list(rows.values())}
+
+
+def table(gemm: str, estimate: dict) -> str:
+    """A step: its launches with products, its parts and its sum.
+
+    FMA: the share of all instructions; wavefronts: of shared memory, for each multiplication of a warp, which
+    takes a quarter of a cycle; blocks: at once on a multiprocessor.
+    """
+    lines = [f"{gemm:56}launches  us each   floor  limit          FMA  wavefronts blocks"]
+    for row in estimate["launches"]:
+        if "wavefronts" in row:
+            name = f"{row['kernel']} {'x'.join(map(str, row['grid']))}"
+            lines.append(
+                f"{name:56}{row['launches']:8}{row['us']:9.0f}{row['floor_us']:8.0f}  {row['limit']:13}"
+                f"{row['fma_share']:5.0%}{row['wavefronts']:12.2f}{row['blocks']:7}"
+            )
+    parts = ", ".join(f"{part} {ms:.1f}" for part, ms in estimate["parts_ms"].items())
+    return "\n".join([*lines, f"{estimate['ms']:.1f} ms: {parts}; floor {estimate['floor_ms']:.1f} ms"])
+
+
+def needs(name: str) -> dict:
+    """What a kernel needs, and its main loop."""
+    registers, spills, shared, _ = compiled = code(name)
+    counts = compiled.main.counts
+    row = {"kernel": name, "registers": registers, "spills": spills, "shared": shared}
+    row |= {"instructions": counts.total(), "fma_share": fma_share(counts)}
+    return row | {"opcodes": dict(counts.most_common())}
+
+
+def print_loops(name: str, architecture: int) -> None:
+    compiled = code(name, architecture)
+    print(f"{name}: {compiled.registers} registers, {compiled.spills} bytes of spills")
+    for loop in compiled.loops:
+        opcodes = ", ".join(f"{n} {opcode}" for opcode, n in loop.counts.most_common(12))
+        start = f"{'  ' * (len(loop.outer) + 1)}{loop.label}: {loop.counts.total()} instructions"
+        print(f"{start}, {fma_share(loop.counts):.1%} FMA: {opcodes}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", nargs="?", help="part of the names of kernels")
+    parser.add_argument("--architecture", type=int, default=90)
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    if options.name:
+        for name, entry in kernels().items():
+            if options.name in name and entry.min_architecture <= options.architecture:
+                print_loops(name, options.architecture)
+        return
+    from tests.ops.cuda.executor import driver
+
+    driver.install(["h200"], "forward")  # before CUDA packages are imported
+    steps = {}
+    for gemm in PEAK:
+        steps[gemm] = step(gemm)
+        print(table(gemm, steps[gemm]), flush=True)
+    if options.json:
+        save(options.json, {"kernels": [needs(name) for name in kernels()], "steps": steps})
+    os._exit(0)  # CUDA packages call the driver until the end, when Python cannot answer any more
+
+
+if __name__ == "__main__":
+    main()

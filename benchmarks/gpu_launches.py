@@ -1,0 +1,130 @@
+"""The launches of a training step, recorded without a GPU, and what each of them has to compute.
+
+The step runs on the tests' stand-in for the driver, which is asked to launch nothing, but for the first block
+of each kernel with products: it is executed, to count its wavefronts of shared memory.
+"""
+
+import copy
+import math
+from functools import cache
+from typing import NamedTuple
+from unittest import mock
+
+T, B, H, U = 400, 32, 2048, 100  # of the step
+FEW_FRAMES, FEW_TERMS = 9, 64  # of blocks that are executed
+
+
+class Work(NamedTuple):
+    """Of a launch with products: multiplications of a thread, iterations of the outermost loop, bytes from
+    the L2 cache, floating-point operations of all threads, and their kind, "fp32", "tf32" or "3xtf32"."""
+
+    fma: float
+    trips: int
+    l2: float
+    flops: float
+    kind: str
+
+
+class Launch(NamedTuple):
+    """`shared`: dynamic shared memory; `arguments`: numbers, and the shapes of arrays; `wavefronts`: for each
+    multiplication of a warp."""
+
+    kernel: str
+    grid: tuple[int, ...]
+    threads: int
+    shared: int
+    arguments: tuple
+    wavefronts: float = 0.0
+
+    @property
+    def blocks(self) -> int:
+        return math.prod(self.grid)
+
+    def work(self) -> Work | None:
+        if self.kernel.startswith("birnn.all_frames"):
+            return self._recurrence()
+        is_product = self.kernel.startswith("matmul.") and self.kernel.endswith(("layer", "gradient"))
+        return self._product() if is_product else None
+
+    def _recurrence(self) -> Work:
+        _, frames, rows, width, *_ = (a for a in self.arguments if isinstance(a, int))  # direction, T, B, H
+        blocks, directions, _ = self.grid
+        pairs = (frames - 1) * rows * width  # of states and frames that use them
+        fma = pairs * -(-width // blocks) / self.threads
+        return Work(fma, frames, 4 * self.blocks * pairs, 2 * pairs * width * directions, "fp32")
+
+    def _product(self) -> Work:
+        from minids.ops.cuda import matmul
+
+        kind, rows = self.kernel.removeprefix("matmul.").split()[:2]
+        shape = next(shape for shape in matmul.TILES[kind] if shape.rows == int(rows))
+        M, N, K, *terms = (a for a in self.arguments if isinstance(a, int))
+        slices = -(-min([K, *terms]) // shape.depth)
+        k = slices * shape.depth
+        fma = shape.rows * shape.columns * k / self.threads * (3 if kind == "3xtf32" else 1)
+        l2 = 4 * self.blocks * (shape.rows + shape.columns) * k
+        return Work(fma, slices, l2, 2 * M * N * K, kind)
+
+
+@cache
+def kernels() -> dict:
+    """All registered kernels, by name."""
+    from minids.ops.cuda.registry import registered
+
+    return dict(registered())
+
+
+def recorded_step(gemm: str) -> list[Launch]:
+    """The launches of a training step: forward, CTC, backward, update."""
+    import numpy as np
+    from numba.cuda.dispatcher import CUDADispatcher
+
+    from minids import DeepSpeech, ops
+    from minids.model import ModelSettings
+    from minids.ops.cuda import driver_api
+    from tests.ops.cuda.executor import driver
+
+    names = {id(entry.kernel): name for name, entry in kernels().items()}
+    launches: list[Launch] = []
+    wavefronts: dict[str, float] = {}
+    call, allow_shared = CUDADispatcher.call, driver_api.allow_shared
+
+    def described(kernel, arguments, grid) -> Launch:
+        shapes = tuple(a.shape if hasattr(a, "copy_to_host") else a for a in arguments)
+        return Launch(names[id(kernel)], grid.griddim, math.prod(grid.blockdim), grid.sharedmem, shapes)
+
+    def counted(kernel, arguments, grid) -> float:
+        """Launch.wavefronts, from few frames, or sums of few terms."""
+        numbers = [i for i, a in enumerate(arguments) if isinstance(a, int)]
+        is_product = names[id(kernel)].startswith("matmul")
+        shorter, most = (numbers[2], FEW_TERMS) if is_product else (numbers[1], FEW_FRAMES)
+        arguments = tuple(min(a, most) if i == shorter else a for i, a in enumerate(arguments))
+        launch = described(kernel, arguments, grid)
+        one_block = copy.copy(grid)
+        one_block.griddim = 1, 1, 1
+        with driver.counted_wavefronts() as executed:
+            allow_shared(kernel, arguments, grid.sharedmem)
+            call(kernel, arguments, one_block)
+        total = sum(instruction.wavefronts for instruction in executed[0][1])
+        return total / (launch.work().fma * launch.threads / 32)
+
+    def record(kernel, arguments, grid):
+        launch = described(kernel, arguments, grid)
+        if launch.work() and launch.kernel not in wavefronts:
+            wavefronts[launch.kernel] = counted(kernel, arguments, grid)
+        launches.append(launch._replace(wavefronts=wavefronts.get(launch.kernel, 0.0)))
+
+    with (
+        mock.patch.object(CUDADispatcher, "call", record),
+        mock.patch.object(driver_api, "enable_caching"),
+        mock.patch.object(driver_api, "allow_shared"),
+    ):
+        gpu = ops.load("cuda", gemm=gemm)
+        model = DeepSpeech(ModelSettings(81, 29, H, context=9, dropout=0.1), seed=None, backend=gpu)
+        frames, labels = np.zeros((T, B, 81), np.float32), np.ones((B, U), np.int32)
+        lengths, label_lengths = np.full(B, T, np.int32), np.full(B, U, np.int32)
+        model.loss_and_grad(frames, lengths, labels, label_lengths, np.arange(B, dtype=np.uint32))
+        velocity = gpu.arrays.empty(model.flat_params.shape, np.float32)
+        gpu.norm(model.flat_grads)
+        gpu.nesterov(model.flat_params, model.flat_grads, velocity, 0.1, 0.9, 1.0)
+    return launches
