@@ -20,18 +20,22 @@ def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: s
     For the weights: the weights, gradients and velocity, and the copies for writing a checkpoint. For a batch
     of the longest recording: x, eight arrays (T, B, H) forward and three backward, three (T, B, K), the CTC
     lattice with at most one letter per three frames, the scratch of the recurrence, and the frames of the
-    prefetched batches. With "cuda" this is the memory of the GPU; the host holds the copies for
-    checkpoints and most prefetched batches.
+    prefetched batches. With "cuda" this is the memory of the GPU, where x is the frames themselves and W1 has
+    a copy; the host holds the copies for checkpoints and most prefetched batches.
     """
     from minids.data.batches import PREFETCH
 
-    H, T = settings.hidden, output_length(max_frames, settings.stride)
+    H, F, T = settings.hidden, settings.inputs, output_length(max_frames, settings.stride)
+    window, pitch = 2 * settings.context + 1, -(-F // 4) * 4
     parameters = sum(int(np.prod(shape)) for shape in settings.shapes().values())
-    inputs = (2 * settings.context + 1) * settings.inputs
-    activations = T * batch_size * (inputs + 11 * H + 3 * settings.characters + 2 * T // 3)
+    x = T * batch_size * window * F
+    if backend == "cuda":
+        frames = batch_size * (max_frames + settings.context)
+        x = (frames + window + H * window) * pitch + 2 * T * batch_size
+    activations = x + T * batch_size * (11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
     copies, batches = (3, 3) if backend == "cuda" else (5, PREFETCH + 2)
-    prefetched = batches * max_frames * batch_size * settings.inputs
+    prefetched = batches * max_frames * batch_size * F
     return FLOAT_BYTES * (copies * parameters + activations + recurrence + prefetched)
 
 

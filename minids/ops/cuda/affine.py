@@ -17,36 +17,20 @@ _UNITS, _ROWS, _ROWS_PER_BLOCK = (8, 4, 16) if driver.simulated() else (32, 32, 
 
 
 def affine_forward(x, W, b, clip=False, dropout=None, out=None, gemm="fp32"):
-    """y = x Wᵀ + b, with clip and dropout as in the reference; one kernel. dropout.keys is a device array.
-
-    x is an array or what context_forward returns.
-    """
+    """y = x Wᵀ + b, with clip and dropout as in the reference; one kernel. dropout.keys is a device array."""
     T, B, D = x.shape
     H = len(W)
     check_shapes(W=(W, (H, D)), b=(b, (H,)), out=(out, (T, B, H)))
     _check_dropout(dropout, clip, B)
     y = arrays.empty((T, B, H), np.float32) if out is None else out
     if isinstance(x, Windows):
-        wide = x.wide_weights(H)
-        x.repitch(W, wide)
-        x, W = x.operand(gemm), wide
+        x, W = x.operand(gemm), x.copy_weights(W, x.wide_weights(H))
     matmul.layer(x, W, b, y, T * B, clip, dropout, gemm)
     return y
 
 
 def affine_backward(
-    dy,
-    x,
-    W,
-    y,
-    clip=False,
-    dropout=None,
-    needs_dx=True,
-    dz=None,
-    dx=None,
-    dW=None,
-    db=None,
-    gemm="fp32",
+    dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=None, dx=None, dW=None, db=None, gemm="fp32"
 ):
     """As in the reference: δ = dy ⊙ g'(z) ⊙ m / (1 - p);  dW = Σ δ xᵀ;  db = Σ δ;  dx = Wᵀ δ."""
     T, B, D = x.shape
@@ -62,7 +46,7 @@ def affine_backward(
     if isinstance(x, Windows):
         wide = x.wide_weights(H)
         matmul.weight_gradient(dz, x.operand(gemm), wide, T * B, gemm)
-        x.repitch(wide, dW)
+        x.copy_weights(wide, dW)
     else:
         matmul.weight_gradient(dz, x, dW, T * B, gemm)
     if needs_dx:

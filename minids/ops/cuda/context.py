@@ -14,7 +14,7 @@ numbers, the last of which may be 0, so that products can read four at a time; t
 same places.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import float32, int32, int64
@@ -23,7 +23,7 @@ from minids.ops.common import Workspace, check_shapes, output_length
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
-from minids.ops.cuda.matmul import Rows
+from minids.ops.cuda.matmul import Rows, _no_starts
 from minids.ops.cuda.reduce import WARP_SIZE
 from minids.ops.cuda.registry import Registered
 
@@ -32,35 +32,34 @@ _ROWS = 8  # of a block: each warp copies one
 
 
 class Windows(NamedTuple):
-    """x (T, B, D) of the first layer: row t B + b begins at starts[t B + b] in the flat frames."""
+    """x (T, B, D) of the first layer: each row of the products is a window of `size` = 2C+1 frames."""
 
     shape: tuple[int, int, int]
-    size: int  # 2C+1 frames
-    frames: Any  # (B (T0 + C) + 2C+1, F rounded up to a multiple of 4)
-    starts: Any  # (T B,) int64
+    size: int
+    rows: Rows
     workspace: Workspace
 
     def operand(self, gemm: str):
-        """x as a factor of a product: in place, or a copy for cuBLAS, whose rows must not overlap."""
-        rows = Rows(self.frames, self.starts, self.size * self.frames.shape[1])
+        """x as a factor of a product: rows in place, or a copy for cuBLAS, whose rows must not overlap."""
         if gemm != "cublas":
-            return rows
-        x = self.workspace("stacked frames", len(self.starts), rows.width)
-        _launch(stack, len(x), self.frames.reshape(-1), self.starts, x)
+            return self.rows
+        x = self.workspace("stacked frames", len(self.rows.starts), self.rows.width)
+        _launch(copy_rows, len(x), self.rows.array.reshape(-1), *self.rows[1:], x)
         return x
 
     def wide_weights(self, H: int):
         """An array for weights (H, D), with columns for the zeros of the frames."""
-        return self.workspace("wide weights", H, self.size * self.frames.shape[1])
+        return self.workspace("wide weights", H, self.rows.width)
 
-    def repitch(self, W, out) -> None:
+    def copy_weights(self, W, out):
         """Copy weights to their wide form, or back."""
         n = len(W) * self.size
-        _launch(repitch, n, W.reshape(n, W.size // n), out.reshape(n, out.size // n))
+        _launch(copy_rows, n, W.reshape(-1), _no_starts(), W.size // n, out.reshape(n, out.size // n))
+        return out
 
 
 def context_forward(frames, lengths, C, stride, workspace=None):
-    """x_t = [frames_{st-C} … frames_{st+C}], zero beyond the ends, as Windows: see affine_forward."""
+    """x_t = [frames_{st-C} … frames_{st+C}], zero beyond the ends: the Windows that a layer takes as x."""
     T0, B, F = frames.shape
     T = output_length(T0, stride)
     check_shapes(lengths=(lengths, (B,)))
@@ -70,7 +69,8 @@ def context_forward(frames, lengths, C, stride, workspace=None):
     starts = workspace("starts of windows", T * B, dtype=np.int64)
     if T * B:
         _launch(pad, len(padded), frames, lengths, C, stride, padded, starts)
-    return Windows((T, B, size * F), size, padded, starts, workspace)
+    rows = Rows(padded, starts, size * padded.shape[1])
+    return Windows((T, B, size * F), size, rows, workspace)
 
 
 def _launch(kernel, rows, *arguments):
@@ -94,28 +94,17 @@ def pad(frames, lengths, C, stride, padded, starts):
 
 
 @cuda.jit
-def repitch(source, out):
-    """out ← source, its rows cut off or continued with zeros."""
+def copy_rows(source, starts, width, out):
+    """out ← rows of `width` numbers, cut off or continued with zeros; without starts they are adjacent."""
     row = cuda.blockIdx.x * _ROWS + cuda.threadIdx.y
     if row < out.shape[0]:
+        first = starts[row] if len(starts) else row * width
         for i in range(cuda.threadIdx.x, out.shape[1], WARP_SIZE):
-            out[row, i] = source[row, i] if i < source.shape[1] else _ZERO
+            out[row, i] = source[first + i] if i < width else _ZERO
 
 
-@cuda.jit
-def stack(frames, starts, x):
-    """x ← the windows, each in a row of its own."""
-    row = cuda.blockIdx.x * _ROWS + cuda.threadIdx.y
-    if row < x.shape[0]:
-        for i in range(cuda.threadIdx.x, x.shape[1], WARP_SIZE):
-            x[row, i] = frames[starts[row] + i]
-
-
-_matrix, _starts = float32[:, ::1], int64[::1]
+_array3, _matrix, _starts = float32[:, :, ::1], float32[:, ::1], int64[::1]
 KERNELS = {
-    "pad": Registered(
-        pad, (float32[:, :, ::1], int32[::1], int64, int64, _matrix, _starts), max_registers=64
-    ),
-    "repitch": Registered(repitch, (_matrix, _matrix), max_registers=40),
-    "stack": Registered(stack, (float32[::1], _starts, _matrix), max_registers=40),
+    "pad": Registered(pad, (_array3, int32[::1], int64, int64, _matrix, _starts), max_registers=64),
+    "copy_rows": Registered(copy_rows, (float32[::1], _starts, int64, _matrix), max_registers=40),
 }

@@ -14,7 +14,7 @@ from minids.gradcheck import relative_error
 from minids.model import ModelSettings
 from minids.ops import driver
 from minids.training import selfcheck
-from minids.training.resources import available_memory, max_batch_size, memory
+from minids.training.resources import available_memory, max_batch_size, memory, reserve_memory
 from minids.training.settings import read_settings
 from minids.training.step import step
 from minids.training.trainer import Trainer
@@ -23,6 +23,8 @@ from tests.ops.test_ctc import mixed_batch
 from tests.tolerances import CTC_FLOAT32_GRADIENT, CTC_FLOAT32_LOSS, FLOAT32_NETWORK, FLOAT32_TEN_STEPS
 
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda", reason="pip install minids[cuda]")
+from minids.ops.cuda import arrays, matmul
+
 HIDDEN, STEPS = (6, 2) if driver.simulated() else (256, 10)
 SETTINGS = ModelSettings(inputs=3, characters=5, hidden=HIDDEN, context=1, stride=2, dropout=0.3)
 
@@ -233,6 +235,25 @@ def test_max_batch_size_is_the_largest_that_fits(backend):
     assert max_batch_size(settings, 1000, 1000, backend) == 0
 
 
+def test_the_memory_estimate_is_near_what_is_allocated(monkeypatch):
+    """For a network that would need most of its memory for stacked frames."""
+    settings, frames, batch_size = ModelSettings(inputs=9, characters=5, hidden=4, context=9), 40, 2
+    matmul.split_buffer()  # is there already, if another test has used it
+    device_array, sizes = arrays.cuda.device_array, []
+
+    def counted(shape, dtype):
+        array = device_array(shape, dtype)
+        sizes.append(array.nbytes)
+        return array
+
+    monkeypatch.setattr(arrays.cuda, "device_array", counted)
+    model = DeepSpeech(settings, backend="cuda")
+    model.ops.arrays.empty(model.flat_params.shape, np.float32)  # the velocity
+    reserve_memory(model, frames, frames // 3, batch_size)
+    estimated = memory(settings, frames, batch_size, "cuda")
+    assert estimated / 1.2 < sum(sizes) < estimated * 1.2
+
+
 def test_available_memory_is_that_of_the_gpu():
     """Memory of deleted arrays, which Numba keeps for a while, counts as free."""
     backend = ops.load("cuda")
@@ -244,7 +265,6 @@ def test_available_memory_is_that_of_the_gpu():
 
 def test_too_little_gpu_memory_is_a_memory_error(monkeypatch):
     """The command line reports it in one line."""
-    from minids.ops.cuda import arrays
 
     def full(*_):
         raise RuntimeError("[2] Call to cuMemAlloc results in CUDA_ERROR_OUT_OF_MEMORY")

@@ -127,24 +127,24 @@ def test_the_first_layer():
         y = affine.affine_forward(windows, arrays.from_host(W), arrays.from_host(b))
         rows = windows.operand("cublas")
     expected = np.stack([*values, np.zeros((1, F), np.float32)])  # (3, 1, F)
-    start = (windows.frames.size // (F + 1) - 5) * (F + 1)  # before the zeros at the end
+    start = (windows.rows.array.size // (F + 1) - 5) * (F + 1)  # before the zeros at the end
     assert start > N
-    assert read(windows.starts, T * B - 1, ()) == start
-    for source, first in ((windows.frames, start), (rows, (T * B - 1) * 3 * (F + 1))):
+    assert read(windows.rows.starts, T * B - 1, ()) == start
+    for source, first in ((windows.rows.array, start), (rows, (T * B - 1) * 3 * (F + 1))):
         np.testing.assert_array_equal(read(source, first, (3, 1, F + 1))[..., :F], expected)
     close(read(y, (T * B - 1) * H, (H,)), W @ expected.ravel() + b)
 
 
-def test_weights_with_other_rows():
+def test_weights_with_wider_rows():
     F, H = 1027, 2**21
-    windows = context.Windows((1, 1, F), 1, large(1, F + 1), None, Workspace(arrays, np.float32))
+    windows = context.Windows((1, 1, F), 1, matmul.Rows(None, None, F + 1), Workspace(arrays, np.float32))
     W, wide, values = large(H, F), windows.wide_weights(H), normal(F)
     write(W, (H - 1) * F, values)
     with driver.last_blocks(1):
-        windows.repitch(W, wide)
+        windows.copy_weights(W, wide)
         np.testing.assert_array_equal(read(wide, (H - 1) * (F + 1), (F + 1,)), [*values, 0])
         write(W, (H - 1) * F, np.zeros(F, np.float32))
-        windows.repitch(wide, W)
+        windows.copy_weights(wide, W)
     np.testing.assert_array_equal(read(W, (H - 1) * F, (F,)), values)
 
 
