@@ -46,7 +46,8 @@ def capability() -> tuple[int, int]:
     For example (9, 0), which is Hopper. Call it only if `has_gpu()`.
     """
     device = ctypes.c_int(0)
-    _library().cuCtxGetDevice(ctypes.byref(device))  # leaves 0 if none is selected
+    # Leaves 0 if none is selected. (CUDA 13 also has cuCtxGetDevice_v2, which takes another argument.)
+    _library().cuCtxGetDevice(ctypes.byref(device))
     return _capability(device.value)
 
 

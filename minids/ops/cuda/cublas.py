@@ -6,8 +6,8 @@ Used only with gemm = "cublas". It needs `pip install nvidia-cublas` or a CUDA t
 import ctypes
 from typing import Any
 
-from minids._utils.errors import InputError, reason
-from minids.ops import driver
+from minids._utils.errors import InputError
+from minids.ops import diagnosis, driver
 from minids.ops.cuda.device import per_device
 from minids.ops.cuda.vector_io import address
 
@@ -25,9 +25,8 @@ def load():
 
         library = ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
     except Exception as error:
-        raise InputError(
-            f"cuBLAS was not found ({reason(error)}); pip install nvidia-cublas, or choose gemm = fp32"
-        ) from error
+        package = "nvidia-cublas-cu12" if diagnosis.toolkit() is diagnosis.OLDER else "nvidia-cublas"
+        raise InputError(f"cuBLAS was not found; pip install {package}, or choose gemm = fp32") from error
     # handle, two transpositions, three sizes, alpha, A and its pitch, B and its pitch, beta, C and its pitch
     kinds: dict[str, Any] = {"n": ctypes.c_int, "p": ctypes.c_void_p}
     library.cublasSgemm_v2.argtypes = [kinds[kind] for kind in "p nn nnn p pn pn p pn".replace(" ", "")]
