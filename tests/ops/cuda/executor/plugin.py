@@ -37,6 +37,26 @@ def no_problems():
     assert not driver.problems, "\n".join(driver.problems)
 
 
+@pytest.fixture(autouse=True)
+def launches_are_registered(monkeypatch):
+    """So that test_compile.py has compiled them, for these types of arguments, for every architecture."""
+    from numba.cuda.dispatcher import CUDADispatcher
+
+    from minids.ops.cuda.registry import registered
+
+    launched, call = set(), CUDADispatcher.call
+
+    def noted(kernel, arguments, configuration):
+        if kernel.py_func.__module__.startswith("minids."):
+            launched.add((kernel.py_func.__name__, tuple(map(kernel.typeof_pyval, arguments))))
+        return call(kernel, arguments, configuration)
+
+    monkeypatch.setattr(CUDADispatcher, "call", noted)
+    yield
+    if launched:
+        assert launched <= {(entry.kernel.py_func.__name__, entry.arguments) for _, entry in registered()}
+
+
 def pytest_sessionfinish(session, exitstatus):
     session.config.exit_status = int(exitstatus)
 
