@@ -1,263 +1,171 @@
-"""Everything that needs a GPU, in one command: tests, checks, timings, a training step, recipes.
+"""Everything that needs a GPU, the most important first, in as many minutes as there are.
 
-    python -m benchmarks.gpu --json benchmarks/results/gpu.json
-    MINIDS_DATA=~/data python -m benchmarks.gpu --recipes an4 libri5 --json benchmarks/results/gpu.json
+    pip install '.[cuda]' pytest nvidia-cublas torch     # cuBLAS and torch are for comparison
+    MINIDS_DATA=~/data python -m benchmarks.gpu --minutes 12 --json benchmarks/results/gpu.json
 
-At the end it prints a table: the time of each operation, its floor (the time that memory or arithmetic alone
-would take) and PyTorch's time on the same GPU, if PyTorch is installed; then which goals are met. An
-operation is timed only if its result is right. Each runs in a process of its own (`--only NAME`), because
-after an illegal address a process cannot use the GPU any more, and a broken barrier never returns. What fails
-or takes too long is reported, and the others continue. Results are saved after every row.
+The tests of the backend; checks; each operation against its floor (the time that memory or arithmetic alone
+would take), cuBLAS and PyTorch; the whole training step beside PyTorch's; then recipes are trained while the
+minutes last. At the end it prints a table and the goals. An operation is timed only if its result is right.
+`python -m benchmarks.gpu recurrence step` computes only what has one of these words in its name.
+
+One process computes all of it and sends each result to this one, which saves it at once and watches: after an
+illegal address a process cannot use the GPU any more, and a barrier that waits in vain never returns. Then a
+new process goes on with the next result.
 """
 
 import argparse
-import importlib.util
-import json
-import math
+import multiprocessing
 import os
-import shutil
-import tempfile
+import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.gpu_checks import sanitized, stress
-from benchmarks.gpu_kernels import (
-    GEMMS,
-    NAMES,
-    TORCH_RNN,
-    Case,
-    Size,
-    cases,
-    error,
-    ms,
-)
-from benchmarks.gpu_process import MINUTE, PYTHON, json_of, run
-from benchmarks.gpu_table import CHECKS, table, with_floor
+from benchmarks import gpu_parts
+from benchmarks.gpu_parts import FIRST_TESTS, Clock, Plan, Row, Save
+from benchmarks.gpu_table import table
 from benchmarks.machine import save
-from minids import ops
+from benchmarks.training_step import Problem
+from minids._utils.errors import InputError, reason
 from minids.ops import driver
 
-STEPS = [*(f"step, {gemm}" for gemm in GEMMS), "step, torch fn", "step, torch rnn"]
-CORES = {7: 64, 8: 128, 9: 128}  # float32 units per multiprocessor, by the major compute capability
-TORCH_KEYS = {"torch_ms": "torch_ms", "torch_failed": "failed"}  # in our row: in PyTorch's row
-
-
-def in_process(name: str, limit: float = 10 * MINUTE) -> dict:
-    """`only(name)` in a process of its own, or how that process failed."""
-    return json_of([*PYTHON, "benchmarks.gpu", "--only", name], name, limit)
-
-
-def only(name: str, size: Size) -> dict:
-    """The result of one row."""
-    if name.startswith("torch "):
-        return {"torch_ms": peer_ms(name.removeprefix("torch "), size)}
-    if name in NAMES:
-        return measured(next(case for case in cases(size) if case.name == name), size)
-    if name in STEPS:
-        return (torch_step if "torch" in name else training_step)(name, size) | {"flops": step_flops(size)}
-    others: dict[str, Callable[[], dict]] = {
-        "gpu": gpu,
-        "sanitized": sanitized,
-        "stress": lambda: stress(Size(T=4 * size.T)),
-    }
-    return others[name]()
-
-
-def gpu() -> dict:
-    """The GPU: its name, driver and versions, and its peak performance, computed and measured."""
-    facts: dict = {}
-    for part in (versions, peak, bandwidth):
-        try:
-            facts |= part(facts)
-        except Exception as error:
-            facts[f"{part.__name__} failed"] = f"{type(error).__name__}: {error}"
-    return facts
-
-
-def versions(facts: dict) -> dict:
-    names = [name for name in ("numba_cuda", "torch") if importlib.util.find_spec(name)]
-    return {"capability": driver.capability()} | {n: importlib.import_module(n).__version__ for n in names}
-
-
-def peak(facts: dict) -> dict:
-    """Float32 operations per second, from the clock that nvidia-smi reports."""
-    from numba import cuda
-
-    fields = "name,driver_version,memory.total,clocks.max.sm"
-    _, output, _ = run(["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader"], MINUTE)
-    reported = dict(
-        zip(("gpu", "driver", "memory", "clock"), output.splitlines()[0].split(", "), strict=True)
-    )
-    facts |= reported
-    capability = driver.capability()
-    units = cuda.get_current_device().MULTIPROCESSOR_COUNT * CORES.get(capability[0], 128)
-    if capability == (8, 0):
-        units //= 2
-    return {"flops": 2e6 * units * float(reported["clock"].split()[0])}
-
-
-def bandwidth(facts: dict) -> dict:
-    """Bytes per second of a copy within GPU memory, counting reads and writes."""
-    arrays = ops.load("cuda").arrays
-    a, b = arrays.empty((1 << 28,), np.float32), arrays.empty((1 << 28,), np.float32)
-    return {"bandwidth": 2 * a.nbytes / (ms(lambda: b.copy_to_device(a)) / 1e3)}
-
-
-def tests() -> dict:
-    """The tests of the backend, on the GPU."""
-    code, output, errors = run([*PYTHON, "pytest", "-q", "tests/ops/cuda"], 30 * MINUTE)
-    return {"passed": code == 0, "summary": (output + errors).strip().splitlines()[-12:]}
-
-
-def check() -> dict:
-    """`minids check --backend cuda`."""
-    code, output, errors = run([*PYTHON, "minids", "check", "--backend", "cuda", "--json"], 10 * MINUTE)
-    rows = [json.loads(line) for line in output.splitlines()]
-    return {"passed": code == 0, "checks": rows, "stderr": errors.strip()[-500:]}
-
-
-def sanitizer() -> dict:
-    """compute-sanitizer on a small network: memory errors, and races in shared memory."""
-    program = shutil.which("compute-sanitizer") or "/usr/local/cuda/bin/compute-sanitizer"
-    if not Path(program).exists():
-        return {"passed": False, "failed": "compute-sanitizer is not installed"}
-    result: dict = {"passed": True}
-    for tool in ("memcheck", "racecheck"):
-        command = [program, "--tool", tool, "--report-api-errors", "no", "--error-exitcode", "9"]
-        try:
-            code, output, errors = run(
-                [*command, *PYTHON, "benchmarks.gpu", "--only", "sanitized"], 20 * MINUTE
-            )
-            result[tool] = (output + errors).strip().splitlines()[-8:]
-        except TimeoutError as error:
-            code, result[tool] = -1, [str(error)]
-        result["passed"] = result["passed"] and code == 0
-    return result
-
-
-def measured(case: Case, size: Size) -> dict:
-    """The error and the time of a case."""
-    row: dict = {"name": case.name, "bytes": case.bytes, "flops": case.flops, "peer": case.peer}
-    try:
-        row["error"] = error(case)
-        if not row["error"] <= case.tolerance:
-            raise ArithmeticError(f"{case.name} has an error of {row['error']:.1e}")
-        row["ms"] = ms(case.compute)
-        if case.recurrence and ("loop alone" in case.name or "backward" not in case.name):
-            row["us_per_direction_step"] = 1e3 * row["ms"] / (2 * size.T)
-    except Exception as failure:  # it does not fit on this GPU, or is wrong, or broken
-        return row | {"failed": f"{type(failure).__name__}: {failure}"}
-    return row
-
-
-def with_torch(row: dict) -> dict:
-    """A row with PyTorch's time, from another process, whose failure does not affect our row."""
-    if not row.get("peer") or "ms" not in row:
-        return row
-    peer = in_process(f"torch {row['peer']}")
-    return row | {key: peer[name] for key, name in TORCH_KEYS.items() if name in peer}
-
-
-def peer_ms(name: str, size: Size) -> float:
-    from benchmarks.gpu_peers import Peers
-
-    return Peers(size).ms(name)
-
-
-def torch_step(name: str, size: Size) -> dict:
-    from benchmarks.gpu_peers import step
-
-    return step(name.removeprefix("step, torch "), size)
-
-
-def training_step(name: str, size: Size) -> dict:
-    """The whole training step, from frames in host memory to updated weights."""
-    from minids.data.batches import Batch
-    from minids.model import DeepSpeech
-    from minids.training.step import step
-
-    backend, batch = ops.load("cuda", gemm=name.removeprefix("step, ")), size.draw()
-    model = DeepSpeech(size.settings(), 0, backend)
-    velocity = backend.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
-    once = Batch(list(range(size.B)), *batch)
-    loss = float(model.loss_and_grad(*batch).sum())
-    return {"ms": ms(lambda: step(model, velocity, once, None, 1e-9, 0.9, 1e9)), "loss": loss}
-
-
-def step_flops(size: Size) -> float:
-    """One product forward and two backward, for each weight; the input has no gradient."""
-    shapes = size.settings().shapes().items()
-    weights = sum(math.prod(s) * (2 if name == "W1" else 3) for name, s in shapes if name[0] == "W")
-    return 2.0 * size.T * size.B * weights
-
-
-def recipe(name: str) -> dict:
-    """`minids train examples/NAME.toml --backend cuda`: the errors of the best epoch, and the minutes."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*PYTHON, "minids", "train", f"examples/{name}.toml", "--backend", "cuda"]
-        try:
-            code, output, _ = run(
-                [*command, "--run", f"{folder}/run", "--json"], 24 * 60 * MINUTE, stderr=None
-            )
-            if code:
-                return {"name": name, "failed": f"exit code {code}"}
-            metrics = Path(folder, "run", "metrics.jsonl").read_text().splitlines()
-            minutes = sum(json.loads(line)["seconds"] for line in metrics) / 60
-            return {"name": name, "minutes": minutes, **json.loads(output)}
-        except Exception as error:
-            return {"name": name, "failed": f"{type(error).__name__}: {error}"}
-
-
-PARTS: dict[str, Callable[[], dict]] = dict(
-    zip(CHECKS, (tests, check, sanitizer, lambda: {"passed": False, **in_process("stress")}), strict=True)
+# The share of the minutes after which nothing of a part begins, and the seconds until it must say something.
+PARTS = (
+    (gpu_parts.facts, 1.0, 60),
+    (gpu_parts.tests, 0.4, 120),
+    (gpu_parts.checks, 0.5, 60),
+    (gpu_parts.kernels, 0.7, 60),
+    (gpu_parts.steps, 0.8, 60),
+    (gpu_parts.recipes, 1.0, 600),
 )
+UNFINISHED = "not finished"
+STARTING = 60  # seconds, of a process and of a part
+OVERTIME = 30  # seconds after the minutes in which a row may end
 
 
-def run_part(part: Callable[[], dict]) -> dict:
-    """The result of a part, or its error."""
+def work(pipe: Connection, rows: dict[str, Row], plan: Plan) -> None:
+    """Compute what is not in `rows`, and send each row when it begins and when it ends; at the end None."""
+    for part, share, seconds in PARTS:
+        for name, task in part(plan):
+            if name in rows or (plan.words and not any(word in name for word in plan.words)):
+                continue
+            if plan.clock.left(share) <= 0:
+                pipe.send((name, {"skipped": "no time was left"}, STARTING))
+                continue
+
+            def send(row: Row, name: str = name, seconds: float = seconds) -> None:
+                pipe.send((name, {**row, "failed": UNFINISHED}, seconds))
+
+            send({})
+            start = time.monotonic()
+            row = attempt(task, send)
+            pipe.send((name, {**row, "seconds": time.monotonic() - start}, STARTING))
+            if "failed" in row and not usable():
+                return
+    pipe.send(None)
+
+
+def attempt(task: Callable[[Save], Row], send: Save) -> Row:
+    """The row of a task, or how it failed; skipped is what this machine does not have."""
+    known: Row = {}
+
+    def save(row: Row) -> None:
+        known.update(row)
+        send(row)
+
     try:
-        return part()
+        return task(save)
     except Exception as error:
-        return {"passed": False, "failed": f"{type(error).__name__}: {error}"}
+        absent = isinstance(error, InputError | ModuleNotFoundError) and "CUDA_ERROR" not in str(
+            error.__cause__
+        )
+        return {**known, "skipped" if absent else "failed": f"{type(error).__name__}: {reason(error)}"}
+
+
+def usable() -> bool:
+    """Whether this process can still use the GPU."""
+    from minids.ops.cuda import arrays
+
+    try:
+        arrays.synchronize()
+    except Exception:
+        return False
+    return True
+
+
+def supervise(plan: Plan, json: str | None, work: Callable = work) -> dict[str, Row]:
+    """All rows. `work` computes them in another process, in a new one where the last cannot go on."""
+    rows: dict[str, Row] = {}
+    while True:
+        before, context = len(rows), multiprocessing.get_context("spawn")
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=work, args=(sender, rows, plan), daemon=True)
+        process.start()
+        sender.close()
+        try:
+            if watch(receiver, process, rows, plan.clock, json):
+                return rows
+        finally:
+            process.kill()
+            process.join(10)  # the driver may block its end
+        if len(rows) == before:
+            raise SystemExit(f"a process ended with exit code {process.exitcode} before its first result")
+
+
+def watch(
+    receiver: Connection, process: BaseProcess, rows: dict[str, Row], clock: Clock, json: str | None
+) -> bool:
+    """Receive rows until there are no more (True), or until the process ends or is silent for too long."""
+    name, seconds = "", float(STARTING)
+    while True:
+        seconds = min(seconds, max(clock.left(), 0) + OVERTIME)
+        try:
+            message = receiver.recv() if receiver.poll(seconds) else f"nothing for {seconds:.0f} s"
+        except EOFError:
+            process.join(10)
+            message = f"its process ended with exit code {process.exitcode}"
+        if message is None:
+            return True
+        if isinstance(message, str):
+            break
+        name, rows[name], seconds = message
+        report(name, rows, json)
+    if rows.get(name, {}).get("failed") == UNFINISHED:
+        rows[name]["failed"] = f"{UNFINISHED}: {message}"
+        report(name, rows, json)
+    return False
+
+
+def report(name: str, rows: dict[str, Row], json: str | None) -> None:
+    save(json, {"rows": rows})
+    row = rows[name]
+    if row.get("failed") != UNFINISHED:
+        print(f"{name}: {row.get('failed') or row.get('skipped') or 'done'}"[:110], flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only rows with one of these in their name")
+    parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--json", metavar="FILE", help="save the results, with GPU, driver and versions")
-    recipes = sorted(path.stem for path in Path("examples").glob("*.toml"))
-    parser.add_argument("--recipes", nargs="*", default=[], choices=recipes, help="also train these")
-    parser.add_argument("--quick", action="store_true", help="only the timings: no tests and checks")
-    parser.add_argument("--only", metavar="NAME", help="one row in this process, as a line of JSON")
     options = parser.parse_args()
-    if driver.simulated() or not driver.has_gpu():
-        raise SystemExit("there is no NVIDIA GPU here, and the simulator is not for timing")
-    os.environ.pop("MINIDS_SIM", None)
-    if options.only:
-        print(json.dumps(only(options.only, Size())))
-        return
-    results: dict = {"gpu": in_process("gpu"), "operations": [], "steps": [], "recipes": []}
-    print(results["gpu"], flush=True)
-    save(options.json, results)
-    for name, part in () if options.quick else PARTS.items():
-        results[name] = run_part(part)
-        print(f"{name}: {'passed' if results[name].get('passed') else results[name]}", flush=True)
-        save(options.json, results)
-    torch = importlib.util.find_spec("torch")
-    for part, names in (("operations", [*NAMES, *TORCH_RNN]), ("steps", STEPS)):
-        for name in names:
-            if torch or "torch" not in name:
-                row = with_torch(in_process(name)) if torch else in_process(name)
-                results[part].append(with_floor(row, results["gpu"], results["steps"]))
-                print(name, results[part][-1].get("failed", "done"), flush=True)
-                save(options.json, results)
-    for name in options.recipes:
-        results["recipes"].append(recipe(name))
-        save(options.json, results)
-    print(table(results))
+    if not driver.has_gpu():
+        raise SystemExit("there is no NVIDIA GPU here")
+    os.environ.pop("MINIDS_SIM", None)  # the simulator is not for timing
+    tests = {
+        path.stem.removeprefix("test_"): path for path in sorted(Path("tests/ops/cuda").glob("test_*.py"))
+    }
+    plan = Plan(
+        Clock(time.monotonic(), options.minutes),
+        Problem(inputs=19 * 81, hidden=2048, batch=32, frames=400, labels=100),
+        tuple(tests[name] for name in (*FIRST_TESTS, *tests.keys() - FIRST_TESTS)),
+        tuple(Path("examples", f"{name}.toml") for name in ("an4", "libri5")),
+        tuple(options.words),
+    )
+    print(table(supervise(plan, options.json)))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from minids._utils.files import atomic_write
+
 Step = Callable[[], object]
 
-PACKAGES = ("minids", "numpy", "scipy", "numba", "torch", "jiwer", "rapidfuzz")
+PACKAGES = ("minids", "numpy", "scipy", "numba", "numba-cuda", "torch", "jiwer", "rapidfuzz")
 PAUSE = 0.05  # seconds between turns: longer than an idle OpenMP or OpenBLAS pool spins (about 0.02 s)
 
 
@@ -123,10 +125,11 @@ def best_milliseconds(seconds: list[float]) -> float:
 
 
 def save(path: str | None, results: dict) -> None:
-    """Write the results and the machine as JSON."""
+    """Write the results and the machine as JSON; the file is complete at any moment."""
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(json.dumps({"machine": machine(), **results}, indent=1) + "\n")
+        with atomic_write(path) as file:
+            file.write((json.dumps({"machine": machine(), **results}, indent=1) + "\n").encode())
 
 
 def _serve(pipe, make: Callable[..., Step], arguments: tuple) -> None:

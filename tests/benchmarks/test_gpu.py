@@ -1,41 +1,195 @@
-"""The GPU benchmarks, as far as they run without a GPU: results of cases, processes and the table."""
+"""benchmarks.gpu without a GPU: in the simulator, on the compiled kernels, and with parts that fail."""
 
+import json
+import math
+import os
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
+from minids import gradcheck
+from minids._utils.errors import InputError
 from minids.ops import driver
+from tests import tones
+from tests.ops.cuda.test_executor import missing
 
 pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda", reason="pip install minids[cuda]")
-from benchmarks import gpu, gpu_checks, gpu_kernels, gpu_process, gpu_table
+from benchmarks import gpu, gpu_kernels, gpu_parts, gpu_table
+from benchmarks.gpu_parts import Clock, Plan
+from benchmarks.training_step import Problem
 
-SIZE = gpu_kernels.Size(T=5, B=2, H=6, F=2, C=1, K=4, U=2) if driver.simulated() else gpu_kernels.Size(T=50)
-FACTS = {"bandwidth": 1e12, "flops": 1e13}
-
-
-@pytest.fixture(scope="module")
-def rows():
-    return {
-        case.name: gpu_table.with_floor(gpu.measured(case, SIZE), FACTS, [])
-        for case in gpu_kernels.cases(SIZE)
-    }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_timing():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gpu, "ms", lambda call: 1.0)
-        yield
+PROBLEM = Problem(inputs=19 * 2, hidden=6, batch=2, frames=5, labels=2)
+GPU = {"byte/s": 1e12, "flop/s": 1e13}
+TESTS = """
+import pytest
+def test_right(): pass
+def test_wrong(): assert 1 == 2
+def test_impossible(): pytest.skip("no")
+"""
 
 
-def test_every_operation_is_checked_and_timed(rows):
+def plan(folder: Path, minutes: float = 10) -> Plan:
+    """Two files of tests, and a recipe that takes a moment."""
+    for name, text in (("test_some.py", TESTS), ("test_none.py", "")):
+        (folder / name).write_text(text)
+    for name in ("train", "dev", "test"):
+        tones.corpus(folder, name, 1)
+    recipe = tones.settings(folder, epochs=2)
+    recipe.write_text(
+        recipe.read_text().replace("bands = 12", "bands = 3").replace("= 16\ncontext = 2", "= 2\ncontext = 0")
+    )
+    tests = folder / "test_some.py", folder / "test_none.py"
+    return Plan(Clock(time.monotonic(), minutes), PROBLEM, tests, (recipe,))
+
+
+class Pipe(list):
+    send = list.append
+
+    def rows(self) -> dict:
+        return {name: row for name, row, _ in filter(None, self)}
+
+
+def check(rows: dict) -> None:
+    """The rows of a run in which everything goes well that can go well without a GPU."""
+    failed = {name for name, row in rows.items() if "failed" in row}
+    assert failed == {"test some"}, {name: rows[name] for name in failed}
+    tests = rows["test some"]
+    assert (tests["passed"], tests["left out"], len(tests["failures"])) == (1, 1, 1)
+    assert "assert 1 == 2" in str(tests["failures"])
+    for name in (
+        "layer, fp32",
+        "weight gradient, tf32",
+        "recurrence, persistent",
+        "ctc",
+        "weight gradient 1",
+    ):
+        assert rows[name]["ms"] > 0
+        assert rows[name]["error"] < 1e-3
+        assert gpu_table.floor_ms(rows[name], GPU) > 0
+    assert rows["recurrence, graph"]["us/direction-step"] > 0
+    assert rows["step, fp32"]["loss"] == pytest.approx(rows["step, tf32"]["loss"], rel=1e-2)
+    assert "check fp32, persistent" in rows
+    assert "check equal bits: recurrence backward, persistent" in rows
+    assert rows["train tones"]["epochs"] == rows["train tones"]["of"] == 2
+    assert rows["train tones"]["test WER"] > 0
+    text = gpu_table.table(rows)
+    assert "tests and checks that failed" in text
+    assert "1.000, at most 0: MISSED" in text
+
+
+@pytest.mark.skipif(not driver.simulated(), reason="there is a GPU")
+def test_everything_in_the_simulator(monkeypatch, tmp_path):
+    monkeypatch.setattr("minids.training.trainer.self_check", lambda *_: None)
+    checks = [gradcheck.Check("a gradient", 1e-6, 1e-5)]  # the real ones are in tests/ops/cuda
+    monkeypatch.setattr(gradcheck, "check_backend", lambda *_, **options: checks)
+    monkeypatch.setattr(gpu_parts, "ms", lambda call: 1.0)
+    monkeypatch.setattr(gpu_parts, "gpu", lambda problem, save: GPU)
+    monkeypatch.setattr(gpu_parts, "has_torch", lambda: False)
+    gpu.work(pipe := Pipe(), {}, plan(tmp_path))
+    assert pipe[-1] is None
+    check(pipe.rows())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(missing() is not None, reason=str(missing()))
+def test_everything_on_compiled_kernels(monkeypatch, tmp_path):
+    """In less than a minute when they are compiled."""
+    monkeypatch.setenv("MINIDS_SIM", "0")
+    rows = gpu.supervise(plan(tmp_path), str(tmp_path / "gpu.json"), work=executed_work)
+    assert rows.pop("problems")["found"] == []
+    assert json.loads((tmp_path / "gpu.json").read_text())["rows"].keys() == rows.keys() | {"problems"}
+    check(rows)
+
+
+def executed_work(pipe, rows, plan):
+    """`gpu.work` in a process that believes in a GPU."""
+    from tests.ops.cuda.executor import driver
+
+    driver.install(["h200"], "forward")
+
+    def problems(_):
+        yield "problems", lambda save: {"found": driver.problems}
+
+    gpu_parts.has_torch = lambda: False
+    gpu.PARTS = (*gpu.PARTS, (problems, 1.0, 60))
+    gpu.work(pipe, rows, plan)
+    sys.stdout.flush()
+    os._exit(0)
+
+
+# Parts that fail
+
+
+def failing_work(pipe, rows, plan):
+    def part(_):
+        yield "right", lambda save: {"ms": 1.0}
+        yield "absent", lambda save: absent()
+        yield "wrong", lambda save: {"ms": 1 / 0}
+        yield "poisoned", lambda save: poisoned()
+        yield "ends", lambda save: (save({"passed": 3}), os._exit(5))
+        yield "hangs", lambda save: time.sleep(600)
+        yield "last", lambda save: {"ms": 2.0}
+
+    def absent():
+        raise InputError("not installed")
+
+    def poisoned():
+        gpu.usable = lambda: False
+        raise InputError("the GPU reports ILLEGAL_ADDRESS") from RuntimeError("CUDA_ERROR_ILLEGAL_ADDRESS")
+
+    def too_late(_):
+        yield "too late", lambda save: {}
+
+    gpu.usable = lambda: True
+    gpu.PARTS = (part, 1.0, 2), (too_late, 0.0, 2)
+    gpu.work(pipe, rows, plan)
+
+
+def test_what_fails_does_not_stop_the_rest(monkeypatch, tmp_path, capsys):
+    saved = []
+    monkeypatch.setattr(gpu, "save", lambda path, results: saved.append(json.dumps(results)))
+    rows = gpu.supervise(Plan(Clock(time.monotonic(), 1.0), PROBLEM), None, failing_work)
+    assert {name: row.get("ms") for name, row in rows.items() if "ms" in row} == {"right": 1.0, "last": 2.0}
     failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
-    if driver.simulated():
-        assert set(failed) == {"product alone, cublas", "layer, cublas", "layer backward, cublas"}
-    assert list(rows) == gpu_kernels.NAMES
-    for row in rows.values():
-        assert row["floor_ms"] > 0
-        assert "failed" in row or row["ms"] == pytest.approx(1)
+    assert failed == {
+        "wrong": "ZeroDivisionError: division by zero",
+        "poisoned": "InputError: the GPU reports ILLEGAL_ADDRESS",
+        "ends": "not finished: its process ended with exit code 5",
+        "hangs": "not finished: nothing for 2 s",
+    }
+    assert rows["ends"]["passed"] == 3
+    assert rows["absent"]["skipped"] == "InputError: not installed"
+    assert rows["too late"]["skipped"] == "no time was left"
+    assert json.loads(saved[0])["rows"] == {"right": {"failed": "not finished"}}
+    assert len(saved) >= 2 * 7
+    assert "hangs: not finished: nothing for 2 s" in capsys.readouterr().out
+
+
+def useless_work(pipe, rows, plan):
+    raise MemoryError("no GPU")
+
+
+def test_a_process_that_cannot_start_ends_the_run():
+    with pytest.raises(SystemExit, match="ended with exit code 1 before its first result"):
+        gpu.supervise(Plan(Clock(time.monotonic(), 1.0), PROBLEM), None, useless_work)
+
+
+def test_only_rows_with_a_word_are_computed(monkeypatch):
+    monkeypatch.setattr(
+        gpu, "PARTS", ((lambda _: [(name, lambda save: {}) for name in ("a b", "c")], 1.0, 1),)
+    )
+    gpu.work(pipe := Pipe(), {}, Plan(Clock(time.monotonic(), 1.0), PROBLEM, words=("b",)))
+    assert list(pipe.rows()) == ["a b"]
+
+
+def test_a_wrong_result_is_not_timed():
+    data = gpu_kernels.Data(PROBLEM)
+    case = next(case for case in gpu_kernels.cases(data) if case.name == "layer, fp32")
+    row = gpu_parts.time_case(case._replace(results=("dx",)), data, dict)
+    assert "the error is" in row["failed"]
+    assert "ms" not in row
 
 
 class Event:
@@ -62,89 +216,29 @@ def test_seconds_averages_over_the_calls_of_a_round():
     assert Event.now == 3 * (1 + 1 + 4 * 6)  # six take 20 ms
 
 
-def test_a_wrong_result_is_not_timed():
-    case = gpu_kernels.cases(SIZE)[gpu_kernels.NAMES.index("context")]
-    row = gpu.measured(case._replace(expected=lambda: 1 + case.expected()), SIZE)
-    assert "context has an error of" in row["failed"]
-    assert "ms" not in row
-
-
-@pytest.mark.parametrize("name", ["step, fp32", "step, tf32"])
-def test_a_whole_step_is_timed(name):
-    row = gpu_table.with_floor({"name": name, **gpu.only(name, SIZE)}, FACTS, [{"loss": 1.0}])
-    assert row["ms"] == pytest.approx(1)
-    assert row["floor_ms"] > 0
-    assert row["loss_difference"] == pytest.approx(abs(row["loss"] - 1))
-
-
-def test_a_failing_process_is_reported():
-    def row(program, limit=60.0):
-        return gpu_process.json_of([sys.executable, "-c", program], "a", limit)
-
-    assert row("print('first'); print('{\"ms\": 2}')") == {"name": "a", "ms": 2}
-    assert "exit code 3" in row("raise SystemExit(3)")["failed"]
-    assert "out of memory" in row("raise MemoryError('out of memory')")["failed"]
-    assert "JSON" in row("print('nothing')")["failed"]
-    hangs = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
-    assert "not finished after" in row(hangs, 1.0)["failed"]
-    assert "ZeroDivisionError" in gpu.run_part(lambda: 1 / 0)["failed"]
-
-
-def test_a_failure_of_pytorch_leaves_our_row(monkeypatch):
-    monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "failed": "out of memory"})
-    row = {"name": "ctc", "ms": 1.0, "peer": "ctc"}
-    assert gpu.with_torch(row) == {**row, "torch_failed": "out of memory"}
-    monkeypatch.setattr(gpu, "in_process", lambda name: {"name": name, "torch_ms": 2.0})
-    assert gpu.with_torch(row) == {**row, "torch_ms": 2.0}
-
-
-def test_missing_facts_about_the_gpu_leave_the_others(monkeypatch):
-    def missing(*_):
-        raise FileNotFoundError("nvidia-smi")
-
-    monkeypatch.setattr(gpu, "run", missing)
-    monkeypatch.setattr(gpu, "bandwidth", lambda facts: {"bandwidth": 1.0})
-    monkeypatch.setattr(driver, "capability", lambda: (9, 0))
-    facts = gpu.gpu()
-    assert facts["bandwidth"] == 1.0
-    assert "nvidia-smi" in facts["peak failed"]
-    assert gpu_table.with_floor({"name": "a", "flops": 1.0}, {}, [])["floor_ms"] is None
-
-
-def test_the_small_network_of_the_sanitizer_is_right(monkeypatch):
-    if driver.simulated():  # "graph" and "launches" are the same in the simulator
-        monkeypatch.setattr(gpu_checks, "RECURRENCES", ("persistent", "graph"))
-    errors = gpu_checks.sanitized(*((4, 1) if driver.simulated() else (64, 2)))["errors"]
-    assert {f"fp32, {kind}" for kind in gpu_checks.RECURRENCES if kind != "persistent"} <= set(errors)
-
-
-def test_the_persistent_recurrence_is_reproducible():
-    result = gpu_checks.stress(SIZE, 3)
-    assert result == {"passed": True, "repeats": 3, "different": 0, "finite": True}
-
-
-def test_the_table_shows_goals_met_missed_and_not_measured(rows):
-    steps = [{"name": "step, fp32", "ms": 60.0, "floor_ms": 26.0}, {"name": "step, torch fn", "ms": 90.0}]
-    slow = {**rows["ctc"], "ms": 0.7}
-    results = {"operations": [slow], "steps": [{"floor_ms": 26.0, **row} for row in steps]}
-    assert dict(gpu_table.goals(results)) == {
-        "tests, check, sanitizer and stress": None,
-        "a layer >= 60 % of cuBLAS's product": None,
-        "recurrence <= 12 us per direction-step": None,
-        "backward loop <= 12 us per direction-step": None,
-        "CTC <= 0.5 ms": False,
-        "step <= 2 x the fp32 floor": False,
-        "step faster than PyTorch with our clip": True,
+def test_goals_are_met_missed_or_not_measured():
+    rows = {
+        "gpu": GPU,
+        "test a": {},
+        "check b": {},
+        "layer, fp32": {"ms": 2.0},
+        "layer, cublas": {"ms": 1.5},
+        "recurrence, persistent": {"us/direction-step": 7.0},
+        "step, fp32": {"ms": 3.0, "flops": 2.5e10},  # a floor of 2.5 ms
+        "torch step, exact": {"ms": 2.9},
+        "train an4": {"test WER": 0.11},
     }
-    results["operations"] += [
-        {"name": gpu_kernels.TORCH_RNN[0], "torch_ms": 3.0},
-        {"name": "norm", "failed": "broken"},
+    met = {text: math.isnan(value) or value <= limit for text, value, limit in gpu_table.goals(rows)}
+    assert [text for text in met if not met[text]] == [
+        "recurrence, us per direction-step",
+        "step, time / PyTorch's exact step",
     ]
-    text = gpu_table.table(results)
-    assert "broken" in text
-    assert "MISSED" in text
-    assert "not measured" in text
-    assert "ctc" in text
+    values = [value for _, value, _ in gpu_table.goals(rows)]
+    assert values[0] == 0
+    assert values[1] == pytest.approx(1.333, rel=1e-3)
+    assert values[6] == pytest.approx(1.2)
+    assert [math.isnan(value) for value in values] == [0, 0, 1, 1, 0, 1, 0, 0, 0]
+    assert math.isnan(gpu_table.goals({})[0][1])
 
 
 @pytest.mark.skipif(driver.has_gpu(), reason="there is a GPU")
@@ -152,17 +246,3 @@ def test_without_a_gpu_there_is_an_error(monkeypatch):
     monkeypatch.setattr("sys.argv", ["gpu"])
     with pytest.raises(SystemExit, match="there is no NVIDIA GPU here"):
         gpu.main()
-
-
-def test_an_unknown_recipe_is_reported_at_once(monkeypatch, capsys):
-    """Not after all other parts have run."""
-    monkeypatch.setattr("sys.argv", ["gpu", "--recipes", "an5"])
-    with pytest.raises(SystemExit):
-        gpu.main()
-    assert "invalid choice: 'an5'" in capsys.readouterr().err
-
-
-def test_tests_that_cannot_start_are_reported(monkeypatch):
-    """For example, without pytest, whose absence is reported on stderr."""
-    monkeypatch.setattr(gpu, "run", lambda *_: (1, "", "No module named pytest\n"))
-    assert gpu.tests() == {"passed": False, "summary": ["No module named pytest"]}
