@@ -85,7 +85,7 @@ def pad(frames, lengths, C, stride, padded, starts):
     row = cuda.blockIdx.x * _ROWS + cuda.threadIdx.y
     if row < padded.shape[0]:
         b, time = row // (T0 + C), row % (T0 + C) - C
-        length = min(lengths[b], T0) if b < B else 0
+        length = lengths[b] if b < B else 0
         for f in range(cuda.threadIdx.x, padded.shape[1], WARP_SIZE):
             padded[row, f] = frames[time, b, f] if 0 <= time < length and f < F else _ZERO
         if cuda.threadIdx.x == 0 and b < B and time >= 0 and time % stride == 0:
