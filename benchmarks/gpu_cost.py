@@ -1,10 +1,10 @@
 """What the kernels and a training step would cost on an H200, without one: python -m benchmarks.gpu_cost
 
-Nothing here is measured. Kernels are compiled and their instructions counted (gpu_sass.py), the launches of a
-step recorded (gpu_launches.py). The model of a launch:
+The kernels are compiled and their instructions counted (gpu_sass.py), the launches of a step recorded
+(gpu_launches.py). The model of a launch:
 
     time = LAUNCH + max(issue, tensor cores, shared memory, L2, memory), each as if it were alone
-    a frame of the recurrence: the same maximum, + GRID_BARRIER + FIRST_STATES
+    a frame of the recurrence: the same maximum, + GRID_BARRIER
     CTC: its chain of instructions, DEPENDENT cycles each
 
 A multiprocessor issues 4 instructions per cycle and gets one wavefront, up to 128 bytes, from shared memory;
@@ -21,6 +21,7 @@ import os
 import re
 from collections import Counter
 from functools import cache
+from importlib.metadata import version
 from typing import NamedTuple
 
 from benchmarks.gpu_launches import Launch, T, kernels, recorded_step
@@ -32,13 +33,13 @@ from benchmarks.machine import save
 MULTIPROCESSORS, CLOCK = 132, 1.98e9
 PEAK = {"fp32": 66.9e12, "tf32": 495e12, "3xtf32": 495e12 / 3}
 MEMORY = 4.8e12
-L2 = 5.5e12  # bytes/s, measured on an H100: chipsandcheese.com/p/nvidias-h100-funny-l2-and-tons-of-bandwidth
-MMA_SYNC = 0.63  # of the TF32 peak, which only wgmma reaches: arxiv.org/abs/2402.13499
+# Measured on one: gpu-l2-cache and gpu-small-kernels of github.com/RRZE-HPC/gpu-benches, h200*.txt.
+L2 = 9.7e12
+LAUNCH = 2.5e-6  # from one launch to the next, at least
+GRID_BARRIER = 1.3e-6  # with a load after it and a store before it: 1.15 to 1.5, whoever wrote the barrier
 # Assumptions:
 BUSY = 0.9
-LAUNCH = 2e-6  # from the end of a kernel to the start of the next
-GRID_BARRIER = 1.6e-6
-FIRST_STATES = 0.5e-6  # from the barrier until the first states have come from the L2 cache
+MMA_SYNC = 0.63  # of the TF32 peak, for which Hopper has other instructions than mma.sync
 DEPENDENT = 4  # cycles from an instruction to one that needs its result
 
 PARTS = {"matmul.": "products", "birnn.all_frames": "recurrence", "ctc.": "CTC", "": "other"}
@@ -118,7 +119,7 @@ def cost(launch: Launch) -> Cost:
     if work.kind != "fp32":
         times["tensor cores"] = 2 * work.fma * warps * 32 * MULTIPROCESSORS / (PEAK["tf32"] * MMA_SYNC)
     limit = max(times, key=times.__getitem__)
-    waiting = work.trips * (GRID_BARRIER + FIRST_STATES) if launch.kernel.startswith("birnn") else 0
+    waiting = work.trips * GRID_BARRIER if launch.kernel.startswith("birnn") else 0
     floor = max(work.flops / PEAK[work.kind], memory)
     return Cost(LAUNCH + times[limit] + waiting, floor, limit, fma_share(instructions))
 
@@ -198,7 +199,9 @@ def main() -> None:
         steps[gemm] = step(gemm)
         print(table(gemm, steps[gemm]), flush=True)
     if options.json:
-        save(options.json, {"kernels": [needs(name) for name in kernels()], "steps": steps})
+        compiler = {name: version(name) for name in ("numba-cuda", "nvidia-nvjitlink")}
+        needed = [needs(name) for name in kernels()]
+        save(options.json, {"compiler": compiler, "steps": steps, "kernels": needed})
     os._exit(0)  # CUDA packages call the driver until the end, when Python cannot answer any more
 
 

@@ -14,8 +14,8 @@ from benchmarks.gpu_cost import Code, cost
 from benchmarks.gpu_launches import Launch
 from benchmarks.gpu_sass import disassembler, fma_share, loops, multiplications
 
-# Two nested loops; the inner one has a branch to a block behind the exit, and an iteration takes the branch
-# (6 instructions) or does not (5). A function that the kernel calls comes first.
+# Two nested loops, and one of a single block. The inner loop has a branch to a block behind the exit: an
+# iteration takes it (6 instructions) or does not (5). A function that the kernel calls comes first.
 LISTING = """
 //--------------------- .text.helper --------------------------
 	.section	.text.helper,"ax",@progbits
@@ -40,7 +40,9 @@ LISTING = """
         /*0080*/                   BRA P2, `(.L_x_2) ;
         /*0090*/                   IADD3 R3, R3, 0x1, RZ ;
         /*00a0*/              @!P3 BRA `(.L_x_1) ;
+.L_x_6:
         /*00b0*/                   STG.E desc[UR4][R10.64], R8 ;
+        /*00b8*/              @!P4 BRA `(.L_x_6) ;
         /*00c0*/                   EXIT ;
 .L_x_4:
         /*00d0*/                   FADD R8, R8, R4 ;
@@ -51,8 +53,9 @@ LISTING = """
 
 
 def test_loops_of_a_listing():
-    straight, outer, inner = loops(LISTING)
-    assert straight.counts == Counter({"LDC": 1, "EXIT": 2, "STG.E": 1})
+    straight, outer, inner, last = loops(LISTING)
+    assert straight.counts == Counter({"LDC": 1, "EXIT": 2})
+    assert last == (".L_x_6", (), True, Counter({"STG.E": 1, "BRA": 1}))
     assert (outer.label, outer.outer, outer.innermost) == (".L_x_1", (), False)
     assert outer.counts == Counter({"STS.128": 1, "BAR.SYNC.DEFER_BLOCKING": 1, "IADD3": 1, "BRA": 1})
     assert (inner.label, inner.outer, inner.innermost) == (".L_x_2", (".L_x_1",), True)
@@ -68,7 +71,7 @@ def test_multiplications_of_a_thread():
 def test_instructions_of_a_thread():
     """10 iterations of the outer loop of the listing, and so many of the inner one that there are 70 FMA."""
     executed = Code(32, 0, 0, loops(LISTING)).executed(70, 10)
-    assert executed.total() == 4 + 10 * 4 + 70 * 6
+    assert executed.total() == 3 + 2 + 10 * 4 + 70 * 6
     assert executed["LDS.128"] == 70
 
 
@@ -83,7 +86,7 @@ def test_blocks_at_once(registers, shared, expected):
 def test_a_kernel_without_products_takes_as_long_as_its_memory():
     estimate = cost(Launch("birnn.add", (4, 1, 1), 256, 0, ((1200,), (1200,))))
     assert estimate.floor == pytest.approx(2 * 4 * 1200 / 4.8e12)
-    assert (estimate.seconds - estimate.floor, estimate.limit) == (pytest.approx(2e-6), "memory")
+    assert (estimate.seconds - estimate.floor, estimate.limit) == (pytest.approx(gpu_cost.LAUNCH), "memory")
 
 
 RECURRENCE = Launch("birnn.all_frames 32", (64, 2, 1), 256, 0, ((8,), 0, 401, 32, 2048), wavefronts=0.1)
@@ -94,8 +97,8 @@ def test_a_frame_of_the_recurrence_is_limited_by_its_slowest_part(monkeypatch):
     fma = 400 * 32 * 32 * 2048 / 256
     monkeypatch.setattr(gpu_cost, "code", lambda name: Code(255, 0, 0, loops(LISTING)))
     estimate, conflicts = cost(RECURRENCE), cost(RECURRENCE._replace(wavefronts=10.0))
-    waiting = 2e-6 + 401 * (gpu_cost.GRID_BARRIER + gpu_cost.FIRST_STATES)
-    instructions = 4 + 401 * 4 + fma * 6
+    waiting = gpu_cost.LAUNCH + 401 * gpu_cost.GRID_BARRIER
+    instructions = 3 + 2 + 401 * 4 + fma * 6
     assert estimate.seconds - waiting == pytest.approx(instructions * 8 / 4 / 0.9 / 1.98e9)
     assert conflicts.seconds - waiting == pytest.approx(10 * fma * 8 / 0.9 / 1.98e9)
     assert (estimate.limit, conflicts.limit) == ("issue", "shared memory")
