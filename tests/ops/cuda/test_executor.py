@@ -16,7 +16,8 @@ from minids.ops import driver
 from tests import ROOT
 
 HERE = "tests/ops/cuda"
-TESTS = [f"{HERE}/test_{name}.py" for name in ("elementwise", "affine", "matmul", "birnn", "ctc", "guard")]
+PARTS = "elementwise", "affine", "matmul", "birnn", "ctc", "guard", "model"
+TESTS = [f"{HERE}/test_{name}.py" for name in PARTS]
 LARGE, FAULTS, INSTRUCTIONS, TWO_GPUS = (
     f"{HERE}/executor/check_{name}.py" for name in ("large", "faults", "instructions", "two_gpus")
 )
@@ -58,15 +59,8 @@ def test_a_training_step():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("gpu", "order"), [("h200", "reverse"), ("4090", "forward"), ("t4", "random")])
-def test_the_tests_of_the_operations(gpu, order):
+def test_the_tests_of_the_backend(gpu, order):
     execute("--gpu", gpu, "--order", order, *TESTS)
-
-
-@pytest.mark.slow
-def test_the_tests_of_the_network():
-    """But for those that take minutes here."""
-    long = "run_on_the_gpu", "every_check", "transcript", "agrees_with_the_cpu"
-    execute(f"{HERE}/test_model.py", "-k", " and ".join(f"not {name}" for name in long))
 
 
 @pytest.mark.slow

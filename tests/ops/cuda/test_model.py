@@ -154,17 +154,24 @@ def test_weights_are_saved_and_loaded(tmp_path):
 # The self-check
 
 
-def test_a_gpu_that_agrees_with_the_cpu_passes_and_keeps_its_weights(monkeypatch):
+@pytest.fixture
+def short_self_check(monkeypatch, pytestconfig):
     monkeypatch.setattr(selfcheck, "MAX_UTTERANCES", 2)
+    if pytestconfig.pluginmanager.hasplugin("tests.ops.cuda.executor.plugin"):
+        monkeypatch.setattr(selfcheck, "MAX_FRAMES", 300)
+
+
+@pytest.mark.usefixtures("short_self_check")
+def test_a_gpu_that_agrees_with_the_cpu_passes_and_keeps_its_weights():
     model = DeepSpeech(SETTINGS, backend="cuda")
     before = model.ops.arrays.to_host(model.flat_params)
     selfcheck.self_check(model, 8)
     np.testing.assert_array_equal(model.ops.arrays.to_host(model.flat_params), before)
 
 
+@pytest.mark.usefixtures("short_self_check")
 @pytest.mark.parametrize(("wrong", "named"), [(0.0, r"1\.0e"), (math.nan, "nan")])
 def test_other_losses_fail_the_self_check(monkeypatch, wrong, named):
-    monkeypatch.setattr(selfcheck, "MAX_UTTERANCES", 2)
     model = DeepSpeech(SETTINGS, backend="cpu")  # its losses are made wrong below
     right = model.loss_and_grad
     monkeypatch.setattr(model, "loss_and_grad", lambda *batch: wrong * right(*batch))
@@ -174,8 +181,8 @@ def test_other_losses_fail_the_self_check(monkeypatch, wrong, named):
         selfcheck.self_check(model, 8)
 
 
+@pytest.mark.usefixtures("short_self_check")
 def test_another_gradient_fails_the_self_check(monkeypatch):
-    monkeypatch.setattr(selfcheck, "MAX_UTTERANCES", 2)
     model = DeepSpeech(SETTINGS, backend="cpu")
     right = model.loss_and_grad
 
@@ -192,9 +199,9 @@ def test_another_gradient_fails_the_self_check(monkeypatch):
 # Training
 
 
+@pytest.mark.usefixtures("short_self_check")
 def test_a_run_on_the_gpu_equals_one_on_the_cpu_even_after_a_stop(monkeypatch, tmp_path):
     """And its epochs allocate no memory."""
-    monkeypatch.setattr(selfcheck, "MAX_UTTERANCES", 2)
     tones.corpus(tmp_path, "train", 2)
     tones.corpus(tmp_path, "dev", 1)
     train_epoch = Trainer.train_epoch
