@@ -4,7 +4,6 @@ NCCL is a stand-in, and the GPUs of the slow tests are tests/ops/cuda/executor.
 """
 
 import inspect
-import subprocess
 import sys
 
 import numpy as np
@@ -146,17 +145,14 @@ def place(tmp_path_factory):
     tones.corpus(folder, "train", 7)
     tones.corpus(folder, "dev", 3, seed=1)
     settings = tones.settings(folder, epochs=2)
-    alone = HERE / "mpi_gpus.py", "h200", "host", *on_gpu(settings, folder / "alone")
-    subprocess.run([sys.executable, *map(str, alone)], check=True, capture_output=True, cwd=HERE.parents[1])
+    done = train_on("h200", "host", settings, folder / "alone", ranks=1)
+    assert done.returncode == 0, done.err
     return folder, settings
 
 
-def on_gpu(settings, run):
-    return *train(settings, run)[2:], "--backend", "cuda"
-
-
-def ranks_on(gpus, library, settings, run):
-    return mpiexec((HERE / "mpi_gpus.py", gpus, library, *on_gpu(settings, run)))
+def train_on(gpus, library, settings, run, ranks=2):
+    arguments = *train(settings, run)[2:], "--backend", "cuda"
+    return mpiexec((HERE / "mpi_gpus.py", gpus, library, *arguments), ranks=ranks)
 
 
 @mpi
@@ -173,7 +169,7 @@ def ranks_on(gpus, library, settings, run):
 def test_ranks_on_gpus_train_the_weights_of_one_process(place, tmp_path, gpus, library, line):
     """On two GPUs, or on one."""
     folder, settings = place
-    done = ranks_on(gpus, library, settings, tmp_path / "run")
+    done = train_on(gpus, library, settings, tmp_path / "run")
     assert done.returncode == 0, done.err
     assert done.err.count(line) == 1
     for rank in (0, 1):
@@ -185,7 +181,7 @@ def test_ranks_on_gpus_train_the_weights_of_one_process(place, tmp_path, gpus, l
 @executor
 @pytest.mark.slow
 def test_a_rank_without_a_gpu_ends_the_job_in_one_line(place, tmp_path):
-    done = ranks_on("t4,h200 none", "host", place[1], tmp_path / "run")
+    done = train_on("t4,h200 none", "host", place[1], tmp_path / "run")
     assert done.returncode != 0
     assert done.err.count("minids: error: rank 1: ") == 1
     assert "Traceback" not in done.err
