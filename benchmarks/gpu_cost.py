@@ -19,13 +19,12 @@ import argparse
 import math
 import os
 import re
-from collections import Counter
 from functools import cache
 from importlib.metadata import version
 from typing import NamedTuple
 
 from benchmarks.gpu_launches import Launch, T, kernels, recorded_step
-from benchmarks.gpu_sass import Loop, disassemble, fma_share, loops, multiplications
+from benchmarks.gpu_sass import Loop, disassemble, fma_instructions, loops, multiplications
 from benchmarks.machine import save
 
 # An H200, from NVIDIA's data sheet: float32 on 132 multiprocessors of 128 lanes at 1.98 GHz, TF32 without
@@ -58,17 +57,19 @@ class Code(NamedTuple):
         """The loop with most multiplications."""
         return max(self.loops, key=lambda loop: (multiplications(loop.counts), loop.counts.total()))
 
-    def executed(self, fma: float, trips: int) -> Counter[str]:
-        """The instructions of a thread that multiplies `fma` times, nearly always in the main loop. The
-        outermost loop around it makes `trips` iterations; all others count once in it, or in the kernel."""
-        main, total = self.main, Counter(self.loops[0].counts)
-        for loop in self.loops[1:]:
-            if loop != main:
-                times = trips if main.outer and main.outer[0] in (loop.label, *loop.outer) else 1
-                total.update({opcode: n * times for opcode, n in loop.counts.items()})
-        times = (fma - multiplications(total)) / multiplications(main.counts)
-        total.update({opcode: n * times for opcode, n in main.counts.items()})
-        return total
+    def iterations(self, fma: float, trips: int) -> list[float]:
+        """How often a thread that multiplies `fma` times executes each of the loops.
+
+        Nearly all multiplications are those of the main loop. The outermost loop around it makes `trips`
+        iterations; all others are executed once in each of them, or once in the kernel.
+        """
+        outermost = self.main.outer[:1]
+        times = [float(trips if {loop.label, *loop.outer} & {*outermost} else 1) for loop in self.loops]
+        main = self.loops.index(self.main)
+        times[main] = 0.0
+        rest = fma - sum(n * multiplications(loop.counts) for n, loop in zip(times, self.loops, strict=True))
+        times[main] = rest / multiplications(self.main.counts)
+        return times
 
     def resident_blocks(self, threads: int, dynamic_shared: int) -> int:
         """How many blocks a multiprocessor holds at once."""
@@ -108,10 +109,13 @@ def cost(launch: Launch) -> Cost:
         return Cost(LAUNCH + 2 * T * frame * DEPENDENT / CLOCK, memory, "latency")
     if work is None:
         return Cost(LAUNCH + memory, memory, "memory")
-    instructions = code(launch.kernel).executed(work.fma, work.trips)
+    compiled = code(launch.kernel)
+    executed = list(zip(compiled.iterations(work.fma, work.trips), compiled.loops, strict=True))
+    instructions = sum(n * loop.counts.total() for n, loop in executed)
+    fma_share = sum(n * fma_instructions(loop.counts) for n, loop in executed) / instructions
     warps = -(-launch.blocks // MULTIPROCESSORS) * launch.threads / 32
     times = {
-        "issue": instructions.total() * warps / (4 * BUSY * CLOCK),
+        "issue": instructions * warps / (4 * BUSY * CLOCK),
         "shared memory": launch.wavefronts * work.fma * warps / (BUSY * CLOCK),
         "L2": work.l2 / L2,
         "memory": memory,
@@ -121,7 +125,7 @@ def cost(launch: Launch) -> Cost:
     limit = max(times, key=times.__getitem__)
     waiting = work.trips * GRID_BARRIER if launch.kernel.startswith("birnn") else 0
     floor = max(work.flops / PEAK[work.kind], memory)
-    return Cost(LAUNCH + times[limit] + waiting, floor, limit, fma_share(instructions))
+    return Cost(LAUNCH + times[limit] + waiting, floor, limit, fma_share)
 
 
 def step(gemm: str) -> dict:
@@ -165,7 +169,7 @@ def needs(name: str) -> dict:
     registers, spills, shared, _ = compiled = code(name)
     counts = compiled.main.counts
     row = {"kernel": name, "registers": registers, "spills": spills, "shared": shared}
-    row |= {"instructions": counts.total(), "fma_share": fma_share(counts)}
+    row |= {"instructions": counts.total(), "fma": fma_instructions(counts)}
     return row | {"opcodes": dict(counts.most_common())}
 
 
@@ -174,8 +178,9 @@ def print_loops(name: str, architecture: int) -> None:
     print(f"{name}: {compiled.registers} registers, {compiled.spills} bytes of spills")
     for loop in compiled.loops:
         opcodes = ", ".join(f"{n} {opcode}" for opcode, n in loop.counts.most_common(12))
-        start = f"{'  ' * (len(loop.outer) + 1)}{loop.label}: {loop.counts.total()} instructions"
-        print(f"{start}, {fma_share(loop.counts):.1%} FMA: {opcodes}")
+        number, share = loop.counts.total(), fma_instructions(loop.counts) / loop.counts.total()
+        indent = "  " * (len(loop.outer) + 1)
+        print(f"{indent}{loop.label}: {number} instructions, {share:.1%} FMA: {opcodes}")
 
 
 def main() -> None:

@@ -38,29 +38,21 @@ class Loop(NamedTuple):
     innermost: bool
     counts: Counter[str]
 
-    @property
-    def instructions(self) -> float:
-        return self.counts.total()
-
-    @property
-    def fma(self) -> float:
-        return multiplications(self.counts)
-
 
 class Block(NamedTuple):
     counts: Counter[str]
     next: list[str]
 
 
-def multiplications(counts: Counter[str]) -> float:
+def multiplications(counts: Counter[str]) -> int:
     """The multiplications, with an addition each, that a thread executes; of HMMA's, which a warp executes
     together, one 32nd."""
     return sum(n * _FMA.get(_name(opcode), 0) for opcode, n in counts.items())
 
 
-def fma_share(counts: Counter[str]) -> float:
-    """The share of the instructions that multiply and add."""
-    return sum(n for opcode, n in counts.items() if _name(opcode) in _FMA) / counts.total()
+def fma_instructions(counts: Counter[str]) -> int:
+    """The instructions that multiply and add."""
+    return sum(n for opcode, n in counts.items() if _name(opcode) in _FMA)
 
 
 def _name(opcode: str) -> str:

@@ -12,7 +12,7 @@ pytest.importorskip("numba_cuda", reason="needs pip install 'minids[cuda]'")
 from benchmarks import gpu_cost
 from benchmarks.gpu_cost import Code, cost
 from benchmarks.gpu_launches import Launch
-from benchmarks.gpu_sass import disassembler, fma_share, loops, multiplications
+from benchmarks.gpu_sass import disassembler, fma_instructions, loops, multiplications
 
 # Two nested loops, and one of a single block. The inner loop has a branch to a block behind the exit: an
 # iteration takes it (6 instructions) or does not (5). A function that the kernel calls comes first.
@@ -65,14 +65,13 @@ def test_loops_of_a_listing():
 def test_multiplications_of_a_thread():
     counts = Counter({"FFMA.FTZ": 3, "HMMA.1688.F32.TF32": 2, "HMMA.16816.F32.BF16": 1, "FADD": 4})
     assert multiplications(counts) == 3 + 2 * 32 + 64
-    assert fma_share(counts) == 6 / 10
+    assert fma_instructions(counts) == 6
 
 
-def test_instructions_of_a_thread():
-    """10 iterations of the outer loop of the listing, and so many of the inner one that there are 70 FMA."""
-    executed = Code(32, 0, 0, loops(LISTING)).executed(70, 10)
-    assert executed.total() == 3 + 2 + 10 * 4 + 70 * 6
-    assert executed["LDS.128"] == 70
+def test_iterations_of_a_thread():
+    """The inner loop multiplies once; the last loop of the listing is in no other."""
+    straight, outer, inner, last = Code(32, 0, 0, loops(LISTING)).iterations(70, 10)
+    assert (straight, outer, inner, last) == (1, 10, 70, 1)
 
 
 @pytest.mark.parametrize(
