@@ -105,6 +105,6 @@ def copy_rows(source, starts, width, out):
 
 _array3, _matrix, _starts = float32[:, :, ::1], float32[:, ::1], int64[::1]
 KERNELS = {
-    "pad": Registered(pad, (_array3, int32[::1], int64, int64, _matrix, _starts), max_registers=64),
+    "pad": Registered(pad, (_array3, int32[::1], int64, int64, _matrix, _starts), max_registers=48),
     "copy_rows": Registered(copy_rows, (float32[::1], _starts, int64, _matrix), max_registers=40),
 }
