@@ -7,7 +7,8 @@ Here it is the compiler's output that runs, at the sizes that run on a GPU, and 
 driver: numba-cuda itself, launches, streams, graphs, memory.
 
     plugin.py       the options of pytest
-    driver.py       stands in for NVIDIA's driver, and is strict
+    driver.py       stands in for NVIDIA's driver, and is strict: GPUs, streams, launches
+    api.py          the functions of libcuda
     ptx.py          translates a kernel from PTX to C
     runtime.h, .c   threads as fibers, barriers, exchanges between lanes, checked memory
     banks.py        counts wavefronts of shared memory
