@@ -1,14 +1,13 @@
 """The recurrence in both directions: no gates, clipped, the same input z for both, their sum (§2).
 
-There are three implementations:
+There are two implementations:
 
-    launches      one launch per frame, started by the host: the GPU may have to wait for the host
-    graph         the same launches, recorded as a CUDA graph and started together
+    graph         one launch per frame, recorded as a CUDA graph: the host starts 32 frames with one call
     persistent    one launch for all frames; the weights stay in registers and shared memory, and a barrier of
-                  the whole grid separates the frames
+                  all blocks of a direction separates the frames
 
-The kernels are in birnn_kernels.py and compute the same sums in each. "auto" chooses the fastest that fits:
-all blocks of a persistent grid must be on the GPU at once, one per multiprocessor, with all of their weights.
+The kernels are in birnn_kernels.py. "auto" chooses persistent if it fits: all blocks of its grid must be on
+the GPU at once, one per multiprocessor, with all of their weights.
 """
 
 import numpy as np
@@ -16,7 +15,7 @@ from numba import float32, int32, int64
 
 from minids._utils.errors import InputError
 from minids.ops import driver
-from minids.ops.common import Workspace, check_shapes
+from minids.ops.common import check_shapes
 from minids.ops.cuda import arrays, matmul
 from minids.ops.cuda.birnn_kernels import BlockShape, kernels
 from minids.ops.cuda.device import cuda, per_device
@@ -25,27 +24,25 @@ from minids.ops.cuda.limits import limits
 from minids.ops.cuda.registry import Registered
 from minids.ops.cuda.vector_io import address, aligned
 
-RECURRENCES = "auto", "launches", "graph", "persistent"
+RECURRENCES = "auto", "graph", "persistent"
+GRAPH_FRAMES = 2 if driver.simulated() else 32
 MAX_GRAPHS = 32
 
 _THREADS = 256
-_TILE = 8 if driver.simulated() else 32  # of a matrix that is transposed
-_TILE_ROWS = _TILE // 4  # that a block handles at once
-_TILE_PITCH = _TILE + 1  # so that the elements of a column are in different banks
 
-# One launch per frame: so little shared memory that any GPU has it.
-FRAME = BlockShape(units=16, utterances=32, threads=128, depth=64, utterance_threads=4, unit_threads=4)
-# All frames: the fewest units per block that still fit, so that every multiprocessor has its share. Chunks
-# are as deep as registers allow, 32 of which hold a thread's weights of the first chunk.
+# One launch per frame: small blocks, so that any GPU has work for all multiprocessors.
+FRAME = BlockShape(units=16, utterances=32, warps=8, lanes=32, depth=16, register_chunks=0)
+# All frames: the fewest units per block that still fit, so that every multiprocessor has its share. 96
+# registers of a thread hold weights.
 ALL_FRAMES: tuple[BlockShape, ...] = (
-    BlockShape(8, 32, 256, 256, 4, 2),
-    BlockShape(16, 32, 256, 128, 4, 2),
-    BlockShape(32, 32, 256, 64, 4, 4),
+    BlockShape(8, 32, 8, 32, 32, 6),
+    BlockShape(16, 32, 8, 32, 16, 6),
+    BlockShape(32, 32, 8, 32, 16, 3),
 )
 if driver.simulated():
-    FRAME, ALL_FRAMES = BlockShape(8, 4, 8, 16, 2, 2), (BlockShape(8, 4, 8, 16, 2, 2),)
+    FRAME, ALL_FRAMES = BlockShape(32, 8, 2, 32, 16, 0), (BlockShape(32, 8, 2, 32, 16, 1),)
 
-_graphs: dict = {}  # the most recently used ones, last; None for arguments that were seen once
+_graphs: dict = {}  # (frames, graph) by arguments; the most recently used ones, last
 
 
 def check_recurrence(recurrence: str) -> None:
@@ -79,21 +76,14 @@ def birnn_backward(
     recurrence="auto",
     gemm="fp32",
 ):
-    """δf, δb back through time; then dWr_f, dWr_b, one product each over all frames, and dz = δf + δb.
-
-    A block needs columns of Wr, whose elements are far apart, so the kernels read a transposed copy.
-    """
+    """δf, δb back through time; then dWr_f, dWr_b, one product each over all frames, and dz = δf + δb."""
     T, B, H = dh.shape
     _check(dh, (Wr_f, Wr_b, dWr_f, dWr_b), lengths, hf=hf, hb=hb, delta_f=delta_f, delta_b=delta_b, dz=dz)
     delta_f, delta_b, dz = (
         arrays.empty(dh.shape, np.float32) if a is None else a for a in (delta_f, delta_b, dz)
     )
     dWr_f, dWr_b = (arrays.empty((H, H), np.float32) if a is None else a for a in (dWr_f, dWr_b))
-    workspace = workspace or Workspace(arrays, np.float32)
-    transposed = workspace("birnn", 2, H, H)
-    for Wr, copy in ((Wr_f, transposed[0]), (Wr_b, transposed[1])):
-        launch(transpose, (-(-H // _TILE), -(-H // _TILE)), (_TILE, _TILE_ROWS), Wr, copy)
-    _scan(True, dh, transposed[0], transposed[1], lengths, hf, hb, delta_f, delta_b, recurrence)
+    _scan(True, dh, Wr_f, Wr_b, lengths, hf, hb, delta_f, delta_b, recurrence)
     later = int(T > 1)  # δf_t belongs to hf_{t-1}: frames 2 … T and 1 … T-1
     rows = max(0, T - 1) * B
     matmul.weight_gradient(delta_f[later:], hf[: T - later], dWr_f, rows, gemm)
@@ -122,51 +112,52 @@ def _scan(backward, inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, recurrenc
         raise InputError(
             f"the weights of {H} units do not fit on this GPU: choose recurrence = graph or auto"
         )
-    if persistent and recurrence in ("auto", "persistent"):
+    progress = _progress()
+    launch(begin, 1, 1, progress, T)
+    if persistent and recurrence != "graph":
         shape, directions = persistent
-        _launch_persistent(kernels(shape, backward, vectorized)[1], shape, directions, flat, T, B, H)
-        return
-    launches = _frame_launches(kernels(FRAME, backward, vectorized)[0], flat, T, B, H)
-    if recurrence == "launches":
-        launches()
+        _launch_persistent(kernels(shape, backward, vectorized)[1], shape, directions, flat, progress, B, H)
     else:
-        _launch_graph((backward, vectorized, T, B, H, *(address(a) for a in flat)), launches)
+        _launch_graph(kernels(FRAME, backward, vectorized)[0], flat, progress, T, B, H)
 
 
-def _frame_launches(kernel, flat, T, B, H):
-    """A function that launches the kernel for each frame, in both directions at once."""
-    blocks = (-(-H // FRAME.units), 2)
-
-    def launches():
-        for step in range(T):
-            launch(kernel, blocks, FRAME.threads, *flat, step, T, B, H, shared=FRAME.shared_bytes(H, False))
-
-    return launches
+@per_device
+def _progress():
+    """What the kernels of one pass share: the next step, T, and the arrivals of blocks of each direction."""
+    return arrays.empty((4,), np.int32)
 
 
-def _launch_graph(key, launches):
-    """Run the launches as one graph, which is valid for these arrays, T and B only.
+def _launch_graph(kernel, flat, progress, T, B, H):
+    """Launch the kernel for each frame, in both directions at once, by a graph of GRAPH_FRAMES frames.
 
-    Recording a graph costs the host as much as the launches do, and in training nearly every batch has
-    another T. So a graph is recorded only when its arguments are seen for the second time.
+    The kernel reads the step from the GPU's memory, so the graph serves any number of frames, up to as many
+    as the arrays had when it was recorded.
     """
-    seen, graph = key in _graphs, _graphs.pop(key, None)
-    if graph:
+
+    def frames():
+        for number in range(GRAPH_FRAMES):
+            shared = FRAME.shared_bytes(H, False)
+            launch(kernel, blocks, FRAME.threads, *flat, progress, number, B, H, shared=shared)
+        launch(advance, 1, 1, progress)
+
+    blocks, count = (-(-H // FRAME.units), 2), -(-T // GRAPH_FRAMES)
+    key = (kernel, B, H, *(address(a) for a in flat))
+    recorded, graph = _graphs.pop(key, (0, None))
+    if recorded < T:
+        recorded, graph, count = T, capture(frames), count - 1  # capture has computed the first frames
+    for _ in range(count):
         graph.launch()
-    elif seen:
-        graph = capture(launches)  # which runs them, too
-    else:
-        launches()
-    _graphs[key] = graph
+    _graphs[key] = recorded, graph
     if len(_graphs) > MAX_GRAPHS:
         del _graphs[next(iter(_graphs))]
 
 
-def _launch_persistent(kernel, shape, directions, flat, T, B, H):
+def _launch_persistent(kernel, shape, directions, flat, progress, B, H):
     """One launch for all frames of both directions, or one for each direction."""
     blocks, shared = (-(-H // shape.units), directions), shape.shared_bytes(H, True)
-    for first_direction in range(0, 2, directions):
-        launch(kernel, blocks, shape.threads, *flat, first_direction, T, B, H, shared=shared)
+    for first in range(0, 2, directions):
+        arguments = *flat, progress, first, B, H
+        launch(kernel, blocks, shape.threads, *arguments, shared=shared, cooperative=True)
 
 
 @per_device
@@ -194,35 +185,29 @@ def add(a, b, out):
 
 
 @cuda.jit
-def transpose(W, out):
-    """out = Wᵀ, one block per tile, through shared memory: global memory is read and written along rows."""
-    tile = cuda.shared.array((_TILE, _TILE_PITCH), float32)
-    row, column = cuda.blockIdx.y * _TILE, cuda.blockIdx.x * _TILE
-    x, y = cuda.threadIdx.x, cuda.threadIdx.y
-    for i in range(y, _TILE, _TILE_ROWS):
-        if row + i < W.shape[0] and column + x < W.shape[1]:
-            tile[i, x] = W[row + i, column + x]
-    cuda.syncthreads()
-    for i in range(y, _TILE, _TILE_ROWS):
-        if column + i < W.shape[1] and row + x < W.shape[0]:
-            out[column + i, row + x] = tile[x, i]
+def begin(progress, T):
+    """No step is done, and no block has arrived at a barrier."""
+    progress[0], progress[1], progress[2], progress[3] = 0, T, 0, 0
+
+
+@cuda.jit
+def advance(progress):
+    progress[0] += GRAPH_FRAMES
 
 
 def _kernels():
-    vector, matrix = float32[::1], float32[:, ::1]
+    vector, integers = float32[::1], int32[::1]
     yield "add", Registered(add, (vector, vector, vector), 24)
-    yield "transpose", Registered(transpose, (matrix, matrix), 40)
-    signature = (vector, vector, vector, int32[::1], *(vector,) * 4, *(int64,) * 4)
+    yield "begin", Registered(begin, (integers, int64), 24)
+    yield "advance", Registered(advance, (integers,), 24)
+    signature = (vector, vector, vector, integers, *(vector,) * 4, integers, *(int64,) * 3)
     for backward in (False, True):
         for vectorized in (True, False):
             name = f"{'vectorized' if vectorized else 'scalar'} {'backward' if backward else 'forward'}"
-            yield f"one_frame {name}", Registered(kernels(FRAME, backward, vectorized)[0], signature, 224)
-            for shape in ALL_FRAMES:  # more shared memory than Turing has
+            yield f"one_frame {name}", Registered(kernels(FRAME, backward, vectorized)[0], signature, 255)
+            for shape in ALL_FRAMES:
                 kernel = kernels(shape, backward, vectorized)[1]
-                yield (
-                    f"all_frames {shape.units} {name}",
-                    Registered(kernel, signature, 255, min_architecture=80),
-                )
+                yield f"all_frames {shape.units} {name}", Registered(kernel, signature, 255)
 
 
 KERNELS = dict(_kernels())

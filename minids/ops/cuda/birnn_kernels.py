@@ -2,26 +2,30 @@
 
     forward     h_t = g(z_t + Wr h_{t∓1})               backward     δ_t = (dh_t + Wrᵀ δ_{t±1}) ⊙ g'(h_t)
 
-Both have the form out_t = activate(inputs_t + W out_previous), where W is Wr or its transposed copy. A block
-owns some units, that is, rows of W, and computes them for all utterances. It needs the whole previous state
-(B, H) from all other blocks, so each frame is a launch, or ends with a barrier of the whole grid.
+Both have the form out_t = activate(inputs_t + W out_previous), where W is Wr or its transpose. A block owns
+some units, that is, rows of W, and computes them for all utterances. It needs the whole previous state (B, H)
+from all other blocks, so each frame is a launch, or ends with a barrier of the blocks of its direction.
 
-The threads of a block form groups. The threads of one group cover all units x utterances of the block, a few
-for each thread; the groups divide the sum over k among themselves, and at the end their sums are added.
-States come through shared memory in chunks along k; the next chunk is loaded while the current one is
-multiplied. In a kernel for one frame W comes the same way. A kernel for all frames keeps its rows of W from
-the first frame to the last and reads each weight from global memory only once: each thread holds its weights
-of the first chunk in registers, and the other chunks are in shared memory. The registers hold half of a
-block's weights at H = 512; at H = 2048 and 16 units they hold 8 KB of 128 KB.
+The warps of a block divide the sum over k among themselves, and the lanes of a warp form groups that divide
+the warp's part. The threads of a group cover all units x utterances of the block: four units and half of the
+utterances each, which takes 64 registers for sums. So a warp needs no other warp until its sums are complete.
+It loads states along k in chunks, through its own part of shared memory; the next chunk is under way while
+the current one is multiplied. At the end the groups of a warp add their sums by shuffles, and the warps
+theirs through shared memory.
+
+A kernel for one frame also loads its weights in chunks. A kernel for all frames reads each weight only once:
+it keeps those of the first chunks in registers, the others in shared memory. Of 32 units with H = 2048, 48 KB
+are in registers, though twice, and 208 KB in shared memory.
 """
 
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32
+from numba import float32, int64, uint32
 
 from minids.ops.common import CLIP
+from minids.ops.cuda.barrier import arrive, global_from, wait
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.vector_io import (
     load4,
@@ -33,104 +37,102 @@ from minids.ops.cuda.vector_io import (
 )
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
-# Numbers after each row in shared memory, so that rows start in different banks. Rows that lie 8 apart still
-# share theirs; threads that read weights together read rows that lie 4 apart.
-PAD = 4
+_ALL_LANES = 0xFFFFFFFF
 
 
 class BlockShape(NamedTuple):
-    """The work of a block: `units` units, `utterances` utterances at a time, chunks of `depth` along k.
+    """The work of a block: `units` units, `utterances` utterances at a time, by `warps` warps.
 
-    `utterance_threads` x `unit_threads` threads form a group, which covers the utterances and units.
+    A warp multiplies `depth` numbers along k at a time; a chunk is what all warps multiply at a time. A
+    thread keeps its weights of the first `register_chunks` chunks in registers.
     """
 
     units: int
     utterances: int
-    threads: int
+    warps: int
+    lanes: int  # of a warp
     depth: int
-    utterance_threads: int
-    unit_threads: int
+    register_chunks: int
 
     @property
-    def groups(self) -> int:
-        """The number of parts into which a chunk is divided along k, one per group of threads."""
-        return self.threads // (self.utterance_threads * self.unit_threads)
+    def threads(self) -> int:
+        return self.warps * self.lanes
+
+    @property
+    def pitch(self) -> int:
+        """The distance between utterances in shared memory: a warp reads two at once, in different banks."""
+        return self.depth | 16
 
     def shared_bytes(self, H: int, resident: bool) -> int:
         """Shared memory of a block. `resident`: it keeps its weights, as the kernel for all frames does."""
-        pitch = self.depth + PAD
-        weights = (-(-H // self.depth) - 1) * self.depth + PAD if resident else 2 * pitch  # per unit
-        sums = self.groups * self.utterances * (self.units + PAD)
-        return 4 * (self.units * weights + max(2 * self.utterances * pitch, sums))
+        chunks = -(-H // (self.warps * self.depth)) - self.register_chunks
+        weights = max(0, chunks) * self.depth * self.units if resident else 0  # per warp
+        return 4 * self.warps * (self.utterances * self.pitch + weights)
 
 
 @cache
 def kernels(shape: BlockShape, backward: bool, vectorized: bool):
-    """(one_frame, all_frames) for blocks of this shape. `vectorized`: see vector_io.aligned."""
+    """(one_frame, all_frames) for blocks of this shape. `vectorized`: see vector_io.aligned.
+
+    W_f, W_b are the recurrent weights of the two directions, (H, H), in both passes. `progress` is
+    [first step, T, arrivals of each direction]; see birnn.py.
+    """
     return _one_frame(shape, backward, vectorized), _all_frames(shape, backward, vectorized)
 
 
 def _one_frame(shape, backward, vectorized):
-    compute_frame, *_, UNITS = _device_functions(shape, backward, vectorized, resident=False)
+    compute_frame, _, _ = _device_functions(shape, backward, vectorized, resident=False)
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
-    def one_frame(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, step, T, B, H):
-        """One step, 0 … T-1, of both directions: blocks (x, direction)."""
+    def one_frame(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, progress, number, B, H):
+        """The step progress[0] + number, if there is one, of both directions: blocks (x, direction)."""
         s = cuda.shared.array(0, float32, alignment=16)
-        forward_in_time = (cuda.blockIdx.y == 0) != backward
-        t = step if forward_in_time else T - 1 - step
-        previous = t - 1 if forward_in_time else t + 1
+        step, T = int64(progress[0]) + number, int64(progress[1])
         W, h, out = (W_f, h_f, out_f) if cuda.blockIdx.y == 0 else (W_b, h_b, out_b)
-        compute_frame(s, None, inputs, W, lengths, h, out, t, previous, T, B, H, cuda.blockIdx.x * UNITS)
+        if step < T:
+            compute_frame(s, None, inputs, W, lengths, h, out, progress, cuda.blockIdx.y, step, T, B, H)
 
     return one_frame
 
 
 def _all_frames(shape, backward, vectorized):
-    compute_frame, load_model, REGISTER_QUADS, UNITS = _device_functions(
-        shape, backward, vectorized, resident=True
-    )
+    compute_frame, load_weights, WEIGHTS = _device_functions(shape, backward, vectorized, resident=True)
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
-    def all_frames(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, first_direction, T, B, H):
+    def all_frames(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, progress, first_direction, B, H):
         """All steps. Blocks (x, y) compute the direction `first_direction` + y."""
         s = cuda.shared.array(0, float32, alignment=16)
-        registers = cuda.local.array((REGISTER_QUADS, 4), float32)
-        grid = cuda.cg.this_grid()
-        direction = first_direction + cuda.blockIdx.y
-        forward_in_time = (direction == 0) != backward
+        registers = cuda.local.array((WEIGHTS, 4), float32)
+        direction, T = first_direction + cuda.blockIdx.y, int64(progress[1])
         W, h, out = (W_f, h_f, out_f) if direction == 0 else (W_b, h_b, out_b)
-        load_model(s, registers, W, H, cuda.blockIdx.x * UNITS)
+        load_weights(s, registers, global_from(W, 0), H)
         for step in range(T):
-            t = step if forward_in_time else T - 1 - step
-            previous = t - 1 if forward_in_time else t + 1
-            compute_frame(
-                s, registers, inputs, W, lengths, h, out, t, previous, T, B, H, cuda.blockIdx.x * UNITS
-            )
-            grid.sync()
+            compute_frame(s, registers, inputs, W, lengths, h, out, progress, direction, step, T, B, H)
+            arrive(progress, 2 + direction)
 
     return all_frames
 
 
 def _device_functions(shape, backward, vectorized, resident):
-    """compute_frame, load_model, the quads of weights in a thread's registers, the units of a block.
+    """compute_frame, load_all_weights, the number of quads of weights that a thread keeps in registers.
 
-    compute_frame(…) computes out_t for the units of a block; load_model(…) loads the weights that it keeps.
+    compute_frame(…) computes out_t for the units of a block; load_all_weights(…) loads those that it keeps.
     Numbers are moved four at a time, as "quads". This also saves Numba's checks for negative indices.
     """
-    UNITS, UTTERANCES, THREADS, DEPTH, UTTERANCE_THREADS, UNIT_THREADS = shape
-    GROUPS, GROUP_THREADS = shape.groups, UTTERANCE_THREADS * UNIT_THREADS
-    PITCH = DEPTH + PAD
-    ROWS, COLUMNS = UTTERANCES // UTTERANCE_THREADS, UNITS // UNIT_THREADS  # per thread
-    COLUMN_QUADS, NEXT_QUAD = COLUMNS // 4, 4 * UNIT_THREADS  # a thread's units lie in quads, so far apart
+    UNITS, UTTERANCES, WARPS, LANES, DEPTH, REGISTER_CHUNKS = shape
+    THREADS, PITCH = shape.threads, shape.pitch
+    ROWS, UNIT_THREADS = UTTERANCES // 2, UNITS // 4
+    GROUPS = LANES // (2 * UNIT_THREADS)  # of a warp
+    GROUP_QUADS = DEPTH // (4 * GROUPS)  # along k, that a thread multiplies at a time
+    WEIGHTS = 4 * GROUP_QUADS  # quads of a thread and chunk
     QUADS_PER_LINE = DEPTH // 4
-    LINES = THREADS // QUADS_PER_LINE  # that all threads together load at once
-    STATE_QUADS, WEIGHT_QUADS = UTTERANCES // LINES, UNITS // LINES  # per thread and chunk
-    GROUP_QUADS = QUADS_PER_LINE // GROUPS
-    REGISTER_QUADS = GROUP_QUADS * COLUMNS
-    SUM_PITCH = UNITS + PAD
-    SUMS = UTTERANCES * SUM_PITCH
-    WEIGHTS = max(2 * UTTERANCES * PITCH, GROUPS * SUMS)  # where they begin: after the states, or the sums
+    LINES = LANES // QUADS_PER_LINE  # of states, that a warp loads at once
+    STATE_QUADS = UTTERANCES // LINES  # per thread and chunk
+    REGION = UTTERANCES * PITCH  # of shared memory, for a warp's states and then its sums
+    CHUNK_WEIGHTS = DEPTH * UNITS  # of a warp
+    KEPT = ROWS // GROUPS  # rows of a thread after its warp has added the sums of its groups
+    PASSES = max(1, UNITS // DEPTH)  # in which sums are stored, so that they fit
+    PASS_UTTERANCES = UTTERANCES // PASSES
     UNIT_QUADS = UNITS // 4
     ACTIVE_THREADS = UTTERANCES * UNIT_QUADS  # those that apply the activation, to a quad each
     load_quad, store_quad = (
@@ -139,141 +141,192 @@ def _device_functions(shape, backward, vectorized, resident):
     assert ACTIVE_THREADS <= THREADS
 
     @cuda.jit(device=True)
-    def load_chunk(source, row, rows, k0, H, quads, count):
-        """Load a chunk of rows of H numbers, starting at `row`, into registers; zeros after `rows` rows."""
-        k = k0 + cuda.threadIdx.x % QUADS_PER_LINE * 4
-        first = cuda.threadIdx.x // QUADS_PER_LINE
-        for q in range(count):
-            line = first + q * LINES
-            values = load_quad(source, (row + line) * H + k, H - k if line < rows else 0)
+    def place():
+        """The warp, group, unit thread and utterance thread of this thread.
+
+        Lanes that differ in bit 0 only read the same states, and in bit 1 only the same weights. Shared
+        memory is twice as fast for 16-byte accesses if all pairs of such lanes want the same address.
+        """
+        warp, lane = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES
+        unit_lane = lane // 4 * 2 + lane % 2
+        return warp, unit_lane // UNIT_THREADS, unit_lane % UNIT_THREADS, lane // 2 % 2
+
+    @cuda.jit(device=True)
+    def find_weights(H, starts):
+        """Where this thread's weights start in Wr: those of four units or, backward, of four k.
+
+        Here and below, units, utterances and k that do not exist are replaced by some that do, so that all
+        lanes load without a branch; the numbers are not used, or multiplied by weights of 0.
+        """
+        _, _, unit_thread, _ = place()
+        unit = cuda.blockIdx.x * UNITS + unit_thread * 4
+        for j in range(4):
+            starts[j] = j * H + (unit if unit < H else 0) if backward else min(unit + j, H - 1) * H
+
+    @cuda.jit(device=True)
+    def load_weights(W, starts, chunk, H, w, first):
+        """Load this thread's quads of weights of a chunk into w[first:], zeros for k that do not exist."""
+        warp, group, unit_thread, _ = place()
+        unit = cuda.blockIdx.x * UNITS + unit_thread * 4
+        for q in range(GROUP_QUADS):
+            k = (chunk * WARPS + warp) * DEPTH + (q * GROUPS + group) * 4
+            for j in range(4):
+                if backward:  # four units of row k + j of Wr, the transpose of W
+                    units = 4 if vectorized else H - (unit if unit < H else 0)
+                    valid = units if (k if vectorized else k + j) < H else 0
+                    values = load_quad(W, uint32(starts[j] + uint32(k * H)), valid)
+                    for i in range(4):
+                        w[first + q * 4 + i, j] = values[i]
+                else:
+                    values = load_quad(W, uint32(starts[j] + uint32(k)), H - k)
+                    for i in range(4):
+                        w[first + q * 4 + j, i] = values[i]
+
+    @cuda.jit(device=True)
+    def shared_weights(chunk):
+        """Where this thread's quads of a chunk start: all lanes' first quads, then all lanes' second ones …"""
+        warp, group, unit_thread, _ = place()
+        start = WARPS * REGION + ((chunk - REGISTER_CHUNKS) * WARPS + warp) * CHUNK_WEIGHTS
+        return start + (group * UNIT_THREADS + unit_thread) * 4
+
+    @cuda.jit(device=True)
+    def load_all_weights(s, registers, W, H):
+        """Load this thread's weights of the first chunks into registers, all others into shared memory."""
+        starts = cuda.local.array(4, uint32)
+        w = cuda.local.array((WEIGHTS, 4), float32)
+        _, _, _, utterance_thread = place()
+        find_weights(H, starts)
+        for chunk in range(REGISTER_CHUNKS):
+            load_weights(W, starts, chunk, H, registers, chunk * WEIGHTS)
+        for chunk in range(REGISTER_CHUNKS, (H + WARPS * DEPTH - 1) // (WARPS * DEPTH)):
+            load_weights(W, starts, chunk, H, w, 0)
+            if utterance_thread == 0:
+                for e in range(WEIGHTS):
+                    store4(s, shared_weights(chunk) + e * LANES * 2, (w[e, 0], w[e, 1], w[e, 2], w[e, 3]))
+
+    @cuda.jit(device=True)
+    def find_states(rows, H, starts):
+        """Where the rows of states start from which this thread loads."""
+        for q in range(STATE_QUADS):
+            line = cuda.threadIdx.x % LANES // QUADS_PER_LINE + q * LINES
+            starts[q] = min(line, rows - 1) * H
+
+    @cuda.jit(device=True)
+    def load_states(states, starts, chunk, H, quads):
+        """Load this thread's part of a chunk of states."""
+        warp, lane = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES
+        k = (chunk * WARPS + warp) * DEPTH + lane % QUADS_PER_LINE * 4
+        k = k if k < H else 0
+        for q in range(STATE_QUADS):
+            values = load_quad(states, uint32(starts[q] + uint32(k)), 4 if vectorized else H - k)
             quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3] = values
 
     @cuda.jit(device=True)
-    def store_chunk(quads, s, start, count):
-        position = start + cuda.threadIdx.x // QUADS_PER_LINE * PITCH + cuda.threadIdx.x % QUADS_PER_LINE * 4
-        for q in range(count):
-            store4(s, position + q * LINES * PITCH, (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3]))
+    def share_states(s, quads):
+        """Store the chunk of states that the lanes of this warp have loaded in shared memory."""
+        warp, lane = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES
+        position = warp * REGION + lane // QUADS_PER_LINE * PITCH + lane % QUADS_PER_LINE * 4
+        cuda.syncwarp()  # all lanes have read the previous chunk
+        for q in range(STATE_QUADS):
+            values = (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3])
+            store4(s, position + q * LINES * PITCH, values)
+        cuda.syncwarp()
 
     @cuda.jit(device=True)
-    def first_weight():
-        """The unit and the k at which a thread's part of a chunk of weights begins."""
-        return (
-            cuda.threadIdx.x % GROUP_THREADS // UTTERANCE_THREADS * 4,
-            cuda.threadIdx.x // GROUP_THREADS * GROUP_QUADS * 4,
-        )
-
-    @cuda.jit(device=True)
-    def weight_pitch(H):
-        """The distance between rows of the weights in shared memory, which hold all chunks but the first."""
-        return ((H + DEPTH - 1) // DEPTH - 1) * DEPTH + PAD
-
-    @cuda.jit(device=True)
-    def load_model(s, registers, W, H, unit):
-        """Load the first chunk of this thread's weights into registers, all others into shared memory."""
-        first, k0 = first_weight()
+    def multiply(s, w, first, part):
+        """part[i, j] += Σ_k state[i, k] w[j, k] over the k of this thread's group in a chunk."""
+        warp, group, _, utterance_thread = place()
+        start = warp * REGION + utterance_thread * PITCH + group * 4
         for q in range(GROUP_QUADS):
-            for j in range(COLUMNS):
-                line, k = unit + first + j // 4 * NEXT_QUAD + j % 4, k0 + q * 4
-                values = load_quad(W, line * H + k, H - k if line < H else 0)
-                for i in range(4):
-                    registers[q * COLUMNS + j, i] = values[i]
-        pitch = weight_pitch(H)
-        quads_per_row = (pitch - PAD) // 4
-        for e in range(cuda.threadIdx.x, UNITS * quads_per_row, THREADS):
-            line, offset = e // quads_per_row, e % quads_per_row * 4
-            k = DEPTH + offset
-            values = load_quad(W, (unit + line) * H + k, H - k if unit + line < H else 0)
-            store4(s, WEIGHTS + line * pitch + offset, values)
-
-    @cuda.jit(device=True)
-    def load_states(s, start, q, state):
-        """Load quad q of this thread's states into registers."""
-        start += (
-            cuda.threadIdx.x % UTTERANCE_THREADS * PITCH
-            + (cuda.threadIdx.x // GROUP_THREADS * GROUP_QUADS + q) * 4
-        )
-        for i in range(ROWS):
-            values = load4(s, start + i * UTTERANCE_THREADS * PITCH)
-            state[i, 0], state[i, 1], state[i, 2], state[i, 3] = values
-
-    @cuda.jit(device=True)
-    def multiply(state, w, j, part):
-        """part[j, i] += Σ_k w[k] state[b + i UTTERANCE_THREADS, k] over the four k of a quad; w: unit j's."""
-        for i in range(ROWS):
-            part[j, i] += state[i, 0] * w[0]
-            part[j, i] += state[i, 1] * w[1]
-            part[j, i] += state[i, 2] * w[2]
-            part[j, i] += state[i, 3] * w[3]
-
-    @cuda.jit(device=True)
-    def multiply_by_registers(s, states, registers, part):
-        """Multiply this group's part of a chunk by the weights in registers."""
-        state = cuda.local.array((ROWS, 4), float32)
-        for q in range(GROUP_QUADS):
-            load_states(s, states, q, state)
-            for j in range(COLUMNS):
-                e = q * COLUMNS + j
-                multiply(state, (registers[e, 0], registers[e, 1], registers[e, 2], registers[e, 3]), j, part)
-
-    @cuda.jit(device=True)
-    def multiply_by_shared(s, states, weights, pitch, part):
-        """Multiply this group's part of a chunk by weights in shared memory."""
-        state = cuda.local.array((ROWS, 4), float32)
-        first, k0 = first_weight()
-        weights += first * pitch + k0
-        for q in range(GROUP_QUADS):
-            load_states(s, states, q, state)
-            for j in range(COLUMNS):
-                line = j // 4 * NEXT_QUAD + j % 4
-                multiply(state, load4(s, weights + line * pitch + q * 4), j, part)
-
-    @cuda.jit(device=True)
-    def store_sums(s, part):
-        """Store each group's sums in shared memory, [group, utterance, unit]."""
-        lane, group = cuda.threadIdx.x % GROUP_THREADS, cuda.threadIdx.x // GROUP_THREADS
-        position = group * SUMS + lane % UTTERANCE_THREADS * SUM_PITCH + lane // UTTERANCE_THREADS * 4
-        for i in range(ROWS):
-            for f in range(COLUMN_QUADS):
-                values = (part[4 * f, i], part[4 * f + 1, i], part[4 * f + 2, i], part[4 * f + 3, i])
-                store4(s, position + i * UTTERANCE_THREADS * SUM_PITCH + f * NEXT_QUAD, values)
-
-    @cuda.jit(device=True)
-    def sum_over_k(s, registers, W, out, row, rows, H, unit):
-        """Σ_k out[row + b, k] W[unit + u, k], the part of each group, into shared memory."""
-        part = cuda.local.array((COLUMNS, ROWS), float32)
-        state_quads = cuda.local.array((STATE_QUADS, 4), float32)
-        weight_quads = cuda.local.array((WEIGHT_QUADS, 4), float32)
-        for j in range(COLUMNS):
             for i in range(ROWS):
-                part[j, i] = _ZERO
-        load_chunk(out, row, rows, 0, H, state_quads, STATE_QUADS)
-        store_chunk(state_quads, s, 0, STATE_QUADS)
-        if not resident:
-            load_chunk(W, unit, H - unit, 0, H, weight_quads, WEIGHT_QUADS)
-            store_chunk(weight_quads, s, WEIGHTS, WEIGHT_QUADS)
-        cuda.syncthreads()
-        buffer = 0
-        for k0 in range(0, H, DEPTH):
-            has_next = k0 + DEPTH < H
-            if has_next:
-                load_chunk(out, row, rows, k0 + DEPTH, H, state_quads, STATE_QUADS)
-                if not resident:
-                    load_chunk(W, unit, H - unit, k0 + DEPTH, H, weight_quads, WEIGHT_QUADS)
-            states = buffer * UTTERANCES * PITCH
-            if not resident:
-                multiply_by_shared(s, states, WEIGHTS + buffer * UNITS * PITCH, PITCH, part)
-            elif k0 == 0:
-                multiply_by_registers(s, states, registers, part)
-            else:
-                multiply_by_shared(s, states, WEIGHTS + k0 - DEPTH, weight_pitch(H), part)
-            buffer = 1 - buffer
-            if has_next:
-                store_chunk(state_quads, s, buffer * UTTERANCES * PITCH, STATE_QUADS)
-                if not resident:
-                    store_chunk(weight_quads, s, WEIGHTS + buffer * UNITS * PITCH, WEIGHT_QUADS)
-            cuda.syncthreads()  # after the last chunk, too: the sums overwrite the states
-        store_sums(s, part)
-        cuda.syncthreads()
+                state = load4(s, start + i * 2 * PITCH + q * GROUPS * 4)
+                for j in range(4):
+                    for k in range(4):
+                        part[i, j] += state[k] * w[first + q * 4 + j, k]
+
+    @cuda.jit(device=True)
+    def multiply_resident(s, registers, W, states, rows, H, part):
+        """part[i, j] += this thread's part of Σ_k states[…, k] W[…, k], with the weights that it keeps."""
+        starts = cuda.local.array(STATE_QUADS, uint32)
+        quads = cuda.local.array((STATE_QUADS, 4), float32)
+        w = cuda.local.array((WEIGHTS, 4), float32)
+        find_states(rows, H, starts)
+        load_states(states, starts, 0, H, quads)
+        chunks = (H + WARPS * DEPTH - 1) // (WARPS * DEPTH)
+        for chunk in range(REGISTER_CHUNKS):
+            if chunk < chunks:
+                share_states(s, quads)
+                load_states(states, starts, chunk + 1, H, quads)
+                multiply(s, registers, chunk * WEIGHTS, part)
+        for chunk in range(REGISTER_CHUNKS, chunks):
+            share_states(s, quads)
+            load_states(states, starts, chunk + 1, H, quads)
+            start = shared_weights(chunk)
+            for e in range(WEIGHTS):
+                w[e, 0], w[e, 1], w[e, 2], w[e, 3] = load4(s, start + e * LANES * 2)
+            multiply(s, w, 0, part)
+
+    @cuda.jit(device=True)
+    def multiply_streamed(s, registers, W, states, rows, H, part):
+        """The same with weights that are loaded now."""
+        starts, weight_starts = cuda.local.array(STATE_QUADS, uint32), cuda.local.array(4, uint32)
+        quads = cuda.local.array((STATE_QUADS, 4), float32)
+        w = cuda.local.array((WEIGHTS, 4), float32)
+        following = cuda.local.array((WEIGHTS, 4), float32)
+        find_states(rows, H, starts)
+        find_weights(H, weight_starts)
+        load_states(states, starts, 0, H, quads)
+        load_weights(W, weight_starts, 0, H, following, 0)
+        for chunk in range((H + WARPS * DEPTH - 1) // (WARPS * DEPTH)):
+            share_states(s, quads)
+            for e in range(WEIGHTS):
+                for i in range(4):
+                    w[e, i] = following[e, i]
+            load_states(states, starts, chunk + 1, H, quads)
+            load_weights(W, weight_starts, chunk + 1, H, following, 0)
+            multiply(s, w, 0, part)
+
+    multiply_all = multiply_resident if resident else multiply_streamed
+
+    @cuda.jit(device=True)
+    def exchange_rows(part, rows, bit):
+        """Exchange half of 2 x `rows` rows of sums for a partner's other half, and add: rows 0 … rows-1."""
+        upper = cuda.threadIdx.x & bit
+        for i in range(rows):
+            for j in range(4):
+                low, high = part[i, j], part[i + rows, j]
+                own, other = (high, low) if upper else (low, high)
+                part[i, j] = own + cuda.shfl_xor_sync(_ALL_LANES, other, bit)
+
+    @cuda.jit(device=True)
+    def add_groups(part):
+        """Add the sums of a warp's groups. Group g keeps the KEPT rows from g * KEPT on, as its first rows."""
+        exchange_rows(part, ROWS // 2, LANES // 2)
+        if GROUPS > 2:
+            exchange_rows(part, ROWS // 4, LANES // 4)
+        if GROUPS > 4:
+            exchange_rows(part, ROWS // 8, LANES // 8)
+
+    @cuda.jit(device=True)
+    def add_warps(s, part, b, u, valid, z):
+        """z + the sums of all warps for utterance b and units u … u+3."""
+        warp, group, unit_thread, utterance_thread = place()
+        z0, z1, z2, z3 = z
+        cuda.syncwarp()  # all lanes have read the last chunk of states
+        for number in range(PASSES):
+            if group * PASSES // GROUPS == number:
+                for i in range(KEPT):
+                    row = (group * KEPT + i) * 2 + utterance_thread - number * PASS_UTTERANCES
+                    values = (part[i, 0], part[i, 1], part[i, 2], part[i, 3])
+                    store4(s, warp * REGION + row * UNITS + unit_thread * 4, values)
+            cuda.syncthreads()
+            if valid > 0 and b // PASS_UTTERANCES == number:
+                for w in range(WARPS):
+                    s0, s1, s2, s3 = load4(s, w * REGION + b % PASS_UTTERANCES * UNITS + u)
+                    z0, z1, z2, z3 = z0 + s0, z1 + s1, z2 + s2, z3 + s3
+            if number + 1 < PASSES:
+                cuda.syncthreads()
+        return z0, z1, z2, z3
 
     @cuda.jit(device=True)
     def activate(z, h, t, length):
@@ -284,29 +337,38 @@ def _device_functions(shape, backward, vectorized, resident):
         return z if t < length else _ZERO
 
     @cuda.jit(device=True)
-    def compute_frame(s, registers, inputs, W, lengths, h, out, t, previous, T, B, H, unit):
+    def compute_frame(s, registers, inputs, W, lengths, h, out, progress, direction, step, T, B, H):
+        forward_in_time = (direction == 0) != backward
+        t = step if forward_in_time else T - 1 - step
+        previous = t - 1 if forward_in_time else t + 1
         b, u = cuda.threadIdx.x // UNIT_QUADS, cuda.threadIdx.x % UNIT_QUADS * 4  # of this thread's quad
+        unit = cuda.blockIdx.x * UNITS + u
+        part = cuda.local.array((ROWS, 4), float32)
         for b0 in range(0, B, UTTERANCES):
-            valid = H - unit - u if cuda.threadIdx.x < ACTIVE_THREADS and b0 + b < B else 0
-            position = (t * B + b0 + b) * H + unit + u
-            z0, z1, z2, z3 = load_quad(inputs, position, valid)  # early, so that they arrive before the sums
+            valid = H - unit if cuda.threadIdx.x < ACTIVE_THREADS and b0 + b < B else 0
+            position = (t * B + b0 + b) * H + unit
+            z = load_quad(inputs, position, valid)  # early, so that they arrive before the sums
             h0, h1, h2, h3 = load_quad(h, position, valid if backward else 0)
-            if 0 <= previous < T:
-                sum_over_k(s, registers, W, out, previous * B + b0, B - b0, H, unit)
-                if valid > 0:
-                    for group in range(GROUPS):
-                        s0, s1, s2, s3 = load4(s, group * SUMS + b * SUM_PITCH + u)
-                        z0, z1, z2, z3 = z0 + s0, z1 + s1, z2 + s2, z3 + s3
+            length = lengths[b0 + b] if valid > 0 else 0
+            if step > 0:
+                if resident and b0 == 0:
+                    wait(progress, 2 + direction, step * cuda.gridDim.x)
+                for i in range(ROWS):
+                    for j in range(4):
+                        part[i, j] = _ZERO
+                states = global_from(out, (previous * B + b0) * H)
+                multiply_all(s, registers, global_from(W, 0), states, B - b0, H, part)
+                add_groups(part)
+                z = add_warps(s, part, b, u, valid, z)
                 if b0 + UTTERANCES < B:
                     cuda.syncthreads()  # the states of the next utterances overwrite the sums
             if valid > 0:
-                n = lengths[b0 + b]
                 outputs = (
-                    activate(z0, h0, t, n),
-                    activate(z1, h1, t, n),
-                    activate(z2, h2, t, n),
-                    activate(z3, h3, t, n),
+                    activate(z[0], h0, t, length),
+                    activate(z[1], h1, t, length),
+                    activate(z[2], h2, t, length),
+                    activate(z[3], h3, t, length),
                 )
                 store_quad(out, position, valid, outputs)
 
-    return compute_frame, load_model, REGISTER_QUADS, UNITS
+    return compute_frame, load_all_weights, REGISTER_CHUNKS * WEIGHTS

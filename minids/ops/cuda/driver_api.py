@@ -10,7 +10,7 @@ from numba import cuda
 
 from minids.ops.cuda.kernel_cache import enable_caching
 
-__all__ = ["Graph", "Recorder", "allow_shared", "async_stream", "enable_caching"]
+__all__ = ["Graph", "Recorder", "allow_shared", "async_stream", "enable_caching", "make_cooperative"]
 
 _allowed: dict = {}  # dynamic shared memory, by kernel and device
 
@@ -63,6 +63,14 @@ def allow_shared(kernel, arguments: tuple, size: int) -> None:
     handle = cu.CUkernel(int(function.handle))
     _check(cu.cuKernelSetAttribute(attribute, size, handle, cu.CUdevice(number)))
     _allowed[kernel, number] = size
+
+
+def make_cooperative(kernel, arguments: tuple) -> None:
+    """Let the driver refuse a launch whose blocks do not all fit on the GPU at once.
+
+    Numba does so only for kernels that call its own barrier of the grid.
+    """
+    _compiled(kernel, arguments).cooperative = True
 
 
 def _compiled(kernel, arguments: tuple):

@@ -16,17 +16,20 @@ MAX_BLOCKS_YZ = 65_535  # of a grid, along y and along z
 _stream: Any = 0  # 0 is CUDA's default stream
 
 
-def launch(kernel, blocks, threads, *arguments, shared: int = 0) -> None:
+def launch(kernel, blocks, threads, *arguments, shared: int = 0, cooperative: bool = False) -> None:
     """Run kernel(*arguments) with `blocks` blocks of `threads` threads each, numbers or tuples (x, y, z).
 
-    `shared` is the dynamic shared memory of a block in bytes. Returns at once; launches run one after
-    another. Without blocks nothing is launched. Raises InputError for more blocks than a GPU supports.
+    `shared` is the dynamic shared memory of a block in bytes. `cooperative`: all blocks are on the GPU at
+    once, so that they may wait for each other. Returns at once; launches run one after another. Without
+    blocks nothing is launched. Raises InputError for more blocks than a GPU supports.
     """
     _, *blocks_yz = grid = blocks if isinstance(blocks, tuple) else (blocks,)
     if max(blocks_yz, default=0) > MAX_BLOCKS_YZ:
         raise InputError("the batch is too large for one launch on a GPU: lower batch_size")
     if 0 not in grid:
         driver_api.enable_caching(kernel)
+        if cooperative and not driver.simulated():  # which refuses blocks that do not fit anyway
+            driver_api.make_cooperative(kernel, arguments)
         if shared > DEFAULT_SHARED_BYTES:
             driver_api.allow_shared(kernel, arguments, shared)
         kernel[blocks, threads, _stream, shared](*arguments)

@@ -68,7 +68,7 @@ def affine(gemm):
 
 def birnn(recurrence):
     """More utterances than a block handles at a time, several chunks along k."""
-    T, B, H = 3, 9, 20
+    T, B, H = 3, 9, 40
     z, Wr, lengths = normal(T, B, H, scale=9), normal(2, H, H, scale=0.1), np.full(B, T, np.int32)
     gpu = ops.load("cuda", recurrence=recurrence)
     yield from results("birnn_forward", z, *Wr, lengths, gpu=gpu)
@@ -101,7 +101,7 @@ CASES = {
     "ctc": ctc,
     "affine, fp32": lambda: affine("fp32"),
     "affine, tf32": lambda: affine("tf32"),
-    "birnn, launches": lambda: birnn("launches"),
+    "birnn, graph": lambda: birnn("graph"),
     "birnn, persistent": lambda: birnn("persistent"),
     "ladder, tiled": lambda: ladder_product("tiled"),
     "ladder, register_blocked": lambda: ladder_product("register_blocked"),
