@@ -64,14 +64,15 @@ ADVICE = {
 NO_DRIVER = {  # by place
     "notebook": "this notebook has no GPU; choose one (Colab: Runtime > Change runtime type; Kaggle: Settings"
     " > Accelerator)",
-    "container": "no NVIDIA driver is in this container; if the host has one and the NVIDIA Container"
-    " Toolkit, start the container with --gpus all",
+    "container": "no NVIDIA driver is in this container; if the host has one, start the container with docker"
+    " run --gpus all (which needs the NVIDIA Container Toolkit) or apptainer exec --nv",
     "wsl": "no NVIDIA driver is in WSL; install it in Windows, not in WSL, then wsl --update, wsl --shutdown",
     "win32": "no NVIDIA driver answers; install it from nvidia.com/drivers",
     "darwin": "macOS has no NVIDIA driver",
 }
 NO_GPU = {
-    "container": "the NVIDIA driver sees no GPU in this container; start it with --gpus all",
+    "container": "the NVIDIA driver sees no GPU in this container; start it with docker run --gpus all or"
+    " apptainer exec --nv",
     "wsl": "the NVIDIA driver sees no GPU; remove any NVIDIA driver that was installed in WSL, which uses"
     " that of Windows, then wsl --update, wsl --shutdown",
 }
@@ -190,8 +191,8 @@ def _place() -> str:
     """Where this process runs, which decides what helps."""
     if "COLAB_RELEASE_TAG" in os.environ:  # Kaggle has it, too
         return "notebook"
-    marks = Path("/.dockerenv"), Path("/run/.containerenv"), Path("/run/secrets/kubernetes.io")
-    if any(mark.exists() for mark in marks):
+    marks = "/.dockerenv", "/run/.containerenv", "/run/secrets/kubernetes.io", "/.singularity.d"
+    if any(map(os.path.exists, marks)):
         return "container"
     return "wsl" if "microsoft" in platform.release().lower() else sys.platform
 

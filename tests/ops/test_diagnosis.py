@@ -129,6 +129,25 @@ def test_no_driver(machine, monkeypatch, place, part):
     assert diagnosis.facts()["driver"] is None
 
 
+@pytest.mark.parametrize(
+    ("tag", "file", "release", "place"),
+    [
+        ("release-colab", "/.dockerenv", "6.6.105+", "notebook"),
+        (None, "/.dockerenv", "6.6.87.2-microsoft-standard-WSL2", "container"),
+        (None, "/.singularity.d", "5.14.0", "container"),
+        (None, None, "6.6.87.2-microsoft-standard-WSL2", "wsl"),
+        (None, None, "6.8.0-31-generic", sys.platform),
+    ],
+)
+def test_where_this_process_runs(monkeypatch, tag, file, release, place):
+    monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
+    if tag:
+        monkeypatch.setenv("COLAB_RELEASE_TAG", tag)
+    monkeypatch.setattr(diagnosis.os.path, "exists", lambda path: path == file)
+    monkeypatch.setattr(diagnosis.platform, "release", lambda: release)
+    assert diagnosis._place() == place
+
+
 def test_a_driver_that_is_not_looked_for(machine, monkeypatch, folder):
     monkeypatch.setattr(driver, "LIBRARY", "libcuda.so.1")
     monkeypatch.setattr(diagnosis, "FOLDERS", ("/nowhere", str(folder)))
