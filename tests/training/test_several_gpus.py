@@ -9,11 +9,14 @@ import sys
 import numpy as np
 import pytest
 
-from minids import ops
+from minids import DeepSpeech, ops
 from minids._utils.errors import InputError
+from minids.data.batches import Batch
+from minids.model import ModelSettings
 from minids.ops import driver
 from minids.training import nccl
 from minids.training.parallel import ProcessGroup
+from minids.training.step import step
 from tests import tones
 from tests.ops.cuda.test_executor import missing
 from tests.tolerances import FLOAT32_TEN_STEPS
@@ -133,6 +136,25 @@ def test_the_stand_in_has_the_signatures_of_the_library(name):
     assert int(real.SUM) == nccl_stand_in.SUM
     assert hasattr(real.LibraryInfo, "version") or "version" in real.LibraryInfo.__annotations__
     assert "libnccl" in real.VersionInfo.__annotations__
+
+
+def test_all_ranks_clip_by_the_same_norm():
+    """That of rank 0. Another kind of GPU may round it differently, and replicas would drift apart."""
+
+    class Second(ProcessGroup):
+        rank, size = 1, 2
+
+        def allreduce_sum(self, array):
+            if array.size == 3:  # utterances, invalid ones, norm
+                np.testing.assert_array_equal(array, [2, 0, 0])
+                array += [2, 0, 8.0]
+            return array
+
+    model = DeepSpeech(ModelSettings(3, 4, hidden=5))
+    lengths, ones = np.array([6, 5], np.int32), np.ones(2, np.int32)
+    batch = Batch([0, 1], np.ones((6, 2, 3), np.float32), lengths, ones[:, None], ones)
+    _, norm = step(model, np.zeros_like(model.flat_params), batch, None, 0.1, 0.9, 1.0, Second())
+    assert norm == 8.0 / 4
 
 
 # `minids train` on pretended GPUs
