@@ -36,7 +36,8 @@ PARTS = (
     (gpu_parts.tests, 0.4, 120),
     (gpu_parts.checks, 0.5, 60),
     (gpu_parts.kernels, 0.7, 60),
-    (gpu_parts.steps, 0.8, 60),
+    (gpu_parts.steps, 0.75, 60),
+    (gpu_parts.peers, 0.85, 60),
     (gpu_parts.recipes, 1.0, 600),
 )
 UNFINISHED = "not finished"
@@ -77,10 +78,12 @@ def attempt(task: Callable[[Save], Row], send: Save) -> Row:
     try:
         return task(save)
     except Exception as error:
-        absent = isinstance(error, InputError | ModuleNotFoundError) and "CUDA_ERROR" not in str(
-            error.__cause__
+        absent, of_gpu = (
+            isinstance(error, InputError | ModuleNotFoundError),
+            "CUDA_ERROR" in str(error.__cause__),
         )
-        return {**known, "skipped" if absent else "failed": f"{type(error).__name__}: {reason(error)}"}
+        outcome = "skipped" if absent and not of_gpu else "failed"
+        return {**known, outcome: f"{type(error).__name__}: {reason(error)}"}
 
 
 def usable() -> bool:
@@ -155,13 +158,11 @@ def main() -> None:
     if not driver.has_gpu():
         raise SystemExit("there is no NVIDIA GPU here")
     os.environ.pop("MINIDS_SIM", None)  # the simulator is not for timing
-    tests = {
-        path.stem.removeprefix("test_"): path for path in sorted(Path("tests/ops/cuda").glob("test_*.py"))
-    }
+    tests = sorted(Path("tests/ops/cuda").glob("test_*.py"), key=lambda path: path.stem not in FIRST_TESTS)
     plan = Plan(
         Clock(time.monotonic(), options.minutes),
         Problem(inputs=19 * 81, hidden=2048, batch=32, frames=400, labels=100),
-        tuple(tests[name] for name in (*FIRST_TESTS, *tests.keys() - FIRST_TESTS)),
+        tuple(tests),
         tuple(Path("examples", f"{name}.toml") for name in ("an4", "libri5")),
         tuple(options.words),
     )

@@ -21,8 +21,7 @@ class Case(NamedTuple):
     """An operation on device arrays: `compute()` writes what `Data.host` says to `Data.out`, for these names.
 
     `bytes` and `flops` are the least that it must move and compute, `direction_steps` the frames of a
-    recurrence, both directions counted; `peer` is its name in gpu_peers.py. `compute` raises InputError for
-    what this GPU does not support.
+    recurrence, both directions counted. `compute` raises InputError for what this GPU does not support.
     """
 
     name: str
@@ -32,7 +31,6 @@ class Case(NamedTuple):
     bytes: float
     flops: float = 0
     direction_steps: int = 0
-    peer: str | None = None
 
 
 class Data:
@@ -73,8 +71,6 @@ class Data:
             "W1": lambda: normal(H, D, scale=D**-0.5),
             "Wr_f": lambda: normal(H, H, scale=0.5 * H**-0.5),
             "Wr_b": lambda: normal(H, H, scale=0.5 * H**-0.5),
-            "Wr_f transposed": lambda: host("Wr_f").T,
-            "Wr_b transposed": lambda: host("Wr_b").T,
             "x W": lambda: (rows("x") @ host("W").T).reshape(T, B, H),
             "y": lambda: REFERENCE.affine_forward(host("x"), host("W"), host("b"), True),
             "y1": lambda: REFERENCE.affine_forward(host("stacked"), host("W1"), host("b"), True),
@@ -128,8 +124,7 @@ def products(data: Data) -> Iterator[Case]:
         for name, (result, run) in runs.items():
             if (name, gemm) == ("layer", "cublas"):
                 result, run = "x W", product_by_cublas
-            peer = f"layer, {gemm}" if name == "layer" and gemm in ("fp32", "tf32") else None
-            yield Case(f"{name}, {gemm}", partial(run, gemm), (result,), tolerance, bytes_, flops, peer=peer)
+            yield Case(f"{name}, {gemm}", partial(run, gemm), (result,), tolerance, bytes_, flops)
 
 
 def recurrences(data: Data) -> Iterator[Case]:
@@ -145,7 +140,7 @@ def recurrences(data: Data) -> Iterator[Case]:
         birnn._scan(False, *map(device, ("x", "Wr_f", "Wr_b", "lengths")), *h, *h, kind)
 
     def backward(kind: str) -> None:
-        inputs = map(device, ("dy", "Wr_f transposed", "Wr_b transposed", "lengths", "hf", "hb"))
+        inputs = map(device, ("dy", "Wr_f", "Wr_b", "lengths", "hf", "hb"))
         birnn._scan(True, *inputs, data.out("delta_f"), data.out("delta_b"), kind)
 
     for kind in sorted(set(birnn.RECURRENCES) - {"auto"}, reverse=True):  # persistent first
@@ -176,11 +171,11 @@ def others(data: Data) -> Iterator[Case]:
         inputs, db = (device("dy"), context(), device("W1"), device("y1")), out("b")
         gpu.affine_backward(*inputs, needs_dx=False, dz=out("dx"), dW=out("dW1"), db=db)
 
-    yield Case("ctc", ctc, ("losses", "dlogits"), CTC, rows * (3 * CHARACTERS + 8 * p.labels + 4), peer="ctc")
+    yield Case("ctc, fp32", ctc, ("losses", "dlogits"), CTC, rows * (3 * CHARACTERS + 8 * p.labels + 4))
     weights = 4.0 * p.inputs * p.hidden
     size = rows * (p.features + p.hidden) + weights, rows / 2 * p.inputs * p.hidden
-    yield Case("layer 1", layer_1, ("y1",), PRODUCT, *size, peer="layer 1")
-    yield Case("weight gradient 1", gradient_1, ("dW1",), PRODUCT, *size)
+    yield Case("layer 1, fp32", layer_1, ("y1",), PRODUCT, *size)
+    yield Case("weight gradient 1, fp32", gradient_1, ("dW1",), PRODUCT, *size)
 
 
 def error(case: Case, data: Data) -> float:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +14,17 @@ import numpy as np
 
 from benchmarks.gpu_kernels import Case, Data, cases, error, ms
 from benchmarks.training_step import UPDATE, Problem
-from minids import gradcheck, ops
+from minids import Recognizer, gradcheck, ops
+from minids.data.batches import Batch
+from minids.data.manifest import read_manifest
+from minids.metrics import Evaluation
+from minids.model import DeepSpeech
 from minids.ops import driver
+from minids.training.settings import read_settings
+from minids.training.step import step
+from minids.training.trainer import Trainer
 
-FIRST_TESTS = "matmul", "birnn", "ctc", "affine", "elementwise", "model"
+FIRST_TESTS = "test_matmul", "test_birnn", "test_ctc", "test_affine", "test_model"
 LOSSES = {"tf32": 1e-2, "bf16": 3e-2}  # relative errors of the losses, where factors are rounded
 
 Row = dict[str, Any]
@@ -137,36 +145,20 @@ def check_repeated(case: Case, data: Data, _: Save) -> Row:
 
 
 def kernels(plan: Plan) -> Iterator[Task]:
-    """Each operation, and PyTorch's, if it is installed."""
+    """Each operation, if its result is right."""
     data = data_of(plan.problem)
     for case in cases(data):
         yield case.name, partial(time_case, case, data)
-    if has_torch():
-        for name in ("nn.RNN", "nn.RNN, tf32", "nn.RNN backward", "nn.RNN backward, tf32"):
-            yield f"torch {name}", lambda _, name=name: {"ms": torch_ms(name, plan.problem)}
 
 
-def time_case(case: Case, data: Data, save: Save) -> Row:
+def time_case(case: Case, data: Data, _: Save) -> Row:
     row: Row = {"error": error(case, data), "bytes": case.bytes, "flops": case.flops}
     if not row["error"] <= case.tolerance:
         return row | {"failed": f"the error is {row['error']:.1e}"}
     row["ms"] = ms(case.compute)
     if case.direction_steps:
         row["us/direction-step"] = 1e3 * row["ms"] / case.direction_steps
-    if case.peer and has_torch():
-        save(row)
-        row["torch_ms"] = torch_ms(case.peer, data.problem)
     return row
-
-
-def has_torch() -> bool:
-    return importlib.util.find_spec("torch") is not None
-
-
-def torch_ms(name: str, problem: Problem) -> float:
-    from benchmarks import gpu_peers
-
-    return gpu_peers.operation_ms(name, problem)
 
 
 def steps(plan: Plan) -> Iterator[Task]:
@@ -175,27 +167,44 @@ def steps(plan: Plan) -> Iterator[Task]:
 
     for gemm in matmul.GEMMS:
         yield f"step, {gemm}", partial(training_step, gemm, plan.problem)
-    if has_torch():
-        for name in ("exact", "exact, tf32", "nn.RNN", "nn.RNN, tf32"):
-            yield f"torch step, {name}", partial(torch_step, name, plan.problem)
 
 
 def training_step(gemm: str, problem: Problem, _: Save) -> Row:
-    from minids.data.batches import Batch
-    from minids.model import DeepSpeech
-    from minids.training.step import step
-
     model, batch = DeepSpeech(problem.settings(), 0, ops.load("cuda", gemm=gemm)), problem.draw()
     velocity = model.ops.arrays.from_host(np.zeros(model.flat_params.shape, np.float32))
-    loss = float(model.loss_and_grad(*batch).sum())
+    row = with_loss(float(model.loss_and_grad(*batch).sum()), problem)
     time_ms = ms(lambda: step(model, velocity, Batch([], *batch), None, *UPDATE))
-    return {"loss": loss, "ms": time_ms, "flops": problem.operations()}
+    return row | {"ms": time_ms, "flops": problem.operations()}
 
 
-def torch_step(name: str, problem: Problem, _: Save) -> Row:
+@cache
+def float32_loss(problem: Problem) -> float:
+    """The loss of the first step."""
+    return float(DeepSpeech(problem.settings(), 0, "cuda").loss_and_grad(*problem.draw()).sum())
+
+
+def with_loss(loss: float, problem: Problem) -> Row:
+    """A row for a step with this loss. Raises ArithmeticError if it is not that of our float32 step."""
+    if not abs(loss / float32_loss(problem) - 1) <= LOSSES["tf32"]:
+        raise ArithmeticError(f"the loss is {loss:.6g}, not {float32_loss(problem):.6g}")
+    return {"loss": loss}
+
+
+def peers(plan: Plan) -> Iterator[Task]:
+    """The same in PyTorch, if it is installed: "torch ctc, fp32" is what "ctc, fp32" is compared with."""
+    if importlib.util.find_spec("torch"):
+        from benchmarks import gpu_peers
+
+        for precision, operation in product(gpu_peers.PRECISIONS, gpu_peers.OPERATIONS):
+            name = f"{operation}, {precision}"
+            yield f"torch {name}", partial(time_peer, name, plan.problem)
+
+
+def time_peer(name: str, problem: Problem, _: Save) -> Row:
     from benchmarks import gpu_peers
 
-    return gpu_peers.step_ms(name, problem)
+    row = gpu_peers.measure(name, problem)
+    return row | (with_loss(row["loss"], problem) if "loss" in row else {})
 
 
 def recipes(plan: Plan) -> Iterator[Task]:
@@ -205,22 +214,14 @@ def recipes(plan: Plan) -> Iterator[Task]:
 
 
 def train(path: Path, clock: Clock, save: Save) -> Row:
-    from minids import Recognizer
-    from minids.data.manifest import read_manifest
-    from minids.metrics import Evaluation
-    from minids.training.settings import read_settings
-    from minids.training.trainer import Trainer
-
     settings, start = read_settings(path), clock.left()
     row: Row = {"epochs": 0, "of": settings.train.epochs, "minutes": 0.0}
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(settings, Path(folder, "run"), "cuda")
         with trainer.folder.locked():
             trainer.prepare()
-            # Another epoch, and as much time for the test set.
-            while row["epochs"] < row["of"] and clock.left() > 2 * 60 * row["minutes"] / max(
-                1, row["epochs"]
-            ):
+            # While there is time for an epoch, and as much for the test set.
+            while row["epochs"] < row["of"] and clock.left() / 60 * row["epochs"] >= 2 * row["minutes"]:
                 trainer.train_epoch()
                 trainer.finish_epoch(*trainer.evaluate())
                 best = trainer.state.rows[trainer.state.best_epoch - 1]

@@ -12,7 +12,7 @@ from benchmarks.torch_forms import TorchStep, g, tensors
 from benchmarks.training_step import CHARACTERS, CONTEXT, UPDATE, Problem
 
 Call = Callable[[], Any]
-event = partial(torch.cuda.Event, enable_timing=True)
+DEVICE, event = "cuda", partial(torch.cuda.Event, enable_timing=True)
 
 
 def layer(p: Problem) -> Call:
@@ -58,32 +58,31 @@ def ctc(p: Problem) -> Call:
     return loss_and_gradient
 
 
-OPERATIONS = {"layer": layer, "layer 1": layer_1, "ctc": ctc, "nn.RNN": rnn, "nn.RNN backward": rnn_backward}
-STEPS = {"exact": "fn", "nn.RNN": "rnn"}  # see torch_forms.py
-
-
-def operation_ms(name: str, p: Problem) -> float:
-    """The time of an operation; on tensor cores if its name ends with ", tf32"."""
-    with torch.device("cuda"):
-        return _ms(OPERATIONS[_precision(name)](p))
-
-
-def step_ms(name: str, p: Problem) -> dict:
-    """The time of the whole training step, and the loss, which must be ours."""
-    form = STEPS[_precision(name)]
-    with torch.device("cuda"):
-        step = TorchStep(form, p.weights(), (p.frames, p.batch, p.features), CONTEXT, *UPDATE)
+def step(p: Problem, form: str) -> Call:
+    """The whole training step; it returns the loss. See torch_forms.py."""
+    torch_step = TorchStep(form, p.weights(), (p.frames, p.batch, p.features), CONTEXT, *UPDATE)
     frames, lengths, labels, label_lengths = tensors(*p.draw())
-    batch = frames, lengths, labels.cuda(), label_lengths
-    return {"loss": step.loss_and_grad(*batch), "ms": _ms(lambda: step(*batch))}
+    batch = frames, lengths, labels.to(torch_step.x.device), label_lengths
+    return lambda: torch_step(*batch)
 
 
-def _precision(name: str) -> str:
-    """Set the precision that a name ends with, and return the rest of it."""
-    kind, *precision = name.split(", ")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == ["tf32"]
-    return kind
+OPERATIONS: dict[str, Callable[[Problem], Call]] = {
+    "step": partial(step, form="fn"),  # the same network
+    "layer": layer,
+    "layer 1": layer_1,
+    "ctc": ctc,
+    "nn.RNN": rnn,
+    "nn.RNN backward": rnn_backward,
+    "nn.RNN step": partial(step, form="rnn"),
+}
+PRECISIONS = "fp32", "tf32"
 
 
-def _ms(call: Call) -> float:
-    return median_ms(seconds(call, event))
+def measure(name: str, p: Problem) -> dict:
+    """The time of "ctc, fp32" or another operation, and its loss if it is a step."""
+    operation, precision = name.split(", ")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    with torch.device(DEVICE):
+        call = OPERATIONS[operation](p)
+    row = {"loss": call()} if "step" in operation else {}
+    return row | {"ms": median_ms(seconds(call, event))}
