@@ -67,7 +67,7 @@ BACKEND = click.option(
 )
 GEMM = click.option(
     "--gemm",
-    type=click.Choice(["fp32", "tf32", "cublas"]),
+    type=click.Choice(["fp32", "tf32", "3xtf32", "cublas"]),
     default="fp32",
     show_default=True,
     help="GEMM on the GPU: our float32 kernel, our TF32 kernel on tensor cores, or cuBLAS.",

@@ -170,6 +170,17 @@ class Cuda:
         sizes = [b * n for b, n in zip(self.gridDim, self.blockDim, strict=True)]
         return sizes[0] if ndim == 1 else tuple(sizes[:ndim])
 
+    # Asynchronous copies, see minids.ops.cuda.vector_io
+
+    def commit_copies(self) -> None:
+        self.launch.thread.copies.append([])
+
+    def wait_copies(self, n: int) -> None:
+        copies = self.launch.thread.copies
+        while len(copies) - 1 > n:
+            for memory, position, value in copies.pop(0):
+                memory.complete_copy(position, value)
+
     # Barriers and shuffles
 
     def syncthreads(self) -> None:

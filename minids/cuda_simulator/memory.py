@@ -31,6 +31,19 @@ class Timestamp(NamedTuple):
             return self.grid < other.grid
         return self.block < other.block or (a.warp == b.warp and self.warp < other.warp)
 
+    def __str__(self) -> str:
+        return str(self.thread)
+
+
+class UnderWay(Timestamp):
+    """The time of an asynchronous copy that its thread has not waited for: it comes before no other access."""
+
+    def before(self, other: Timestamp) -> bool:
+        return False
+
+    def __str__(self) -> str:
+        return f"a copy that {self.thread} has not waited for"
+
 
 class Memory:
     """An array in shared or global memory as a kernel sees it. It remembers which threads accessed what."""
@@ -51,25 +64,29 @@ class Memory:
             if self._shared:
                 raise Uninitialized(f"{self._element(index)} is read before any thread has written it")
         elif not written.before(now):
-            raise Race(f"{self._element(index)} is read by {now.thread} and written by {written.thread}")
+            raise Race(f"{self._element(index)} is read by {now.thread} and written by {written}")
         launch.read.setdefault(address, {})[now.thread] = now
         if launch.trace is not None:
             self._record(index, position, "read")
         return self._flat[position]
 
     def __setitem__(self, index, value) -> None:
+        self._flat[self._write(index)] = value
+
+    def _write(self, index) -> int:
+        """The position of an element that the running thread may write. Raises Race."""
         position, launch = self._position(index), self._launch
         address, now = self._address + position * self.dtype.itemsize, launch.thread.timestamp
         written = launch.written.get(address)
         if written is not None and not written.before(now):
-            raise Race(f"{self._element(index)} is written by {now.thread} and by {written.thread}")
+            raise Race(f"{self._element(index)} is written by {now.thread} and by {written}")
         for read in launch.read.pop(address, {}).values():
             if not read.before(now):
                 raise Race(f"{self._element(index)} is written by {now.thread} and read by {read.thread}")
         launch.written[address] = now
         if launch.trace is not None:
             self._record(index, position, "write")
-        self._flat[position] = value
+        return position
 
     def load4(self, index: int) -> tuple:
         """Four adjacent elements of a flat array, read by one instruction. Raises Misaligned."""
@@ -83,6 +100,32 @@ class Memory:
         self._check_alignment(index)
         self[index], self[index + 1], self[index + 2], self[index + 3] = values
         self._join_accesses()
+
+    def copy_async(self, index: int, source: "Memory", start: int, valid: int, count: int) -> None:
+        """Start to copy one or four elements of a flat array, or zeros if `valid` is not positive.
+
+        Until the thread has waited for the copy, every access of its target is a race.
+        """
+        values: tuple = (0.0,) * count
+        if valid > 0:
+            values = source.load4(start) if count == 4 else (source[start],)
+        if count == 4:
+            self._check_alignment(index)
+        copy = [(self, self._write(index + n), value) for n, value in enumerate(values)]
+        if count == 4:
+            self._join_accesses()
+        launch = self._launch
+        launch.thread.copies[-1] += copy
+        for _, position, _ in copy:
+            launch.written[self._address + position * self.dtype.itemsize] = UnderWay(
+                *launch.thread.timestamp
+            )
+
+    def complete_copy(self, position: int, value) -> None:
+        """The running thread has waited for a copy."""
+        launch = self._launch
+        launch.written[self._address + position * self.dtype.itemsize] = launch.thread.timestamp
+        self._flat[position] = value
 
     def _check_alignment(self, index: int) -> None:
         """Raises Misaligned unless the element is at a multiple of 16 bytes."""

@@ -39,7 +39,10 @@ class Block:
 
 
 class Thread:
-    """A greenlet and its indices. While it waits, `wait` says for what; `payload` is a shuffled value."""
+    """A greenlet and its indices. While it waits, `wait` says for what; `payload` is a shuffled value.
+
+    `copies` are its asynchronous copies that are under way, as groups; the last one is not committed yet.
+    """
 
     def __init__(self, index: Dim3, number: int, block: Block, body: Callable):
         self.index, self.block, self.greenlet = tuple(index), block, greenlet(body)
@@ -48,6 +51,7 @@ class Thread:
         self.wait: Wait | None = None
         self.payload: Any = None
         self.timestamp = Timestamp(self, 0, 0, 0)
+        self.copies: list[list[tuple]] = [[]]
 
     def __str__(self) -> str:
         return f"thread {self.index} of block {self.block.index}"

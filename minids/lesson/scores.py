@@ -13,7 +13,7 @@ import numpy as np
 from minids.cuda_simulator import Cost
 from minids.lesson.gpu import cost, empty, whose
 from minids.ops.cuda import ladder, matmul
-from minids.ops.cuda.gemm_tile import TileShape
+from minids.ops.cuda.gemm_tile import Access, TileShape
 
 K = 16  # of all products that are scored
 _INF = np.float32(np.inf)
@@ -65,12 +65,13 @@ def ladder_with(*functions: Callable) -> tuple[dict[str, Score], list[str]]:
 @cache
 def score_of_the_package() -> Score:
     """The score of the kernel that the package uses on a GPU, with tiles of 128 x 128."""
-    shape = TileShape(128, 128, 8)
+    shape = TileShape(128, 128)
     side = shape.rows
     x = np.ones(side * K)
     ending = np.zeros(side), -_INF, _INF, np.zeros(0, np.uint32), np.uint32(0), np.float32(1)
     arguments = x, x, empty(side * side), np.zeros(0, np.int64), side, side, K, *ending
-    return _score(cost(matmul.layer_kernel(shape, True), 1, shape.threads, *arguments), side, side)
+    kernel = matmul.layer_kernel(shape, Access(vectorized=True, asynchronous=True))
+    return _score(cost(kernel, 1, shape.threads, *arguments), side, side)
 
 
 def _shape_of(kernel: Callable) -> tuple:

@@ -23,7 +23,7 @@ from minids.ops.common import Workspace, check_shapes, output_length
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
-from minids.ops.cuda.matmul import Rows, _no_starts
+from minids.ops.cuda.matmul import Rows, no_starts
 from minids.ops.cuda.reduce import WARP_SIZE
 from minids.ops.cuda.registry import Registered
 
@@ -54,7 +54,7 @@ class Windows(NamedTuple):
     def copy_weights(self, W, out):
         """Copy weights to their wide form, or back."""
         n = len(W) * self.size
-        _launch(copy_rows, n, W.reshape(-1), _no_starts(), W.size // n, out.reshape(n, out.size // n))
+        _launch(copy_rows, n, W.reshape(-1), no_starts(), W.size // n, out.reshape(n, out.size // n))
         return out
 
 

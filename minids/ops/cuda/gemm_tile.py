@@ -1,41 +1,61 @@
 """The core of a matrix product: a block of threads computes one tile of C = A B.
 
     C (M, N)            a block owns ROWS x COLUMNS of C and proceeds along k, DEPTH at a time:
-      ┌─────┬─────┐       1. all threads load the next slice of A (ROWS, DEPTH) and of B (DEPTH, COLUMNS)
-      │     │tile │          from global memory into registers, four numbers at a time;
-      ├─────┼─────┤       2. while these loads are in flight, they multiply the slice in shared memory;
-      │     │     │       3. they store the registers into the other half of shared memory; a barrier.
+      ┌─────┬─────┐       1. it waits until the next slice of A (ROWS, DEPTH) and of B (DEPTH, COLUMNS) has
+      │     │tile │          arrived in shared memory;
+      ├─────┼─────┤       2. it starts to copy another slice from global memory, one or two ahead;
+      │     │     │       3. it multiplies the slice that has arrived, while the copies are under way.
       └─────┴─────┘
 A number in shared memory is used by a whole row or column of threads, and each thread keeps its 8 x 8 part of
 C in registers: 16 numbers read from shared memory serve 64 multiplications.
 
-In shared memory both slices are stored with k first, [k, row] and [k, column]. Padding after each k puts the
-elements that threads write at the same time into different banks. In global memory an operand may have k
-first or last: in y = x Wᵀ both x (M, K) and W (N, K) have it last. Indices in the inner loops are unsigned,
-because Numba checks at every access whether a signed index is negative.
+In global memory an operand may have k first or last: in y = x Wᵀ both x (M, K) and W (N, K) have it last. In
+shared memory a slice has k first if threads multiply it, because they need their eight numbers of one k at a
+time; it is transposed while it is copied if need be. Tensor cores take a slice as it is.
+
+Shared memory has 32 banks. Four adjacent numbers, a "quad", occupy four of them; eight threads that access
+quads at the same time should find each in other banks. Lines that are accessed together begin in the same
+bank, so their quads are permuted:
+
+    k first: lines of 8 quads and more                k last: lines of 4 quads, two of them fill the banks
+      k 0   0 1 2 3 4 5 6 7                             rows 0 and 1   0 1 2 3   0 1 2 3
+      k 1   2 3 0 1 6 7 4 5                             rows 2 and 3   1 0 3 2   1 0 3 2
+      k 2   4 5 6 7 0 1 2 3                             rows 4 and 5   2 3 0 1   2 3 0 1
+      k 3   6 7 4 5 2 3 0 1                             rows 6 and 7   3 2 1 0   3 2 1 0
 """
 
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import float32, uint64
+from numba import float32, int32, int64, uint64
 
 from minids.ops.cuda.device import cuda
-from minids.ops.cuda.tensor_core import multiply_add, tf32
-from minids.ops.cuda.vector_io import load4, load4_aligned, load4_unaligned, store4
+from minids.ops.cuda.tensor_core import load_matrices, multiply_add, tf32
+from minids.ops.cuda.vector_io import (
+    commit_copies,
+    copy4_async,
+    copy4_async_unaligned,
+    copy_async,
+    load4,
+    load4_aligned,
+    load4_unaligned,
+    store4,
+    wait_copies,
+)
 
 _ZERO = np.float32(0)
+DEPTH = 16  # of a slice
 
 
 class TileShape(NamedTuple):
-    """The size of a tile of C and the depth of a slice. M, N and K need not be multiples of them."""
+    """The size of a tile of C. M, N and K need not be multiples of it."""
 
     rows: int
     columns: int
-    depth: int
     warp_rows: int = 0  # the part of a tile that a warp owns, with tensor cores
     warp_columns: int = 0
+    split: bool = False  # 3xTF32, see _tensor_core_product
 
     @property
     def threads(self) -> int:
@@ -49,7 +69,21 @@ class TileShape(NamedTuple):
 
         With two blocks, one computes while the other waits.
         """
-        return self.threads, 1 if self.warp_rows else 2
+        return self.threads, 1 if self.split else 2
+
+    @property
+    def max_registers(self) -> int:
+        """That threads may have, so that as many blocks as that fit."""
+        threads, blocks = self.launch_bounds
+        return min(65_536 // (threads * blocks), 255)
+
+
+class Access(NamedTuple):
+    """How a kernel reads global memory."""
+
+    vectorized: bool  # see vector_io.aligned
+    asynchronous: bool  # whether the GPU has asynchronous copies
+    gathered: bool = False  # whether the rows of one operand begin at `starts`, see matmul.Rows
 
 
 class Tile(NamedTuple):
@@ -57,7 +91,6 @@ class Tile(NamedTuple):
     `first` to `last`, and part[i, j] belongs to row_of(i), column_of(j) of C.
     """
 
-    shape: TileShape
     multiply: Any
     row_of: Any
     column_of: Any
@@ -65,201 +98,285 @@ class Tile(NamedTuple):
 
 
 @cuda.jit(device=True)
-def _unchanged(x):
-    return x
+def _in_columns(k, i, side):
+    """The index of element i of line k in a slice with k first."""
+    return k * side | i ^ k % 4 * 8
 
 
-def _slice_copiers(side, depth, threads, pitch, k_last, gathered, vectorized, convert):
-    """load and store: a slice (side, depth) of an operand from global memory to registers to shared memory.
+@cuda.jit(device=True)
+def _in_rows(i, k):
+    """The index of element k of row i in a slice with k last."""
+    return i * DEPTH | k ^ i // 2 % 4 * 4
 
-    `side` is the size of the tile along the operand's other axis, `pitch` the distance from one k to the next
-    in shared memory. Each thread copies groups of four numbers, "quads". Quad q of a thread is the slice's
-    quad thread + q threads: adjacent threads load adjacent quads. Row r of a `gathered` operand begins at
-    starts[r].
+
+def _copier(side, threads, k_last, transposed, access, gathered):
+    """begin and copy: the slices of an operand from global to shared memory.
+
+    `side` is the size of the tile along the operand's other axis. begin(…) finds the parts of the first slice
+    that a thread copies, at[q] in global memory; copy(…) starts to copy them and moves on to the next slice.
+    If k is last, four threads copy a row: each a quad, or each every fourth number if the slice is transposed.
+    Rows after the last one are copies of it; what is computed from them is not stored.
     """
-    QUADS = side * depth // (4 * threads)
-    PER_LINE = (depth if k_last else side) // 4
-    assert QUADS * 4 * threads == side * depth
-    load4_masked = load4_aligned if vectorized else load4_unaligned
+    COUNT = side * DEPTH // (4 * threads)
+    PER_LINE = (DEPTH if k_last else side) // 4
+    LINES = threads // PER_LINE
+    STRIDE = 1 if transposed else 4
+    assert COUNT * LINES * PER_LINE * 4 == side * DEPTH
+    copy1 = copy_async
+    copy4 = copy4_async if access.vectorized else copy4_async_unaligned
+    if not access.asynchronous:
+        load = load4_aligned if access.vectorized else load4_unaligned
+
+        @cuda.jit(device=True)
+        def copy1(shared, i, source, j, valid):
+            shared[uint64(i)] = source[j] if valid > 0 else _ZERO
+
+        @cuda.jit(device=True)
+        def copy4(shared, i, source, j, valid):
+            store4(shared, i, load(source, j, valid))
 
     @cuda.jit(device=True)
-    def load(source, starts, first, k0, sides, last, K, quads):
-        for q in range(QUADS):
-            e = cuda.threadIdx.x + q * threads
-            line = e // PER_LINE
-            offset = (e % PER_LINE) * 4
+    def begin(starts, first, sides, k0, K, at):
+        line, part = cuda.threadIdx.x // PER_LINE, cuda.threadIdx.x % PER_LINE
+        for q in range(COUNT):
+            i = line + q * LINES
             if k_last:
-                row, at = first + line, k0 + offset
-                valid = last - at if row < sides else 0
-                length, rows = K, sides
+                row = min(first + i, sides - 1)
+                at[q] = (starts[row] if gathered else row * K) + k0 + part * STRIDE
             else:
-                row, at = k0 + line, first + offset
-                valid = sides - at if row < last else 0
-                length, rows = sides, last
-            start = row * length
-            if gathered:
-                start = starts[row] if row < rows else 0
-            values = load4_masked(source, start + at, valid)
-            for i in range(4):
-                quads[q, i] = convert(values[i])
+                at[q] = (0 if gathered else (k0 + i) * sides) + first + part * 4
 
     @cuda.jit(device=True)
-    def store(quads, shared, start):
-        for q in range(QUADS):
-            e = cuda.threadIdx.x + q * threads
-            line = e // PER_LINE
-            offset = (e % PER_LINE) * 4
-            if k_last:
-                for i in range(4):
-                    shared[uint64(start + (offset + i) * pitch + line)] = quads[q, i]
+    def copy(source, starts, shared, stage, first, sides, k0, last, at):
+        line, part = cuda.threadIdx.x // PER_LINE, cuda.threadIdx.x % PER_LINE
+        left = int32(last - k0 - (part * STRIDE if k_last else line))
+        for q in range(COUNT):
+            i = line + q * LINES
+            if transposed:
+                target = stage + _in_columns(part, i, side)
+                for k in range(0, DEPTH, 4):
+                    copy1(shared, target + k * side, source, at[q] + k, left - k)
+                at[q] += DEPTH
+            elif k_last:
+                copy4(shared, stage + _in_rows(i, part * 4), source, at[q], left)
+                at[q] += DEPTH
             else:
-                values = (quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3])
-                store4(shared, start + line * pitch + offset, values)
+                has_line = q * LINES < left
+                start = starts[k0 + i] if gathered and has_line else 0
+                valid = sides - first - part * 4 if has_line else 0
+                copy4(shared, stage + _in_columns(i, part * 4, side), source, start + at[q], valid)
+                if not gathered:
+                    at[q] += DEPTH * sides
 
-    return load, store, QUADS
+    return begin, copy, COUNT
 
 
 @cache
-def tile(
-    shape: TileShape,
-    a_k_last: bool,
-    b_k_last: bool,
-    vectorized: bool,
-    a_gathered: bool = False,
-    b_gathered: bool = False,
-) -> Tile:
-    """The device functions of a tile. `vectorized`: see vector_io.aligned; `gathered`: see _slice_copiers."""
+def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, access: Access) -> Tile:
+    """The device functions of a tile. If an operand is gathered, it is A if both have k last, otherwise B."""
     make = _tensor_core_product if shape.warp_rows else _fma_product
-    multiply_slice, row_of, column_of, PART, PAD, convert = make(shape)
-    THREADS, ROWS, COLUMNS, DEPTH = shape.threads, shape.rows, shape.columns, shape.depth
-    A_PITCH, B_PITCH = ROWS + PAD, COLUMNS + PAD
-    A_SLICE, B_SLICE = DEPTH * A_PITCH, DEPTH * B_PITCH
-    A_BUFFERS, B_BUFFERS = 2 * A_SLICE, 2 * B_SLICE
+    multiply_slice, row_of, column_of, PART = make(shape, a_k_last, b_k_last)
+    THREADS, ROWS, COLUMNS = shape.threads, shape.rows, shape.columns
+    ASYNCHRONOUS = access.asynchronous
+    STAGES = 3 if ASYNCHRONOUS else 2  # slices in shared memory
+    AHEAD, UNDER_WAY = STAGES - 1, STAGES - 2  # slices copied before, and while, one is multiplied
+    A_SLICE, B_SLICE = ROWS * DEPTH, COLUMNS * DEPTH
+    A_SIZE, B_SIZE = STAGES * A_SLICE, STAGES * B_SLICE
     PART_ROWS, PART_COLUMNS = PART
-    load_a, store_a, A_QUADS = _slice_copiers(
-        ROWS, DEPTH, THREADS, A_PITCH, a_k_last, a_gathered, vectorized, convert
+    transposed = not shape.warp_rows
+    begin_a, copy_a, A_COUNT = _copier(
+        ROWS, THREADS, a_k_last, a_k_last and transposed, access, access.gathered and b_k_last
     )
-    load_b, store_b, B_QUADS = _slice_copiers(
-        COLUMNS, DEPTH, THREADS, B_PITCH, b_k_last, b_gathered, vectorized, convert
+    begin_b, copy_b, B_COUNT = _copier(
+        COLUMNS, THREADS, b_k_last, b_k_last and transposed, access, access.gathered and not b_k_last
     )
 
     @cuda.jit(device=True)
     def multiply(A, B, starts, M, N, K, first, last, part):
-        a = cuda.shared.array(A_BUFFERS, float32, alignment=16)
-        b = cuda.shared.array(B_BUFFERS, float32, alignment=16)
-        a_quads = cuda.local.array((A_QUADS, 4), float32)
-        b_quads = cuda.local.array((B_QUADS, 4), float32)
-        row = cuda.blockIdx.y * ROWS
-        column = cuda.blockIdx.x * COLUMNS
+        a = cuda.shared.array(A_SIZE, float32, alignment=16)
+        b = cuda.shared.array(B_SIZE, float32, alignment=16)
+        a_at = cuda.local.array(A_COUNT, int64)
+        b_at = cuda.local.array(B_COUNT, int64)
+        row, column = cuda.blockIdx.y * ROWS, cuda.blockIdx.x * COLUMNS
         for i in range(PART_ROWS):
             for j in range(PART_COLUMNS):
                 part[i, j] = _ZERO
-        load_a(A, starts, row, first, M, last, K, a_quads)
-        load_b(B, starts, column, first, N, last, K, b_quads)
-        store_a(a_quads, a, 0)
-        store_b(b_quads, b, 0)
-        cuda.syncthreads()
-        buffer = 0
+        begin_a(starts, row, M, first, K, a_at)
+        begin_b(starts, column, N, first, K, b_at)
+        for stage in range(AHEAD):
+            k0 = first + stage * DEPTH
+            copy_a(A, starts, a, stage * A_SLICE, row, M, k0, last, a_at)
+            copy_b(B, starts, b, stage * B_SLICE, column, N, k0, last, b_at)
+            if ASYNCHRONOUS:
+                commit_copies()
+        stage, free = 0, AHEAD
         for k0 in range(first, last, DEPTH):
-            has_next = k0 + DEPTH < last
-            if has_next:
-                load_a(A, starts, row, k0 + DEPTH, M, last, K, a_quads)
-                load_b(B, starts, column, k0 + DEPTH, N, last, K, b_quads)
-            multiply_slice(a, buffer * A_SLICE, b, buffer * B_SLICE, part)
-            if has_next:
-                buffer = 1 - buffer
-                store_a(a_quads, a, buffer * A_SLICE)
-                store_b(b_quads, b, buffer * B_SLICE)
-                cuda.syncthreads()
+            if ASYNCHRONOUS:
+                wait_copies(UNDER_WAY)
+            cuda.syncthreads()  # all threads have their part of the slice, and have read the one before
+            k_ahead = k0 + AHEAD * DEPTH
+            copy_a(A, starts, a, free * A_SLICE, row, M, k_ahead, last, a_at)
+            copy_b(B, starts, b, free * B_SLICE, column, N, k_ahead, last, b_at)
+            if ASYNCHRONOUS:
+                commit_copies()
+            multiply_slice(a, stage * A_SLICE, b, stage * B_SLICE, part)
+            free = stage
+            stage = stage + 1 if stage < AHEAD else 0
 
-    return Tile(shape, multiply, row_of, column_of, PART)
+    return Tile(multiply, row_of, column_of, PART)
 
 
-def _fma_product(shape):
-    """A thread owns 8 x 8 of a tile: two groups of four rows, half a tile apart; likewise for columns."""
-    ROWS, COLUMNS, DEPTH = shape.rows, shape.columns, shape.depth
-    PAD = 4
-    A_PITCH, B_PITCH = ROWS + PAD, COLUMNS + PAD
-    A_HALF, B_HALF, ACROSS = ROWS // 2, COLUMNS // 2, COLUMNS // 8
+def _fma_product(shape, a_k_last, b_k_last):
+    """A thread owns 8 x 8 of a tile: two groups of four rows, half a tile apart; likewise for columns.
+
+    A warp's threads lie in 4 rows and 8 columns: together they need fewer numbers than threads in a line.
+    """
+    ROWS, COLUMNS = shape.rows, shape.columns
+    WARPS_ACROSS = COLUMNS // 64
 
     @cuda.jit(device=True)
-    def multiply_step(a, a_start, b, b_start, part):
+    def own_row():
+        return (cuda.threadIdx.x // 32 // WARPS_ACROSS * 4 + cuda.threadIdx.x % 32 // 8) * 4
+
+    @cuda.jit(device=True)
+    def own_column():
+        return (cuda.threadIdx.x // 32 % WARPS_ACROSS * 8 + cuda.threadIdx.x % 8) * 4
+
+    @cuda.jit(device=True)
+    def load8(s, start, k, i, side, r):
+        at = start + _in_columns(k % 4, i, side) + k // 4 * (4 * side)
+        r[0], r[1], r[2], r[3] = load4(s, at)
+        r[4], r[5], r[6], r[7] = load4(s, at + side // 2)
+
+    @cuda.jit(device=True)
+    def multiply_step(a, a_start, b, b_start, k, part):
         """part += column k of A times row k of B."""
         ra = cuda.local.array(8, float32)
         rb = cuda.local.array(8, float32)
-        ra[0], ra[1], ra[2], ra[3] = load4(a, a_start)
-        ra[4], ra[5], ra[6], ra[7] = load4(a, a_start + A_HALF)
-        rb[0], rb[1], rb[2], rb[3] = load4(b, b_start)
-        rb[4], rb[5], rb[6], rb[7] = load4(b, b_start + B_HALF)
+        load8(a, a_start, k, own_row(), ROWS, ra)
+        load8(b, b_start, k, own_column(), COLUMNS, rb)
         for i in range(8):
             for j in range(8):
                 part[i, j] += ra[i] * rb[j]
 
     @cuda.jit(device=True)
+    def multiply_steps(a, a_start, b, b_start, k, part):
+        multiply_step(a, a_start, b, b_start, k, part)
+        multiply_step(a, a_start, b, b_start, k + 1, part)
+        multiply_step(a, a_start, b, b_start, k + 2, part)
+        multiply_step(a, a_start, b, b_start, k + 3, part)
+
+    @cuda.jit(device=True)
     def multiply_slice(a, a_start, b, b_start, part):
-        a_start += cuda.threadIdx.x // ACROSS * 4
-        b_start += cuda.threadIdx.x % ACROSS * 4
-        for k in range(0, DEPTH, 2):  # two steps: the operands of one are loaded while the other computes
-            multiply_step(a, a_start + k * A_PITCH, b, b_start + k * B_PITCH, part)
-            multiply_step(a, a_start + (k + 1) * A_PITCH, b, b_start + (k + 1) * B_PITCH, part)
+        """All 16 steps, written out, because the compiler does not unroll a loop as long as this."""
+        multiply_steps(a, a_start, b, b_start, 0, part)
+        multiply_steps(a, a_start, b, b_start, 4, part)
+        multiply_steps(a, a_start, b, b_start, 8, part)
+        multiply_steps(a, a_start, b, b_start, 12, part)
 
     @cuda.jit(device=True)
     def row_of(i):
-        return cuda.blockIdx.y * ROWS + (i // 4) * A_HALF + (cuda.threadIdx.x // ACROSS) * 4 + i % 4
+        return cuda.blockIdx.y * ROWS + i // 4 * (ROWS // 2) + own_row() + i % 4
 
     @cuda.jit(device=True)
     def column_of(j):
-        return cuda.blockIdx.x * COLUMNS + (j // 4) * B_HALF + (cuda.threadIdx.x % ACROSS) * 4 + j % 4
+        return cuda.blockIdx.x * COLUMNS + j // 4 * (COLUMNS // 2) + own_column() + j % 4
 
-    return multiply_slice, row_of, column_of, (8, 8), PAD, _unchanged
+    return multiply_slice, row_of, column_of, (8, 8)
 
 
-def _tensor_core_product(shape):
-    """A warp owns a part of the tile, in pieces of 16 x 8: one instruction per piece and 8 steps along k."""
-    ROWS, COLUMNS = shape.rows, shape.columns
-    WARP_ROWS, WARP_COLUMNS, STEPS = shape.warp_rows, shape.warp_columns, shape.depth // 8
+def _tensor_core_product(shape, a_k_last, b_k_last):
+    """A warp owns a part of the tile, in pieces of 16 x 8: one instruction per piece and 8 steps along k.
+
+    Which lane holds which element of a piece is fixed, see `multiply_add`; which rows and columns of the tile
+    are a piece is not. A piece has adjacent ones of an operand with k last, every fourth one of an operand with
+    k first, whose quads then belong to four pieces.
+
+    The factors are rounded to TF32. If the shape is `split`, each factor is the sum of two such numbers, big
+    and small, and big big + big small + small big is computed: almost as exact as float32 ("3xTF32").
+    """
+    ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, SPLIT = shape
     DOWN, ACROSS, WARPS_ACROSS = WARP_ROWS // 16, WARP_COLUMNS // 8, COLUMNS // WARP_COLUMNS
-    PAD = 8
-    A_PITCH, B_PITCH = ROWS + PAD, COLUMNS + PAD
+
+    @cuda.jit(device=True)
+    def warp_row():
+        return cuda.threadIdx.x // 32 // WARPS_ACROSS * WARP_ROWS
+
+    @cuda.jit(device=True)
+    def warp_column():
+        return cuda.threadIdx.x // 32 % WARPS_ACROSS * WARP_COLUMNS
+
+    @cuda.jit(device=True)
+    def load_a(a, start, k, r):
+        lane = cuda.threadIdx.x % 32
+        if a_k_last:
+            for m in range(DOWN):
+                at = start + _in_rows(warp_row() + m * 16 + lane % 16, k + lane // 16 * 4)
+                r[m, 0], r[m, 1], r[m, 2], r[m, 3] = load_matrices(a, at)
+        else:
+            for m in range(0, DOWN, 2):
+                i = warp_row() + m * 16 + lane // 4 * 4
+                at = start + _in_columns(k + lane % 4, i, ROWS)
+                r[m, 0], r[m, 1], r[m + 1, 0], r[m + 1, 1] = load4(a, at)
+                r[m, 2], r[m, 3], r[m + 1, 2], r[m + 1, 3] = load4(a, at + 4 * ROWS)
+
+    @cuda.jit(device=True)
+    def load_b(b, start, k, r):
+        lane = cuda.threadIdx.x % 32
+        if b_k_last:
+            for n in range(0, ACROSS, 2):
+                i = warp_column() + n * 8 + lane // 16 * 8 + lane % 8
+                at = start + _in_rows(i, k + lane // 8 % 2 * 4)
+                r[n, 0], r[n, 1], r[n + 1, 0], r[n + 1, 1] = load_matrices(b, at)
+        else:
+            for n in range(0, ACROSS, 4):
+                i = warp_column() + n * 8 + lane // 4 * 4
+                at = start + _in_columns(k + lane % 4, i, COLUMNS)
+                r[n, 0], r[n + 1, 0], r[n + 2, 0], r[n + 3, 0] = load4(b, at)
+                r[n, 1], r[n + 1, 1], r[n + 2, 1], r[n + 3, 1] = load4(b, at + 4 * COLUMNS)
+
+    @cuda.jit(device=True)
+    def split(r, small, count, length):
+        """Round the factors r to TF32; small is what they lose."""
+        for i in range(count):
+            for j in range(length):
+                big = tf32(r[i, j])
+                small[i, j] = r[i, j] - big
+                r[i, j] = big
+
+    @cuda.jit(device=True)
+    def multiply_piece(a, m, b, n, part):
+        i, j = 2 * m, 2 * n
+        c = (part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1])
+        c = multiply_add((a[m, 0], a[m, 1], a[m, 2], a[m, 3]), (b[n, 0], b[n, 1]), c)
+        part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1] = c
 
     @cuda.jit(device=True)
     def multiply_slice(a, a_start, b, b_start, part):
-        fa = cuda.local.array((DOWN, 4), float32)
-        fb = cuda.local.array((ACROSS, 2), float32)
-        warp = cuda.threadIdx.x // 32
-        g = (cuda.threadIdx.x % 32) // 4
-        t = cuda.threadIdx.x % 4
-        for step in range(STEPS):
-            a_first = a_start + (step * 8 + t) * A_PITCH + (warp // WARPS_ACROSS) * WARP_ROWS + g
-            b_first = b_start + (step * 8 + t) * B_PITCH + (warp % WARPS_ACROSS) * WARP_COLUMNS + g
+        ra, rb = cuda.local.array((DOWN, 4), float32), cuda.local.array((ACROSS, 2), float32)
+        small_a, small_b = cuda.local.array((DOWN, 4), float32), cuda.local.array((ACROSS, 2), float32)
+        for k in range(0, DEPTH, 8):
+            load_a(a, a_start, k, ra)
+            load_b(b, b_start, k, rb)
+            split(ra, small_a, DOWN, 4)
+            split(rb, small_b, ACROSS, 2)
             for m in range(DOWN):
-                fa[m, 0] = a[uint64(a_first + m * 16)]
-                fa[m, 1] = a[uint64(a_first + m * 16 + 8)]
-                fa[m, 2] = a[uint64(a_first + m * 16 + 4 * A_PITCH)]
-                fa[m, 3] = a[uint64(a_first + m * 16 + 8 + 4 * A_PITCH)]
-            for n in range(ACROSS):
-                fb[n, 0] = b[uint64(b_first + n * 8)]
-                fb[n, 1] = b[uint64(b_first + n * 8 + 4 * B_PITCH)]
-            for m in range(DOWN):
-                i = 2 * m
                 for n in range(ACROSS):
-                    j = 2 * n
-                    c = (part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1])
-                    c = multiply_add((fa[m, 0], fa[m, 1], fa[m, 2], fa[m, 3]), (fb[n, 0], fb[n, 1]), c)
-                    part[i, j] = c[0]
-                    part[i, j + 1] = c[1]
-                    part[i + 1, j] = c[2]
-                    part[i + 1, j + 1] = c[3]
+                    if SPLIT:
+                        multiply_piece(small_a, m, rb, n, part)
+                        multiply_piece(ra, m, small_b, n, part)
+                    multiply_piece(ra, m, rb, n, part)
 
     @cuda.jit(device=True)
     def row_of(i):
-        warp, g = cuda.threadIdx.x // 32, (cuda.threadIdx.x % 32) // 4
-        return cuda.blockIdx.y * ROWS + (warp // WARPS_ACROSS) * WARP_ROWS + (i // 2) * 16 + (i % 2) * 8 + g
+        g = cuda.threadIdx.x % 32 // 4
+        within = i * 8 + g if a_k_last else i // 4 * 32 + g * 4 + i % 4
+        return cuda.blockIdx.y * ROWS + warp_row() + within
 
     @cuda.jit(device=True)
     def column_of(j):
-        warp, t = cuda.threadIdx.x // 32, cuda.threadIdx.x % 4
-        first = cuda.blockIdx.x * COLUMNS + (warp % WARPS_ACROSS) * WARP_COLUMNS
-        return first + (j // 2) * 8 + 2 * t + j % 2
+        n, g = j // 2, cuda.threadIdx.x % 4 * 2 + j % 2
+        within = n * 8 + g if b_k_last else n // 4 * 32 + g * 4 + n % 4
+        return cuda.blockIdx.x * COLUMNS + warp_column() + within
 
-    return multiply_slice, row_of, column_of, (2 * DOWN, 2 * ACROSS), PAD, tf32
+    return multiply_slice, row_of, column_of, (2 * DOWN, 2 * ACROSS)

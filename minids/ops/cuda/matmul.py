@@ -9,11 +9,13 @@ The layer applies bias, clip and dropout to its tile while it is still in regist
 saves a pass through memory. Kernels take flat arrays and the sizes M, N and K. The rows of x may overlap, as
 those of frames with their context do: see Rows.
 
-`gemm` is the implementation: "fp32"; "tf32", tensor cores, which round the factors to 10 bits of mantissa; or
-"cublas", NVIDIA's library, for comparison.
+`gemm` is the implementation: "fp32"; "tf32", tensor cores, which round the factors to 10 bits of mantissa;
+"3xtf32", three such products, whose sum is almost as exact as "fp32"; or "cublas", NVIDIA's library, for
+comparison.
 """
 
 from functools import cache
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +25,7 @@ from minids._utils.errors import InputError
 from minids.ops import common, driver
 from minids.ops.cuda import arrays, cublas
 from minids.ops.cuda.device import cuda, per_device
-from minids.ops.cuda.gemm_tile import TileShape, tile
+from minids.ops.cuda.gemm_tile import DEPTH, Access, TileShape, tile
 from minids.ops.cuda.launch import launch
 from minids.ops.cuda.limits import limits
 from minids.ops.cuda.registry import Registered
@@ -34,15 +36,20 @@ _hash32 = cuda.jit(device=True)(common.hash32)
 
 # The tile that is fastest where it fills the GPU, and a smaller one for other products.
 TILES = {
-    "fp32": (TileShape(128, 128, 8), TileShape(64, 64, 8)),
-    "tf32": (TileShape(128, 128, 16, 64, 32), TileShape(64, 64, 16, 32, 32)),
+    "fp32": (TileShape(128, 128), TileShape(64, 64)),
+    "tf32": (TileShape(128, 128, 64, 32), TileShape(64, 64, 32, 32)),
+    "3xtf32": (TileShape(128, 128, 64, 32, split=True), TileShape(64, 64, 32, 32, split=True)),
 }
 GEMMS = (*TILES, "cublas")
-_MIN_TF32 = 8, 0  # the compute capability of Ampere, whose tensor cores are the first to support TF32
+_AMPERE = 8, 0  # the compute capability of the first GPUs with TF32 and with asynchronous copies
 _MIN_SPLIT = 512  # the shortest part of k that is worth a block
-if driver.simulated():  # tiles for four threads, or for two warps
+if driver.simulated():  # tiles for two warps
     _MIN_SPLIT = 16
-    TILES = {"fp32": (TileShape(16, 16, 8),) * 2, "tf32": (TileShape(32, 16, 16, 16, 16),) * 2}
+    TILES = {
+        "fp32": (TileShape(64, 64),) * 2,
+        "tf32": (TileShape(64, 32, 32, 32),) * 2,
+        "3xtf32": (TileShape(64, 32, 32, 32, split=True),) * 2,
+    }
 
 
 class Rows(NamedTuple):
@@ -62,8 +69,13 @@ def check_gemm(gemm: str) -> None:
         raise InputError(f"gemm = {gemm!r} must be one of {', '.join(GEMMS)}")
     if gemm == "cublas":
         cublas.load()
-    if gemm == "tf32" and not driver.simulated() and cuda.get_current_device().compute_capability < _MIN_TF32:
-        raise InputError("gemm = tf32 needs a GPU of compute capability 8.0 or newer; choose gemm = fp32")
+    if "tf32" in gemm and not _is_ampere():
+        raise InputError(f"gemm = {gemm} needs a GPU of compute capability 8.0 or newer; choose gemm = fp32")
+
+
+def _is_ampere() -> bool:
+    """Whether the GPU is an Ampere or newer."""
+    return driver.simulated() or cuda.get_current_device().compute_capability >= _AMPERE
 
 
 def layer(x, W, b, y, rows, clip, dropout, gemm):
@@ -76,8 +88,8 @@ def layer(x, W, b, y, rows, clip, dropout, gemm):
         launch(epilogue, -(-rows * H // 256), 256, y.reshape(-1), rows, H, *epilogue_arguments)
     elif rows:
         shape, _ = _tile_and_splits(rows, H, 0, gemm)
-        x, starts, gathered = _storage(x)
-        kernel = layer_kernel(shape, aligned(x, W), gathered)
+        x, starts, access = _storage(x, W)
+        kernel = layer_kernel(shape, access)
         operands = x.reshape(-1), W.reshape(-1), y.reshape(-1), starts
         launch(kernel, _grid(shape, rows, H), shape.threads, *operands, *sizes, *epilogue_arguments)
 
@@ -100,23 +112,24 @@ def _product(A, a_transposed, B, C, M, N, K, gemm):
         cublas.product(A, a_transposed, B, False, C, M, N, K)
     elif M and N:
         shape, splits = _tile_and_splits(M, N, K, gemm)
-        depth = -(-K // (splits * shape.depth)) * shape.depth
+        depth = -(-K // (splits * DEPTH)) * DEPTH
         out = C.reshape(-1) if splits == 1 else split_buffer()[: splits * M * N]
-        B, starts, gathered = _storage(B)
-        kernel = product_kernel(shape, not a_transposed, aligned(A, B), gathered)
+        B, starts, access = _storage(B, A)
+        kernel = product_kernel(shape, not a_transposed, access)
         blocks = (*_grid(shape, M, N), splits)
         launch(kernel, blocks, shape.threads, A.reshape(-1), B.reshape(-1), out, starts, M, N, K, depth)
         if splits > 1:
             sum_splits(out, C.reshape(-1), splits)
 
 
-def _storage(x):
-    """The array of an operand, the starts of its rows, and whether it is Rows."""
-    return (x.array, x.starts, True) if isinstance(x, Rows) else (x, _no_starts(), False)
+def _storage(x, other):
+    """The array of operand x, the starts of its rows, and how a kernel reads it and the other operand."""
+    array, starts = (x.array, x.starts) if isinstance(x, Rows) else (x, no_starts())
+    return array, starts, Access(aligned(array, other), _is_ampere(), isinstance(x, Rows))
 
 
 @per_device
-def _no_starts():
+def no_starts():
     return arrays.empty((0,), np.int64)
 
 
@@ -165,9 +178,9 @@ def _grid(shape, M, N):
 
 
 @cache
-def layer_kernel(shape: TileShape, vectorized: bool, gathered: bool = False):
-    """y = x Wᵀ and its epilogue; one block per tile of y. `gathered`: x is Rows."""
-    _, multiply, row_of, column_of, PART = tile(shape, True, True, vectorized, a_gathered=gathered)
+def layer_kernel(shape: TileShape, access: Access):
+    """y = x Wᵀ and its epilogue; one block per tile of y."""
+    multiply, row_of, column_of, PART = tile(shape, True, True, access)
     ROWS, COLUMNS = PART
 
     @cuda.jit(launch_bounds=shape.launch_bounds)
@@ -192,12 +205,9 @@ def layer_kernel(shape: TileShape, vectorized: bool, gathered: bool = False):
 
 
 @cache
-def product_kernel(shape: TileShape, a_k_last: bool, vectorized: bool, gathered: bool = False):
-    """C (splits, M, N) = A B, with k the first axis of B; one block per tile and `depth` steps of k.
-
-    `gathered`: B is Rows.
-    """
-    _, multiply, row_of, column_of, PART = tile(shape, a_k_last, False, vectorized, b_gathered=gathered)
+def product_kernel(shape: TileShape, a_k_last: bool, access: Access):
+    """C (splits, M, N) = A B, with k the first axis of B; one block per tile and `depth` steps of k."""
+    multiply, row_of, column_of, PART = tile(shape, a_k_last, False, access)
     ROWS, COLUMNS = PART
 
     @cuda.jit(launch_bounds=shape.launch_bounds)
@@ -252,28 +262,25 @@ def epilogue(y, rows, H, b, low, high, keys, threshold, scale):
 
 
 def _kernels():
-    """Every tile, with and without vectorized access, and gathered rows of x."""
+    """Every tile, with every kind of access; only A is gathered if both operands have k last, otherwise B."""
     matrices, sizes = (*(float32[::1],) * 3, int64[::1]), (int64,) * 3
     ending, dropout = (float32[::1], float32, float32), (uint32[::1], uint32, float32)
-    for gemm, budgets, oldest in (("fp32", (128, 168), 75), ("tf32", (224, 168), 80)):
-        for shape, budget in zip(TILES[gemm], budgets, strict=True):
-            for vectorized, gathered in ((True, False), (True, True), (False, False)):
-                access = "gathered" if gathered else "vectorized" if vectorized else "scalar"
-                name = f"{gemm} {shape.rows} {access}"
-                kernel = layer_kernel(shape, vectorized, gathered)
-                signature = matrices + sizes + ending + dropout
-                yield f"{name} layer", Registered(kernel, signature, budget, oldest)
-                kernel = product_kernel(shape, False, vectorized, gathered)
-                yield (
-                    f"{name} weight_gradient",
-                    Registered(kernel, (*matrices, *sizes, int64), budget, oldest),
-                )
-                if not gathered:
-                    kernel = product_kernel(shape, True, vectorized)
-                    yield (
-                        f"{name} input_gradient",
-                        Registered(kernel, (*matrices, *sizes, int64), budget, oldest),
-                    )
+    types = {"layer": matrices + sizes + ending + dropout}
+    types["weight_gradient"] = types["input_gradient"] = (*matrices, *sizes, int64)
+    for gemm, oldest in (("fp32", 70), ("fp32", 80), ("tf32", 80), ("3xtf32", 80)):
+        for shape, vectorized, gathered in product(TILES[gemm], (True, False), (False, True)):
+            access = Access(vectorized, oldest >= 80, gathered)
+            kernels = {
+                "layer": layer_kernel(shape, access),
+                "weight_gradient": product_kernel(shape, False, access),
+                "input_gradient": product_kernel(shape, True, access),
+            }
+            if gathered:
+                del kernels["input_gradient"]
+            words = gemm, shape.rows, "vectorized" if vectorized else "scalar", gathered and "gathered"
+            words = " ".join(str(word) for word in (*words, oldest < 80 and "synchronous") if word)
+            for name, kernel in kernels.items():
+                yield f"{words} {name}", Registered(kernel, types[name], shape.max_registers, oldest)
     yield "add_splits", Registered(add_splits, (float32[::1], float32[::1], int64), 40)
     yield "epilogue", Registered(epilogue, (float32[::1], int64, int64, *ending, *dropout), 40)
 

@@ -34,11 +34,22 @@ if driver.simulated():
         products = (D[g, 2 * t], D[g, 2 * t + 1], D[g + 8, 2 * t], D[g + 8, 2 * t + 1])
         return tuple(np.float32(x + y) for x, y in zip(c, products, strict=True))
 
+    def load_matrices(shared, i):
+        """Four matrices (8, 4) from shared memory, read by a whole warp: a lane gets [g, t] of each.
+
+        The rows of a matrix are quads that may lie anywhere: lane 8 m + r passes the index of row r of matrix m.
+        """
+        g, t = divmod(cuda.laneid, 4)
+        starts = cuda.exchange(i)
+        return tuple(shared.load4(starts[8 * m + g])[t] for m in range(4))
+
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types
     from numba.cuda.extending import intrinsic
     from numba.cuda.typing import signature
+
+    from minids.ops.cuda.vector_io import SHARED, address_of
 
     _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 
@@ -69,3 +80,18 @@ else:
             return cgutils.pack_array(builder, [builder.extract_value(result, i) for i in range(4)])
 
         return signature(types.UniTuple(types.float32, 4), a, b, c), generate
+
+    @intrinsic
+    def load_matrices(typing_context, shared, i):
+        def generate(context, builder, sig, args):
+            asm = ir.InlineAsm(
+                ir.FunctionType(ir.LiteralStructType([_INT] * 4), [_INT]),
+                "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$0,$1,$2,$3}, [$4];",
+                "=r,=r,=r,=r,r,~{memory}",
+                side_effect=True,  # as above; also stays between the barriers
+            )
+            four = builder.call(asm, [address_of(context, builder, sig, args, 0, SHARED)])
+            numbers = [builder.bitcast(builder.extract_value(four, j), _FLOAT) for j in range(4)]
+            return cgutils.pack_array(builder, numbers)
+
+        return signature(types.UniTuple(types.float32, 4), shared, i), generate

@@ -1,8 +1,16 @@
-"""Vectorized memory access: four adjacent float32, 16 bytes, in one load or store.
+"""Vectorized memory access: four adjacent float32, 16 bytes, in one load, store or copy.
 
 A GPU accesses memory in sectors of 32 bytes, and every instruction takes a slot of the scheduler. With one
 instruction for four numbers a kernel computes instead of waiting for its loads. The address must be a
 multiple of 16 bytes, see `aligned`.
+
+From Ampere on, a thread can copy from global to shared memory without waiting and without registers:
+
+    copy4_async(…)      starts a copy
+    commit_copies()     makes a group of the copies that this thread has started since the last commit
+    wait_copies(n)      waits until at most n of this thread's groups are under way, the last ones
+
+After a barrier, all threads see what each of them has waited for.
 """
 
 import numpy as np
@@ -22,6 +30,24 @@ if driver.simulated():
         """a[i : i+4] = values, four of them; a[i] is at a multiple of 16 bytes."""
         a.store4(i, values)
 
+    def copy4_async(shared, i, source, j, valid):
+        """Start the copy shared[i : i+4] = source[j : j+4], or zeros if `valid` is not positive. Both lie at
+        multiples of 16 bytes.
+        """
+        shared.copy_async(i, source, j, valid, 4)
+
+    def copy_async(shared, i, source, j, valid):
+        """Start the copy of one number: shared[i] = source[j], or zero if `valid` is not positive."""
+        shared.copy_async(i, source, j, valid, 1)
+
+    def commit_copies():
+        """The copies that this thread has started since the last commit are a group."""
+        cuda.commit_copies()
+
+    def wait_copies(n):
+        """Wait until at most the last n groups of this thread's copies are under way; n is a constant."""
+        cuda.wait_copies(n)
+
     def address(a) -> int:
         """The address of a device array's first element."""
         return a._array.ctypes.data
@@ -33,7 +59,8 @@ else:
     from numba.cuda.np import arrayobj
     from numba.cuda.typing import signature
 
-    _INT = ir.IntType(32)
+    _INT, _LONG, _VOID = ir.IntType(32), ir.IntType(64), ir.VoidType()
+    GLOBAL, SHARED = 1, 3  # address spaces
     _FOUR = ir.VectorType(ir.FloatType(), 4)
 
     def _pointer(context, builder, array_type, array, index, index_type):
@@ -67,6 +94,54 @@ else:
 
         return signature(types.void, a, i, values), generate
 
+    def address_of(context, builder, sig, args, which, space):
+        """The address of args[which][args[which + 1]] in an address space, as inline assembly takes it."""
+        pointer = _pointer(
+            context, builder, sig.args[which], args[which], args[which + 1], sig.args[which + 1]
+        )
+        pointer = builder.addrspacecast(pointer, pointer.type.pointee.as_pointer(space))
+        return builder.ptrtoint(pointer, _INT if space == SHARED else _LONG)
+
+    def _start_copy(instruction, size):
+        def generate(context, builder, sig, args):
+            target = address_of(context, builder, sig, args, 0, SHARED)
+            origin = address_of(context, builder, sig, args, 2, GLOBAL)
+            is_valid = builder.icmp_signed(">", args[4], args[4].type(0))
+            bytes_read = builder.select(is_valid, _INT(size), _INT(0))  # the others are set to zero
+            function = ir.FunctionType(_VOID, [_INT, _LONG, _INT])
+            text = f"{instruction}.shared.global [$0], [$1], {size}, $2;"
+            asm = ir.InlineAsm(function, text, "r,l,r,~{memory}", side_effect=True)
+            builder.call(asm, [target, origin, bytes_read])
+            return context.get_dummy_value()
+
+        return generate
+
+    @intrinsic
+    def copy4_async(typing_context, shared, i, source, j, valid):
+        return signature(types.void, shared, i, source, j, valid), _start_copy("cp.async.cg", 16)
+
+    @intrinsic
+    def copy_async(typing_context, shared, i, source, j, valid):
+        return signature(types.void, shared, i, source, j, valid), _start_copy("cp.async.ca", 4)
+
+    def _statement(text):
+        def generate(context, builder, sig, args):
+            asm = ir.InlineAsm(ir.FunctionType(_VOID, []), text, "~{memory}", side_effect=True)
+            builder.call(asm, [])
+            return context.get_dummy_value()
+
+        return generate
+
+    @intrinsic
+    def commit_copies(typing_context):
+        return signature(types.void), _statement("cp.async.commit_group;")
+
+    @intrinsic
+    def wait_copies(typing_context, n):
+        if not isinstance(n, types.IntegerLiteral):
+            return None  # Numba tries the types of values before the values
+        return signature(types.void, n), _statement(f"cp.async.wait_group {n.literal_value};")
+
     def address(a) -> int:
         return a.__cuda_array_interface__["data"][0]
 
@@ -87,6 +162,13 @@ def load4_unaligned(source, start, valid):
     c = source[start + 2] if valid > 2 else _ZERO
     d = source[start + 3] if valid > 3 else _ZERO
     return a, b, c, d
+
+
+@cuda.jit(device=True)
+def copy4_async_unaligned(shared, i, source, j, valid):
+    """copy4_async for any `j`; elements from the `valid`-th on are not read, but zero."""
+    for n in range(4):
+        copy_async(shared, i + n, source, j + n, valid - n)
 
 
 @cuda.jit(device=True)

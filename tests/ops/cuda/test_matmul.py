@@ -21,7 +21,7 @@ if not driver.simulated():  # whole tiles of 128 x 128
     SIZES += [(513, 260, 132)]
 SIZES += [pytest.param(12800, n, d, marks=pytest.mark.gpu) for n, d in ((2048, 1539), (29, 2048))]
 
-TOLERANCES = {"fp32": FLOAT32_SUM, "tf32": TF32_SUM}
+TOLERANCES = {"fp32": FLOAT32_SUM, "tf32": TF32_SUM, "3xtf32": FLOAT32_SUM}
 
 
 def skip_if_unsupported(gemm):
@@ -60,6 +60,15 @@ def test_tensor_cores_round_to_ten_bits():
     skip_if_unsupported("tf32")
     errors = [relative_error(*pair) for pair in products(np.random.default_rng(2), 20, 24, 40, "tf32")]
     assert min(errors) > 1e-5
+
+
+def test_three_products_are_almost_as_exact_as_float32():
+    """Without a product of a small part the error would be that of TF32, 2^-11."""
+    skip_if_unsupported("3xtf32")
+    sizes = 20, 24, 200
+    single = [relative_error(*pair) for pair in products(np.random.default_rng(2), *sizes, "fp32")]
+    split = [relative_error(*pair) for pair in products(np.random.default_rng(2), *sizes, "3xtf32")]
+    assert max(split) <= max(2 * max(single), 5e-7)
 
 
 def test_a_sum_over_no_rows_is_zero():
@@ -114,16 +123,17 @@ def test_rows_that_overlap(gemm, F, rows):
 
 
 def test_an_unknown_gemm_is_named():
-    with pytest.raises(InputError, match="gemm = 'fp16' must be one of fp32, tf32, cublas"):
+    with pytest.raises(InputError, match="gemm = 'fp16' must be one of fp32, tf32, 3xtf32, cublas"):
         ops.load("cuda", gemm="fp16")
 
 
-def test_tf32_is_refused_on_a_gpu_without_it(monkeypatch):
+@pytest.mark.parametrize("gemm", ["tf32", "3xtf32"])
+def test_tensor_cores_are_refused_on_a_gpu_without_tf32(monkeypatch, gemm):
     monkeypatch.setattr(driver, "simulated", lambda: False)
     turing = SimpleNamespace(compute_capability=(7, 5))
     monkeypatch.setattr(matmul.cuda, "get_current_device", lambda: turing, raising=False)
-    with pytest.raises(InputError, match="gemm = tf32 needs a GPU of compute capability 8"):
-        matmul.check_gemm("tf32")
+    with pytest.raises(InputError, match=f"gemm = {gemm} needs a GPU of compute capability 8"):
+        matmul.check_gemm(gemm)
 
 
 def test_cublas():

@@ -10,6 +10,7 @@ import pytest
 from minids import ops
 from minids.ops.common import Dropout, Workspace
 from minids.ops.cuda import affine, arrays, birnn, birnn_kernels, context, launch, matmul, nesterov, norm
+from minids.ops.cuda.gemm_tile import Access
 from tests.ops.cuda.executor import driver
 from tests.tolerances import FLOAT32_SUM
 
@@ -51,17 +52,17 @@ def test_a_frame_of_the_recurrence(H, backward):
     write(inputs, last, z)
     write(h, last, np.ones((B, H), np.float32))
     write(out, last - B * H, previous)
-    W_, lengths = arrays.from_host(W), arrays.from_host(np.full(B, T))
+    W_, lengths, progress = (arrays.from_host(a) for a in (W, np.full(B, T), np.array([0, T, 0, 0])))
     kernel = birnn_kernels.kernels(birnn.FRAME, backward, H % 4 == 0)[0]
     steps = {False: (out, large(4), T - 1), True: (large(4), out, T - 1)}
     out_f, out_b, step = steps[backward]
-    shared = birnn.FRAME.shared_bytes(H, False)
+    shared, numbers = birnn.FRAME.shared_bytes(H, False), (step, B, H)
     blocks = (1, 1) if not backward else (1, 2)
     with driver.last_blocks(1):  # of direction 0 forward, 1 backward, which goes forward in time
         flat = (inputs, W_.reshape(-1), W_.reshape(-1), lengths, h, h, out_f, out_b)
-        launch.launch(kernel, blocks, birnn.FRAME.threads, *flat, step, T, B, H, shared=shared)
-    expected = z + previous @ W.T
-    close(read(out, last, (B, H)), expected if backward else np.clip(expected, 0, 20))
+        launch.launch(kernel, blocks, birnn.FRAME.threads, *flat, progress, *numbers, shared=shared)
+    expected = z + previous @ W if backward else np.clip(z + previous @ W.T, 0, 20)
+    close(read(out, last, (B, H)), expected)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_products_of_the_backward_pass():
     shape = matmul.TILES["fp32"][1]
     with driver.last_blocks(1):
         grid = (*matmul._grid(shape, M, n), splits)
-        kernel, starts = matmul.product_kernel(shape, False, True), matmul._no_starts()
+        kernel, starts = matmul.product_kernel(shape, False, Access(True, True)), matmul.no_starts()
         launch.launch(kernel, grid, shape.threads, A.reshape(-1), B.reshape(-1), C, starts, M, n, K, depth)
     close(read(C, (splits * M - 64) * n, (64, n)), a.T @ b)
     x, W, dx = large(2**20 + 1, 4), normal(4, 2052), large(2**20 + 1, 2052)
