@@ -34,7 +34,7 @@ def test_threads_share_a_backend():
     np.testing.assert_allclose(norms, [n * np.sqrt(5000) for n in range(16)] * 2, rtol=1e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"recurrence": "graph"}, {"gemm": "tf32", "recurrence": "launches"}])
+@pytest.mark.parametrize("options", [{}, {"recurrence": "graph"}, {"gemm": "tf32"}])
 def test_threads_share_a_network(options):
     if options.get("gemm") == "tf32" and not driver.simulated() and driver.capability() < (8, 0):
         pytest.skip("this GPU does not support TF32")
@@ -49,12 +49,12 @@ def test_threads_share_a_network(options):
 
 
 def test_a_pickled_network_keeps_its_weights_and_options():
-    model = DeepSpeech(ModelSettings(3, 4, hidden=5), backend=ops.load("cuda", recurrence="launches"))
+    model = DeepSpeech(ModelSettings(3, 4, hidden=5), backend=ops.load("cuda", recurrence="graph"))
     copy = pickle.loads(pickle.dumps(model))
     batch = np.ones((3, 1, 3), np.float32), np.array([3])
     np.testing.assert_array_equal(copy.forward(*batch)[0], model.forward(*batch)[0])
     assert copy.ops.name == "cuda"
-    assert copy.ops.options == {"recurrence": "launches"}
+    assert copy.ops.options == {"recurrence": "graph"}
 
 
 def test_backends_with_different_options_exist_side_by_side():
