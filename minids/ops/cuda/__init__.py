@@ -51,19 +51,13 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
 
 
 def _configure_numba() -> None:
-    """Keep Numba from warning about grids that do not fill the GPU, which users cannot change, and from
-    freeing memory by itself; see arrays.empty.
-
-    Numba reads its environment variables on import, and again whenever the environment has changed.
-    """
+    """Keep Numba from warning about grids that do not fill the GPU, and from freeing memory by itself, which
+    arrays.empty does. Numba reads these variables on import, and whenever one has changed."""
     import os
 
     import numba
 
-    for name, variable, value in (
-        ("LOW_OCCUPANCY_WARNINGS", "LOW_OCCUPANCY_WARNINGS", 0),
-        ("DEALLOCS_COUNT", "MAX_PENDING_DEALLOCS_COUNT", 10**9),
-        ("DEALLOCS_RATIO", "MAX_PENDING_DEALLOCS_RATIO", 1.0),  # of the GPU's memory
-    ):
-        setattr(numba.core.config, f"CUDA_{name}", value)
-        os.environ[f"NUMBA_CUDA_{variable}"] = str(value)
+    os.environ["NUMBA_CUDA_LOW_OCCUPANCY_WARNINGS"] = "0"
+    os.environ["NUMBA_CUDA_MAX_PENDING_DEALLOCS_COUNT"] = str(10**9)
+    os.environ["NUMBA_CUDA_MAX_PENDING_DEALLOCS_RATIO"] = "1.0"  # of the GPU's memory
+    numba.core.config.reload_config()

@@ -29,21 +29,14 @@ def empty(shape: tuple[int, ...], dtype):
 
 
 def _free_deleted() -> None:
-    """Free the memory of deleted arrays, which Numba collects.
-
-    By default Numba would also free it wherever an array is deleted. CUDA does not allow that in a thread
-    without a GPU.
-    """
+    """Free the memory of deleted arrays, which Numba collects: not every thread has selected a GPU."""
     if not driver.simulated():
         with _freeing:
             cuda.current_context().memory_manager.deallocations.clear()
 
 
 def view(flat, start: int, shape: tuple[int, ...]):
-    """The elements of a flat array from `start` on, as an array of this shape in the same memory.
-
-    In a thread without a GPU, slicing an array would select GPU 0.
-    """
+    """As in the reference. In a thread without a GPU, slicing an array would select GPU 0."""
     return flat[start : start + math.prod(shape)].reshape(shape)
 
 
