@@ -176,17 +176,6 @@ def test_a_missing_barrier():
     assert not np.array_equal(arrays.to_host(x), np.arange(64)[::-1])
 
 
-def test_a_grid_whose_blocks_wait_for_each_other_must_fit():
-    @cuda.jit
-    def kernel(x):
-        cuda.cg.this_grid().sync()
-        x[cuda.blockIdx.x] = 1
-
-    kernel[cuda.get_current_device().MULTIPROCESSOR_COUNT, 256](ones(999))
-    with pytest.raises(ValueError, match=r"grid size .* exceeds the limit"):  # as cuda-core says
-        kernel[99_999, 256](ones(99_999))
-
-
 def test_work_beside_a_recording_is_not_recorded():
     x = ones(5)
     fill[1, 32](x, 5)

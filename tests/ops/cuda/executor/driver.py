@@ -131,18 +131,12 @@ def _link_to_ptx() -> None:
     from cuda.core import ObjectCode
     from numba.cuda.cudadrv import driver
 
-    add = driver._Linker.add_file_guess_ext
-
-    def add_unless_a_library(self, path, ignore_nonlto=False):
-        if not str(path).endswith("libcudadevrt.a"):  # the barrier of a grid: runtime.c has it
-            add(self, path, ignore_nonlto)
-
     def complete(self):
         code = self.get_linked_ptx()
         self._complete, self._info_log = True, ""
         return ObjectCode.from_ptx(bytes(code).rstrip(b"\0") + b"\0")
 
-    driver._Linker.add_file_guess_ext, driver._Linker.complete = add_unless_a_library, complete
+    driver._Linker.complete = complete
 
 
 @contextmanager

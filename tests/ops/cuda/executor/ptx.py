@@ -175,7 +175,7 @@ class Translation:
         self.symbols |= dict.fromkeys(dynamic, self.static_shared)
 
     def source(self) -> str:
-        lines = ['#include "runtime.h"', "void kernel(Thread *t) {", "u64 returned = 0;"]
+        lines = ['#include "runtime.h"', "void kernel(Thread *t) {"]
         if "cp.async" in self.body:
             lines = ["#define ASYNC_COPIES", *lines, "Copies copies = {0};"]
         lines += [f"{kind} {name} = 0;" for name, kind in self.registers.items()]
@@ -273,21 +273,11 @@ class Translation:
 
     _barrier = _bar
 
-    def _call(self, modifiers, operands):
-        """The barrier of a grid, the only function that is called."""
-        if "cudaCGGetIntrinsicHandle" in operands:
-            return "returned = 1;"
-        if "cudaCGSynchronize" in operands:
-            return f"wait_for(t, AT_GRID_BARRIER, {self.place}, 0); returned = 0;"
-        raise ValueError
-
     def _ld(self, modifiers, operands):
         target, source = operands
         kind = modifiers[-1]
         if "param" in modifiers:
             name = source[1:-1].partition("+")[0]
-            if name == "retval0":
-                return self._assign(target, "returned", kind)
             pointer = f"(void *)t->block->grid->parameters[{self.parameters[name]}]"
         else:
             pointer = self._pointer(modifiers[:-1], source, kind, len(self._list(target)))

@@ -106,7 +106,7 @@ static int release_warps(Thread *threads, u32 n) {
   return released;
 }
 
-/* Run a block until all of its threads have ended, or one waits for what others store, or all for the grid. */
+/* Run a block until all of its threads have ended, or one waits for what others store. */
 static State advance(Block *block, u32 n) {
   Thread *threads = block->threads;
   for (;; block->turn = 0) {
@@ -120,11 +120,11 @@ static State advance(Block *block, u32 n) {
     u32 count[ENDED + 1] = {0};
     if (release_warps(threads, n)) continue;
     for (u32 i = 0; i < n; i++) count[threads[i].state]++;
-    if (count[ENDED] == n || count[AT_GRID_BARRIER] == n) return block->turn = 0, threads->state;
+    if (count[ENDED] == n) return ENDED;
     if (count[POLLING]) continue;
     if (count[AT_BARRIER] != n)
-      fault("threads wait for others in vain: %u at a barrier, %u for their warp, %u for the grid, %u have ended",
-            count[AT_BARRIER], count[AT_EXCHANGE], count[AT_GRID_BARRIER], count[ENDED]);
+      fault("threads wait for others in vain: %u at a barrier, %u for their warp, %u have ended",
+            count[AT_BARRIER], count[AT_EXCHANGE], count[ENDED]);
     for (u32 i = 0; i < n; i++) {
       if (threads[i].place != threads[0].place) fault("threads wait at different barriers");
       threads[i].state = READY;
@@ -151,18 +151,13 @@ static void prepare(Block *block, Grid *grid, u64 number, u32 n, char *stacks) {
 
 /* Run blocks until all have ended. */
 static void run(Block *blocks, u32 *turns, u32 count, u32 n) {
-  u64 before = progress;
-  for (u32 ended = 0, waiting, tries = 0; ended < count; tries = progress == before ? tries + 1 : 0, before = progress) {
-    ended = waiting = 0;
+  for (u32 ended = 0, tries = 0; ended < count;) {
+    u64 before = progress;
+    ended = 0;
     arrange(turns, count);
-    for (u32 i = 0; i < count; i++) {
-      State state = advance(blocks + turns[i], n);
-      ended += state == ENDED, waiting += state == AT_GRID_BARRIER;
-    }
+    for (u32 i = 0; i < count; i++) ended += advance(blocks + turns[i], n) == ENDED;
+    tries = progress == before ? tries + 1 : 0;
     if (tries > MAX_TRIES) fault("threads wait for what no thread stores");
-    if (!waiting || waiting + ended < count) continue;
-    if (ended) fault("%u of %u blocks wait for the others in vain", waiting, count);
-    for (u64 i = 0; i < (u64)count * n; i++) blocks->threads[i].state = READY;
   }
 }
 

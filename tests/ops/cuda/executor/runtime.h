@@ -16,8 +16,8 @@ typedef int32_t s32;
 typedef int64_t s64;
 typedef float f32;
 
-/* What a thread waits for: its turn, what other threads store, its block, lanes of its warp, the whole grid. */
-typedef enum { READY, POLLING, AT_BARRIER, AT_EXCHANGE, AT_GRID_BARRIER, ENDED } State;
+/* What a thread waits for: its turn, what other threads store, its block, lanes of its warp. */
+typedef enum { READY, POLLING, AT_BARRIER, AT_EXCHANGE, ENDED } State;
 
 struct Block;
 
