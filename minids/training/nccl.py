@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minids._utils.errors import InputError, reason
+from minids.ops import diagnosis
 
 if TYPE_CHECKING:
     from minids.training.parallel import ProcessGroup
@@ -27,7 +28,8 @@ def obstacle(ranks: "ProcessGroup") -> str | None:
     versions = ranks.allgather(version())
     for rank, other in enumerate(versions):
         if other is None:
-            return f"rank {rank} has no NCCL; pip install 'minids[nccl]'"
+            extra = "nccl12" if diagnosis.toolkit() is diagnosis.OLDER else "nccl"
+            return f"rank {rank} has no NCCL; pip install 'minids[{extra}]'"
         if other != versions[0]:
             return f"rank {rank} has NCCL {other}, and rank 0 {versions[0]}"
     if max(ranks.allgather(ranks.ranks_per_gpu)) > 1:

@@ -13,7 +13,7 @@ from minids import DeepSpeech, ops
 from minids._utils.errors import InputError
 from minids.data.batches import Batch
 from minids.model import ModelSettings
-from minids.ops import driver
+from minids.ops import diagnosis, driver
 from minids.training import nccl
 from minids.training.parallel import ProcessGroup
 from minids.training.step import step
@@ -90,6 +90,12 @@ def test_otherwise_the_host_sums_them(library, gpu, gathered, why):
     ranks.sum_gradients(gradients, gpu.arrays)
     np.testing.assert_array_equal(gpu.arrays.to_host(gradients), 2 * COUNTS)
     assert not library.calls
+
+
+def test_the_advice_is_for_the_cuda_in_use(monkeypatch, library):
+    monkeypatch.setattr(diagnosis, "toolkit", lambda: diagnosis.OLDER)
+    why = nccl.obstacle(First(**{"2.32.3": [None, "2.32.3"]}))
+    assert why == "rank 0 has no NCCL; pip install 'minids[nccl12]'"
 
 
 def test_a_machine_without_nccl_has_no_version(monkeypatch, library):
