@@ -18,7 +18,6 @@ taken to read or write each array once.
 import argparse
 import math
 import os
-import re
 from functools import cache
 from importlib.metadata import version
 from typing import NamedTuple
@@ -54,14 +53,19 @@ class Code(NamedTuple):
 
     @property
     def main(self) -> Loop:
-        """The loop with most multiplications."""
-        return max(self.loops, key=lambda loop: (multiplications(loop.counts), loop.counts.total()))
+        """The innermost loop with multiplications, or else the one with most instructions."""
+
+        def importance(loop: Loop):
+            fma = multiplications(loop.counts)
+            return (len(loop.outer) if fma >= 16 else -1), fma, loop.counts.total()
+
+        return max(self.loops, key=importance)
 
     def iterations(self, fma: float, trips: int) -> list[float]:
         """How often a thread that multiplies `fma` times executes each of the loops.
 
-        Nearly all multiplications are those of the main loop. The outermost loop around it makes `trips`
-        iterations; all others are executed once in each of them, or once in the kernel.
+        The outermost loop around the main one makes `trips` iterations. All others count once in each of
+        these, or once in the kernel. The main loop makes the multiplications that are left.
         """
         outermost = self.main.outer[:1]
         times = [float(trips if {loop.label, *loop.outer} & {*outermost} else 1) for loop in self.loops]
@@ -91,13 +95,8 @@ class Cost(NamedTuple):
 def code(name: str, architecture: int = 90) -> Code:
     from minids.ops.cuda.compile_report import compiled
 
-    _, machine_code, log = compiled(kernels()[name], architecture)
-    log = log.partition("Compiling entry function")[2].partition("Compile time")[0]
-    registers, spills, shared = (
-        sum(map(int, re.findall(pattern, log)))
-        for pattern in (r"Used (\d+) registers", r"(\d+) bytes spill", r"(\d+) bytes smem")
-    )
-    return Code(registers, spills, shared, loops(disassemble(machine_code)))
+    report, machine_code = compiled(name, kernels()[name], architecture)
+    return Code(report.registers, report.spills, report.shared, loops(disassemble(machine_code)))
 
 
 def cost(launch: Launch) -> Cost:
@@ -193,7 +192,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.name:
         for name, entry in kernels().items():
-            if options.name in name and entry.min_architecture <= options.architecture:
+            if (
+                options.name in name
+                and entry.min_architecture <= options.architecture <= entry.max_architecture
+            ):
                 print_loops(name, options.architecture)
         return
     from tests.ops.cuda.executor import driver

@@ -12,12 +12,14 @@ MODULES = "affine", "birnn", "context", "ctc", "ladder", "log_softmax", "matmul"
 
 class Registered(NamedTuple):
     """A kernel, the Numba types of its arguments, the most registers that a thread may need, and the oldest
-    architecture that supports it: 75 is Turing, 80 Ampere, 89 Ada, 90 Hopper, 120 Blackwell."""
+    and newest architectures that use it: 70 is Volta, 75 Turing, 80 Ampere, 89 Ada, 90 Hopper, 120 Blackwell.
+    """
 
     kernel: Any
     arguments: tuple
     max_registers: int
-    min_architecture: int = 75
+    min_architecture: int = 70
+    max_architecture: int = 120
 
 
 def registered() -> Iterator[tuple[str, Registered]]:

@@ -68,7 +68,7 @@ def test_kernels_are_compiled_for_the_types_they_are_launched_with():
     frames, lengths = np.ones((40, 2, 3), np.float32), np.array([40, 3], np.int32)
     labels, label_lengths = np.array([[1, 2], [3, 0]], np.int32), np.array([2, 1], np.int32)
     with cuda_simulator.launches() as launched:
-        for recurrence in ("launches", "persistent"):
+        for recurrence in ("graph", "persistent"):
             settings = ModelSettings(3, 4, hidden=6, context=1, dropout=0.1)
             model = DeepSpeech(settings, backend=ops.load("cuda", recurrence=recurrence))
             model.loss_and_grad(frames, lengths, labels, label_lengths, np.array([5, 6], np.uint32))
@@ -91,19 +91,12 @@ print(shape.units, directions)
 
 @pytest.mark.parametrize(
     ("multiprocessors", "kilobytes", "H", "expected"),
-    [(132, 227, 2048, "16 1"), (132, 227, 1024, "16 2"), (108, 163, 1024, "16 1"), (76, 99, 512, "8 1")],
+    [(132, 227, 2048, "32 2"), (132, 227, 1024, "16 2"), (108, 163, 1024, "32 2"), (76, 99, 512, "16 2")],
 )
 def test_the_block_shape_of_the_persistent_recurrence(multiprocessors, kilobytes, H, expected):
     """Units per block and directions at a time, on an H100, an A100 and a small GPU."""
     process = run("-c", FITS.format(multiprocessors=multiprocessors, kilobytes=kilobytes, H=H))
     assert process.stdout.strip() == expected, process.stderr[-3000:]
-
-
-def test_the_host_code_runs_with_numba_cuda_up_to_the_launches():
-    """Everything that a training step asks of numba-cuda and the driver."""
-    process = run("-m", "tests.ops.cuda.host_code")
-    assert process.returncode == 0, process.stderr[-3000:]
-    assert {"all_frames", "one_frame", "layer_tile", "alpha_beta", "update"} <= set(process.stdout.split())
 
 
 def test_the_driver_api_can_be_imported_without_a_gpu():
@@ -172,7 +165,7 @@ def kernel(x):
     {body}
 
 entry = Registered(kernel, (float32[::1],), max_registers=32)
-print(compile_report.report("bad", entry, 80).float64)
+print(compile_report.compiled("bad", entry, 80)[0].float64)
 """
 
 
