@@ -47,20 +47,22 @@ class Launch(NamedTuple):
         return self._product() if is_product else None
 
     def _recurrence(self) -> Work:
-        _, frames, rows, width, *_ = (a for a in self.arguments if isinstance(a, int))  # direction, T, B, H
+        *_, rows, width = self.arguments  # B and H
         blocks, directions, _ = self.grid
+        frames = self.arguments[0][0] // (rows * width)
         pairs = (frames - 1) * rows * width  # of states and frames that use them
         fma = pairs * -(-width // blocks) / self.threads
         return Work(fma, frames, 4 * self.blocks * pairs, 2 * pairs * width * directions, "fp32")
 
     def _product(self) -> Work:
-        from minids.ops.cuda import matmul
+        from minids.ops.cuda.gemm_tile import DEPTH
+        from minids.ops.cuda.matmul import TILES
 
         kind, rows = self.kernel.removeprefix("matmul.").split()[:2]
-        shape = next(shape for shape in matmul.TILES[kind] if shape.rows == int(rows))
+        shape = next(shape for shape in TILES[kind] if shape.rows == int(rows))
         M, N, K, *terms = (a for a in self.arguments if isinstance(a, int))
-        slices = -(-min([K, *terms]) // shape.depth)
-        k = slices * shape.depth
+        slices = -(-min([K, *terms]) // DEPTH)
+        k = slices * DEPTH
         fma = shape.rows * shape.columns * k / self.threads * (3 if kind == "3xtf32" else 1)
         l2 = 4 * self.blocks * (shape.rows + shape.columns) * k
         return Work(fma, slices, l2, 2 * M * N * K, kind)
@@ -93,17 +95,26 @@ def recorded_step(gemm: str) -> list[Launch]:
         shapes = tuple(a.shape if hasattr(a, "copy_to_host") else a for a in arguments)
         return Launch(names[id(kernel)], grid.griddim, math.prod(grid.blockdim), grid.sharedmem, shapes)
 
+    def shortened(name, arguments) -> list:
+        """The arguments for few frames, or a sum of few terms."""
+        arguments = list(arguments)
+        if name.startswith("matmul"):
+            _, _, k, *_ = (i for i, a in enumerate(arguments) if isinstance(a, int))
+            arguments[k] = min(arguments[k], FEW_TERMS)
+        else:
+            *inputs_to_outputs, progress, _, rows, width = arguments
+            arguments[0] = inputs_to_outputs[0][: FEW_FRAMES * rows * width]
+            progress.copy_to_device(np.array([0, FEW_FRAMES, 0, 0], np.int32))
+        return arguments
+
     def counted(kernel, arguments, grid) -> float:
-        """Launch.wavefronts, from few frames, or sums of few terms."""
-        numbers = [i for i, a in enumerate(arguments) if isinstance(a, int)]
-        is_product = names[id(kernel)].startswith("matmul")
-        shorter, most = (numbers[2], FEW_TERMS) if is_product else (numbers[1], FEW_FRAMES)
-        arguments = tuple(min(a, most) if i == shorter else a for i, a in enumerate(arguments))
+        """Launch.wavefronts, from a short execution of the first block."""
+        arguments = shortened(names[id(kernel)], arguments)
         launch = described(kernel, arguments, grid)
         one_block = copy.copy(grid)
         one_block.griddim = 1, 1, 1
         with driver.counted_wavefronts() as executed:
-            allow_shared(kernel, arguments, grid.sharedmem)
+            allow_shared(kernel, tuple(arguments), grid.sharedmem)
             call(kernel, arguments, one_block)
         total = sum(instruction.wavefronts for instruction in executed[0][1])
         return total / (launch.work().fma * launch.threads / 32)
@@ -118,6 +129,7 @@ def recorded_step(gemm: str) -> list[Launch]:
         mock.patch.object(CUDADispatcher, "call", record),
         mock.patch.object(driver_api, "enable_caching"),
         mock.patch.object(driver_api, "allow_shared"),
+        mock.patch.object(driver_api, "make_cooperative"),
     ):
         gpu = ops.load("cuda", gemm=gemm)
         model = DeepSpeech(ModelSettings(81, 29, H, context=9, dropout=0.1), seed=None, backend=gpu)

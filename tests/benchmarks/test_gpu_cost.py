@@ -13,6 +13,7 @@ from benchmarks import gpu_cost
 from benchmarks.gpu_cost import Code, cost
 from benchmarks.gpu_launches import Launch
 from benchmarks.gpu_sass import disassembler, fma_instructions, loops, multiplications
+from minids.ops import driver
 
 # Two nested loops, and one of a single block. The inner loop has a branch to a block behind the exit: an
 # iteration takes it (6 instructions) or does not (5). A function that the kernel calls comes first.
@@ -88,7 +89,9 @@ def test_a_kernel_without_products_takes_as_long_as_its_memory():
     assert (estimate.seconds - estimate.floor, estimate.limit) == (pytest.approx(gpu_cost.LAUNCH), "memory")
 
 
-RECURRENCE = Launch("birnn.all_frames 32", (64, 2, 1), 256, 0, ((8,), 0, 401, 32, 2048), wavefronts=0.1)
+RECURRENCE = Launch(
+    "birnn.all_frames 32", (64, 2, 1), 256, 0, ((401 * 32 * 2048,), 0, 32, 2048), wavefronts=0.1
+)
 
 
 def test_a_frame_of_the_recurrence_is_limited_by_its_slowest_part(monkeypatch):
@@ -106,15 +109,16 @@ def test_a_frame_of_the_recurrence_is_limited_by_its_slowest_part(monkeypatch):
 
 def test_work_of_a_product():
     """A product of 100 x 20 and 20 x 90 numbers, whose tiles and slices reach beyond them."""
-    matmul = pytest.importorskip("minids.ops.cuda.matmul")
-    pytest.importorskip("greenlet")
+    pytest.importorskip("greenlet" if driver.simulated() else "numba_cuda")
+    from minids.ops.cuda import gemm_tile, matmul
+
     shape = matmul.TILES["fp32"][0]
     grid, sizes = (-(-90 // shape.columns), -(-100 // shape.rows), 1), (100, 90, 20)
     work = Launch(f"matmul.fp32 {shape.rows} scalar layer", grid, shape.threads, 0, sizes).work()
-    k = -(-20 // shape.depth) * shape.depth
+    k = -(-20 // gemm_tile.DEPTH) * gemm_tile.DEPTH
     assert work.flops == 2 * 100 * 90 * 20
     assert work.fma * shape.threads == shape.rows * shape.columns * k
-    assert work.trips == k // shape.depth
+    assert work.trips == k // gemm_tile.DEPTH
     assert work.l2 == 4 * grid[0] * grid[1] * k * (shape.rows + shape.columns)
 
 
