@@ -56,7 +56,8 @@ def work(pipe: Connection, rows: dict[str, Row], plan: Plan) -> None:
                 continue
 
             def send(row: Row, name: str = name, seconds: float = seconds) -> None:
-                pipe.send((name, {**row, "failed": UNFINISHED}, seconds))
+                limit = min(seconds, max(plan.clock.left(), 0) + OVERTIME)
+                pipe.send((name, {**row, "failed": UNFINISHED}, limit))
 
             send({})
             start = time.monotonic()
@@ -107,7 +108,7 @@ def supervise(plan: Plan, json: str | None, work: Callable = work) -> dict[str, 
         process.start()
         sender.close()
         try:
-            if watch(receiver, process, rows, plan.clock, json):
+            if watch(receiver, process, rows, json):
                 return rows
         finally:
             process.kill()
@@ -116,13 +117,10 @@ def supervise(plan: Plan, json: str | None, work: Callable = work) -> dict[str, 
             raise SystemExit(f"a process ended with exit code {process.exitcode} before its first result")
 
 
-def watch(
-    receiver: Connection, process: BaseProcess, rows: dict[str, Row], clock: Clock, json: str | None
-) -> bool:
+def watch(receiver: Connection, process: BaseProcess, rows: dict[str, Row], json: str | None) -> bool:
     """Receive rows until there are no more (True), or until the process ends or is silent for too long."""
     name, seconds = "", float(STARTING)
     while True:
-        seconds = min(seconds, max(clock.left(), 0) + OVERTIME)
         try:
             message = receiver.recv() if receiver.poll(seconds) else f"nothing for {seconds:.0f} s"
         except EOFError:

@@ -22,7 +22,7 @@ def layer(p: Problem) -> Call:
 
 def layer_1(p: Problem) -> Call:
     T, B, F = p.frames, p.batch, p.features
-    padded, W, b = torch.zeros(T + 2 * CONTEXT, B, F), torch.randn(p.hidden, p.inputs), torch.randn(p.hidden)
+    padded, W, b = torch.randn(T + 2 * CONTEXT, B, F), torch.randn(p.hidden, p.inputs), torch.randn(p.hidden)
     windows = padded.as_strided((T, B, 2 * CONTEXT + 1, F), (B * F, F, B * F, 1))
     stacked = torch.empty(windows.shape)
     return torch.no_grad()(lambda: g(functional.linear(stacked.copy_(windows).flatten(2), W, b)))

@@ -140,6 +140,7 @@ def failing_work(pipe, rows, plan):
         yield "absent", lambda save: absent()
         yield "wrong", lambda save: {"ms": 1 / 0}
         yield "poisoned", lambda save: poisoned()
+        yield "after it", lambda save: {"ms": 3.0} if gpu.usable() else {}
         yield "ends", lambda save: (save({"passed": 3}), os._exit(5))
         yield "hangs", lambda save: time.sleep(600)
         yield "last", lambda save: {"ms": 2.0}
@@ -163,7 +164,11 @@ def test_what_fails_does_not_stop_the_rest(monkeypatch, tmp_path, capsys):
     saved = []
     monkeypatch.setattr(gpu, "save", lambda path, results: saved.append(json.dumps(results)))
     rows = gpu.supervise(Plan(Clock(time.monotonic(), 1.0), PROBLEM), None, failing_work)
-    assert {name: row.get("ms") for name, row in rows.items() if "ms" in row} == {"right": 1.0, "last": 2.0}
+    assert {name: row.get("ms") for name, row in rows.items() if "ms" in row} == {
+        "right": 1.0,
+        "after it": 3.0,
+        "last": 2.0,
+    }
     failed = {name: row["failed"] for name, row in rows.items() if "failed" in row}
     assert failed == {
         "wrong": "ZeroDivisionError: division by zero",
@@ -175,8 +180,19 @@ def test_what_fails_does_not_stop_the_rest(monkeypatch, tmp_path, capsys):
     assert rows["absent"]["skipped"] == "InputError: not installed"
     assert rows["too late"]["skipped"] == "no time was left"
     assert json.loads(saved[0])["rows"] == {"right": {"failed": "not finished"}}
-    assert len(saved) >= 2 * 7
+    assert len(saved) >= 2 * 8
     assert "hangs: not finished: nothing for 2 s" in capsys.readouterr().out
+
+
+def endless_work(pipe, rows, plan):
+    gpu.OVERTIME = 1
+    gpu.PARTS = (((lambda _: [("endless", lambda save: time.sleep(600))]), 1e6, 600),)
+    gpu.work(pipe, rows, plan)
+
+
+def test_nothing_lasts_long_beyond_the_minutes():
+    rows = gpu.supervise(Plan(Clock(time.monotonic(), 0.001), PROBLEM), None, endless_work)
+    assert rows == {"endless": {"failed": "not finished: nothing for 1 s"}}
 
 
 def useless_work(pipe, rows, plan):
