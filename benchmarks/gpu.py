@@ -34,9 +34,9 @@ from minids.ops import driver
 PARTS = (
     (gpu_parts.facts, 1.0, 60),
     (gpu_parts.tests, 0.4, 120),
-    (gpu_parts.checks, 0.5, 60),
-    (gpu_parts.kernels, 0.7, 60),
-    (gpu_parts.steps, 0.75, 60),
+    (gpu_parts.checks, 0.5, 90),
+    (gpu_parts.kernels, 0.7, 90),
+    (gpu_parts.steps, 0.75, 90),
     (gpu_parts.peers, 0.85, 60),
     (gpu_parts.recipes, 1.0, 600),
 )
