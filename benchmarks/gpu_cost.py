@@ -40,6 +40,7 @@ BUSY = 0.9
 MMA_SYNC = 0.63  # of the TF32 peak, for which Hopper has other instructions than mma.sync
 DEPENDENT = 4  # cycles from an instruction to one that needs its result
 
+MEMORY_ACCESS = "LDS", "STS", "LDG", "STG", "LD.", "ST.", "LDL", "STL"  # instructions
 PARTS = {"matmul.": "products", "birnn.all_frames": "recurrence", "ctc.": "CTC", "": "other"}
 
 
@@ -167,9 +168,9 @@ def needs(name: str) -> dict:
     """What a kernel needs, and its main loop."""
     registers, spills, shared, _ = compiled = code(name)
     counts = compiled.main.counts
+    memory = {opcode: n for opcode, n in counts.most_common() if opcode.startswith(MEMORY_ACCESS)}
     row = {"kernel": name, "registers": registers, "spills": spills, "shared": shared}
-    row |= {"instructions": counts.total(), "fma": fma_instructions(counts)}
-    return row | {"opcodes": dict(counts.most_common())}
+    return row | {"instructions": counts.total(), "fma": fma_instructions(counts), **memory}
 
 
 def print_loops(name: str, architecture: int) -> None:

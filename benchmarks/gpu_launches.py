@@ -6,12 +6,20 @@ of each kernel with products: it is executed, to count its wavefronts of shared 
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import NamedTuple
 from unittest import mock
 
+import numpy as np
+
+from minids import DeepSpeech, ops
+from minids.model import ModelSettings
+
 T, B, H, U = 400, 32, 2048, 100  # of the step
 FEW_FRAMES, FEW_TERMS = 9, 64  # of blocks that are executed
+_wavefronts: dict[str, float] = {}  # of the kernels that have been executed
 
 
 class Work(NamedTuple):
@@ -78,59 +86,7 @@ def kernels() -> dict:
 
 def recorded_step(gemm: str) -> list[Launch]:
     """The launches of a training step: forward, CTC, backward, update."""
-    import numpy as np
-    from numba.cuda.dispatcher import CUDADispatcher
-
-    from minids import DeepSpeech, ops
-    from minids.model import ModelSettings
-    from minids.ops.cuda import driver_api
-    from tests.ops.cuda.executor import driver
-
-    names = {id(entry.kernel): name for name, entry in kernels().items()}
-    launches: list[Launch] = []
-    wavefronts: dict[str, float] = {}
-    call, allow_shared = CUDADispatcher.call, driver_api.allow_shared
-
-    def described(kernel, arguments, grid) -> Launch:
-        shapes = tuple(a.shape if hasattr(a, "copy_to_host") else a for a in arguments)
-        return Launch(names[id(kernel)], grid.griddim, math.prod(grid.blockdim), grid.sharedmem, shapes)
-
-    def shortened(name, arguments) -> list:
-        """The arguments for few frames, or a sum of few terms."""
-        arguments = list(arguments)
-        if name.startswith("matmul"):
-            _, _, k, *_ = (i for i, a in enumerate(arguments) if isinstance(a, int))
-            arguments[k] = min(arguments[k], FEW_TERMS)
-        else:
-            *inputs_to_outputs, progress, _, rows, width = arguments
-            arguments[0] = inputs_to_outputs[0][: FEW_FRAMES * rows * width]
-            progress.copy_to_device(np.array([0, FEW_FRAMES, 0, 0], np.int32))
-        return arguments
-
-    def counted(kernel, arguments, grid) -> float:
-        """Launch.wavefronts, from a short execution of the first block."""
-        arguments = shortened(names[id(kernel)], arguments)
-        launch = described(kernel, arguments, grid)
-        one_block = copy.copy(grid)
-        one_block.griddim = 1, 1, 1
-        with driver.counted_wavefronts() as executed:
-            allow_shared(kernel, tuple(arguments), grid.sharedmem)
-            call(kernel, arguments, one_block)
-        total = sum(instruction.wavefronts for instruction in executed[0][1])
-        return total / (launch.work().fma * launch.threads / 32)
-
-    def record(kernel, arguments, grid):
-        launch = described(kernel, arguments, grid)
-        if launch.work() and launch.kernel not in wavefronts:
-            wavefronts[launch.kernel] = counted(kernel, arguments, grid)
-        launches.append(launch._replace(wavefronts=wavefronts.get(launch.kernel, 0.0)))
-
-    with (
-        mock.patch.object(CUDADispatcher, "call", record),
-        mock.patch.object(driver_api, "enable_caching"),
-        mock.patch.object(driver_api, "allow_shared"),
-        mock.patch.object(driver_api, "make_cooperative"),
-    ):
+    with _recorded() as launches:
         gpu = ops.load("cuda", gemm=gemm)
         model = DeepSpeech(ModelSettings(81, 29, H, context=9, dropout=0.1), seed=None, backend=gpu)
         frames, labels = np.zeros((T, B, 81), np.float32), np.ones((B, U), np.int32)
@@ -140,3 +96,62 @@ def recorded_step(gemm: str) -> list[Launch]:
         gpu.norm(model.flat_grads)
         gpu.nesterov(model.flat_params, model.flat_grads, velocity, 0.1, 0.9, 1.0)
     return launches
+
+
+@contextmanager
+def _recorded() -> Iterator[list[Launch]]:
+    """A list of all launches from here on, which are not executed."""
+    from numba.cuda.dispatcher import CUDADispatcher
+
+    from minids.ops.cuda import driver_api
+
+    launches: list[Launch] = []
+    names = {id(entry.kernel): name for name, entry in kernels().items()}
+    call, allow_shared = CUDADispatcher.call, driver_api.allow_shared
+
+    def described(kernel, arguments, grid) -> Launch:
+        shapes = tuple(a.shape if hasattr(a, "copy_to_host") else a for a in arguments)
+        return Launch(names[id(kernel)], grid.griddim, math.prod(grid.blockdim), grid.sharedmem, shapes)
+
+    def counted(kernel, arguments, grid) -> float:
+        """Launch.wavefronts, while the first block is executed."""
+        from tests.ops.cuda.executor import driver
+
+        arguments = _shortened(names[id(kernel)], arguments)
+        launch = described(kernel, arguments, grid)
+        work = launch.work()
+        assert work
+        one_block = copy.copy(grid)
+        one_block.griddim = 1, 1, 1
+        with driver.counted_wavefronts() as executed:
+            allow_shared(kernel, arguments, grid.sharedmem)
+            call(kernel, arguments, one_block)
+        total = sum(instruction.wavefronts for instruction in executed[0][1])
+        return total / (work.fma * launch.threads / 32)
+
+    def record(kernel, arguments, grid):
+        launch = described(kernel, arguments, grid)
+        if launch.work() and launch.kernel not in _wavefronts:
+            _wavefronts[launch.kernel] = counted(kernel, arguments, grid)
+        launches.append(launch._replace(wavefronts=_wavefronts.get(launch.kernel, 0.0)))
+
+    with (
+        mock.patch.object(CUDADispatcher, "call", record),
+        mock.patch.object(driver_api, "enable_caching"),
+        mock.patch.object(driver_api, "allow_shared"),
+        mock.patch.object(driver_api, "make_cooperative"),
+    ):
+        yield launches
+
+
+def _shortened(kernel: str, arguments: tuple) -> tuple:
+    """The arguments for a sum of few terms, or few frames. What other kernels would have computed is set."""
+    if kernel.startswith("matmul"):
+        _, _, k, *_ = (i for i, a in enumerate(arguments) if isinstance(a, int))
+        for array in arguments:
+            if getattr(array, "dtype", None) == np.int64 and array.size:  # where rows start
+                array.copy_to_device(np.zeros(array.shape, np.int64))
+        return *arguments[:k], min(arguments[k], FEW_TERMS), *arguments[k + 1 :]
+    inputs, *others, progress, direction, rows, width = arguments
+    progress.copy_to_device(np.array([0, FEW_FRAMES, 0, 0], np.int32))
+    return inputs[: FEW_FRAMES * rows * width], *others, progress, direction, rows, width

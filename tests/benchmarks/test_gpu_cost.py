@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +15,8 @@ from benchmarks.gpu_cost import Code, cost
 from benchmarks.gpu_launches import Launch
 from benchmarks.gpu_sass import disassembler, fma_instructions, loops, multiplications
 from minids.ops import driver
+
+REAL = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"}
 
 # Two nested loops, and one of a single block. The inner loop has a branch to a block behind the exit: an
 # iteration takes it (6 instructions) or does not (5). A function that the kernel calls comes first.
@@ -127,12 +130,41 @@ def test_work_of_a_product():
 @pytest.mark.parametrize(("rung", "reads"), [("register_blocked", "16 LDS,"), ("vector_loads", "4 LDS.128,")])
 def test_a_real_kernel(rung, reads):
     """Two rungs of the ladder: in both 16 numbers are read for 8 x 8 FMA, in the second four at a time."""
-    environment = {name: value for name, value in os.environ.items() if name != "MINIDS_SIM"}
     command = [sys.executable, "-m", "benchmarks.gpu_cost", f"ladder.{rung}"]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    process = subprocess.run(command, env=REAL, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr[-3000:]
     head, *found = process.stdout.splitlines()
     assert 64 < int(re.search(r"(\d+) registers, 0 bytes of spills", head)[1]) <= 168
     (inner,) = (line for line in found if "FFMA" in line)
     assert "64 FFMA," in inner
     assert reads in inner
+
+
+STEP = """
+import os, sys
+from tests.ops.cuda.executor import driver
+driver.install(["h200"], "forward")
+from benchmarks import gpu_launches
+gpu_launches.T, gpu_launches.B, gpu_launches.H, gpu_launches.U = 5, 2, 64, 2
+gpu_launches._wavefronts.update(dict.fromkeys(gpu_launches.kernels(), 0.0))  # nothing is executed
+launches = gpu_launches.recorded_step("fp32")
+flops = sum(launch.work().flops for launch in launches if launch.work())
+print(flops, *(launch.kernel for launch in launches))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="the stand-in for the driver needs gcc")
+def test_the_launches_of_a_step():
+    """All floating-point operations of the network are in them. A window has 19 frames of 84 numbers."""
+    rows, H, K = 5 * 2, 64, 29
+    forward = rows * (19 * 84 * H + 4 * H * H + H * K)
+    backward = forward + rows * (4 * H * H + H * K)
+    recurrent = (4 + 2) * H * H  # of a row: two directions of two passes, and the gradients of two matrices
+    process = subprocess.run([sys.executable, "-c", STEP], env=REAL, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr[-3000:]
+    flops, *kernels = process.stdout.split()
+    assert int(flops) == 2 * (forward + backward + (rows - 2) * recurrent)
+    assert kernels.count("birnn.all_frames") == 2
