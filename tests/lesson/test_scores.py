@@ -24,11 +24,12 @@ def test_the_scores_of_the_ladder():
     assert [round(value, 2) for value in multiplications] == [0.33, 0.32, 0.78, 0.93, 8]
 
 
-def test_the_package_has_larger_tiles_and_reads_the_bias():
+def test_the_package_has_larger_tiles_and_no_bank_conflicts():
+    """A thread's 64 multiplications need four loads of four wavefronts; a 16-th of that stores the slices."""
     score = scores.score_of_the_package()
-    assert score.far_reads == 2 * 16 / 128 + 128 * 2 * 8 / 128**2
-    assert score.wavefronts < 0.28125
-    assert score.multiplications > 0.9
+    assert score.far_reads == 2 * 16 / 128
+    assert score.wavefronts == 16 / 64 * 17 / 16
+    assert score.multiplications == 1024 / (1024 + 64 + 16)
 
 
 def test_the_reader_takes_a_place_in_the_ladder():
