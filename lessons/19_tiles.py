@@ -224,22 +224,23 @@ if not loops:
 #
 # ## Now read the real one
 # `minids/ops/cuda/gemm_tile.py` is the fourth kernel of the ladder, and the fifth for
-# `gemm = "tf32"`. You know its parts by other names:
+# `gemm = "tf32"`. Three ideas are new:
 #
-# - `tile(shape, …)` is a function that *makes* kernels: for tiles of 128 x 128 and 64 x
-#   64. Its upper-case names are your constants, `ROWS` and `COLUMNS` for SIDE,
-#   `A_PITCH` and `B_PITCH` for PITCH, `QUADS` for how many times four numbers a thread
-#   loads.
-# - `load` and `store` are the two halves of your line `a[k, row] = x[…]`. Between them
-#   the kernel multiplies: the next slice is on its way while this one is used. So there
-#   are two slices in shared memory (`buffer`), and one barrier per step is enough.
-# - `k_last`: x and W have k last. In the backward pass (lesson 3) $dz\,W$ and $dz^T x$
-#   have it first. The same code serves all three products.
-# - `load4_aligned(…, valid)` are guards: any size is allowed. `uint64(…)` says that an
-#   index is not negative.
-# - `part`, `row_of` and `column_of` are the map in the picture above. With them
-#   `layer_tile` in `minids/ops/cuda/matmul.py` adds the bias and clips (18.1) while y
-#   is still in registers.
+# - **Asynchronous copies**: from Ampere on, `copy4_async` only *starts* a copy from
+#   global to shared memory. While one slice is multiplied, two more are on their way.
+#   Three slices take turns, so one barrier per slice is enough.
+# - A slice has 16 k, all written out: 1024 FMAs per thread. Of *all* instructions of
+#   the compiled loop along k, 88 % are FMAs; with `vector_loads` 70 %. (`python -m
+#   benchmarks.gpu_cost "fp32 128 vectorized layer"`, from a checkout, counts them.)
+# - No padding: `_in_columns` and `_in_rows` permute groups of four numbers in a line,
+#   so that those which are read together lie in different banks.
+#
+# The rest you know. `tile(shape, …)` is a function that *makes* kernels, for tiles of
+# 128 x 128 and 64 x 64; its upper-case names are constants. `copy` is your line `a[k,
+# row] = x[…]`, and `valid` its guard: any size is allowed. `k_last`: x and W have k
+# last; in the backward pass (lesson 3) $dz\,W$ and $dz^T x$ have it first. `part`,
+# `row_of` and `column_of` are the map in the picture above, with which `layer_tile` in
+# `minids/ops/cuda/matmul.py` adds the bias and clips (18.1) while y is in registers.
 
 # %% [markdown]
 # **What we have now**: a product that multiplies most of the time, and three numbers

@@ -87,15 +87,19 @@ def recurrence_in_two_rows(z, Wr, lengths, h):
 recurrence_in_two_rows = check("20.1", recurrence_in_two_rows)
 
 # %% [markdown]
-# Two rows that take turns are called **double buffering**. The product of lesson 19
-# does the same with its slices, and the lattice will do it with its frames.
+# Two rows that take turns are called **double buffering**. The package's product does
+# the same with three slices, and the lattice will do it with its frames.
 #
 # For the paper's width this kernel is far too simple: $W_r$ takes 16 MB, and a block
 # can have neither 2048 threads nor 16 MB of shared memory. So in
 # `minids/ops/cuda/birnn_kernels.py` each block owns a few *units* of all utterances,
-# and keeps their rows of $W_r$ in shared memory from the first frame to the last. The
-# barrier between two frames is then one of the whole grid,
-# `cuda.cg.this_grid().sync()`.
+# and keeps their rows of $W_r$ in registers and shared memory from the first frame to
+# the last. With 32 units each, 64 blocks are one direction, so both run at once on an
+# H200, which has 132 multiprocessors. Between two frames all blocks of a direction wait
+# for each other, but not for the other direction, as they would at CUDA's barrier of
+# the whole grid. So the package has its own (`barrier.py`): `arrive` counts a block in
+# global memory, and `wait` reads the count until all have arrived. In between a block
+# loads its next $z_t$.
 #
 # ## The lattice, one thread per state
 # Block b computes utterance b, and its thread s the state s (lesson 5):
@@ -233,11 +237,11 @@ print(f"gradients differ by {abs(grads['cuda'] - grads['reference']).max():.0e}"
 print("kernels:", *sorted({name for name, _ in kernels}))
 
 # %% [markdown]
-# Together with `norm` and `nesterov` these are all kernels of a training step. How fast
-# are they? We do not know: they have been simulated, with each barrier removed to see
-# that it is needed, and compiled for three kinds of GPU, but **not yet run on one**. If
-# you have a GPU, try `minids check --backend cuda`, then `python -m benchmarks.gpu
-# --json gpu.json`.
+# Together with `norm`, `nesterov` and, for large sums, `add_splits` these are all
+# kernels of a training step. How fast are they? We do not know: they have been
+# simulated, with each barrier removed to see that it is needed, compiled for GPUs from
+# Volta to Blackwell, and run on a CPU as compiled, but **not yet on a GPU**. If you
+# have one, try `minids check --backend cuda`, then `python -m benchmarks.gpu`.
 #
 # **What we have now**: the network three times: as formulas, fast on a CPU, and for a
 # GPU.

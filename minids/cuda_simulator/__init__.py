@@ -9,7 +9,8 @@ gives the same result in every order.
 What a GPU does silently is an error here, a `KernelError` that names the array, the element and the threads:
 
     Race                two threads access one element of shared or global memory, at least one of them
-                        writes, and no barrier separates the two accesses
+                        writes, and no barrier separates the two accesses; or an asynchronous copy to it is
+                        under way
     DivergentBarrier    some of the threads that a barrier waits for never reach it
     Uninitialized       shared memory is read before any thread has written to it
     OutOfBounds         an index lies outside its array; negative indices do, too
