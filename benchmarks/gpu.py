@@ -104,7 +104,7 @@ def supervise(plan: Plan, json: str | None, work: Callable = work) -> dict[str, 
     while True:
         before, context = len(rows), multiprocessing.get_context("spawn")
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=work, args=(sender, rows, plan), daemon=True)
+        process = context.Process(target=work, args=(sender, rows, plan))
         process.start()
         sender.close()
         try:

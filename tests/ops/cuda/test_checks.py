@@ -102,7 +102,8 @@ def test_an_array_that_is_not_contiguous_is_refused(name, argument):
     values = arguments(name)
     *first, last = SHAPES[name][argument]
     wide = GPU.arrays.empty((*first, 2 * last), values[argument].dtype)
-    refused(name, values | {argument: wide[..., ::2]}, f"{argument} must be C-contiguous")
+    every_second = wide[(*(slice(None) for _ in first), slice(None, None, 2))]  # Numba knows no ellipsis
+    refused(name, values | {argument: every_second}, f"{argument} must be C-contiguous")
 
 
 @pytest.mark.parametrize(
