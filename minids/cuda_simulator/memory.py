@@ -36,7 +36,7 @@ class Timestamp(NamedTuple):
 
 
 class UnderWay(Timestamp):
-    """The time of an asynchronous copy that its thread has not waited for: it comes before no other access."""
+    """The time of a copy that its thread has not waited for yet: it comes before no other access."""
 
     def before(self, other: Timestamp) -> bool:
         return False
@@ -90,14 +90,14 @@ class Memory:
 
     def load4(self, index: int) -> tuple:
         """Four adjacent elements of a flat array, read by one instruction. Raises Misaligned."""
-        self._check_alignment(index)
+        self.check_alignment(index)
         values = self[index], self[index + 1], self[index + 2], self[index + 3]
         self._join_accesses()
         return values
 
     def store4(self, index: int, values: tuple) -> None:
         """Write four adjacent elements of a flat array by one instruction. Raises Misaligned."""
-        self._check_alignment(index)
+        self.check_alignment(index)
         self[index], self[index + 1], self[index + 2], self[index + 3] = values
         self._join_accesses()
 
@@ -110,7 +110,7 @@ class Memory:
         if valid > 0:
             values = source.load4(start) if count == 4 else (source[start],)
         if count == 4:
-            self._check_alignment(index)
+            self.check_alignment(index)
         copy = [(self, self._write(index + n), value) for n, value in enumerate(values)]
         if count == 4:
             self._join_accesses()
@@ -127,7 +127,7 @@ class Memory:
         launch.written[self._address + position * self.dtype.itemsize] = launch.thread.timestamp
         self._flat[position] = value
 
-    def _check_alignment(self, index: int) -> None:
+    def check_alignment(self, index: int) -> None:
         """Raises Misaligned unless the element is at a multiple of 16 bytes."""
         start = 0 if self._shared else self._address  # shared memory is aligned on a GPU
         if (start + index * self.dtype.itemsize) % 16:

@@ -20,7 +20,7 @@ from minids.cuda_simulator import cuda
 from minids.ops.cuda import arrays
 from minids.ops.cuda.launch import capture, launch
 from minids.ops.cuda.reduce import warp_max, warp_sum
-from minids.ops.cuda.vector_io import load4
+from minids.ops.cuda.vector_io import commit_copies, copy_async, load4, wait_copies
 
 N = 32
 ORDERS = pytest.mark.parametrize("order", ["forward", "reverse", "random"])
@@ -316,6 +316,33 @@ def one_block_only(x):
 def test_divergent_barriers(body):
     with pytest.raises(cuda_simulator.DivergentBarrier):
         launch(cuda.jit(body), 2, N if body is not lane_outside_the_mask else 16, arange())
+
+
+@cuda.jit
+def copy_and_read(x, y, pending, lane):
+    """Each thread copies a quad and a number; it reads those of thread i ^ lane while `pending` copies are
+    under way."""
+    s = cuda.shared.array(5 * N, float32)
+    i = cuda.threadIdx.x
+    copy_async(s, 4 * i, x, 4 * i, 4, 4)
+    copy_async(s, 4 * N + i, x, i, 0, 1)
+    commit_copies()
+    wait_copies(pending)
+    y[i] = s[4 * (i ^ lane) + 1] + s[4 * N + i]
+
+
+def test_an_asynchronous_copy():
+    y = arange()
+    launch(copy_and_read, 1, N, arange(4 * N), y, 0, 0)
+    np.testing.assert_array_equal(arrays.to_host(y), 4 * np.arange(N) + 1)
+
+
+@pytest.mark.parametrize(("pending", "lane"), [(1, 0), (0, 1)])
+def test_a_copy_that_was_not_waited_for(pending, lane):
+    """Neither by its own thread, nor by a barrier after another thread has waited for its own."""
+    errors = cuda_simulator.Race, cuda_simulator.Uninitialized
+    with pytest.raises(errors, match=r"s\[.*\] is read"):
+        launch(copy_and_read, 1, N, arange(4 * N), arange(), pending, lane)
 
 
 def test_uninitialized_shared_memory():

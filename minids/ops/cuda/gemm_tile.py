@@ -28,14 +28,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import float32, int32, int64, uint64
+from numba import float32, int32, uint64
 
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.tensor_core import load_matrices, multiply_add, tf32
 from minids.ops.cuda.vector_io import (
     commit_copies,
-    copy4_async,
-    copy4_async_unaligned,
     copy_async,
     load4,
     load4_aligned,
@@ -71,12 +69,6 @@ class TileShape(NamedTuple):
         """
         return self.threads, 1 if self.split else 2
 
-    @property
-    def max_registers(self) -> int:
-        """That threads may have, so that as many blocks as that fit."""
-        threads, blocks = self.launch_bounds
-        return min(65_536 // (threads * blocks), 255)
-
 
 class Access(NamedTuple):
     """How a kernel reads global memory."""
@@ -110,65 +102,59 @@ def _in_rows(i, k):
 
 
 def _copier(side, threads, k_last, transposed, access, gathered):
-    """begin and copy: the slices of an operand from global to shared memory.
+    """copy: starts to copy a slice of an operand; `side` is the size of the tile along its other axis.
 
-    `side` is the size of the tile along the operand's other axis. begin(…) finds the parts of the first slice
-    that a thread copies, at[q] in global memory; copy(…) starts to copy them and moves on to the next slice.
-    If k is last, four threads copy a row: each a quad, or each every fourth number if the slice is transposed.
+    If k is last, four threads copy a row: a quad each, or, if the slice is transposed, every fourth number.
     Rows after the last one are copies of it; what is computed from them is not stored.
     """
-    COUNT = side * DEPTH // (4 * threads)
     PER_LINE = (DEPTH if k_last else side) // 4
-    LINES = threads // PER_LINE
+    LINES = threads // PER_LINE  # that all threads copy at once
+    COUNT = side * DEPTH // (4 * threads)
     STRIDE = 1 if transposed else 4
-    assert COUNT * LINES * PER_LINE * 4 == side * DEPTH
-    copy1 = copy_async
-    copy4 = copy4_async if access.vectorized else copy4_async_unaligned
-    if not access.asynchronous:
-        load = load4_aligned if access.vectorized else load4_unaligned
+    ASYNCHRONOUS, VECTORIZED = access.asynchronous, access.vectorized
+    load = load4_aligned if VECTORIZED else load4_unaligned
 
-        @cuda.jit(device=True)
-        def copy1(shared, i, source, j, valid):
+    @cuda.jit(device=True)
+    def copy1(shared, i, source, j, valid):
+        if ASYNCHRONOUS:
+            copy_async(shared, i, source, j, valid, 1)
+        else:
             shared[uint64(i)] = source[j] if valid > 0 else _ZERO
 
-        @cuda.jit(device=True)
-        def copy4(shared, i, source, j, valid):
+    @cuda.jit(device=True)
+    def copy4(shared, i, source, j, valid):
+        if not ASYNCHRONOUS:
             store4(shared, i, load(source, j, valid))
+        elif VECTORIZED:
+            copy_async(shared, i, source, j, valid, 4)
+        else:
+            for n in range(4):
+                copy_async(shared, i + n, source, j + n, valid - n, 1)
 
     @cuda.jit(device=True)
-    def begin(starts, first, sides, k0, K, at):
-        line, part = cuda.threadIdx.x // PER_LINE, cuda.threadIdx.x % PER_LINE
+    def copy(source, starts, shared, stage, first, sides, k0, last, K):
+        part = cuda.threadIdx.x % PER_LINE * STRIDE
         for q in range(COUNT):
-            i = line + q * LINES
+            line = cuda.threadIdx.x // PER_LINE + q * LINES
             if k_last:
-                row = min(first + i, sides - 1)
-                at[q] = (starts[row] if gathered else row * K) + k0 + part * STRIDE
+                row = min(first + line, sides - 1)
+                at = (starts[row] if gathered else row * K) + k0 + part
+                valid = int32(last - k0 - part)
+                if transposed:
+                    target = stage + _in_columns(part, line, side)
+                    for k in range(0, DEPTH, 4):
+                        copy1(shared, target + k * side, source, at + k, valid - k)
+                else:
+                    copy4(shared, stage + _in_rows(line, part), source, at, valid)
             else:
-                at[q] = (0 if gathered else (k0 + i) * sides) + first + part * 4
+                k, column = k0 + line, first + part
+                start = k * sides
+                if gathered:
+                    start = starts[k] if k < last else 0
+                valid = sides - column if k < last else 0
+                copy4(shared, stage + _in_columns(line, part, side), source, start + column, valid)
 
-    @cuda.jit(device=True)
-    def copy(source, starts, shared, stage, first, sides, k0, last, at):
-        line, part = cuda.threadIdx.x // PER_LINE, cuda.threadIdx.x % PER_LINE
-        left = int32(last - k0 - (part * STRIDE if k_last else line))
-        for q in range(COUNT):
-            i = line + q * LINES
-            if transposed:
-                target = stage + _in_columns(part, i, side)
-                for k in range(0, DEPTH, 4):
-                    copy1(shared, target + k * side, source, at[q] + k, left - k)
-                at[q] += DEPTH
-            elif k_last:
-                copy4(shared, stage + _in_rows(i, part * 4), source, at[q], left)
-                at[q] += DEPTH
-            else:
-                has_line = q * LINES < left
-                start = starts[k0 + i] if gathered and has_line else 0
-                valid = sides - first - part * 4 if has_line else 0
-                copy4(shared, stage + _in_columns(i, part * 4, side), source, start + at[q], valid)
-                if not gathered:
-                    at[q] += DEPTH * sides
-
-    return begin, copy, COUNT
+    return copy
 
 
 @cache
@@ -176,37 +162,29 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, access: Access) -> Ti
     """The device functions of a tile. If an operand is gathered, it is A if both have k last, otherwise B."""
     make = _tensor_core_product if shape.warp_rows else _fma_product
     multiply_slice, row_of, column_of, PART = make(shape, a_k_last, b_k_last)
-    THREADS, ROWS, COLUMNS = shape.threads, shape.rows, shape.columns
+    ROWS, COLUMNS, THREADS = shape.rows, shape.columns, shape.threads
     ASYNCHRONOUS = access.asynchronous
     STAGES = 3 if ASYNCHRONOUS else 2  # slices in shared memory
     AHEAD, UNDER_WAY = STAGES - 1, STAGES - 2  # slices copied before, and while, one is multiplied
     A_SLICE, B_SLICE = ROWS * DEPTH, COLUMNS * DEPTH
     A_SIZE, B_SIZE = STAGES * A_SLICE, STAGES * B_SLICE
     PART_ROWS, PART_COLUMNS = PART
-    transposed = not shape.warp_rows
-    begin_a, copy_a, A_COUNT = _copier(
-        ROWS, THREADS, a_k_last, a_k_last and transposed, access, access.gathered and b_k_last
-    )
-    begin_b, copy_b, B_COUNT = _copier(
-        COLUMNS, THREADS, b_k_last, b_k_last and transposed, access, access.gathered and not b_k_last
-    )
+    a_gathered, b_gathered = access.gathered and b_k_last, access.gathered and not b_k_last
+    copy_a = _copier(ROWS, THREADS, a_k_last, a_k_last and not shape.warp_rows, access, a_gathered)
+    copy_b = _copier(COLUMNS, THREADS, b_k_last, b_k_last and not shape.warp_rows, access, b_gathered)
 
     @cuda.jit(device=True)
     def multiply(A, B, starts, M, N, K, first, last, part):
         a = cuda.shared.array(A_SIZE, float32, alignment=16)
         b = cuda.shared.array(B_SIZE, float32, alignment=16)
-        a_at = cuda.local.array(A_COUNT, int64)
-        b_at = cuda.local.array(B_COUNT, int64)
         row, column = cuda.blockIdx.y * ROWS, cuda.blockIdx.x * COLUMNS
         for i in range(PART_ROWS):
             for j in range(PART_COLUMNS):
                 part[i, j] = _ZERO
-        begin_a(starts, row, M, first, K, a_at)
-        begin_b(starts, column, N, first, K, b_at)
         for stage in range(AHEAD):
             k0 = first + stage * DEPTH
-            copy_a(A, starts, a, stage * A_SLICE, row, M, k0, last, a_at)
-            copy_b(B, starts, b, stage * B_SLICE, column, N, k0, last, b_at)
+            copy_a(A, starts, a, stage * A_SLICE, row, M, k0, last, K)
+            copy_b(B, starts, b, stage * B_SLICE, column, N, k0, last, K)
             if ASYNCHRONOUS:
                 commit_copies()
         stage, free = 0, AHEAD
@@ -215,8 +193,8 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, access: Access) -> Ti
                 wait_copies(UNDER_WAY)
             cuda.syncthreads()  # all threads have their part of the slice, and have read the one before
             k_ahead = k0 + AHEAD * DEPTH
-            copy_a(A, starts, a, free * A_SLICE, row, M, k_ahead, last, a_at)
-            copy_b(B, starts, b, free * B_SLICE, column, N, k_ahead, last, b_at)
+            copy_a(A, starts, a, free * A_SLICE, row, M, k_ahead, last, K)
+            copy_b(B, starts, b, free * B_SLICE, column, N, k_ahead, last, K)
             if ASYNCHRONOUS:
                 commit_copies()
             multiply_slice(a, stage * A_SLICE, b, stage * B_SLICE, part)
@@ -268,8 +246,7 @@ def _fma_product(shape, a_k_last, b_k_last):
 
     @cuda.jit(device=True)
     def multiply_slice(a, a_start, b, b_start, part):
-        """All 16 steps, written out, because the compiler does not unroll a loop as long as this."""
-        multiply_steps(a, a_start, b, b_start, 0, part)
+        multiply_steps(a, a_start, b, b_start, 0, part)  # written out: long loops are not unrolled
         multiply_steps(a, a_start, b, b_start, 4, part)
         multiply_steps(a, a_start, b, b_start, 8, part)
         multiply_steps(a, a_start, b, b_start, 12, part)
@@ -288,15 +265,13 @@ def _fma_product(shape, a_k_last, b_k_last):
 def _tensor_core_product(shape, a_k_last, b_k_last):
     """A warp owns a part of the tile, in pieces of 16 x 8: one instruction per piece and 8 steps along k.
 
-    Which lane holds which element of a piece is fixed, see `multiply_add`; which rows and columns of the tile
-    are a piece is not. A piece has adjacent ones of an operand with k last, every fourth one of an operand with
-    k first, whose quads then belong to four pieces.
-
     The factors are rounded to TF32. If the shape is `split`, each factor is the sum of two such numbers, big
     and small, and big big + big small + small big is computed: almost as exact as float32 ("3xTF32").
     """
     ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, SPLIT = shape
-    DOWN, ACROSS, WARPS_ACROSS = WARP_ROWS // 16, WARP_COLUMNS // 8, COLUMNS // WARP_COLUMNS
+    A_SIXTEENS, B_SIXTEENS, WARPS_ACROSS = WARP_ROWS // 16, WARP_COLUMNS // 16, COLUMNS // WARP_COLUMNS
+    load_a, line_a = _fragments(ROWS, A_SIXTEENS, a_k_last)
+    load_b, line_b = _fragments(COLUMNS, B_SIXTEENS, b_k_last)
 
     @cuda.jit(device=True)
     def warp_row():
@@ -307,61 +282,33 @@ def _tensor_core_product(shape, a_k_last, b_k_last):
         return cuda.threadIdx.x // 32 % WARPS_ACROSS * WARP_COLUMNS
 
     @cuda.jit(device=True)
-    def load_a(a, start, k, r):
-        lane = cuda.threadIdx.x % 32
-        if a_k_last:
-            for m in range(DOWN):
-                at = start + _in_rows(warp_row() + m * 16 + lane % 16, k + lane // 16 * 4)
-                r[m, 0], r[m, 1], r[m, 2], r[m, 3] = load_matrices(a, at)
-        else:
-            for m in range(0, DOWN, 2):
-                i = warp_row() + m * 16 + lane // 4 * 4
-                at = start + _in_columns(k + lane % 4, i, ROWS)
-                r[m, 0], r[m, 1], r[m + 1, 0], r[m + 1, 1] = load4(a, at)
-                r[m, 2], r[m, 3], r[m + 1, 2], r[m + 1, 3] = load4(a, at + 4 * ROWS)
-
-    @cuda.jit(device=True)
-    def load_b(b, start, k, r):
-        lane = cuda.threadIdx.x % 32
-        if b_k_last:
-            for n in range(0, ACROSS, 2):
-                i = warp_column() + n * 8 + lane // 16 * 8 + lane % 8
-                at = start + _in_rows(i, k + lane // 8 % 2 * 4)
-                r[n, 0], r[n, 1], r[n + 1, 0], r[n + 1, 1] = load_matrices(b, at)
-        else:
-            for n in range(0, ACROSS, 4):
-                i = warp_column() + n * 8 + lane // 4 * 4
-                at = start + _in_columns(k + lane % 4, i, COLUMNS)
-                r[n, 0], r[n + 1, 0], r[n + 2, 0], r[n + 3, 0] = load4(b, at)
-                r[n, 1], r[n + 1, 1], r[n + 2, 1], r[n + 3, 1] = load4(b, at + 4 * COLUMNS)
-
-    @cuda.jit(device=True)
-    def split(r, small, count, length):
+    def split(r, small, sixteens):
         """Round the factors r to TF32; small is what they lose."""
-        for i in range(count):
-            for j in range(length):
-                big = tf32(r[i, j])
-                small[i, j] = r[i, j] - big
-                r[i, j] = big
+        for m in range(sixteens):
+            for i in range(4):
+                big = tf32(r[m, i])
+                small[m, i] = r[m, i] - big
+                r[m, i] = big
 
     @cuda.jit(device=True)
     def multiply_piece(a, m, b, n, part):
+        """Rows 16 m, …, m + 15 of the warp's part, times columns 8 n, …, 8 n + 7."""
         i, j = 2 * m, 2 * n
         c = (part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1])
-        c = multiply_add((a[m, 0], a[m, 1], a[m, 2], a[m, 3]), (b[n, 0], b[n, 1]), c)
-        part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1] = c
+        a4, b2 = (a[m, 0], a[m, 1], a[m, 2], a[m, 3]), (b[n // 2, n % 2], b[n // 2, n % 2 + 2])
+        part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1] = multiply_add(a4, b2, c)
 
     @cuda.jit(device=True)
     def multiply_slice(a, a_start, b, b_start, part):
-        ra, rb = cuda.local.array((DOWN, 4), float32), cuda.local.array((ACROSS, 2), float32)
-        small_a, small_b = cuda.local.array((DOWN, 4), float32), cuda.local.array((ACROSS, 2), float32)
+        ra, small_a = cuda.local.array((A_SIXTEENS, 4), float32), cuda.local.array((A_SIXTEENS, 4), float32)
+        rb, small_b = cuda.local.array((B_SIXTEENS, 4), float32), cuda.local.array((B_SIXTEENS, 4), float32)
         for k in range(0, DEPTH, 8):
-            load_a(a, a_start, k, ra)
-            load_b(b, b_start, k, rb)
-            split(ra, small_a, DOWN, 4)
-            split(rb, small_b, ACROSS, 2)
-            for m in range(DOWN):
-                for n in range(ACROSS):
+            load_a(a, a_start, warp_row(), k, ra)
+            load_b(b, b_start, warp_column(), k, rb)
+            split(ra, small_a, A_SIXTEENS)
+            split(rb, small_b, B_SIXTEENS)
+            for m in range(A_SIXTEENS):
+                for n in range(2 * B_SIXTEENS):
                     if SPLIT:
                         multiply_piece(small_a, m, rb, n, part)
                         multiply_piece(ra, m, small_b, n, part)
@@ -369,14 +316,37 @@ def _tensor_core_product(shape, a_k_last, b_k_last):
 
     @cuda.jit(device=True)
     def row_of(i):
-        g = cuda.threadIdx.x % 32 // 4
-        within = i * 8 + g if a_k_last else i // 4 * 32 + g * 4 + i % 4
-        return cuda.blockIdx.y * ROWS + warp_row() + within
+        return cuda.blockIdx.y * ROWS + warp_row() + line_a(i, cuda.threadIdx.x % 32 // 4)
 
     @cuda.jit(device=True)
     def column_of(j):
-        n, g = j // 2, cuda.threadIdx.x % 4 * 2 + j % 2
-        within = n * 8 + g if b_k_last else n // 4 * 32 + g * 4 + n % 4
-        return cuda.blockIdx.x * COLUMNS + warp_column() + within
+        return cuda.blockIdx.x * COLUMNS + warp_column() + line_b(j // 2, cuda.threadIdx.x % 4 * 2 + j % 2)
 
-    return multiply_slice, row_of, column_of, (2 * DOWN, 2 * ACROSS)
+    return multiply_slice, row_of, column_of, (2 * A_SIXTEENS, 4 * B_SIXTEENS)
+
+
+def _fragments(side, sixteens, k_last):
+    """load: a lane's part of 16 lines x 8 k, for each 16 of the lines from `first` on; and line(q, g).
+
+    With g = lane // 4 and t = lane % 4, r[m, 0 … 3] are (line(2 m, g), t), (line(2 m + 1, g), t), and again
+    with t + 4. Lines are adjacent if k is last. If k is first, a quad of lines belongs to four pieces.
+    """
+
+    @cuda.jit(device=True)
+    def load(s, start, first, k, r):
+        lane = cuda.threadIdx.x % 32
+        if k_last:
+            for m in range(sixteens):
+                at = start + _in_rows(first + m * 16 + lane % 16, k + lane // 16 * 4)
+                r[m, 0], r[m, 1], r[m, 2], r[m, 3] = load_matrices(s, at)
+        else:
+            for m in range(0, sixteens, 2):
+                at = start + _in_columns(k + lane % 4, first + m * 16 + lane // 4 * 4, side)
+                r[m, 0], r[m, 1], r[m + 1, 0], r[m + 1, 1] = load4(s, at)
+                r[m, 2], r[m, 3], r[m + 1, 2], r[m + 1, 3] = load4(s, at + 4 * side)
+
+    @cuda.jit(device=True)
+    def line(q, g):
+        return q * 8 + g if k_last else q // 4 * 32 + g * 4 + q % 4
+
+    return load, line

@@ -262,25 +262,25 @@ def epilogue(y, rows, H, b, low, high, keys, threshold, scale):
 
 
 def _kernels():
-    """Every tile, with every kind of access; only A is gathered if both operands have k last, otherwise B."""
+    """Every tile with every kind of access. input_gradient does not read x, which may be gathered."""
     matrices, sizes = (*(float32[::1],) * 3, int64[::1]), (int64,) * 3
     ending, dropout = (float32[::1], float32, float32), (uint32[::1], uint32, float32)
-    types = {"layer": matrices + sizes + ending + dropout}
-    types["weight_gradient"] = types["input_gradient"] = (*matrices, *sizes, int64)
-    for gemm, oldest in (("fp32", 70), ("fp32", 80), ("tf32", 80), ("3xtf32", 80)):
-        for shape, vectorized, gathered in product(TILES[gemm], (True, False), (False, True)):
-            access = Access(vectorized, oldest >= 80, gathered)
-            kernels = {
-                "layer": layer_kernel(shape, access),
-                "weight_gradient": product_kernel(shape, False, access),
-                "input_gradient": product_kernel(shape, True, access),
-            }
-            if gathered:
-                del kernels["input_gradient"]
-            words = gemm, shape.rows, "vectorized" if vectorized else "scalar", gathered and "gathered"
-            words = " ".join(str(word) for word in (*words, oldest < 80 and "synchronous") if word)
-            for name, kernel in kernels.items():
-                yield f"{words} {name}", Registered(kernel, types[name], shape.max_registers, oldest)
+    layer_types, product_types = (*matrices, *sizes, *ending, *dropout), (*matrices, *sizes, int64)
+    for gemm, flags in product(TILES, product((True, False), repeat=3)):
+        access = Access(*flags)
+        if not access.asynchronous and gemm != "fp32":
+            continue  # GPUs that have TF32 have asynchronous copies
+        for shape in TILES[gemm]:
+            name = f"{gemm} {shape.rows} {'vectorized' if access.vectorized else 'scalar'}"
+            name += " gathered" * access.gathered + " synchronous" * (not access.asynchronous)
+            registers = 255 if shape.split else 128
+            limits = registers, *((80, 120) if access.asynchronous else (70, 75))
+            yield f"{name} layer", Registered(layer_kernel(shape, access), layer_types, *limits)
+            kernel = product_kernel(shape, False, access)
+            yield f"{name} weight_gradient", Registered(kernel, product_types, *limits)
+            if not access.gathered:
+                kernel = product_kernel(shape, True, access)
+                yield f"{name} input_gradient", Registered(kernel, product_types, *limits)
     yield "add_splits", Registered(add_splits, (float32[::1], float32[::1], int64), 40)
     yield "epilogue", Registered(epilogue, (float32[::1], int64, int64, *ending, *dropout), 40)
 

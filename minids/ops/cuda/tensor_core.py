@@ -4,45 +4,10 @@ TF32 has the exponent of float32 and 10 of its 23 bits of mantissa: each factor 
 1/2048, and sums are float32. Numba has no function for it, so the instruction is written as inline assembly.
 """
 
-import numpy as np
-
 from minids.ops import driver
-from minids.ops.cuda.device import cuda
 
 if driver.simulated():
-
-    def tf32(x):
-        """x rounded to 10 bits of mantissa, ties away from zero."""
-        bits = np.float32(x).view(np.uint32)
-        return np.uint32((int(bits) + 0x1000) & 0xFFFFE000).view(np.float32)
-
-    def multiply_add(a, b, c):
-        """C + A B, computed by a whole warp: A (16, 8), B (8, 8), C (16, 8), distributed over the 32 lanes.
-
-        With g = lane // 4 and t = lane % 4, a lane holds
-            a = A[g, t], A[g+8, t], A[g, t+4], A[g+8, t+4]      b = B[t, g], B[t+4, g]
-            c = C[g, 2t], C[g, 2t+1], C[g+8, 2t], C[g+8, 2t+1]
-        and gets the same elements of C + A B.
-        """
-        A, B = np.zeros((16, 8)), np.zeros((8, 8))
-        for lane, (a_values, b_values) in cuda.exchange((a, b)).items():
-            g, t = divmod(lane, 4)
-            A[g, t], A[g + 8, t], A[g, t + 4], A[g + 8, t + 4] = a_values
-            B[t, g], B[t + 4, g] = b_values
-        g, t = divmod(cuda.laneid, 4)
-        D = A @ B
-        products = (D[g, 2 * t], D[g, 2 * t + 1], D[g + 8, 2 * t], D[g + 8, 2 * t + 1])
-        return tuple(np.float32(x + y) for x, y in zip(c, products, strict=True))
-
-    def load_matrices(shared, i):
-        """Four matrices (8, 4) from shared memory, read by a whole warp: a lane gets [g, t] of each.
-
-        The rows of a matrix are quads that may lie anywhere: lane 8 m + r passes the index of row r of matrix m.
-        """
-        g, t = divmod(cuda.laneid, 4)
-        starts = cuda.exchange(i)
-        return tuple(shared.load4(starts[8 * m + g])[t] for m in range(4))
-
+    from minids.cuda_simulator.intrinsics import load_matrices, multiply_add, tf32
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types

@@ -6,7 +6,7 @@ multiple of 16 bytes, see `aligned`.
 
 From Ampere on, a thread can copy from global to shared memory without waiting and without registers:
 
-    copy4_async(…)      starts a copy
+    copy_async(…)       starts a copy
     commit_copies()     makes a group of the copies that this thread has started since the last commit
     wait_copies(n)      waits until at most n of this thread's groups are under way, the last ones
 
@@ -21,37 +21,14 @@ from minids.ops.cuda.device import cuda
 _ZERO = np.float32(0)
 
 if driver.simulated():
-
-    def load4(a, i):
-        """a[i], a[i+1], a[i+2], a[i+3] of a flat array; a[i] is at a multiple of 16 bytes."""
-        return a.load4(i)
-
-    def store4(a, i, values):
-        """a[i : i+4] = values, four of them; a[i] is at a multiple of 16 bytes."""
-        a.store4(i, values)
-
-    def copy4_async(shared, i, source, j, valid):
-        """Start the copy shared[i : i+4] = source[j : j+4], or zeros if `valid` is not positive. Both lie at
-        multiples of 16 bytes.
-        """
-        shared.copy_async(i, source, j, valid, 4)
-
-    def copy_async(shared, i, source, j, valid):
-        """Start the copy of one number: shared[i] = source[j], or zero if `valid` is not positive."""
-        shared.copy_async(i, source, j, valid, 1)
-
-    def commit_copies():
-        """The copies that this thread has started since the last commit are a group."""
-        cuda.commit_copies()
-
-    def wait_copies(n):
-        """Wait until at most the last n groups of this thread's copies are under way; n is a constant."""
-        cuda.wait_copies(n)
-
-    def address(a) -> int:
-        """The address of a device array's first element."""
-        return a._array.ctypes.data
-
+    from minids.cuda_simulator.intrinsics import (
+        address,
+        commit_copies,
+        copy_async,
+        load4,
+        store4,
+        wait_copies,
+    )
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types
@@ -59,7 +36,7 @@ else:
     from numba.cuda.np import arrayobj
     from numba.cuda.typing import signature
 
-    _INT, _LONG, _VOID = ir.IntType(32), ir.IntType(64), ir.VoidType()
+    _INT, _LONG = ir.IntType(32), ir.IntType(64)
     GLOBAL, SHARED = 1, 3  # address spaces
     _FOUR = ir.VectorType(ir.FloatType(), 4)
 
@@ -102,32 +79,31 @@ else:
         pointer = builder.addrspacecast(pointer, pointer.type.pointee.as_pointer(space))
         return builder.ptrtoint(pointer, _INT if space == SHARED else _LONG)
 
-    def _start_copy(instruction, size):
+    @intrinsic
+    def copy_async(typing_context, shared, i, source, j, valid, count):
+        if not isinstance(count, types.IntegerLiteral):
+            return None  # Numba tries the types of arguments before their values
+        size = 4 * count.literal_value
+        text = f"cp.async.{'cg' if size == 16 else 'ca'}.shared.global [$0], [$1], {size}, $2;"
+
         def generate(context, builder, sig, args):
             target = address_of(context, builder, sig, args, 0, SHARED)
             origin = address_of(context, builder, sig, args, 2, GLOBAL)
             is_valid = builder.icmp_signed(">", args[4], args[4].type(0))
             bytes_read = builder.select(is_valid, _INT(size), _INT(0))  # the others are set to zero
-            function = ir.FunctionType(_VOID, [_INT, _LONG, _INT])
-            text = f"{instruction}.shared.global [$0], [$1], {size}, $2;"
-            asm = ir.InlineAsm(function, text, "r,l,r,~{memory}", side_effect=True)
-            builder.call(asm, [target, origin, bytes_read])
+            _assembly(builder, text, "r,l,r,", [target, origin, bytes_read])
             return context.get_dummy_value()
 
-        return generate
+        return signature(types.void, shared, i, source, j, valid, count), generate
 
-    @intrinsic
-    def copy4_async(typing_context, shared, i, source, j, valid):
-        return signature(types.void, shared, i, source, j, valid), _start_copy("cp.async.cg", 16)
-
-    @intrinsic
-    def copy_async(typing_context, shared, i, source, j, valid):
-        return signature(types.void, shared, i, source, j, valid), _start_copy("cp.async.ca", 4)
+    def _assembly(builder, text, constraints="", arguments=()):
+        function = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        asm = ir.InlineAsm(function, text, constraints + "~{memory}", side_effect=True)
+        builder.call(asm, arguments)
 
     def _statement(text):
         def generate(context, builder, sig, args):
-            asm = ir.InlineAsm(ir.FunctionType(_VOID, []), text, "~{memory}", side_effect=True)
-            builder.call(asm, [])
+            _assembly(builder, text)
             return context.get_dummy_value()
 
         return generate
@@ -138,9 +114,9 @@ else:
 
     @intrinsic
     def wait_copies(typing_context, n):
-        if not isinstance(n, types.IntegerLiteral):
-            return None  # Numba tries the types of values before the values
-        return signature(types.void, n), _statement(f"cp.async.wait_group {n.literal_value};")
+        if isinstance(n, types.IntegerLiteral):
+            return signature(types.void, n), _statement(f"cp.async.wait_group {n.literal_value};")
+        return None  # as in copy_async
 
     def address(a) -> int:
         return a.__cuda_array_interface__["data"][0]
@@ -162,13 +138,6 @@ def load4_unaligned(source, start, valid):
     c = source[start + 2] if valid > 2 else _ZERO
     d = source[start + 3] if valid > 3 else _ZERO
     return a, b, c, d
-
-
-@cuda.jit(device=True)
-def copy4_async_unaligned(shared, i, source, j, valid):
-    """copy4_async for any `j`; elements from the `valid`-th on are not read, but zero."""
-    for n in range(4):
-        copy_async(shared, i + n, source, j + n, valid - n)
 
 
 @cuda.jit(device=True)

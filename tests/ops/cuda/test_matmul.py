@@ -89,17 +89,19 @@ def test_the_products_do_not_depend_on_the_order_of_threads(gemm, order):
             assert relative_error(result, expected) <= TOLERANCES[gemm]
 
 
-def test_weights_at_any_address():
+@pytest.mark.parametrize("gemm", ["fp32", "tf32"])
+def test_weights_at_any_address(gemm):
     """Parameters are views of one flat buffer: W2 begins where b1 ends, at any multiple of 4 bytes."""
+    skip_if_unsupported(gemm)
     rng = np.random.default_rng(4)
     flat = rng.normal(size=8 * 12 + 3).astype(np.float32)
     x = rng.normal(size=(6, 12)).astype(np.float32)
     for start in (0, 1, 3):
         W = arrays.from_host(flat)[start : start + 8 * 12].reshape(8, 12)
         y, b = arrays.empty((6, 1, 8), np.float32), arrays.from_host(np.zeros(8, np.float32))
-        matmul.layer(arrays.from_host(x), W, b, y, 6, False, None, "fp32")
+        matmul.layer(arrays.from_host(x), W, b, y, 6, False, None, gemm)
         expected = x.astype(np.float64) @ flat[start : start + 96].reshape(8, 12).T
-        assert relative_error(arrays.to_host(y)[:, 0], expected) <= FLOAT32_SUM
+        assert relative_error(arrays.to_host(y)[:, 0], expected) <= TOLERANCES[gemm]
 
 
 @pytest.mark.parametrize("gemm", TOLERANCES)
