@@ -16,8 +16,8 @@ from minids.ops import driver
 from tests import ROOT
 
 HERE = "tests/ops/cuda"
-PARTS = "elementwise", "affine", "matmul", "birnn", "ctc", "guard", "model"
-TESTS = [f"{HERE}/test_{name}.py" for name in PARTS]
+PARTS = "elementwise affine matmul birnn ctc checks guard kernel_cache ladder model"
+TESTS = [f"{HERE}/test_{name}.py" for name in PARTS.split()]
 LARGE, FAULTS, INSTRUCTIONS, TWO_GPUS = (
     f"{HERE}/executor/check_{name}.py" for name in ("large", "faults", "instructions", "two_gpus")
 )
