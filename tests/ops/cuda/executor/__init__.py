@@ -12,7 +12,7 @@ driver: numba-cuda itself, launches, streams, graphs, memory.
     ptx.py          translates a kernel from PTX to C
     runtime.h, .c   threads as fibers, barriers, exchanges between lanes, checked memory
     banks.py        counts wavefronts of shared memory
-    check_*.py      tests that only make sense here: that faults are found, and arrays of 2³¹ numbers
+    check_*.py      tests that only make sense here: instructions, faults, two GPUs, arrays of 2³¹ numbers
 
 It needs gcc on x86-64 and `pip install 'minids[cuda]'`. It says nothing about speed, and nothing about what
 the assembler makes of PTX, which test_compile.py looks at.

@@ -83,6 +83,11 @@ OPERATORS |= {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">
 OPERATORS |= {"lo": "<", "ls": "<=", "hi": ">", "hs": ">=", "ltu": ">=", "leu": ">", "gtu": "<=", "geu": "<"}
 POLLS = {"acquire", "volatile", "relaxed"}  # a load that may wait for what another block stores
 HINTS = {"nc", "ca", "cg", "cs", "weak", "release", "acq_rel", "gpu", *POLLS}  # of caches, and of order
+COPY_SIZES = {"async.ca.shared.global": {"4", "8", "16"}, "async.cg.shared.global": {"16"}}
+PRODUCTS = {  # of matrices: the type of their numbers, and how many of them a register has
+    f"sync.aligned.m16n8k{8 * n}.row.col.f32.{kind}.{kind}.f32": (kind, n)
+    for kind, n in (("tf32", 1), ("bf16", 2), ("f16", 2))
+}
 ATOMIC = {"add": "old + a", "exch": "a", "cas": "old == a ? b : old"}
 ATOMIC |= {"min": "a < old ? a : old", "max": "a > old ? a : old"}
 
@@ -305,12 +310,8 @@ class Translation:
         space = set(modifiers) - HINTS - {f"v{count}"}
         if not space <= {"global", "shared", "local"}:
             raise ValueError
-        return self._checked("shared" in space, self._address(operand), SIZES[kind[1:]] * count)
-
-    def _checked(self, shared, address, size):
-        if shared:
-            return f"shared_at(t, {address}, {size}, {self.place})"
-        return f"global_at({address}, {size})"
+        access = f"{self._address(operand)}, {SIZES[kind[1:]] * count}"
+        return f"shared_at(t, {access}, {self.place})" if "shared" in space else f"global_at({access})"
 
     def _atom(self, modifiers, operands):
         """One thread runs at a time, and so every instruction is atomic."""
@@ -335,18 +336,14 @@ class Translation:
 
     def _cp(self, modifiers, operands):
         """Asynchronous copies from global to shared memory. They arrive when they are waited for."""
-        _, kind, *_ = modifiers
-        if kind == "commit_group":
+        if modifiers[1] == "commit_group":
             return "copies.groups++;"
-        if kind == "wait_group":
+        if modifiers[1] == "wait_group":
             return f"wait_for_copies(t, &copies, {int(operands[0])});"
-        if kind == "wait_all":
+        if modifiers[1] == "wait_all":
             return "copies.groups++; wait_for_copies(t, &copies, 0);"
         target, source, size, *valid = operands
-        if (
-            modifiers[:4] != ["async", kind, "shared", "global"]
-            or size not in {"ca": ("4", "8", "16"), "cg": ("16",)}[kind]
-        ):
+        if size not in COPY_SIZES[".".join(modifiers)]:
             raise ValueError
         valid = self._value(*valid, "u32") if valid else size
         addresses = f"{self._address(target)}, {self._address(source)}"
@@ -385,18 +382,7 @@ class Translation:
         return code + (f"R{all_there[1:]} = 1;" if all_there else "")
 
     def _mma(self, modifiers, operands):
-        *shape, d_kind, kind, b_kind, c_kind = modifiers
-        per_register = {"m16n8k8tf32": 1, "m16n8k16bf16": 2, "m16n8k16f16": 2}[shape[2] + kind]
-        if shape[:2] + shape[3:] + [d_kind, b_kind, c_kind] != [
-            "sync",
-            "aligned",
-            "row",
-            "col",
-            "f32",
-            kind,
-            "f32",
-        ]:
-            raise ValueError
+        kind, per_register = PRODUCTS[".".join(modifiers)]
         target, a, b, c = (self._list(operand) for operand in operands)
         a, b = (", ".join(self._value(name, "u32") for name in names) for names in (a, b))
         c = ", ".join(self._value(name, "f32") for name in c)
