@@ -226,11 +226,11 @@ if not loops:
 # `minids/ops/cuda/gemm_tile.py` is the fourth kernel of the ladder, and the fifth for
 # `gemm = "tf32"`. Three ideas are new:
 #
-# - **Asynchronous copies**: from Ampere on, `copy4_async` only *starts* a copy from
+# - **Asynchronous copies**: from Ampere on, `copy_async` only *starts* a copy from
 #   global to shared memory. While one slice is multiplied, two more are on their way.
 #   Three slices take turns, so one barrier per slice is enough.
 # - A slice has 16 k, all written out: 1024 FMAs per thread. Of *all* instructions of
-#   the compiled loop along k, 88 % are FMAs; with `vector_loads` 70 %. (`python -m
+#   the compiled loop along k, 87 % are FMAs; with `vector_loads` 70 %. (`python -m
 #   benchmarks.gpu_cost "fp32 128 vectorized layer"`, from a checkout, counts them.)
 # - No padding: `_in_columns` and `_in_rows` permute groups of four numbers in a line,
 #   so that those which are read together lie in different banks.
