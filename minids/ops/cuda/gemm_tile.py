@@ -165,7 +165,8 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, access: Access) -> Ti
     ROWS, COLUMNS, THREADS = shape.rows, shape.columns, shape.threads
     ASYNCHRONOUS = access.asynchronous
     STAGES = 3 if ASYNCHRONOUS else 2  # slices in shared memory
-    AHEAD, UNDER_WAY = STAGES - 1, STAGES - 2  # slices copied before, and while, one is multiplied
+    # The slices whose copies are started before one is multiplied, and how many may still be under way then.
+    AHEAD, UNDER_WAY = STAGES - 1, STAGES - 2
     A_SLICE, B_SLICE = ROWS * DEPTH, COLUMNS * DEPTH
     A_SIZE, B_SIZE = STAGES * A_SLICE, STAGES * B_SLICE
     PART_ROWS, PART_COLUMNS = PART
