@@ -70,7 +70,7 @@ GEMM = click.option(
     type=click.Choice(["fp32", "tf32", "3xtf32", "cublas"]),
     default="fp32",
     show_default=True,
-    help="GEMM on the GPU: our float32 kernel, our TF32 kernel on tensor cores, or cuBLAS.",
+    help="GEMM on the GPU: our float32 kernel, TF32 on tensor cores, three of these, or cuBLAS.",
 )
 _SEARCH = (
     click.option(
