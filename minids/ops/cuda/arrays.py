@@ -91,10 +91,11 @@ class AsyncCopier:
 
     def __call__(self, array: np.ndarray):
         """The array on the GPU, complete when this returns. The one from two calls ago is overwritten."""
-        buffers = self._buffers.pop(0)
+        buffers, other = self._buffers
         if buffers is None or buffers[0].size < array.size:
+            buffers = self._buffers[0] = None  # free them first: memory may not suffice for both
             buffers = _pinned((array.size,), np.float32), empty((array.size,), np.float32)
-        self._buffers.append(buffers)
+        self._buffers = [other, buffers]
         pinned, on_device = (view(buffer, 0, array.shape) for buffer in buffers)
         pinned[...] = array
         on_device.copy_to_device(pinned, stream=self._stream)

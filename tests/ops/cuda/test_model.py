@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 from itertools import pairwise
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -128,6 +129,22 @@ def test_the_async_copier_has_two_buffers():
         copies.append(copy(current))
         for array, expected in zip(copies[-2:], (previous, current), strict=True):
             np.testing.assert_array_equal(arrays.to_host(array), expected)
+
+
+@pytest.mark.parametrize("full", ["device_array", "pinned_array"])
+def test_the_buffers_alternate_after_memory_was_exhausted(monkeypatch, full):
+    """Whoever goes on with smaller batches computes on one while the next is copied."""
+    gpu = ops.load("cuda").arrays
+    copy = gpu.AsyncCopier()
+    small, large = np.zeros((2, 2, 3), np.float32), np.zeros((9, 2, 3), np.float32)
+    copy(small), copy(small)
+    with monkeypatch.context() as patch:
+        patch.setattr(arrays.cuda, full, mock.Mock(side_effect=RuntimeError("CUDA_ERROR_OUT_OF_MEMORY")))
+        with pytest.raises(MemoryError):
+            copy(large)
+    copies = [copy(small + n) for n in (1, 2)]
+    for array, expected in zip(copies, (1, 2), strict=True):
+        np.testing.assert_array_equal(gpu.to_host(array), small + expected)
 
 
 def test_ctc_loss_on_the_gpu():
