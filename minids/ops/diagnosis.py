@@ -43,11 +43,14 @@ TOOLKITS = {"13": NEWER, "12": OLDER}  # by the major version of CUDA
 FOLDERS = "/usr/lib/wsl/lib", "/usr/lib64-nvidia"  # of the driver's library, in WSL and Colab
 
 ERRORS = {  # of cuInit, by their numbers
-    **{34: "STUB_LIBRARY", 46: "DEVICE_UNAVAILABLE", 100: "NO_DEVICE", 101: "INVALID_DEVICE"},
+    **{3: "NOT_INITIALIZED", 34: "STUB_LIBRARY", 46: "DEVICE_UNAVAILABLE"},
+    **{100: "NO_DEVICE", 101: "INVALID_DEVICE"},
     **{802: "SYSTEM_NOT_READY", 803: "SYSTEM_DRIVER_MISMATCH", 804: "COMPAT_NOT_SUPPORTED_ON_DEVICE"},
     999: "UNKNOWN",
 }
 ADVICE = {
+    "NOT_INITIALIZED": "this process was forked from one that uses the driver; use the start method spawn,"
+    " see multiprocessing.set_start_method",
     "LAUNCH_TIMEOUT": "a GPU that also drives a screen must not compute for seconds on end;"
     " use a smaller batch",
     "STUB_LIBRARY": "the empty libcuda of a CUDA toolkit is loaded; take its folder, lib/stubs, out of"

@@ -177,6 +177,7 @@ def test_no_gpu(machine, status):
 @pytest.mark.parametrize(
     ("status", "parts"),
     [
+        (3, ("NOT_INITIALIZED", "forked", "start method spawn")),
         (34, ("STUB_LIBRARY", "out of LD_LIBRARY_PATH")),
         (802, ("SYSTEM_NOT_READY", "nvidia-fabricmanager")),
         (803, ("SYSTEM_DRIVER_MISMATCH", "restart")),
