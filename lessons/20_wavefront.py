@@ -98,8 +98,7 @@ recurrence_in_two_rows = check("20.1", recurrence_in_two_rows)
 # H200, which has 132 multiprocessors. Between two frames all blocks of a direction wait
 # for each other, but not for the other direction, as they would at CUDA's barrier of
 # the whole grid. So the package has its own (`barrier.py`): `arrive` counts a block in
-# global memory, and `wait` reads the count until all have arrived. In between a block
-# loads its next $z_t$.
+# global memory, and `wait` reads the count until all have arrived.
 #
 # ## The lattice, one thread per state
 # Block b computes utterance b, and its thread s the state s (lesson 5):
