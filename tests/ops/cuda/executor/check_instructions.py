@@ -43,6 +43,29 @@ def numbers(n):
     return np.arange(1, n + 1, dtype=np.float32)
 
 
+@pytest.mark.parametrize(
+    ("operands", "expected"),
+    [
+        ("15, 0, 4, 2", 3 << 4),
+        ("0, -1, 8, 8", 0xFFFF00FF),
+        ("-1, 1, 1, 63", 2**32 - 1),
+        ("7, 5, 30, 9", 0xC0000005),
+        ("7, 5, 32, 1", 5),
+        ("7, 5, 0, 0", 5),
+    ],
+)
+def test_bits_are_inserted(operands, expected):
+    for size in 32, 64:
+        register = {32: "%r10", 64: "%rd10"}[size]
+        body = f"bfi.b{size} {register}, {operands}; st.global.u{size} [%rd2], {register};"
+        _, y = run(body, np.zeros(2, np.uint32), np.zeros(2, np.uint32))
+        assert size == 64 or y[0] == expected
+        x, into, position, length = (int(number) for number in operands.split(", "))
+        bits = sum(1 << i for i in range(position, min(position + length, size)))
+        exact = (into & ~bits | x << position & bits) % 2**size
+        assert y[: size // 32].view(f"u{size // 8}") == exact
+
+
 # Asynchronous copies
 
 

@@ -33,7 +33,7 @@ SPECIAL = {
 } | {"%laneid": "t->lane", "%dynamic_smem_size": "t->block->grid->dynamic_size"}
 
 # Instructions that compute one number: (pattern, types of the sources, C expression, type of the result).
-# {0}, {1} are groups of the pattern, a, b, c the sources. Sums of integers are unsigned: they may overflow.
+# {0}, {1} are groups of the pattern, a … d the sources. Sums of integers are unsigned: they may overflow.
 RULES = [
     (r"mov\.([subf]32|[sub]64|pred)", "{0}", "a", "{0}"),
     (r"cvta(?:\.to)?\.(?:global|local|shared)\.u64", "u64", "a", "u64"),
@@ -59,6 +59,7 @@ RULES = [
     (r"not\.(b32|b64)", "{0}", "~a", "{0}"),
     (r"not\.pred", "pred", "!a", "pred"),
     (r"shl\.b(32|64)", "u{0} u32", "b < {0} ? a << b : 0", "u{0}"),
+    (r"bfi\.b(32|64)", "u{0} u{0} u32 u32", "insert_bits(a, b, c, d)", "u{0}"),
     (r"shr\.u(32|64)", "u{0} u32", "b < {0} ? a >> b : 0", "u{0}"),
     (r"shr\.s(32|64)", "s{0} u32", "a >> (b < {0} ? b : {0} - 1)", "s{0}"),
     (r"cvt\.([su](?:8|16|32|64))\.([su](?:8|16|32|64))", "{1}", "({0})a", "{0}"),
@@ -217,8 +218,10 @@ class Translation:
         target, *sources = operands
         types = types.format(*match.groups(), **names).split()
         types += types[:1] * (len(sources) - len(types))
-        values = {x: self._value(*source) for x, *source in zip("abc", sources, types, strict=False)}
-        expression = re.sub(r"\b[abc]\b", lambda m: values[m[0]], expression.format(*match.groups(), **names))
+        values = {x: self._value(*source) for x, *source in zip("abcd", sources, types, strict=False)}
+        expression = re.sub(
+            r"\b[abcd]\b", lambda m: values[m[0]], expression.format(*match.groups(), **names)
+        )
         return self._assign(target, expression, result.format(*match.groups()))
 
     @property

@@ -115,6 +115,12 @@ static inline void wait_for_copies(Thread *t, Copies *copies, u32 n) {
   copies->count = left;
 }
 
+/* bfi: into, with `length` bits of x in place of those from `position` on. */
+static inline u64 insert_bits(u64 x, u64 into, u32 position, u32 length) {
+  u64 ones = length < 64 ? (1ul << length) - 1 : ~0ul;
+  return position < 64 ? (into & ~(ones << position)) | (x & ones) << position : into;
+}
+
 static inline f32 add_toward_zero(f32 a, f32 b) {
   double exact = (double)a + b;
   f32 sum = exact;
