@@ -36,8 +36,10 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
     }
     copies = {
         name: guarded(getattr(arrays, name), device, exclusive=False)
-        for name in ("empty", "view", "from_host", "copy", "to_host", "synchronize", "available")
+        for name in ("empty", "view", "from_host", "copy", "to_host", "available")
     }
+    # Waiting for a whole GPU breaks a graph that another thread records on it.
+    copies["synchronize"] = guarded(arrays.synchronize, device, exclusive=True)
     return {
         "arrays": SimpleNamespace(
             on_host=False,

@@ -3,7 +3,8 @@
 import multiprocessing as mp
 import os
 import pickle
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 
 import numpy as np
@@ -82,6 +83,23 @@ def test_every_call_uses_the_gpu_of_the_backend(monkeypatch):
     monkeypatch.setattr(guard.cuda, "gpus", [gpu(0), gpu(1)])
     assert guarded(lambda x: x + 1, 1, exclusive=True)(1) == 2
     assert entered == [1]
+
+
+def test_nobody_waits_for_the_gpu_during_an_operation():
+    """It may record a graph, which that breaks; copies do not."""
+    x, begun, end = np.ones(3, np.float32), threading.Event(), threading.Event()
+    operation = guarded(lambda: begun.set() or end.wait(60), device.current_device(), exclusive=True)
+    with ThreadPoolExecutor(2) as pool:
+        running = pool.submit(operation)
+        begun.wait(60)
+        try:
+            np.testing.assert_array_equal(GPU.arrays.to_host(GPU.arrays.from_host(x)), x)
+            waiting = pool.submit(GPU.arrays.synchronize)
+            assert not wait([waiting], timeout=0.2).done
+        finally:
+            end.set()
+        assert running.result(60)
+        assert waiting.result(60) is None
 
 
 def test_scratch_memory_belongs_to_a_gpu(monkeypatch):
