@@ -176,6 +176,28 @@ def test_a_missing_barrier():
     assert not np.array_equal(arrays.to_host(x), np.arange(64)[::-1])
 
 
+@pytest.mark.parametrize("barrier", [True, False])
+def test_a_warp_overtakes_the_others_where_no_barrier_stops_it(pytestconfig, barrier):
+    """It overwrites what they have not read yet."""
+
+    @cuda.jit
+    def kernel(x):
+        s = cuda.shared.array(64, float32)
+        i = cuda.threadIdx.x
+        s[i] = x[i]
+        cuda.syncthreads()
+        x[i] = s[i ^ 32]
+        if barrier:
+            cuda.syncthreads()
+        cuda.syncwarp()
+        s[i] = -1
+
+    x = arrays.from_host(np.arange(64, dtype=np.float32))
+    kernel[1, 64](x)
+    right = np.array_equal(arrays.to_host(x), np.arange(64) ^ 32)
+    assert right == barrier or (not barrier and pytestconfig.getoption("order") == "random")
+
+
 def test_work_beside_a_recording_is_not_recorded():
     x = ones(5)
     fill[1, 32](x, 5)

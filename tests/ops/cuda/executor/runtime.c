@@ -79,49 +79,51 @@ static void arrange(u32 *turns, u32 n) {
   }
 }
 
-/* Let the lanes go on that have all met at one exchange. Returns whether there were any. */
-static int release_warps(Thread *threads, u32 n) {
+/* Let the lanes of a warp go on that have all met at one exchange. Returns whether there were any. */
+static int release(Thread *warp, u32 lanes) {
   int released = 0;
-  for (u32 first = 0; first < n; first += 32) {
-    u32 lanes = n - first < 32 ? n - first : 32;
-    Thread *warp = threads + first;
-    for (u32 i = 0; i < lanes; i++) {
-      if (warp[i].state != AT_EXCHANGE) continue;
-      u32 mask = warp[i].mask, met = 0;
-      for (u32 j = 0; j < lanes; j++) {
-        if (warp[j].state == AT_EXCHANGE && warp[j].place == warp[i].place && warp[j].mask == mask)
-          met |= 1u << j;
-        if (warp[j].state == ENDED && mask >> j & 1) fault("an exchange with lane %u, which has ended", j);
-      }
-      if (lanes < 32 && mask >> lanes) fault("an exchange with lanes that do not exist: mask %#x", mask);
-      if (met != mask) continue;
-      for (u32 j = 0; j < lanes; j++)
-        if (mask >> j & 1) {
-          memcpy(warp[j].received, warp[j].given, sizeof warp[j].given);
-          warp[j].state = READY;
-        }
-      released = 1;
+  for (u32 i = 0; i < lanes; i++) {
+    if (warp[i].state != AT_EXCHANGE) continue;
+    u32 mask = warp[i].mask, met = 0;
+    for (u32 j = 0; j < lanes; j++) {
+      if (warp[j].state == AT_EXCHANGE && warp[j].place == warp[i].place && warp[j].mask == mask) met |= 1u << j;
+      if (warp[j].state == ENDED && mask >> j & 1) fault("an exchange with lane %u, which has ended", j);
     }
+    if (lanes < 32 && mask >> lanes) fault("an exchange with lanes that do not exist: mask %#x", mask);
+    if (met != mask) continue;
+    for (u32 j = 0; j < lanes; j++)
+      if (mask >> j & 1) {
+        memcpy(warp[j].received, warp[j].given, sizeof warp[j].given);
+        warp[j].state = READY;
+      }
+    released = 1;
   }
   return released;
 }
 
-/* Run a block until all of its threads have ended, or one waits for what others store. */
+/* Run a block until all of its threads have ended, or one waits for what others store.
+
+A warp goes on as long as it can, so that it overtakes the others where no barrier stops it; at random, not always. */
 static State advance(Block *block, u32 n) {
   Thread *threads = block->threads;
+  u32 warps = (n + 31) / 32, *lane_turns = block->turns + warps;
   for (;; block->turn = 0) {
-    if (!block->turn) arrange(block->turns, n);
-    while (block->turn < n) {
-      current = threads + block->turns[block->turn++];
-      if (current->state <= POLLING) current->state = READY, switch_stack(&scheduler, current->stack_pointer);
-      if (current->state == POLLING) return POLLING;
+    if (!block->turn) arrange(block->turns, warps), arrange(lane_turns, 32);
+    while (block->turn < 32 * warps) {
+      u32 first = 32 * block->turns[block->turn / 32], i = first + lane_turns[block->turn % 32];
+      block->turn++;
+      if (i < n) {
+        current = threads + i;
+        if (current->state <= POLLING) current->state = READY, switch_stack(&scheduler, current->stack_pointer);
+        if (current->state == POLLING) return POLLING;
+      }
+      if (block->turn % 32 == 0 && release(threads + first, n - first < 32 ? n - first : 32))
+        if (order != RANDOM || random_below(2)) block->turn -= 32;
     }
-    current = threads;
     u32 count[ENDED + 1] = {0};
-    if (release_warps(threads, n)) continue;
     for (u32 i = 0; i < n; i++) count[threads[i].state]++;
     if (count[ENDED] == n) return ENDED;
-    if (count[POLLING]) continue;
+    if (count[READY] || count[POLLING]) continue;
     if (count[AT_BARRIER] != n)
       fault("threads wait for others in vain: %u at a barrier, %u for their warp, %u have ended",
             count[AT_BARRIER], count[AT_EXCHANGE], count[ENDED]);
@@ -168,7 +170,7 @@ int launch(Grid *grid, int cooperative, u64 first, u64 last, int the_order, u64 
   Block *blocks = calloc(held, sizeof *blocks);
   Thread *threads = calloc(held * n, sizeof *threads);
   u8 *shared = aligned_alloc(64, held * pitch), *under_way = malloc(held * pitch / 4);
-  u32 *turns = calloc(held * n + last - first, sizeof *turns), *block_turns = turns + held * n;
+  u32 *turns = calloc(held * (n + 32) + last - first, sizeof *turns), *block_turns = turns + held * (n + 32);
   char *stacks = mmap(0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   char *signal_stack = malloc(STACK);
   stack_t other = {.ss_sp = signal_stack, .ss_size = STACK}, old;
@@ -176,7 +178,7 @@ int launch(Grid *grid, int cooperative, u64 first, u64 last, int the_order, u64 
   int signals[3] = {SIGSEGV, SIGBUS, SIGFPE};
   for (u64 i = 0; i < held; i++)
     blocks[i] = (Block){.shared = shared + i * pitch, .under_way = under_way + i * pitch / 4,
-                        .threads = threads + i * n, .turns = turns + i * n};
+                        .threads = threads + i * n, .turns = turns + i * (n + 32)};
   sigaltstack(&other, &old);
   for (int i = 0; i < 3; i++) sigaction(signals[i], &action, before + i);
   message = why, order = the_order, current = NULL, first_block = first, accesses_count = 0;

@@ -44,7 +44,7 @@ typedef struct Block {
   u32 index[3];
   u8 *shared, *under_way;        /* shared memory; for each of its words, whether a copy to it is under way */
   Thread *threads;
-  u32 *turns, turn;              /* the order in which they run, and whose turn it is */
+  u32 *turns, turn;              /* the order of warps, then that of lanes; whose turn it is */
   Grid *grid;
 } Block;
 
