@@ -31,16 +31,16 @@ MAX_GRAPHS = 32
 _THREADS = 256
 
 # One launch per frame: small blocks, so that any GPU has work for all multiprocessors.
-FRAME = BlockShape(units=16, utterances=32, warps=8, lanes=32, depth=16, register_chunks=0)
-# All frames: the fewest units per block that still fit, so that every multiprocessor has its share. 96
+FRAME = BlockShape(units=16, utterances=32, warps=8, depth=16, register_chunks=0)
+# All frames: the fewest units per block that still fit, so that every multiprocessor has its share. Up to 96
 # registers of a thread hold weights.
 ALL_FRAMES: tuple[BlockShape, ...] = (
-    BlockShape(8, 32, 8, 32, 32, 6),
-    BlockShape(16, 32, 8, 32, 16, 6),
-    BlockShape(32, 32, 8, 32, 16, 3),
+    BlockShape(8, 32, 8, 32, 2),
+    BlockShape(16, 32, 8, 16, 6),
+    BlockShape(32, 32, 8, 16, 3),
 )
 if driver.simulated():
-    FRAME, ALL_FRAMES = BlockShape(32, 8, 2, 32, 16, 0), (BlockShape(32, 8, 2, 32, 16, 1),)
+    FRAME, ALL_FRAMES = BlockShape(32, 8, 2, 16, 0), (BlockShape(32, 8, 2, 16, 1),)
 
 _graphs: dict = {}  # (frames, graph) by arguments; the most recently used ones, last
 
@@ -115,8 +115,11 @@ def _scan(backward, inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, recurrenc
     progress = _progress()
     launch(begin, 1, 1, progress, T)
     if persistent and recurrence != "graph":
-        shape, directions = persistent
-        _launch_persistent(kernels(shape, backward, vectorized)[1], shape, directions, flat, progress, B, H)
+        shape, directions = persistent  # of which one launch computes one, or both
+        kernel, blocks = kernels(shape, backward, vectorized)[1], (-(-H // shape.units), directions)
+        for first in range(0, 2, directions):
+            arguments, shared = (*flat, progress, first, B, H), shape.shared_bytes(H, True)
+            launch(kernel, blocks, shape.threads, *arguments, shared=shared, cooperative=True)
     else:
         _launch_graph(kernels(FRAME, backward, vectorized)[0], flat, progress, T, B, H)
 
@@ -150,14 +153,6 @@ def _launch_graph(kernel, flat, progress, T, B, H):
     _graphs[key] = recorded, graph
     if len(_graphs) > MAX_GRAPHS:
         del _graphs[next(iter(_graphs))]
-
-
-def _launch_persistent(kernel, shape, directions, flat, progress, B, H):
-    """One launch for all frames of both directions, or one for each direction."""
-    blocks, shared = (-(-H // shape.units), directions), shape.shared_bytes(H, True)
-    for first in range(0, 2, directions):
-        arguments = *flat, progress, first, B, H
-        launch(kernel, blocks, shape.threads, *arguments, shared=shared, cooperative=True)
 
 
 @per_device

@@ -25,7 +25,7 @@ import numpy as np
 from numba import float32, int64, uint32
 
 from minids.ops.common import CLIP
-from minids.ops.cuda.barrier import arrive, global_from, wait
+from minids.ops.cuda.barrier import arrive, global_from, narrow, thread_index, wait
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.vector_io import (
     load4,
@@ -37,7 +37,7 @@ from minids.ops.cuda.vector_io import (
 )
 
 _ZERO, _CLIP = np.float32(0), np.float32(CLIP)
-_ALL_LANES = 0xFFFFFFFF
+LANES, _ALL_LANES = 32, 0xFFFFFFFF  # of a warp
 
 
 class BlockShape(NamedTuple):
@@ -50,13 +50,12 @@ class BlockShape(NamedTuple):
     units: int
     utterances: int
     warps: int
-    lanes: int  # of a warp
     depth: int
     register_chunks: int
 
     @property
     def threads(self) -> int:
-        return self.warps * self.lanes
+        return self.warps * LANES
 
     @property
     def pitch(self) -> int:
@@ -74,14 +73,11 @@ class BlockShape(NamedTuple):
 def kernels(shape: BlockShape, backward: bool, vectorized: bool):
     """(one_frame, all_frames) for blocks of this shape. `vectorized`: see vector_io.aligned.
 
-    W_f, W_b are the recurrent weights of the two directions, (H, H), in both passes. `progress` is
-    [first step, T, arrivals of each direction]; see birnn.py.
+    W_f, W_b are the recurrent weights (H, H) of the two directions, in both passes. `progress` is
+    [first step, T, arrivals of each direction].
     """
-    return _one_frame(shape, backward, vectorized), _all_frames(shape, backward, vectorized)
-
-
-def _one_frame(shape, backward, vectorized):
-    compute_frame, _, _ = _device_functions(shape, backward, vectorized, resident=False)
+    compute_one, _, _ = _device_functions(shape, backward, vectorized, resident=False)
+    compute, load_all_weights, WEIGHTS = _device_functions(shape, backward, vectorized, resident=True)
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
     def one_frame(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, progress, number, B, H):
@@ -90,13 +86,7 @@ def _one_frame(shape, backward, vectorized):
         step, T = int64(progress[0]) + number, int64(progress[1])
         W, h, out = (W_f, h_f, out_f) if cuda.blockIdx.y == 0 else (W_b, h_b, out_b)
         if step < T:
-            compute_frame(s, None, inputs, W, lengths, h, out, progress, cuda.blockIdx.y, step, T, B, H)
-
-    return one_frame
-
-
-def _all_frames(shape, backward, vectorized):
-    compute_frame, load_weights, WEIGHTS = _device_functions(shape, backward, vectorized, resident=True)
+            compute_one(s, None, inputs, W, lengths, h, out, progress, cuda.blockIdx.y, step, T, B, H)
 
     @cuda.jit(launch_bounds=(shape.threads, 1))
     def all_frames(inputs, W_f, W_b, lengths, h_f, h_b, out_f, out_b, progress, first_direction, B, H):
@@ -105,12 +95,12 @@ def _all_frames(shape, backward, vectorized):
         registers = cuda.local.array((WEIGHTS, 4), float32)
         direction, T = first_direction + cuda.blockIdx.y, int64(progress[1])
         W, h, out = (W_f, h_f, out_f) if direction == 0 else (W_b, h_b, out_b)
-        load_weights(s, registers, global_from(W, 0), H)
+        load_all_weights(s, registers, global_from(W, 0), H)
         for step in range(T):
-            compute_frame(s, registers, inputs, W, lengths, h, out, progress, direction, step, T, B, H)
+            compute(s, registers, inputs, W, lengths, h, out, progress, direction, step, T, B, H)
             arrive(progress, 2 + direction)
 
-    return all_frames
+    return one_frame, all_frames
 
 
 def _device_functions(shape, backward, vectorized, resident):
@@ -119,8 +109,8 @@ def _device_functions(shape, backward, vectorized, resident):
     compute_frame(…) computes out_t for the units of a block; load_all_weights(…) loads those that it keeps.
     Numbers are moved four at a time, as "quads". This also saves Numba's checks for negative indices.
     """
-    UNITS, UTTERANCES, WARPS, LANES, DEPTH, REGISTER_CHUNKS = shape
-    THREADS, PITCH = shape.threads, shape.pitch
+    UNITS, UTTERANCES, WARPS, DEPTH, REGISTER_CHUNKS = shape
+    PITCH = shape.pitch
     ROWS, UNIT_THREADS = UTTERANCES // 2, UNITS // 4
     GROUPS = LANES // (2 * UNIT_THREADS)  # of a warp
     GROUP_QUADS = DEPTH // (4 * GROUPS)  # along k, that a thread multiplies at a time
@@ -129,102 +119,87 @@ def _device_functions(shape, backward, vectorized, resident):
     LINES = LANES // QUADS_PER_LINE  # of states, that a warp loads at once
     STATE_QUADS = UTTERANCES // LINES  # per thread and chunk
     REGION = UTTERANCES * PITCH  # of shared memory, for a warp's states and then its sums
-    CHUNK_WEIGHTS = DEPTH * UNITS  # of a warp
     KEPT = ROWS // GROUPS  # rows of a thread after its warp has added the sums of its groups
     PASSES = max(1, UNITS // DEPTH)  # in which sums are stored, so that they fit
     PASS_UTTERANCES = UTTERANCES // PASSES
-    UNIT_QUADS = UNITS // 4
-    ACTIVE_THREADS = UTTERANCES * UNIT_QUADS  # those that apply the activation, to a quad each
+    ACTIVE_THREADS = UTTERANCES * UNIT_THREADS  # that apply the activation, to a quad each
     load_quad, store_quad = (
         (load4_aligned, store4_aligned) if vectorized else (load4_unaligned, store4_unaligned)
     )
-    assert ACTIVE_THREADS <= THREADS
 
     @cuda.jit(device=True)
-    def place():
-        """The warp, group, unit thread and utterance thread of this thread.
+    def place(thread):
+        """The warp, group, unit thread and utterance thread of a thread.
 
         Lanes that differ in bit 0 only read the same states, and in bit 1 only the same weights. Shared
         memory is twice as fast for 16-byte accesses if all pairs of such lanes want the same address.
         """
-        warp, lane = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES
+        warp, lane = thread // LANES, thread % LANES
         unit_lane = lane // 4 * 2 + lane % 2
         return warp, unit_lane // UNIT_THREADS, unit_lane % UNIT_THREADS, lane // 2 % 2
 
     @cuda.jit(device=True)
-    def find_weights(H, starts):
-        """Where this thread's weights start in Wr: those of four units or, backward, of four k.
+    def load_weights(thread, W, chunk, H, w, first):
+        """Load this thread's quads of weights of a chunk into w[first:], zeros for k that do not exist.
 
-        Here and below, units, utterances and k that do not exist are replaced by some that do, so that all
-        lanes load without a branch; the numbers are not used, or multiplied by weights of 0.
+        Here and below, units and utterances that do not exist are replaced by some that do, whose results
+        nobody uses: so all lanes load without a branch.
         """
-        _, _, unit_thread, _ = place()
-        unit = cuda.blockIdx.x * UNITS + unit_thread * 4
-        for j in range(4):
-            starts[j] = j * H + (unit if unit < H else 0) if backward else min(unit + j, H - 1) * H
-
-    @cuda.jit(device=True)
-    def load_weights(W, starts, chunk, H, w, first):
-        """Load this thread's quads of weights of a chunk into w[first:], zeros for k that do not exist."""
-        warp, group, unit_thread, _ = place()
+        warp, group, unit_thread, _ = place(thread)
         unit = cuda.blockIdx.x * UNITS + unit_thread * 4
         for q in range(GROUP_QUADS):
             k = (chunk * WARPS + warp) * DEPTH + (q * GROUPS + group) * 4
             for j in range(4):
                 if backward:  # four units of row k + j of Wr, the transpose of W
-                    units = 4 if vectorized else H - (unit if unit < H else 0)
-                    valid = units if (k if vectorized else k + j) < H else 0
-                    values = load_quad(W, uint32(starts[j] + uint32(k * H)), valid)
+                    first_unit = unit if unit < H else 0
+                    start = narrow(j * H + first_unit) + uint32(k * H)
+                    valid = 4 if vectorized else H - first_unit
+                    values = load_quad(W, uint32(start), valid if (k if vectorized else k + j) < H else 0)
                     for i in range(4):
                         w[first + q * 4 + i, j] = values[i]
                 else:
-                    values = load_quad(W, uint32(starts[j] + uint32(k)), H - k)
+                    start = narrow(min(unit + j, H - 1) * H) + uint32(k)
+                    values = load_quad(W, uint32(start), H - k)
                     for i in range(4):
                         w[first + q * 4 + j, i] = values[i]
 
     @cuda.jit(device=True)
-    def shared_weights(chunk):
-        """Where this thread's quads of a chunk start: all lanes' first quads, then all lanes' second ones …"""
-        warp, group, unit_thread, _ = place()
-        start = WARPS * REGION + ((chunk - REGISTER_CHUNKS) * WARPS + warp) * CHUNK_WEIGHTS
+    def shared_weights(thread, chunk):
+        """Where this thread's quads of a chunk start: all lanes' first quads, then their second ones …"""
+        warp, group, unit_thread, _ = place(thread)
+        start = WARPS * REGION + ((chunk - REGISTER_CHUNKS) * WARPS + warp) * DEPTH * UNITS
         return start + (group * UNIT_THREADS + unit_thread) * 4
 
     @cuda.jit(device=True)
     def load_all_weights(s, registers, W, H):
         """Load this thread's weights of the first chunks into registers, all others into shared memory."""
-        starts = cuda.local.array(4, uint32)
-        w = cuda.local.array((WEIGHTS, 4), float32)
-        _, _, _, utterance_thread = place()
-        find_weights(H, starts)
+        thread, w = thread_index(), cuda.local.array((WEIGHTS, 4), float32)
+        _, _, _, utterance_thread = place(thread)
         for chunk in range(REGISTER_CHUNKS):
-            load_weights(W, starts, chunk, H, registers, chunk * WEIGHTS)
+            load_weights(thread, W, chunk, H, registers, chunk * WEIGHTS)
         for chunk in range(REGISTER_CHUNKS, (H + WARPS * DEPTH - 1) // (WARPS * DEPTH)):
-            load_weights(W, starts, chunk, H, w, 0)
+            load_weights(thread, W, chunk, H, w, 0)
             if utterance_thread == 0:
                 for e in range(WEIGHTS):
-                    store4(s, shared_weights(chunk) + e * LANES * 2, (w[e, 0], w[e, 1], w[e, 2], w[e, 3]))
+                    store4(
+                        s, shared_weights(thread, chunk) + e * LANES * 2, (w[e, 0], w[e, 1], w[e, 2], w[e, 3])
+                    )
 
     @cuda.jit(device=True)
-    def find_states(rows, H, starts):
-        """Where the rows of states start from which this thread loads."""
-        for q in range(STATE_QUADS):
-            line = cuda.threadIdx.x % LANES // QUADS_PER_LINE + q * LINES
-            starts[q] = min(line, rows - 1) * H
-
-    @cuda.jit(device=True)
-    def load_states(states, starts, chunk, H, quads):
-        """Load this thread's part of a chunk of states."""
-        warp, lane = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES
+    def load_states(thread, states, rows, chunk, H, quads):
+        """Load this thread's part of a chunk of states; k that do not exist are replaced, too."""
+        warp, lane = thread // LANES, thread % LANES
         k = (chunk * WARPS + warp) * DEPTH + lane % QUADS_PER_LINE * 4
         k = k if k < H else 0
         for q in range(STATE_QUADS):
-            values = load_quad(states, uint32(starts[q] + uint32(k)), 4 if vectorized else H - k)
+            start = narrow(min(lane // QUADS_PER_LINE + q * LINES, rows - 1) * H) + uint32(k)
+            values = load_quad(states, uint32(start), 4 if vectorized else H - k)
             quads[q, 0], quads[q, 1], quads[q, 2], quads[q, 3] = values
 
     @cuda.jit(device=True)
-    def share_states(s, quads):
+    def share_states(thread, s, quads):
         """Store the chunk of states that the lanes of this warp have loaded in shared memory."""
-        warp, lane = cuda.threadIdx.x // LANES, cuda.threadIdx.x % LANES
+        warp, lane = thread // LANES, thread % LANES
         position = warp * REGION + lane // QUADS_PER_LINE * PITCH + lane % QUADS_PER_LINE * 4
         cuda.syncwarp()  # all lanes have read the previous chunk
         for q in range(STATE_QUADS):
@@ -233,9 +208,9 @@ def _device_functions(shape, backward, vectorized, resident):
         cuda.syncwarp()
 
     @cuda.jit(device=True)
-    def multiply(s, w, first, part):
+    def multiply(thread, s, w, first, part):
         """part[i, j] += Σ_k state[i, k] w[j, k] over the k of this thread's group in a chunk."""
-        warp, group, _, utterance_thread = place()
+        warp, group, _, utterance_thread = place(thread)
         start = warp * REGION + utterance_thread * PITCH + group * 4
         for q in range(GROUP_QUADS):
             for i in range(ROWS):
@@ -247,51 +222,47 @@ def _device_functions(shape, backward, vectorized, resident):
     @cuda.jit(device=True)
     def multiply_resident(s, registers, W, states, rows, H, part):
         """part[i, j] += this thread's part of Σ_k states[…, k] W[…, k], with the weights that it keeps."""
-        starts = cuda.local.array(STATE_QUADS, uint32)
-        quads = cuda.local.array((STATE_QUADS, 4), float32)
+        thread, quads = thread_index(), cuda.local.array((STATE_QUADS, 4), float32)
         w = cuda.local.array((WEIGHTS, 4), float32)
-        find_states(rows, H, starts)
-        load_states(states, starts, 0, H, quads)
+        load_states(thread, states, rows, 0, H, quads)
         chunks = (H + WARPS * DEPTH - 1) // (WARPS * DEPTH)
         for chunk in range(REGISTER_CHUNKS):
             if chunk < chunks:
-                share_states(s, quads)
-                load_states(states, starts, chunk + 1, H, quads)
-                multiply(s, registers, chunk * WEIGHTS, part)
+                share_states(thread, s, quads)
+                load_states(thread, states, rows, chunk + 1, H, quads)
+                multiply(thread, s, registers, chunk * WEIGHTS, part)
+        thread = thread_index()  # what follows from it need not be kept from above
         for chunk in range(REGISTER_CHUNKS, chunks):
-            share_states(s, quads)
-            load_states(states, starts, chunk + 1, H, quads)
-            start = shared_weights(chunk)
+            share_states(thread, s, quads)
+            load_states(thread, states, rows, chunk + 1, H, quads)
+            start = shared_weights(thread, chunk)
             for e in range(WEIGHTS):
                 w[e, 0], w[e, 1], w[e, 2], w[e, 3] = load4(s, start + e * LANES * 2)
-            multiply(s, w, 0, part)
+            multiply(thread, s, w, 0, part)
 
     @cuda.jit(device=True)
     def multiply_streamed(s, registers, W, states, rows, H, part):
         """The same with weights that are loaded now."""
-        starts, weight_starts = cuda.local.array(STATE_QUADS, uint32), cuda.local.array(4, uint32)
-        quads = cuda.local.array((STATE_QUADS, 4), float32)
+        thread, quads = thread_index(), cuda.local.array((STATE_QUADS, 4), float32)
         w = cuda.local.array((WEIGHTS, 4), float32)
         following = cuda.local.array((WEIGHTS, 4), float32)
-        find_states(rows, H, starts)
-        find_weights(H, weight_starts)
-        load_states(states, starts, 0, H, quads)
-        load_weights(W, weight_starts, 0, H, following, 0)
+        load_states(thread, states, rows, 0, H, quads)
+        load_weights(thread, W, 0, H, following, 0)
         for chunk in range((H + WARPS * DEPTH - 1) // (WARPS * DEPTH)):
-            share_states(s, quads)
+            share_states(thread, s, quads)
             for e in range(WEIGHTS):
                 for i in range(4):
                     w[e, i] = following[e, i]
-            load_states(states, starts, chunk + 1, H, quads)
-            load_weights(W, weight_starts, chunk + 1, H, following, 0)
-            multiply(s, w, 0, part)
+            load_states(thread, states, rows, chunk + 1, H, quads)
+            load_weights(thread, W, chunk + 1, H, following, 0)
+            multiply(thread, s, w, 0, part)
 
     multiply_all = multiply_resident if resident else multiply_streamed
 
     @cuda.jit(device=True)
     def exchange_rows(part, rows, bit):
         """Exchange half of 2 x `rows` rows of sums for a partner's other half, and add: rows 0 … rows-1."""
-        upper = cuda.threadIdx.x & bit
+        upper = thread_index() & bit
         for i in range(rows):
             for j in range(4):
                 low, high = part[i, j], part[i + rows, j]
@@ -300,7 +271,7 @@ def _device_functions(shape, backward, vectorized, resident):
 
     @cuda.jit(device=True)
     def add_groups(part):
-        """Add the sums of a warp's groups. Group g keeps the KEPT rows from g * KEPT on, as its first rows."""
+        """Add the sums of a warp's groups. Group g keeps rows g * KEPT … as its first KEPT rows."""
         exchange_rows(part, ROWS // 2, LANES // 2)
         if GROUPS > 2:
             exchange_rows(part, ROWS // 4, LANES // 4)
@@ -310,19 +281,20 @@ def _device_functions(shape, backward, vectorized, resident):
     @cuda.jit(device=True)
     def add_warps(s, part, b, u, valid, z):
         """z + the sums of all warps for utterance b and units u … u+3."""
-        warp, group, unit_thread, utterance_thread = place()
+        warp, group, unit_thread, utterance_thread = place(thread_index())
+        start = warp * REGION + (group * KEPT * 2 + utterance_thread) * UNITS + unit_thread * 4
         z0, z1, z2, z3 = z
         cuda.syncwarp()  # all lanes have read the last chunk of states
         for number in range(PASSES):
+            first = number * PASS_UTTERANCES
             if group * PASSES // GROUPS == number:
                 for i in range(KEPT):
-                    row = (group * KEPT + i) * 2 + utterance_thread - number * PASS_UTTERANCES
                     values = (part[i, 0], part[i, 1], part[i, 2], part[i, 3])
-                    store4(s, warp * REGION + row * UNITS + unit_thread * 4, values)
+                    store4(s, start + (2 * i - first) * UNITS, values)
             cuda.syncthreads()
             if valid > 0 and b // PASS_UTTERANCES == number:
                 for w in range(WARPS):
-                    s0, s1, s2, s3 = load4(s, w * REGION + b % PASS_UTTERANCES * UNITS + u)
+                    s0, s1, s2, s3 = load4(s, w * REGION + (b - first) * UNITS + u)
                     z0, z1, z2, z3 = z0 + s0, z1 + s1, z2 + s2, z3 + s3
             if number + 1 < PASSES:
                 cuda.syncthreads()
@@ -341,15 +313,8 @@ def _device_functions(shape, backward, vectorized, resident):
         forward_in_time = (direction == 0) != backward
         t = step if forward_in_time else T - 1 - step
         previous = t - 1 if forward_in_time else t + 1
-        b, u = cuda.threadIdx.x // UNIT_QUADS, cuda.threadIdx.x % UNIT_QUADS * 4  # of this thread's quad
-        unit = cuda.blockIdx.x * UNITS + u
         part = cuda.local.array((ROWS, 4), float32)
         for b0 in range(0, B, UTTERANCES):
-            valid = H - unit if cuda.threadIdx.x < ACTIVE_THREADS and b0 + b < B else 0
-            position = (t * B + b0 + b) * H + unit
-            z = load_quad(inputs, position, valid)  # early, so that they arrive before the sums
-            h0, h1, h2, h3 = load_quad(h, position, valid if backward else 0)
-            length = lengths[b0 + b] if valid > 0 else 0
             if step > 0:
                 if resident and b0 == 0:
                     wait(progress, 2 + direction, step * cuda.gridDim.x)
@@ -358,6 +323,15 @@ def _device_functions(shape, backward, vectorized, resident):
                         part[i, j] = _ZERO
                 states = global_from(out, (previous * B + b0) * H)
                 multiply_all(s, registers, global_from(W, 0), states, B - b0, H, part)
+            thread = thread_index()
+            b, u = thread // UNIT_THREADS, thread % UNIT_THREADS * 4  # of this thread's quad in the block
+            unit = cuda.blockIdx.x * UNITS + u
+            valid = H - unit if thread < ACTIVE_THREADS and b0 + b < B else 0
+            position = (t * B + b0 + b) * H + unit
+            z = load_quad(inputs, position, valid)  # these loads are under way while sums are added
+            h0, h1, h2, h3 = load_quad(h, position, valid if backward else 0)
+            length = lengths[b0 + b] if valid > 0 else 0
+            if step > 0:
                 add_groups(part)
                 z = add_warps(s, part, b, u, valid, z)
                 if b0 + UTTERANCES < B:

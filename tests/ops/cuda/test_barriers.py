@@ -135,10 +135,10 @@ def without_each(case):
 
 
 def barriers_in_source():
-    """The barriers in the source of the kernels: {(file, line)}."""
+    """The barriers in the source of the kernels: {(file, line)}; that of blocks is simulated."""
     sites = set()
     for path in Path(cuda.__file__).parent.glob("*.py"):
-        if path.stem != "driver_api":
+        if path.stem not in ("driver_api", "barrier"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Call) and getattr(node.func, "attr", None) in BARRIERS:
                     sites.add((str(path), node.lineno))
@@ -158,7 +158,7 @@ def test_a_missing_barrier_is_noticed(case):
 def test_every_barrier_in_the_source_was_tested():
     if not TESTED:
         pytest.skip("the cases above did not run")
-    assert barriers_in_source() == TESTED
+    assert barriers_in_source() == {site for site in TESTED if Path(site[0]).stem != "barrier"}
 
 
 if __name__ == "__main__":
