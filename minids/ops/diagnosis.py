@@ -153,6 +153,8 @@ def _no_library(place: str) -> str:
 
 
 def _package_problem() -> str | None:
+    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0":
+        return "NUMBA_ENABLE_CUDASIM puts Numba's simulator in place of the GPU; unset it"
     cuda, capability = driver.version(), driver.capability()
     suitable = [kit for kit in TOOLKITS.values() if kit.oldest <= capability <= kit.newest]
     if not suitable:

@@ -45,7 +45,13 @@ PACKAGES = {  # as the extras install them
     },
 }
 T4 = {"STATUS": 0, "CUDA": 13000, "GPUS": 1, "CAPABILITY": 75}
-UNSET = "COLAB_RELEASE_TAG", "CUDA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES", "MINIDS_SIM"
+UNSET = (
+    "COLAB_RELEASE_TAG",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "MINIDS_SIM",
+    "NUMBA_ENABLE_CUDASIM",
+)
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +236,13 @@ def test_a_driver_that_does_not_start(machine, status, parts):
 def test_packages_that_do_not_fit(machine, packages, cuda, capability, parts):
     machine(packages, CUDA=cuda, CAPABILITY=capability)
     refused(*parts)
+
+
+def test_the_simulator_of_numba_is_not_the_gpu(machine, monkeypatch):
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
+    refused("NUMBA_ENABLE_CUDASIM", "unset it")
+    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "0")
+    assert diagnosis.problem() is None
 
 
 def test_packages_of_both_versions_may_be_there(machine):
