@@ -10,7 +10,7 @@ from minids.ops import driver
 from minids.ops.cuda.device import cuda
 
 if driver.simulated():
-    from minids.cuda_simulator.barrier import arrive, global_from, narrow, thread_index, wait
+    from minids.cuda_simulator.intrinsics import arrive, global_from, narrow, thread_index, wait
 else:
     from llvmlite import ir
     from numba.cuda import cgutils, types

@@ -1,6 +1,6 @@
 """Launching kernels on the current stream. The operations themselves know nothing about streams."""
 
-from typing import Any
+import threading
 
 from minids._utils.errors import InputError
 from minids.ops import driver
@@ -13,7 +13,7 @@ else:
 DEFAULT_SHARED_BYTES = 48 * 1024  # of dynamic shared memory that any block may have
 MAX_BLOCKS_YZ = 65_535  # of a grid, along y and along z
 
-_stream: Any = 0  # 0 is CUDA's default stream
+_recording = threading.local()  # .stream: that of a graph which this thread records
 
 
 def launch(kernel, blocks, threads, *arguments, shared: int = 0, cooperative: bool = False) -> None:
@@ -32,7 +32,8 @@ def launch(kernel, blocks, threads, *arguments, shared: int = 0, cooperative: bo
             driver_api.make_cooperative(kernel, arguments)
         if shared > DEFAULT_SHARED_BYTES:
             driver_api.allow_shared(kernel, arguments, shared)
-        kernel[blocks, threads, _stream, shared](*arguments)
+        stream = getattr(_recording, "stream", 0)  # 0 is CUDA's default stream
+        kernel[blocks, threads, stream, shared](*arguments)
 
 
 def capture(body):
@@ -42,13 +43,12 @@ def capture(body):
     The host then makes one call instead of hundreds. body() runs twice: the first run compiles new kernels,
     which is not possible while a stream is being recorded.
     """
-    global _stream
     body()
     recorder = driver_api.Recorder()
-    _stream = recorder.stream
+    _recording.stream = recorder.stream
     try:
         body()
     finally:
-        _stream = 0
+        del _recording.stream
         graph = recorder.end()  # even if body() raises: the recording must not stay open
     return graph
