@@ -104,7 +104,8 @@ def cases(data: Data) -> Iterator[Case]:
 
 def products(data: Data) -> Iterator[Case]:
     """The three products of a layer, by every implementation; by cuBLAS the product alone."""
-    from minids.ops.cuda import cublas, matmul
+    from benchmarks import cublas
+    from minids.ops.cuda import matmul
 
     M, H, a, out = data.problem.frames * data.problem.batch, data.problem.hidden, data.device, data.out
     flops, bytes_ = 2.0 * M * H**2, 4.0 * (2 * M * H + H**2)
@@ -116,15 +117,20 @@ def products(data: Data) -> Iterator[Case]:
     }
     # fmt: on
 
-    def product_by_cublas(_: str) -> None:
-        cublas.product(a("x"), False, a("W"), True, out("x W"), M, H, H)
-
-    for gemm in matmul.GEMMS:
+    for gemm in matmul.TILES:
         tolerance = TOLERANCES.get(gemm, PRODUCT)
-        for name, (result, run) in runs.items():
-            if (name, gemm) == ("layer", "cublas"):
-                result, run = "x W", product_by_cublas
-            yield Case(f"{name}, {gemm}", partial(run, gemm), (result,), tolerance, bytes_, flops)
+        for name, (result, product) in runs.items():
+            yield Case(f"{name}, {gemm}", partial(product, gemm), (result,), tolerance, bytes_, flops)
+
+    # fmt: off
+    peers: dict[str, tuple[str, Callable[[], object]]] = {
+        "layer": ("x W", lambda: cublas.product(a("x"), False, a("W"), True, out("x W"), M, H, H)),
+        "input gradient": ("dx", lambda: cublas.product(a("dy"), False, a("W"), False, out("dx"), M, H, H)),
+        "weight gradient": ("dW", lambda: cublas.product(a("dy"), True, a("x"), False, out("dW"), H, H, M)),
+    }
+    # fmt: on
+    for name, (result, run) in peers.items():
+        yield Case(f"{name}, cublas", run, (result,), PRODUCT, bytes_, flops)
 
 
 def recurrences(data: Data) -> Iterator[Case]:

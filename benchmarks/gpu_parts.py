@@ -111,7 +111,7 @@ def checks(plan: Plan) -> Iterator[Task]:
 
     hidden = min(256, plan.problem.hidden)
     pairs = [("fp32", kind) for kind in birnn.RECURRENCES if kind != "auto"]
-    pairs += [(gemm, "auto") for gemm in matmul.GEMMS if gemm not in ("fp32", "cublas")]
+    pairs += [(gemm, "auto") for gemm in matmul.TILES if gemm != "fp32"]
     for gemm, kind in pairs:
         yield f"check {gemm}, {kind}", partial(check_network, gemm, kind, hidden)
     data = data_of(plan.problem)
@@ -165,7 +165,7 @@ def steps(plan: Plan) -> Iterator[Task]:
     """The whole training step, from frames in host memory to updated weights."""
     from minids.ops.cuda import matmul
 
-    for gemm in matmul.GEMMS:
+    for gemm in matmul.TILES:
         yield f"step, {gemm}", partial(training_step, gemm, plan.problem)
 
 

@@ -67,10 +67,10 @@ BACKEND = click.option(
 )
 GEMM = click.option(
     "--gemm",
-    type=click.Choice(["fp32", "tf32", "3xtf32", "cublas"]),
+    type=click.Choice(["fp32", "tf32", "3xtf32"]),
     default="fp32",
     show_default=True,
-    help="GEMM on the GPU: our float32 kernel, TF32 on tensor cores, three of these, or cuBLAS.",
+    help="GEMM on the GPU: our float32 kernel, TF32 on tensor cores, or three of these.",
 )
 _SEARCH = (
     click.option(

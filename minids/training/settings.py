@@ -16,7 +16,7 @@ from minids.model import ModelSettings
 from minids.text import ENGLISH, Alphabet
 
 MAX_FILE_BYTES = 100_000
-GEMMS = "fp32", "tf32", "3xtf32", "cublas"  # implementations of the matrix product on a GPU
+GEMMS = "fp32", "tf32", "3xtf32"  # implementations of the matrix product on a GPU
 VALUE_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((float,), "a number"),

@@ -119,7 +119,7 @@ def test_paths_are_relative_to_the_settings_or_use_environment_variables(setting
         ("[model]\nstride = 17\n", ["stride = 17 must be at most 16"]),
         ("[model]\ndropout = 1\n", ["dropout = 1.0 must be at most 0.95"]),
         ("[model]\ndropout = nan\n", ["dropout = nan must be"]),
-        ("[train]\ngemm = 'fp16'\n", ["gemm = 'fp16' must be one of fp32, tf32, 3xtf32, cublas"]),
+        ("[train]\ngemm = 'fp16'\n", ["gemm = 'fp16' must be one of fp32, tf32, 3xtf32"]),
         ("[train]\nselect_by = 'loss'\n", ["[train] select_by = 'loss' must be one of wer, cer"]),
         ("[train]\nlearning_rate = 0\n", ["learning_rate = 0.0 must be above 0"]),
         ("[train]\nlearning_rate = inf\n", ["learning_rate = inf must be"]),

@@ -9,7 +9,7 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
     """The operations and `arrays`, by name.
 
     `gemm` is the implementation of the matrix products: "fp32", "tf32" (tensor cores, which round the factors
-    to 10 bits), "3xtf32" (three of these, almost as exact as "fp32") or "cublas". `recurrence` is that of the
+    to 10 bits) or "3xtf32" (three of these, almost as exact as "fp32"). `recurrence` is that of the
     recurrent layer: "graph", "persistent", or "auto" for persistent if it fits on the GPU. See matmul.py and
     birnn.py. Raises InputError for an unknown option and for one that this GPU does not support.
 

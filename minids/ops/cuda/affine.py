@@ -24,7 +24,7 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None, gemm="fp32"):
     _check_dropout(dropout, clip, B)
     y = arrays.empty((T, B, H), np.float32) if out is None else out
     if isinstance(x, Windows):
-        x, W = x.operand(gemm), x.copy_weights(W, x.wide_weights(H))
+        x, W = x.rows, x.copy_weights(W, x.wide_weights(H))
     matmul.layer(x, W, b, y, T * B, clip, dropout, gemm)
     return y
 
@@ -45,7 +45,7 @@ def affine_backward(
     _gate(dy, y, dz, db, T * B, H, clip, scale)
     if isinstance(x, Windows):
         wide = x.wide_weights(H)
-        matmul.weight_gradient(dz, x.operand(gemm), wide, T * B, gemm)
+        matmul.weight_gradient(dz, x.rows, wide, T * B, gemm)
         x.copy_weights(wide, dW)
     else:
         matmul.weight_gradient(dz, x, dW, T * B, gemm)

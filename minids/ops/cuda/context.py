@@ -23,7 +23,7 @@ from minids.ops.common import Workspace, check_shapes, output_length
 from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda
 from minids.ops.cuda.launch import launch
-from minids.ops.cuda.matmul import Rows, no_starts
+from minids.ops.cuda.matmul import Rows
 from minids.ops.cuda.reduce import WARP_SIZE
 from minids.ops.cuda.registry import Registered
 
@@ -39,14 +39,6 @@ class Windows(NamedTuple):
     rows: Rows
     workspace: Workspace
 
-    def operand(self, gemm: str):
-        """x as a factor of a product: rows in place, or a copy for cuBLAS, whose rows must not overlap."""
-        if gemm != "cublas":
-            return self.rows
-        x = self.workspace("stacked frames", len(self.rows.starts), self.rows.width)
-        _launch(copy_rows, len(x), self.rows.array.reshape(-1), *self.rows[1:], x)
-        return x
-
     def wide_weights(self, H: int):
         """An array for weights (H, D), with columns for the zeros of the frames."""
         return self.workspace("wide weights", H, self.rows.width)
@@ -54,7 +46,7 @@ class Windows(NamedTuple):
     def copy_weights(self, W, out):
         """Copy weights to their wide form, or back."""
         n = len(W) * self.size
-        _launch(copy_rows, n, W.reshape(-1), no_starts(), W.size // n, out.reshape(n, out.size // n))
+        _launch(copy_rows, n, W.reshape(n, W.size // n), out.reshape(n, out.size // n))
         return out
 
 
@@ -94,17 +86,16 @@ def pad(frames, lengths, C, stride, padded, starts):
 
 
 @cuda.jit
-def copy_rows(source, starts, width, out):
-    """out ← rows of `width` numbers, cut off or continued with zeros; without starts they are adjacent."""
+def copy_rows(source, out):
+    """out ← the rows of `source`, cut off or continued with zeros."""
     row = cuda.blockIdx.x * _ROWS + cuda.threadIdx.y
     if row < out.shape[0]:
-        first = starts[row] if len(starts) else row * width
         for i in range(cuda.threadIdx.x, out.shape[1], WARP_SIZE):
-            out[row, i] = source[first + i] if i < width else _ZERO
+            out[row, i] = source[row, i] if i < source.shape[1] else _ZERO
 
 
-_array3, _matrix, _starts = float32[:, :, ::1], float32[:, ::1], int64[::1]
+_array3, _matrix = float32[:, :, ::1], float32[:, ::1]
 KERNELS = {
-    "pad": Registered(pad, (_array3, int32[::1], int64, int64, _matrix, _starts), max_registers=48),
-    "copy_rows": Registered(copy_rows, (float32[::1], _starts, int64, _matrix), max_registers=40),
+    "pad": Registered(pad, (_array3, int32[::1], int64, int64, _matrix, int64[::1]), max_registers=48),
+    "copy_rows": Registered(copy_rows, (_matrix, _matrix), max_registers=40),
 }

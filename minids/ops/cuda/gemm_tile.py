@@ -201,6 +201,8 @@ def tile(shape: TileShape, a_k_last: bool, b_k_last: bool, access: Access) -> Ti
             multiply_slice(a, stage * A_SLICE, b, stage * B_SLICE, part)
             free = stage
             stage = stage + 1 if stage < AHEAD else 0
+        if ASYNCHRONOUS:
+            wait_copies(0)  # shared memory belongs to another block as soon as this one has ended
 
     return Tile(multiply, row_of, column_of, PART)
 

@@ -9,9 +9,8 @@ The layer applies bias, clip and dropout to its tile while it is still in regist
 saves a pass through memory. Kernels take flat arrays and the sizes M, N and K. The rows of x may overlap, as
 those of frames with their context do: see Rows.
 
-`gemm` is the implementation: "fp32"; "tf32", tensor cores, which round the factors to 10 bits of mantissa;
-"3xtf32", three such products, whose sum is almost as exact as "fp32"; or "cublas", NVIDIA's library, for
-comparison.
+`gemm` is the implementation: "fp32"; "tf32", tensor cores, which round the factors to 10 bits of mantissa; or
+"3xtf32", three such products, whose sum is almost as exact as "fp32".
 """
 
 from functools import cache
@@ -23,7 +22,7 @@ from numba import float32, int64, uint32
 
 from minids._utils.errors import InputError
 from minids.ops import common, driver
-from minids.ops.cuda import arrays, cublas
+from minids.ops.cuda import arrays
 from minids.ops.cuda.device import cuda, per_device
 from minids.ops.cuda.gemm_tile import DEPTH, Access, TileShape, tile
 from minids.ops.cuda.launch import launch
@@ -40,7 +39,6 @@ TILES = {
     "tf32": (TileShape(128, 128, 64, 32), TileShape(64, 64, 32, 32)),
     "3xtf32": (TileShape(128, 128, 64, 32, split=True), TileShape(64, 64, 32, 32, split=True)),
 }
-GEMMS = (*TILES, "cublas")
 _AMPERE = 8, 0  # the compute capability of the first GPUs with TF32 and with asynchronous copies
 _MIN_SPLIT = 512  # the shortest part of k that is worth a block
 if driver.simulated():  # tiles for two warps
@@ -65,11 +63,9 @@ class Rows(NamedTuple):
 
 def check_gemm(gemm: str) -> None:
     """Raises InputError for an unknown implementation, and for one that this machine does not support."""
-    if gemm not in GEMMS:
-        raise InputError(f"gemm = {gemm!r} must be one of {', '.join(GEMMS)}")
-    if gemm == "cublas":
-        cublas.load()
-    if "tf32" in gemm and not _is_ampere():
+    if gemm not in TILES:
+        raise InputError(f"gemm = {gemm!r} must be one of {', '.join(TILES)}")
+    if gemm != "fp32" and not _is_ampere():
         raise InputError(f"gemm = {gemm} needs a GPU of compute capability 8.0 or newer; choose gemm = fp32")
 
 
@@ -79,19 +75,16 @@ def _is_ampere() -> bool:
 
 
 def layer(x, W, b, y, rows, clip, dropout, gemm):
-    """y ← g(x Wᵀ + b), with clip and dropout as options. x: a matrix, or Rows unless gemm is "cublas"."""
+    """y ← g(x Wᵀ + b), with clip and dropout as options. x: a matrix, or Rows."""
     H, D = W.shape
-    low, high = (_ZERO, _CLIP) if clip else (-_INF, _INF)
-    sizes, epilogue_arguments = (rows, H, D), (b, low, high, *_dropout_arguments(dropout))
-    if gemm == "cublas":
-        cublas.product(x, False, W, True, y, *sizes)
-        launch(epilogue, -(-rows * H // 256), 256, y.reshape(-1), rows, H, *epilogue_arguments)
-    elif rows:
+    if rows:
+        low, high = (_ZERO, _CLIP) if clip else (-_INF, _INF)
         shape, _ = _tile_and_splits(rows, H, 0, gemm)
         x, starts, access = _storage(x, W)
-        kernel = layer_kernel(shape, access)
         operands = x.reshape(-1), W.reshape(-1), y.reshape(-1), starts
-        launch(kernel, _grid(shape, rows, H), shape.threads, *operands, *sizes, *epilogue_arguments)
+        epilogue = b, low, high, *_dropout_arguments(dropout)
+        kernel = layer_kernel(shape, access)
+        launch(kernel, _grid(shape, rows, H), shape.threads, *operands, rows, H, D, *epilogue)
 
 
 def input_gradient(dz, W, dx, rows, gemm):
@@ -108,9 +101,7 @@ def weight_gradient(dz, x, dW, rows, gemm):
 
 def _product(A, a_transposed, B, C, M, N, K, gemm):
     """C (M, N) ← A B; `a_transposed`: A is stored as (K, M). B may be Rows."""
-    if gemm == "cublas":
-        cublas.product(A, a_transposed, B, False, C, M, N, K)
-    elif M and N:
+    if M and N:
         shape, splits = _tile_and_splits(M, N, K, gemm)
         depth = -(-K // (splits * DEPTH)) * DEPTH
         out = C.reshape(-1) if splits == 1 else split_buffer()[: splits * M * N]
@@ -252,15 +243,6 @@ def add_splits(partial, C, splits):
         C[i] = total
 
 
-@cuda.jit
-def epilogue(y, rows, H, b, low, high, keys, threshold, scale):
-    """Bias, clip and dropout after a product by cuBLAS; one thread per unit."""
-    i = cuda.grid(1)
-    if i < rows * H:
-        first = _first_hash_input(i // H, H, keys)
-        y[i] = _clip_and_drop(y[i] + b[i % H], first, i % H, low, high, threshold, scale)
-
-
 def _kernels():
     """Every tile with every kind of access. input_gradient does not read x, which may be gathered."""
     matrices, sizes = (*(float32[::1],) * 3, int64[::1]), (int64,) * 3
@@ -282,7 +264,6 @@ def _kernels():
                 kernel = product_kernel(shape, True, access)
                 yield f"{name} input_gradient", Registered(kernel, product_types, *limits)
     yield "add_splits", Registered(add_splits, (float32[::1], float32[::1], int64), 40)
-    yield "epilogue", Registered(epilogue, (float32[::1], int64, int64, *ending, *dropout), 40)
 
 
 KERNELS = dict(_kernels())

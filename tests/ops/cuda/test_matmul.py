@@ -125,7 +125,7 @@ def test_rows_that_overlap(gemm, F, rows):
 
 
 def test_an_unknown_gemm_is_named():
-    with pytest.raises(InputError, match="gemm = 'fp16' must be one of fp32, tf32, 3xtf32, cublas"):
+    with pytest.raises(InputError, match="gemm = 'fp16' must be one of fp32, tf32, 3xtf32"):
         ops.load("cuda", gemm="fp16")
 
 
@@ -136,13 +136,3 @@ def test_tensor_cores_are_refused_on_a_gpu_without_tf32(monkeypatch, gemm):
     monkeypatch.setattr(matmul.cuda, "get_current_device", lambda: turing, raising=False)
     with pytest.raises(InputError, match=f"gemm = {gemm} needs a GPU of compute capability 8"):
         matmul.check_gemm(gemm)
-
-
-def test_cublas():
-    if driver.simulated():
-        with pytest.raises(InputError, match="cuBLAS needs an NVIDIA GPU"):
-            ops.load("cuda", gemm="cublas")
-        return
-    skip_if_unsupported("cublas")
-    for result, expected in products(np.random.default_rng(5), 65, 33, 130, "cublas"):
-        assert relative_error(result, expected) <= FLOAT32_SUM

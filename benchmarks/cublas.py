@@ -1,6 +1,6 @@
-"""NVIDIA's own matrix product, called through ctypes, as a benchmark for ours.
+"""NVIDIA's own matrix product, called through ctypes, to compare ours with it.
 
-Used only with gemm = "cublas". It needs `pip install nvidia-cublas` or a CUDA toolkit.
+It needs `pip install nvidia-cublas` or a CUDA toolkit.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ _NOT_TRANSPOSED, _TRANSPOSED = 0, 1
 def load():
     """The library and its handle. Raises InputError if it is not installed."""
     if driver.simulated():
-        raise InputError("cuBLAS needs an NVIDIA GPU; choose gemm = fp32 or tf32")
+        raise InputError("cuBLAS needs an NVIDIA GPU")
     try:
         from cuda.pathfinder import load_nvidia_dynamic_lib
 
         library = ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)
     except Exception as error:
         package = "nvidia-cublas-cu12" if diagnosis.toolkit() is diagnosis.OLDER else "nvidia-cublas"
-        raise InputError(f"cuBLAS was not found; pip install {package}, or choose gemm = fp32") from error
+        raise InputError(f"cuBLAS was not found; pip install {package}") from error
     # handle, two transpositions, three sizes, alpha, A and its pitch, B and its pitch, beta, C and its pitch
     kinds: dict[str, Any] = {"n": ctypes.c_int, "p": ctypes.c_void_p}
     library.cublasSgemm_v2.argtypes = [kinds[kind] for kind in "p nn nnn p pn pn p pn".replace(" ", "")]
