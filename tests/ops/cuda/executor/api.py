@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.ops.cuda.executor import ptx
 from tests.ops.cuda.executor.driver import (
+    CAPTURE_UNSUPPORTED,
     DEFAULT_SHARED,
     FOLDER,
     INVALID_CONTEXT,
@@ -43,7 +44,8 @@ from tests.ops.cuda.executor.driver import (
 
 NAMES = {0: "SUCCESS", 1: "INVALID_VALUE", 2: "OUT_OF_MEMORY", 201: "INVALID_CONTEXT", 400: "INVALID_HANDLE"}
 NAMES |= {500: "NOT_FOUND", 701: "LAUNCH_OUT_OF_RESOURCES", 719: "LAUNCH_FAILED", 999: "UNKNOWN"}
-NAMES |= {720: "COOPERATIVE_LAUNCH_TOO_LARGE", 901: "STREAM_CAPTURE_INVALIDATED"}
+NAMES |= {720: "COOPERATIVE_LAUNCH_TOO_LARGE", 900: "STREAM_CAPTURE_UNSUPPORTED"}
+NAMES |= {901: "STREAM_CAPTURE_INVALIDATED"}
 
 _lock = threading.RLock()
 _entries: dict[str, Any] = {}
@@ -190,7 +192,12 @@ def cuStreamGetDevice(stream, device):
 
 @entry()
 def cuCtxSynchronize():
-    current_device()
+    device = current_device()
+    for stream in handles.values():
+        if isinstance(stream, Stream) and stream.device == device and stream.recorded is not None:
+            raise Refused(
+                CAPTURE_UNSUPPORTED, "something waits for a GPU while one of its streams is captured"
+            )
     finish_everything()
 
 
@@ -293,9 +300,12 @@ def cuMemFreeHost(pointer):
     del handles[pointer]
 
 
-@entry(POINTER(c_uint64), c_int, c_uint64)
+@entry(c_void_p, c_int, c_uint64)
 def cuPointerGetAttribute(value, attribute, pointer):
-    value[0] = 2 if attribute == 2 else pointer  # of the type "device memory"
+    device = next((a.device for a in allocations.values() if a.address <= pointer < a.address + a.size), 0)
+    numbers = {2: 2, 9: device}  # its type, "device memory"; its GPU. Others are addresses
+    kind = c_int if attribute in numbers else c_uint64
+    ctypes.cast(value, POINTER(kind))[0] = numbers.get(attribute, pointer)
 
 
 @entry(POINTER(c_uint64), SIZE, c_uint64)

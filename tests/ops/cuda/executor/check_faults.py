@@ -207,6 +207,15 @@ def test_work_beside_a_recording_is_not_recorded():
         recorder.end()
 
 
+def test_the_gpu_cannot_be_waited_for_while_a_stream_is_captured():
+    with found("waits for a GPU while one of its streams is captured"):
+        recorder = driver_api.Recorder()
+        try:
+            cuda.synchronize()
+        finally:
+            recorder.end()
+
+
 def test_a_recording_cannot_be_waited_for():
     with found("waits for a stream that is captured"):
         recorder = driver_api.Recorder()

@@ -92,6 +92,7 @@ PIPELINE = """
     cp.async.wait_group {n};
     ld.shared.b32 %r10, [s+{at}];
     st.global.b32 [%rd2], %r10;
+    cp.async.wait_all;
 """
 
 
@@ -111,6 +112,11 @@ def test_a_copy_that_is_in_no_group():
     """It is not waited for."""
     with found("before a copy to it was waited for"):
         run(PIPELINE.format(n=0, at=4).replace("cp.async.commit_group", "", 2), numbers(2), numbers(1))
+
+
+def test_a_thread_that_ends_before_its_copies():
+    with found("a thread ends while 1 of its copies are under way"):
+        run("cp.async.ca.shared.global [s], [%rd1], 4; cp.async.commit_group;", numbers(1), numbers(1))
 
 
 SHARED_COPY = """
@@ -247,7 +253,7 @@ def test_a_product_of_matrices(kind, rounded):
     ],
 )
 def test_atomic_operations(operation, expected):
-    body = f"atom.acq_rel.gpu.global.{operation}; st.release.gpu.global.b32 [%rd2], %r10; fence.acq_rel.gpu;"
+    body = f"atom.acq_rel.gpu.global.{operation}; st.release.gpu.global.b32 [%rd2], %r10;"
     x, y = run(body, np.array([7], np.uint32), np.array([0], np.uint32))
     assert (x, y) == expected
 
@@ -304,6 +310,22 @@ def test_a_faulty_barrier_of_our_own(monkeypatch, order, arrivals, missing):
     parts = [*BARRIER.split("bar.sync 0;"), ""]
     code = "bar.sync 0;".join(parts[:missing]) + "bar.sync 0;".join(parts[missing:])
     assert not barrier(code, arrivals)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("red.release.gpu", "red.relaxed.gpu"),
+        ("red.release.gpu", "red.release.cta"),
+        ("red.release.gpu.global", "red.global"),
+        ("ld.acquire.gpu", "ld.relaxed.gpu"),
+        ("ld.acquire.gpu", "ld.acquire.cta"),
+        ("ld.acquire.gpu", "ld.volatile"),
+    ],
+)
+def test_a_barrier_of_our_own_without_its_order_of_memory(right, wrong):
+    with found("UnknownInstruction"):
+        barrier(BARRIER.replace(right, wrong))
 
 
 @pytest.mark.parametrize("cooperative", [True, False])

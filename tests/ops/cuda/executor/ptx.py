@@ -82,8 +82,7 @@ RULES = [
 OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "rem": "%", "and": "&", "or": "|", "xor": "^"}
 OPERATORS |= {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 OPERATORS |= {"lo": "<", "ls": "<=", "hi": ">", "hs": ">=", "ltu": ">=", "leu": ">", "gtu": "<=", "geu": "<"}
-POLLS = {"acquire", "volatile", "relaxed"}  # a load that may wait for what another block stores
-HINTS = {"nc", "ca", "cg", "cs", "weak", "release", "acq_rel", "gpu", *POLLS}  # of caches, and of order
+CACHE_HINTS = {"nc", "ca", "cg", "cs"}
 COPY_SIZES = {"async.ca.shared.global": {"4", "8", "16"}, "async.cg.shared.global": {"16"}}
 PRODUCTS = {  # of matrices: the type of their numbers, and how many of them a register has
     f"sync.aligned.m16n8k{8 * n}.row.col.f32.{kind}.{kind}.f32": (kind, n)
@@ -165,6 +164,7 @@ class Translation:
         for kind, name, count in re.findall(r"\.reg\s+\.(\w+)\s+%(\w+?)(?:<(\d+)>)?;", self.body):
             names = [f"R{name}{i}" for i in range(int(count))] if count else [f"R{name}"]
             self.registers |= dict.fromkeys(names, REGISTERS[kind])
+        self.copies = "cp.async" in self.body
         self.instructions = []
 
     def _lay_out_shared(self, ptx):
@@ -182,7 +182,7 @@ class Translation:
 
     def source(self) -> str:
         lines = ['#include "runtime.h"', "void kernel(Thread *t) {"]
-        if "cp.async" in self.body:
+        if self.copies:
             lines = ["#define ASYNC_COPIES", *lines, "Copies copies = {0};"]
         lines += [f"{kind} {name} = 0;" for name, kind in self.registers.items()]
         lines += [f"u8 {name}[{size}] __attribute__((aligned(16)));" for name, size in self.local.items()]
@@ -270,7 +270,7 @@ class Translation:
         return f"goto {operands[0].lstrip('$')};"
 
     def _ret(self, modifiers, operands):
-        return "return;"
+        return "end(t, &copies); return;" if self.copies else "return;"
 
     def _bar(self, modifiers, operands):
         if modifiers == ["warp", "sync"]:
@@ -283,7 +283,9 @@ class Translation:
 
     def _ld(self, modifiers, operands):
         target, source = operands
-        kind = modifiers[-1]
+        kind, polls = modifiers[-1], "acquire" in modifiers
+        if polls:  # it may wait for what another block stores
+            modifiers = self._ordered("acquire", modifiers)
         if "param" in modifiers:
             name = source[1:-1].partition("+")[0]
             pointer = f"(void *)t->block->grid->parameters[{self.parameters[name]}]"
@@ -291,7 +293,7 @@ class Translation:
             pointer = self._pointer(modifiers[:-1], source, kind, len(self._list(target)))
         names = self._list(target)
         code = f"{self._memory_type(kind)} *p = {pointer};"
-        if POLLS & set(modifiers):
+        if polls:
             code = f"poll(t, {self.place});" + code
         if len(names) == 1:
             return code + self._assign(target, "*p", kind)
@@ -301,6 +303,8 @@ class Translation:
     def _st(self, modifiers, operands):
         target, source = operands
         kind, names = modifiers[-1], self._list(source)
+        if "release" in modifiers:
+            modifiers = self._ordered("release", modifiers)
         code = f"{self._memory_type(kind)} *p = {self._pointer(modifiers[:-1], target, kind, len(names))};"
         return code + "".join(f"p[{i}] = {self._value(name, kind)};" for i, name in enumerate(names))
 
@@ -310,16 +314,26 @@ class Translation:
 
     def _pointer(self, modifiers, operand, kind, count):
         """A checked pointer to `count` numbers."""
-        space = set(modifiers) - HINTS - {f"v{count}"}
+        space = set(modifiers) - CACHE_HINTS - {f"v{count}"}
         if not space <= {"global", "shared", "local"}:
             raise ValueError
         access = f"{self._address(operand)}, {SIZES[kind[1:]] * count}"
         return f"shared_at(t, {access}, {self.place})" if "shared" in space else f"global_at({access})"
 
-    def _atom(self, modifiers, operands):
+    @staticmethod
+    def _ordered(order, modifiers):
+        """The other modifiers of an instruction, which must have this order of memory, for all blocks.
+
+        Memory is always in order here; on a GPU, other threads would see stores in another order without it.
+        """
+        if not {order, "gpu"} <= set(modifiers):
+            raise ValueError
+        return [modifier for modifier in modifiers if modifier not in (order, "gpu")]
+
+    def _atom(self, modifiers, operands, order="acq_rel"):
         """One thread runs at a time, and so every instruction is atomic."""
         target, place, *sources = operands
-        *modifiers, operation, kind = modifiers
+        *modifiers, operation, kind = self._ordered(order, modifiers)
         c_type = self._memory_type(kind)
         code = f"{c_type} *p = {self._pointer(modifiers, place, kind, 1)}, old = *p;"
         for name, source in zip("ab", sources, strict=False):
@@ -330,12 +344,7 @@ class Translation:
         return f"poll(t, {self.place});" + code + self._assign(target, "old", kind)
 
     def _red(self, modifiers, operands):
-        return self._atom(modifiers, [None, *operands])
-
-    def _fence(self, modifiers, operands):
-        return ";"  # memory is in order here
-
-    _membar = _fence
+        return self._atom(modifiers, [None, *operands], "release")
 
     def _cp(self, modifiers, operands):
         """Asynchronous copies from global to shared memory. They arrive when they are waited for."""

@@ -115,6 +115,11 @@ static inline void wait_for_copies(Thread *t, Copies *copies, u32 n) {
   copies->count = left;
 }
 
+/* A block's shared memory belongs to the next one after its end. */
+static inline void end(Thread *t, Copies *copies) {
+  if (copies->count) fault("a thread ends while %u of its copies are under way", copies->count);
+}
+
 /* bfi: into, with `length` bits of x in place of those from `position` on. */
 static inline u64 insert_bits(u64 x, u64 into, u32 position, u32 length) {
   u64 ones = length < 64 ? (1ul << length) - 1 : ~0ul;
