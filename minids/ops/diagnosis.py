@@ -42,6 +42,11 @@ OLDER = Toolkit(
 TOOLKITS = {"13": NEWER, "12": OLDER}  # by the major version of CUDA
 FOLDERS = "/usr/lib/wsl/lib", "/usr/lib64-nvidia"  # of the driver's library, in WSL and Colab
 
+VARIABLES = {  # with which results would not be those of this GPU, or of one operation after the other
+    "NUMBA_ENABLE_CUDASIM": "puts Numba's simulator in place of the GPU",
+    "CUDA_PYTHON_CUDA_PER_THREAD_DEFAULT_STREAM": "lets operations of several threads overlap, which share"
+    " memory on the GPU",
+}
 ERRORS = {  # of cuInit, by their numbers
     **{3: "NOT_INITIALIZED", 34: "STUB_LIBRARY", 46: "DEVICE_UNAVAILABLE"},
     **{100: "NO_DEVICE", 101: "INVALID_DEVICE"},
@@ -153,8 +158,9 @@ def _no_library(place: str) -> str:
 
 
 def _package_problem() -> str | None:
-    if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0":
-        return "NUMBA_ENABLE_CUDASIM puts Numba's simulator in place of the GPU; unset it"
+    for name, effect in VARIABLES.items():
+        if os.environ.get(name, "0") != "0":
+            return f"{name} {effect}; unset it"
     cuda, capability = driver.version(), driver.capability()
     suitable = [kit for kit in TOOLKITS.values() if kit.oldest <= capability <= kit.newest]
     if not suitable:

@@ -50,7 +50,7 @@ UNSET = (
     "CUDA_VISIBLE_DEVICES",
     "NVIDIA_DRIVER_CAPABILITIES",
     "MINIDS_SIM",
-    "NUMBA_ENABLE_CUDASIM",
+    *diagnosis.VARIABLES,
 )
 
 
@@ -238,10 +238,11 @@ def test_packages_that_do_not_fit(machine, packages, cuda, capability, parts):
     refused(*parts)
 
 
-def test_the_simulator_of_numba_is_not_the_gpu(machine, monkeypatch):
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "1")
-    refused("NUMBA_ENABLE_CUDASIM", "unset it")
-    monkeypatch.setenv("NUMBA_ENABLE_CUDASIM", "0")
+@pytest.mark.parametrize("name", diagnosis.VARIABLES)
+def test_variables_that_change_what_kernels_run_on(machine, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    refused(name, "unset it")
+    monkeypatch.setenv(name, "0")
     assert diagnosis.problem() is None
 
 
