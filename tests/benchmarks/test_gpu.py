@@ -261,3 +261,16 @@ def test_without_a_gpu_there_is_an_error(monkeypatch):
     monkeypatch.setattr("sys.argv", ["gpu"])
     with pytest.raises(SystemExit, match="there is no NVIDIA GPU here"):
         gpu.main()
+
+
+def test_no_variable_changes_what_is_timed(monkeypatch):
+    """With NVIDIA_TF32_OVERRIDE=1, cuBLAS and PyTorch would round in fp32, and with 0 not in TF32."""
+    names, seen = {"MINIDS_SIM", "NVIDIA_TF32_OVERRIDE"}, []
+    for name in names:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("sys.argv", ["gpu"])
+    monkeypatch.setattr(driver, "has_gpu", lambda: True)
+    monkeypatch.setattr(gpu, "supervise", lambda *_: seen.append(names & os.environ.keys()))
+    monkeypatch.setattr(gpu, "table", lambda _: "")
+    gpu.main()
+    assert seen == [set()]
