@@ -35,6 +35,7 @@ from tests.ops.cuda.executor.driver import (
     finish_everything,
     gpus,
     handles,
+    is_recording,
     problems,
     run,
     run_all,
@@ -192,12 +193,8 @@ def cuStreamGetDevice(stream, device):
 
 @entry()
 def cuCtxSynchronize():
-    device = current_device()
-    for stream in handles.values():
-        if isinstance(stream, Stream) and stream.device == device and stream.recorded is not None:
-            raise Refused(
-                CAPTURE_UNSUPPORTED, "something waits for a GPU while one of its streams is captured"
-            )
+    if is_recording(current_device()):
+        raise Refused(CAPTURE_UNSUPPORTED, "something waits for a GPU while one of its streams is captured")
     finish_everything()
 
 

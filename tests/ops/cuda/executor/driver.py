@@ -185,13 +185,19 @@ def stream_of(handle: int | None) -> Stream:
     return stream
 
 
+def is_recording(device: int) -> bool:
+    """Whether a stream of this GPU is captured."""
+    streams = (stream for stream in handles.values() if isinstance(stream, Stream))
+    return any(stream.device == device and stream.recorded is not None for stream in streams)
+
+
 def submit(handle, work) -> None:
     """Start this work on a stream: now, or when something waits for it; or record it."""
     stream = stream_of(handle)
     if stream.recorded is not None:
         stream.recorded.append(work)
         return
-    if stream.waits and any(isinstance(s, Stream) and s.recorded is not None for s in handles.values()):
+    if stream.waits and is_recording(stream.device):
         problems.append("work on the default stream while another stream is captured: it is not recorded")
     stream.work.append(work)
     if _order == 0 or (_order == 2 and _random.random() < 0.5):
