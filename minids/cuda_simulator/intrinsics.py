@@ -53,7 +53,7 @@ def multiply_add(a, b, c):
     With g = lane // 4 and t = lane % 4, a lane holds
         a = A[g, t], A[g+8, t], A[g, t+4], A[g+8, t+4]      b = B[t, g], B[t+4, g]
         c = C[g, 2t], C[g, 2t+1], C[g+8, 2t], C[g+8, 2t+1]
-    and gets the same elements of C + A B.
+    and gets the same elements of C + A B, cut off to float32.
     """
     A, B = np.zeros((16, 8)), np.zeros((8, 8))
     for lane, (a_values, b_values) in cuda.exchange((a, b)).items():
@@ -63,7 +63,13 @@ def multiply_add(a, b, c):
     g, t = divmod(cuda.laneid, 4)
     D = A @ B
     products = (D[g, 2 * t], D[g, 2 * t + 1], D[g + 8, 2 * t], D[g + 8, 2 * t + 1])
-    return tuple(np.float32(x + y) for x, y in zip(c, products, strict=True))
+    return tuple(_toward_zero(x + y) for x, y in zip(c, products, strict=True))
+
+
+def _toward_zero(exact):
+    """As float32, cut off: tensor cores do not round to the nearest."""
+    x = np.float32(exact)
+    return np.nextafter(x, np.float32(0)) if abs(x) > abs(exact) else x
 
 
 def load_matrices(shared, i):

@@ -269,12 +269,15 @@ def _tensor_core_product(shape, a_k_last, b_k_last):
     """A warp owns a part of the tile, in pieces of 16 x 8: one instruction per piece and 8 steps along k.
 
     The factors are rounded to TF32. If the shape is `split`, each factor is the sum of two such numbers, big
-    and small, and big big + big small + small big is computed: almost as exact as float32 ("3xTF32").
+    and small, and big big + big small + small big is computed: almost as exact as float32 ("3xTF32"). The
+    cores themselves add up only one slice then, because they cut sums off instead of rounding them, which
+    makes all sums smaller, the more so the more terms they have.
     """
     ROWS, COLUMNS, WARP_ROWS, WARP_COLUMNS, SPLIT = shape
     A_SIXTEENS, B_SIXTEENS, WARPS_ACROSS = WARP_ROWS // 16, WARP_COLUMNS // 16, COLUMNS // WARP_COLUMNS
-    load_a, line_a = _fragments(ROWS, A_SIXTEENS, a_k_last)
-    load_b, line_b = _fragments(COLUMNS, B_SIXTEENS, b_k_last)
+    PART = PART_ROWS, PART_COLUMNS = 2 * A_SIXTEENS, 4 * B_SIXTEENS
+    load_a, line_a = _fragments(ROWS, A_SIXTEENS, a_k_last, 1, 2)
+    load_b, line_b = _fragments(COLUMNS, B_SIXTEENS, b_k_last, 2, 1)
 
     @cuda.jit(device=True)
     def warp_row():
@@ -298,7 +301,7 @@ def _tensor_core_product(shape, a_k_last, b_k_last):
         """Rows 16 m, …, m + 15 of the warp's part, times columns 8 n, …, 8 n + 7."""
         i, j = 2 * m, 2 * n
         c = (part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1])
-        a4, b2 = (a[m, 0], a[m, 1], a[m, 2], a[m, 3]), (b[n // 2, n % 2], b[n // 2, n % 2 + 2])
+        a4, b2 = (a[m, 0], a[m, 1], a[m, 2], a[m, 3]), (b[n // 2, n % 2 * 2], b[n // 2, n % 2 * 2 + 1])
         part[i, j], part[i, j + 1], part[i + 1, j], part[i + 1, j + 1] = multiply_add(a4, b2, c)
 
     @cuda.jit(device=True)
@@ -318,6 +321,17 @@ def _tensor_core_product(shape, a_k_last, b_k_last):
                     multiply_piece(ra, m, rb, n, part)
 
     @cuda.jit(device=True)
+    def multiply_slice_apart(a, a_start, b, b_start, part):
+        sums = cuda.local.array(PART, float32)
+        for i in range(PART_ROWS):
+            for j in range(PART_COLUMNS):
+                sums[i, j] = _ZERO
+        multiply_slice(a, a_start, b, b_start, sums)
+        for i in range(PART_ROWS):
+            for j in range(PART_COLUMNS):
+                part[i, j] += sums[i, j]
+
+    @cuda.jit(device=True)
     def row_of(i):
         return cuda.blockIdx.y * ROWS + warp_row() + line_a(i, cuda.threadIdx.x % 32 // 4)
 
@@ -325,28 +339,30 @@ def _tensor_core_product(shape, a_k_last, b_k_last):
     def column_of(j):
         return cuda.blockIdx.x * COLUMNS + warp_column() + line_b(j // 2, cuda.threadIdx.x % 4 * 2 + j % 2)
 
-    return multiply_slice, row_of, column_of, (2 * A_SIXTEENS, 4 * B_SIXTEENS)
+    return multiply_slice_apart if SPLIT else multiply_slice, row_of, column_of, PART
 
 
-def _fragments(side, sixteens, k_last):
+def _fragments(side, sixteens, k_last, LINE, K):
     """load: a lane's part of 16 lines x 8 k, for each 16 of the lines from `first` on; and line(q, g).
 
-    With g = lane // 4 and t = lane % 4, r[m, 0 … 3] are (line(2 m, g), t), (line(2 m + 1, g), t), and again
-    with t + 4. Lines are adjacent if k is last. If k is first, a quad of lines belongs to four pieces.
+    With g = lane // 4 and t = lane % 4, r[m, 0] is element t of line(2 m, g); K further is its element t + 4,
+    LINE further the same of line(2 m + 1, g). The numbers of an instruction must lie in adjacent registers.
+    Lines are adjacent if k is last. If k is first, a quad of lines belongs to four pieces.
     """
 
     @cuda.jit(device=True)
     def load(s, start, first, k, r):
         lane = cuda.threadIdx.x % 32
         if k_last:
+            own_line, own_k = lane // 8 // LINE % 2 * 8 + lane % 8, lane // 8 // K % 2 * 4
             for m in range(sixteens):
-                at = start + _in_rows(first + m * 16 + lane % 16, k + lane // 16 * 4)
+                at = start + _in_rows(first + m * 16 + own_line, k + own_k)
                 r[m, 0], r[m, 1], r[m, 2], r[m, 3] = load_matrices(s, at)
         else:
             for m in range(0, sixteens, 2):
                 at = start + _in_columns(k + lane % 4, first + m * 16 + lane // 4 * 4, side)
-                r[m, 0], r[m, 1], r[m + 1, 0], r[m + 1, 1] = load4(s, at)
-                r[m, 2], r[m, 3], r[m + 1, 2], r[m + 1, 3] = load4(s, at + 4 * side)
+                r[m, 0], r[m, LINE], r[m + 1, 0], r[m + 1, LINE] = load4(s, at)
+                r[m, K], r[m, 3], r[m + 1, K], r[m + 1, 3] = load4(s, at + 4 * side)
 
     @cuda.jit(device=True)
     def line(q, g):
