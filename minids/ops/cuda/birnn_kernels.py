@@ -103,6 +103,23 @@ def kernels(shape: BlockShape, backward: bool, vectorized: bool):
     return one_frame, all_frames
 
 
+def unrolled(function, count):
+    """A function that calls function(0, …) … function(count - 1, …).
+
+    Registers cannot be indexed: loops over them must be unrolled, and not every compiler unrolls long ones.
+    """
+    if count == 0:
+        return cuda.jit(device=True)(lambda *arguments: None)
+    call_others = unrolled(function, count - 1)
+
+    @cuda.jit(device=True)
+    def call(*arguments):
+        call_others(*arguments)
+        function(count - 1, *arguments)
+
+    return call
+
+
 def _device_functions(shape, backward, vectorized, resident):
     """compute_frame, load_all_weights, the number of quads of weights that a thread keeps in registers.
 
@@ -139,7 +156,7 @@ def _device_functions(shape, backward, vectorized, resident):
         return warp, unit_lane // UNIT_THREADS, unit_lane % UNIT_THREADS, lane // 2 % 2
 
     @cuda.jit(device=True)
-    def load_weights(thread, W, chunk, H, w, first):
+    def load_weights(chunk, thread, W, H, w, first):
         """Load this thread's quads of weights of a chunk into w[first:], zeros for k that do not exist.
 
         Here and below, units and utterances that do not exist are replaced by some that do, whose results
@@ -164,6 +181,12 @@ def _device_functions(shape, backward, vectorized, resident):
                         w[first + q * 4 + j, i] = values[i]
 
     @cuda.jit(device=True)
+    def load_register_chunk(chunk, thread, W, H, registers):
+        load_weights(chunk, thread, W, H, registers, chunk * WEIGHTS)
+
+    load_registers = unrolled(load_register_chunk, REGISTER_CHUNKS)
+
+    @cuda.jit(device=True)
     def shared_weights(thread, chunk):
         """Where this thread's quads of a chunk start: all lanes' first quads, then their second ones …"""
         warp, group, unit_thread, _ = place(thread)
@@ -175,10 +198,9 @@ def _device_functions(shape, backward, vectorized, resident):
         """Load this thread's weights of the first chunks into registers, all others into shared memory."""
         thread, w = thread_index(), cuda.local.array((WEIGHTS, 4), float32)
         _, _, _, utterance_thread = place(thread)
-        for chunk in range(REGISTER_CHUNKS):
-            load_weights(thread, W, chunk, H, registers, chunk * WEIGHTS)
+        load_registers(thread, W, H, registers)
         for chunk in range(REGISTER_CHUNKS, (H + WARPS * DEPTH - 1) // (WARPS * DEPTH)):
-            load_weights(thread, W, chunk, H, w, 0)
+            load_weights(chunk, thread, W, H, w, 0)
             if utterance_thread == 0:
                 for e in range(WEIGHTS):
                     store4(
@@ -208,16 +230,30 @@ def _device_functions(shape, backward, vectorized, resident):
         cuda.syncwarp()
 
     @cuda.jit(device=True)
-    def multiply(thread, s, w, first, part):
-        """part[i, j] += Σ_k state[i, k] w[j, k] over the k of this thread's group in a chunk."""
+    def multiply_quad(q, thread, s, w, first, part):
+        """part[i, j] += Σ_k state[i, k] w[j, k] over four k of a chunk; quad first + 4 q + j has w[j, …]."""
         warp, group, _, utterance_thread = place(thread)
-        start = warp * REGION + utterance_thread * PITCH + group * 4
-        for q in range(GROUP_QUADS):
-            for i in range(ROWS):
-                state = load4(s, start + i * 2 * PITCH + q * GROUPS * 4)
-                for j in range(4):
-                    for k in range(4):
-                        part[i, j] += state[k] * w[first + q * 4 + j, k]
+        start = warp * REGION + utterance_thread * PITCH + (q * GROUPS + group) * 4
+        for i in range(ROWS):
+            s0, s1, s2, s3 = load4(s, start + i * 2 * PITCH)
+            for j in range(4):
+                e = first + q * 4 + j
+                part[i, j] += s0 * w[e, 0]
+                part[i, j] += s1 * w[e, 1]
+                part[i, j] += s2 * w[e, 2]
+                part[i, j] += s3 * w[e, 3]
+
+    multiply = unrolled(multiply_quad, GROUP_QUADS)
+
+    @cuda.jit(device=True)
+    def multiply_chunk(chunk, thread, s, registers, states, rows, H, quads, part):
+        """Multiply a chunk by the weights in registers."""
+        if chunk * WARPS * DEPTH < H:
+            share_states(thread, s, quads)
+            load_states(thread, states, rows, chunk + 1, H, quads)
+            multiply(thread, s, registers, chunk * WEIGHTS, part)
+
+    multiply_chunks = unrolled(multiply_chunk, REGISTER_CHUNKS)
 
     @cuda.jit(device=True)
     def multiply_resident(s, registers, W, states, rows, H, part):
@@ -226,11 +262,7 @@ def _device_functions(shape, backward, vectorized, resident):
         w = cuda.local.array((WEIGHTS, 4), float32)
         load_states(thread, states, rows, 0, H, quads)
         chunks = (H + WARPS * DEPTH - 1) // (WARPS * DEPTH)
-        for chunk in range(REGISTER_CHUNKS):
-            if chunk < chunks:
-                share_states(thread, s, quads)
-                load_states(thread, states, rows, chunk + 1, H, quads)
-                multiply(thread, s, registers, chunk * WEIGHTS, part)
+        multiply_chunks(thread, s, registers, states, rows, H, quads, part)
         thread = thread_index()  # what follows from it need not be kept from above
         for chunk in range(REGISTER_CHUNKS, chunks):
             share_states(thread, s, quads)
@@ -247,14 +279,14 @@ def _device_functions(shape, backward, vectorized, resident):
         w = cuda.local.array((WEIGHTS, 4), float32)
         following = cuda.local.array((WEIGHTS, 4), float32)
         load_states(thread, states, rows, 0, H, quads)
-        load_weights(thread, W, 0, H, following, 0)
+        load_weights(0, thread, W, H, following, 0)
         for chunk in range((H + WARPS * DEPTH - 1) // (WARPS * DEPTH)):
             share_states(thread, s, quads)
             for e in range(WEIGHTS):
                 for i in range(4):
                     w[e, i] = following[e, i]
             load_states(thread, states, rows, chunk + 1, H, quads)
-            load_weights(thread, W, chunk + 1, H, following, 0)
+            load_weights(chunk + 1, thread, W, H, following, 0)
             multiply(thread, s, w, 0, part)
 
     multiply_all = multiply_resident if resident else multiply_streamed
