@@ -32,6 +32,7 @@ from minids.cuda_simulator.api import (
     async_stream,
     cuda,
     enable_caching,
+    make_cooperative,
 )
 from minids.cuda_simulator.cost import BANKS, Cost, cost, wavefronts
 from minids.cuda_simulator.errors import (
@@ -76,6 +77,7 @@ __all__ = [
     "cuda",
     "enable_caching",
     "launches",
+    "make_cooperative",
     "remove_barrier",
     "thread_order",
     "trace",

@@ -94,6 +94,10 @@ def allow_shared(kernel: Kernel, arguments: tuple, size: int) -> None:
     kernel.max_shared_bytes = size
 
 
+def make_cooperative(kernel: Kernel, arguments: tuple) -> None:
+    """Stands for driver_api.make_cooperative: the scheduler notices blocks that do not fit."""
+
+
 def enable_caching(kernel: Kernel) -> None:
     """Stands for kernel_cache.enable_caching: there is no machine code to keep."""
 

@@ -88,7 +88,7 @@ else:
 
         return signature(types.uint32), generate
 
-    @intrinsic
+    @intrinsic  # type: ignore[no-redef]
     def global_from(typing_context, array, start):
         """The elements from array[start] on, with indices of type uint32.
 

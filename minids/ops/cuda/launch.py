@@ -28,7 +28,7 @@ def launch(kernel, blocks, threads, *arguments, shared: int = 0, cooperative: bo
         raise InputError("the batch is too large for one launch on a GPU: lower batch_size")
     if 0 not in grid:
         driver_api.enable_caching(kernel)
-        if cooperative and not driver.simulated():  # which refuses blocks that do not fit anyway
+        if cooperative:
             driver_api.make_cooperative(kernel, arguments)
         if shared > DEFAULT_SHARED_BYTES:
             driver_api.allow_shared(kernel, arguments, shared)
