@@ -150,7 +150,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("words", nargs="*", metavar="WORD", help="only rows with one of these in their name")
-    parser.add_argument("--minutes", type=float, default=12.0)
+    parser.add_argument("--minutes", type=float, default=12.0, help="when no row begins any more  [12]")
     parser.add_argument("--json", metavar="FILE", help="save the results, with GPU, driver and versions")
     options = parser.parse_args()
     if not driver.has_gpu():

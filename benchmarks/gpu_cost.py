@@ -188,8 +188,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="?", help="part of the names of kernels")
-    parser.add_argument("--architecture", type=int, default=90)
-    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument(
+        "--architecture", type=int, default=90, help="of the listed loops: 75, 80, 89, 90 or 120  [90]"
+    )
+    parser.add_argument("--json", metavar="FILE", help="save the step, and what all kernels need")
     options = parser.parse_args()
     if options.name:
         for name, entry in kernels().items():

@@ -75,6 +75,8 @@ NO_DRIVER = {  # by place
     "container": "no NVIDIA driver is in this container; if the host has one, start the container with docker"
     " run --gpus all (which needs the NVIDIA Container Toolkit) or apptainer exec --nv",
     "wsl": "no NVIDIA driver is in WSL; install it in Windows, not in WSL, then wsl --update, wsl --shutdown",
+    "linux": "no NVIDIA driver answers on this machine; install it from your distribution or from"
+    " nvidia.com/drivers, and restart",
     "win32": "no NVIDIA driver answers; install it from nvidia.com/drivers",
     "darwin": "macOS has no NVIDIA driver",
 }
@@ -154,7 +156,7 @@ def _no_library(place: str) -> str:
     capabilities = os.environ.get("NVIDIA_DRIVER_CAPABILITIES", "all")
     if not {"compute", "all"} & set(capabilities.split(",")):
         return f"NVIDIA_DRIVER_CAPABILITIES={capabilities} keeps CUDA out of this container; add compute"
-    return NO_DRIVER.get(place, "no NVIDIA driver answers on this machine; install it, and restart")
+    return NO_DRIVER.get(place, NO_DRIVER["linux"])
 
 
 def _package_problem() -> str | None:
