@@ -178,15 +178,15 @@ def _package_problem() -> str | None:
         install = f"pip uninstall {' '.join(newer)}, then {install}"
     if "numba-cuda" not in packages or kit is None:
         return f"the backend cuda needs a package: {install}"
-    if kit.cuda > cuda:
-        return (
-            f"the installed CUDA {kit.cuda // 1000} is too new for the driver, which runs {_dotted(cuda)};"
-            f" {install}, or install driver {kit.release} or newer"
-        )
     if kit not in suitable:
         return (
             f"the installed CUDA {kit.cuda // 1000} does not compile for this GPU,"
             f" whose compute capability is {_dots(capability)}; {install}"
+        )
+    if kit.cuda > cuda:
+        return (
+            f"the installed CUDA {kit.cuda // 1000} is too new for the driver, which runs {_dotted(cuda)};"
+            f" {install}, or install driver {kit.release} or newer"
         )
     if kit is OLDER and newer:
         return f"packages of CUDA 12 and 13 are mixed; {install}"

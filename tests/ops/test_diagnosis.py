@@ -219,6 +219,7 @@ def test_a_driver_that_does_not_start(machine, status, parts):
             ),
         ),
         (PACKAGES[13], 13000, 70, ("CUDA 13 does not compile for this GPU", "'minids[cuda12]'")),
+        (PACKAGES[13], 12040, 70, ("CUDA 13 does not compile for this GPU", "'minids[cuda12]'; or use")),
         (PACKAGES[12], 13000, 120, ("CUDA 12 does not compile for this GPU", "'minids[cuda]'")),
         (
             PACKAGES[13] | PACKAGES[12],
