@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--json", metavar="FILE", help="save the results, with GPU, driver and versions")
     options = parser.parse_args()
     if not driver.has_gpu():
-        raise SystemExit("there is no NVIDIA GPU here")
+        raise SystemExit("there is no NVIDIA GPU here; minids check --backend cuda says why")
     for name in ("MINIDS_SIM", "NVIDIA_TF32_OVERRIDE"):  # which change what is timed
         os.environ.pop(name, None)
     tests = sorted(Path("tests/ops/cuda").glob("test_*.py"), key=lambda path: path.stem not in FIRST_TESTS)

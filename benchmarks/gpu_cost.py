@@ -20,10 +20,11 @@ import math
 import os
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from benchmarks.gpu_launches import Launch, T, kernels, recorded_step
-from benchmarks.gpu_sass import Loop, disassemble, fma_instructions, loops, multiplications
+from benchmarks.gpu_sass import Loop, disassemble, disassembler, fma_instructions, loops, multiplications
 from benchmarks.machine import save
 
 # An H200, from NVIDIA's data sheet: float32 on 132 multiprocessors of 128 lanes at 1.98 GHz, TF32 without
@@ -189,18 +190,29 @@ def main() -> None:
     )
     parser.add_argument("name", nargs="?", help="part of the names of kernels")
     parser.add_argument(
-        "--architecture", type=int, default=90, help="of the listed loops: 75, 80, 89, 90 or 120  [90]"
+        "--architecture",
+        type=int,
+        default=90,
+        choices=(75, 80, 89, 90, 120),
+        help="of the listed loops, 90 by default",
     )
     parser.add_argument("--json", metavar="FILE", help="save the step, and what all kernels need")
     options = parser.parse_args()
+    if find_spec("numba_cuda") is None or disassembler() is None:
+        raise SystemExit("kernels cannot be compiled: pip install '.[cuda]' nvidia-cuda-nvdisasm")
     if options.name:
-        for name, entry in kernels().items():
-            if (
-                options.name in name
-                and entry.min_architecture <= options.architecture <= entry.max_architecture
-            ):
-                print_loops(name, options.architecture)
+        found = [
+            name
+            for name, entry in kernels().items()
+            if options.name in name
+            and entry.min_architecture <= options.architecture <= entry.max_architecture
+        ]
+        if not found:
+            raise SystemExit(f"no kernel for sm_{options.architecture} has {options.name!r} in its name")
+        for name in found:
+            print_loops(name, options.architecture)
         return
+    print("compiling the kernels of a step takes some minutes", flush=True)
     from tests.ops.cuda.executor import driver
 
     driver.install(["h200"], "forward")  # before CUDA packages are imported

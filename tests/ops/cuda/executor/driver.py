@@ -117,8 +117,10 @@ def install(names: list[str], order: str) -> None:
     from tests.ops.cuda.executor import api
 
     global _order
-    packages = (package for package in distributions() if package.name.startswith("nvidia-nvjitlink"))
-    os.environ["NUMBA_CACHE_DIR"] = str(FOLDER / next(packages).version)  # which wrote the PTX there
+    package = next((p for p in distributions() if p.name.startswith("nvidia-nvjitlink")), None)
+    if package is None:
+        raise SystemExit("the executor needs the compiler: pip install '.[cuda]'")
+    os.environ["NUMBA_CACHE_DIR"] = str(FOLDER / package.version)  # which wrote the PTX there
     os.environ.pop("MINIDS_SIM", None)
     gpus[:], _order = [GPUS[name] for name in names], ORDERS.index(order)
     runtime = ptx.compiled((ptx.HERE / "runtime.c").read_text(), FOLDER)
