@@ -96,9 +96,11 @@ def kernels(shape: BlockShape, backward: bool, vectorized: bool):
         direction, T = first_direction + cuda.blockIdx.y, int64(progress[1])
         W, h, out = (W_f, h_f, out_f) if direction == 0 else (W_b, h_b, out_b)
         load_all_weights(s, registers, global_from(W, 0), H)
-        for step in range(T):
+        step = int64(0)
+        while step < T:  # range would take a register more
             compute(s, registers, inputs, W, lengths, h, out, progress, direction, step, T, B, H)
             arrive(progress, 2 + direction)
+            step += 1
 
     return one_frame, all_frames
 

@@ -39,7 +39,8 @@ def test_every_kernel_stays_within_its_budget(reports):
         if (
             report["architecture"] < 120
         ):  # for Blackwell, ptxas spills 96 bytes of the largest scalar recurrence
-            spills = 40 if "matmul" in report["kernel"] else 0  # addresses, before and after their loops
+            tight = "matmul" in report["kernel"] or "32 scalar" in report["kernel"]
+            spills = 60 if tight else 0  # addresses, before and after their loops
             assert max(report["spills"], report["stack"]) <= spills, report
         assert report["registers"] <= report["max_registers"], report
         assert report["shared"] <= 48 * 1024, report
