@@ -36,9 +36,7 @@ def test_every_kernel_stays_within_its_budget(reports):
     assert {report["architecture"] for report in reports} == {75, 80, 89, 90, 120}
     for report in reports:
         assert report["float64"] == 0, report
-        if (
-            report["architecture"] < 120
-        ):  # for Blackwell, ptxas spills 96 bytes of the largest scalar recurrence
+        if report["architecture"] < 120:  # for Blackwell, the largest kernels spill more
             tight = "matmul" in report["kernel"] or "32 scalar" in report["kernel"]
             spills = 60 if tight else 0  # addresses, before and after their loops
             assert max(report["spills"], report["stack"]) <= spills, report
