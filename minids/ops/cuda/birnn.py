@@ -42,8 +42,6 @@ ALL_FRAMES: tuple[BlockShape, ...] = (
 if driver.simulated():
     FRAME, ALL_FRAMES = BlockShape(32, 8, 2, 16, 0), (BlockShape(32, 8, 2, 16, 1),)
 
-_graphs: dict = {}  # (frames, graph) by arguments; the most recently used ones, last
-
 
 def check_recurrence(recurrence: str) -> None:
     """Raises InputError for an unknown implementation."""
@@ -130,6 +128,12 @@ def _progress():
     return arrays.empty((4,), np.int32)
 
 
+@per_device
+def _graphs() -> dict:
+    """(frames, graph) by arguments; the most recently used ones, last."""
+    return {}
+
+
 def _launch_graph(kernel, flat, progress, T, B, H):
     """Launch the kernel for each frame, in both directions at once, by a graph of GRAPH_FRAMES frames.
 
@@ -144,15 +148,15 @@ def _launch_graph(kernel, flat, progress, T, B, H):
         launch(advance, 1, 1, progress)
 
     blocks, count = (-(-H // FRAME.units), 2), -(-T // GRAPH_FRAMES)
-    key = (kernel, B, H, *(address(a) for a in flat))
-    recorded, graph = _graphs.pop(key, (0, None))
+    graphs, key = _graphs(), (kernel, B, H, *(address(a) for a in flat))
+    recorded, graph = graphs.pop(key, (0, None))
     if recorded < T:
         recorded, graph, count = T, capture(frames), count - 1  # capture has computed the first frames
     for _ in range(count):
         graph.launch()
-    _graphs[key] = recorded, graph
-    if len(_graphs) > MAX_GRAPHS:
-        del _graphs[next(iter(_graphs))]
+    graphs[key] = recorded, graph
+    if len(graphs) > MAX_GRAPHS:
+        del graphs[next(iter(graphs))]
 
 
 @per_device

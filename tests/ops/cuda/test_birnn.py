@@ -1,6 +1,7 @@
 """All implementations of the recurrence on the GPU, or in the simulator, compared with the reference."""
 
 import math
+from functools import cache
 from unittest import mock
 
 import numpy as np
@@ -116,7 +117,7 @@ def test_a_graph_is_recorded_once_and_serves_any_number_of_frames():
         h, *_ = birnn.birnn_forward(z_some, f_, b_, lengths_, *outs_some, recurrence="graph")
         expected = REFERENCE.birnn_forward(z, Wr_f, Wr_b, np.full(B, T))[0]
         assert relative_error(arrays.to_host(h), expected) <= FLOAT32_RECURRENCE
-        graphs.append(birnn._graphs[next(reversed(birnn._graphs))])
+        graphs.append(birnn._graphs()[next(reversed(birnn._graphs()))])
     assert graphs[0] != graphs[1]
     assert graphs[1:] == [graphs[1]] * 5
 
@@ -137,13 +138,13 @@ def test_a_graph_belongs_to_its_arrays_and_to_their_shape():
 
 
 def test_the_least_recently_used_graph_is_dropped(monkeypatch):
-    monkeypatch.setattr(birnn, "_graphs", {})
+    monkeypatch.setattr(birnn, "_graphs", cache(dict))
     monkeypatch.setattr(birnn, "MAX_GRAPHS", 2)
     monkeypatch.setattr(birnn, "capture", lambda frames: mock.Mock())
     a, b, c = (arrays.empty((4,), np.float32) for _ in range(3))
     for array in (a, b, a, c, a, b):
         birnn._launch_graph(None, [array], None, 1, 1, 4)
-    assert [key[-1] for key in birnn._graphs] == [address(a), address(b)]
+    assert [key[-1] for key in birnn._graphs()] == [address(a), address(b)]
 
 
 @EACH_RECURRENCE
@@ -175,11 +176,11 @@ def test_nan_is_passed_on(recurrence):
 def test_weights_that_do_not_fit_use_graphs(monkeypatch):
     monkeypatch.setattr(birnn, "limits", lambda: Limits(1, 0, True))
     monkeypatch.setattr(birnn, "_persistent_shape", birnn._persistent_shape.__wrapped__)  # without its cache
-    monkeypatch.setattr(birnn, "_graphs", {})
+    monkeypatch.setattr(birnn, "_graphs", cache(dict))
     numbers = inputs(np.random.default_rng(6), 3, 2, 4)
     for result, expected in zip(*both_passes(*numbers), strict=True):
         assert relative_error(result, expected) <= FLOAT32_RECURRENCE
-    assert len(birnn._graphs) == 2  # one for each pass
+    assert len(birnn._graphs()) == 2  # one for each pass
     with pytest.raises(InputError, match="the weights of 4 units do not fit on this GPU"):
         birnn.birnn_forward(*to_device(numbers[0], *numbers[2:]), recurrence="persistent")
 

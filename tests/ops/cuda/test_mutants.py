@@ -56,7 +56,7 @@ MUTANTS = [
     ("barrier", "ld.acquire.gpu.global", "ld.relaxed.gpu.global", *PERSISTENT),
     ("barrier", "                pass\n        cuda.syncthreads()\n", "                pass\n", *PERSISTENT, "--order", "reverse"),
     ("barrier", "_counted(arrivals, i) < count", "_counted(arrivals, i) < count - 1", *PERSISTENT),
-    ("birnn", "key = (kernel, B, H,", "key = (kernel, H,", BIRNN, "-k", "belongs"),
+    ("birnn", "(kernel, B, H,", "(kernel, H,", BIRNN, "-k", "belongs"),
     ("birnn", ", *(address(a) for a in flat))", ",)", BIRNN, "-k", "belongs"),
     ("birnn", "if recorded < T:", "if graph is None:", BIRNN, "-k", "recorded"),
     ("birnn_kernels", "if step < T:", "if True:", *GRAPH),
