@@ -1,14 +1,18 @@
-"""Compile every kernel to machine code, without a GPU or driver: python -m minids.ops.cuda.compile_report
+"""Compile every kernel to machine code, without a GPU or driver.
+
+    python -m minids.ops.cuda.compile_report [75 90]
 
 This finds what the simulator cannot: Python that Numba does not compile, spilled registers, accidental
 float64. The compiler's libraries are wheels (`pip install 'minids[cuda]'`). For each kernel and architecture
 one line of JSON says what it needs, a `Report`.
 """
 
+import argparse
 import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import NamedTuple
 from unittest import mock
 
@@ -19,6 +23,7 @@ from minids.ops import diagnosis
 from minids.ops.cuda.registry import Registered, registered
 
 ARCHITECTURES = 70, 75, 80, 89, 90, 120  # Volta, Turing, Ampere, Ada, Hopper, Blackwell
+FIRST = 9, 0  # whose compute capability Numba sees
 
 
 class Report(NamedTuple):
@@ -37,12 +42,10 @@ def compiled(name: str, entry: Registered, architecture: int) -> tuple[Report, b
 
     Raises RuntimeError with what the linker says.
     """
+    library, float64 = _library(entry)
     capability = divmod(architecture, 10)
-    options = dict(entry.kernel.targetoptions) | {"lto": True, "link": []}
     with _fake_gpu(capability):
-        kernel = dispatcher._Kernel(entry.kernel.py_func, entry.arguments, **options)
-        code = kernel._codelibrary.get_ltoir(cc=capability)
-        ptx = kernel._codelibrary.get_asm_str(cc=capability)
+        code = library.get_ltoir(cc=capability)
     machine_code, log = _link(code, architecture)
     log = log.partition("Compiling entry function")[2]
 
@@ -57,9 +60,19 @@ def compiled(name: str, entry: Registered, architecture: int) -> tuple[Report, b
         spills=number(r"(\d+) bytes spill"),
         stack=number(r"(\d+) bytes stack frame"),
         shared=number(r"(\d+) bytes smem"),
-        float64=len(re.findall(r"^\s+(?:@%?!?\w+\s+)?(?:\w+\.)+f64", ptx, re.MULTILINE)),
+        float64=float64,
     )
     return report, machine_code
+
+
+@cache
+def _library(entry: Registered):
+    """What Numba makes of a kernel's Python, for any GPU, and the float64 instructions in it."""
+    options = dict(entry.kernel.targetoptions) | {"lto": True, "link": []}
+    with _fake_gpu(FIRST):
+        library = dispatcher._Kernel(entry.kernel.py_func, entry.arguments, **options)._codelibrary
+        ptx = library.get_asm_str(cc=FIRST)
+    return library, len(re.findall(r"^\s+(?:@%?!?\w+\s+)?(?:\w+\.)+f64", ptx, re.MULTILINE))
 
 
 @contextmanager
@@ -97,9 +110,13 @@ def _read(linker, size, read) -> bytes:
 
 
 if __name__ == "__main__":
-    toolkit = diagnosis.toolkit()
-    for architecture in ARCHITECTURES:
-        if toolkit and toolkit.oldest <= divmod(architecture, 10) <= toolkit.newest:
-            for name, entry in registered():
-                if entry.min_architecture <= architecture <= entry.max_architecture:
-                    print(json.dumps(compiled(name, entry, architecture)[0]._asdict()), flush=True)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("architectures", nargs="*", type=int, help="only these: 90 is sm_90, Hopper")
+    chosen, toolkit = parser.parse_args().architectures or ARCHITECTURES, diagnosis.toolkit()
+    for name, entry in registered():
+        for architecture in chosen:
+            supported = toolkit and toolkit.oldest <= divmod(architecture, 10) <= toolkit.newest
+            if supported and entry.min_architecture <= architecture <= entry.max_architecture:
+                print(json.dumps(compiled(name, entry, architecture)[0]._asdict()), flush=True)

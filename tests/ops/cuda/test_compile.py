@@ -27,19 +27,18 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def reports():
-    process = run("-m", "minids.ops.cuda.compile_report")
+    process = run("-m", "minids.ops.cuda.compile_report", "75", "90")  # every kernel runs on one of them
     assert process.returncode == 0, process.stderr[-3000:]
     return [json.loads(line) for line in process.stdout.splitlines()]
 
 
 def test_every_kernel_stays_within_its_budget(reports):
-    assert {report["architecture"] for report in reports} == {75, 80, 89, 90, 120}
+    assert {report["architecture"] for report in reports} == {75, 90}
     for report in reports:
         assert report["float64"] == 0, report
-        if report["architecture"] < 120:  # for Blackwell, the largest kernels spill more
-            tight = "matmul" in report["kernel"] or "32 scalar" in report["kernel"]
-            spills = 60 if tight else 0  # addresses, before and after their loops
-            assert max(report["spills"], report["stack"]) <= spills, report
+        tight = "matmul" in report["kernel"] or "32 scalar" in report["kernel"]
+        spills = 60 if tight else 0  # addresses, before and after their loops
+        assert max(report["spills"], report["stack"]) <= spills, report
         assert report["registers"] <= report["max_registers"], report
         assert report["shared"] <= 48 * 1024, report
 
