@@ -255,7 +255,8 @@ def _kernels():
         for shape in TILES[gemm]:
             name = f"{gemm} {shape.rows} {'vectorized' if access.vectorized else 'scalar'}"
             name += " gathered" * access.gathered + " synchronous" * (not access.asynchronous)
-            registers = 255 if shape.split else 128
+            threads, blocks = shape.launch_bounds
+            registers = min(65_536 // (threads * blocks), 255)  # so that as many blocks fit
             limits = registers, *((80, 120) if access.asynchronous else (70, 75))
             yield f"{name} layer", Registered(layer_kernel(shape, access), layer_types, *limits)
             kernel = product_kernel(shape, False, access)
