@@ -17,12 +17,10 @@ def fonts(monkeypatch):
     monkeypatch.setattr(plot, "_warned", set())
     plot._font_families.cache_clear()
 
-    class Font:
-        name, fname = "Other", "other.ttf"
+    from matplotlib.font_manager import FontEntry, fontManager
 
-    from matplotlib.font_manager import fontManager
-
-    monkeypatch.setattr(fontManager, "ttflist", [Font])
+    own = [font for font in fontManager.ttflist if font.name == "DejaVu Sans"]
+    monkeypatch.setattr(fontManager, "ttflist", [*own, FontEntry(fname="other.ttf", name="Other")])
     yield
     plot._font_families.cache_clear()
 
