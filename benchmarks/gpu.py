@@ -4,7 +4,7 @@
     MINIDS_DATA=~/data python -m benchmarks.gpu --minutes 12 --json benchmarks/results/gpu.json
 
 The tests of the backend; checks; each operation against its floor (the time that memory or arithmetic alone
-would take), cuBLAS and PyTorch; the whole training step beside PyTorch's; then recipes are trained while the
+would take), cuBLAS and PyTorch; the whole training step, and PyTorch's; then recipes are trained while the
 minutes last. At the end it prints a table and the goals. An operation is timed only if its result is right.
 `python -m benchmarks.gpu recurrence step` computes only what has one of these words in its name.
 

@@ -35,7 +35,7 @@ MEMORY = 4.8e12
 # Measured on one: gpu-l2-cache and gpu-small-kernels of github.com/RRZE-HPC/gpu-benches, h200*.txt.
 L2 = 9.7e12
 LAUNCH = 2.5e-6  # from one launch to the next, at least
-GRID_BARRIER = 1.3e-6  # with a load after it and a store before it: 1.15 to 1.5, whoever wrote the barrier
+GRID_BARRIER = 1.3e-6  # with a load after it and a store before it: 1.15 to 1.5, CUDA's own or another
 # Assumptions:
 BUSY = 0.9
 MMA_SYNC = 0.63  # of the TF32 peak, for which Hopper has other instructions than mma.sync

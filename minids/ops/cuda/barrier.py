@@ -32,7 +32,7 @@ else:
 
     @intrinsic
     def _count(typing_context, arrivals, i):
-        """arrivals[i] += 1. Whoever sees it sees all that this block has written before its last barrier."""
+        """arrivals[i] += 1. A block that sees it sees all that this block wrote before its last barrier."""
 
         def generate(context, builder, sig, args):
             code, (_, address) = (
@@ -81,7 +81,7 @@ else:
 
     @intrinsic
     def thread_index(typing_context):
-        """threadIdx.x, read anew: what follows from it is computed here, and takes no registers before."""
+        """threadIdx.x, read again: what follows from it is computed here, and takes no registers before."""
 
         def generate(context, builder, sig, args):
             return _assembly(builder, "mov.u32 $0, %tid.x;", "=r", _INT, [], side_effect=True)
@@ -92,8 +92,8 @@ else:
     def global_from(typing_context, array, start):
         """The elements from array[start] on, with indices of type uint32.
 
-        The compiler is told that they are in global memory, which it does not find out where a kernel chooses
-        between arrays.
+        The address says that they are in global memory, which the compiler does not find out if a kernel
+        chooses between arrays.
         """
 
         def generate(context, builder, sig, args):

@@ -133,7 +133,7 @@ def test_the_async_copier_has_two_buffers():
 
 @pytest.mark.parametrize("full", ["device_array", "pinned_array"])
 def test_the_buffers_alternate_after_memory_was_exhausted(monkeypatch, full):
-    """Whoever goes on with smaller batches computes on one while the next is copied."""
+    """With smaller batches, one is computed on while the next is copied."""
     gpu = ops.load("cuda").arrays
     copy = gpu.AsyncCopier()
     small, large = np.zeros((2, 2, 3), np.float32), np.zeros((9, 2, 3), np.float32)
