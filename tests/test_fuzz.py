@@ -315,9 +315,9 @@ def test_settings(folder, monkeypatch, quiet):
         "model": {"hidden": 8, "context": 2, "stride": 2, "dropout": 0.1},
         "train": {
             **{"epochs": 1, "batch_size": 2, "learning_rate": 0.01, "lr_decay": 1.05, "momentum": 0.9},
-            **{"momentum_ramp": 10, "grad_clip_norm": 50.0, "max_shift_ms": 10.0, "max_speed_change": 0.1},
-            **{"seed": 0, "checkpoint_minutes": 5.0},
+            **{"momentum_ramp": 10, "grad_clip_norm": 50.0, "seed": 0, "checkpoint_minutes": 5.0},
         },
+        "augment": {"max_shift_ms": 10.0, "max_speed_change": 0.1},
     }
     rng = np.random.default_rng(4)
     accepted = 0

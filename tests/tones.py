@@ -5,6 +5,7 @@ For tests that need a complete run: recordings, manifests, settings and a model,
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from minids.audio import save_audio
 from minids.features import Features
 from minids.model import DeepSpeech, ModelSettings
 from minids.text import Alphabet
+from minids.training.settings import AugmentSettings
 from minids.weights import SavedModel, save_model
 
 RATE = 8000
@@ -52,7 +54,9 @@ def hiss(path: Path) -> Path:
 
 
 def settings(folder: Path, noise: Sequence[str] = (), **values: object) -> Path:
-    """A settings file for folder/train.jsonl and folder/dev.jsonl, with `values` in [train]."""
+    """A settings file for folder/train.jsonl and folder/dev.jsonl, with `values` in [augment] or [train]."""
+    known = {field.name for field in fields(AugmentSettings)}
+    augment = {name: values.pop(name) for name in known & values.keys()}
     train = {"epochs": 2, "batch_size": 4, "learning_rate": 0.01, "momentum": 0.9} | values
     path = folder / "tones.toml"
     path.write_text(
@@ -60,9 +64,14 @@ def settings(folder: Path, noise: Sequence[str] = (), **values: object) -> Path:
         f"[features]\nrate = {RATE}\nbands = 12\n"
         "[model]\nhidden = 16\ncontext = 2\nstride = 2\n"
         f"[noise]\nrecordings = {json.dumps(noise)}\n"
-        "[train]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in train.items())
+        + _section("augment", augment)
+        + _section("train", train)
     )
     return path
+
+
+def _section(name: str, values: dict) -> str:
+    return f"[{name}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
 
 def model(path: Path) -> Path:

@@ -154,5 +154,6 @@ class RunFolder:
 
 
 def default_run_folder(settings: Settings) -> Path:
-    """runs/NAME for NAME.toml."""
-    return Path("runs") / os.path.splitext(settings.source.name)[0]
+    """runs/NAME for NAME.toml, and for NAME/settings.toml."""
+    name = os.path.splitext(settings.source.name)[0]
+    return Path("runs") / (settings.source.absolute().parent.name if name == "settings" else name)

@@ -12,7 +12,8 @@ from minids._utils.strict_json import to_json
 from minids.data.manifest import Utterance
 from minids.training.settings import SECTIONS, Settings
 
-CHANGEABLE_SETTINGS = ("epochs", "checkpoint_minutes", "cache", "gemm")  # a resumed run may change these
+# A resumed run may change these.
+CHANGEABLE_SETTINGS = "epochs", "minutes", "patience", "checkpoint_minutes", "cache", "gemm", "tensorboard"
 # Only these show that a recording of the same size was replaced, but copying a corpus changes them too.
 TIMES = "modification times"
 

@@ -1,8 +1,10 @@
 """The batches of a run: training recordings with augmentation, dev recordings unchanged."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+from minids._utils.errors import InputError
 from minids.data.augment import Augmentation
 from minids.data.batches import Batches
 from minids.data.feature_cache import FeatureCache
@@ -24,10 +26,14 @@ def training_batches(
 ) -> Batches:
     """Each of the `batch_ranks` makes its shard of every batch."""
     t, n = settings.train, settings.noise
+    augment = asdict(settings.augment)
+    if augment["band_prob"] and augment["min_band_hz"] >= features.rate / 2:
+        raise InputError(
+            f"{settings.source}: [augment] min_band_hz = {augment['min_band_hz']} cuts nothing at"
+            f" {features.rate} Hz; choose one below {features.rate / 2:.0f}, or band_prob = 0"
+        )
     augmentation = Augmentation(
-        max_shift_ms=t.max_shift_ms,
-        max_speed_change=t.max_speed_change,
-        max_tilt_db=t.max_tilt_db,
+        **{name: augment[name] for name in augment.keys() & Augmentation.__dataclass_fields__.keys()},
         noise=noise,
         noise_prob=n.noise_prob,
         snr_db=(n.min_snr_db, n.max_snr_db),

@@ -57,7 +57,7 @@ def check_resources(
 def max_frames(settings: Settings, utterances: list[Utterance]) -> int:
     """Frames of the longest recording at the lowest speed that augmentation may choose."""
     features, seconds = settings.features, max(u.duration for u in _loaded(settings, utterances))
-    return features.length(int(seconds * (1 + settings.train.max_speed_change) * features.rate))
+    return features.length(int(seconds * (1 + settings.augment.max_speed_change) * features.rate))
 
 
 def _loaded(settings: Settings, utterances: list[Utterance]) -> list[Utterance]:

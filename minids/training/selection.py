@@ -12,13 +12,15 @@ from minids.weights import SavedModel, load_model, save_model
 MAX_RELIABLE_WER = 0.9
 
 
-def selection_key(row: dict[str, Any], select_by: str) -> list[float]:
+def selection_key(row: dict[str, Any], select: str) -> list[float]:
     """The metrics that select the best epoch, the most important first; lower is better.
 
     A WER above 90 % is noise, since the few right words are right by chance; there the CER decides. The loss
     decides while the output is all blanks.
     """
-    if select_by == "cer":
+    if select == "loss":
+        return [row["dev_loss"], row["wer"], row["cer"]]
+    if select == "cer":
         return [row["cer"], row["wer"], row["dev_loss"]]
     wer = row["wer"] if row["wer"] <= MAX_RELIABLE_WER else 1.0
     return [wer, row["cer"], row["dev_loss"]]
@@ -59,7 +61,7 @@ def restore_best(
     row = state.rows[-1]
     if state.best_epoch != state.epoch:
         log(f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them")
-        state.best_key = selection_key(row, settings.train.select_by)
+        state.best_key = selection_key(row, settings.train.select)
         state.best_epoch = state.epoch
     save_model(folder.best, best_model(saved, settings, row, {}))
     return {}

@@ -14,12 +14,15 @@ from minids._utils.files import open_file
 from minids.features import Features
 from minids.model import ModelSettings
 from minids.text import ENGLISH, Alphabet
+from minids.weights import SHIPPED_MODEL
 
 MAX_FILE_BYTES = 100_000
 GEMMS = "fp32", "tf32", "3xtf32"  # implementations of the matrix product on a GPU
+CODECS = "mp3", "vorbis", "opus"
 VALUE_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((float,), "a number"),
+    "bool": ((bool,), "true or false"),
     "str": ((str,), "text in quotes"),
     "list": ((list,), "a list of texts in quotes"),
     "str | list[str]": ((str, list), "text in quotes, or a list of texts"),
@@ -73,29 +76,60 @@ class NoiseSettings:
 
 
 @dataclass(frozen=True)
+class AugmentSettings:
+    """[augment]: how training recordings change from epoch to epoch, see minids.data.augment."""
+
+    max_shift_ms: float = setting(10.0, minimum=0, maximum=1000)
+    max_speed_change: float = setting(0.1, minimum=0, maximum=0.5)
+    max_tilt_db: float = setting(0.0, minimum=0, maximum=20)
+    max_gain_db: float = setting(0.0, minimum=0, maximum=60)
+    band_prob: float = setting(0.0, minimum=0, maximum=1)
+    min_band_hz: float = setting(3400.0, above=0, maximum=96_000)
+    codec_prob: float = setting(0.0, minimum=0, maximum=1)
+    codecs: list[str] = field(default_factory=lambda: list(CODECS), metadata={"choices": CODECS})
+    reverb_prob: float = setting(0.0, minimum=0, maximum=1)
+    max_reverb_ms: float = setting(300.0, above=0, maximum=2000)
+    time_masks: int = setting(0, minimum=0, maximum=100)
+    max_time_mask_ms: float = setting(100.0, minimum=0, maximum=1000)
+    frequency_masks: int = setting(0, minimum=0, maximum=100)
+    max_frequency_mask: float = setting(0.15, minimum=0, maximum=1)
+
+    def __post_init__(self) -> None:
+        if self.codec_prob and not self.codecs:
+            raise InputError("codec_prob without codecs; name some, or set codec_prob = 0")
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """[train]: the training loop, see minids.training.trainer."""
 
+    init: str = ""
+    freeze: int = setting(0, minimum=0, maximum=5)
     epochs: int = setting(60, minimum=1, maximum=10**6)
+    minutes: float = setting(0.0, minimum=0, maximum=10**7)
+    patience: int = setting(0, minimum=0, maximum=10**6)
+    plateau: int = setting(0, minimum=0, maximum=10**6)
     batch_size: int = setting(8, minimum=1, maximum=10**6)
+    batch_seconds: float = setting(0.0, minimum=0, maximum=10**6)
+    accumulate: int = setting(1, minimum=1, maximum=10**4)
     learning_rate: float = setting(0.0003, above=0, maximum=1000)
     lr_decay: float = setting(1.03, minimum=1, maximum=10)
     momentum: float = setting(0.99, minimum=0, maximum=0.9999)
     momentum_ramp: int = setting(5, minimum=0, maximum=10**6)
     grad_clip_norm: float = setting(50.0, above=0, maximum=1e30)
-    max_shift_ms: float = setting(10.0, minimum=0, maximum=1000)
-    max_speed_change: float = setting(0.1, minimum=0, maximum=0.5)
-    max_tilt_db: float = setting(0.0, minimum=0, maximum=20)
+    ema: float = setting(0.0, minimum=0, maximum=0.999999)
     checkpoint_minutes: float = setting(5.0, minimum=0)
     seed: int = setting(0, minimum=0, maximum=2**32 - 1)
-    select_by: str = setting("wer", choices=("wer", "cer"))
+    select: str = setting("wer", choices=("wer", "cer", "loss"))
     gemm: str = setting("fp32", choices=GEMMS)
+    tensorboard: bool = False
 
 
 SECTIONS: dict[str, type] = {
     "data": DataSettings,
     "features": Features,
     "model": ModelSection,
+    "augment": AugmentSettings,
     "noise": NoiseSettings,
     "train": TrainSettings,
 }
@@ -103,14 +137,16 @@ SECTIONS: dict[str, type] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of a run, and the file that they were read from."""
+    """All settings of a run, the file that they were read from, and which keys it has."""
 
     data: DataSettings
     features: Features
     model: ModelSection
+    augment: AugmentSettings
     noise: NoiseSettings
     train: TrainSettings
     source: Path
+    given: frozenset[str] = frozenset()  # the keys in the file, as "section.key"
 
     @property
     def model_settings(self) -> ModelSettings:
@@ -125,6 +161,11 @@ class Settings:
     def path(self, name: str) -> Path:
         """The path of data.train, data.dev or data.cache, relative to the folder of the settings file."""
         return self._resolve(f"[data] {name}", getattr(self.data, name))
+
+    def init_path(self) -> Path:
+        """The path of train.init; "shipped" is the model that comes with minids."""
+        name = self.train.init
+        return SHIPPED_MODEL if name == "shipped" else self._resolve("[train] init", name)
 
     def recordings(self, name: str) -> list[Path]:
         """The paths of a list of [noise], relative to the folder of the settings file."""
@@ -144,8 +185,8 @@ class Settings:
         return sections | {"features": self.features.to_dict()}
 
 
-def read_settings(path: str | Path) -> Settings:
-    """Settings from a TOML file.
+def read_settings(path: str | Path, **options: Any) -> Settings:
+    """Settings from a TOML file. `options` replace those of [train], unless they are None.
 
     Raises InputError naming file, section and key: unknown, missing, of a wrong type, out of range.
     """
@@ -161,8 +202,15 @@ def read_settings(path: str | Path) -> Settings:
     except (ValueError, RecursionError) as error:  # ValueError: also a number of 5000 digits
         raise InputError(f"{path} is not valid TOML: {reason(error)}; see examples/an4.toml") from error
     _check_keys(path, "the file", table, SECTIONS)
+    if chosen := {key: value for key, value in options.items() if value is not None}:
+        section = table.setdefault("train", {})
+        if isinstance(section, dict):
+            section |= chosen
     sections = {name: _read_section(path, name, kind, table.get(name, {})) for name, kind in SECTIONS.items()}
-    settings = Settings(**sections, source=path)
+    given = frozenset(f"{name}.{key}" for name, section in table.items() for key in section)
+    settings = Settings(**sections, source=path, given=given)
+    if settings.train.freeze and not settings.train.init:
+        raise InputError(f"{path}: [train] freeze keeps weights at random values; add init, or remove freeze")
     try:
         _ = settings.alphabet
     except ValueError as error:
@@ -197,6 +245,7 @@ def _check_value(location: str, known: "Field[Any]", value: Any) -> Any:
     types, description = VALUE_TYPES[getattr(known.type, "__name__", str(known.type))]
     if types == (float,) and type(value) is int:
         value = float(value) if abs(value) < 2**53 else value
+    items = value if type(value) is list else [value]
     if type(value) not in types or (type(value) is list and not all(type(item) is str for item in value)):
         raise InputError(f"{location} = {value!r} must be {description}")
     limits = known.metadata
@@ -206,6 +255,6 @@ def _check_value(location: str, known: "Field[Any]", value: Any) -> Any:
         raise InputError(f"{location} = {value!r} must be at least {limits['minimum']}")
     if "maximum" in limits and not value <= limits["maximum"]:
         raise InputError(f"{location} = {value!r} must be at most {limits['maximum']}")
-    if "choices" in limits and value not in limits["choices"]:
+    if "choices" in limits and not set(items) <= set(limits["choices"]):
         raise InputError(f"{location} = {value!r} must be one of {', '.join(limits['choices'])}")
     return value

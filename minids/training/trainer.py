@@ -268,7 +268,7 @@ class Trainer:
         row = reporting.epoch_metrics(
             self.settings.train, state, dev_loss, evaluation, len(self.batches.skipped)
         )
-        key = selection_key(row, self.settings.train.select_by)
+        key = selection_key(row, self.settings.train.select)
         state.next_epoch()
         state.rows.append(row)
         is_best = state.best_key is None or key < state.best_key

@@ -105,11 +105,11 @@ def test_replaced_recordings_are_noticed(place, path, name):
 
 def test_a_setting_that_an_older_version_lacked_has_its_default(place):
     _, start = identity(place)
-    del start["settings"]["train"]["select_by"], start["settings"]["noise"]["reference_recordings"]
+    del start["settings"]["train"]["select"], start["settings"]["noise"]["reference_recordings"]
     del start["data"]["recordings"]
     assert resume(place, start) == []
-    edit(place / "tones.toml", "epochs = 1", 'epochs = 1\nselect_by = "cer"')
-    with pytest.raises(InputError, match=r"\[train\] select_by = 'wer'"):
+    edit(place / "tones.toml", "epochs = 1", 'epochs = 1\nselect = "cer"')
+    with pytest.raises(InputError, match=r"\[train\] select = 'wer'"):
         resume(place, start)
 
 
@@ -136,4 +136,6 @@ def test_the_overlap_of_two_sets_counts_the_same_parts_of_the_same_files(tmp_pat
 
 
 def test_the_settings_that_may_change_do_not_change_the_results():
-    assert set(identity_module.CHANGEABLE_SETTINGS) == {"epochs", "checkpoint_minutes", "cache", "gemm"}
+    assert set(identity_module.CHANGEABLE_SETTINGS) == {
+        *("epochs", "minutes", "patience", "checkpoint_minutes", "cache", "gemm", "tensorboard")
+    }

@@ -581,7 +581,7 @@ def test_a_nan_loss_on_the_dev_set_names_the_utterance(place, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("select_by", "better", "worse"),
+    ("select", "better", "worse"),
     [
         ("wer", (0.5, 0.9, 9), (0.6, 0.1, 1)),
         ("wer", (0.5, 0.2, 9), (0.5, 0.3, 1)),
@@ -591,9 +591,9 @@ def test_a_nan_loss_on_the_dev_set_names_the_utterance(place, monkeypatch):
         ("cer", (0.9, 0.2, 9), (0.1, 0.3, 1)),
     ],
 )
-def test_the_best_epoch_is_selected_by_word_or_character_errors(select_by, better, worse):
+def test_the_best_epoch_is_selected_by_word_or_character_errors(select, better, worse):
     rows = [dict(zip(("wer", "cer", "dev_loss"), values, strict=True)) for values in (better, worse)]
-    keys = [selection_key(row, select_by) for row in rows]
+    keys = [selection_key(row, select) for row in rows]
     assert keys[0] < keys[1]
 
 
