@@ -74,22 +74,36 @@ class ExampleLoader:
         planned by that), or too short for its text: T = ceil(T0 / stride) frames cannot spell U characters
         and the blanks between repeated ones.
         """
-        label = self.alphabet.encode(normalize(utterance.text, self.alphabet))
+        label = self.label(utterance)
         log_powers = self.log_powers(utterance, min_frames(label), rng)
-        return self.features.normalized(log_powers, self.speakers.get(utterance.speaker or "")), label
+        frames = self.features.normalized(log_powers, self.speakers.get(utterance.speaker or ""))
+        if rng and self.augmentation is not None:
+            self.augmentation.mask(frames, self.features.hop_ms, rng)
+        return frames, label
+
+    def label(self, utterance: Utterance) -> np.ndarray:
+        """The characters of its text (U,)."""
+        return self.alphabet.encode(normalize(utterance.text, self.alphabet))
 
     def log_powers(
         self, utterance: Utterance, required: int = 0, rng: np.random.Generator | None = None
     ) -> np.ndarray:
         """Log powers (T0, F), augmented where at least `required` frames remain. InputError as in `load`."""
-        augmentation = self.augmentation if rng else None
-        cache = None if augmentation or self.shift_ms else self.cache
+        cache = None if (rng and self.augmentation) or self.shift_ms else self.cache
         features = self.features
         if cache and (stored := cache.read(utterance)) is not None:
             self._check_duration(utterance, len(stored) * features.hop / features.rate)
             self._check_frames(utterance, output_length(len(stored), self.stride), required)
             return stored
         path = cache.path(utterance) if cache else None
+        log_powers = features.log_powers(self.samples(utterance, required, rng))
+        return cache.write(path, log_powers) if cache else log_powers
+
+    def samples(
+        self, utterance: Utterance, required: int = 0, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Samples (N,), augmented where at least `required` frames remain. InputError as in `load`."""
+        features, augmentation = self.features, self.augmentation
         try:
             samples, rate = utterance.load_audio(
                 features.rate, min(self.max_seconds, _max_seconds(utterance))
@@ -104,8 +118,7 @@ class ExampleLoader:
                 samples = augmented
         if self.shift_ms:
             samples = shift(samples, rate, self.shift_ms)
-        log_powers = features.log_powers(samples)
-        return cache.write(path, log_powers) if cache else log_powers
+        return samples
 
     def readable_log_powers(self, utterance: Utterance) -> np.ndarray | None:
         """Log powers (T0, F); None for an unreadable recording, which is reported when its batch is made."""
@@ -150,7 +163,7 @@ class ExampleLoader:
 
 
 class Batches:
-    """The utterances of a manifest as batches.
+    """The utterances of a manifest as batches: of `batch_size`, or of `batch_seconds` (see `groups`).
 
     `shard` maps the indices of a batch to those that this process loads. `skipped` maps the index of each
     utterance that was left out to the reason; see `ExampleLoader` for the reasons and the other arguments.
@@ -170,6 +183,7 @@ class Batches:
         cache: FeatureCache | None = None,
         shard: Callable[[list[int]], list[int]] = list,
         max_seconds: float = MAX_SECONDS,
+        batch_seconds: float = 0.0,
     ):
         for name, value in (("batch_size", batch_size), ("stride", stride)):
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -192,8 +206,10 @@ class Batches:
                     f" ({utterance.location}); cut it into parts"
                 )
         usable = [i for i in range(len(utterances)) if i not in self.skipped]
-        order = sorted(usable, key=lambda i: (utterances[i].duration, i))
-        self._groups = [shard(order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
+        durations = [utterances[i].duration for i in usable]
+        self._groups = [
+            shard([usable[k] for k in group]) for group in groups(durations, batch_size, batch_seconds)
+        ]
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -233,6 +249,23 @@ class Batches:
             except InputError as error:
                 self.skipped[i] = str(error)
         return _pad(examples) if examples else None
+
+
+def groups(durations: Sequence[float], batch_size: int, batch_seconds: float = 0.0) -> list[list[int]]:
+    """The utterances of each batch, by their positions in `durations` (seconds): shortest first.
+
+    With `batch_seconds` above 0 a batch has, instead of `batch_size`, as many utterances as last at most
+    `batch_seconds` together, each padded to the longest. An utterance beyond that is a batch of its own.
+    """
+    order = sorted(range(len(durations)), key=lambda i: (durations[i], i))
+    if not batch_seconds:
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    batches: list[list[int]] = []
+    for i in order:
+        if not batches or (len(batches[-1]) + 1) * durations[i] > batch_seconds:
+            batches.append([])
+        batches[-1].append(i)
+    return batches
 
 
 def _pad(examples: dict[int, tuple[np.ndarray, np.ndarray]]) -> Batch:
