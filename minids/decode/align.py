@@ -8,6 +8,7 @@ The lattice is that of the loss (minids/ops/reference/ctc.py), with the maximum 
 """
 
 from collections.abc import Sequence
+from math import isqrt
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def forced_align(
 
     `extra_space`: a label that counts as a blank at the ends of the text and next to itself.
 
-    Time and memory grow with T times U (30 s, 450 letters: 20 MB). Raises ValueError for an invalid label,
+    Time grows with T times U, memory with sqrt(T) times U. Raises ValueError for an invalid label,
     and InputError for a text without a path: too few frames, or a character of probability 0.
     """
     log_probs = real_array("log_probs", log_probs, np.float64, "(T, K)")
@@ -42,36 +43,47 @@ def forced_align(
         )
     states = lattice(labels)  # (S,)
     skip = skips(states)  # (S,)
-    no_skip, skipped = np.where(skip, 0, -np.inf), np.empty(len(states))  # (S,), (S,)
-    emissions = log_probs[:, states]  # (T, S)
-    if extra_space != BLANK:
-        spaces = np.array([extra_space, *labels, extra_space]) == extra_space
-        boundary = 2 * np.flatnonzero(spaces[:-1] | spaces[1:])  # the blanks next to a space
-        emissions[:, boundary] = np.maximum(emissions[:, boundary], log_probs[:, [extra_space]])
-    # best[t, 2 + s] is v_t(s). The two columns before the states are impossible, except that the path begins
-    # in the second of them.
-    best = np.full((T + 1, 2 + len(states)), -np.inf)
-    best[0, 1] = 0
-    for t in range(T):
-        row = best[t + 1, 2:]
-        np.add(best[t, :-2], no_skip, out=skipped)
-        np.maximum(best[t, 2:], best[t, 1:-1], out=row)
-        np.maximum(row, skipped, out=row)
-        row += emissions[t]
-    s = len(states) - 2 + int(best[T, -2:].argmax())  # the last letter, or the blank after it
-    log_prob = float(best[T, 2 + s])
+    no_skip = np.where(skip, 0, -np.inf)  # (S,)
+    spaces = np.array([extra_space, *labels, extra_space]) == extra_space
+    boundary = 2 * np.flatnonzero(spaces[:-1] | spaces[1:])  # the blanks next to a space
+
+    def block(best: np.ndarray, t: int, end: int) -> np.ndarray:
+        """Rows t to `end` of best, where best[2 + s] is v_t(s), from row t: (end - t + 1, 2 + S)."""
+        emissions = log_probs[t:end, states]  # (end - t, S)
+        emissions[:, boundary] = np.maximum(emissions[:, boundary], log_probs[t:end, [extra_space]])
+        rows, skipped = np.full((end - t + 1, 2 + len(states)), -np.inf), np.empty(len(states))
+        rows[0] = best
+        for previous, row, emission in zip(rows, rows[1:, 2:], emissions, strict=False):
+            np.add(previous[:-2], no_skip, out=skipped)
+            np.maximum(previous[2:], previous[1:-1], out=row)
+            np.maximum(row, skipped, out=row)
+            row += emission
+        return rows
+
+    # The two columns before the states are impossible, except that the path begins in the second of them.
+    best = np.full(2 + len(states), -np.inf)
+    best[1] = 0
+    size = (
+        isqrt(T) + 1
+    )  # of the blocks: one row of each is kept, and the rows of one at a time computed again
+    firsts = [(t, best := best if t == 0 else block(best, t - size, t)[-1]) for t in range(0, T, size)]
+    best = block(best, firsts[-1][0], T)[-1] if T else best
+    s = len(states) - 2 + int(best[-2:].argmax())  # the last letter, or the blank after it
+    log_prob = float(best[2 + s])
     if log_prob == -np.inf:
         raise InputError("every path of the text contains a character of probability 0; correct the text")
     path = np.empty(T, np.int64)
-    for t in range(T - 1, -1, -1):
-        path[t] = s
-        predecessors = best[t, s + (not skip[s]) : s + 3]  # s-2, s-1, s
-        s += int(predecessors.argmax()) - len(predecessors) + 1
+    for first, best in reversed(firsts):
+        rows = block(best, first, min(T, first + size))
+        for t in range(first + len(rows) - 2, first - 1, -1):
+            path[t] = s
+            predecessors = rows[t - first, s + (not skip[s]) : s + 3]  # s-2, s-1, s
+            s += int(predecessors.argmax()) - len(predecessors) + 1
     letters = np.arange(1, len(states), 2)
     first, end = np.searchsorted(path, letters), np.searchsorted(path, letters, "right")
     return CTCPath(
         labels=labels.tolist(),
         frames=list(zip(first.tolist(), (end - 1).tolist(), strict=True)),
-        peaks=[float(np.exp(emissions[a:b, s].max())) for a, b, s in zip(first, end, letters, strict=True)],
+        peaks=[float(np.exp(log_probs[a:b, k].max())) for a, b, k in zip(first, end, labels, strict=True)],
         log_prob=log_prob,
     )

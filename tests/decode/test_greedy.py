@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minids.decode.greedy import greedy, greedy_text
-from minids.decode.path import Word, word_times
+from minids.decode.path import REACH_SECONDS, Word, lengthened, word_times
 from minids.text import Alphabet, collapse
 
 reproducible = settings(derandomize=True, deadline=None, database=None)
@@ -64,12 +64,23 @@ def test_words_have_times_and_the_score_of_their_least_probable_letter():
     with np.errstate(divide="ignore"):
         words = word_times(greedy(np.log(probs)), LETTERS, frame_seconds=0.02)
     assert [word.text for word in words] == ["ab", "a"]
-    np.testing.assert_allclose([word[1:] for word in words], [(0.02, 0.1, 0.5), (0.16, 0.18, 0.7)])
+    np.testing.assert_allclose([word[1:4] for word in words], [(0.02, 0.1, 0.5), (0.16, 0.18, 0.7)])
+    assert [[c for c, *_ in word.characters] for word in words] == [["a", "b"], ["a"]]
+    np.testing.assert_allclose([c[1:] for c in words[0].characters], [(0.02, 0.06), (0.08, 0.1)])
+    moved = words[0].moved(10, limit=10.09)
+    np.testing.assert_allclose((moved[1:3], moved.characters[-1][1:]), [(10.02, 10.09), (10.08, 10.09)])
+
+
+def test_words_are_lengthened_into_the_pauses_around_them():
+    words = [Word(c, start, start + 0.1, 1.0) for c, start in (("a", 0.2), ("b", 0.5), ("c", 2.0))]
+    times = [(0, 0.4), (0.4, 0.6 + REACH_SECONDS), (2 - REACH_SECONDS, 2.2)]
+    np.testing.assert_allclose([word[1:3] for word in lengthened(words, end=2.2)], times)
+    assert lengthened([], end=1.0) == []
 
 
 def test_without_a_space_in_the_alphabet_a_text_is_one_word():
     (word,) = word_times(greedy(peaked([1, 0, 2])), Alphabet("가나다"), frame_seconds=1.0)
-    assert word == Word("가나", 0.0, 3.0, pytest.approx(0.7))
+    assert word[:4] == ("가나", 0.0, 3.0, pytest.approx(0.7))
 
 
 def test_silence_has_no_words():
