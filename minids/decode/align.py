@@ -63,17 +63,16 @@ def forced_align(
     # The two columns before the states are impossible, except that the path begins in the second of them.
     best = np.full(2 + len(states), -np.inf)
     best[1] = 0
-    size = (
-        isqrt(T) + 1
-    )  # of the blocks: one row of each is kept, and the rows of one at a time computed again
-    firsts = [(t, best := best if t == 0 else block(best, t - size, t)[-1]) for t in range(0, T, size)]
-    best = block(best, firsts[-1][0], T)[-1] if T else best
+    size, starts = isqrt(T) + 1, []  # one row of each block is kept; the others are computed again below
+    for t in range(0, T, size):
+        starts.append((t, best))
+        best = block(best, t, min(T, t + size))[-1].copy()
     s = len(states) - 2 + int(best[-2:].argmax())  # the last letter, or the blank after it
     log_prob = float(best[2 + s])
     if log_prob == -np.inf:
         raise InputError("every path of the text contains a character of probability 0; correct the text")
     path = np.empty(T, np.int64)
-    for first, best in reversed(firsts):
+    for first, best in reversed(starts):
         rows = block(best, first, min(T, first + size))
         for t in range(first + len(rows) - 2, first - 1, -1):
             path[t] = s
