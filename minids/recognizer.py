@@ -18,6 +18,7 @@ from minids._utils.threads import ordered_map
 from minids.audio import load_audio, resample, shift
 from minids.audio.files import Source
 from minids.audio.processing import check_rate, check_samples
+from minids.confidence import N_BEST, Confidence, letter_doubts
 from minids.data.batches import Batches
 from minids.data.manifest import Utterance
 from minids.decode.align import forced_align
@@ -43,12 +44,17 @@ UtteranceLogProbs = tuple[Utterance, list[np.ndarray]]  # log_probs (T, K) of ea
 class Transcript:
     """The text, its words (text, start and end in seconds, score 0 to 1), and its log-probability.
 
-    `log_prob` is log P(text|x) from a beam search; from greedy decoding it is that of the best path.
+    `log_prob` is log P(text|x) from a beam search; from greedy decoding it is that of the best path. If
+    `calibrated`, the score of a word is the probability that it is right, for speech like the development set
+    of `minids tune`. `unlike`: the speech is unlike what the model learned, so that even its scores are too
+    high; None: not known.
     """
 
     text: str
     words: list[Word]
     log_prob: float
+    calibrated: bool = False
+    unlike: bool | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: times to the millisecond."""
@@ -56,7 +62,8 @@ class Transcript:
             {"text": w.text, "start": round(w.start, 3), "end": round(w.end, 3), "score": round(w.score, 4)}
             for w in self.words
         ]
-        return {"text": self.text, "log_prob": round(self.log_prob, 4), "words": words}
+        flags = {"calibrated": self.calibrated, "unlike": self.unlike}
+        return {"text": self.text, "log_prob": round(self.log_prob, 4), **flags, "words": words}
 
 
 class Segment(NamedTuple):
@@ -122,12 +129,18 @@ class Recognizer:
     decoding is greedy. `model`, `features` and `alphabet` are those of the first model.
     """
 
-    def __init__(self, *models: SavedModel, search: BeamSearch | None = None, jitter: bool = False):
+    def __init__(
+        self,
+        *models: SavedModel,
+        search: BeamSearch | None = None,
+        jitter: bool = False,
+        confidence: Confidence = Confidence(),  # noqa: B008
+    ):
         if not models:
             raise InputError("a recognizer needs at least one model")
         first = models[0]
         self.model, self.features, self.alphabet = first.model, first.features, first.alphabet
-        self.search = search
+        self.search, self.confidence = search, confidence
         self.acoustic_models = [
             AcousticModel(saved, ms) for saved in models for ms in (JITTER_MS if jitter else (0.0,))
         ]
@@ -163,10 +176,13 @@ class Recognizer:
         models = [load_model(p, backend) for p in paths]
         for p, saved in zip(paths, models, strict=True):
             _check_compatible(paths[0], models[0], p, saved)
-        search = make_search(
+        search, calibration = make_search(
             models[0].alphabet, models[0].notes, paths[0], lm, alpha, beta, beam_width, pruning
         )
-        return cls(*models, search=search, jitter=jitter)
+        confidence = Confidence()
+        if len(models) == 1 and not jitter:  # averaged probabilities are others
+            confidence = Confidence.from_notes(models[0].notes, paths[0], calibration)
+        return cls(*models, search=search, jitter=jitter, confidence=confidence)
 
     @property
     def frame_seconds(self) -> float:
@@ -186,15 +202,18 @@ class Recognizer:
         Raises InputError when the file cannot be read, or the samples are not mono sound.
         """
         words: list[Word] = []
+        doubts = []
         total = 0.0
         for start, end, log_probs in self._segments(self._samples(recording, rate, channel)):
-            log_prob, path = self._best_path(log_probs)
+            log_prob, found, hypotheses = self.words(log_probs)
             total += log_prob
             words += [  # the last frame may reach beyond the recording
                 word._replace(start=word.start + start, end=min(word.end + start, end))
-                for word in word_times(path, self.alphabet, self.frame_seconds)
+                for word in self.confidence.calibrate(found, hypotheses, log_probs)
             ]
-        return Transcript(" ".join(word.text for word in words), words, total)
+            doubts.append(letter_doubts(log_probs))
+        text, calibrated = " ".join(word.text for word in words), self.confidence.weights is not None
+        return Transcript(text, words, total, calibrated, self.confidence.is_unlike(doubts))
 
     def n_best(
         self,
@@ -244,18 +263,28 @@ class Recognizer:
         for first, end in split_at_pauses(samples, rate):
             yield first / rate, end / rate, self.log_probs(samples[first:end])
 
-    def _best_path(self, log_probs: np.ndarray) -> tuple[float, CTCPath]:
-        """The log-probability of the best text, and the best path of its labels."""
+    def words(self, log_probs: np.ndarray) -> tuple[float, list[Word], list[Hypothesis]]:
+        """log_probs (T, K) of a segment -> the log-probability of its text, its words, and the best texts.
+
+        The words' scores are not calibrated, their times relative to the segment. With greedy decoding there
+        are no other texts: the last list is empty.
+        """
         if self.search is None:
-            path = greedy(log_probs)
-            return path.log_prob, path
-        (best,) = self.search.decode(log_probs, n_best=1)
+            path, hypotheses = greedy(log_probs), []
+            log_prob = path.log_prob
+        else:
+            hypotheses = self.search.decode(log_probs, N_BEST)
+            log_prob, path = hypotheses[0].log_prob, self._best_path(log_probs, hypotheses[0])
+        return log_prob, word_times(path, self.alphabet, self.frame_seconds), hypotheses
+
+    def _best_path(self, log_probs: np.ndarray, best: Hypothesis) -> CTCPath:
+        """The best path of a text of the search."""
         if best.log_prob == -np.inf:
-            return best.log_prob, CTCPath([], [], [], -np.inf)
+            return CTCPath([], [], [], -np.inf)
         try:
-            return best.log_prob, forced_align(log_probs, best.labels)
+            return forced_align(log_probs, best.labels)
         except InputError:  # the frames are certain of spaces that the text does not have
-            return best.log_prob, forced_align(log_probs, best.labels, self.search.language.space)
+            return forced_align(log_probs, best.labels, self.search.language.space)  # type: ignore[union-attr]
 
     def recognize(
         self,

@@ -18,6 +18,7 @@ LAYERS = [
     {"model"},
     {"weights", "lm"},
     {"decode"},
+    {"confidence"},
     {"plot", "recognizer", "gradcheck"},
     {"html"},
     {"training", "report"},

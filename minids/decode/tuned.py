@@ -62,6 +62,15 @@ class TunedDecoder(NamedTuple):
         return cls(os.path.relpath(lm.resolve(), model.resolve().parent), checksum, *weights)
 
 
+class Decoder(NamedTuple):
+    """A beam search, None for greedy decoding, and which of the model's calibrations it has: "greedy" for
+    greedy decoding, "tuned" for the tuned search with its weights, None for another search.
+    """
+
+    search: BeamSearch | None
+    calibration: str | None
+
+
 def make_search(
     alphabet: Alphabet,
     notes: dict[str, Any],
@@ -71,12 +80,12 @@ def make_search(
     beta: float | None = None,
     beam_width: int | None = None,
     pruning: bool = True,
-) -> BeamSearch | None:
-    """The beam search for the model file `model` with these notes; None for greedy decoding.
+) -> Decoder:
+    """The beam search for the model file `model` with these notes.
 
     See `minids.Recognizer.load` for the other arguments.
     """
-    weights = DecoderWeights()
+    weights, calibration = DecoderWeights(), None
     if not isinstance(lm, NGram) and lm != "none" and (tuned := TunedDecoder.from_notes(notes, model)):
         path = Path(os.path.normpath(model.resolve().parent / tuned.lm))
         remedy = "give --lm FILE, or --lm none"
@@ -90,14 +99,15 @@ def make_search(
             raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")
         if same:
             weights = DecoderWeights(tuned.alpha, tuned.beta, tuned.beam_width)
+            calibration = "tuned" if (alpha, beta, beam_width, pruning) == (None, None, None, True) else None
         lm = path if lm is None else lm
     if lm is None or lm == "none":
         if alpha is not None:
             raise InputError("alpha is the weight of a language model, and there is none; give --lm FILE too")
         if beta is None and beam_width is None and pruning:
-            return None
+            return Decoder(None, "greedy")
         lm, weights = None, weights._replace(alpha=0.0, beta=0.0)
-    return BeamSearch(
+    search = BeamSearch(
         alphabet,
         lm,
         weights.alpha if alpha is None else alpha,
@@ -106,6 +116,7 @@ def make_search(
         token_min_logp=DEFAULT_TOKEN_MIN_LOGP if pruning else -math.inf,
         beam_prune_logp=DEFAULT_BEAM_PRUNE_LOGP if pruning else -math.inf,
     )
+    return Decoder(search, calibration)
 
 
 def checksum(path: str | Path) -> int:
