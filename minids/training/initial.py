@@ -1,0 +1,93 @@
+"""Fine-tuning: training that starts from the weights of a model, `[train] init`, instead of random ones.
+
+    features, alphabet, size     the model's, unless the settings file says otherwise
+    W1 b1 … W5 b5, Wr_f, Wr_b    the model's
+    W6, b6                       the model's rows for the blank and for symbols that both alphabets have;
+                                 the other rows are drawn as in a new network
+
+The velocity starts from 0, as in every new run.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minids._utils.errors import InputError
+from minids.model import DeepSpeech, ModelSettings
+from minids.training.settings import Settings
+from minids.weights import load_model
+
+LEARNING_RATE = 0.0001  # the default; three times as much makes trained weights forget
+
+
+def with_initial(settings: Settings, checkpoint: Path) -> Settings:
+    """The settings, where what the file leaves open is that of the model `init`; unchanged without `init`.
+
+    That is the features with their mean and deviation, the alphabet, and the size of the network; the
+    learning rate is LEARNING_RATE. A run with a `checkpoint` finds all of these there. Other features than
+    the model's have no mean and deviation yet.
+
+    Raises InputError for a size that is not the model's, and for a model that cannot be read.
+    """
+    if not settings.train.init:
+        return settings
+    path = checkpoint if checkpoint.exists() else settings.init_path()
+    saved = load_model(path)
+    network, features = saved.model.settings, saved.features
+
+    def complete(section: str, values: dict[str, Any]) -> Any:
+        left_open = {k: value for k, value in values.items() if f"{section}.{k}" not in settings.given}
+        return replace(getattr(settings, section), **left_open)
+
+    sizes = {name: getattr(network, name) for name in ("hidden", "context", "stride")}
+    completed = replace(
+        settings,
+        data=complete("data", {"alphabet": saved.alphabet.definition}),
+        features=complete("features", features.to_dict()),
+        model=complete("model", sizes),
+        train=complete("train", {"learning_rate": LEARNING_RATE}),
+    )
+    if completed.features.to_dict() == features.to_dict():
+        completed = replace(completed, features=replace(features))
+    sizes["features per frame"] = network.inputs
+    chosen = asdict(completed.model) | {"features per frame": completed.features.size}
+    for name, size in sizes.items():
+        if chosen[name] != size:
+            section = "features" if name not in asdict(completed.model) else "model"
+            raise InputError(
+                f"{settings.source}: [{section}] asks for {chosen[name]} {name}, but {path} has {size};"
+                " remove that setting, or train without init"
+            )
+    return completed
+
+
+def copy_weights(model: DeepSpeech, settings: Settings, log: Callable[[str], None]) -> None:
+    """Set the weights of a new `model` to those of `init`; rows of new symbols stay as they were drawn."""
+    path = settings.init_path()
+    saved = load_model(path)
+    old_rows = {symbol: k for k, symbol in enumerate(("", *saved.alphabet.symbols))}  # "": the blank
+    symbols = ("", *settings.alphabet.symbols)
+    kept = [k for k, symbol in enumerate(symbols) if symbol in old_rows]
+    params = dict(saved.model.params)
+    for name in ("W6", "b6"):
+        new = np.array(model.ops.arrays.to_host(model.params[name]))  # (K, H), (K,)
+        new[kept] = params[name][[old_rows[symbols[k]] for k in kept]]
+        params[name] = new
+    model.load_params(params)
+    log(f"starting from {path}")
+    if drawn := [symbol for symbol in symbols if symbol not in old_rows]:
+        log(
+            f"{len(kept) - 1} of {len(symbols) - 1} symbols keep their output weights;"
+            f" new: {' '.join(drawn[:20])}{' …' if len(drawn) > 20 else ''}"
+        )
+
+
+def frozen_parameters(settings: ModelSettings, layers: int) -> int:
+    """The number of parameters of the lowest `layers` layers; they come first in the flat buffers."""
+    shapes = settings.shapes()
+    names = list(shapes)
+    return sum(math.prod(shapes[name]) for name in names[: names.index(f"W{layers + 1}")])
