@@ -382,6 +382,7 @@ data import nemo nemo.json --out imported
 data doctor dev.jsonl train.jsonl --model model.safetensors
 data doctor dev.jsonl --rate 8000 --stride 2 --json --alphabet ' abc'
 data noise dev/0.wav dev/1.wav --noise hiss.wav --reference hiss.wav --snr 5 --tilt 1 --seed 3 --out noisy
+data augment tones.toml --count 2 --out heard
 lm train text.txt --order 3 --prune 0,1 --vocabulary 10 --out lm.arpa --json
 lm train text.txt train.jsonl --alphabet ' abc' --characters --out lm.ngram
 lm train - --model model.safetensors --order 2 --vocabulary words.txt --out lm.arpa.gz
@@ -484,7 +485,7 @@ def outputs(command: str, values: dict, folder: Path | None) -> list[Path]:
             return [path for path in (values["out"] or values["model"], values["plot"]) if path]
         case "report":
             return [values["out"] or values["run"] / "report.html"]
-        case "data import" | "data noise" | "lm train" | "lm prune":
+        case "data import" | "data noise" | "data augment" | "lm train" | "lm prune":
             return [values["out"]]
         case "lessons copy":
             return [values["folder"]]
@@ -513,7 +514,7 @@ def check_result(command: str, values: dict, out: list[Path], stdout: str) -> No
         load_model(out[0] / "best.safetensors")
     if command == "data import":
         assert [u for path in out[0].glob("*.jsonl") for u in read_manifest(path)]
-    if command == "data noise":
+    if command in ("data noise", "data augment"):
         assert all(load_audio(line.rsplit(": ", 1)[0])[1] for line in lines)
     if command == "transcribe":
         assert len(lines) >= len(values["files"])

@@ -1,4 +1,4 @@
-"""`minids data`: import corpora, validate datasets, add noise to recordings."""
+"""`minids data`: import corpora, validate datasets, listen to noise and augmentation."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -14,13 +14,15 @@ from minids.cli.options import FiniteFloat
 from minids.text import Alphabet
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from minids.features import Features
 
 CORPORA = ("an4", "commonvoice", "fsdd", "librispeech", "ljspeech", "mozilla", "nemo", "speechcommands")
 MAX_LISTED = 20  # missing recordings or findings on the terminal; --json lists all
 
 
-@click.group()
+@click.group(context_settings={"show_default": True})
 def command() -> None:
     """Import corpora, validate a dataset before training, add noise to recordings.
 
@@ -29,6 +31,7 @@ def command() -> None:
       minids data import an4 ~/an4 --out data/an4
       minids data doctor data/an4/train.jsonl data/an4/dev.jsonl
       minids data noise hello.wav --noise kitchen.wav --out listen
+      minids data augment mine.toml --out listen
     """
 
 
@@ -98,30 +101,15 @@ def _importer(corpus: str) -> Callable:
     type=options.PATH,
     help="Recordings with the expected noise; noise unlike them is rejected.  [default: the noise itself]",
 )
-@click.option(
-    "--snr",
-    default=5.0,
-    show_default=True,
-    type=FiniteFloat(-50, 100),
-    help="Signal-to-noise ratio in dB.",
-)
-@click.option(
-    "--tracks",
-    default=3,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Number of noise tracks that are summed.",
-)
+@click.option("--snr", default=5.0, type=FiniteFloat(-50, 100), help="Signal-to-noise ratio in dB.")
+@click.option("--tracks", default=3, type=click.IntRange(1), help="Number of noise tracks that are summed.")
 @click.option(
     "--tilt",
     default=0.0,
-    show_default=True,
     type=FiniteFloat(-20, 20),
     help="Spectral tilt of the speech in dB per octave; positive is brighter.",
 )
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="Seed of the random clips."
-)
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the random clips.")
 @click.option("--out", required=True, type=options.PATH, help="Folder for the WAV files.")
 def noise(
     speech: tuple[Path, ...],
@@ -141,10 +129,8 @@ def noise(
     Example:
       minids data noise hello.wav --noise kitchen.wav --noise street/ --snr 5 --out listen
     """
-    import numpy as np
-
     from minids._utils.random import generator
-    from minids.audio import load_audio, save_audio
+    from minids.audio import load_audio
     from minids.cli import note
     from minids.data.augment import spectral_tilt
     from minids.data.noise import Noise
@@ -162,13 +148,45 @@ def noise(
             for rejected in noise_at[rate].rejected:
                 note(f"rejected: {rejected}")
         mixed = noise_at[rate].add_to(spectral_tilt(samples, rate, tilt), snr, generator("noise", seed, i))
-        peak = float(abs(mixed).max())
-        if peak > 1:  # a file would be clipped
-            mixed /= np.float32(peak)
-        out.mkdir(parents=True, exist_ok=True)
-        target = out / f"{path.stem}-{snr:g}dB.wav"
-        save_audio(target, mixed, rate)
-        click.echo(f"{target}: {snr:g} dB{f', scaled by 1/{peak:.2f}' if peak > 1 else ''}")
+        _save(out / f"{path.stem}-{snr:g}dB.wav", mixed, rate, f"{snr:g} dB")
+
+
+@command.command()
+@click.argument("settings", type=options.PATH, metavar="SETTINGS.toml")
+@click.option("--count", default=8, type=click.IntRange(1), help="Number of recordings.")
+@click.option("--out", required=True, type=options.PATH, help="Folder for the WAV files.")
+def augment(settings: Path, count: int, out: Path) -> None:
+    """Write recordings as the first epoch of training hears them: to listen to [augment] and [noise].
+
+    They come from the whole training set, at equal distances. Masks change features, and are not heard.
+
+    \b
+    Example:
+      minids data augment mine.toml --out listen
+    """
+    from minids.cli import note
+    from minids.data.manifest import read_manifest
+    from minids.training.inputs import load_noise, training_batches
+    from minids.training.parallel import ProcessGroup
+    from minids.training.settings import read_settings
+
+    read = read_settings(settings)
+    features, train = read.features, read_manifest(read.path("train"))
+    noise = load_noise(read, features.rate, note)
+    batches = training_batches(read, train, features, noise, ProcessGroup())
+    for i in range(0, len(train), -(-len(train) // count)):
+        target = out / f"{train[i].line}-{train[i].path.stem}.wav"
+        _save(target, batches.augmented(i, epoch=0), features.rate, train[i].text)
+
+
+def _save(target: Path, samples: "np.ndarray", rate: int, description: str) -> None:
+    """Write a WAV file, scaled to full scale where it would be clipped, and print what it is."""
+    from minids.audio import save_audio
+
+    peak = max(1.0, float(abs(samples).max()))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    save_audio(target, samples / peak, rate)
+    click.echo(f"{target}: {printable(description)}{f', scaled by 1/{peak:.2f}' if peak > 1 else ''}")
 
 
 @command.command()

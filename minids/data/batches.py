@@ -226,6 +226,11 @@ class Batches:
         """All utterances without augmentation, the shortest first."""
         return (batch for batch in self._prefetch(self._groups, None) if batch)
 
+    def augmented(self, i: int, epoch: int) -> np.ndarray:
+        """The samples (N,) that an epoch hears of utterance i. InputError as in `ExampleLoader.load`."""
+        required = min_frames(self.loader.label(self.utterances[i]))
+        return self.loader.samples(self.utterances[i], required, generator("augment", self.seed, epoch, i))
+
     def fit(self) -> None:
         """Set the features' mean and deviation to those of these utterances (a sample of at most 2000)."""
         sample = _evenly(self.utterances, MAX_FIT_UTTERANCES)

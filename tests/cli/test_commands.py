@@ -19,6 +19,9 @@ from minids.model import DeepSpeech, ModelSettings
 from minids.recognizer import Recognizer
 from minids.text import Alphabet
 from minids.training.checkpoint import RunFolder
+from minids.training.inputs import load_noise, training_batches
+from minids.training.parallel import ProcessGroup
+from minids.training.settings import read_settings
 from minids.weights import SavedModel, load_model, save_model
 from tests import tones
 
@@ -277,6 +280,28 @@ def test_data_noise_writes_the_mixtures_of_training(place, minids):
     code, out, err = minids("data", "noise", "0.wav", "--noise", "gone.wav", "--out", "listen")
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert "gone.wav" in err
+
+
+def test_data_augment_writes_what_training_hears(place, minids):
+    train = read_manifest(tones.corpus(place, "train", 5))
+    tones.hiss(place / "hiss.wav")
+    changes = {"codec_prob": 0.5, "reverb_prob": 0.5, "max_gain_db": 6, "seed": 4}
+    read = read_settings(tones.settings(place, ["hiss.wav"], **changes))
+    code, out, err = minids("data", "augment", "tones.toml", "--count", "3", "--out", "listen")
+    assert (code, err) == (0, "minids: note: 2 clips of noise, 0 rejected\n")
+    noise = load_noise(read, read.features.rate, print)
+    batches = training_batches(read, train, read.features, noise, ProcessGroup())
+    for line, i in zip(out.splitlines(), (0, 2, 4), strict=True):
+        name, text = line.split(", scaled")[0].split(": ")
+        assert (name, text) == (f"listen/{i + 1}-{i}.wav", train[i].text)
+        heard = batches.augmented(i, epoch=0)
+        np.testing.assert_allclose(load_audio(name)[0], heard / max(1, abs(heard).max()), atol=1e-4)
+        assert not np.array_equal(heard, load_audio(train[i].path)[0])
+    (place / "train" / "2.wav").unlink()
+    code, _, err = minids("data", "augment", "tones.toml", "--out", "listen")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("minids: error: ")
+    assert "2.wav" in err.splitlines()[-1]
 
 
 def test_tune_saves_its_result_in_the_model(place, minids):

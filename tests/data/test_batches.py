@@ -15,7 +15,7 @@ from minids.audio import load_audio, save_audio
 from minids.data import batches as batches_module
 from minids.data import feature_cache
 from minids.data.augment import Augmentation
-from minids.data.batches import PREFETCH, Batch, Batches, ExampleLoader, prefetch_to_device
+from minids.data.batches import PREFETCH, Batch, Batches, ExampleLoader, groups, prefetch_to_device
 from minids.data.feature_cache import FeatureCache
 from minids.data.manifest import Utterance
 from minids.text import Alphabet
@@ -23,7 +23,7 @@ from tests.tolerances import FLOAT16_FEATURES, FLOAT32_SUM
 
 RATE = 8000
 ALPHABET = Alphabet(" abc")
-AUGMENTED = Augmentation(max_shift_ms=10, max_speed_change=0.1)
+AUGMENTED = Augmentation(max_shift_ms=10, max_speed_change=0.1, reverb_prob=0.5, codec_prob=0.2, time_masks=1)
 
 
 def features(**changed):
@@ -100,6 +100,29 @@ def test_utterances_of_a_batch_have_similar_lengths(utterances):
         assert sorted(i for b in batches.epoch(epoch) for i in b.indices) == list(range(23)), (
             "each exactly once"
         )
+
+
+@pytest.mark.parametrize("batch_seconds", [0.5, 1.0, 2.0, 7.3, 1000.0])
+def test_batches_by_seconds_are_as_large_as_they_may_be(batch_seconds):
+    durations = np.random.default_rng(0).gamma(2, 0.5, 200).round(2).tolist()
+    made = groups(durations, 4, batch_seconds)
+    order = [i for group in made for i in group]
+    assert order == sorted(range(200), key=lambda i: (durations[i], i))
+    for group, following in zip(made, [*made[1:], []], strict=True):
+        assert len(group) == 1 or len(group) * durations[group[-1]] <= batch_seconds
+        assert not following or (len(group) + 1) * durations[following[0]] > batch_seconds
+    assert groups([], 4, batch_seconds) == []
+
+
+def test_batches_of_a_manifest_by_seconds(utterances):
+    batches = Batches(utterances, features(), ALPHABET, batch_size=1, batch_seconds=1.5, max_seconds=0.55)
+    sizes = [len(b.indices) for b in batches.in_length_order()]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > 4
+    for b in batches.epoch(0):
+        assert len(b.indices) * max(utterances[i].duration for i in b.indices) <= 1.5
+    assert batches.skipped
+    assert sum(sizes) == len(utterances) - len(batches.skipped)
 
 
 def test_texts_are_normalized_and_characters_outside_the_alphabet_are_errors(record):
@@ -392,6 +415,28 @@ def test_frames_are_transferred_one_batch_ahead():
     assert got == [0, -1, None, -3, -4]
 
 
+def test_masks_are_for_training_only_and_leave_the_rest_as_it_is(utterances):
+    masks = Augmentation(time_masks=2, max_time_mask_ms=80, frequency_masks=1, max_frequency_mask=0.4)
+    batches = Batches(utterances, features(), ALPHABET, 4, augmentation=masks)
+    plain = by_utterance(Batches(utterances, features(), ALPHABET, 4).in_length_order())
+    for i, (frames, _) in by_utterance(batches.in_length_order()).items():
+        np.testing.assert_array_equal(frames, plain[i][0])
+    masked = by_utterance(batches.epoch(0))
+    for i, (frames, _) in masked.items():
+        np.testing.assert_array_equal(frames[frames != 0], plain[i][0][frames != 0])
+    assert sum((frames == 0).any() for frames, _ in masked.values()) > 18
+    other = by_utterance(batches.epoch(1))
+    assert sum(not np.array_equal(masked[i][0], other[i][0]) for i in masked) > 18
+
+
+def test_the_samples_of_an_epoch_are_those_that_it_trains_on(utterances):
+    batches = Batches(
+        utterances, features(), ALPHABET, 4, seed=3, augmentation=replace(AUGMENTED, time_masks=0)
+    )
+    for i, (frames, _) in by_utterance(batches.epoch(2)).items():
+        np.testing.assert_array_equal(features()(batches.augmented(i, epoch=2)), frames)
+
+
 # The cache
 
 
@@ -419,6 +464,12 @@ def test_epochs_without_effective_augmentation_are_read_once(record, tmp_path, m
     monkeypatch.setattr("minids.audio.load_audio", None)  # must not be called
     (cached,) = batches.epoch(1)
     assert_same(computed, cached)
+    masks = Augmentation(frequency_masks=1, max_frequency_mask=1)  # changes frames after the cache
+    (first, second) = (
+        next(Batches(utterances, features(), ALPHABET, augmentation=masks, cache=cache).epoch(i)).frames
+        for i in (0, 1)
+    )
+    assert not np.array_equal(first, second)
 
 
 def test_a_full_disk_turns_the_cache_off(record, tmp_path, monkeypatch):
@@ -539,11 +590,11 @@ def test_parts_and_channels_of_one_recording_are_separate_utterances(tmp_path):
 
 def test_recordings_over_the_limit_are_skipped_without_decoding_them(record, utterances, tmp_path):
     with soundfile.SoundFile(tmp_path / "bomb.flac", "w", RATE, 1, "PCM_16") as file:
-        for _ in range(100):
-            file.write(np.zeros(360 * RATE))  # ten hours of silence
+        for _ in range(10):
+            file.write(np.zeros(360 * RATE))  # an hour of silence
     stated, unstated = (
         Utterance(tmp_path / "bomb.flac", "a", 0.5),
-        Utterance(tmp_path / "bomb.flac", "a", 36_000),
+        Utterance(tmp_path / "bomb.flac", "a", 3600),
     )
     tracemalloc.start()
     batches = Batches([stated, unstated, *utterances], features(), ALPHABET, 4, augmentation=AUGMENTED)
@@ -551,8 +602,8 @@ def test_recordings_over_the_limit_are_skipped_without_decoding_them(record, utt
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
-    assert "bomb.flac: lasts 36000.0 s, not 0.5" in batches.skipped[0]
-    assert "bomb.flac: lasts 36000.0 s, the limit is 120.0 s" in batches.skipped[1]
+    assert "bomb.flac: lasts 3600.0 s, not 0.5" in batches.skipped[0]
+    assert "bomb.flac: lasts 3600.0 s, the limit is 120.0 s" in batches.skipped[1]
 
 
 def test_shuffling_and_augmentation_use_different_random_numbers():
