@@ -21,6 +21,7 @@ OPERATIONS = (
     "birnn_backward",
     "log_softmax_forward",
     "ctc",
+    "axpby",
     "nesterov",
     "norm",
 )
@@ -43,6 +44,7 @@ class Backend:
     birnn_backward: Callable[..., Any]
     log_softmax_forward: Callable[..., Any]
     ctc: Callable[..., Any]
+    axpby: Callable[..., Any]
     nesterov: Callable[..., Any]
     norm: Callable[..., Any]
     options: dict[str, Any] = field(default_factory=dict)

@@ -290,6 +290,19 @@ def test_nesterov_takes_the_gradient_at_the_predicted_point(backend):
 
 
 @BACKENDS
+def test_axpby_is_a_weighted_sum_and_a_copy_of_every_bit(backend):
+    """With b = 0, y is not read, and -0.0 stays -0.0."""
+    axpby, rng = ops.load(backend).axpby, np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 100)).astype(np.float32)
+    expected = 0.25 * x.astype(np.float64) + 0.75 * y
+    axpby(0.25, x, 0.75, y)
+    np.testing.assert_allclose(y, expected, atol=FLOAT32_SUM)
+    x[:2], y[:] = (-0.0, np.inf), np.nan
+    axpby(1, x, 0, y)
+    assert y.tobytes() == x.tobytes()
+
+
+@BACKENDS
 def test_norm_is_summed_in_double_precision(backend):
     norm = ops.load(backend).norm
     assert norm(np.array([3, 4], np.float32)) == 5

@@ -3,6 +3,7 @@
 from typing import Any
 
 from minids.ops.cpu.affine import affine_backward, affine_forward
+from minids.ops.cpu.axpby import axpby
 from minids.ops.cpu.birnn import birnn_backward, birnn_forward
 from minids.ops.cpu.context import context_forward
 from minids.ops.cpu.ctc import ctc
@@ -15,6 +16,7 @@ __all__ = [
     "affine_backward",
     "affine_forward",
     "arrays",
+    "axpby",
     "birnn_backward",
     "birnn_forward",
     "context_forward",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, NamedTuple
 
-MODULES = "affine", "birnn", "context", "ctc", "ladder", "log_softmax", "matmul", "nesterov", "norm"
+MODULES = "affine", "axpby", "birnn", "context", "ctc", "ladder", "log_softmax", "matmul", "nesterov", "norm"
 
 
 class Registered(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 from minids.ops.common import check_ctc
 from minids.ops.reference import arrays
 from minids.ops.reference.affine import affine_backward, affine_forward
+from minids.ops.reference.axpby import axpby
 from minids.ops.reference.birnn import birnn_backward, birnn_forward
 from minids.ops.reference.context import context_forward
 from minids.ops.reference.ctc import ctc
@@ -19,6 +20,7 @@ __all__ = [
     "affine_backward",
     "affine_forward",
     "arrays",
+    "axpby",
     "birnn_backward",
     "birnn_forward",
     "context_forward",
@@ -40,6 +42,7 @@ def load() -> dict[str, Any]:
         "birnn_backward": _with_outputs(birnn_backward, "dz", "dWr_f", "dWr_b"),
         "log_softmax_forward": _with_outputs(log_softmax_forward, "out"),
         "ctc": _with_outputs(_checked_ctc, "losses", "dlogits"),
+        "axpby": axpby,
         "nesterov": nesterov,
         "norm": norm,
     }

@@ -38,10 +38,15 @@ SHAPES = {
         **{"log_probs": (T, B, K), "lengths": (B,), "labels": (B, U), "label_lengths": (B,)},
         **{"losses": (B,), "dlogits": (T, B, K)},
     },
+    "axpby": {"x": (H,), "y": (H,)},
     "norm": {"x": (H,)},
     "nesterov": {"params": (H,), "grads": (H,), "velocity": (H,)},
 }
-OTHERS = {"context_forward": {"C": 1, "stride": 1}, "nesterov": {"rate": 0.1, "momentum": 0.9}}
+OTHERS = {
+    "context_forward": {"C": 1, "stride": 1},
+    "axpby": {"a": 1, "b": 1},
+    "nesterov": {"rate": 0.1, "momentum": 0.9},
+}
 # Frames of any number and size are allowed, and more labels than needed.
 ANY_SIZE = {("context_forward", "frames", 0), ("context_forward", "frames", 2), ("ctc", "labels", 1)}
 INTEGERS = {"lengths", "labels", "label_lengths"}

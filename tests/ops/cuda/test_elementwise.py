@@ -106,6 +106,17 @@ def test_nesterov():
         np.testing.assert_allclose(host(a), b, atol=FLOAT32_SUM)
 
 
+@pytest.mark.parametrize("b", [0.7, 0])
+def test_axpby(b):
+    """With b = 0, y is not read: it may be undefined."""
+    x, y = (normal(np.random.default_rng(3), 300) for _ in range(2))
+    expected, (x_there, y_there) = y.astype(np.float64), device(x, y if b else np.full_like(y, np.nan))
+    REFERENCE.axpby(0.3, x.astype(np.float64), b, expected)
+    CUDA.axpby(0.3, x_there, b, y_there)
+    np.testing.assert_allclose(host(y_there), expected, atol=FLOAT32_SUM)
+    np.testing.assert_allclose(expected, 0.3 * x.astype(np.float64) + b * y, atol=FLOAT32_SUM)
+
+
 @pytest.mark.parametrize("size", [0, 1, 31, 256, 5000])
 def test_norm(size):
     x = normal(np.random.default_rng(4), size)

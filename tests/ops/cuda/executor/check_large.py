@@ -9,7 +9,18 @@ import pytest
 
 from minids import ops
 from minids.ops.common import Dropout, Workspace
-from minids.ops.cuda import affine, arrays, birnn, birnn_kernels, context, launch, matmul, nesterov, norm
+from minids.ops.cuda import (
+    affine,
+    arrays,
+    axpby,
+    birnn,
+    birnn_kernels,
+    context,
+    launch,
+    matmul,
+    nesterov,
+    norm,
+)
 from minids.ops.cuda.gemm_tile import Access
 from tests.ops.cuda.executor import driver
 from tests.tolerances import FLOAT32_SUM
@@ -180,6 +191,10 @@ def test_the_update_and_the_norm():
     REFERENCE.nesterov(expected[0], expected[2], expected[1], 0.1, 0.9, 1.0)
     close(read(params, size - 5, (5,)), expected[0])
     close(read(velocity, size - 5, (5,)), expected[1])
+    before = read(velocity, size - 5, (5,)).astype(np.float64)
+    with driver.last_blocks(1):
+        axpby.axpby(0.3, grads, 0.7, velocity)
+    close(read(velocity, size - 5, (5,)), 0.3 * values[2] + 0.7 * before)
     sums = large(norm.MAX_BLOCKS)
     with driver.last_blocks(1):
         launch.launch(norm.squares, norm.MAX_BLOCKS, norm.THREADS, grads, sums)
