@@ -63,29 +63,45 @@ class Alphabet:
         return f"Alphabet({self.definition!r})"
 
     @classmethod
-    def from_texts(cls, texts: Iterable[str]) -> "Alphabet":
-        """The alphabet of lower-case texts: their characters without digits and what `normalize` removes.
+    def from_texts(cls, texts: Iterable[str], jamo: bool = False, digits: bool = False) -> "Alphabet":
+        """The alphabet of lower-case texts: their characters without what `normalize` removes, sorted.
 
-        It has an apostrophe or one of `INNER_MARKS` if some text has it between letters, and ı if some text
-        has ı or İ.
+        It has an apostrophe or one of `INNER_MARKS` if some text has it between letters, ı if some text has ı
+        or İ, and digits on request. `jamo`: the letters of Hangul syllables instead of the syllables, 67
+        instead of thousands; `decode` composes them again. Raises ValueError where no character is left.
         """
         texts = [unicodedata.normalize("NFC", MARKUP.sub(" ", text)).translate(APOSTROPHES) for text in texts]
         dotless = any("ı" in text or "İ" in text for text in texts)
         symbols = {" "} if any(len(text.split()) > 1 for text in texts) else set()
         for text in texts:
             symbols.update(
-                c for c in characters("".join(_lower(text, dotless))) if c[0].isalpha() or _is_mark(c)
+                c
+                for c in characters("".join(_lower(text, dotless)))
+                if c[0].isalpha() or _is_mark(c) or (digits and c.isdecimal())
             )
             symbols.update(INNER_MARKS.findall(text))
             if re.search(r"\w'\w", text):
                 symbols.add("'")
+        if jamo:
+            symbols = {part for c in symbols for part in (_decompose(c) if "가" <= c <= "힣" else [c])}
+        if symbols <= {" "}:
+            raise ValueError("the texts have no letters")
         return cls(sorted(symbols))
 
     @property
     def definition(self) -> str | list[str]:
-        """The argument that recreates this Alphabet: a string if that is unambiguous, else a list."""
+        """The argument that recreates this Alphabet: a string if that is unambiguous, else a list.
+
+        A string of jamo is not: an editor may compose a consonant and the vowel after it.
+        """
         string = "".join(self.symbols)
-        return string if characters(string) == list(self.symbols) else list(self.symbols)
+        unambiguous = characters(string) == list(self.symbols) and not self.jamo
+        return string if unambiguous else list(self.symbols)
+
+    @property
+    def jamo(self) -> bool:
+        """Whether Hangul syllables are written as several symbols, their letters."""
+        return any("\u1100" <= symbol <= "\u11ff" for symbol in self.symbols)
 
     def __contains__(self, symbol: str) -> bool:
         return _decompose(symbol) in self._index

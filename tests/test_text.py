@@ -220,6 +220,31 @@ def test_an_alphabet_from_texts_can_write_them(texts, definition):
             assert alphabet.missing(normalize(text, alphabet)) == []
 
 
+def test_hangul_is_written_in_jamo_and_composed_again():
+    texts = ["안녕하세요 세계", "값을 읽다", "Ab ㅋㅋ"]
+    alphabet = Alphabet.from_texts(texts, jamo=True)
+    assert "ㅋ" in alphabet  # a letter by itself is no part of a syllable
+    assert (alphabet.jamo, Alphabet.from_texts(texts).jamo) == (True, False)
+    assert not any("가" <= symbol <= "힣" for symbol in alphabet.symbols)
+    # An editor that writes NFC must not change the alphabet.
+    assert Alphabet([unicodedata.normalize("NFC", s) for s in alphabet.definition]) == alphabet
+    for text in texts:
+        for form in ("NFC", "NFD"):
+            normalized = normalize(unicodedata.normalize(form, text), alphabet)
+            assert alphabet.decode(alphabet.encode(normalized)) == text.lower()
+    assert len(alphabet.encode("값을")) == 6
+    # As many symbols as 11,172 syllables need: 19 + 21 + 27 letters.
+    every = Alphabet.from_texts(["".join(map(chr, range(0xAC00, 0xD7A4)))], jamo=True)
+    assert len(every.symbols) == 67
+
+
+def test_digits_are_symbols_on_request_and_a_text_needs_letters():
+    assert Alphabet.from_texts(["go 7", "3"], digits=True).symbols == (" ", "3", "7", "g", "o")
+    for texts in ([], ["1 2"], ["- !"]):
+        with pytest.raises(ValueError, match="no letters"):
+            Alphabet.from_texts(texts)
+
+
 def test_a_report_counts_what_was_removed_and_what_is_missing():
     report = TextReport(Alphabet())
     texts = [report.normalize(text) for text in ("Nine.", "don\u2019t", "5 é, é.", "", "nine")]

@@ -267,7 +267,7 @@ class _Validator:
             words = list(self.words)
             texts = [*words, " ".join(words[:2])] if self.has_spaces else words
             with suppress(ValueError):  # no letters at all
-                self.report.alphabet = Alphabet.from_texts(texts).definition
+                self.report.alphabet = Alphabet.from_texts(texts, self.alphabet.jamo).definition
         log_paces = np.frombuffer(self.log_paces)
         if len(log_paces) >= MIN_PACE_UTTERANCES:
             median = np.median(log_paces)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES = 1_000_000  # a file without line ends must not fill the memory
 MAX_SECONDS = 1e6  # eleven days; a larger number is not a duration
 MAX_CHANNELS = 1024
+DURATION_DIGITS = 4  # after the point
 FIELDS = frozenset(("path", "text", "duration", "speaker", "start", "end", "offset", "channel"))
 MAX_RECORDING_SECONDS = 4 * 3600.0  # default limit of `load_audio`
 EXAMPLE_LINE = '{"path": "a.wav", "text": "hello"}'
@@ -185,7 +186,8 @@ def parse_part(fields: dict[str, Any]) -> tuple[float, float | None, float | Non
         begins = begins or 0.0
         if end <= begins:
             raise _Problem(f'"end" = {end:g} is not after the start, {begins:g} s; correct it')
-        return begins, end, end - begins
+        # Batches are sorted by duration: without the noise of the difference, as those of whole files.
+        return begins, end, round(round(end - begins, 9), DURATION_DIGITS)
     if begins is None:
         return 0.0, None, duration
     if duration == 0:
@@ -233,7 +235,7 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
         for utterance in utterances:
             fields: dict[str, Any] = {
                 "path": _relative(utterance.path, folder),
-                "duration": round(utterance.duration, 4),
+                "duration": round(utterance.duration, DURATION_DIGITS),
                 "text": utterance.text,
             }
             if utterance.is_part:

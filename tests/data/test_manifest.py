@@ -182,6 +182,15 @@ def test_an_utterance_takes_little_memory(tmp_path):
     assert not hasattr(utterances[0], "__dict__")
 
 
+def test_the_duration_of_a_part_is_that_of_a_file_with_its_samples(tmp_path):
+    """To the digit, at any position: batches, and with them the order of results, follow the durations."""
+    rng = np.random.default_rng(0)
+    for count, first in zip(*rng.integers(1, [[200_000], [10**8]], (2, 500)).tolist(), strict=True):
+        line = {"path": "a.wav", "text": "go", "start": first / 16000, "end": (first + count) / 16000}
+        (part,) = read_manifest(manifest(tmp_path, json.dumps(line)))
+        assert part.duration == round(count / 16000, 4)
+
+
 @pytest.mark.parametrize(
     ("fields", "start", "end", "duration"),
     [
