@@ -27,11 +27,10 @@ from minids._utils.checksum import file_checksum
 from minids._utils.errors import InputError
 from minids.audio import audio_info, load_audio
 from minids.cli import main
+from minids.data import importers
 from minids.data.batches import Batches, ExampleLoader
 from minids.data.doctor import validate_dataset
 from minids.data.feature_cache import FeatureCache
-from minids.data.importers.commonvoice import import_commonvoice
-from minids.data.importers.mozilla import import_mozilla
 from minids.data.manifest import read_manifest, write_manifest
 from minids.decode.tuned import DecoderWeights, TunedDecoder
 from minids.features import Features
@@ -131,14 +130,12 @@ def content(u) -> tuple:
 
 CORPORA = {
     "mozilla": (
-        import_mozilla,
         "bad.csv",
         b"wav_filename,wav_filesize,transcript,speaker,start,end\n"
         b'clips/0.wav,1,"a, ""b"" c",s1,,\nclips/1.wav,1,ab,s2,0.01,0.09\nclips/2.wav,1,c,,,\n',
         b",",
     ),
     "commonvoice": (
-        import_commonvoice,
         "train.tsv",
         b"client_id\tpath\tsentence\tgender\tlocale\n"
         b'ab12\t0.wav\t"A - b!\tf\ten\ncd34\t1.wav\tAb\t\ten\ncd34\t2.wav\tc\tm\ttr\n',
@@ -150,7 +147,7 @@ CORPORA = {
 @pytest.mark.parametrize("name", CORPORA)
 def test_tables_of_corpora(folder, name):
     """An import writes complete manifests, or nothing; it changes nothing else."""
-    import_, file_name, good, separator = CORPORA[name]
+    file_name, good, separator = CORPORA[name]
     corpus, out = folder / "corpus", folder / "out"
     tones.corpus(corpus, "clips", 3)
     for table in ("dev.tsv", "test.tsv") if name == "commonvoice" else ():
@@ -160,11 +157,11 @@ def test_tables_of_corpora(folder, name):
     def use(path: Path) -> None:
         before = snapshot(corpus)
         try:
-            result = import_(corpus, out)
-            for manifest, utterances in result.manifests.items():
+            manifests = importers.write(importers.read(name, corpus), out)
+            for manifest, utterances in manifests.items():
                 read = read_manifest(manifest)
                 assert [(u.path, u.text) for u in read] == [(u.path, nfc(u.text)) for u in utterances]
-            assert sum(map(len, result.manifests.values())) > 0
+            assert sum(map(len, manifests.values())) > 0
             shutil.rmtree(out)
         finally:
             assert not changes(before, snapshot(corpus))
@@ -205,7 +202,9 @@ def test_models(folder):
     plain, tuned = tones.model(folder / "plain.safetensors"), folder / "good.safetensors"
     lm = tones.language(folder / "words.arpa")
     decoder = TunedDecoder.relative_to(lm, file_checksum(lm), DecoderWeights(beam_width=8), tuned)
-    copy_with_notes(plain, tuned, load_model(plain), decoder=decoder._asdict(), decoder_is_stale=False)
+    confidence = {"weights": {"tuned": [2.0, 0.5, 0.3, -20.0], "greedy": None}, "max_doubt": 0.1}
+    notes = {"decoder": decoder._asdict(), "decoder_is_stale": False, "confidence": confidence}
+    copy_with_notes(plain, tuned, load_model(plain), **notes)
     good = tuned.read_bytes()
     header, body = split_model(good)
     samples = tones.speak("ab c", np.random.default_rng(0))
@@ -217,7 +216,7 @@ def test_models(folder):
                 case 0:
                     yield damage(good, rng)
                 case 1:
-                    yield join_model(altered_header(header, rng, ["decoder"]), body)
+                    yield join_model(altered_header(header, rng, ["decoder", "confidence"]), body)
                 case 2:
                     yield join_model(altered_header(header, rng), body)
                 case 3:
@@ -628,7 +627,7 @@ def test_one_line_of_100_megabytes(tmp_path):
     refused(path, read_settings)
     path = tmp_path / "long.csv"
     path.write_text(f"wav_filename,transcript\na.wav,{text}\n")
-    refused(path, lambda path: import_mozilla(path, tmp_path / "out"))
+    refused(path, lambda path: importers.read("mozilla", path))
 
 
 def test_headers_that_state_too_much(tmp_path):

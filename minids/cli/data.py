@@ -11,6 +11,7 @@ from minids._utils.errors import InputError
 from minids._utils.terminal import printable
 from minids.cli import options
 from minids.cli.options import FiniteFloat
+from minids.data import importers
 from minids.text import Alphabet
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from minids.features import Features
 
-CORPORA = ("an4", "commonvoice", "fsdd", "librispeech", "ljspeech", "mozilla", "nemo", "speechcommands")
 MAX_LISTED = 20  # missing recordings or findings on the terminal; --json lists all
 
 
@@ -35,53 +35,66 @@ def command() -> None:
     """
 
 
+def _import_options(function: Callable) -> Callable:
+    """--path, --text, ...: the columns of tables and the fields of JSON; then --audio and --tier."""
+    for role in reversed(importers.ROLES):
+        function = click.option(f"--{role}", metavar="COLUMN", help=f"Column or field: {role}.")(function)
+    audio = click.option("--audio", metavar="FOLDER", help="Folder of the recordings.  [default: the list's]")
+    return audio(
+        click.option("--tier", help="Tier of TextGrids.  [default: with the longest texts]")(function)
+    )
+
+
 @command.command("import")
-@click.argument("corpus", type=click.Choice(CORPORA))
+@click.argument("kind", type=click.Choice(sorted(importers.KINDS)))
 @click.argument("root", type=options.PATH)
 @click.option("--out", required=True, type=options.PATH, help="Folder for the manifests.")
+@_import_options
 @click.option("--json", "as_json", is_flag=True, help="Print counts and all missing recordings as JSON.")
-def import_(corpus: str, root: Path, out: Path, as_json: bool) -> None:
-    """Write manifests for CORPUS, unpacked in ROOT as published. No audio is copied.
+def import_(kind: str, root: Path, out: Path, as_json: bool, **columns: str | None) -> None:
+    """Write manifests for a corpus in ROOT, or for recordings with their texts in another layout.
 
-    mozilla imports CSV files for Mozilla DeepSpeech, nemo JSON manifests for NVIDIA NeMo; ROOT is a file or a
-    folder of them.
+    KIND is a corpus as published, or: table (CSV, TSV), json (also JSON Lines), folder (text files or a
+    list), kaldi, textgrid, mozilla (CSV for Mozilla DeepSpeech), nemo (manifests for NVIDIA NeMo). Columns
+    and fields with usual names are found. No audio is copied.
 
     Recordings that are missing or damaged are listed and left out.
 
     \b
     Example:
       minids data import librispeech ~/LibriSpeech --out data/librispeech
+      minids data import table clips.csv --text sentence --out data/clips
+      minids data import json calls.json --path 'calls[].file' --text 'calls[].parts[].text' --out data/calls
     """
-    result = _importer(corpus)(root, out, True)
+    from minids.cli import note
+
+    given = {name: value for name, value in columns.items() if value is not None}
+    corpus = importers.read(kind, root, given, progress=True)
+    manifests = importers.write(corpus, out)
+    note(f"read: {printable(corpus.source)}")
     counts = {
         path: {
             "utterances": len(utterances),
             "hours": round(sum(u.duration for u in utterances) / 3600, 4),
             "speakers": len({u.speaker for u in utterances} - {None}),
         }
-        for path, utterances in result.manifests.items()
+        for path, utterances in manifests.items()
     }
     if as_json:
         from minids.cli import print_json
 
-        print_json({"manifests": counts, "missing": result.missing})
+        print_json({"manifests": counts, "source": corpus.source, "missing": corpus.missing})
         return
     for path, count in counts.items():
         click.echo(
             f"{path}: {count['utterances']} utterances, {count['hours']:.2f} h, {count['speakers']} speakers"
         )
-    if result.missing:
-        click.echo(f"left out: {len(result.missing)}", err=True)
-    for line in result.missing[:MAX_LISTED]:
+    if corpus.missing:
+        click.echo(f"left out: {len(corpus.missing)}", err=True)
+    for line in corpus.missing[:MAX_LISTED]:
         click.echo(f"  {printable(line)}", err=True)
-    if len(result.missing) > MAX_LISTED:
-        click.echo(f"  and {len(result.missing) - MAX_LISTED} more; --json lists all", err=True)
-
-
-def _importer(corpus: str) -> Callable:
-    from importlib import import_module
-
-    return getattr(import_module(f"minids.data.importers.{corpus}"), f"import_{corpus}")
+    if len(corpus.missing) > MAX_LISTED:
+        click.echo(f"  and {len(corpus.missing) - MAX_LISTED} more; --json lists all", err=True)
 
 
 @command.command()

@@ -16,7 +16,7 @@ import pytest
 
 import minids
 from minids.audio import load_audio, save_audio
-from minids.data.importers.librispeech import import_librispeech
+from minids.data import importers
 from minids.data.manifest import Utterance, read_manifest, write_manifest
 from minids.decode.beam_search import Hypothesis
 from minids.decode.path import Word
@@ -381,7 +381,8 @@ def test_the_librispeech_settings_train_on_a_small_corpus(tmp_path):
             save_audio(chapter / f"19-198-{i:04d}.flac", speak(text, np.random.default_rng(i)), RATE)
             lines.append(f"19-198-{i:04d} {text.upper()}\n")
         (chapter / "19-198.trans.txt").write_text("".join(lines))
-    import_librispeech(tmp_path / "LibriSpeech", tmp_path / "data" / "librispeech")
+    corpus = importers.read("librispeech", tmp_path / "LibriSpeech")
+    importers.write(corpus, tmp_path / "data" / "librispeech")
     (tmp_path / "examples").mkdir()
     recipe = tmp_path / "examples" / "librispeech100.toml"
     shutil.copy(EXAMPLES / recipe.name, recipe)

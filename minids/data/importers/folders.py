@@ -1,0 +1,196 @@
+"""Folders of recordings with their texts in files of other formats.
+
+ann/1.wav, ann/1.txt           `folder`: a text beside each recording, also .lab, .trn and others
+ann/1.wav, prompts.txt         or a list: `1 good morning`, `ann/1.wav|good morning` or `good morning (1)`
+ann/1.wav, ann/1.TextGrid      `textgrid`: intervals with texts, in Praat's long or short text format
+data/train/wav.scp             `kaldi`: 1 /corpus/1.wav
+data/train/text                         ann-1 good morning
+data/train/segments                     ann-1 1 2.50 4.75       (optional) utterance, recording, start, end
+data/train/utt2spk                      ann-1 ann               (optional)
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from minids._utils.errors import InputError
+from minids.data.importers.columns import SAMPLE, add_utterance
+from minids.data.importers.common import (
+    SPLITS,
+    Corpus,
+    Recordings,
+    files_below,
+    is_sound,
+    list_files,
+    numbered_lines,
+    read_lines,
+    text_lines,
+)  # fmt: skip
+from minids.data.manifest import Utterance
+from minids.text import MARKUP
+
+TEXT_SUFFIXES = (".txt", ".lab", ".trn", ".text", ".transcription", ".transcript", ".prompts", "")
+# Programs in wav.scp that change only the container, or also choose a channel.
+UNPACKER = re.compile(
+    r"(?:\S*/)?(?:cat|flac(?: -[cds]+)+|sph2pipe(?: -f wav| -p| -c (?P<channel>[12]))+|sox|ffmpeg -i)"
+    r" (?P<file>[^\s-]\S*)(?: -(?:t|f) wav -)? *\|"
+)
+# All that counts in a TextGrid: strings, and numbers between spaces. The rest, such as `xmin =`, is comment.
+TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
+SILENCES = ("", "sil", "sp", "spn", "#")
+
+
+def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
+    """All recordings in a folder and those below it that have a text; others are listed."""
+    recordings = Recordings(options.get("audio") or root)
+    texts, missing, sources = dict[Path, str](), list[str](), dict[str, None]()
+    for path in list_files(root, *TEXT_SUFFIXES, below=True):
+        recording = recordings.beside(path)
+        try:
+            if not recording and not any(
+                _entry(line, path, recordings)[0] for line in islice(read_lines(path), SAMPLE)
+            ):
+                continue
+            lines = [*numbered_lines(path)]
+        except InputError as error:  # not UTF-8
+            missing.append(str(error))
+            continue
+        sources["beside recordings" if recording else f"in {path.name}"] = None
+        if recording:
+            texts.setdefault(recording, " ".join(line for _, line in lines))
+            continue
+        for number, line in lines:
+            named, text = _entry(line, path, recordings)
+            if named:
+                texts.setdefault(named, text)
+            else:
+                missing.append(f"{path}: line {number} names no recording: {text[:40]}")
+    missing += [f"{path}: no text" for path in recordings if path not in texts]
+    corpus = Corpus({}, missing, f"folder with texts {', '.join(sources)}")
+    _add(corpus, recordings.folder, ((path, {"text": text}) for path, text in texts.items()))
+    return corpus
+
+
+def _entry(line: str, path: Path, recordings: Recordings) -> tuple[Path | None, str]:
+    """The recording and the text of a list's line, or None and the line."""
+    for pattern in (r"([^\t]+)\t(.*)", r"([^|]+)\|(?:.*\|)?(.*)", r"(\S+)\s+(.*)", r"(?P<text>.*)\((\S+)\)"):
+        if match := re.fullmatch(pattern, line):
+            name, text = match.groups() if pattern[1] != "?" else reversed(match.groups())
+            if (found := recordings.find(name.strip(), path)) and is_sound(found):
+                return found, " ".join(re.sub(r"</?s>", " ", text).split())
+    return None, line
+
+
+def _add(corpus: Corpus, root: Path, items: Iterable[tuple[Path, dict[str, Any]]]) -> None:
+    """Add utterances; folders named train, dev, test are splits, others speakers if there are several."""
+    utterances = [Utterance(path, duration=0.0, **fields) for path, fields in items]
+    folders = {
+        u.path: u.path.relative_to(root).parts[:-1] if u.path.is_relative_to(root) else () for u in utterances
+    }
+    splits = {
+        path: [SPLITS[name.lower()] for name in names if name.lower() in SPLITS]
+        for path, names in folders.items()
+    }
+    speakers = {
+        path: names[-1] for path, names in folders.items() if names and names[-1].lower() not in SPLITS
+    }
+    for utterance in utterances:
+        split = splits[utterance.path] if ["train"] in splits.values() else []
+        speaker = speakers.get(utterance.path) if len({*speakers.values()}) > 1 else None
+        corpus.splits.setdefault((split or [root.name])[0], []).append(replace(utterance, speaker=speaker))
+
+
+def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
+    """The intervals with texts of one TextGrid, or of all in a folder and those below it.
+
+    They are those of the tier `tier`, by default of the one with the longest texts. Silences are skipped.
+    """
+    files = list_files(root, ".textgrid", below=True)
+    recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
+    grids = {path: _tiers(path) for path in files}
+    texts: dict[str, list[str]] = defaultdict(list)
+    for name, intervals in chain.from_iterable(grid.items() for grid in grids.values()):
+        texts[name] += [text for *_, text in intervals]
+    length = {name: sum(map(len, of)) / max(1, len(of)) for name, of in texts.items()}
+    corpus, used, items = Corpus(), dict[str, None](), []
+    for path, grid in grids.items():
+        name = options.get("tier") or max(grid, key=lambda name: length[name], default="")
+        if name not in grid:
+            corpus.missing.append(
+                f"{path}: no tier {name!r} of intervals (it has {', '.join(grid) or 'none'})"
+            )
+            continue
+        used[repr(name)] = None
+        sound = recordings.beside(path) or path.with_suffix(".wav")
+        items += [(sound, {"text": text, "start": start, "end": end}) for start, end, text in grid[name]]
+    _add(corpus, recordings.folder, items)
+    corpus.source = f"TextGrids, tier {', '.join(used)} of {', '.join(map(repr, texts))}"
+    return corpus
+
+
+def _tiers(path: Path) -> dict[str, list[tuple[float, float, str]]]:
+    """The start and end in seconds and the text of each interval of each tier of intervals."""
+    matches = TOKEN.finditer("".join(text_lines(path)))
+    tokens = (m["text"] if m["number"] is None else m["number"] for m in matches if not m[0].startswith("!"))
+    tiers: dict[str, list[tuple[float, float, str]]] = {}
+    try:
+        _, kind, _, _, count = islice(tokens, 5)  # of the format, TextGrid, start, end, number of tiers
+        if kind != "TextGrid":
+            raise ValueError("no TextGrid")
+        for _ in range(int(count)):
+            kind, name, _, _, size = islice(tokens, 5)
+            for _ in range(int(size)):
+                *times, text = islice(tokens, 3 if kind == "IntervalTier" else 2)
+                start, end = [float(time) for time in times] if kind == "IntervalTier" else (0.0, 0.0)
+                text = " ".join(text.replace('""', '"').split())
+                if 0 <= start < end and MARKUP.sub("", text).strip() not in SILENCES:
+                    tiers.setdefault(name, []).append((start, end, text))
+    except ValueError as error:
+        raise InputError(f"{path}: not a TextGrid saved as a text file ({error}); save it again") from None
+    return tiers
+
+
+def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
+    """One data folder of Kaldi, ESPnet or others, or all below a folder; its name is the split.
+
+    Paths are relative to the folder or one of the three above it, or the end of a path below it. No program
+    runs: recordings that wav.scp makes by more than unpacking are left out and listed.
+    """
+    folders: list[Path] = []
+    for path in files_below(root):
+        if path.name == "wav.scp" and not any(map(path.is_relative_to, folders)):  # not train/split4/1
+            folders.append(path.parent)
+    if not folders:
+        raise InputError(f"{root}: it contains no wav.scp; give Kaldi's data folder")
+    corpus = Corpus(source=f"Kaldi: {', '.join(str(folder.relative_to(root.parent)) for folder in folders)}")
+    recordings = Recordings(options.get("audio") or root)
+    for folder in folders:
+        sounds, speakers, parts = (_pairs(folder / name) for name in ("wav.scp", "utt2spk", "segments"))
+        for utterance, text in _pairs(folder / "text").items():
+            key, *times = parts.get(utterance, utterance).split()
+            sound = sounds.get(key, "no such line")
+            unpacked = UNPACKER.fullmatch(sound)
+            if sound not in sounds.values() or (sound.endswith("|") and not unpacked):
+                problem = f"{sound[:80]}; write the path of a file there, as programs are not run"
+                corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {problem}")
+                continue
+            row: dict[str, Any] = dict(zip(("start", "end"), times, strict=False))
+            row |= {"path": unpacked["file"] if unpacked else sound, "text": text}
+            row |= {
+                "speaker": speakers.get(utterance),
+                "end": None if row.get("end") == "-1" else row.get("end"),
+            }
+            row |= {"channel": int(unpacked["channel"]) - 1} if unpacked and unpacked["channel"] else {}
+            location = f"{folder / 'segments'}: {utterance}"
+            add_utterance(corpus, row, dict(zip(row, row, strict=True)), recordings, location, folder.name)
+    return corpus
+
+
+def _pairs(path: Path) -> dict[str, str]:
+    """The lines of a file, if there is one, split after the first word."""
+    lines = (line.split(maxsplit=1) for line in read_lines(path)) if path.is_file() else ()
+    return {key: "".join(rest) for key, *rest in lines}
