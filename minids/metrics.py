@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, count
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -137,6 +137,19 @@ def wilson_interval(errors: int, length: int, level: float = 0.95) -> tuple[floa
     return max(0.0, center - half) if errors else 0.0, min(1.0, center + half)
 
 
+def paired_difference(a: Score, b: Score) -> tuple[float, float, float]:
+    """rate(b) - rate(a) on the same utterances, and its 95 % interval.
+
+    A paired bootstrap: each resample has the same utterances for both, so that what makes an utterance hard
+    for both cancels. Raises ValueError unless the references are equally long.
+    """
+    lengths = a.counts[:, 3]
+    if not np.array_equal(lengths, b.counts[:, 3]):
+        raise ValueError("the scores belong to different utterances")
+    change = (b.counts - a.counts)[:, :3].sum(axis=1)
+    return _rate(change.sum(), lengths.sum()), *bootstrap_interval(change, lengths)
+
+
 class Edit(NamedTuple):
     """One column of an alignment. `op` is C, S, D or I; the word that a D or an I lacks is ''."""
 
@@ -181,12 +194,17 @@ def format_alignment(edits: Iterable[Edit]) -> str:
 
 
 class UtteranceResult(NamedTuple):
-    """A recognized utterance: its file, both texts, and a field of its manifest line (the speaker, say)."""
+    """A recognized utterance: its file, both texts, and a field of its manifest line (the speaker, say).
+
+    `log_prob` is log P(hypothesis|x), `confidence` the mean probability of a word to be right; None: unknown.
+    """
 
     name: str
     reference: str
     hypothesis: str
     group: str = ""
+    log_prob: float | None = None
+    confidence: float | None = None
 
 
 class Evaluation:
@@ -209,6 +227,15 @@ class Evaluation:
             group: (Score.from_counts(self._words[m]), Score.from_counts(self._characters[m]))
             for group, m in sorted(members.items())
         }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each result for JSON, with the errors and lengths of its texts in words and in characters."""
+        counts = np.column_stack([self._words, self._characters[:, :3].sum(axis=1), self._characters[:, 3]])
+        names = ("substitutions", "deletions", "insertions", "words", "character_errors", "characters")
+        return [
+            result._asdict() | dict(zip(names, row, strict=True))
+            for result, row in zip(self.results, counts.tolist(), strict=True)
+        ]
 
     def worst(self, k: int = 5) -> list[UtteranceResult]:
         """The k utterances with most word errors, ties by character errors, without those that have none."""

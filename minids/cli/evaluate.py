@@ -30,9 +30,16 @@ MAX_REASONS = 20  # printed for utterances that were left out
     type=click.IntRange(0),
     help="Number of utterances with the most errors to print, aligned.",
 )
+@click.option("--out", type=options.PATH, help="File for the result of every utterance, as lines of JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 def command(
-    manifest: Path, models: tuple[Path, ...], by: str | None, worst: int, as_json: bool, **search: Any
+    manifest: Path,
+    models: tuple[Path, ...],
+    by: str | None,
+    worst: int,
+    out: Path | None,
+    as_json: bool,
+    **search: Any,
 ) -> None:
     """Recognize the utterances of MANIFEST and compare them with their texts.
 
@@ -44,11 +51,13 @@ def command(
     \b
     Example:
       minids evaluate data/an4/test.jsonl --by speaker
-      minids evaluate data/an4/test.jsonl --lm english.arpa --beam-width 1000
+      minids evaluate data/an4/test.jsonl --lm english.arpa --beam-width 1000 --out results.jsonl
     """
     from tqdm import tqdm
 
     from minids._utils.errors import InputError
+    from minids._utils.files import atomic_write, check_writable
+    from minids._utils.strict_json import to_json
     from minids.cli import announce_compilation, note, print_json, report_skipped
     from minids.data.manifest import read_manifest
     from minids.decode.error_analysis import ErrorAnalysis
@@ -56,6 +65,8 @@ def command(
     from minids.recognizer import Recognizer
     from minids.text import TextReport
 
+    if out:
+        check_writable(out)
     utterances = read_manifest(manifest)
     fields = {"speaker", *(name for u in utterances for name in u.extra)}
     if by is not None and by not in fields:
@@ -76,10 +87,18 @@ def command(
         note(f"skipped: {reason}")
     report_skipped(manifest, skipped, len(utterances))
     evaluation = Evaluation(results)
+    rows, by_name = evaluation.rows(), {utterance.name: utterance for utterance in utterances}
+    for row in rows:
+        u = by_name[row["name"]]
+        place = {"path": str(u.path), "start": u.start, "end": u.end, "channel": u.channel}
+        row |= place | {"speaker": u.speaker}
+    if out:
+        with atomic_write(out) as file:
+            file.write("".join(f"{to_json(row)}\n" for row in rows).encode())
     if as_json:
         content = evaluation.to_dict(worst)
         content |= {"skipped": skipped, "texts": texts.to_dict(), "search": analysis and analysis.to_dict()}
-        print_json(content | {"results": [result._asdict() for result in results]})
+        print_json(content | {"results": rows})
     else:
         _print(evaluation, analysis, by, worst)
 

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minids._utils.errors import InputError
+from minids._utils.strict_json import to_json
 from minids._utils.terminal import printable
-from minids.cli import announce_compilation, note, options, print_error, print_json
+from minids.cli import announce_compilation, note, options, print_error
 
 if TYPE_CHECKING:
-    from minids.recognizer import Segment, Transcript
+    from minids.recognizer import Segment
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=options.PATH, metavar="FILE|FOLDER...")
 @options.MODELS
 @options.JITTER
 @options.search
@@ -26,13 +27,17 @@ if TYPE_CHECKING:
     metavar="N",
     help="Channel to transcribe, counted from 0.  [default: the mean of all]",
 )
+@click.option("--n-best", type=click.IntRange(1), metavar="N", help="The N best texts with their scores.")
 @click.option(
-    "--n-best",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Print the N best texts with their scores.",
+    "--format",
+    "kind",
+    type=click.Choice(["text", "json", "srt", "vtt", "ctm", "textgrid"]),
+    default="text",
+    show_default=True,
+    help="What to write for a recording.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per file, with word times.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--out", type=options.PATH, help="Folder for one file per recording.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -40,14 +45,17 @@ def command(
     models: tuple[Path, ...],
     channel: int | None,
     n_best: int | None,
+    kind: str,
     as_json: bool,
+    out: Path | None,
     **search: Any,
 ) -> None:
     """Transcribe recordings: WAV, FLAC, Ogg, MP3 and others, at any sampling rate, of any length.
 
-    For one file only the text is printed, for several files each text after its file name. The file - is the
-    standard input. If a file cannot be read, the error names it, the other files are transcribed, and the
-    exit code is 1.
+    A folder stands for all sound files in it, - for the standard input. For one file the text is printed, for
+    several files each text after its file name. --format json has the times of words and characters; srt and
+    vtt are subtitles, cut at pauses; ctm and textgrid (for Praat) are tables of words. If a file cannot be
+    read, the error names it, the other files are transcribed, and the exit code is 1.
 
     With a language model, or a beam width, a beam search maximizes log P(text|sound) + alpha log P_lm(text) +
     beta words(text). --lm none decodes greedily.
@@ -56,46 +64,55 @@ def command(
     Example:
       minids transcribe hello.wav
       minids transcribe *.flac --model runs/mine/best.safetensors --json
+      minids transcribe lectures/ --format srt --out subtitles
       minids transcribe hello.wav --lm english.arpa --n-best 5
       curl -s https://example.com/hello.mp3 | minids transcribe -
     """
+    from minids.data.noise import sound_files
     from minids.recognizer import Recognizer
+    from minids.transcript_formats import ONE_RECORDING, output_paths, render, write
 
+    kind = "json" if as_json else kind
+    recordings = [path for file in files for path in sound_files(file)]
+    if n_best and kind not in ("text", "json"):
+        raise click.UsageError(f"--n-best has no --format {kind}; use text or json")
+    if out is None and kind in ONE_RECORDING and len(recordings) > 1:
+        raise click.UsageError(f"{len(recordings)} recordings need a file each; give --out FOLDER as well")
+    outputs = output_paths(recordings, out, kind) if out else {}
     announce_compilation()
     recognizer = Recognizer.load(models or None, **search)
     failed = False
-    for path in files:
+    for path in recordings:
         source = sys.stdin.buffer if str(path) == "-" else path
         try:
             if n_best:
-                segments = recognizer.n_best(source, n_best, channel=channel)
-                _print_n_best(path, segments, as_json)
+                content = _n_best(path, recognizer.n_best(source, n_best, channel=channel), kind)
             else:
                 transcript = recognizer.transcribe(source, channel=channel)
-                _print_transcript(path, transcript, as_json, len(files) > 1)
+                if not transcript.text:
+                    note(f"{path}: no text; the model's output is all blanks")
+                if transcript.unlike:
+                    note(f"{path}: unlike what the model learned; expect many errors")
+                content = render(kind, path, transcript, channel)
+            if out:
+                write(outputs[path], content)
+                content = f"{outputs[path]}\n"
+            elif kind == "text" and len(recordings) > 1 and not n_best:
+                content = f"{path}: {content}"
+            click.echo("\n".join(map(printable, content.split("\n"))), nl=False)
         except InputError as error:
             print_error(error)
             failed = True
     ctx.exit(int(failed))
 
 
-def _print_transcript(path: Path, transcript: "Transcript", as_json: bool, with_name: bool) -> None:
-    if not transcript.text:
-        note(f"{path}: no text; the model's output is all blanks")
-    if as_json:
-        print_json({"path": str(path)} | transcript.to_dict())
-    else:
-        click.echo(printable(f"{path}: {transcript.text}" if with_name else transcript.text))
-
-
-def _print_n_best(path: Path, segments: "list[Segment]", as_json: bool) -> None:
-    if as_json:
-        print_json({"path": str(path), "segments": [segment.to_dict() for segment in segments]})
-        return
+def _n_best(path: Path, segments: "list[Segment]", kind: str) -> str:
+    if kind == "json":
+        return to_json({"path": str(path), "segments": [segment.to_dict() for segment in segments]}) + "\n"
+    rows = []
     for segment in segments:
-        click.echo(printable(f"{path} {segment.start:.2f} to {segment.end:.2f} s"))
-        click.echo(
-            "   score  acoustic  language model  (score = acoustic + alpha language model + beta words)"
-        )
+        rows.append(f"{printable(path)} {segment.start:.2f} to {segment.end:.2f} s")
+        rows.append("   score  acoustic  language model  (acoustic + alpha language model + beta words)")
         for text, score, log_prob, lm_log_prob, _ in segment.hypotheses:
-            click.echo(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {printable(text)}")
+            rows.append(f"{score:8.2f} {log_prob:9.2f} {lm_log_prob:9.2f}  {text}")
+    return "".join(f"{row}\n" for row in rows)

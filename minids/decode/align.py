@@ -4,20 +4,28 @@ The lattice is that of the loss (minids/ops/reference/ctc.py), with the maximum 
 
     v_t(s) = log y_t(l'_s) + max[v_{t-1}(s), v_{t-1}(s-1), v_{t-1}(s-2) if the skip is allowed]
 
-`minids.decode.path.word_times` turns the path into words with their times.
+`minids.decode.path.word_times` turns the path into words with their times. `align_text` aligns the text of a
+long recording, even if not all of it was said, or more.
 """
 
+import math
 from collections.abc import Sequence
-from math import isqrt
+from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from minids._utils.arguments import integers, real_array
 from minids._utils.errors import InputError
-from minids.decode.path import CTCPath
+from minids.decode.greedy import greedy
+from minids.decode.path import CTCPath, Word, word_times
+from minids.metrics import CORRECT, align
 from minids.ops.common import min_frames
 from minids.ops.reference.ctc import lattice, skips
-from minids.text import BLANK
+from minids.text import BLANK, Alphabet, normalize
+
+MIN_ANCHOR = 10  # letters on either side of a cut
+MIN_UNMATCHED = 8  # words in a row
 
 
 def forced_align(
@@ -63,7 +71,7 @@ def forced_align(
     # The two columns before the states are impossible, except that the path begins in the second of them.
     best = np.full(2 + len(states), -np.inf)
     best[1] = 0
-    size, starts = isqrt(T) + 1, []  # one row of each block is kept; the others are computed again below
+    size, starts = math.isqrt(T) + 1, []  # one row of each block is kept; the others are computed again below
     for t in range(0, T, size):
         starts.append((t, best))
         best = block(best, t, min(T, t + size))[-1].copy()
@@ -86,3 +94,89 @@ def forced_align(
         peaks=[float(np.exp(log_probs[a:b, k].max())) for a, b, k in zip(first, end, labels, strict=True)],
         log_prob=log_prob,
     )
+
+
+class Unmatched(NamedTuple):
+    """A part of a recording, in seconds, and the words of the text there: they do not belong together."""
+
+    start: float
+    end: float
+    words: list[str]
+
+
+def align_text(
+    log_probs: np.ndarray, times: np.ndarray, text: str, alphabet: Alphabet
+) -> tuple[list[Word], list[Unmatched]]:
+    """The words of a text, which may be long, with their times, and what could not be aligned.
+
+    log_probs (T, K); times (T+1,) in seconds, where the frames begin and the last one ends. Words keep their
+    spelling; what the alphabet cannot write, such as a dash or a number, belongs to the word before it.
+
+    The text is compared with the greedy decoding. Where whole words of MIN_ANCHOR letters agree on either
+    side of a space, text and recording are cut; `forced_align` aligns what is between. Where the text has
+    MIN_UNMATCHED words and the decoding less than a third of them, they were not said; in the opposite case,
+    what was said is not in the text. Neither is aligned.
+    """
+    space = " " if " " in alphabet else ""
+    units: list[tuple[str, str]] = []  # a word as in the text, and as the alphabet writes it
+    for token in text.split() if space else ["".join(text.split())]:
+        written = normalize(token, alphabet)
+        written = "" if alphabet.missing(written) else written
+        if units and not (written and units[-1][1]):
+            units[-1] = f"{units[-1][0]} {token}", units[-1][1] or written
+        else:
+            units.append((token, written))
+    owners = [(word, u) for u, (_, written) in enumerate(units) for word in written.split()]
+    words = [word for word, _ in owners]
+    found: list[list[Word]] = [[] for _ in units]
+    unmatched = []
+    heard = word_times(greedy(log_probs), alphabet, 1)
+    for (first, a, matched), (end, b, _) in pairwise(_cuts(words, heard, len(log_probs))):
+        try:
+            if not matched:
+                raise InputError("")
+            labels = alphabet.encode(space.join(words[first:end]))
+            path = forced_align(log_probs[a:b], labels, int(alphabet.encode(space)[0]) if space else BLANK)
+            for word, (_, u) in zip(word_times(path, alphabet, 1), owners[first:end], strict=True):
+                found[u].append(word.moved(a, math.inf))
+        except InputError:  # or it has no path
+            unmatched.append(Unmatched(float(times[a]), float(times[b]), words[first:end]))
+    result = []
+    for (token, written), parts in zip(units, found, strict=True):
+        if written and len(parts) == len(written.split()):
+            letters = [c for part in parts for c in part.characters]
+            letters = [(c, float(times[int(a)]), float(times[int(b)])) for c, a, b in letters]
+            score = min(part.score for part in parts)
+            result.append(Word(token, letters[0][1], letters[-1][2], score, tuple(letters)))
+    return result, unmatched
+
+
+def _cuts(words: list[str], heard: list[Word], T: int) -> list[tuple[int, int, bool]]:
+    """Where parts of a text and a recording begin: (word, frame, whether they match); the last is the end.
+
+    `heard` are the words of the greedy decoding, with frames as times. A few letters between two parts that
+    do not match are part of them.
+    """
+
+    def frame(j: int) -> int:
+        """Between the words j-1 and j that were heard."""
+        return int(heard[j - 1].end + heard[j].start) // 2 if 0 < j < len(heard) else T if j else 0
+
+    cuts = [(0, 0, True)]
+    i = j = 0
+    edits = align(words, [word.text for word in heard])
+    for correct, group in groupby(edits, key=lambda edit: edit.op == CORRECT):
+        run = list(group)
+        n, m = sum(bool(edit.reference) for edit in run), sum(bool(edit.hypothesis) for edit in run)
+        letters = np.cumsum([len(edit.reference) for edit in run])
+        if correct:
+            anchors = (letters >= MIN_ANCHOR) & (letters[-1] - letters >= MIN_ANCHOR)
+            cuts += [(i + k, frame(j + k), True) for k in (np.flatnonzero(anchors) + 1).tolist()]
+        elif max(n, m) >= MIN_UNMATCHED and 3 * min(n, m) < max(n, m):
+            if len(cuts) > 1 and not cuts[-2][2] and sum(map(len, words[cuts[-1][0] : i])) < 2 * MIN_ANCHOR:
+                cuts.pop()
+            else:
+                cuts.append((i, frame(j), False))
+            cuts.append((i + n, frame(j + m), True))
+        i, j = i + n, j + m
+    return [*cuts, (len(words), T, True)]
