@@ -18,7 +18,7 @@ LAYERS = [
     {"model"},
     {"weights", "lm"},
     {"decode"},
-    {"confidence"},
+    {"confidence", "transcript_formats"},
     {"plot", "recognizer", "gradcheck"},
     {"html"},
     {"training", "report"},

@@ -1,4 +1,4 @@
-"""`minids tune`: choose the LM weight and the word insertion bonus."""
+"""`minids tune`: choose the LM weight and the word insertion bonus, and calibrate the scores of words."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +47,8 @@ def command(
     MANIFEST should be a development set, on which neither the model nor the language model was trained. The
     network runs once, then many values of alpha and beta are tried. The best are stored in the model's file,
     with the path of the language model relative to it (move both together), and `minids transcribe` and
-    `minids evaluate` use them from then on. Tune again after further training.
+    `minids evaluate` use them from then on. Scores of words become probabilities that the word is right, and
+    `minids transcribe` tells speech that is unlike MANIFEST. Tune again after further training.
 
     \b
     Example:
@@ -57,7 +58,9 @@ def command(
     from tqdm import tqdm
 
     from minids._utils.files import atomic_write, check_writable
+    from minids.confidence import fit_max_doubt, fit_weights, letter_doubts
     from minids.data.manifest import read_manifest
+    from minids.decode.beam_search import BeamSearch
     from minids.decode.greedy import greedy_text
     from minids.decode.tune import tune
     from minids.decode.tuned import DecoderWeights, TunedDecoder, checksum
@@ -110,15 +113,25 @@ def command(
     greedy = wer(references, greedy_texts)
     if not as_json:
         _print(tuning, greedy)
+    weights, tuned = {}, BeamSearch(saved.alphabet, ngram, tuning.alpha, tuning.beta, beam_width)
+    for name, search in (("greedy", None), ("tuned", tuned)):
+        recognizer = Recognizer(saved, search=search)
+        decoded = ((*recognizer.words(y)[1:], y, text) for y, text in zip(log_probs, references, strict=True))
+        weights[name] = fit_weights(decoded)
+        if weights[name] is None:
+            note(f"{manifest} has too few right or wrong words to calibrate the scores of {name} decoding")
+    confidence = {"weights": weights, "max_doubt": fit_max_doubt(map(letter_doubts, log_probs))}
     decoder = TunedDecoder.relative_to(lm, crc, DecoderWeights(tuning.alpha, tuning.beta, beam_width), out)
     with folder.idle():  # a training replaces the model when it improves
-        copy_with_notes(model, out, saved, decoder=decoder._asdict(), decoder_is_stale=False)
+        notes = {"decoder": decoder._asdict(), "decoder_is_stale": False, "confidence": confidence}
+        copy_with_notes(model, out, saved, **notes)
     if plot:
         with atomic_write(plot) as file:
             plot_tuning(tuning).savefig(file, format=plot.suffix[1:], dpi=150)
     if as_json:
         content = {"model": str(out), "beam_width": beam_width, "greedy": greedy.to_dict()}
         content |= tuning.to_dict() | {
+            "confidence": confidence,
             "utterances": len(references),
             "skipped": skipped,
             "texts": texts.to_dict(),
