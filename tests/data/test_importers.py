@@ -8,7 +8,6 @@ import soundfile
 
 from minids._utils.errors import InputError
 from minids.data import importers
-from minids.data.importers.common import normalize_transcript
 from minids.data.importers.tables import table_rows
 from minids.data.manifest import read_manifest
 
@@ -211,10 +210,9 @@ def test_common_voice_tables_may_have_quotes_and_empty_columns(tmp_path):
     result = import_("commonvoice", commonvoice(tmp_path), tmp_path / "out")
     assert not result.missing
     (utterance,) = read_manifest(tmp_path / "out" / "dev.jsonl")
-    assert (utterance.path.name, utterance.text) == ("cv_1.wav", "i don't she said twice")
+    assert (utterance.path.name, utterance.text) == ("cv_1.wav", '"I don’t," she said – twice.')
     assert utterance.speaker == "ab" * 8
     assert utterance.extra == {
-        "sentence": '"I don’t," she said – twice.',
         "gender": "female",
         "accents": "Scottish",
         "locale": "en",
@@ -250,7 +248,7 @@ def test_ljspeech_uses_spelled_numbers_and_splits_by_chapter(tmp_path):
         "dev": names[2:3],
         "test": names[3:],
     }
-    assert found["train"]["LJ001-0001"] == "in fourteen fifty five printing"
+    assert found["train"]["LJ001-0001"] == "In fourteen fifty-five, printing"
     for line, problem in {
         "LJ001-0001": "no column '3'",
         "LJ001-0001|one column": "no column '3'",
@@ -354,27 +352,13 @@ def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
             import_("nemo", tmp_path / "bad.json", tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("printed", "text"),
-    [
-        ("Don't – he said.", "don't he said"),
-        ("‘Tis “the” rock’n’roll", "tis the rock'n'roll"),
-        ("twenty-one & 1/2", "twenty one 1 2"),
-        ("¿Qué? …", "qué"),
-        ("El col·legi · L·L", "el col·legi l·l"),
-    ],
-)
-def test_transcripts_are_lower_case_without_punctuation(printed, text):
-    assert normalize_transcript(printed) == text
-
-
 def test_common_voice_names_without_a_suffix_are_mp3_files(tmp_path):
     table = commonvoice(tmp_path) / "en" / "dev.tsv"
     table.write_text(table.read_text(encoding="utf-8").replace("cv_1.wav", "cv_1"), encoding="utf-8")
     clips = tmp_path / "en" / "clips"
     soundfile.write(clips / "cv_1.mp3", np.zeros(4800), 48_000, format="MP3")
     import_("commonvoice", tmp_path, tmp_path / "out")
-    assert texts(tmp_path / "out" / "dev.jsonl") == {"cv_1": "i don't she said twice"}
+    assert texts(tmp_path / "out" / "dev.jsonl") == {"cv_1": '"I don’t," she said – twice.'}
     assert read_manifest(tmp_path / "out" / "dev.jsonl")[0].path == clips / "cv_1.mp3"
 
 
@@ -409,13 +393,6 @@ def test_another_csv_is_refused_with_its_columns(tmp_path):
     (tmp_path / "train.csv").write_text("file,text\na.wav,go\n")
     with pytest.raises(InputError, match=r"no column 'wav_filename' .*it has 'file', 'text'.*the right file"):
         import_("mozilla", tmp_path / "train.csv", tmp_path / "out")
-
-
-def test_transcripts_are_lower_case_by_the_rules_of_their_language():
-    assert normalize_transcript("IŞIK İçin", "tr") == "ışık için"
-    assert normalize_transcript("IŞIK İçin", "az-AZ") == "ışık için"
-    assert normalize_transcript("It Is İ", "en") == "it is i"
-    assert normalize_transcript("ΟΔΥΣΣΕΑΣ ΣΟΦΟΣ") == "οδυσσεας σοφος"
 
 
 def test_parts_of_recordings_in_csv_files_are_imported(tmp_path):

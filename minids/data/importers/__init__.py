@@ -19,7 +19,7 @@ ROLES = {  # of columns -> usual names without case, spaces and marks, the most 
     "filename file audio wav clip clippath recording soundfile mp3 flac filenm fileid uttid utteranceid id "
     "name key",
     "text": "text transcript transcription sentence normalizedtext normalizedtranscript transcripttext words "
-    "wrd utterance texttn orgtext translabeltext stt txt prompt rawtext label",
+    "wrd utterance texttn orgtext translabeltext stt txt form prompt rawtext label",
     "speaker": "speaker speakerid spk spkid clientid speakername userid user readerid reader",
     "start": "start starttime begin begintime startsec startseconds offset onset xmin tmin",
     "end": "end endtime endsec endseconds stop xmax tmax",

@@ -24,8 +24,9 @@ def find_columns(
 ) -> dict[str, str]:
     """The column or field of each of ROLES that there is; `options` fix some of them, "" means none.
 
-    The path is where most values of the `sample` are recordings; texts are in a column with a usual name, or
-    in the one with the most words and letters. Raises NoColumn.
+    The path is the first column, those with usual names before others, with recordings in the `sample`. Texts
+    are in a column with a usual name, or in the one with the most words of those whose values differ. Raises
+    NoColumn.
     """
     columns = {role: name for role, name in options.items() if role in ROLES}
     has = f"it has {', '.join(map(repr, names))[:200] or 'none'}"
@@ -40,14 +41,13 @@ def find_columns(
         simple = {_simple(name): name for name in reversed(free)}
         found = [simple[name] for name in ROLES[role].split() if name in simple]
         if role == "path":
-            count = {name: sum(map(recordings.has, values[name])) for name in [*found, *free]}
-            found = [max(count, key=lambda name: count[name])] if any(count.values()) else found
+            found = [name for name in [*found, *free] if any(map(recordings.has, values[name]))] or found
         elif role == "split":
             found = [name for name in found if all(value.lower() in SPLITS for value in values[name])]
         elif role == "text" and not found:
-            size = {name: [len(" ".join(values[name]).split()), len("".join(values[name]))] for name in free}
-            size = {name: size[name] for name in free if re.search(r"[^\W\d_]", "".join(values[name]))}
-            found = [max(reversed(size), key=lambda name: size[name])] if size else []
+            differ = [name for name in free if 2 * len({*values[name]}) > len(values[name])]
+            found = [name for name in differ if re.search(r"[^\W\d_]", "".join(values[name]))]
+            found.sort(key=lambda name: len(" ".join(values[name]).split()), reverse=True)
         if found:
             columns[role] = found[0]
         elif role in ("path", "text"):
@@ -78,17 +78,14 @@ def add_utterance(
     values = {role: row[name] for role, name in columns.items() if row.get(name) not in (None, "")}
     path, text, channel = values.get("path"), row.get(columns["text"]), values.get("channel")
     if not isinstance(path, str | int) or not isinstance(text, str | int | float):
-        corpus.missing.append(
-            f"{location} has no {columns['text' if isinstance(path, str | int) else 'path']!r}"
-        )
+        wanted = "text" if isinstance(path, str | int) else "path"
+        corpus.missing.append(f"{location} has no {columns[wanted]!r}")
         return
     if channel is not None and not (str(channel).isdecimal() and int(channel) < MAX_CHANNELS):
         raise InputError(f'{location}: channel {channel!r} is not a number from 0; or give --channel ""')
     start, end, duration = 0.0, None, None
     try:
-        times: dict[str, Any] = {
-            role: float(values[role]) for role in ("start", "end", "duration") if role in values
-        }
+        times = {role: float(v) for role, v in values.items() if role in ("start", "end", "duration")}
         start, end, duration = parse_part(times)
     except (ValueError, TypeError) as error:
         if "start" in values or "end" in values:  # the duration of a whole recording only serves as a check

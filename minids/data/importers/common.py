@@ -10,16 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from unicodedata import category, normalize
+from unicodedata import normalize
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
 from minids._utils.threads import ordered_map
 from minids.audio import SOUND_SUFFIXES, AudioInfo, audio_info
 from minids.data.manifest import Utterance, write_manifest
-from minids.text import APOSTROPHES, INNER_MARKS
 
-DOTLESS_I_LANGUAGES = ("tr", "az", "crh", "tt", "ba", "kaa")
 MAX_EXTRA_SECONDS = 1.0  # a recording may last this much longer than the corpus states
 SPLITS = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
@@ -79,14 +77,11 @@ class Recordings:
                 return path
         *folders, last = ["", *normalize("NFC", name.replace("\\", "/")).split("/")]
         ends = [part for part in reversed(folders) if part not in ("", ".", "..")]
-        same_name = self._by_stem.get(_stem(last), ())
-        found = [
-            path
-            for path in same_name
-            if all(
-                a == b for a, b in zip(ends, reversed(path.relative_to(self.folder).parts[:-1]), strict=False)
-            )
-        ]
+        found = []
+        for path in self._by_stem.get(_stem(last), ()):
+            parts = reversed(path.parent.parts[len(self.folder.parts) :])
+            if all(a == b for a, b in zip(ends, parts, strict=False)):
+                found.append(path)
         for folder in near.parents if near and found else ():
             if inside := [path for path in found if path.is_relative_to(folder)]:
                 found = inside
@@ -148,7 +143,8 @@ def text_lines(path: Path) -> Iterator[str]:
         with open_file(path) as file:
             if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
                 file.seek(0)
-                yield from io.TextIOWrapper(file, "utf-16", newline="")
+                with io.TextIOWrapper(file, "utf-16", newline="") as text:
+                    yield from text
                 return
             file.seek(0)
             for number, line in enumerate(file, start=1):
@@ -172,22 +168,6 @@ def list_files(root: Path, *suffixes: str, below: bool = False) -> list[Path]:
     raise InputError(f"{root}: {problem}; give a file, or a folder of files")
 
 
-def normalize_transcript(sentence: str, language: str = "") -> str:
-    """A printed sentence in lower case, without punctuation and symbols except within words.
-
-    "Don't - he said." -> "don't he said". Digits stay; `minids data doctor` reports them. `language` is a
-    code such as "tr", in which I and İ are the upper case of ı and i.
-    """
-    if language.lower().split("-")[0].split("_")[0] in DOTLESS_I_LANGUAGES:
-        sentence = sentence.replace("I", "ı")
-    text = sentence.replace("İ", "i").lower().translate(APOSTROPHES)
-    kept = {match.start() for match in INNER_MARKS.finditer(text)}
-    text = "".join(
-        " " if c != "'" and category(c)[0] in "PS" and i not in kept else c for i, c in enumerate(text)
-    )
-    return " ".join(word for token in text.split() if (word := token.strip("'")))
-
-
 def measured(corpus: Corpus, root: str | Path, progress: bool = False) -> Corpus:
     """The corpus with the durations in the recordings' headers. InputError if no recording remains.
 
@@ -205,17 +185,15 @@ def measured(corpus: Corpus, root: str | Path, progress: bool = False) -> Corpus
             bar.update()
     splits: dict[str, list[Utterance]] = {}
     missing = dict.fromkeys(corpus.missing)  # a recording may be in several splits
-    for name, utterances in corpus.splits.items():
-        checked = [_with_duration(utterance, infos[utterance.path]) for utterance in utterances]
-        missing.update(dict.fromkeys(u for u in checked if isinstance(u, str)))
-        if kept := [u for u in checked if not isinstance(u, str)]:
-            splits[name] = kept
+    for name, utterance in ((name, u) for name, utterances in corpus.splits.items() for u in utterances):
+        checked = _with_duration(utterance, infos[utterance.path])
+        if isinstance(checked, str):
+            missing[checked] = None
+        else:
+            splits.setdefault(name, []).append(checked)
     if not splits:
-        if not missing:
-            raise InputError(f"{root}: the corpus lists no recordings; unpack it again")
-        raise InputError(
-            f"{root}: no recording can be read (first: {next(iter(missing))}); unpack the audio there"
-        )
+        first = next(iter(missing), "the corpus lists none")
+        raise InputError(f"{root}: no recording can be read (first: {first}); unpack the audio there")
     return Corpus(splits, list(missing), corpus.source)
 
 

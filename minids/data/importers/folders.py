@@ -11,11 +11,10 @@ data/train/utt2spk                      ann-1 ann               (optional)
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from minids._utils.errors import InputError
 from minids.data.importers.columns import SAMPLE, add_utterance
@@ -29,11 +28,17 @@ from minids.data.importers.common import (
     numbered_lines,
     read_lines,
     text_lines,
-)  # fmt: skip
+)
 from minids.data.manifest import Utterance
 from minids.text import MARKUP
 
 TEXT_SUFFIXES = (".txt", ".lab", ".trn", ".text", ".transcription", ".transcript", ".prompts", "")
+LINES = (  # of lists
+    r"(?P<name>[^\t]+)\t(?P<text>.*)",
+    r"(?P<name>[^|]+)\|(?:.*\|)?(?P<text>.*)",
+    r"(?P<name>\S+)\s+(?P<text>.*)",
+    r"(?P<text>.*)\((?P<name>\S+)\)",
+)
 # Programs in wav.scp that change only the container, or also choose a channel.
 UNPACKER = re.compile(
     r"(?:\S*/)?(?:cat|flac(?: -[cds]+)+|sph2pipe(?: -f wav| -p| -c (?P<channel>[12]))+|sox|ffmpeg -i)"
@@ -49,59 +54,48 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
     recordings = Recordings(options.get("audio") or root)
     texts, missing, sources = dict[Path, str](), list[str](), dict[str, None]()
     for path in list_files(root, *TEXT_SUFFIXES, below=True):
-        recording = recordings.beside(path)
         try:
-            if not recording and not any(
-                _entry(line, path, recordings)[0] for line in islice(read_lines(path), SAMPLE)
-            ):
+            if own := recordings.beside(path):
+                texts.setdefault(own, " ".join(read_lines(path)))
+                sources["beside recordings"] = None
                 continue
-            lines = [*numbered_lines(path)]
+            entries = ((number, *_entry(line, path, recordings)) for number, line in numbered_lines(path))
+            sample = [*islice(entries, SAMPLE)]
+            if not any(recording for _, recording, _ in sample):
+                continue  # not a list
+            sources[f"in {path.name}"] = None
+            for number, recording, text in chain(sample, entries):
+                if recording:
+                    texts.setdefault(recording, text)
+                else:
+                    missing.append(f"{path}: line {number} names no recording: {text[:40]}")
         except InputError as error:  # not UTF-8
             missing.append(str(error))
-            continue
-        sources["beside recordings" if recording else f"in {path.name}"] = None
-        if recording:
-            texts.setdefault(recording, " ".join(line for _, line in lines))
-            continue
-        for number, line in lines:
-            named, text = _entry(line, path, recordings)
-            if named:
-                texts.setdefault(named, text)
-            else:
-                missing.append(f"{path}: line {number} names no recording: {text[:40]}")
     missing += [f"{path}: no text" for path in recordings if path not in texts]
     corpus = Corpus({}, missing, f"folder with texts {', '.join(sources)}")
-    _add(corpus, recordings.folder, ((path, {"text": text}) for path, text in texts.items()))
+    _add(corpus, recordings.folder, [Utterance(path, text, 0.0) for path, text in texts.items()])
     return corpus
 
 
 def _entry(line: str, path: Path, recordings: Recordings) -> tuple[Path | None, str]:
     """The recording and the text of a list's line, or None and the line."""
-    for pattern in (r"([^\t]+)\t(.*)", r"([^|]+)\|(?:.*\|)?(.*)", r"(\S+)\s+(.*)", r"(?P<text>.*)\((\S+)\)"):
+    for pattern in LINES:
         if match := re.fullmatch(pattern, line):
-            name, text = match.groups() if pattern[1] != "?" else reversed(match.groups())
-            if (found := recordings.find(name.strip(), path)) and is_sound(found):
-                return found, " ".join(re.sub(r"</?s>", " ", text).split())
+            found = recordings.find(match["name"].strip(), path)
+            if found and is_sound(found):
+                return found, " ".join(re.sub(r"</?s>", " ", match["text"]).split())
     return None, line
 
 
-def _add(corpus: Corpus, root: Path, items: Iterable[tuple[Path, dict[str, Any]]]) -> None:
+def _add(corpus: Corpus, root: Path, utterances: list[Utterance]) -> None:
     """Add utterances; folders named train, dev, test are splits, others speakers if there are several."""
-    utterances = [Utterance(path, duration=0.0, **fields) for path, fields in items]
-    folders = {
-        u.path: u.path.relative_to(root).parts[:-1] if u.path.is_relative_to(root) else () for u in utterances
-    }
-    splits = {
-        path: [SPLITS[name.lower()] for name in names if name.lower() in SPLITS]
-        for path, names in folders.items()
-    }
-    speakers = {
-        path: names[-1] for path, names in folders.items() if names and names[-1].lower() not in SPLITS
-    }
-    for utterance in utterances:
-        split = splits[utterance.path] if ["train"] in splits.values() else []
-        speaker = speakers.get(utterance.path) if len({*speakers.values()}) > 1 else None
-        corpus.splits.setdefault((split or [root.name])[0], []).append(replace(utterance, speaker=speaker))
+    names = {u.path: u.path.parent.parts[len(root.parts) :] for u in utterances}
+    splits = {path: [SPLITS[n.lower()] for n in of if n.lower() in SPLITS] for path, of in names.items()}
+    speakers = {path: of[-1] for path, of in names.items() if of and of[-1].lower() not in SPLITS}
+    for u in utterances:
+        split = splits[u.path] if ["train"] in splits.values() else []
+        speaker = speakers.get(u.path) if len({*speakers.values()}) > 1 else None
+        corpus.splits.setdefault((split or [root.name])[0], []).append(replace(u, speaker=speaker))
 
 
 def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
@@ -120,13 +114,11 @@ def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
     for path, grid in grids.items():
         name = options.get("tier") or max(grid, key=lambda name: length[name], default="")
         if name not in grid:
-            corpus.missing.append(
-                f"{path}: no tier {name!r} of intervals (it has {', '.join(grid) or 'none'})"
-            )
+            corpus.missing.append(f"{path}: no tier {name!r} of texts (it has {', '.join(grid) or 'none'})")
             continue
         used[repr(name)] = None
         sound = recordings.beside(path) or path.with_suffix(".wav")
-        items += [(sound, {"text": text, "start": start, "end": end}) for start, end, text in grid[name]]
+        items += [Utterance(sound, text, 0.0, start=start, end=end) for start, end, text in grid[name]]
     _add(corpus, recordings.folder, items)
     corpus.source = f"TextGrids, tier {', '.join(used)} of {', '.join(map(repr, texts))}"
     return corpus
@@ -171,22 +163,25 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
     for folder in folders:
         sounds, speakers, parts = (_pairs(folder / name) for name in ("wav.scp", "utt2spk", "segments"))
         for utterance, text in _pairs(folder / "text").items():
-            key, *times = parts.get(utterance, utterance).split()
-            sound = sounds.get(key, "no such line")
-            unpacked = UNPACKER.fullmatch(sound)
-            if sound not in sounds.values() or (sound.endswith("|") and not unpacked):
-                problem = f"{sound[:80]}; write the path of a file there, as programs are not run"
-                corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {problem}")
+            key, start, end, *_ = [*parts.get(utterance, utterance).split(), None, None]
+            sound, channel = sounds.get(key, ""), None
+            if match := UNPACKER.fullmatch(sound):
+                sound, channel = match["file"], {"1": "0", "2": "1"}.get(match["channel"])
+            if not sound or sound.endswith("|"):
+                made = f"{sound[:80]} is not run; write the path of its result there" if sound else "no line"
+                corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
                 continue
-            row: dict[str, Any] = dict(zip(("start", "end"), times, strict=False))
-            row |= {"path": unpacked["file"] if unpacked else sound, "text": text}
-            row |= {
+            end = None if end == "-1" else end  # that of the recording
+            row = {
+                "path": sound,
+                "text": text,
                 "speaker": speakers.get(utterance),
-                "end": None if row.get("end") == "-1" else row.get("end"),
+                "start": start,
+                "end": end,
             }
-            row |= {"channel": int(unpacked["channel"]) - 1} if unpacked and unpacked["channel"] else {}
+            row["channel"] = channel
             location = f"{folder / 'segments'}: {utterance}"
-            add_utterance(corpus, row, dict(zip(row, row, strict=True)), recordings, location, folder.name)
+            add_utterance(corpus, row, {name: name for name in row}, recordings, location, folder.name)
     return corpus
 
 

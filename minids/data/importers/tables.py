@@ -14,14 +14,7 @@ from typing import Any
 
 from minids._utils.errors import InputError
 from minids.data.importers.columns import SAMPLE, NoColumn, add_utterance, describe, find_columns
-from minids.data.importers.common import (
-    Corpus,
-    Recordings,
-    find_corpus,
-    list_files,
-    normalize_transcript,
-    text_lines,
-)  # fmt: skip
+from minids.data.importers.common import Corpus, Recordings, find_corpus, list_files, text_lines
 
 DEV_CHAPTER, TEST_CHAPTER = "LJ049", "LJ050"  # of LJSpeech, the last two; there is no official split
 COMMON_VOICE_FIELDS = ("gender", "age", "accents", "locale")
@@ -45,25 +38,23 @@ def read_mozilla(root: Path, options: Mapping[str, str]) -> Corpus:
 def read_commonvoice(root: Path, options: Mapping[str, str]) -> Corpus:
     """Common Voice, cv-corpus-17.0/en: train.tsv, dev.tsv, test.tsv, and clips/ with MP3 of volunteers.
 
-    Texts are lower case without punctuation; the field `sentence` keeps the original. Other fields: speaker
-    (the first 16 digits of client_id), gender, age, accents, locale.
+    Fields: speaker (the first 16 digits of client_id), gender, age, accents, locale.
     """
     folder = find_corpus(root, ["en"], "train.tsv")
     columns = {"path": "path", "text": "sentence", "speaker": "client_id", "audio": str(folder / "clips")}
     corpus = _tables([folder / f"{name}.tsv" for name in ("train", "dev", "test")], columns)
     for utterances in corpus.splits.values():
         for i, u in enumerate(utterances):
-            text = normalize_transcript(u.text, u.extra.get("locale") or folder.name)
-            extra = {"sentence": u.text} | {k: u.extra[k] for k in COMMON_VOICE_FIELDS if k in u.extra}
-            utterances[i] = replace(u, text=text, speaker=(u.speaker or "")[:16], extra=extra)
+            extra = {key: u.extra[key] for key in COMMON_VOICE_FIELDS if key in u.extra}
+            utterances[i] = replace(u, speaker=(u.speaker or "")[:16], extra=extra)
     return corpus
 
 
 def read_ljspeech(root: Path, options: Mapping[str, str]) -> Corpus:
     """LJSpeech-1.1 (Ito and Johnson 2017), one woman: metadata.csv with LJ001-0001|In 1455, …|In fourteen …
 
-    The text is the third column, where numbers are words, in lower case without punctuation. dev is the last
-    chapter but one, test the last. Field: chapter.
+    The text is the third column, where numbers are words. dev is the last chapter but one, test the last.
+    Field: chapter.
     """
     folder = find_corpus(root, ["LJSpeech-1.1"], "metadata.csv")
     table = _tables([folder / "metadata.csv"], {"path": "1", "text": "3"})
@@ -73,7 +64,7 @@ def read_ljspeech(root: Path, options: Mapping[str, str]) -> Corpus:
         if not chapter.startswith("LJ"):
             raise InputError(f"{folder / 'metadata.csv'}: {u.path.name} is not of LJSpeech; import a `table`")
         split = {DEV_CHAPTER: "dev", TEST_CHAPTER: "test"}.get(chapter, "train")
-        u = replace(u, text=normalize_transcript(u.text), speaker="lj", extra={"chapter": chapter})
+        u = replace(u, speaker="lj", extra={"chapter": chapter})
         corpus.splits.setdefault(split, []).append(u)
     return corpus
 
