@@ -17,6 +17,7 @@ from minids.metrics import (
     bootstrap_interval,
     cer,
     format_alignment,
+    paired_difference,
     wer,
 )
 
@@ -266,3 +267,25 @@ def test_an_evaluation_as_json(evaluation):
     assert report["groups"]["bert"]["wer"]["deletions"] == 1
     no_reference = Evaluation([UtteranceResult("5.wav", "", "noise")]).to_dict()
     assert json.loads(json.dumps(no_reference, allow_nan=False))["wer"]["rate"] is None
+
+
+def test_the_difference_of_two_systems_is_paired_by_utterance():
+    references = ["a b c d e"] * 30
+    first = wer(references, ["x b c d e" if i % 3 else "x x x x x" for i in range(30)])
+    second = wer(references, ["x x c d e" if i % 3 else "x x x x x" for i in range(30)])
+    difference, low, high = paired_difference(first, second)
+    assert difference == pytest.approx(20 / 150)
+    changes = np.random.default_rng(1).choice([1 if i % 3 else 0 for i in range(30)], (4000, 30)).sum(axis=1)
+    np.testing.assert_allclose((low, high), np.quantile(changes / 150, (0.025, 0.975)), atol=1 / 150)
+    assert paired_difference(first, first) == (0, 0, 0)
+    assert paired_difference(second, first)[0] == -difference
+    with pytest.raises(ValueError, match="different utterances"):
+        paired_difference(first, wer(references[:3], references[:3]))
+
+
+def test_rows_have_the_errors_of_each_text():
+    (row,) = Evaluation([UtteranceResult("u", "a bc d", "a c d e", "g", -1.5)]).rows()
+    errors = {"substitutions": 1, "deletions": 0, "insertions": 1, "words": 3}
+    characters = {"character_errors": 3, "characters": 6}
+    texts = {"name": "u", "reference": "a bc d", "hypothesis": "a c d e", "group": "g"}
+    assert row == texts | {"log_prob": -1.5, "confidence": None} | errors | characters

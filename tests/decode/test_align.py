@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax
 
 from minids._utils.errors import InputError
-from minids.decode.align import forced_align
+from minids.decode.align import align_text, forced_align
 from minids.decode.greedy import greedy
 from minids.decode.path import word_times
 from minids.text import Alphabet, collapse
+from tests.decode.test_greedy import peaked
 from tests.tolerances import FLOAT64_ORDER
 
 LETTERS = Alphabet(" ab")
@@ -131,3 +132,82 @@ def test_extra_spaces_can_count_as_blanks():
         forced_align(log_probs, labels)
     path = forced_align(log_probs, labels, extra_space=1)
     assert (path.frames[0], path.frames[2], path.log_prob) == ((1, 1), (6, 6), 0)
+
+
+# The text of a long recording
+
+ENGLISH = Alphabet()
+
+
+def said(words, seed=0):
+    """log_probs (T, K) of a recording of these words, and the first frame of each word."""
+    rng, path, starts = np.random.default_rng(seed), [0, 0], []
+    for word in words:
+        starts.append(len(path))
+        for label in ENGLISH.encode(word):
+            path += [label] * int(rng.integers(1, 3)) + [0] * int(rng.integers(1, 3))
+        path += [1] + [0] * int(rng.integers(0, 5))
+    probs = np.full((len(path), len(ENGLISH)), 0.2 / len(ENGLISH))
+    probs[np.arange(len(path)), path] += 0.8
+    return np.log(probs / probs.sum(axis=1, keepdims=True)), starts
+
+
+def random_words(n, seed=0):
+    """Different words, so that a part of a text has one place."""
+    letters = np.random.default_rng(seed).choice(list("abcdefghijklmnopqrstuvwxyz"), (n, 5))
+    return ["".join(word[: 2 + i % 4]) for i, word in enumerate(letters)]
+
+
+def check_starts(aligned, words, starts):
+    assert [word.text for word in aligned] == words
+    np.testing.assert_allclose([word.start for word in aligned], np.array(starts) * 0.1, atol=1e-9)
+
+
+def test_a_long_text_is_aligned_as_a_whole_is():
+    words = random_words(300)
+    log_probs, starts = said(words)
+    times = 0.1 * np.arange(len(log_probs) + 1)
+    aligned, unmatched = align_text(log_probs, times, " ".join(words), ENGLISH)
+    check_starts(aligned, words, starts)
+    assert unmatched == []
+    path = forced_align(log_probs, ENGLISH.encode(" ".join(words)), extra_space=1)
+    whole = word_times(path, ENGLISH, 0.1)
+    np.testing.assert_allclose([w[1:4] for w in aligned], [w[1:4] for w in whole])
+    letters = [[c for word in words for c in word.characters] for words in (aligned, whole)]
+    assert [c for c, *_ in letters[0]] == [c for c, *_ in letters[1]]
+    np.testing.assert_allclose([t for _, *t in letters[0]], [t for _, *t in letters[1]])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_was_not_said_and_what_is_not_in_the_text_is_left_out(seed):
+    words = random_words(240, seed)
+    log_probs, starts = said(words, seed)
+    times = 0.1 * np.arange(len(log_probs) + 1)
+    missing = ["zebras", *random_words(8, seed + 9), "cliffs"]
+    text = words[:60] + missing + words[60:150] + words[190:]
+    aligned, (extra, untold) = align_text(log_probs, times, " ".join(text), ENGLISH)
+    check_starts(aligned, words[:150] + words[190:], starts[:150] + starts[190:])
+    assert (extra.words, untold.words) == (missing, [])
+    np.testing.assert_allclose(untold[:2], (0.1 * starts[150], 0.1 * starts[190]), atol=1)
+
+
+def test_words_keep_their_spelling_and_what_the_alphabet_lacks():
+    log_probs, _ = said(["well", "known", "it", "is", "not"])
+    times = np.arange(len(log_probs) + 1.0)
+    aligned, _ = align_text(log_probs, times, "– Well-known, 42 it IS — not!", ENGLISH)
+    assert [word.text for word in aligned] == ["– Well-known, 42", "it", "IS —", "not!"]
+    assert "".join(c for c, *_ in aligned[0].characters) == "wellknown"
+
+
+def test_a_script_without_spaces_is_one_word_with_characters():
+    log_probs = peaked([0, 2, 0, 3, 3, 0, 1], k=4)
+    aligned, _ = align_text(log_probs, np.arange(8.0), "나 다, 가", Alphabet("가나다"))
+    assert [(word.text, [c[:2] for c in word.characters]) for word in aligned] == [
+        ("나다,가", [("나", 1), ("다", 3), ("가", 6)])
+    ]
+
+
+def test_a_text_for_which_there_are_no_frames_is_unmatched():
+    aligned, (unmatched,) = align_text(random_log_probs(3, 29), np.arange(4.0), "far too long", ENGLISH)
+    assert (aligned, unmatched) == ([], (0.0, 3.0, ["far", "too", "long"]))
+    assert align_text(random_log_probs(3, 29), np.arange(4.0), " – ", ENGLISH)[0] == []
