@@ -179,11 +179,14 @@ def augment(settings: Path, count: int, out: Path) -> None:
     """
     from minids.cli import note
     from minids.data.manifest import read_manifest
+    from minids.training.checkpoint import RunFolder, default_run_folder
+    from minids.training.initial import with_initial
     from minids.training.inputs import load_noise, training_batches
     from minids.training.parallel import ProcessGroup
     from minids.training.settings import read_settings
 
     read = read_settings(settings)
+    read = with_initial(read, RunFolder(default_run_folder(read)).last)
     features, train = read.features, read_manifest(read.path("train"))
     noise = load_noise(read, features.rate, note)
     batches = training_batches(read, train, features, noise, ProcessGroup())

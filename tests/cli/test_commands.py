@@ -284,19 +284,25 @@ def test_data_noise_writes_the_mixtures_of_training(place, minids):
 
 def test_data_augment_writes_what_training_hears(place, minids):
     train = read_manifest(tones.corpus(place, "train", 5))
+    for utterance in train:
+        save_audio(utterance.path, 3 * load_audio(utterance.path)[0], 8000)
     tones.hiss(place / "hiss.wav")
-    changes = {"codec_prob": 0.5, "reverb_prob": 0.5, "max_gain_db": 6, "seed": 4}
-    read = read_settings(tones.settings(place, ["hiss.wav"], **changes))
+    read = read_settings(tones.settings(place, ["hiss.wav"], codec_prob=0.5, reverb_prob=0.5, seed=4))
     code, out, err = minids("data", "augment", "tones.toml", "--count", "3", "--out", "listen")
     assert (code, err) == (0, "minids: note: 2 clips of noise, 0 rejected\n")
-    noise = load_noise(read, read.features.rate, print)
+    noise = load_noise(read, read.features.rate, lambda line: None)
     batches = training_batches(read, train, read.features, noise, ProcessGroup())
+    assert ", scaled by 1/1." in out
     for line, i in zip(out.splitlines(), (0, 2, 4), strict=True):
         name, text = line.split(", scaled")[0].split(": ")
         assert (name, text) == (f"listen/{i + 1}-{i}.wav", train[i].text)
         heard = batches.augmented(i, epoch=0)
         np.testing.assert_allclose(load_audio(name)[0], heard / max(1, abs(heard).max()), atol=1e-4)
         assert not np.array_equal(heard, load_audio(train[i].path)[0])
+    Path("fine.toml").write_text('[data]\ntrain = "train.jsonl"\ndev = ""\n[train]\ninit = "m.safetensors"\n')
+    code, out, _ = minids("data", "augment", "fine.toml", "--count", "1", "--out", "fine")
+    assert code == 0
+    assert load_audio(out.split(":")[0])[1] == 8000  # the rate of the model, as in training
     (place / "train" / "2.wav").unlink()
     code, _, err = minids("data", "augment", "tones.toml", "--out", "listen")
     assert code == 1

@@ -219,11 +219,12 @@ def test_gain_clips_and_rounds_as_a_recorder_of_16_bits():
 
 
 def speech_like(rate: int, seconds: float = 1.0) -> np.ndarray:
-    """A voice of many harmonics that glides, with pauses."""
+    """A voice of many harmonics that glides, with pauses, and a high tone."""
     t = np.arange(int(rate * seconds)) / rate
     phase = 2 * np.pi * (120 * t + 30 * t**2)
     voice = sum(np.sin(k * phase) / k for k in range(1, 20))
-    return (0.1 * voice * (np.sin(2 * np.pi * 4 * t) > -0.5)).astype(np.float32)
+    voice *= np.sin(2 * np.pi * 4 * t) > -0.5
+    return (0.1 * voice + 0.05 * np.sin(0.6 * np.pi * min(rate, 48_000) * t)).astype(np.float32)
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 22_050, 96_000])
@@ -237,9 +238,10 @@ def test_codecs_keep_length_and_place_and_lose_more_at_lower_bit_rates(codec, ra
         assert coded.shape == samples.shape
         assert abs(delay(samples, coded)) <= rate / 16_000  # 0.06 ms
         losses.append(np.var(coded - samples) / np.var(samples))
-    assert 1e-6 < losses[0] < 0.05
+    assert 1e-6 < losses[0] < 0.08
     assert losses[0] < losses[1] < 0.5
-    np.testing.assert_allclose(compress(5 * samples, rate, codec, 0.0) / 5, samples, atol=0.2)  # not clipped
+    loud = compress(20 * samples, rate, codec, 0.0) / 20  # beyond full scale, and yet not clipped
+    assert np.var(loud - samples) / np.var(samples) < 0.08
 
 
 @pytest.mark.parametrize("codec", CODECS)
