@@ -29,11 +29,14 @@ from minids._utils.terminal import printable, protect_streams
 
 COMMANDS = {  # in the order in which a new user needs them
     "transcribe": "Transcribe recordings.",
+    "init": "Prepare your own recordings for training.",
     "train": "Train a model on your own recordings.",
     "evaluate": "Measure word and character error rates.",
+    "compare": "Compare two models on the same recordings.",
+    "align": "Find the times of the words of known texts.",
     "lm": "Train and test language models.",
     "tune": "Tune the decoder with a language model.",
-    "data": "Import public corpora, check your own data.",
+    "data": "Import corpora, check your own data.",
     "report": "Show a training run as a web page.",
     "lessons": "Learn Deep Speech step by step.",
     "check": "Verify the mathematics on this machine.",

@@ -1,0 +1,40 @@
+"""`minids init`: prepare recordings in any layout for training."""
+
+from pathlib import Path
+
+import click
+
+from minids.cli import note, options, print_json
+
+MAX_LISTED = 5  # of what is left out; --json lists all
+
+
+@click.command()
+@click.argument("source", type=options.PATH, metavar="FOLDER|TABLE")
+@click.option("--out", type=options.PATH, help="Folder for the files.  [default: the name of the source]")
+@click.option("--jamo", is_flag=True, help="Write Hangul syllables as letters, of which there are only 67.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything, and the doctor's report, as JSON.")
+def command(source: Path, out: Path | None, jamo: bool, as_json: bool) -> None:
+    """Prepare recordings, in any layout that `minids data import` reads, for training.
+
+    Writes train.jsonl, dev.jsonl and test.jsonl, split by speaker where speakers are known, and settings.toml
+    with the alphabet of the texts and sizes that fit the hours and this machine. Then validates them. No
+    audio is copied, and no file is replaced.
+
+    \b
+    Example:
+      minids init recordings/
+      minids train recordings/settings.toml
+    """
+    from minids.training.prepare import prepare
+
+    done = prepare(source, out, jamo, progress=True)
+    for line in [*done.notes, *done.left_out[:MAX_LISTED]]:
+        note(line)
+    if len(done.left_out) > MAX_LISTED:
+        note(f"{len(done.left_out)} recordings or texts are left out; --json lists all")
+    if as_json:
+        print_json(vars(done) | {"report": done.report.to_dict()})
+        return
+    click.echo(f"{source}: {done.layout}\n{done.symbols}\n\n{done.report.table()}\n")
+    click.echo(f"Next, for about {done.time}, or until you stop it:\nminids train {done.settings}")

@@ -1,0 +1,212 @@
+"""From recordings in any layout to manifests, an alphabet and settings for training (`minids init`)."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from minids import ops
+from minids._utils.errors import InputError
+from minids._utils.files import atomic_write
+from minids._utils.strict_json import to_json
+from minids.data import importers
+from minids.data.doctor import validate_dataset
+from minids.data.findings import ValidationReport
+from minids.data.manifest import Utterance
+from minids.features import Features
+from minids.model import ModelSettings
+from minids.text import ENGLISH, Alphabet, normalize
+from minids.training.reporting import format_duration
+from minids.training.resources import available_memory, flops_per_frame, matmul_rate, max_batch_size
+
+SPLITS = "train", "dev", "test"
+HELD_OUT, MAX_SECONDS = 0.1, 7200.0  # of the speech, at most, for each of dev and test
+MAX_UNIT = 2.05  # times that share: a speaker or a recording with more is for training
+RARE, MAX_LISTED = 5, 40  # a symbol in fewer texts is hardly learned; so many are listed
+FEW_MINUTES, FEW_EPOCHS = 30, 60  # with fewer minutes, training starts from the included model
+STEPS, EPOCHS = 10_000, (20, 200)  # of a training, as in examples/*.toml, within these limits
+LAST_RATE = 1 / 8  # the learning rate of the last epoch, relative to the first
+SIZES = (50, 1024, 7), (10, 512, 7), (1.5, 384, 7), (0, 256, 5)  # from these hours on: hidden, context
+MAX_HOURS = 12.0  # of training on this machine: a smaller network where it would take longer
+EFFICIENCY = 0.4  # of training, relative to a large matrix product; measured with examples/*.toml
+
+
+@dataclass
+class Prepared:
+    """What `prepare` has written, and what it noticed."""
+
+    settings: str  # the file
+    layout: str  # how recordings and texts were recognized
+    symbols: str  # their number, and the rare ones with the number of their texts
+    time: str  # that training takes, roughly
+    report: ValidationReport
+    notes: list[str]
+    left_out: list[str]  # a message for each recording or text
+
+
+def prepare(
+    source: str | Path, out: str | Path | None = None, jamo: bool = False, progress: bool = False
+) -> Prepared:
+    """Write train.jsonl, dev.jsonl, test.jsonl and settings.toml for the recordings of a folder or a table.
+
+    The layout is recognized (see `importers.guess`); the alphabet is that of the texts, with the letters of
+    Hangul syllables for `jamo`; sizes fit the hours and this machine. `out` is by default the source's name
+    in the current folder. Left out are texts that the alphabet cannot write, such as those with digits, and
+    the second text of a recording, or of a part of one.
+
+    Raises InputError where one of the files exists, no layout is recognized, or too few texts remain.
+    """
+    source = Path(source).absolute()
+    folder, name = (source, source.name) if source.is_dir() else (source.parent, source.stem)
+    out = Path(out or name)
+    manifests, settings = [out / f"{name}.jsonl" for name in SPLITS], out / "settings.toml"
+    for path in (*manifests, settings):
+        if path.exists():
+            raise InputError(f"{path} exists; delete it, or give another folder with --out")
+    kind, options, layout = importers.guess(source)
+    corpus = importers.read(kind, source, options, progress)
+    notes: list[str] = []
+    alphabet = _alphabet([u.text for us in corpus.splits.values() for u in us], jamo, notes)
+    left_out, counts, used = list(corpus.missing), Counter[str](), set[tuple]()
+
+    def is_usable(utterance: Utterance) -> bool:
+        text, part = normalize(utterance.text, alphabet), (utterance.path, utterance.start, utterance.channel)
+        if missing := alphabet.missing(text):
+            left_out.append(f"{utterance.name}: the alphabet has no {missing[0]!r}; write words")
+        elif not text or part in used:
+            left_out.append(f"{utterance.name}: {'it has another text' if text else 'the text is empty'}")
+        else:
+            counts.update(set(alphabet.split(text)))
+            used.add(part)
+            return True
+        return False
+
+    by_priority = sorted(corpus.splits, key=lambda name: not name.startswith(("dev", "test")))
+    usable = {name: [*filter(is_usable, corpus.splits[name])] for name in by_priority}
+    corpus.splits = split(usable, folder, notes)
+    importers.write(corpus, out)
+    rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
+    listed = f": {', '.join(rare[:MAX_LISTED])}{', …' * (len(rare) > MAX_LISTED)}" if rare else ""
+    symbols = f"{len(alphabet.symbols)} symbols, {len(rare)} of them in fewer than {RARE} texts{listed}"
+    report = validate_dataset(manifests, alphabet, Features(8000), progress=progress)
+    text, time = _settings(report, alphabet, symbols, settings)
+    with atomic_write(settings) as file:
+        file.write(text.encode())
+    return Prepared(str(settings), layout, symbols, time, report, notes, left_out)
+
+
+def _alphabet(texts: list[str], jamo: bool, notes: list[str]) -> Alphabet:
+    """The paper's alphabet for English, else that of the texts; with digits if most texts have some."""
+    digits = sum(any(map(str.isdecimal, text)) for text in texts) > len(texts) / 2
+    try:
+        alphabet = Alphabet.from_texts(texts, jamo, digits)
+    except ValueError as error:
+        raise InputError(f"{error}; a text is what is said in a recording") from None
+    if digits:
+        notes.append("digits are symbols, because most texts have some; numbers in words are easier to learn")
+    if jamo and not alphabet.jamo:
+        raise InputError("no text has Hangul syllables, which --jamo splits; leave it out")
+    if syllables := sum("가" <= symbol <= "힣" for symbol in alphabet.symbols):
+        notes.append(f"{syllables} symbols are Hangul syllables; --jamo writes them with at most 67 letters")
+    return Alphabet() if set(alphabet.symbols) <= set(ENGLISH) else alphabet
+
+
+def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> dict[str, list[Utterance]]:
+    """train, dev and test: those of the corpus, and a tenth of train for each that it lacks.
+
+    Held out are whole speakers where these are known and enough, otherwise whole recordings, or parts where
+    there are too few of these; hashes of names relative to `root` decide, so that a copy of the data has the
+    same splits.
+    """
+    named = {
+        name: [u for key, us in splits.items() if re.match(rf"{name}\b", key) for u in us] for name in SPLITS
+    }
+    if not named["train"] or not (named["dev"] or named["test"]):
+        named = {"train": [u for us in splits.values() for u in us], "dev": [], "test": []}
+    train, lacking = named["train"], [name for name in SPLITS if not named[name]]
+
+    def path(u: Utterance) -> str:
+        return str(u.path).removeprefix(str(root))
+
+    units: dict[str, Callable[[Utterance], Any]] = {"recordings": path}
+    if any(u.speaker for u in train):
+        units = {"speakers": lambda u: u.speaker or path(u)} | units
+    if any(u.is_part for u in train):
+        units["parts"] = lambda u: (path(u), u.start)
+    for unit, key in units.items():
+        groups = _hold_out(train, lacking, key, math.inf if unit == [*units][-1] else MAX_UNIT)
+        if all(groups.values()):
+            return named | groups
+        notes.append(f"the {unit} are too few to hold some out, so the splits have {unit} in common")
+    raise InputError(f"{root}: {len(train)} texts are too few to train and to evaluate; add some")
+
+
+def _hold_out(
+    utterances: list[Utterance], names: list[str], key: Callable[[Utterance], Any], max_unit: float
+) -> dict[str, list[Utterance]]:
+    """For each name, units (by `key`) with HELD_OUT of the speech, in the order of hashes; else train."""
+    seconds = dict.fromkeys(map(key, utterances), 0.0)
+    for u in utterances:
+        seconds[key(u)] += u.duration
+    target = min(HELD_OUT * sum(seconds.values()), MAX_SECONDS)
+    order = sorted(seconds, key=lambda unit: blake2b(repr(unit).encode()).digest())
+    owners: dict[Any, str] = {}
+    for name in names:
+        total = 0.0
+        for unit in order:
+            fits = total + seconds[unit] <= max_unit * target and len(owners) < len(order) - 1
+            if total < target and unit not in owners and fits:
+                owners[unit] = name
+                total += seconds[unit]
+    return {n: [u for u in utterances if owners.get(key(u), "train") == n] for n in ("train", *names)}
+
+
+def _settings(report: ValidationReport, alphabet: Alphabet, symbols: str, path: Path) -> tuple[str, str]:
+    """The settings file, with sizes for these hours and this machine, and the time that training takes."""
+    backend = ops.load("cpu")
+    speed, free = EFFICIENCY * matmul_rate(backend), available_memory(backend) or 10**10
+    train, seconds = report.summaries[0], report.summaries[0].seconds
+    rate = max(8000, min(16000, *(rate for summary in report.summaries for rate in summary.rates)))
+    few = seconds < 60 * FEW_MINUTES
+    features = Features(16000 if few else rate, bands=40)  # 16000: of the included model
+    longest = features.length(int(1.1 * features.rate * min(120.0, max(s.longest for s in report.summaries))))
+    for least, hidden, context in SIZES:
+        model = ModelSettings(features.size, len(alphabet), hidden, context, stride=2)
+        batch_size = 16 if seconds > 36000 else 8
+        batch_size = max(1, min(batch_size, max_batch_size(model, longest, free // 2)))
+        epochs = FEW_EPOCHS if few else sorted((*EPOCHS, STEPS * batch_size // train.utterances))[1]
+        frames = epochs * features.length(int(seconds * features.rate)) / model.stride
+        needed = frames * flops_per_frame(model) / speed
+        if seconds >= 3600 * least and (needed <= 3600 * MAX_HOURS or not least):
+            break
+    init = 'init = "shipped"  # start from the included English model, with its features and sizes\n'
+    sizes = f"""
+[features]
+rate = {rate}  # Hz: the lowest of the recordings, from 8000 to 16000
+bands = 40
+
+[model]
+hidden = {hidden}  # units in a layer; more for more hours, or on a GPU
+context = {context}
+"""
+    text = f"""\
+# Written by `minids init` for {seconds / 3600:.2f} hours; examples/an4.toml documents all settings.
+#   minids train {path}
+
+[data]
+train = "train.jsonl"
+dev = "dev.jsonl"
+alphabet = {to_json(alphabet.definition)}
+# {symbols}
+{"" if few else sizes}
+[train]
+{init if few else ""}epochs = {epochs}
+batch_size = {batch_size}
+lr_decay = {LAST_RATE ** (-1 / epochs):.3f}
+# minutes = 60.0  # then training stops; the same command continues it
+"""
+    return text, format_duration(needed)
