@@ -124,7 +124,7 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, fram
 
 def _words(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, frame_seconds: float) -> None:
     """A box from the first to the last frame of each word, darker for a higher score."""
-    for word, start, end, score in word_times(greedy(log_probs), alphabet, frame_seconds):
+    for word, start, end, score, _ in word_times(greedy(log_probs), alphabet, frame_seconds):
         axes.axvspan(start, end, color=SIGNAL, alpha=0.1 + 0.3 * score, linewidth=0)
         middle = (start + end) / 2
         label = axes.text(middle, 0.5, word, ha="center", va="center", fontsize=11, parse_math=False)
