@@ -1,0 +1,85 @@
+"""`minids align`: when each word of a known text was spoken."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from minids.cli import announce_compilation, note, options, report_skipped
+
+PART_SECONDS = (1.0, 15.0)  # of the lines of a manifest; longer ones need more memory in training
+
+
+@click.command()
+@click.argument("manifest", type=options.PATH)
+@options.MODELS
+@options.BACKEND
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["manifest", "json", "srt", "vtt", "ctm", "textgrid"]),
+    default="manifest",
+    show_default=True,
+    help="What to write.",
+)
+@click.option("--out", type=options.PATH, required=True, help="File of the manifest, or a folder.")
+def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str, out: Path) -> None:
+    """Find when the words of the texts of MANIFEST were spoken, in recordings of any length.
+
+    Writes a manifest of parts of at most 15 s, cut at pauses, with which a model can be trained; or, as
+    `minids transcribe` does, a file with the words of each recording: subtitles, a table, Praat's TextGrid.
+    Words keep their spelling. Stretches where text and speech differ are named and left out.
+
+    \b
+    Example:
+      minids align book.jsonl --out parts.jsonl
+      minids align lectures.jsonl --format srt --out subtitles
+    """
+    from tqdm import tqdm
+
+    from minids._utils.errors import InputError
+    from minids._utils.files import check_writable
+    from minids._utils.terminal import printable
+    from minids.audio import audio_info
+    from minids.data.manifest import read_manifest, write_manifest
+    from minids.recognizer import Recognizer, Transcript
+    from minids.text import TextReport
+    from minids.transcript_formats import groups, output_paths, pieces, render, text_of, write
+
+    utterances = read_manifest(manifest)
+    outputs = {} if kind == "manifest" else output_paths([u.path for u in utterances], out, kind)
+    if not outputs:
+        check_writable(out)
+    announce_compilation()
+    recognizer = Recognizer.load(models or None, lm="none", backend=backend)
+    texts, parts, skipped = TextReport(recognizer.alphabet), [], []
+    words_of = {utterance.path: [] for utterance in utterances}
+    for utterance in tqdm(utterances, unit="utt", leave=False, disable=None):
+        texts.normalize(utterance.text)
+        try:
+            samples, rate = utterance.load_audio(recognizer.features.rate)
+            words, unmatched = recognizer.align(samples, utterance.text)
+        except InputError as error:
+            skipped.append(str(error))
+            note(f"skipped: {error}")
+            continue
+        begin, end = utterance.start, utterance.start + len(samples) / rate
+        for start, stop, lost in unmatched:
+            place = f"{utterance.path}, {begin + start:.1f} to {begin + stop:.1f} s"
+            note(f"{place}: text and speech differ; left out with {len(lost)} words: {' '.join(lost[:8])}")
+        words_of[utterance.path] += (words := [word.moved(begin, end) for word in words])
+        for part in groups(pieces(words, math.inf, PART_SECONDS[1]), *PART_SECONDS):
+            start, stop = round(part[0].start, 3), round(part[-1].end, 3)
+            parts.append(replace(utterance, text=text_of(part), start=start, end=stop, duration=stop - start))
+    if texts:
+        note(f"{manifest}: {texts}")
+    report_skipped(manifest, skipped, len(utterances))
+    if not outputs:
+        write_manifest(out, parts)
+        click.echo(printable(f"{out}: {len(parts)} parts"))
+    for path, output in outputs.items():
+        if words := sorted(words_of[path], key=lambda word: word.start):
+            text, duration = " ".join(word.text for word in words), audio_info(path).duration
+            write(output, render(kind, path, Transcript(text, words, math.nan, duration=duration)))
+            click.echo(printable(output))
