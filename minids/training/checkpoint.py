@@ -14,7 +14,7 @@ from minids.ops import Backend
 from minids.training.settings import Settings
 from minids.weights import SavedModel, load_model
 
-RUN_FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png")
+RUN_FILES = ("last.safetensors", "best.safetensors", "metrics.jsonl", "training.png", "learning_rate.png")
 
 
 @dataclass
@@ -23,14 +23,19 @@ class TrainingState:
 
     epoch: int = 0  # completed epochs
     batch: int = 0  # completed batches of the current epoch
+    steps: int = 0  # of all epochs
+    stale_epochs: int = 0  # since the best one, or since the learning rate was halved
+    halvings: int = 0  # of the learning rate
     best_key: list[float] | None = None  # of the best epoch, see selection_key
     best_epoch: int = 0
+    best_row: dict[str, Any] | None = None  # the metrics of what best.safetensors holds
     loss_sum: float = 0.0
     utterances: int = 0
     frames: int = 0
     gradient_norms: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0  # without the time between a kill and the resume
     total_seconds: float = 0.0  # of the completed epochs
+    run_seconds: float = 0.0  # since the start of the run, without times after a checkpoint that was lost
     rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of each completed epoch
     skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
 
@@ -45,8 +50,13 @@ class TrainingState:
             )
         return cls(**values)
 
-    def next_epoch(self) -> None:
+    def next_epoch(self, row: dict[str, Any], plateau: int) -> None:
+        """Begin the next epoch; `row` has the metrics of this one. See [train] plateau."""
+        self.rows.append(row)
         self.epoch, self.batch, self.gradient_norms = self.epoch + 1, 0, []
+        self.stale_epochs = 0 if self.best_epoch == self.epoch else self.stale_epochs + 1
+        if plateau and self.stale_epochs >= plateau:
+            self.stale_epochs, self.halvings = 0, self.halvings + 1
         self.total_seconds += self.epoch_seconds
         self.loss_sum, self.utterances, self.frames, self.epoch_seconds = 0.0, 0, 0, 0.0
 
@@ -70,7 +80,8 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.last, self.best, self.metrics, self.plot = (path / name for name in RUN_FILES)
+        self.last, self.best, self.metrics, self.plot, self.rate_plot = (path / name for name in RUN_FILES)
+        self.steps = path / "steps.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -101,6 +112,7 @@ class RunFolder:
                 if created and not self.last.exists():
                     with suppress(OSError):
                         lock.unlink()
+                        self.steps.unlink(missing_ok=True)
                         self.path.rmdir()
 
     @contextmanager
@@ -146,7 +158,9 @@ class RunFolder:
         from minids.plot.training import training
 
         with atomic_write(self.plot) as file:
-            training(state.rows, state.best_epoch).savefig(file, format="png", dpi=150)
+            training(state.rows or [state.best_row or {}], state.best_epoch).savefig(
+                file, format="png", dpi=150
+            )
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         with atomic_write(self.metrics) as file:

@@ -1,6 +1,6 @@
 """Evaluation on the dev set during training: the CTC loss, and the errors of greedy decoding."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,15 +14,22 @@ from minids.text import Alphabet, normalize
 
 
 def evaluate_batches(
-    model: DeepSpeech, batches: Batches, utterances: Sequence[Utterance], alphabet: Alphabet
+    model: DeepSpeech,
+    batches: Batches,
+    utterances: Sequence[Utterance],
+    alphabet: Alphabet,
+    stop: Callable[[], object] = bool,
 ) -> tuple[float, int, list[UtteranceResult]]:
     """The sum of the finite losses, their number, and a reference and hypothesis for each utterance.
 
+    Ends early when `stop()` is true.
     Raises InputError when a loss is not a number.
     """
     ops, loss_sum, count = model.ops, 0.0, 0
     results = []
     for batch in batches.in_length_order():
+        if stop():
+            break
         log_probs, lengths = model.forward(batch.frames, batch.lengths)  # (T, B, K), (B,)
         arrays = (log_probs, lengths, batch.labels, batch.label_lengths)
         losses, _ = ops.ctc(*map(ops.arrays.from_host, arrays))

@@ -33,7 +33,7 @@ def training_batches(
             f" {features.rate} Hz; choose one below {features.rate / 2:.0f}, or band_prob = 0"
         )
     augmentation = Augmentation(
-        **{name: augment[name] for name in augment.keys() & Augmentation.__dataclass_fields__.keys()},
+        **augment,
         noise=noise,
         noise_prob=n.noise_prob,
         snr_db=(n.min_snr_db, n.max_snr_db),
@@ -49,6 +49,7 @@ def training_batches(
         cache=feature_cache(settings, features),
         shard=batch_ranks.shard,
         max_seconds=settings.data.max_seconds,
+        batch_seconds=t.batch_seconds,
     )
 
 
@@ -65,6 +66,7 @@ def dev_batches(
         cache=feature_cache(settings, features),
         shard=ranks.shard,
         max_seconds=settings.data.max_seconds,
+        batch_seconds=settings.train.batch_seconds,
     )
 
 

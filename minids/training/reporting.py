@@ -36,16 +36,21 @@ def check_resources(
     t, model = settings.train, settings.model_settings
     hours = sum(u.duration for u in train) / 3600
     longest = max(_loaded(settings, train + dev), key=lambda u: u.duration)
-    T0 = max_frames(settings, train + dev)
-    batch_size = -(-t.batch_size // batch_ranks.size)
+    T0, batch_size = largest_batch(settings, train + dev, batch_ranks)
     processes = ranks.ranks_per_gpu if backend.name == "cuda" else ranks.local_size  # that share it
-    needed, free = processes * memory(model, T0, batch_size, backend.name), available_memory(backend)
+    buffers = 2 * bool(t.ema) + (t.accumulate > 1)  # an average is copied for checkpoints
+    arguments = backend.name, buffers
+    needed, free = processes * memory(model, T0, batch_size, *arguments), available_memory(backend)
     if free is not None and needed > free:
-        fitting = batch_ranks.size * max_batch_size(model, T0, free // processes, backend.name)
+        fitting = batch_ranks.size * max_batch_size(model, T0, free // processes, *arguments)
+        limit = f"batch_seconds{f' (to {fitting * longest.duration:.0f})' if fitting else ''}"
+        if not t.batch_seconds:
+            limit = f"batch_size{f' (to {fitting})' if fitting else ''}"
         raise InputError(
-            f"{longest.path} ({longest.location}, {longest.duration:.0f} s) in a batch of {t.batch_size}"
+            f"{longest.path} ({longest.location}, {longest.duration:.0f} s) in a batch of"
+            f" {batch_size * batch_ranks.size}"
             f" needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
-            f" split the recording, or lower batch_size{f' (to {fitting})' if fitting else ''} or hidden"
+            f" split the recording, or lower {limit} or hidden"
         )
     weights = sum(math.prod(shape) for shape in model.shapes().values())
     return (
@@ -54,10 +59,15 @@ def check_resources(
     )
 
 
-def max_frames(settings: Settings, utterances: list[Utterance]) -> int:
-    """Frames of the longest recording at the lowest speed that augmentation may choose."""
+def largest_batch(settings: Settings, utterances: list[Utterance], ranks: ProcessGroup) -> tuple[int, int]:
+    """Frames of the longest recording at the lowest speed that augmentation may choose, and how many of them
+    a batch of one of the `ranks` may have."""
     features, seconds = settings.features, max(u.duration for u in _loaded(settings, utterances))
-    return features.length(int(seconds * (1 + settings.augment.max_speed_change) * features.rate))
+    frames = features.length(int(seconds * (1 + settings.augment.max_speed_change) * features.rate))
+    size, limit = settings.train.batch_size, settings.train.batch_seconds
+    if limit:
+        size = math.ceil(limit / max(seconds, 1e-3))
+    return frames, -(-size // ranks.size)
 
 
 def _loaded(settings: Settings, utterances: list[Utterance]) -> list[Utterance]:
@@ -103,15 +113,14 @@ def epoch_metrics(
 ) -> dict[str, Any]:
     """The line of metrics.jsonl for the current epoch."""
     norms = np.array(state.gradient_norms)
+    rate, momentum = schedule.current(settings, state)
     return {
         "epoch": state.epoch + 1,
         "loss": state.loss_sum / state.utterances,
-        "dev_loss": dev_loss,
-        "wer": _rate(evaluation.wer),
-        "cer": _rate(evaluation.cer),
+        **dev_metrics(dev_loss, evaluation),
         "all_blank": all(not result.hypothesis for result in evaluation.results),
-        "learning_rate": schedule.learning_rate(settings.learning_rate, settings.lr_decay, state.epoch),
-        "momentum": schedule.momentum(settings.momentum, settings.momentum_ramp, state.epoch),
+        "learning_rate": rate,
+        "momentum": momentum,
         "gradient_norm": float(np.median(norms)),
         "clipped_steps": float(np.mean(norms > settings.grad_clip_norm)),
         "utterances": state.utterances,
@@ -121,23 +130,36 @@ def epoch_metrics(
     }
 
 
+def dev_metrics(loss: float, evaluation: Evaluation, prefix: str = "") -> dict[str, float]:
+    values = {"dev_loss": loss, "wer": _rate(evaluation.wer), "cer": _rate(evaluation.cer)}
+    return {prefix + name: value for name, value in values.items()}
+
+
 def _rate(score: Score) -> float:
     """The error rate, or the number of errors if all references are empty: JSON has no infinity."""
     return score.errors / max(1, score.reference_length)
 
 
 def epoch_lines(
-    rows: list[dict[str, Any]], epochs: int, total_seconds: float, is_best: bool
+    rows: list[dict[str, Any]], settings: TrainSettings, state: TrainingState, is_best: bool
 ) -> Iterator[str]:
     """The metrics of the last epoch of `rows`; once in a run, why outputs are all blank."""
-    row = rows[-1]
-    remaining = (epochs - row["epoch"]) * total_seconds / row["epoch"]
+    row, epochs = rows[-1], settings.epochs
+    done = row["epoch"] - 1 + row.get("partial", 1)
+    remaining = (epochs - done) * state.run_seconds / done
+    if settings.minutes:
+        remaining = max(0.0, min(remaining, 60 * settings.minutes - state.run_seconds))
+    average = f"  average: WER {row['ema_wer']:.1%}  CER {row['ema_cer']:.1%}" if "ema_wer" in row else ""
+    best = "  best" + (" (average)" if (state.best_row or {}).get("averaged") else "")
     yield (
         f"epoch {row['epoch']:3d}/{epochs}  loss {row['loss']:7.2f}  dev loss {row['dev_loss']:7.2f}"
-        f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}"
+        f"  WER {row['wer']:6.1%}  CER {row['cer']:6.1%}{average}"
         f"  {row['frames_per_second'] / 1000:4.0f} k frames/s"
-        f"  {format_duration(remaining)} left{'  best' if is_best else ''}"
+        f"  {format_duration(remaining)} left{best if is_best else ''}"
+        f"{'  (only {:.0%} of the epoch)'.format(row['partial']) if 'partial' in row else ''}"
     )
+    if state.halvings and not state.stale_epochs and not is_best:
+        yield f"no better epoch in {settings.plateau}: the learning rate is halved"
     if row["all_blank"] and not any(earlier["all_blank"] for earlier in rows[:-1]):
         yield (
             "   The output is still all blanks. This is normal at the start: with CTC, blanks everywhere\n"
@@ -147,28 +169,34 @@ def epoch_lines(
         )
 
 
-def summary_lines(
-    state: TrainingState, skipped: dict[str, tuple[dict[int, str], int]], is_stale: bool, best: Path
+def skipped_lines(
+    skipped: dict[str, tuple[dict[int, str], int]], reported: set[str], summary: bool = False
 ) -> Iterator[str]:
-    """The skipped utterances, as (reason of each, size of the set) per set, then the best epoch and its file.
+    """Why utterances were skipped, where that is not `reported` yet, and how many of each set.
 
-    `is_stale`: whether the decoder was tuned for earlier weights.
+    `skipped` has (reason of each, size of the set) per set. A `summary` always has the numbers.
     """
     for name, (reasons, total) in skipped.items():
-        for reason in list(dict.fromkeys(reasons.values()))[:20]:
+        new = [reason for reason in dict.fromkeys(reasons.values()) if reason not in reported]
+        reported.update(new)
+        for reason in new[:20]:
             yield f"skipped: {reason}"
-        if reasons:
+        if new or (reasons and summary):
             yield (
                 f"{len(reasons)} of {total} {name} utterances skipped;"
                 " `minids data doctor` says how to fix each"
             )
-    if state.rows[-1]["all_blank"]:
+
+
+def summary_lines(state: TrainingState, is_stale: bool, best: Path) -> Iterator[str]:
+    """The best epoch and its file. `is_stale`: whether the decoder was tuned for earlier weights."""
+    row = state.best_row or state.rows[-1]
+    if (state.rows or [row])[-1]["all_blank"]:
         yield "The output is still all blanks: raise epochs and repeat the command to continue training."
     if is_stale:
         yield "alpha and beta were tuned for earlier weights; run `minids tune` again"
-    row = state.rows[state.best_epoch - 1]
     yield (
-        f"done: WER {row['wer']:.1%}, CER {row['cer']:.1%} on the dev set after epoch {state.best_epoch};"
+        f"done: WER {row['wer']:.1%}, CER {row['cer']:.1%} on the dev set after epoch {row['epoch']};"
         f" {format_duration(state.total_seconds)} of training; the model is {best}"
     )
 

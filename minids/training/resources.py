@@ -14,10 +14,13 @@ from minids.ops.common import output_length
 FLOAT_BYTES = 4
 
 
-def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: str = "cpu") -> int:
+def memory(
+    settings: ModelSettings, max_frames: int, batch_size: int, backend: str = "cpu", buffers: int = 0
+) -> int:
     """Bytes at the peak of training.
 
-    For the weights: the weights, gradients and velocity, and the copies for writing a checkpoint. For a batch
+    For the weights: the weights, gradients and velocity, the copies for writing a checkpoint, and `buffers`
+    more of that size. For a batch
     of the longest recording: x, eight arrays (T, B, H) forward and three backward, three (T, B, K), the CTC
     lattice with at most one letter per three frames, the scratch of the recurrence, and the frames of the
     prefetched batches. With "cuda" this is the memory of the GPU, where x is the frames themselves and W1 has
@@ -36,12 +39,14 @@ def memory(settings: ModelSettings, max_frames: int, batch_size: int, backend: s
     recurrence = 2 * H * (H + 2 * batch_size)
     copies, batches = (3, 3) if backend == "cuda" else (5, PREFETCH + 2)
     prefetched = batches * max_frames * batch_size * F
-    return FLOAT_BYTES * (copies * parameters + activations + recurrence + prefetched)
+    return FLOAT_BYTES * ((copies + buffers) * parameters + activations + recurrence + prefetched)
 
 
-def max_batch_size(settings: ModelSettings, max_frames: int, free: int, backend: str = "cpu") -> int:
+def max_batch_size(
+    settings: ModelSettings, max_frames: int, free: int, backend: str = "cpu", buffers: int = 0
+) -> int:
     """The number of utterances of `max_frames` frames that fit into `free` bytes; 0 if not even one does."""
-    fixed, with_one = (memory(settings, max_frames, n, backend) for n in (0, 1))
+    fixed, with_one = (memory(settings, max_frames, n, backend, buffers) for n in (0, 1))
     return max(0, (free - fixed) // (with_one - fixed))
 
 

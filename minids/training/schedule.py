@@ -1,5 +1,14 @@
 """Learning rate and momentum of each epoch (§5)."""
 
+from minids.training.checkpoint import TrainingState
+from minids.training.settings import TrainSettings
+
+
+def current(settings: TrainSettings, state: TrainingState) -> tuple[float, float]:
+    """(learning rate, momentum) of the current epoch; the rate was halved at each plateau."""
+    rate = learning_rate(settings.learning_rate, settings.lr_decay, state.epoch) * 0.5**state.halvings
+    return rate, momentum(settings.momentum, settings.momentum_ramp, state.epoch)
+
 
 def learning_rate(first: float, lr_decay: float, epoch: int) -> float:
     """ε after `epoch` completed epochs: it is divided by `lr_decay` after each (§5)."""

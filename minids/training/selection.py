@@ -26,11 +26,19 @@ def selection_key(row: dict[str, Any], select: str) -> list[float]:
     return [wer, row["cer"], row["dev_loss"]]
 
 
+def selected(row: dict[str, Any], select: str) -> dict[str, Any]:
+    """The metrics of an epoch with those of the averaged weights in place of the last ones' if better."""
+    if "ema_wer" not in row:
+        return row
+    average = row | {name: row[f"ema_{name}"] for name in ("dev_loss", "wer", "cer")} | {"averaged": True}
+    return min(row, average, key=lambda candidate: selection_key(candidate, select))
+
+
 def best_model(
     saved: SavedModel, settings: Settings, row: dict[str, Any], decoder_notes: dict[str, Any]
 ) -> SavedModel:
     """The model without velocity and training state; `row` has the metrics of its epoch."""
-    dev = {name: row[name] for name in ("epoch", "wer", "cer")}
+    dev = {name: row[name] for name in ("epoch", "wer", "cer", "averaged", "partial") if name in row}
     notes = {"settings": settings.to_dict(), "dev": dev, **decoder_notes}
     return replace(saved, extra_tensors={}, notes=notes)
 
@@ -56,12 +64,12 @@ def restore_best(
         log(f"note: {error}")
     if state.batch:
         log("the next epoch will be the best so far")
-        state.best_key, state.best_epoch = None, 0
+        state.best_key, state.best_row, state.best_epoch = None, None, 0
         return {}
     row = state.rows[-1]
     if state.best_epoch != state.epoch:
         log(f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them")
-        state.best_key = selection_key(row, settings.train.select)
-        state.best_epoch = state.epoch
+    state.best_key, state.best_row = selection_key(row, settings.train.select), row
+    state.best_epoch = state.epoch
     save_model(folder.best, best_model(saved, settings, row, {}))
     return {}

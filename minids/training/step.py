@@ -1,5 +1,7 @@
 """One step of training: stochastic gradient descent with Nesterov's momentum on the CTC loss (§2, §5)."""
 
+from typing import Any
+
 import numpy as np
 
 from minids.data.batches import Batch
@@ -7,6 +9,31 @@ from minids.model import DeepSpeech
 from minids.training.parallel import ProcessGroup, TimeSplit
 
 SINGLE_PROCESS = ProcessGroup()
+
+
+class GradientSum:
+    """The sum of the gradients of the batches that precede the last one of a step, and their losses."""
+
+    def __init__(self, network: DeepSpeech | TimeSplit):
+        self.network, self.sum, self.losses = network, None, []  # type: ignore[var-annotated]
+
+    def add(self, batch: Batch | None, dropout_keys: np.ndarray) -> None:
+        """Add the gradients of a batch, of which this rank may have no utterance."""
+        if not batch:
+            return
+        network = self.network
+        losses = _loss_and_grad(network, batch, dropout_keys)
+        if self.sum is None:
+            self.sum = network.ops.arrays.empty(network.flat_grads.shape, network.flat_grads.dtype)
+        network.ops.axpby(1.0, network.flat_grads, 1.0 if self.losses else 0.0, self.sum)
+        self.losses.append(network.ops.arrays.to_host(losses).copy())
+
+    def move_to_gradients(self) -> list[np.ndarray]:
+        """Add the sum to the network's gradients and start again; returns the losses (B,) of each batch."""
+        losses, self.losses = self.losses, []
+        if losses:
+            self.network.ops.axpby(1.0, self.sum, 1.0, self.network.flat_grads)
+        return losses
 
 
 def step(
@@ -18,6 +45,8 @@ def step(
     momentum: float,
     grad_clip_norm: float,
     ranks: ProcessGroup = SINGLE_PROCESS,
+    frozen: int = 0,
+    earlier: GradientSum | None = None,
 ) -> tuple[np.ndarray, float]:
     """One step of training: the losses (B,) and the norm of the gradient of their mean, before clipping.
 
@@ -26,23 +55,35 @@ def step(
     and the norm is NaN or inf.
 
     With several `ranks`, `batch` is this rank's share of the utterances, None if it has none of them; the
-    mean is over all ranks (§3.1).
+    mean is over all ranks (§3.1), and over the batches `earlier` in this step, whose losses come first. The
+    first `frozen` parameters do not change, and the norm is that of the others.
     """
     arrays = network.ops.arrays
     if batch:
-        device_losses = network.loss_and_grad_on_device(
-            batch.frames, batch.lengths, batch.labels, batch.label_lengths, dropout_keys
-        )
+        device_losses = _loss_and_grad(network, batch, dropout_keys)
     else:
         arrays.copy(np.zeros(network.flat_grads.shape, np.float32), network.flat_grads)
+    earlier_losses = earlier.move_to_gradients() if earlier else []
     ranks.sum_gradients(network.flat_grads, arrays)
-    sum_norm = network.ops.norm(network.flat_grads)  # waits for a GPU, so copying the losses need not wait
-    losses = arrays.to_host(device_losses).copy() if batch else np.zeros(0, np.float32)
+    params, grads, velocity = (
+        arrays.view(flat, frozen, (flat.size - frozen,))
+        for flat in (network.flat_params, network.flat_grads, velocity)
+    )
+    sum_norm = network.ops.norm(grads)  # waits for a GPU, so copying the losses need not wait
+    last_losses = arrays.to_host(device_losses).copy() if batch else np.zeros(0, np.float32)
+    losses = np.concatenate([*earlier_losses, last_losses])
     # The norm of rank 0: on another kind of GPU, the last bit may differ.
     scalars = np.isfinite(losses).sum(), np.isnan(losses).sum(), sum_norm if ranks.is_main else 0.0
     possible, invalid, sum_norm = map(float, ranks.allreduce_sum(np.array(scalars, np.float64)))
     norm = sum_norm / max(1.0, possible) if not invalid else np.nan
     if np.isfinite(norm):
         scale = min(1.0, grad_clip_norm / norm if norm else 1.0) / max(1.0, possible)
-        network.ops.nesterov(network.flat_params, network.flat_grads, velocity, rate, momentum, scale)
+        network.ops.nesterov(params, grads, velocity, rate, momentum, scale)
     return losses, norm
+
+
+def _loss_and_grad(network: DeepSpeech | TimeSplit, batch: Batch, dropout_keys: np.ndarray) -> Any:
+    """The losses (B,) on the device, until the next call."""
+    return network.loss_and_grad_on_device(
+        batch.frames, batch.lengths, batch.labels, batch.label_lengths, dropout_keys
+    )

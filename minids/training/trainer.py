@@ -2,16 +2,18 @@
 
     for every batch:     losses and gradients = forward, CTC, backward     model.loss_and_grad
                          velocity and weights = Nesterov's update          training.step
+                         weights' average = decay · average + (1 - decay) · weights, with `ema`
     after every epoch:   evaluate on the dev set, write metrics.jsonl, best.safetensors, last.safetensors
 
 A run that is killed and started again resumes from `last.safetensors`, and ends with the same bits as a run
-without interruption.
+without interruption. Checkpoints are made between steps only, of which one may have several batches.
 """
 
 import math
 import time
 import zlib
-from contextlib import closing, nullcontext
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,26 +22,28 @@ import numpy as np
 
 from minids import ops
 from minids._utils.errors import InputError
-from minids.data.batches import Batches, prefetch_to_device
+from minids.data.batches import Batch, Batches, prefetch_to_device
 from minids.data.manifest import read_manifest
 from minids.features import Features
 from minids.metrics import Evaluation
 from minids.model import DeepSpeech
 from minids.ops.common import hash_key
-from minids.training import reporting, schedule
+from minids.training import initial, reporting, schedule
 from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.evaluation import evaluate_batches
 from minids.training.identity import TIMES, check_identity, run_identity
 from minids.training.inputs import data_notes, dev_batches, load_noise, recording_files, training_batches
 from minids.training.parallel import ProcessGroup, TimeSplit, check_time_split
 from minids.training.resources import reserve_memory
-from minids.training.selection import best_model, restore_best, selection_key
+from minids.training.selection import best_model, restore_best, selected, selection_key
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
-from minids.training.step import step
+from minids.training.signals import Stopped, stop_signals
+from minids.training.step import GradientSum, step
+from minids.training.step_log import StepLog
 from minids.weights import SavedModel, save_model
 
-PLOT_SECONDS = 10  # between two drawings of training.png
+PLOT_SHARE = 0.05  # of the time may go into drawing training.png
 
 
 class Trainer:
@@ -65,25 +69,35 @@ class Trainer:
         self.batch_ranks = ProcessGroup() if time_split else self.ranks
         self.train = read_manifest(settings.path("train"))
         self.dev = read_manifest(settings.path("dev"))
-        self.last_plot_time = time.monotonic()
+        self.started = self.plotted = time.monotonic()
+        self.plot_seconds, self.evaluation_seconds = 0.5, 0.0  # until they are measured
+        self.received_signal = lambda: 0
+        self.reported: set[str] = set()  # why utterances were skipped
 
     def run(self) -> None:
-        """Train to the last epoch.
+        """Train to the last epoch, or until the time of `minutes` or the `patience` is over.
 
-        Raises InputError for data and settings that cannot work, and when training fails.
+        Raises InputError for data and settings that cannot work, and when training fails; Stopped when a
+        signal has ended it.
         """
         with self.folder.locked() if self.ranks.is_main else nullcontext():
             self.ranks.allgather("the folder is locked")
             self.prepare()
-            while self.state.epoch < self.settings.train.epochs:
-                self.train_epoch()
-                dev_loss, evaluation = self.evaluate()
-                self.finish_epoch(dev_loss, evaluation)
+            with stop_signals(self.ranks.is_main) as self.received_signal, closing(self.step_log):
+                try:
+                    while self.state.epoch < self.settings.train.epochs and not self._end():
+                        self.train_epoch()
+                        self.finish_epoch(*self.evaluate())
+                except Stopped:
+                    self._save_checkpoint()
+                    self.log(f"stopped; the same command resumes from {self.folder.last}")
+                    self.ranks.allgather("the checkpoint is saved")
+                    raise
             self._log_summary()
 
     def prepare(self) -> None:
         """Check data, settings and memory, then load the checkpoint, or draw the initial weights."""
-        s = self.settings
+        s = self.settings = initial.with_initial(self.settings, self.folder.last)
         identity = run_identity(s, recording_files(s, self.train, self.dev))
         self._check_equal_ranks(identity)
         backend = ops.load(self.backend, **({"gemm": s.train.gemm} if self.backend == "cuda" else {}))
@@ -106,7 +120,17 @@ class Trainer:
         self._restore_best()
         if self.backend == "cuda":
             self._prepare_gpu()
-        self.velocity = self.model.ops.arrays.from_host(self.saved.extra_tensors["velocity"])
+        arrays = self.model.ops.arrays
+        self.velocity = arrays.from_host(self.saved.extra_tensors["velocity"])
+        self.average = None
+        if s.train.ema:
+            weights = np.array(arrays.to_host(self.model.flat_params))
+            self.average = arrays.from_host(self.saved.extra_tensors.get("average", weights))
+        self.gradient_sum = GradientSum(self.step_model)
+        self.frozen = initial.frozen_parameters(self.model.settings, s.train.freeze)
+        tensorboard = s.train.tensorboard and self.ranks.is_main
+        self.step_log = StepLog(self.folder.steps, self.state.steps, tensorboard)
+        self.started -= self.state.run_seconds
         self.time_estimate = reporting.TimeEstimate(
             s, self.train, self.dev, s.train.epochs - self.state.epoch
         )
@@ -131,11 +155,13 @@ class Trainer:
 
     def _new_model(self, features: Features, backend: ops.Backend) -> SavedModel:
         """Initial weights; mean and deviation of the features from the training recordings."""
-        if features.normalize == "corpus":
+        if features.normalize == "corpus" and features.mean is None:
             if self.ranks.is_main:
                 self.batches.fit()
             features.mean, features.std = self.ranks.broadcast((features.mean, features.std))
         model = DeepSpeech(self.settings.model_settings, self.settings.train.seed, backend)
+        if self.settings.train.init:
+            initial.copy_weights(model, self.settings, self.log)
         velocity = np.zeros(model.flat_params.shape, np.float32)
         return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, {"progress": {}})
 
@@ -157,59 +183,129 @@ class Trainer:
         self.log("the GPU agrees with the CPU on the losses and gradients of a small batch")
         if self.ranks.size > 1:
             self.ranks.connect_gpus(self.model.flat_grads, self.model.ops.arrays, self.log)
+        frames, batch_size = reporting.largest_batch(self.settings, utterances, self.batch_ranks)
         self.copy_to_device = reserve_memory(
             self.model,
-            max_frames=reporting.max_frames(self.settings, utterances),
+            max_frames=frames,
             max_labels=max(len(u.text) for u in utterances),
-            batch_size=min(-(-t.batch_size // self.batch_ranks.size), max(len(self.train), len(self.dev))),
+            batch_size=min(batch_size, max(len(self.train), len(self.dev))),
         )
 
     def train_epoch(self) -> None:
-        """Train on the remaining batches of the current epoch."""
+        """Train on the remaining batches of the current epoch, or until `minutes` are over.
+
+        Raises Stopped after a step in which a signal has come.
+        """
         t, state = self.settings.train, self.state
-        rate = schedule.learning_rate(t.learning_rate, t.lr_decay, state.epoch)
-        momentum = schedule.momentum(t.momentum, t.momentum_ramp, state.epoch)
         batches = self.batches.epoch(state.epoch, state.batch)
         if self.backend == "cuda":
             batches = prefetch_to_device(batches, self.copy_to_device)
         bar = reporting.progress_bar(state, len(self.batches), t.epochs, self.ranks.is_main)
         last_save = last_batch_time = time.monotonic()
+        frames, indices = 0, []  # of the current step
         with bar, closing(batches):
             for batch in batches:
-                previous_frames = state.frames
-                indices = batch.indices if batch else []
-                if self.batch_ranks.allreduce_sum(np.array([len(indices)]))[0]:  # else all skip the step
-                    dropout_keys = hash_key(t.seed, state.epoch, np.array(indices, np.int64))
-                    losses, norm = step(
-                        self.step_model,
-                        self.velocity,
-                        batch,
-                        dropout_keys,
-                        rate,
-                        momentum,
-                        t.grad_clip_norm,
-                        self.batch_ranks,
-                    )
+                indices += batch.indices if batch else []
+                frames += int(batch.lengths.sum()) if batch else 0
+                state.batch += 1
+                is_last = state.batch == len(self.batches)
+                ends_step = is_last or state.batch % t.accumulate == 0
+                if not ends_step:
+                    self.gradient_sum.add(batch, self._dropout_keys(batch))
+                elif self.batch_ranks.allreduce_sum(np.array([len(indices)]))[0]:  # else all skip the step
+                    rate, momentum = schedule.current(t, state)
+                    losses, norm = self.step(batch, rate, momentum)
                     self._check_finite(indices, losses, norm)
-                    self._add_to_sums(indices, int(batch.lengths.sum()) if batch else 0, losses, norm)
-                    self._check_divergence(is_last=state.batch + 1 == len(self.batches))
+                    state.steps += 1
+                    row = self._add_to_sums(indices, frames, losses, norm)
+                    self._update_average()
+                    self._check_divergence(is_last)
+                    if self.ranks.is_main:
+                        self.step_log.write(row | {"learning_rate": rate, "momentum": momentum})
                     bar.set_postfix_str(
                         f"loss {state.loss_sum / max(1, state.utterances):.2f}", refresh=False
                     )
-                state.batch += 1
                 bar.update()
                 now = time.monotonic()
                 seconds, last_batch_time = now - last_batch_time, now
                 state.epoch_seconds += seconds
-                if line := self.time_estimate.update(state.frames - previous_frames, seconds):
+                if line := self.time_estimate.update(int(batch.lengths.sum()) if batch else 0, seconds):
                     self.log(line)
-                if self.ranks.broadcast(now - last_save > 60 * t.checkpoint_minutes):
+                if not ends_step:
+                    continue
+                frames, indices = 0, []
+                minutes_passed = now - last_save > 60 * t.checkpoint_minutes
+                due, time_is_over = self._agree_to_stop(minutes_passed, self._time_is_over())
+                if due:
                     self._synchronize_ranks()
                     self._save_checkpoint()
                     last_save = now
+                if time_is_over:
+                    break
         if not state.utterances:
-            raise self._nothing_usable("train", self.batches)
+            raise self.nothing_usable("train", self.batches)
         self._synchronize_ranks()
+
+    def step(self, batch: Batch | None, rate: float, momentum: float) -> tuple[np.ndarray, float]:
+        """A step on `batch` and those of `gradient_sum`; see minids.training.step."""
+        return step(
+            self.step_model,
+            self.velocity,
+            batch,
+            self._dropout_keys(batch),
+            rate,
+            momentum,
+            self.settings.train.grad_clip_norm,
+            self.batch_ranks,
+            self.frozen,
+            self.gradient_sum,
+        )
+
+    def _dropout_keys(self, batch: Batch | None) -> np.ndarray:
+        indices = np.array(batch.indices if batch else [], np.int64)
+        return hash_key(self.settings.train.seed, self.state.epoch, indices)
+
+    def _agree_to_stop(self, *decisions: bool) -> tuple[bool, ...]:
+        """Rank 0's decisions. Raises Stopped on all ranks when one has received a signal."""
+        signals, decided = zip(*self.ranks.allgather((self.received_signal(), decisions)), strict=True)
+        if number := max(signals):
+            raise Stopped(number)
+        return decided[0]
+
+    def _time_is_over(self) -> bool:
+        """Whether an evaluation that begins now would end after `minutes`."""
+        budget = 60 * self.settings.train.minutes
+        return bool(budget) and time.monotonic() - self.started + self.evaluation_seconds >= budget
+
+    def _end(self) -> bool:
+        """Whether time or patience is over; says so."""
+        t, state = self.settings.train, self.state
+        waited = state.epoch - state.best_epoch
+        over, no_patience = self.ranks.broadcast((self._time_is_over(), t.patience and waited >= t.patience))
+        if over and state.best_row:
+            self.log(f"the {t.minutes:g} minutes are over; raise minutes to continue")
+        elif no_patience and state.best_row:
+            self.log(f"no epoch was better than epoch {state.best_epoch}; raise patience to continue")
+        return bool(state.best_row and (over or no_patience))
+
+    def _update_average(self) -> None:
+        """Average ← d · average + (1 - d) · weights, with a smaller decay d in the first steps, whose weights
+        are soon outdated."""
+        if self.average is not None:
+            steps = self.state.steps
+            decay = min(self.settings.train.ema, (1 + steps) / (10 + steps))
+            self.model.ops.axpby(1 - decay, self.model.flat_params, decay, self.average)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The network with the average as weights. The gradients are overwritten."""
+        weights, gradients, axpby = self.model.flat_params, self.model.flat_grads, self.model.ops.axpby
+        axpby(1.0, weights, 0.0, gradients)
+        axpby(1.0, self.average, 0.0, weights)
+        try:
+            yield
+        finally:
+            axpby(1.0, gradients, 0.0, weights)
 
     def _check_finite(self, indices: list[int], losses: np.ndarray, norm: float) -> None:
         """Raises InputError when a loss or the gradient is not a number; names the first bad recording."""
@@ -225,8 +321,10 @@ class Trainer:
             f" lower learning_rate (now {self.settings.train.learning_rate}){last}"
         )
 
-    def _add_to_sums(self, indices: list[int], frames: int, losses: np.ndarray, norm: float) -> None:
-        """Add the results of a step to the sums of the epoch."""
+    def _add_to_sums(
+        self, indices: list[int], frames: int, losses: np.ndarray, norm: float
+    ) -> dict[str, Any]:
+        """Add the results of a step to the sums of the epoch. Returns its line for steps.jsonl."""
         state = self.state
         for i, loss in zip(indices, losses, strict=True):
             if np.isinf(loss):
@@ -238,6 +336,14 @@ class Trainer:
         state.utterances += int(utterances)
         state.frames += int(frame_sum)
         state.gradient_norms.append(float(norm))
+        return {
+            "step": state.steps,
+            "epoch": state.epoch + 1,
+            "loss": float(loss_sum) / max(1, int(utterances)),
+            "gradient_norm": float(norm),
+            "utterances": int(utterances),
+            "frames": int(frame_sum),
+        }
 
     def _check_divergence(self, is_last: bool) -> None:
         """Raises InputError when the loss is twice that of a uniform output, T log K, after 50 steps."""
@@ -252,55 +358,78 @@ class Trainer:
             )
 
     def evaluate(self) -> tuple[float, Evaluation]:
-        """The mean loss and the error rates of greedy decoding on the dev set, over all ranks."""
+        """The mean loss and the error rates of greedy decoding on the dev set, over all ranks.
+
+        Raises Stopped when a signal has come.
+        """
+        start = time.monotonic()
         loss_sum, count, results = evaluate_batches(
-            self.model, self.dev_batches, self.dev, self.settings.alphabet
+            self.model, self.dev_batches, self.dev, self.settings.alphabet, self.received_signal
         )
+        self._agree_to_stop()
         loss_sum, count = self.ranks.allreduce_sum(np.array([loss_sum, count], np.float64))
         results = [result for shard in self.ranks.allgather(results) for result in shard]
         if not results:
-            raise self._nothing_usable("dev", self.dev_batches)
+            raise self.nothing_usable("dev", self.dev_batches)
+        self.evaluation_seconds = time.monotonic() - start
         return loss_sum / max(1, count), Evaluation(results)
 
     def finish_epoch(self, dev_loss: float, evaluation: Evaluation) -> None:
-        """Write metrics, best and last; after a kill between them, the resumed run writes them again."""
-        state = self.state
-        row = reporting.epoch_metrics(
-            self.settings.train, state, dev_loss, evaluation, len(self.batches.skipped)
-        )
-        key = selection_key(row, self.settings.train.select)
-        state.next_epoch()
-        state.rows.append(row)
-        is_best = state.best_key is None or key < state.best_key
-        if is_best:
-            state.best_key, state.best_epoch = key, state.epoch
+        """Write metrics, best and last; after a kill between them, the resumed run writes them again.
+
+        The epoch may be partial, if its time was over: then a resumed run finishes it.
+        """
+        t, state = self.settings.train, self.state
+        row = reporting.epoch_metrics(t, state, dev_loss, evaluation, len(self.batches.skipped))
+        if is_partial := state.batch < len(self.batches):
+            row["partial"] = state.batch / len(self.batches)
+        if self.average is not None:
+            with self._averaged():
+                average_loss, averaged = self.evaluate()
+            row |= reporting.dev_metrics(average_loss, averaged, "ema_")
+        best_row = selected(row, t.select)
+        key = selection_key(best_row, t.select)
+        if is_best := state.best_key is None or key < state.best_key:
+            state.best_key, state.best_epoch, state.best_row = key, state.epoch + 1, best_row
+        rows = [*state.rows, row]
+        if not is_partial:
+            state.next_epoch(row, t.plateau)
         if self.ranks.is_main:
             if is_best:
                 if self.decoder_notes:
                     self.decoder_notes["decoder_is_stale"] = True
-                save_model(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
-            self.folder.write_metrics(state.rows)
-            if time.monotonic() - self.last_plot_time > PLOT_SECONDS:
+                with self._averaged() if best_row.get("averaged") else nullcontext():
+                    best = best_model(self.saved, self.settings, best_row, self.decoder_notes)
+                    save_model(self.folder.best, best)
+            self.folder.write_metrics(rows)
+            self.step_log.show("epoch", row, state.steps)
+            if time.monotonic() - self.plotted > self.plot_seconds / PLOT_SHARE:
                 self.draw()
-                self.last_plot_time = time.monotonic()
         self._save_checkpoint()
-        for line in reporting.epoch_lines(
-            state.rows, self.settings.train.epochs, state.total_seconds, is_best
-        ):
+        for line in reporting.epoch_lines(rows, self.settings.train, state, is_best):
+            self.log(line)
+        for line in reporting.skipped_lines(self._skipped(), self.reported):
             self.log(line)
 
     def draw(self) -> None:
         """Write training.png. Training does not depend on it."""
+        start = time.monotonic()
         try:
             self.folder.write_plot(self.state)
         except InputError as error:
             self.log(f"note: {error}")
+        self.plotted = time.monotonic()
+        self.plot_seconds = self.plotted - start
 
     def _save_checkpoint(self) -> None:
         self.state.skipped = list(self.batches.skipped.items())
+        self.state.run_seconds = time.monotonic() - self.started
         self.saved.notes["progress"] = dict(vars(self.state))
         if self.ranks.is_main:
-            self.saved.extra_tensors["velocity"] = self.model.ops.arrays.to_host(self.velocity)
+            to_host = self.model.ops.arrays.to_host
+            self.saved.extra_tensors["velocity"] = to_host(self.velocity)
+            if self.average is not None:
+                self.saved.extra_tensors["average"] = to_host(self.average)
             save_model(self.folder.last, self.saved)
 
     def _synchronize_ranks(self) -> None:
@@ -319,17 +448,21 @@ class Trainer:
     def _name(self, index: int) -> str:
         return f"{self.train[index].name} ({self.train[index].location})"
 
-    def _nothing_usable(self, name: str, batches: Batches) -> InputError:
+    def nothing_usable(self, name: str, batches: Batches) -> InputError:
         reason = next(iter(self._gather(batches.skipped).values()), "")
         return InputError(f"{self.settings.path(name)}: no utterance could be used ({reason})")
 
-    def _log_summary(self) -> None:
-        skipped = {
+    def _skipped(self) -> dict[str, tuple[dict[int, str], int]]:
+        return {
             "train": (self._gather(self.batches.skipped), len(self.train)),
             "dev": (self._gather(self.dev_batches.skipped), len(self.dev)),
         }
+
+    def _log_summary(self) -> None:
         is_stale = self.decoder_notes.get("decoder_is_stale", False)
-        for line in reporting.summary_lines(self.state, skipped, is_stale, self.folder.best):
+        for line in reporting.skipped_lines(self._skipped(), self.reported, summary=True):
+            self.log(line)
+        for line in reporting.summary_lines(self.state, is_stale, self.folder.best):
             self.log(line)
 
     def log(self, line: str) -> None:

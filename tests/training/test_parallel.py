@@ -245,7 +245,7 @@ def test_the_memory_of_all_ranks_of_a_machine_is_counted(tmp_path, monkeypatch):
     train, dev = (read_manifest(tmp_path / f"{name}.jsonl") for name in ("train", "dev"))
     batch_sizes = []
 
-    def memory(network, max_frames, batch_size, backend):
+    def memory(network, max_frames, batch_size, backend, buffers):
         batch_sizes.append(batch_size)
         return 300_000_000
 

@@ -14,10 +14,11 @@ from minids.model import ModelSettings
 from minids.ops import load
 from minids.text import Alphabet
 from minids.training.resources import available_memory, flops_per_frame, matmul_rate, memory
-from minids.training.step import step
+from minids.training.step import GradientSum, step
 from minids.weights import SavedModel, save_model
 
 
+@pytest.mark.parametrize("buffers", [0, 3])
 @pytest.mark.parametrize(
     ("settings", "frames", "batch_size"),
     [
@@ -27,9 +28,12 @@ from minids.weights import SavedModel, save_model
         (ModelSettings(161, 29, hidden=64, context=1, stride=1), 600, 8),  # mostly frames
     ],
 )
-def test_the_memory_estimate_is_near_the_measured_peak(settings, frames, batch_size, tmp_path):
-    """A step on the longest batch while the next ones are prefetched, and a checkpoint."""
-    estimated = memory(settings, frames, batch_size)
+def test_the_memory_estimate_is_near_the_measured_peak(settings, frames, batch_size, buffers, tmp_path):
+    """A step on the longest batch while the next ones are prefetched, and a checkpoint.
+
+    With an average of the weights, which the checkpoint has too, and a sum of gradients.
+    """
+    estimated = memory(settings, frames, batch_size, buffers=buffers)
 
     def batch():
         return SimpleNamespace(
@@ -48,9 +52,13 @@ def test_the_memory_estimate_is_near_the_measured_peak(settings, frames, batch_s
     try:
         model, prefetched = DeepSpeech(settings), [batch() for _ in range(PREFETCH + 2)]
         velocity = np.zeros_like(model.flat_params)
-        step(model, velocity, prefetched[0], keys, 1e-5, 0.9, 1.0)
+        extra, earlier = {"velocity": velocity}, GradientSum(model) if buffers else None
+        if earlier:
+            extra["average"] = model.flat_params.copy()
+            earlier.add(prefetched[1], keys)
+        step(model, velocity, prefetched[0], keys, 1e-5, 0.9, 1.0, earlier=earlier)
         features = Features(bands=settings.inputs - 1, normalize="utterance")
-        saved = SavedModel(model, features, Alphabet(), {"velocity": velocity}, {})
+        saved = SavedModel(model, features, Alphabet(), extra, {})
         save_model(tmp_path / "checkpoint", saved)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
