@@ -21,10 +21,10 @@ from minids.audio.processing import check_rate, check_samples
 from minids.confidence import N_BEST, Confidence, letter_doubts
 from minids.data.batches import Batches
 from minids.data.manifest import Utterance
-from minids.decode.align import forced_align
+from minids.decode.align import Unmatched, align_text, forced_align
 from minids.decode.beam_search import BeamSearch, Hypothesis
 from minids.decode.greedy import greedy
-from minids.decode.path import CTCPath, Word, word_times
+from minids.decode.path import CTCPath, Word, lengthened, word_times
 from minids.decode.tuned import make_search
 from minids.lm.ngram import NGram
 from minids.metrics import UtteranceResult
@@ -47,7 +47,7 @@ class Transcript:
     `log_prob` is log P(text|x) from a beam search; from greedy decoding it is that of the best path. If
     `calibrated`, the score of a word is the probability that it is right, for speech like the development set
     of `minids tune`. `unlike`: the speech is unlike what the model learned, so that even its scores are too
-    high; None: not known.
+    high; None: not known. `duration` is that of the recording in seconds.
     """
 
     text: str
@@ -55,15 +55,18 @@ class Transcript:
     log_prob: float
     calibrated: bool = False
     unlike: bool | None = None
+    duration: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: times to the millisecond."""
-        words = [
-            {"text": w.text, "start": round(w.start, 3), "end": round(w.end, 3), "score": round(w.score, 4)}
-            for w in self.words
-        ]
-        flags = {"calibrated": self.calibrated, "unlike": self.unlike}
-        return {"text": self.text, "log_prob": round(self.log_prob, 4), **flags, "words": words}
+        return {
+            "text": self.text,
+            "duration": round(self.duration, 3),
+            "log_prob": round(self.log_prob, 4),
+            "calibrated": self.calibrated,
+            "unlike": self.unlike,
+            "words": [word.to_dict() for word in self.words],
+        }
 
 
 class Segment(NamedTuple):
@@ -204,16 +207,20 @@ class Recognizer:
         words: list[Word] = []
         doubts = []
         total = 0.0
-        for start, end, log_probs in self._segments(self._samples(recording, rate, channel)):
+        for start, end, log_probs in self.segments(self._samples(recording, rate, channel)):
             log_prob, found, hypotheses = self.words(log_probs)
             total += log_prob
-            words += [  # the last frame may reach beyond the recording
-                word._replace(start=word.start + start, end=min(word.end + start, end))
-                for word in self.confidence.calibrate(found, hypotheses, log_probs)
-            ]
+            calibrated = self.confidence.calibrate(found, hypotheses, log_probs)
+            words += [word.moved(start, end) for word in calibrated]
             doubts.append(letter_doubts(log_probs))
-        text, calibrated = " ".join(word.text for word in words), self.confidence.weights is not None
-        return Transcript(text, words, total, calibrated, self.confidence.is_unlike(doubts))
+        return Transcript(
+            " ".join(word.text for word in words),
+            lengthened(words, end),
+            total,
+            self.confidence.weights is not None,
+            self.confidence.is_unlike(doubts),
+            end,
+        )
 
     def n_best(
         self,
@@ -230,8 +237,23 @@ class Recognizer:
             raise InputError("greedy decoding has one result; give a language model or a beam width")
         return [
             Segment(start, end, self.search.decode(log_probs, n_best))
-            for start, end, log_probs in self._segments(self._samples(recording, rate, channel))
+            for start, end, log_probs in self.segments(self._samples(recording, rate, channel))
         ]
+
+    def align(
+        self,
+        recording: Source | np.ndarray | Sequence[float],
+        text: str,
+        rate: int | None = None,
+        channel: int | None = None,
+    ) -> tuple[list[Word], list[Unmatched]]:
+        """When the words of a known text were spoken, and where text and speech differ: see `align_text`."""
+        segments = list(self.segments(self._samples(recording, rate, channel)))
+        times = [start + self.frame_seconds * np.arange(len(log_probs)) for start, _, log_probs in segments]
+        edges = np.concatenate([*times, [segments[-1][1]]])  # (T + 1,)
+        log_probs = np.concatenate([log_probs for *_, log_probs in segments])  # (T, K)
+        words, unmatched = align_text(log_probs, edges, text, self.alphabet)
+        return lengthened(words, float(edges[-1])), unmatched
 
     def log_probs(self, samples: np.ndarray) -> np.ndarray:
         """Samples (N,) at the model's rate -> log_probs (T, K)."""
@@ -257,7 +279,7 @@ class Recognizer:
         rate = self.features.rate if rate is None else check_rate("rate", rate)
         return resample(samples, rate, self.features.rate)
 
-    def _segments(self, samples: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
+    def segments(self, samples: np.ndarray) -> Iterator[tuple[float, float, np.ndarray]]:
         """Start and end (seconds) of each segment of a recording, and its log_probs (T, K)."""
         rate = self.features.rate
         for first, end in split_at_pauses(samples, rate):
@@ -310,7 +332,9 @@ class Recognizer:
                 for (utterance, log_probs), segments in zip(batch, hypotheses, strict=True):
                     text = " ".join(" ".join(best.text for best, *_ in segments).split())
                     reference = normalize(utterance.text, self.alphabet)
-                    results.append(UtteranceResult(utterance.name, reference, text, _group(utterance, by)))
+                    log_prob = sum(best.log_prob for best, *_ in segments)
+                    group = _group(utterance, by)
+                    results.append(UtteranceResult(utterance.name, reference, text, group, log_prob))
                     if analysis:
                         analysis.add(results[-1], log_probs, segments)
                 if progress:
@@ -341,7 +365,7 @@ class Recognizer:
             if utterance.duration > MAX_SEGMENT_SECONDS:
                 try:
                     samples, _ = utterance.load_audio(self.features.rate)
-                    yield [(utterance, [log_probs for *_, log_probs in self._segments(samples)])]
+                    yield [(utterance, [log_probs for *_, log_probs in self.segments(samples)])]
                 except InputError as error:
                     skipped.append(str(error))
 

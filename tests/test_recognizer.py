@@ -19,7 +19,7 @@ from minids.decode.align import forced_align
 from minids.decode.beam_search import BeamSearch
 from minids.decode.error_analysis import ErrorAnalysis
 from minids.decode.greedy import greedy_text
-from minids.decode.path import word_times
+from minids.decode.path import lengthened, word_times
 from minids.features import Features
 from minids.lm.ngram import NGram
 from minids.model import DeepSpeech, ModelSettings
@@ -168,10 +168,10 @@ def test_words_lie_within_the_recording(stride, seconds):
     words = recognizer.transcribe(noise(seconds)).words
     assert words[0].start == 0
     for word in words:
-        assert 0 <= word.start < word.end <= seconds + 1e-9
+        assert 0 <= word.start <= word.characters[0][1] < word.characters[-1][2] <= word.end <= seconds + 1e-9
     for n, word in enumerate(words[:-1]):
-        assert word.start == pytest.approx(3 * n * frame_seconds)
-        assert word.end == pytest.approx((3 * n + 2) * frame_seconds)
+        assert word.characters[0][1] == pytest.approx(3 * n * frame_seconds)
+        assert word.characters[-1][2] == pytest.approx((3 * n + 2) * frame_seconds)
 
 
 # Many callers
@@ -236,9 +236,10 @@ def test_the_transcript_is_the_best_hypothesis_of_the_search(searching):
     assert transcript.text == best.text != greedy_text(log_probs, searching.alphabet)
     assert transcript.log_prob == best.log_prob
     path = forced_align(log_probs, best.labels)
-    expected = word_times(path, searching.alphabet, searching.frame_seconds)
+    expected = lengthened(word_times(path, searching.alphabet, searching.frame_seconds), 1.0)
     assert [word.text for word in transcript.words] == best.text.split()
-    np.testing.assert_allclose([w[1:] for w in transcript.words], [w[1:] for w in expected])
+    np.testing.assert_allclose([w[1:4] for w in transcript.words], [w[1:4] for w in expected])
+    assert transcript.duration == 1.0
     (segment,) = searching.n_best(samples, 2)
     assert segment == (0, 1, [best, second])
 
@@ -267,7 +268,8 @@ def test_certain_spaces_that_the_text_does_not_have(searching):
     searching.log_probs = log_probs
     transcript = searching.transcribe(noise(1))
     assert transcript.text == "ab c"
-    assert [round(word.start / searching.frame_seconds) for word in transcript.words] == [4, 14]
+    starts = [word.characters[0][1] for word in transcript.words]
+    assert [round(start / searching.frame_seconds) for start in starts] == [4, 14]
     assert transcript.log_prob == 0
 
 
@@ -276,11 +278,15 @@ def test_transcripts_as_json_have_no_more_digits_than_they_need(searching):
     content = json.loads(json.dumps(transcript.to_dict(), allow_nan=False))
     assert content["text"] == transcript.text
     for word, expected in zip(content["words"], transcript.words, strict=True):
+        letters = word.pop("characters")
         assert word == {"text": expected.text} | {
             "start": round(expected.start, 3),
             "end": round(expected.end, 3),
             "score": round(expected.score, 4),
         }
+        assert [(c["text"], c["start"], c["end"]) for c in letters] == [
+            (text, round(start, 3), round(end, 3)) for text, start, end in expected.characters
+        ]
     [segment] = [segment.to_dict() for segment in searching.n_best(noise(2), 3)]
     assert (segment["start"], segment["end"], len(segment["hypotheses"])) == (0, 2, 3)
 
@@ -318,7 +324,7 @@ def test_a_long_recording_is_transcribed_in_pieces():
     cuts = np.cumsum([len(segment) for segment in inputs])[:-1]
     np.testing.assert_allclose(cuts, quiet, atol=0.15 * RATE)
     assert transcript.text == "ab c ab c ab c"
-    starts = [word.start for word in transcript.words]
+    starts = [word.characters[0][1] for word in transcript.words]
     expected = [begin / RATE + offset for begin in (0, *cuts) for offset in (0, 0.06)]
     np.testing.assert_allclose(starts, expected)
 
