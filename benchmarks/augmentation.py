@@ -9,6 +9,7 @@ Training prepares batches in half of the cores, at least two threads (minids._ut
 import argparse
 import statistics
 import time
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from minids.data.noise import Noise
 from minids.features import Features
 
 RECORDINGS = 60
-CHANGES: dict[str, dict] = {
+CHANGES: dict[str, dict[str, Any]] = {
     "shift and speed": {"max_shift_ms": 10, "max_speed_change": 0.1},
     "spectral tilt": {"max_tilt_db": 3},
     "reverberation": {"reverb_prob": 1},
@@ -27,7 +28,7 @@ CHANGES: dict[str, dict] = {
     "band limit": {"band_prob": 1},
     **{f"codec {name}": {"codec_prob": 1, "codecs": [name]} for name in CODECS},
 }
-MASKS = {"time_masks": 2, "frequency_masks": 2}
+MASKS: dict[str, Any] = {"time_masks": 2, "frequency_masks": 2}
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     noise = Noise([arguments.noise], features.rate)
     rows: dict[str, list[float]] = {}
 
-    def timed(name, seconds, function):
+    def timed(name: str, seconds: float, function: Callable[[], Any]) -> Any:
         start = time.thread_time()
         result = function()
         rows.setdefault(name, []).append((time.thread_time() - start) / seconds)
