@@ -1,13 +1,19 @@
 """Importers: small corpora in the official layouts become manifests that refer to their recordings."""
 
+import json
 import tracemalloc
+import unicodedata
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
+from minids import cli
 from minids._utils.errors import InputError
 from minids.data import importers
+from minids.data.importers import folders
+from minids.data.importers.common import Recordings
 from minids.data.importers.tables import table_rows
 from minids.data.manifest import read_manifest
 
@@ -407,3 +413,535 @@ def test_parts_of_recordings_in_csv_files_are_imported(tmp_path):
         table.write_text(f"wav_filename,transcript,start,end\nlong.wav,go,{start},1.25\n")
         with pytest.raises(InputError, match=r"train\.csv: line 2: the part of long\.wav: .*; correct it"):
             import_("mozilla", table, tmp_path / "out")
+
+
+# Tables with any columns ----------------------------------------------------------------------------------
+
+
+def first(corpus):
+    """What an utterance of the only split is, by the name of its recording."""
+    (utterances,) = corpus.splits.values()
+    return {u.path.stem: (u.text, u.speaker, round(u.start, 3), u.end, u.channel) for u in utterances}
+
+
+TABLE = 'file,text,speaker\r\nclips/1.wav,"Well, ""hello""",ann\r\nclips/2.wav,bye,bob\r\n'
+FORMATS = {
+    "comma": TABLE.encode(),
+    "byte-order mark": b"\xef\xbb\xbf" + TABLE.encode(),
+    "UTF-16": TABLE.encode("utf-16"),
+    "semicolon": TABLE.replace('"Well, ""', '"Well,+""').replace(",", ";").replace(";+", ", ").encode(),
+    "tab": b'file\ttext\tspeaker\nclips/1.wav\tWell, "hello"\tann\nclips/2.wav\tbye\tbob\n',
+    "no header": b'clips/1.wav|Well, "hello"|ann\nclips/2.wav|bye|bob\n',
+    "Windows paths, no suffix": b'file|speaker|text\n.\\clips\\1|ann|Well, "hello"\nclips\\2|bob|bye\n',
+    "moved": TABLE.replace("clips/", "/mnt/old disk/corpus/clips/").encode(),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_tables_of_all_formats_are_one_corpus(tmp_path, name):
+    sound(tmp_path / "clips" / "1.wav")
+    sound(tmp_path / "clips" / "2.wav")
+    (tmp_path / "table.csv").write_bytes(FORMATS[name])
+    corpus = import_("table", tmp_path / "table.csv", tmp_path / "out")
+    speakers = (None, None) if name == "no header" else ("ann", "bob")
+    assert first(corpus) == {
+        "1": ('Well, "hello"', speakers[0], 0, None, None),
+        "2": ("bye", speakers[1], 0, None, None),
+    }
+    assert list(corpus.splits) == ["table"]
+    assert not corpus.missing
+
+
+@pytest.mark.parametrize(
+    ("header", "columns"),
+    [
+        ("wav_filename,wav_filesize,transcript", "path 'wav_filename', text 'transcript'"),  # Mozilla
+        (
+            "client_id,path,sentence,gender",
+            "path 'path', text 'sentence', speaker 'client_id'",
+        ),  # Common Voice
+        ("file_name,transcription", "path 'file_name', text 'transcription'"),  # Hugging Face
+        ("ID,duration,wav,spk_id,wrd", "path 'wav', text 'wrd', speaker 'spk_id', duration 'duration'"),
+        (
+            "Audio Filepath,BEGIN,Duration,Text,SPEAKER",
+            "path 'Audio Filepath', text 'Text', speaker 'SPEAKER', start 'BEGIN', duration 'Duration'",
+        ),
+        ("Datei,Satz,Ort", "path 'Datei', text 'Satz'"),  # by content
+        ("번호,파일명,전사", "path '파일명', text '전사'"),
+    ],
+)
+def test_columns_are_found_by_name_or_content(tmp_path, header, columns):
+    sound(tmp_path / "1.wav")
+    sound(tmp_path / "2.wav", 32_000)
+    content = {"BEGIN": "0.02", "Duration": "0.05", "duration": "2", "ID": "7", "번호": "1", "Ort": "Rom"}
+    paths = {"wav_filename", "path", "file_name", "wav", "Audio Filepath", "Datei", "파일명"}
+    names = header.split(",")
+    rows = [
+        ",".join(f"{i}.wav" if n in paths else content.get(n, f"{n} of {i}") for n in names) for i in (1, 2)
+    ]
+    (tmp_path / "x.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+    assert importers.guess(tmp_path).reason == f"x.csv ({columns})"
+    assert len(importers.read("table", tmp_path).splits["x"]) == 2
+
+
+def test_columns_by_option_and_columns_that_are_none(tmp_path):
+    sound(tmp_path / "wavs" / "1.wav")
+    sound(tmp_path / "wavs" / "2.wav")
+    table = tmp_path / "lists" / "x.csv"
+    table.parent.mkdir()
+    table.write_text("id,file,text,norm,channel\n1,1.wav,A 1,a one,BBC\n2,2.wav,B 2,b two,ARD\n")
+    with pytest.raises(InputError, match=r'x\.csv: line 2: channel \'BBC\' is not a number.*--channel ""'):
+        importers.read("table", table, {"audio": str(tmp_path / "wavs")})
+    options = {"audio": str(tmp_path / "wavs"), "text": "norm", "speaker": "id", "channel": ""}
+    corpus = import_("table", table, tmp_path / "out", **options)
+    assert first(corpus) == {"1": ("a one", "1", 0, None, None), "2": ("b two", "2", 0, None, None)}
+    with pytest.raises(InputError, match=r"x\.csv: no column 'words' \(it has 'id', 'file'"):
+        importers.read("table", table, {"text": "words"})
+    with pytest.raises(InputError, match="kaldi has no --text"):
+        importers.read("kaldi", tmp_path, {"text": "words"})
+
+
+def test_a_table_without_texts_is_no_table(tmp_path):
+    """Texts differ from row to row and have words; a usual name has precedence over the contents."""
+    for i in "012":
+        sound(tmp_path / f"{i}.wav")
+        (tmp_path / f"{i}.txt").write_text(f"number {i}")
+    rows = "0,0.wav,old man,x1\n1,1.wav,old man,x2\n2,2.wav,old man,x3\n"
+    (tmp_path / "people.csv").write_text("nr,recording,who,code\n" + rows)
+    assert importers.guess(tmp_path).kind == "folder"
+    with pytest.raises(InputError, match=r"no column has texts \(it has 'nr', 'recording', 'who', 'code'\)"):
+        importers.read("table", tmp_path)
+    (tmp_path / "people.csv").write_text("id,file,what\n0,0.wav,one two\n1,1.wav,two 3\n3,gone.wav,3 4\n")
+    corpus = importers.read("table", tmp_path)  # 0 is 0.wav, too
+    assert [u.path.name for u in corpus.splits["people"]] == ["0.wav", "1.wav"]
+    assert [line.rpartition("/")[2] for line in corpus.missing] == ["gone.wav: no such file; check the path"]
+
+
+def test_tables_split_by_a_column_or_by_their_names(tmp_path):
+    for i in range(4):
+        sound(tmp_path / f"{i}.wav")
+    (tmp_path / "x.tsv").write_text(
+        "path\ttext\tsplit\n"
+        + "".join(f"{i}.wav\ta\t{s}\n" for i, s in enumerate(("Train", "val", "TEST", "")))
+    )
+    assert {k: len(v) for k, v in importers.read("table", tmp_path).splits.items()} == {
+        "train": 1, "dev": 1, "test": 1, "x": 1,
+    }  # fmt: skip
+    (tmp_path / "x.tsv").write_text("path\ttext\tset\n0.wav\ta\t../../x\n1.wav\tb\tB side\n2.wav\tc\t..\n")
+    corpus = import_("table", tmp_path / "x.tsv", tmp_path / "out", split="set")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "B_side.jsonl",
+        "_.._x.jsonl",
+        "all.jsonl",
+    ]
+    assert not corpus.missing
+
+
+# Recordings of a corpus -----------------------------------------------------------------------------------
+
+
+def test_recordings_are_found_by_the_end_of_their_path_and_never_mistaken(tmp_path):
+    for name in ("train/a/1.wav", "test/a/1.wav", "train/b/2.flac", "한글.wav", "both/x.mp3", "both/x.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / unicodedata.normalize("NFD", name)).touch()
+    (tmp_path / "train" / "loop").symlink_to(tmp_path)
+    (tmp_path / "train" / "b" / "._2.flac").touch()
+    recordings = Recordings(tmp_path)
+
+    def found(name, near=None):
+        path = recordings.find(name, near)
+        return path and path.relative_to(tmp_path).as_posix()
+
+    assert (
+        found("train/a/1.wav")
+        == found("/old/train/a/1.wav")
+        == found("C:\\x\\train\\a\\1")
+        == "train/a/1.wav"
+    )
+    assert found("b/2.wav") == found("2") == "train/b/2.flac"
+    assert found("1.wav") is found("a/1.wav") is found("dev/a/1.wav") is found("3") is found("") is None
+    assert found("1", tmp_path / "test" / "list.txt") == "test/a/1.wav"
+    assert unicodedata.normalize("NFC", found("한글")) == "한글.wav"
+    assert found("both/x.wav") == "both/x.wav"
+    assert found("x\0") is found("/") is found("..") is None
+
+
+def test_parts_and_channels_that_a_recording_lacks_are_left_out(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros((16_000, 2)), 16_000)
+    (tmp_path / "x.csv").write_text(
+        "path,text,start,end,channel\nx.wav,a,0.5,1.5,1\nx.wav,b,1,,0\nx.wav,c,0,2.5,0\nx.wav,d,0,1,2\nx.wav,e,,,\n"
+    )
+    corpus = importers.read("table", tmp_path)
+    assert [(u.text, u.duration, u.end, u.channel) for u in corpus.splits["x"]] == [
+        ("a", 0.5, 1.5, 1),
+        ("e", 1.0, None, None),
+    ]
+    assert ["lasts 1.0 s; correct the part" in line for line in corpus.missing] == [True, True, False]
+    assert "it has 2 channels, counted from 0" in corpus.missing[2]
+
+
+# Folders with texts ---------------------------------------------------------------------------------------
+
+
+def test_texts_beside_recordings(tmp_path):
+    for name in ("ann/1", "ann/2", "bob/1", "bob/3", "bob/4"):
+        sound(tmp_path / "mine" / f"{name}.WAV".replace("WAV", "wav"))
+    (tmp_path / "mine" / "ann" / "1.txt").write_bytes("\ufeffTwo\r\nlines\r\n".encode())
+    (tmp_path / "mine" / "ann" / "2.LAB").write_text("two")
+    (tmp_path / "mine" / "bob" / "1.wav.trn").write_text("other one")
+    (tmp_path / "mine" / "bob" / "3.normalized.txt").write_text("three")
+    (tmp_path / "mine" / "bob" / "._4.txt").write_bytes(b"\0\5\x16\7\xff")
+    (tmp_path / "mine" / "README.txt").write_text("Recordings of mine.\n")
+    (tmp_path / "mine" / "old.txt").write_bytes(b"caf\xe9")
+    assert importers.guess(tmp_path / "mine").kind == "folder"
+    corpus = import_("folder", tmp_path / "mine", tmp_path / "out")
+    assert [(u.text, u.speaker) for u in corpus.splits["mine"]] == [
+        ("Two lines", "ann"),
+        ("two", "ann"),
+        ("other one", "bob"),
+        ("three", "bob"),
+    ]
+    assert [line.rpartition("/")[2] for line in corpus.missing] == [
+        "old.txt: line 1 is not UTF-8 text; save it as UTF-8, or unpack it again",
+        "4.wav: no text",
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "a1 one\nb2 two",
+        "a1|ONE|one\nb2|TWO|two",
+        "wav/a1.wav\tone\nwav/b2.wav\ttwo",
+        "<s> one </s> (a1)\ntwo (b2)",
+    ],
+)
+def test_texts_in_a_list(tmp_path, lines):
+    sound(tmp_path / "wav" / "a1.wav")
+    sound(tmp_path / "wav" / "b2.wav")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "prompts.txt").write_text(lines + "\nc3 no such recording\n")
+    corpus = import_("folder", tmp_path, tmp_path / "out")
+    assert first(corpus) == {"a1": ("one", None, 0, None, None), "b2": ("two", None, 0, None, None)}
+    assert [line.partition("etc/")[2] for line in corpus.missing] == [
+        "prompts.txt: line 3 names no recording: c3 no such recording"
+    ]
+
+
+def test_a_list_in_each_folder_means_the_recordings_there(tmp_path):
+    """As in VoxForge and LibriSpeech; folders that are named after splits are splits."""
+    for split, speaker in (("train", "ann"), ("valid", "bob")):
+        sound(tmp_path / split / speaker / "wav" / "1.wav")
+        (tmp_path / split / speaker / "prompts").write_text(f"1 i am {speaker}\n")
+    corpus = importers.read("folder", tmp_path)
+    assert {split: [u.text for u in of] for split, of in corpus.splits.items()} == {
+        "train": ["i am ann"],
+        "dev": ["i am bob"],
+    }
+
+
+# Kaldi ----------------------------------------------------------------------------------------------------
+
+
+def kaldi(root, scp, segments=None):
+    data = root / "data" / "train"
+    data.mkdir(parents=True)
+    for name in ("r1", "r2"):
+        sound(root / "audio" / f"{name}.wav", 48_000, 16_000 if name == "r1" else 8_000)
+    (data / "wav.scp").write_text(scp)
+    (data / "text").write_text("u1 hello there\nu2\tbye\n")
+    (data / "utt2spk").write_text("u1 ann\nu2 bob\n")
+    if segments:
+        (data / "segments").write_text(segments)
+    return root
+
+
+def test_kaldi_folders_with_segments_and_mixed_rates(tmp_path):
+    root = kaldi(tmp_path / "x", "r1 audio/r1.wav\nr2 /gone/audio/r2.wav\n", "u1 r1 0.5 1.25\nu2 r2 1 -1\n")
+    (root / "data" / "train" / "split2" / "1").mkdir(parents=True)
+    (root / "data" / "train" / "split2" / "1" / "wav.scp").write_text("r1 audio/r1.wav\n")
+    assert importers.guess(root) == ("kaldi", {}, "Kaldi: x/data/train")
+    corpus = import_("kaldi", root, tmp_path / "out")
+    assert first(corpus) == {
+        "r1": ("hello there", "ann", 0.5, 1.25, None),
+        "r2": ("bye", "bob", 1, None, None),
+    }
+    assert [u.duration for u in corpus.splits["train"]] == [0.75, 5.0]
+    assert importers.read("kaldi", root / "data" / "train", {"audio": str(root)}) == replace(
+        corpus, source="Kaldi: train"
+    )
+    for line in ("u1 r1 one 2", "u1 r1 2 1", "u1 r1 -1 2"):
+        (root / "data" / "train" / "segments").write_text(line)
+        with pytest.raises(InputError, match=r"segments: u1: the part of audio/r1\.wav"):
+            importers.read("kaldi", root)
+
+
+@pytest.mark.parametrize(
+    ("command", "channel"),
+    [
+        ("sph2pipe -f wav -p -c 2 {} |", 1),
+        ("/opt/sph2pipe_v2.5/sph2pipe -f wav {} |", None),
+        ("flac -c -d -s {} |", None),
+        ("sox {} -t wav - |", None),
+        ("ffmpeg -i {} -f wav - |", None),
+        ("cat {}|", None),
+        ("sox {} -r 8000 -t wav - |", "refused"),
+        ("sox {} -t wav - remix 1 |", "refused"),
+        ("sox -r 16000 -c 1 --null -t wav - synth 9s sine 300 |", "refused"),
+        ("ffmpeg -i {} -ar 8000 -f wav - |", "refused"),
+        ("sph2pipe -f wav -p -c 3 {} |", "refused"),
+        ("cat {} ; touch ran |", "refused"),
+        ("cat {} $(touch ran) |", "refused"),
+        ("wget -O - http://x/{} |", "refused"),
+    ],
+)
+def test_commands_in_kaldi_folders_never_run_and_are_read_if_they_only_unpack(
+    tmp_path, monkeypatch, command, channel
+):
+    for run in ("subprocess.Popen", "os.system", "os.posix_spawn"):
+        monkeypatch.setattr(run, None)
+    root = kaldi(tmp_path, f"u1 {command.format('audio/r1.wav')}\nu2 audio/r2.wav\n")
+    soundfile.write(root / "audio" / "r1.wav", np.zeros((800, 2)), 16_000)
+    corpus = importers.read("kaldi", root)
+    if channel == "refused":
+        assert list(first(corpus)) == ["r2"]
+        assert "train/wav.scp: u1: " in corpus.missing[0]
+        assert "is not run; write the path of its result there" in corpus.missing[0]
+    else:
+        assert first(corpus)["r1"] == ("hello there", "ann", 0, None, channel)
+
+
+# TextGrid -------------------------------------------------------------------------------------------------
+
+
+def textgrid(tiers, long):
+    """Praat's text formats; `tiers` are (class, name, [(start, end, text) or (time, text)])."""
+    label = (lambda name: f"    {name} = ") if long else (lambda name: "")
+
+    def quoted(text):
+        return '"' + text.replace('"', '""') + '"'
+
+    lines = [
+        'File type = "ooTextFile"',
+        'Object class = "TextGrid"',
+        "",
+        label("xmin") + "-0",
+        label("xmax") + "9",
+    ]
+    lines += ["tiers? <exists> " if long else "<exists>", label("size") + str(len(tiers)), "item []: " * long]
+    for i, (kind, name, items) in enumerate(tiers, 1):
+        lines += [f"    item [{i}]:" * long, label("class") + quoted(kind), label("name") + quoted(name)]
+        lines += [label("xmin") + "0", label("xmax") + "9", label("intervals: size") + str(len(items))]
+        for k, (*times, text) in enumerate(items, 1):
+            lines.append(f"        intervals [{k}]:" * long)
+            lines += [label("xmin") + repr(time) for time in times] + [label("text") + quoted(text)]
+    return "\n".join(lines) + "\n"
+
+
+TEXTS = [
+    '"no"',
+    'a "b" c',
+    "3",
+    "1.5 kg",
+    "! yes",
+    "안녕 하세요",
+    "xmin = 7",
+    'text = "',
+    "intervals [2]:",
+    "two\nlines",
+]
+
+
+@pytest.mark.parametrize("long", [False, True])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_textgrids_at_random_are_read_as_they_were_written(tmp_path, long, encoding):
+    """praatio reads and writes the same (400 files compared once, and 23 of its own)."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        tiers, expected = [], {}
+        for i in range(rng.integers(1, 4)):
+            times = np.unique(rng.integers(0, 900, 8)) / 100
+            texts = [" ".join(rng.choice(TEXTS, 2)) for _ in times[1:]]
+            spans = list(zip(times[:-1].tolist(), times[1:].tolist(), texts, strict=True))
+            tiers.append(
+                ("IntervalTier", f'"{i}" x', [(0.0, 0.0, ""), *spans, (0.5, 1.0, "sil"), (1.0, 2.0, " ")])
+            )
+            tiers.append(("TextTier", f"points {i}", [(time, "x y") for time in times.tolist()]))
+            expected[f'"{i}" x'] = [(start, end, " ".join(text.split())) for start, end, text in spans]
+        path = tmp_path / "x.TextGrid"
+        path.write_text(textgrid(tiers, long), encoding=encoding)
+        assert folders._tiers(path) == expected
+
+
+def test_the_tier_with_the_longest_texts_is_imported_or_the_one_that_is_named(tmp_path):
+    for name in ("ann/1", "bob/1"):
+        sound(tmp_path / f"{name}.wav", 48_000)
+        words = ("IntervalTier", "words", [(0.5, 1.0, "good"), (1.0, 1.5, "morning")])
+        grid = [words, ("IntervalTier", "sentences", [(0.5, 1.5, f"good morning {name[:3]}")])]
+        (tmp_path / f"{name}.TextGrid").write_text(textgrid(grid[:: 1 if name < "b" else -1], True))
+    assert importers.guess(tmp_path).reason == "TextGrids, tier 'sentences' of 'words', 'sentences'"
+    corpus = import_("textgrid", tmp_path, tmp_path / "out")
+    (utterances,) = corpus.splits.values()
+    assert [(u.text, u.speaker, u.start, u.end) for u in utterances] == [
+        ("good morning ann", "ann", 0.5, 1.5),
+        ("good morning bob", "bob", 0.5, 1.5),
+    ]
+    words = importers.read("textgrid", tmp_path / "ann" / "1.TextGrid", {"tier": "words"})
+    assert [u.text for u in words.splits["ann"]] == ["good", "morning"]
+    with pytest.raises(InputError, match=r"no tier 'x' of texts \(it has words, sentences\)"):
+        importers.read("textgrid", tmp_path, {"tier": "x"})
+
+
+def test_damaged_textgrids_are_errors(tmp_path):
+    path = tmp_path / "x.TextGrid"
+    whole = textgrid([("IntervalTier", "a", [(0.5, 1.0, "good"), (1.0, 2.0, "bye")])], False)
+    refused = 0
+    for end in range(len(whole) - 2):
+        path.write_text(whole[:end])
+        try:
+            folders._tiers(path)
+        except InputError as error:
+            refused += "x.TextGrid: not a TextGrid saved as a text file" in str(error)
+    assert refused == len(whole) - 2
+    path.write_bytes(b"ooBinaryFile\x08TextGrid\xff\xf0")
+    with pytest.raises(InputError, match=r"x\.TextGrid: line 1 is not UTF-8"):
+        folders._tiers(path)
+
+
+# JSON -----------------------------------------------------------------------------------------------------
+
+PARTS = [
+    {"text": "안녕", "start": 0.0, "end": 0.5, "words": [{"word": "x", "start": 0}]},
+    {"text": "네", "start": 1},
+]
+JSON = {
+    "nested": {"version": 2, "data": [{"file": "a.wav", "who": {"speaker_id": 7}, "parts": PARTS}]},
+    "list": [{"audio": {"path": "x/a.wav"}, "speaker": 7, "parts": PARTS}],
+    "keys": {"a": {"speaker": "7", "parts": PARTS}, "lost": {"speaker": "8", "parts": PARTS[:1]}},
+    "lines": [{"wav": "a.wav", "speaker": 7, **part} for part in PARTS],
+    "by content": {"자료": [{"파일": "a.wav", "speaker": 7, "kind": "x y", **p, "text": 0} for p in PARTS]},
+}
+
+
+@pytest.mark.parametrize("name", JSON)
+def test_json_of_any_depth(tmp_path, name):
+    sound(tmp_path / "x" / "a.wav", 32_000)
+    lines = [json.dumps(line, ensure_ascii=False) for line in JSON[name]] if name == "lines" else []
+    content = "\n\n".join(lines) or json.dumps(JSON[name], indent=1)
+    if name == "by content":
+        content = content.replace('"text": 0', '"전사": "안녕 하세요"', 1).replace(
+            '"text": 0', '"전사": "네 네"'
+        )
+    (tmp_path / "x" / "labels.json").write_text("\ufeff" + content, encoding="utf-8")
+    corpus = import_("json", tmp_path / "x" / "labels.json", tmp_path / "out")
+    assert importers.guess(tmp_path / "x") == ("json", {}, corpus.source)
+    texts = ("안녕 하세요", "네 네") if name == "by content" else ("안녕", "네")
+    assert [(u.text, u.speaker, u.start, u.end) for u in corpus.splits["labels"]] == [
+        (texts[0], "7", 0.0, 0.5),
+        (texts[1], "7", 1.0, None),
+    ]
+    assert len(corpus.missing) == (name == "keys")
+
+
+def test_json_fields_by_option(tmp_path):
+    sound(tmp_path / "a.wav", 32_000)
+    record = {"file": "a.wav", "raw": "A!", "text": "wrong", "cuts": [{"say": "right", "at": 0.5}, {"at": 1}]}
+    (tmp_path / "x.json").write_text(json.dumps({"d": [record]}))
+    corpus = importers.read(
+        "json",
+        tmp_path / "x.json",
+        {"text": "d[].cuts[].say", "start": "d[].cuts[].at", "speaker": "d[].raw"},
+    )
+    assert first(corpus) == {"a": ("right", "A!", 0.5, None, None)}
+    assert corpus.missing == [f"{tmp_path / 'x.json'}: d[].cuts[] 2 has no 'd[].cuts[].say'"]
+    with pytest.raises(
+        InputError, match=r"x\.json: no column 'd\[\]\.say' \(it has 'd\[\]\.file', 'd\[\]\.raw'"
+    ):
+        importers.read("json", tmp_path / "x.json", {"text": "d[].say"})
+
+
+def test_one_json_for_each_recording(tmp_path):
+    """AI Hub's layout, with recordings and labels in two trees, and that of the NIKL, with parts."""
+    for i in (1, 2):
+        sound(tmp_path / "ai" / "source" / f"{i}.wav")
+        label = {"발화정보": {"stt": f"말 {i}", "scriptId": "x"}, "녹음자정보": {"gender": "F"}}
+        (tmp_path / "ai" / "label").mkdir(exist_ok=True)
+        (tmp_path / "ai" / "label" / f"{i}.json").write_text(json.dumps(label))
+    (tmp_path / "ai" / "package.json").write_text('{"name": "x", "version": 1}')
+    corpus = importers.read("json", tmp_path / "ai")
+    assert first(corpus) == {"1": ("말 1", None, 0, None, None), "2": ("말 2", None, 0, None, None)}
+    assert list(corpus.splits) == ["ai"]
+    assert ["package.json: no column" in line for line in corpus.missing] == [True]
+    sound(tmp_path / "nikl" / "S1.wav", 32_000)
+    parts = [{"id": "S1.1", "form": "네", "speaker_id": "P1", "start": 0.5, "end": 1.5}]
+    (tmp_path / "nikl" / "S1.json").write_text(
+        json.dumps({"id": "S1", "document": [{"metadata": {"speaker": [{"id": "P1"}]}, "utterance": parts}]})
+    )
+    assert first(importers.read("json", tmp_path / "nikl")) == {"S1": ("네", "P1", 0.5, 1.5, None)}
+
+
+def test_json_that_is_no_corpus_is_an_error_in_one_line(tmp_path):
+    path = tmp_path / "x.json"
+    for content, problem in {
+        '{"a": 1': r"line 1 is not JSON \(Expecting ',' delimiter\)",
+        '{"text": "a"}\n\n{"text": }': r"line 3 is not JSON \(Expecting value\)",
+        '[[[{"a": "b"}]]]': "it has no objects",
+        "": "it has no objects",
+        '{"a":' * 900 + "1" + "}" * 900: "nested too deeply|no column has recordings",
+        '{"file": "a.wav", "text": "b"}': "no such file",
+    }.items():
+        path.write_text(content)
+        with pytest.raises(InputError, match=rf"x\.json: {problem}|no such file") as error:
+            importers.read("json", path)
+        assert "\n" not in str(error.value)
+
+
+# All layouts ----------------------------------------------------------------------------------------------
+
+
+def test_corpora_are_recognized(tmp_path):
+    an4(tmp_path / "a" / "an4", PEOPLE)
+    commonvoice(tmp_path / "c")
+    sound(tmp_path / "f" / "recordings" / "7_theo_0.wav", 800, 8000)
+    assert importers.guess(tmp_path / "a").kind == "an4"
+    assert importers.guess(tmp_path / "c" / "en").kind == "commonvoice"
+    assert importers.guess(tmp_path / "f").kind == "fsdd"
+
+
+def test_what_is_not_recognized_is_told_with_what_is_there(tmp_path):
+    sound(tmp_path / "a.wav")
+    (tmp_path / "notes.PDF").touch()
+    with pytest.raises(
+        InputError, match=r"no known layout \(files: \.pdf \.wav\); put a text file beside each"
+    ):
+        importers.guess(tmp_path)
+    with pytest.raises(InputError, match=r"a\.wav: "):
+        importers.guess(tmp_path / "a.wav")
+    with pytest.raises(InputError, match=r"gone: no such file or folder"):
+        importers.guess(tmp_path / "gone")
+    (tmp_path / "x.csv").write_text("path,text\ngone.wav,good morning\n")
+    with pytest.raises(InputError, match=r"x\.csv \(path 'path', text 'text'\), but none of its recordings"):
+        importers.guess(tmp_path / "x.csv")
+
+
+def test_the_command_has_the_columns_as_options(tmp_path, capsys):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "x.csv").write_text("a,b,c\n1.wav,go now,ann\n")
+    line = [
+        "data",
+        "import",
+        "table",
+        tmp_path / "x.csv",
+        "--out",
+        tmp_path / "out",
+        "--speaker",
+        "c",
+        "--json",
+    ]
+    with pytest.raises(SystemExit) as end:
+        cli.main(list(map(str, line)))
+    output = capsys.readouterr()
+    assert not end.value.code
+    assert json.loads(output.out)["source"] == "x.csv (path 'a', text 'b', speaker 'c')"
+    assert "x.csv (path 'a', text 'b', speaker 'c')" in output.err
+    assert read_manifest(tmp_path / "out" / "x.jsonl")[0].speaker == "ann"

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
 from minids.data.importers import ROLES
-from minids.data.importers.common import SPLITS, Corpus, Recordings
+from minids.data.importers.common import SPLITS, Corpus, Recordings, is_sound
 from minids.data.manifest import MAX_CHANNELS, Utterance, parse_part
 
 SAMPLE = 50  # rows
@@ -25,8 +26,8 @@ def find_columns(
     """The column or field of each of ROLES that there is; `options` fix some of them, "" means none.
 
     The path is the first column, those with usual names before others, with recordings in the `sample`. Texts
-    are in a column with a usual name, or in the one with the most words of those whose values differ. Raises
-    NoColumn.
+    are in a column with a usual name, or in the one with the most words of those whose values differ and,
+    unless the table has no header, have several words. Raises NoColumn.
     """
     columns = {role: name for role, name in options.items() if role in ROLES}
     has = f"it has {', '.join(map(repr, names))[:200] or 'none'}"
@@ -41,13 +42,15 @@ def find_columns(
         simple = {_simple(name): name for name in reversed(free)}
         found = [simple[name] for name in ROLES[role].split() if name in simple]
         if role == "path":
+            free.sort(key=lambda name: not any(is_sound(Path(value)) for value in values[name]))
             found = [name for name in [*found, *free] if any(map(recordings.has, values[name]))] or found
         elif role == "split":
             found = [name for name in found if all(value.lower() in SPLITS for value in values[name])]
         elif role == "text" and not found:
-            differ = [name for name in free if 2 * len({*values[name]}) > len(values[name])]
-            found = [name for name in differ if re.search(r"[^\W\d_]", "".join(values[name]))]
-            found.sort(key=lambda name: len(" ".join(values[name]).split()), reverse=True)
+            differ = {n: "".join(values[n]) for n in free if 2 * len({*values[n]}) > len(values[n])}
+            found = [n for n in differ if n.isdecimal() or " " in differ[n]]
+            found = [name for name in found if re.search(r"[^\W\d_]", differ[name])]
+            found.sort(key=lambda name: differ[name].count(" "), reverse=True)
         if found:
             columns[role] = found[0]
         elif role in ("path", "text"):

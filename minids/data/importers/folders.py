@@ -41,11 +41,11 @@ LINES = (  # of lists
 )
 # Programs in wav.scp that change only the container, or also choose a channel.
 UNPACKER = re.compile(
-    r"(?:\S*/)?(?:cat|flac(?: -[cds]+)+|sph2pipe(?: -f wav| -p| -c (?P<channel>[12]))+|sox|ffmpeg -i)"
-    r" (?P<file>[^\s-]\S*)(?: -(?:t|f) wav -)? *\|"
+    r"(?:\S*/)?(?:cat|flac( +-[cds]+)+|sph2pipe( +-f +wav| +-p| +-c +(?P<channel>[12]))+|sox|ffmpeg +-i)"
+    r" +(?P<file>[^\s-]\S*)( +-[tf] +wav +-)? *\|"
 )
 # All that counts in a TextGrid: strings, and numbers between spaces. The rest, such as `xmin =`, is comment.
-TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
+TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>-?\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
 SILENCES = ("", "sil", "sp", "spn", "#")
 
 
@@ -127,7 +127,7 @@ def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
 def _tiers(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     """The start and end in seconds and the text of each interval of each tier of intervals."""
     matches = TOKEN.finditer("".join(text_lines(path)))
-    tokens = (m["text"] if m["number"] is None else m["number"] for m in matches if not m[0].startswith("!"))
+    tokens = (m["number"] or m["text"].replace('""', '"') for m in matches if not m[0].startswith("!"))
     tiers: dict[str, list[tuple[float, float, str]]] = {}
     try:
         _, kind, _, _, count = islice(tokens, 5)  # of the format, TextGrid, start, end, number of tiers
@@ -138,7 +138,7 @@ def _tiers(path: Path) -> dict[str, list[tuple[float, float, str]]]:
             for _ in range(int(size)):
                 *times, text = islice(tokens, 3 if kind == "IntervalTier" else 2)
                 start, end = [float(time) for time in times] if kind == "IntervalTier" else (0.0, 0.0)
-                text = " ".join(text.replace('""', '"').split())
+                text = " ".join(text.split())
                 if 0 <= start < end and MARKUP.sub("", text).strip() not in SILENCES:
                     tiers.setdefault(name, []).append((start, end, text))
     except ValueError as error:
