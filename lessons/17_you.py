@@ -215,9 +215,10 @@ print(f"minids transcribe me.wav --model {OUT / 'you.safetensors'}")
 #
 # ## More of you
 # Two dozen recordings teach a network a dozen words, not your language. Each further
-# hour of your recordings helps. `examples/own_recordings.py FOLDER RUN` takes a folder
-# of any size: it fine-tunes as you did if there is less than half an hour, otherwise it
-# trains from random weights. A language model of your sentences (lesson 11) helps, too.
+# hour of your recordings helps. `minids init FOLDER`, then `minids train`, take a
+# folder of any size: they fine-tune as you did if there is less than half an hour
+# (`init = "shipped"` in the settings), otherwise they train from random weights. A
+# language model of your sentences (lesson 11) helps, too.
 #
 # **What we have now** A network that has learned to hear someone: perhaps you.
 #

@@ -1,7 +1,9 @@
-"""The curves of a training run: loss, error rates, learning rate, gradient norm and speed over the epochs."""
+"""The curves of a training run over its epochs, and of the search for its learning rate."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from minids.plot import ACCENT, GRAY, SIGNAL, despine
 
@@ -43,6 +45,22 @@ def training(rows: Sequence[Mapping], best_epoch: int = 0) -> "Figure":
         despine(axes)
     figure.suptitle(f"Training, {len(rows)} epoch{'s' * (len(rows) != 1)}", x=0.01, ha="left", fontsize=13)
     figure.align_ylabels()
+    return figure
+
+
+def rate_search(rates: Sequence[float], losses: Sequence[float], size: int, safe: float) -> "Figure":
+    """The loss of each step over its rate, the median of the last `size` steps, and a `safe` rate."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    medians = [np.median(losses[max(0, n - size) : n]) for n in range(1, len(losses) + 1)]
+    axes.semilogx(rates, losses, ".", color=GRAY)
+    axes.semilogx(rates, medians, color=SIGNAL)
+    axes.axvline(safe, color=ACCENT, linestyle=":")
+    axes.set_title(f"{safe:.2g} is a {rates[-1] / safe:.0f}th of where the loss diverges", color=ACCENT)
+    axes.set(xlabel="learning rate", ylabel="CTC loss (nats per frame)", ylim=(0, 2 * max(medians[:size])))
+    despine(axes)
     return figure
 
 

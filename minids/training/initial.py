@@ -39,27 +39,24 @@ def with_initial(settings: Settings, checkpoint: Path) -> Settings:
     saved = load_model(path)
     network, features = saved.model.settings, saved.features
 
-    def complete(section: str, values: dict[str, Any]) -> Any:
-        left_open = {k: value for k, value in values.items() if f"{section}.{k}" not in settings.given}
+    def complete(section: str, **values: Any) -> Any:
+        left_open = {key: values[key] for key in values if f"{section}.{key}" not in settings.given}
         return replace(getattr(settings, section), **left_open)
 
-    sizes = {name: getattr(network, name) for name in ("hidden", "context", "stride")}
     completed = replace(
         settings,
-        data=complete("data", {"alphabet": saved.alphabet.definition}),
-        features=complete("features", features.to_dict()),
-        model=complete("model", sizes),
-        train=complete("train", {"learning_rate": LEARNING_RATE}),
+        data=complete("data", alphabet=saved.alphabet.definition),
+        features=complete("features", **features.to_dict()),
+        model=complete("model", hidden=network.hidden, context=network.context, stride=network.stride),
+        train=complete("train", learning_rate=LEARNING_RATE),
     )
     if completed.features.to_dict() == features.to_dict():
         completed = replace(completed, features=replace(features))
-    sizes["features per frame"] = network.inputs
-    chosen = asdict(completed.model) | {"features per frame": completed.features.size}
-    for name, size in sizes.items():
-        if chosen[name] != size:
-            section = "features" if name not in asdict(completed.model) else "model"
+    for name, size in asdict(completed.model_settings).items():
+        if name not in ("characters", "dropout") and size != getattr(network, name):
+            section, unit = ("features", "inputs per frame") if name == "inputs" else ("model", name)
             raise InputError(
-                f"{settings.source}: [{section}] asks for {chosen[name]} {name}, but {path} has {size};"
+                f"{settings.source}: [{section}] has {size} {unit}, but {path} {getattr(network, name)};"
                 " remove that setting, or train without init"
             )
     return completed
