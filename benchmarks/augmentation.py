@@ -9,6 +9,7 @@ Training prepares batches in half of the cores, at least two threads (minids._ut
 import argparse
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
