@@ -6,8 +6,6 @@ import click
 
 from minids.cli import note, options, print_json
 
-MAX_LISTED = 5  # of what is left out; --json lists all
-
 
 @click.command()
 @click.argument("source", type=options.PATH, metavar="FOLDER|TABLE")
@@ -17,9 +15,8 @@ MAX_LISTED = 5  # of what is left out; --json lists all
 def command(source: Path, out: Path | None, jamo: bool, as_json: bool) -> None:
     """Prepare recordings, in any layout that `minids data import` reads, for training.
 
-    Writes train.jsonl, dev.jsonl and test.jsonl, split by speaker where speakers are known, and settings.toml
-    with the alphabet of the texts and sizes that fit the hours and this machine. Then validates them. No
-    audio is copied, and no file is replaced.
+    Writes train.jsonl, dev.jsonl and test.jsonl, with speakers of their own where these are known, and
+    settings.toml with the alphabet of the texts and sizes for the hours and this machine; validates them.
 
     \b
     Example:
@@ -29,10 +26,10 @@ def command(source: Path, out: Path | None, jamo: bool, as_json: bool) -> None:
     from minids.training.prepare import prepare
 
     done = prepare(source, out, jamo, progress=True)
-    for line in [*done.notes, *done.left_out[:MAX_LISTED]]:
+    for line in done.notes:
         note(line)
-    if len(done.left_out) > MAX_LISTED:
-        note(f"{len(done.left_out)} recordings or texts are left out; --json lists all")
+    if done.left_out:
+        note(f"{len(done.left_out)} left out, such as {done.left_out[0]}; --json lists all")
     if as_json:
         print_json(vars(done) | {"report": done.report.to_dict()})
         return

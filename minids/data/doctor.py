@@ -11,17 +11,15 @@ from contextlib import suppress
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
-from unicodedata import category
 
 import numpy as np
 
-from minids._utils.errors import InputError, reason
-from minids._utils.files import open_file
+from minids._utils.errors import InputError
 from minids._utils.threads import ordered_map
 from minids.audio.files import TooLongError, read_info, read_sound
 from minids.audio.reading import Note
 from minids.data.findings import Finding, ManifestSummary, ValidationReport, describe_character
-from minids.data.manifest import MAX_LINE_BYTES, InvalidLine, Utterance, scan
+from minids.data.manifest import InvalidLine, Utterance, scan
 from minids.features import Features
 from minids.text import MARKUP, Alphabet, TextReport
 
@@ -85,8 +83,8 @@ def validate_dataset(
         manifests = [manifests]
     validator = _Validator(alphabet or Alphabet(), features or Features(), stride)
     report = validator.report
-    lines = [_check_encoding(Path(manifest), report) for manifest in manifests]
-    with tqdm(total=sum(lines), desc="checked", unit=" lines", disable=None if progress else True) as bar:
+    lines = sum(1 for manifest in manifests for _ in scan(manifest, measure=False))
+    with tqdm(total=lines, desc="checked", unit=" lines", disable=None if progress else True) as bar:
         for manifest in manifests:
             report.summaries.append(ManifestSummary(str(manifest)))
             for line, recording in ordered_map(_measure, scan(manifest)):
@@ -96,22 +94,6 @@ def validate_dataset(
     order = {str(manifest): position for position, manifest in enumerate(manifests)}
     report.findings.sort(key=lambda finding: (order[finding.manifest], finding.line))
     return report
-
-
-def _check_encoding(manifest: Path, report: ValidationReport) -> int:
-    """Report a byte-order mark and CRLF line ends. Returns the number of lines."""
-    lines = crlf = 0
-    try:
-        with open_file(manifest) as file:
-            for lines, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):
-                crlf += raw.endswith(b"\r\n")
-                if lines == 1 and raw.startswith(b"\xef\xbb\xbf"):
-                    report.findings.append(Finding("byte-order mark", str(manifest), 1, "", "EF BB BF"))
-    except OSError as error:
-        raise InputError(f"cannot read the manifest {manifest}: {reason(error)}; check the path") from error
-    if crlf:
-        report.findings.append(Finding("CRLF", str(manifest), 0, "", f"{crlf} of {lines} lines"))
-    return lines
 
 
 def _measure(line: Utterance | InvalidLine) -> Recording:
@@ -215,9 +197,6 @@ class _Validator:
 
     def _check_text(self, text: str, report: Callable[[str, str], None]) -> list[int]:
         """The labels of the text; empty if there is a finding."""
-        controls = {character for character in text if category(character) == "Cc" and character.isspace()}
-        if controls:
-            report("control character", ", ".join(f"U+{ord(control):04X}" for control in sorted(controls)))
         words = MARKUP.sub(" ", text).split()
         self.words.update(words)
         self.has_spaces |= len(words) > 1

@@ -49,11 +49,6 @@ KINDS = {
     "removed characters": FindingKind(
         False, "none needed: they separate words; add them to the alphabet to keep"
     ),
-    "control character": FindingKind(
-        False, "none needed: read as a space; other programs may need it removed"
-    ),
-    "byte-order mark": FindingKind(False, "none needed: it is ignored; other programs may need it removed"),
-    "CRLF": FindingKind(False, "none needed: read like LF; other programs may need LF line ends"),
 }
 
 MAX_LISTED_CHARACTERS = 20  # outside the alphabet, in the table

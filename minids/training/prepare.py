@@ -53,10 +53,8 @@ def prepare(
 ) -> Prepared:
     """Write train.jsonl, dev.jsonl, test.jsonl and settings.toml for the recordings of a folder or a table.
 
-    The layout is recognized (see `importers.guess`); the alphabet is that of the texts, with the letters of
-    Hangul syllables for `jamo`; sizes fit the hours and this machine. `out` is by default the source's name
-    in the current folder. Left out are texts that the alphabet cannot write, such as those with digits, and
-    the second text of a recording, or of a part of one.
+    `out` is by default the source's name in the current folder. `jamo`: see `Alphabet.from_texts`. Left out
+    are texts that the alphabet cannot write, such as those with digits, and second texts of a recording.
 
     Raises InputError where one of the files exists, no layout is recognized, or too few texts remain.
     """
@@ -85,9 +83,8 @@ def prepare(
             return True
         return False
 
-    by_priority = sorted(corpus.splits, key=lambda name: not name.startswith(("dev", "test")))
-    usable = {name: [*filter(is_usable, corpus.splits[name])] for name in by_priority}
-    corpus.splits = split(usable, folder, notes)
+    names = sorted(corpus.splits, key=lambda name: name.startswith("train"))  # for second texts
+    corpus.splits = split({n: [*filter(is_usable, corpus.splits[n])] for n in names}, folder, notes)
     importers.write(corpus, out)
     rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
     listed = f": {', '.join(rare[:MAX_LISTED])}{', …' * (len(rare) > MAX_LISTED)}" if rare else ""
@@ -158,8 +155,7 @@ def _hold_out(
     for name in names:
         total = 0.0
         for unit in order:
-            fits = total + seconds[unit] <= max_unit * target and len(owners) < len(order) - 1
-            if total < target and unit not in owners and fits:
+            if unit not in owners and total < target and total + seconds[unit] <= max_unit * target:
                 owners[unit] = name
                 total += seconds[unit]
     return {n: [u for u in utterances if owners.get(key(u), "train") == n] for n in ("train", *names)}
