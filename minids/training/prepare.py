@@ -85,7 +85,7 @@ def prepare(
 
     names = sorted(corpus.splits, key=lambda name: name.startswith("train"))  # for second texts
     corpus.splits = split({n: [*filter(is_usable, corpus.splits[n])] for n in names}, folder, notes)
-    importers.write(corpus, out)
+    corpus.write(out)
     rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
     listed = f": {', '.join(rare[:MAX_LISTED])}{', …' * (len(rare) > MAX_LISTED)}" if rare else ""
     symbols = f"{len(alphabet.symbols)} symbols, {len(rare)} of them in fewer than {RARE} texts{listed}"
@@ -105,8 +105,6 @@ def _alphabet(texts: list[str], jamo: bool, notes: list[str]) -> Alphabet:
         raise InputError(f"{error}; a text is what is said in a recording") from None
     if digits:
         notes.append("digits are symbols, because most texts have some; numbers in words are easier to learn")
-    if jamo and not alphabet.jamo:
-        raise InputError("no text has Hangul syllables, which --jamo splits; leave it out")
     if syllables := sum("가" <= symbol <= "힣" for symbol in alphabet.symbols):
         notes.append(f"{syllables} symbols are Hangul syllables; --jamo writes them with at most 67 letters")
     return Alphabet() if set(alphabet.symbols) <= set(ENGLISH) else alphabet
