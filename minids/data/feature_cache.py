@@ -13,17 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from minids import features as features_module
 from minids._utils.checksum import array_checksum
 from minids._utils.compile_cache import source_digest
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write, open_file
-from minids.audio import processing, reading
 from minids.data.manifest import Utterance
 from minids.features import Features
 
 SOURCES = "features.py", "audio"  # the code that features depend on, files and folders of minids
-CONSTANTS = features_module, processing, reading  # modules whose numbers may be changed while minids runs
 
 
 class FeatureCache:
@@ -34,7 +31,7 @@ class FeatureCache:
 
     def __init__(self, folder: str | Path, features: Features):
         settings = {name: value for name, value in features.to_dict().items() if name != "normalize"}
-        version = json.dumps([settings, source_digest(SOURCES), _constants()], sort_keys=True, default=str)
+        version = json.dumps([settings, source_digest(SOURCES)], sort_keys=True)
         self.folder = Path(folder) / hashlib.blake2b(version.encode(), digest_size=8).hexdigest()
         self.size = features.size
         try:
@@ -90,13 +87,3 @@ class FeatureCache:
 
 def _checksum(log_powers: np.ndarray) -> int:
     return array_checksum("log powers", {"log_powers": log_powers})
-
-
-def _constants() -> dict[str, object]:
-    """The numbers in these modules as they are now."""
-    return {
-        f"{module.__name__}.{name}": value
-        for module in CONSTANTS
-        for name, value in vars(module).items()
-        if name.isupper() and isinstance(value, int | float | str)
-    }

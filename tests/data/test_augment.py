@@ -72,25 +72,6 @@ def test_spectral_tilt_raises_high_frequencies_and_keeps_the_power():
     np.testing.assert_allclose(spectral_tilt(samples, rate, 0.0), samples, atol=1e-5)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -1.0, 1e30, "1", True])
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("max_shift_ms", "max_speed_change", "max_tilt_db", "noise_prob", "max_gain_db", "band_prob"),
-        *("codec_prob", "reverb_prob", "time_masks", "max_time_mask_ms", "max_frequency_mask"),
-    ],
-)
-def test_invalid_amounts_are_refused(name, bad):
-    with pytest.raises(InputError, match=name):
-        Augmentation(**{name: bad})
-
-
-@pytest.mark.parametrize("snr_db", [(float("nan"), 3), (5, 3), (0, float("inf")), (0,)])
-def test_an_invalid_range_of_snr_is_refused(snr_db):
-    with pytest.raises(InputError, match="snr_db"):
-        Augmentation(snr_db=snr_db)
-
-
 def test_a_faster_recording_has_no_images_of_its_tones():
     """Linear interpolation left images 4 dB below a tone of 7 kHz."""
     rate = 16_000
@@ -271,12 +252,6 @@ def test_all_listed_codecs_are_used_at_all_bit_rates(monkeypatch):
     assert max(compressions) > 0.9
 
 
-@pytest.mark.parametrize("codecs", [[], ["mp3", "aac"], "mp3"])
-def test_unknown_codecs_are_refused(codecs):
-    with pytest.raises(InputError, match=r"codecs = .*mp3, vorbis, opus"):
-        Augmentation(codecs=codecs)
-
-
 def test_a_libsndfile_without_a_codec_is_named_before_training(monkeypatch):
     monkeypatch.setattr("soundfile.check_format", lambda format, subtype: subtype != "OPUS")
     Augmentation()
@@ -311,8 +286,3 @@ def test_masks_replace_stretches_of_frames_and_ranges_of_features_by_the_mean():
     untouched = np.random.default_rng(0)
     Augmentation().mask(frames, 10.0, untouched)
     assert untouched.random() == np.random.default_rng(0).random()
-
-
-def test_a_number_of_masks_is_whole():
-    with pytest.raises(InputError, match=r"time_masks = 1\.5"):
-        Augmentation(time_masks=1.5)
