@@ -157,7 +157,7 @@ def test_tables_of_corpora(folder, name):
     def use(path: Path) -> None:
         before = snapshot(corpus)
         try:
-            manifests = importers.write(importers.read(name, corpus), out)
+            manifests = importers.read(name, corpus).write(out)
             for manifest, utterances in manifests.items():
                 read = read_manifest(manifest)
                 assert [(u.path, u.text) for u in read] == [(u.path, nfc(u.text)) for u in utterances]
@@ -380,7 +380,7 @@ data import commonvoice voices --out imported
 data import nemo nemo.json --out imported
 data doctor dev.jsonl train.jsonl --model model.safetensors
 data doctor dev.jsonl --rate 8000 --stride 2 --json --alphabet ' abc'
-data noise dev/0.wav dev/1.wav --noise hiss.wav --reference hiss.wav --snr 5 --tilt 1 --seed 3 --out noisy
+data noise dev/0.wav dev/1.wav --noise hiss.wav --reference hiss.wav --snr 5 --tracks 2 --seed 3 --out noisy
 data augment tones.toml --count 2 --out heard
 lm train text.txt --order 3 --prune 0,1 --vocabulary 10 --out lm.arpa --json
 lm train text.txt train.jsonl --alphabet ' abc' --characters --out lm.ngram

@@ -70,7 +70,7 @@ def import_(kind: str, root: Path, out: Path, as_json: bool, **columns: str | No
 
     given = {name: value for name, value in columns.items() if value is not None}
     corpus = importers.read(kind, root, given, progress=True)
-    manifests = importers.write(corpus, out)
+    manifests = corpus.write(out)
     note(f"read: {printable(corpus.source)}")
     counts = {
         path: {
@@ -116,12 +116,6 @@ def import_(kind: str, root: Path, out: Path, as_json: bool, **columns: str | No
 )
 @click.option("--snr", default=5.0, type=FiniteFloat(-50, 100), help="Signal-to-noise ratio in dB.")
 @click.option("--tracks", default=3, type=click.IntRange(1), help="Number of noise tracks that are summed.")
-@click.option(
-    "--tilt",
-    default=0.0,
-    type=FiniteFloat(-20, 20),
-    help="Spectral tilt of the speech in dB per octave; positive is brighter.",
-)
 @click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the random clips.")
 @click.option("--out", required=True, type=options.PATH, help="Folder for the WAV files.")
 def noise(
@@ -130,7 +124,6 @@ def noise(
     reference_recordings: tuple[Path, ...],
     snr: float,
     tracks: int,
-    tilt: float,
     seed: int,
     out: Path,
 ) -> None:
@@ -145,7 +138,6 @@ def noise(
     from minids._utils.random import generator
     from minids.audio import load_audio
     from minids.cli import note
-    from minids.data.augment import spectral_tilt
     from minids.data.noise import Noise
 
     ((name, count),) = Counter(path.stem for path in speech).most_common(1)
@@ -160,7 +152,7 @@ def noise(
             noise_at[rate] = Noise(recordings, rate, reference_recordings, tracks)
             for rejected in noise_at[rate].rejected:
                 note(f"rejected: {rejected}")
-        mixed = noise_at[rate].add_to(spectral_tilt(samples, rate, tilt), snr, generator("noise", seed, i))
+        mixed = noise_at[rate].add_to(samples, snr, generator("noise", seed, i))
         _save(out / f"{path.stem}-{snr:g}dB.wav", mixed, rate, f"{snr:g} dB")
 
 

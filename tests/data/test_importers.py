@@ -27,7 +27,7 @@ def sound(path, samples=1600, rate=16_000):
 def import_(kind, root, out, **options):
     """{manifest: utterances} as written and read again, and what was left out."""
     corpus = importers.read(kind, root, options)
-    written = importers.write(corpus, out)
+    written = corpus.write(out)
     read = {path: read_manifest(path) for path in written}
     assert {path: [(u.path, u.text, u.start, u.end) for u in us] for path, us in read.items()} == {
         path: [(u.path, u.text, u.start, u.end) for u in us] for path, us in written.items()
@@ -185,7 +185,7 @@ def test_a_corpus_without_its_audio_writes_nothing(tmp_path):
     an4(tmp_path, PEOPLE)
     for path in (tmp_path / "wav").rglob("*.sph"):
         path.unlink()
-    with pytest.raises(InputError, match=r"an251.*\.sph: no such file"):
+    with pytest.raises(InputError, match=r"faaa/an251-faaa-b\.sph: no such file"):
         import_("an4", tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -480,7 +480,7 @@ def test_columns_are_found_by_name_or_content(tmp_path, header, columns):
         ",".join(f"{i}.wav" if n in paths else content.get(n, f"{n} of {i}") for n in names) for i in (1, 2)
     ]
     (tmp_path / "x.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
-    assert importers.guess(tmp_path).reason == f"x.csv ({columns})"
+    assert importers.guess(tmp_path)[2] == f"x.csv ({columns})"
     assert len(importers.read("table", tmp_path).splits["x"]) == 2
 
 
@@ -508,7 +508,7 @@ def test_a_table_without_texts_is_no_table(tmp_path):
         (tmp_path / f"{i}.txt").write_text(f"number {i}")
     rows = "0,0.wav,old man,x1\n1,1.wav,old man,x2\n2,2.wav,old man,x3\n"
     (tmp_path / "people.csv").write_text("nr,recording,who,code\n" + rows)
-    assert importers.guess(tmp_path).kind == "folder"
+    assert importers.guess(tmp_path)[0] == "folder"
     with pytest.raises(InputError, match=r"no column has texts \(it has 'nr', 'recording', 'who', 'code'\)"):
         importers.read("table", tmp_path)
     (tmp_path / "people.csv").write_text("id,file,what\n0,0.wav,one two\n1,1.wav,two 3\n3,gone.wav,3 4\n")
@@ -593,7 +593,7 @@ def test_texts_beside_recordings(tmp_path):
     (tmp_path / "mine" / "bob" / "._4.txt").write_bytes(b"\0\5\x16\7\xff")
     (tmp_path / "mine" / "README.txt").write_text("Recordings of mine.\n")
     (tmp_path / "mine" / "old.txt").write_bytes(b"caf\xe9")
-    assert importers.guess(tmp_path / "mine").kind == "folder"
+    assert importers.guess(tmp_path / "mine")[0] == "folder"
     corpus = import_("folder", tmp_path / "mine", tmp_path / "out")
     assert [(u.text, u.speaker) for u in corpus.splits["mine"]] == [
         ("Two lines", "ann"),
@@ -779,7 +779,7 @@ def test_the_tier_with_the_longest_texts_is_imported_or_the_one_that_is_named(tm
         words = ("IntervalTier", "words", [(0.5, 1.0, "good"), (1.0, 1.5, "morning")])
         grid = [words, ("IntervalTier", "sentences", [(0.5, 1.5, f"good morning {name[:3]}")])]
         (tmp_path / f"{name}.TextGrid").write_text(textgrid(grid[:: 1 if name < "b" else -1], True))
-    assert importers.guess(tmp_path).reason == "TextGrids, tier 'sentences' of 'words', 'sentences'"
+    assert importers.guess(tmp_path)[2] == "TextGrids, tier 'sentences'"
     corpus = import_("textgrid", tmp_path, tmp_path / "out")
     (utterances,) = corpus.splits.values()
     assert [(u.text, u.speaker, u.start, u.end) for u in utterances] == [
@@ -903,9 +903,9 @@ def test_corpora_are_recognized(tmp_path):
     an4(tmp_path / "a" / "an4", PEOPLE)
     commonvoice(tmp_path / "c")
     sound(tmp_path / "f" / "recordings" / "7_theo_0.wav", 800, 8000)
-    assert importers.guess(tmp_path / "a").kind == "an4"
-    assert importers.guess(tmp_path / "c" / "en").kind == "commonvoice"
-    assert importers.guess(tmp_path / "f").kind == "fsdd"
+    assert importers.guess(tmp_path / "a")[0] == "an4"
+    assert importers.guess(tmp_path / "c" / "en")[0] == "commonvoice"
+    assert importers.guess(tmp_path / "f")[0] == "fsdd"
 
 
 def test_what_is_not_recognized_is_told_with_what_is_there(tmp_path):

@@ -336,7 +336,7 @@ def test_the_librispeech_settings_train_on_a_small_corpus(tmp_path):
             lines.append(f"19-198-{i:04d} {text.upper()}\n")
         (chapter / "19-198.trans.txt").write_text("".join(lines))
     corpus = importers.read("librispeech", tmp_path / "LibriSpeech")
-    importers.write(corpus, tmp_path / "data" / "librispeech")
+    corpus.write(tmp_path / "data" / "librispeech")
     (tmp_path / "examples").mkdir()
     recipe = tmp_path / "examples" / "librispeech100.toml"
     shutil.copy(EXAMPLES / recipe.name, recipe)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import Corpus, Recordings, find_corpus, read_lines
+from minids.data.importers.common import Corpus, Recordings, read_lines
 from minids.data.manifest import Utterance
 
 HELD_OUT = slice(3, None, 8)  # every eighth person of AN4's sorted list (women, then men)
@@ -31,47 +31,48 @@ DIGIT_SPLITS = {
 SPEAKER_SPLITS = {"george": "speaker_dev", "theo": "speaker_test"}  # the others: speaker_train
 
 
+def find_corpus(root: Path, names: tuple[str, ...], pattern: str) -> Path:
+    """The folder that contains a file like `pattern`: `root` or one of `names` in it. Or InputError."""
+    for folder in (root, *(root / name for name in names)):
+        if any(folder.glob(pattern)):
+            return folder
+    problem = f"it contains no {pattern}" if root.is_dir() else "no such folder"
+    raise InputError(f"{root}: {problem}; give the folder that the corpus was unpacked to")
+
+
 def read_an4(root: Path, options: Mapping[str, str]) -> Corpus:
     """The official test set; dev is every eighth person of the official training set, about 13 % of it.
 
     So no speaker is in two sets. Fields: speaker, gender.
     """
-    folder = find_corpus(root, ["an4"], "etc/an4_train.fileids")
-    missing: list[str] = []
-    training, test = (_an4(folder, split, missing) for split in ("train", "test"))
-    people = sorted({_person(utterance) for utterance in training})
-    splits: dict[str, list[Utterance]] = {"train": [], "dev": [], "test": test}
-    for utterance in training:
-        splits["dev" if _person(utterance) in people[HELD_OUT] else "train"].append(utterance)
-    return Corpus(splits, missing, "AN4")
+    folder = find_corpus(root, ("an4",), "etc/an4_train.fileids")
+    corpus, recordings = Corpus(source="AN4"), Recordings(folder)
+    for split in ("train", "test"):
+        transcription = folder / "etc" / f"an4_{split}.transcription"
+        texts = {}
+        for line in read_lines(transcription):
+            match = re.fullmatch(r"(.*)\(([^()]+)\)", line)
+            if not match:
+                raise InputError(f"{transcription}: {line!r} does not end with (file id); unpack it again")
+            words = re.sub(r"<[^>]*>", " ", match[1]).lower().split()  # the test set has no <s> </s>
+            texts[match[2].strip()] = " ".join(words)
+        ids = [line.split("/") for line in read_lines(folder / "etc" / f"an4_{split}.fileids")]
+        held_out = sorted({_person(names) for names in ids})[HELD_OUT] if split == "train" else ()
+        for names in ids:
+            if names[-1] not in texts:
+                corpus.missing.append(f"{transcription}: no line for ({names[-1]})")
+                continue
+            speaker = names[-2] if names[1:] else ""
+            extra = {"gender": speaker[0]} if speaker[:1] in ("f", "m") else {}
+            path = recordings.find("/".join(names)) or folder / "wav" / f"{'/'.join(names)}.sph"
+            utterance = Utterance(path, texts[names[-1]], 0.0, speaker, extra=extra)
+            corpus.add("dev" if _person(names) in held_out else split, utterance)
+    return corpus
 
 
-def _person(utterance: Utterance) -> str:
-    """The speaker without a number: mdcs and mdcs2 are two sessions of one man."""
-    return (utterance.speaker or "").rstrip("0123456789")
-
-
-def _an4(folder: Path, split: str, missing: list[str]) -> list[Utterance]:
-    transcription, recordings = folder / "etc" / f"an4_{split}.transcription", Recordings(folder)
-    texts = {}
-    for line in read_lines(transcription):
-        match = re.fullmatch(r"(.*)\(([^()]+)\)", line)
-        if not match:
-            raise InputError(
-                f"{transcription}: {line!r} does not end with (file id); unpack the corpus again"
-            )
-        words = re.sub(r"<[^>]*>", " ", match[1]).lower().split()  # lines of the test set have no <s> </s>
-        texts[match[2].strip()] = " ".join(words)
-    utterances = []
-    for line in read_lines(folder / "etc" / f"an4_{split}.fileids"):
-        *_, speaker, name = ["", *line.split("/")]
-        if name not in texts:
-            missing.append(f"{transcription}: no line for ({name})")
-            continue
-        extra = {"gender": speaker[0]} if speaker[:1] in ("f", "m") else {}
-        path = recordings.find(line) or folder / "wav" / f"{line}.sph"
-        utterances.append(Utterance(path, texts[name], 0.0, speaker, extra=extra))
-    return utterances
+def _person(names: list[str]) -> str:
+    """The speaker of a path without a number: mdcs and mdcs2 are two sessions of one man."""
+    return "".join(names[-2:-1]).rstrip("0123456789")
 
 
 def read_fsdd(root: Path, options: Mapping[str, str]) -> Corpus:
@@ -80,7 +81,7 @@ def read_fsdd(root: Path, options: Mapping[str, str]) -> Corpus:
     speaker_train, speaker_dev, speaker_test: all recordings again, with a test speaker and a dev speaker who
     are not in training. Fields: speaker, digit, index. Recordings with other names are left out.
     """
-    folder = find_corpus(root, ["free-spoken-digit-dataset"], "recordings/*.wav") / "recordings"
+    folder = find_corpus(root, ("free-spoken-digit-dataset",), "recordings/*.wav") / "recordings"
     corpus = Corpus(source="FSDD")
     for path in sorted(folder.glob("[!.]*.wav")):
         match = re.fullmatch(r"(\d)_(.+)_(\d+)", path.stem, re.ASCII)
@@ -91,7 +92,7 @@ def read_fsdd(root: Path, options: Mapping[str, str]) -> Corpus:
         extra = {"digit": digit, "index": index}
         utterance = Utterance(path, DIGITS[digit], 0.0, speaker, extra=extra)
         for split in DIGIT_SPLITS.get(index, "train"), SPEAKER_SPLITS.get(speaker, "speaker_train"):
-            corpus.splits.setdefault(split, []).append(utterance)
+            corpus.add(split, utterance)
     return corpus
 
 
@@ -100,7 +101,7 @@ def read_librispeech(root: Path, options: Mapping[str, str]) -> Corpus:
 
     The field `subset` tells them apart (`minids evaluate --by subset`). Other fields: speaker, gender.
     """
-    folder = find_corpus(root, ["LibriSpeech"], "*-*/*/*/*.trans.txt")
+    folder = find_corpus(root, ("LibriSpeech",), "*-*/*/*/*.trans.txt")
     people = folder / "SPEAKERS.TXT"
     rows = [line.split("|") for line in read_lines(people) if line[0] != ";"] if people.is_file() else []
     if any(len(row) < 3 for row in rows):
@@ -114,18 +115,18 @@ def read_librispeech(root: Path, options: Mapping[str, str]) -> Corpus:
         for line in read_lines(transcript) if split in ("train", "dev", "test") else ():
             name, _, text = line.partition(" ")
             utterance = Utterance(transcript.parent / f"{name}.flac", text.lower(), 0.0, speaker, extra=extra)
-            corpus.splits.setdefault(split, []).append(utterance)
+            corpus.add(split, utterance)
     return corpus
 
 
 def read_speechcommands(root: Path, options: Mapping[str, str]) -> Corpus:
     """dev and test are the official lists, with each speaker in one split. Field: speaker."""
-    folder = find_corpus(root, ["speech_commands_v0.02", "speech_commands_v0.01"], "validation_list.txt")
+    folder = find_corpus(root, ("speech_commands_v0.02", "speech_commands_v0.01"), "validation_list.txt")
     split_of = dict.fromkeys(read_lines(folder / "validation_list.txt"), "dev")
     split_of |= dict.fromkeys(read_lines(folder / "testing_list.txt"), "test")
     corpus = Corpus(source="Speech Commands")
     for path in sorted(folder.glob("[!_.]*/[!.]*.wav")):  # not _background_noise_
         word, speaker = path.parent.name, path.stem.partition("_nohash_")[0]
         split = split_of.get(f"{word}/{path.name}", "train")
-        corpus.splits.setdefault(split, []).append(Utterance(path, word, 0.0, speaker))
+        corpus.add(split, Utterance(path, word, 0.0, speaker))
     return corpus

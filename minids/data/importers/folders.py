@@ -10,35 +10,27 @@ data/train/utt2spk                      ann-1 ann               (optional)
 """
 
 import re
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.columns import SAMPLE, add_utterance
 from minids.data.importers.common import (
     SPLITS,
     Corpus,
     Recordings,
     files_below,
-    is_sound,
     list_files,
     numbered_lines,
     read_lines,
     text_lines,
 )
+from minids.data.importers.tables import SAMPLE, add_utterance
 from minids.data.manifest import Utterance
 from minids.text import MARKUP
 
 TEXT_SUFFIXES = (".txt", ".lab", ".trn", ".text", ".transcription", ".transcript", ".prompts", "")
-LINES = (  # of lists
-    r"(?P<name>[^\t]+)\t(?P<text>.*)",
-    r"(?P<name>[^|]+)\|(?:.*\|)?(?P<text>.*)",
-    r"(?P<name>\S+)\s+(?P<text>.*)",
-    r"(?P<text>.*)\((?P<name>\S+)\)",
-)
 # Programs in wav.scp that change only the container, or also choose a channel.
 UNPACKER = re.compile(
     r"(?:\S*/)?(?:cat|flac( +-[cds]+)+|sph2pipe( +-f +wav| +-p| +-c +(?P<channel>[12]))+|sox|ffmpeg +-i)"
@@ -46,6 +38,7 @@ UNPACKER = re.compile(
 )
 # All that counts in a TextGrid: strings, and numbers between spaces. The rest, such as `xmin =`, is comment.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>-?\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
+OPTIONS = {"folder": ("audio",), "kaldi": ("audio",), "textgrid": ("audio", "tier")}
 SILENCES = ("", "sil", "sp", "spn", "#")
 
 
@@ -71,7 +64,7 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
                     missing.append(f"{path}: line {number} names no recording: {text[:40]}")
         except InputError as error:  # not UTF-8
             missing.append(str(error))
-    missing += [f"{path}: no text" for path in recordings if path not in texts]
+    missing += [f"{path}: no text" for path in chain(*recordings.by_stem.values()) if path not in texts]
     corpus = Corpus({}, missing, f"folder with texts {', '.join(sources)}")
     _add(corpus, recordings.folder, [Utterance(path, text, 0.0) for path, text in texts.items()])
     return corpus
@@ -79,23 +72,26 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
 
 def _entry(line: str, path: Path, recordings: Recordings) -> tuple[Path | None, str]:
     """The recording and the text of a list's line, or None and the line."""
-    for pattern in LINES:
-        if match := re.fullmatch(pattern, line):
-            found = recordings.find(match["name"].strip(), path)
-            if found and is_sound(found):
-                return found, " ".join(re.sub(r"</?s>", " ", match["text"]).split())
+    for pattern in (
+        r"(?P<name>[^\t|]+)[\t|](?:.*\|)?(?P<text>.*)",
+        r"(?P<name>\S+)\s+(?P<text>.*)",
+        r"(?P<text>.*)\((?P<name>\S+)\)",
+    ):
+        match = re.fullmatch(pattern, line)
+        if match and (recording := recordings.find(match["name"].strip(), path)):
+            return recording, " ".join(re.sub(r"</?s>", " ", match["text"]).split())
     return None, line
 
 
 def _add(corpus: Corpus, root: Path, utterances: list[Utterance]) -> None:
     """Add utterances; folders named train, dev, test are splits, others speakers if there are several."""
-    names = {u.path: u.path.parent.parts[len(root.parts) :] for u in utterances}
-    splits = {path: [SPLITS[n.lower()] for n in of if n.lower() in SPLITS] for path, of in names.items()}
-    speakers = {path: of[-1] for path, of in names.items() if of and of[-1].lower() not in SPLITS}
+    folders = {u.path: u.path.parent.parts[len(root.parts) :] for u in utterances}
+    splits = {path: [SPLITS[n.lower()] for n in of if n.lower() in SPLITS] for path, of in folders.items()}
+    speakers = {path: of[-1] for path, of in folders.items() if of and of[-1].lower() not in SPLITS}
     for u in utterances:
-        split = splits[u.path] if ["train"] in splits.values() else []
+        split = splits[u.path][0] if ["train"] in splits.values() and splits[u.path] else root.name
         speaker = speakers.get(u.path) if len({*speakers.values()}) > 1 else None
-        corpus.splits.setdefault((split or [root.name])[0], []).append(replace(u, speaker=speaker))
+        corpus.add(split, replace(u, speaker=speaker))
 
 
 def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
@@ -105,22 +101,19 @@ def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
     """
     files = list_files(root, ".textgrid", below=True)
     recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
-    grids = {path: _tiers(path) for path in files}
-    texts: dict[str, list[str]] = defaultdict(list)
-    for name, intervals in chain.from_iterable(grid.items() for grid in grids.values()):
-        texts[name] += [text for *_, text in intervals]
-    length = {name: sum(map(len, of)) / max(1, len(of)) for name, of in texts.items()}
-    corpus, used, items = Corpus(), dict[str, None](), []
-    for path, grid in grids.items():
-        name = options.get("tier") or max(grid, key=lambda name: length[name], default="")
-        if name not in grid:
-            corpus.missing.append(f"{path}: no tier {name!r} of texts (it has {', '.join(grid) or 'none'})")
+    corpus, used, utterances = Corpus(), dict[str, None](), []
+    for path in files:
+        grid = _tiers(path)
+        lengths = {name: sum(len(text) for *_, text in of) / len(of) for name, of in grid.items()}
+        tier = options.get("tier") or max(lengths, key=lambda name: lengths[name], default="")
+        if tier not in grid:
+            corpus.missing.append(f"{path}: no tier {tier!r} of texts (it has {', '.join(grid) or 'none'})")
             continue
-        used[repr(name)] = None
+        used[repr(tier)] = None
         sound = recordings.beside(path) or path.with_suffix(".wav")
-        items += [Utterance(sound, text, 0.0, start=start, end=end) for start, end, text in grid[name]]
-    _add(corpus, recordings.folder, items)
-    corpus.source = f"TextGrids, tier {', '.join(used)} of {', '.join(map(repr, texts))}"
+        utterances += [Utterance(sound, text, 0.0, start=start, end=end) for start, end, text in grid[tier]]
+    _add(corpus, recordings.folder, utterances)
+    corpus.source = f"TextGrids, tier {', '.join(used)}"
     return corpus
 
 

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
-from minids.data.importers.columns import SAMPLE, NoColumn, add_utterance, describe, find_columns, is_usual
+from minids.data.importers import ROLES
 from minids.data.importers.common import Corpus, Recordings, list_files, numbered_lines, text_lines
+from minids.data.importers.tables import SAMPLE, NoColumn, Rows, find_columns, is_usual, read_files
 
+OPTIONS = {"json": (*ROLES, "audio")}
 Fields = dict[str, Any]
 
 
@@ -36,47 +38,41 @@ def read_nemo(root: Path, options: Mapping[str, str]) -> Corpus:
 
 
 def _files(files: list[Path], root: Path, options: Mapping[str, str], strict: bool = True) -> Corpus:
-    corpus, used = Corpus(), dict[str, str]()
     recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
-    for path in files:
+
+    def open_json(path: Path) -> Rows:
         own = recordings.beside(path)
-        fields, split = ({"path": str(own)}, root.name) if own else ({}, path.stem)
-        try:
-            documents = _documents(path)
-            at, columns = _columns([node for _, node in documents], fields, recordings, options)
-            used.setdefault(describe(columns), path.name)
-            for location, node in documents:
-                for number, row in enumerate(_rows(node, "", fields, at), start=1):
-                    where = f"{location}: {at} {number}" if at else location
-                    add_utterance(corpus, row, columns, recordings, where, split)
-        except RecursionError:
-            raise InputError(f"{path}: nested too deeply; give a list of recordings and texts") from None
-        except NoColumn as error:
-            corpus.missing.append(f"{path}: {error}")
-            if strict or (path == files[-1] and not used):
-                raise InputError(corpus.missing[0]) from error
-    corpus.source = "JSON " + ", ".join(f"{name} ({columns})" for columns, name in used.items())
-    return corpus
+        fields: Fields = {"path": str(own)} if own else {}
+        documents = _documents(path)
+        at, columns = _columns([node for _, node in documents], fields, recordings, options)
+        rows = (
+            (f"{location}: {at} {number}" if at else location, row)
+            for location, node in documents
+            for number, row in enumerate(_rows(node, "", fields, at), start=1)
+        )
+        return columns, recordings, root.name if own else path.stem, rows
+
+    return read_files(files, strict, open_json)
 
 
 def _documents(path: Path) -> list[tuple[str, Any]]:
     """The values of a file with their locations: one, or one for each line."""
-    documents = []
     try:
-        with_lines = [*numbered_lines(path)]
-        try:
-            return [(str(path), json.loads("".join(text_lines(path))))]
-        except json.JSONDecodeError as error:
-            number, problem = error.lineno, error.msg
-        for number, line in with_lines:
-            documents.append((f"{path}: line {number}", json.loads(line)))
-        return documents
-    except InputError:
-        raise
+        return [(str(path), json.loads("".join(text_lines(path))))]
     except ValueError as error:
-        if documents or not isinstance(error, json.JSONDecodeError):
-            problem = getattr(error, "msg", str(error))
-        raise InputError(f"{path}: line {number} is not JSON ({problem}); correct it") from None
+        if isinstance(error, InputError):
+            raise
+        problem, number = error, getattr(error, "lineno", 1)
+    documents = []
+    for line, text in numbered_lines(path):
+        try:
+            documents.append((f"{path}: line {line}", json.loads(text)))
+        except ValueError as error:
+            if documents:  # else it is one value, and its first error counts
+                problem, number = error, line
+            message = getattr(problem, "msg", problem)
+            raise InputError(f"{path}: line {number} is not JSON ({message}); correct it") from None
+    return documents
 
 
 def _columns(
@@ -90,11 +86,10 @@ def _columns(
     found, problem = [], NoColumn("it has no objects")
     for at in [max(fixed, key=len)] if fixed else sorted(_lists(nodes, ""), key=lambda at: at.count("[]")):
         rows = [*islice(chain.from_iterable(_rows(node, "", outer, at) for node in nodes), SAMPLE)]
-        names = [*dict.fromkeys(chain.from_iterable(rows))]
         try:
-            found.append((at, find_columns(names, rows, recordings, options)))
+            found.append((at, find_columns(rows, recordings, options)))
         except NoColumn as error:
-            problem = error if names else problem
+            problem = error if any(rows) else problem
     if not found:
         raise problem
     return next((one for one in found if is_usual(one[1]["text"], "text")), found[0])

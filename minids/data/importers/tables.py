@@ -1,4 +1,4 @@
-"""Tables: CSV, or separated by semicolons, tabs or |, with a column for recordings and one for texts.
+"""Tables: CSV, or separated by semicolons, tabs or |, and what the columns of any table mean.
 
 file,sentence,speaker             with a header
 wavs/1.wav,"Well, hello",ann
@@ -6,18 +6,24 @@ wavs/1.wav,"Well, hello",ann
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
-from minids.data.importers.columns import SAMPLE, NoColumn, add_utterance, describe, find_columns
-from minids.data.importers.common import Corpus, Recordings, find_corpus, list_files, text_lines
+from minids.data.importers import ROLES
+from minids.data.importers.common import SPLITS, Corpus, Recordings, is_sound, list_files, text_lines
+from minids.data.importers.corpora import find_corpus
+from minids.data.manifest import MAX_CHANNELS, Utterance, parse_part
 
-DEV_CHAPTER, TEST_CHAPTER = "LJ049", "LJ050"  # of LJSpeech, the last two; there is no official split
+OPTIONS = {"table": (*ROLES, "audio")}
 COMMON_VOICE_FIELDS = ("gender", "age", "accents", "locale")
+SAMPLE = 50  # rows, for finding columns
+# Columns by their roles, recordings, the split of rows that name none, and the rows with their locations.
+Rows = tuple[dict[str, str], Recordings, str, Iterable[tuple[str, Mapping[str, Any]]]]
 
 
 def read_table(root: Path, options: Mapping[str, str]) -> Corpus:
@@ -40,13 +46,13 @@ def read_commonvoice(root: Path, options: Mapping[str, str]) -> Corpus:
 
     Fields: speaker (the first 16 digits of client_id), gender, age, accents, locale.
     """
-    folder = find_corpus(root, ["en"], "train.tsv")
+    folder = find_corpus(root, ("en",), "train.tsv")
     columns = {"path": "path", "text": "sentence", "speaker": "client_id", "audio": str(folder / "clips")}
-    corpus = _tables([folder / f"{name}.tsv" for name in ("train", "dev", "test")], columns)
-    for utterances in corpus.splits.values():
-        for i, u in enumerate(utterances):
-            extra = {key: u.extra[key] for key in COMMON_VOICE_FIELDS if key in u.extra}
-            utterances[i] = replace(u, speaker=(u.speaker or "")[:16], extra=extra)
+    corpus = Corpus(source="Common Voice")
+    table = _tables([folder / f"{name}.tsv" for name in ("train", "dev", "test")], columns)
+    for split, u in table:
+        extra = {key: u.extra[key] for key in COMMON_VOICE_FIELDS if key in u.extra}
+        corpus.add(split, replace(u, speaker=(u.speaker or "")[:16], extra=extra))
     return corpus
 
 
@@ -56,49 +62,32 @@ def read_ljspeech(root: Path, options: Mapping[str, str]) -> Corpus:
     The text is the third column, where numbers are words. dev is the last chapter but one, test the last.
     Field: chapter.
     """
-    folder = find_corpus(root, ["LJSpeech-1.1"], "metadata.csv")
-    table = _tables([folder / "metadata.csv"], {"path": "1", "text": "3"})
+    folder = find_corpus(root, ("LJSpeech-1.1",), "metadata.csv")
     corpus = Corpus(source="LJSpeech")
-    for u in chain(*table.splits.values()):
+    for _, u in _tables([folder / "metadata.csv"], {"path": "1", "text": "3"}):
         chapter = u.path.stem.partition("-")[0]
         if not chapter.startswith("LJ"):
             raise InputError(f"{folder / 'metadata.csv'}: {u.path.name} is not of LJSpeech; import a `table`")
-        split = {DEV_CHAPTER: "dev", TEST_CHAPTER: "test"}.get(chapter, "train")
-        u = replace(u, speaker="lj", extra={"chapter": chapter})
-        corpus.splits.setdefault(split, []).append(u)
+        split = {"LJ049": "dev", "LJ050": "test"}.get(chapter, "train")  # there is no official split
+        corpus.add(split, replace(u, speaker="lj", extra={"chapter": chapter}))
     return corpus
 
 
-def _tables(paths: list[Path], options: Mapping[str, str], strict: bool = True) -> Corpus:
-    corpus = Corpus()
-    for path in paths:
+def _tables(files: list[Path], options: Mapping[str, str], strict: bool = True) -> Corpus:
+    def open_table(path: Path) -> Rows:
         recordings = Recordings(options.get("audio") or path.parent)
-        try:
-            columns, rows = _table(path, recordings, options)
-        except NoColumn as error:
-            corpus.missing.append(f"{path}: {error}")
-            if strict or (path == paths[-1] and not corpus.source):
-                raise InputError(corpus.missing[0]) from error
-            continue
-        corpus.source += f"{', ' if corpus.source else ''}{path.name} ({describe(columns)})"
-        for line, row in rows:
-            add_utterance(corpus, row, columns, recordings, f"{path}: line {line}", path.stem)
-    return corpus
+        rows = table_rows(path)
+        first = next(rows, (1, []))
+        names, sample = first[1], [*islice(rows, SAMPLE)]
+        if any(map(recordings.find, names)) or any(map(str.isdecimal, options.values())):  # no header
+            names, sample = [str(i + 1) for i in range(len(names))], [first, *sample]
+        fields = [dict(zip(names, row, strict=True)) for _, row in sample] or [dict.fromkeys(names, "")]
+        columns = find_columns(fields, recordings, options)
+        every = chain(sample, rows)
+        located = ((f"{path}: line {line}", dict(zip(names, row, strict=True))) for line, row in every)
+        return columns, recordings, path.stem, located
 
-
-def _table(
-    path: Path, recordings: Recordings, options: Mapping[str, str]
-) -> tuple[dict[str, str], Iterator[tuple[int, dict[str, str]]]]:
-    """The column of each role, and the rows with their lines."""
-    rows = table_rows(path)
-    first = next(rows, (1, []))
-    names, sample = first[1], [*islice(rows, SAMPLE)]
-    if any(map(recordings.has, names)) or any(map(str.isdecimal, options.values())):  # no header
-        names, sample = [str(i + 1) for i in range(len(names))], [first, *sample]
-    columns = find_columns(
-        names, [dict(zip(names, row, strict=True)) for _, row in sample], recordings, options
-    )
-    return columns, ((line, dict(zip(names, row, strict=True))) for line, row in chain(sample, rows))
+    return read_files(files, strict, open_table)
 
 
 def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -128,3 +117,121 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
                 yield line, row
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num}: {error}; correct it") from error
+
+
+class NoColumn(InputError):
+    """There is no column for paths or texts. The message has no location."""
+
+
+def find_columns(
+    rows: list[dict[str, Any]], recordings: Recordings, options: Mapping[str, str]
+) -> dict[str, str]:
+    """The column or field of each of ROLES that there is; `options` fix some of them, "" means none.
+
+    The path is the first column, those with usual names before others, with recordings in the rows. Texts
+    are in a column with a usual name, or in the one with the most words of those whose values differ and,
+    unless the table has no header, have several words. Raises NoColumn.
+    """
+    names = [*dict.fromkeys(chain.from_iterable(rows))]
+    columns = {role: name for role, name in options.items() if role in ROLES}
+    has = f"it has {', '.join(map(repr, names))[:200] or 'none'}"
+    for name in columns.values():
+        if name and name not in names:
+            raise NoColumn(f"no column {name!r} ({has}); is it the right file?")
+    values = {name: [str(row[name]) for row in rows if row.get(name) not in (None, "")] for name in names}
+    for role in ROLES:
+        if role in columns:
+            continue
+        free = [name for name in names if name not in columns.values()]
+        simple = {_simple(name): name for name in reversed(free)}
+        found = [simple[name] for name in ROLES[role].split() if name in simple]
+        if role == "path":
+            free.sort(key=lambda name: not any(is_sound(Path(value)) for value in values[name]))
+            found = [name for name in [*found, *free] if any(map(recordings.find, values[name]))] or found
+        elif role == "split":
+            found = [name for name in found if all(value.lower() in SPLITS for value in values[name])]
+        elif role == "text" and not found:
+            differ = {n: "".join(values[n]) for n in free if 2 * len({*values[n]}) > len(values[n])}
+            found = [n for n in differ if n.isdecimal() or " " in differ[n]]
+            found = [name for name in found if re.search(r"[^\W\d_]", differ[name])]
+            found.sort(key=lambda name: differ[name].count(" "), reverse=True)
+        if found:
+            columns[role] = found[0]
+        elif role in ("path", "text"):
+            what = "recordings that are there" if role == "path" else "texts"
+            raise NoColumn(f"no column has {what} ({has}); name it by --{role}")
+    return {role: name for role, name in columns.items() if name}
+
+
+def is_usual(name: str, role: str) -> bool:
+    """Whether a column has a usual name for the role."""
+    return _simple(name) in ROLES[role].split()
+
+
+def read_files(files: list[Path], strict: bool, open_file: Callable[[Path], Rows]) -> Corpus:
+    """The utterances in tables or JSON files. Files without a path or text are left out, or errors."""
+    corpus, used = Corpus(), dict[str, str]()
+    for path in files:
+        try:
+            columns, recordings, split, rows = open_file(path)
+            for location, row in rows:
+                add_utterance(corpus, row, columns, recordings, location, split)
+            description = ", ".join(f"{role} {columns[role]!r}" for role in ROLES if role in columns)
+            used.setdefault(description, path.name)
+        except RecursionError:
+            raise InputError(f"{path}: nested too deeply; give a list of recordings and texts") from None
+        except NoColumn as error:
+            corpus.missing.append(f"{path}: {error}")
+            if strict or (path == files[-1] and not used):
+                raise InputError(corpus.missing[0]) from error
+    corpus.source = ", ".join(f"{name} ({description})" for description, name in used.items())
+    return corpus
+
+
+def add_utterance(
+    corpus: Corpus, row: Mapping[str, Any], columns: Mapping[str, str], recordings: Recordings, location: str,
+    split: str,
+) -> None:  # fmt: skip
+    """Add the utterance of a row to its split, by default `split`; fields without a role are kept.
+
+    A row without a path or text is left out and listed. Raises InputError with the location for numbers that
+    are none.
+    """
+    values = {role: row[name] for role, name in columns.items() if row.get(name) not in (None, "")}
+    path, text, channel = values.get("path"), row.get(columns["text"]), values.get("channel")
+    if not isinstance(path, str | int) or not isinstance(text, str | int | float):
+        wanted = "text" if isinstance(path, str | int) else "path"
+        corpus.missing.append(f"{location} has no {columns[wanted]!r}")
+        return
+    if channel is not None and not (str(channel).isdecimal() and int(channel) < MAX_CHANNELS):
+        raise InputError(f'{location}: channel {channel!r} is not a number from 0; or give --channel ""')
+    start, end, duration = 0.0, None, None
+    try:
+        times = {role: float(v) for role, v in values.items() if role in ("start", "end", "duration")}
+        start, end, duration = parse_part(times)
+    except (ValueError, TypeError) as error:
+        if "start" in values or "end" in values:  # the duration of a whole recording only serves as a check
+            raise InputError(f"{location}: the part of {path}: {error}; correct it") from None
+    name = str(values.get("split", split))
+    name = SPLITS.get(name.lower(), re.sub(r"[^\w.-]+", "_", name).strip(".") or "all")
+    used = {*columns.values()}
+    utterance = Utterance(
+        recordings.find(str(path)) or recordings.folder / str(path),
+        str(text).strip(),
+        duration or 0.0,
+        str(values["speaker"]) if "speaker" in values else None,
+        extra={_last(name): v for name, v in row.items() if name not in used and v not in (None, "")},
+        start=start,
+        end=end,
+        channel=None if channel is None else int(channel),
+    )
+    corpus.add(name, utterance)
+
+
+def _last(name: str) -> str:
+    """The last part of a path such as data[].info.age."""
+    return name.rpartition(".")[2] or name
+
+
+def _simple(name: str) -> str:
+    return re.sub(r"[\W_]+", "", _last(name)).casefold()
