@@ -48,7 +48,9 @@ def training(rows: Sequence[Mapping], best_epoch: int = 0) -> "Figure":
     return figure
 
 
-def rate_search(rates: Sequence[float], losses: Sequence[float], size: int, safe: float) -> "Figure":
+def rate_search(
+    rates: Sequence[float], losses: Sequence[float], size: int, safe: float, momentum: float
+) -> "Figure":
     """The loss of each step over its rate, the median of the last `size` steps, and a `safe` rate."""
     from matplotlib.figure import Figure
 
@@ -58,8 +60,14 @@ def rate_search(rates: Sequence[float], losses: Sequence[float], size: int, safe
     axes.semilogx(rates, losses, ".", color=GRAY)
     axes.semilogx(rates, medians, color=SIGNAL)
     axes.axvline(safe, color=ACCENT, linestyle=":")
-    axes.set_title(f"{safe:.2g} is a {rates[-1] / safe:.0f}th of where the loss diverges", color=ACCENT)
-    axes.set(xlabel="learning rate", ylabel="CTC loss (nats per frame)", ylim=(0, 2 * max(medians[:size])))
+    axes.set_title(
+        f"{safe:.2g} is 1/{rates[-1] / safe:.0f} of the rate where the loss diverges", color=ACCENT
+    )
+    axes.set(
+        xlabel=f"learning rate, with momentum {momentum:g}",
+        ylabel="CTC loss (nats per frame)",
+        ylim=(0, 2 * max(medians[:size])),
+    )
     despine(axes)
     return figure
 

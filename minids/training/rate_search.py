@@ -51,7 +51,7 @@ def find_rate(trainer: Trainer) -> RateSearch:
             from minids.plot.training import rate_search
 
             with atomic_write(picture) as file:
-                figure = rate_search(rates, losses, MEDIAN, rates[-1] / SAFETY)
+                figure = rate_search(rates, losses, MEDIAN, rates[-1] / SAFETY, momentum)
                 figure.savefig(file, format="png", dpi=150)
     rate, seconds = rates[-1] / SAFETY * (1 - t.momentum) / (1 - momentum), time.monotonic() - start
     trainer.log(
