@@ -99,7 +99,7 @@ class Augmentation:
             band = rng.uniform(self.min_band_hz, max(self.min_band_hz, rate / 2))
             ratio = Fraction(2 * band / rate).limit_denominator(RATIO_STEPS)
             samples = change_rate(change_rate(samples, ratio), 1 / ratio)[: len(samples)]
-        if chance(self.codec_prob):
+        if self.codecs and chance(self.codec_prob):
             codec = self.codecs[int(rng.integers(len(self.codecs)))]
             samples = compress(samples, rate, codec, rng.random())
         return samples

@@ -248,6 +248,8 @@ def test_all_listed_codecs_are_used_at_all_bit_rates(monkeypatch):
     assert 35 < len(calls) < 65
     assert 15 < codecs.count("opus") < len(calls) - 15
     assert set(codecs) == {"opus", "mp3"}
+    Augmentation(codec_prob=1, codecs=[])(np.ones(9, np.float32), RATE, np.random.default_rng(0))
+    assert len(calls) == len(codecs)
     assert min(compressions) < 0.1
     assert max(compressions) > 0.9
 
