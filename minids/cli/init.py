@@ -1,6 +1,7 @@
 """`minids init`: prepare recordings in any layout for training."""
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -34,4 +35,4 @@ def command(source: Path, out: Path | None, jamo: bool, as_json: bool) -> None:
         print_json(vars(done) | {"report": done.report.to_dict()})
         return
     click.echo(f"{source}: {done.layout}\n{done.symbols}\n\n{done.report.table()}\n")
-    click.echo(f"Next, for about {done.time}, or until you stop it:\nminids train {done.settings}")
+    click.echo(f"Next, for about {done.time}, or until you stop it:\nminids train {quote(done.settings)}")

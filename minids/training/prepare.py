@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from minids import ops
@@ -60,7 +61,7 @@ def prepare(
     """
     source = Path(source).absolute()
     folder, name = (source, source.name) if source.is_dir() else (source.parent, source.stem)
-    out = Path(out or name)
+    out = Path(out or (name if source != Path.cwd() else "."))
     manifests, settings = [out / f"{name}.jsonl" for name in SPLITS], out / "settings.toml"
     for path in (*manifests, settings):
         if path.exists():
@@ -189,7 +190,7 @@ context = {context}
 """
     text = f"""\
 # Written by `minids init` for {seconds / 3600:.2f} hours; examples/an4.toml documents all settings.
-#   minids train {path}
+#   minids train {quote(str(path))}
 
 [data]
 train = "train.jsonl"
@@ -203,4 +204,4 @@ batch_size = {batch_size}
 lr_decay = {LAST_RATE ** (-1 / epochs):.3f}
 # minutes = 60.0  # then training stops; the same command continues it
 """
-    return text, format_duration(needed)
+    return text, format_duration(60 * math.ceil(needed / 60))
