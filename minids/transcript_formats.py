@@ -24,6 +24,7 @@ from minids.text import display_width
 if TYPE_CHECKING:
     from minids.recognizer import Transcript
 
+FORMATS = ("text", "json", "srt", "vtt", "ctm", "textgrid")
 SUFFIXES = {"text": "txt", "textgrid": "TextGrid"}  # of files; the others have the name of the format
 ONE_RECORDING = ("srt", "vtt", "textgrid")  # formats of which a file describes one recording
 LINE_WIDTH = 42  # columns; East Asian characters take two

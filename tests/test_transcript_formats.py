@@ -74,9 +74,14 @@ def check_cues(cues, text):
 
 
 @reproducible
-@given(st.lists(st.text("abcé", min_size=1, max_size=12), max_size=60), st.integers(0, 99), st.floats(0, 3))
-def test_subtitles_keep_their_limits_and_every_word(texts, seed, pause):
-    words = words_of(" ".join(texts), seed, pause)
+@given(
+    st.lists(st.text("abcé", min_size=1, max_size=12), max_size=60),
+    st.integers(0, 99),
+    st.floats(0, 3),
+    st.sampled_from([0.02, 0.06, 0.3]),
+)
+def test_subtitles_keep_their_limits_and_every_word(texts, seed, pause, letter):
+    words = words_of(" ".join(texts), seed, pause, letter)
     for kind in ("srt", "vtt"):
         check_cues(parse_subtitles(render(kind, Path("a.wav"), transcript(words)), kind), " ".join(texts))
 
@@ -98,6 +103,25 @@ def test_a_word_longer_than_a_line_is_divided_between_its_characters():
     assert "".join(shown) == text
     assert max(map(display_width, shown)) <= 42
     assert len(rest) >= 2
+
+
+def test_pauses_are_measured_between_letters():
+    """Not between the words, which are lengthened, so that all pauses up to 0.6 s would be equal."""
+    words = [
+        Word("ab", 0, 1.5, 1, (("a", 0.3, 0.4), ("b", 0.6, 0.7))),
+        Word("c", 1.5, 2, 1, (("c", 1.6, 1.8),)),
+    ]
+    whole = pieces(words, 9, 9)
+    assert [(p.text, p.start, p.end) for p in whole] == [(" ab", 0, 1.5), (" c", 1.5, 2)]
+    assert whole[1].pause == pytest.approx(0.9)
+    assert [(p.text, p.start) for p in pieces(words, 1, 9)] == [(" a", 0.3), ("b", 0.6), (" c", 1.5)]
+    np.testing.assert_allclose([p.pause for p in pieces(words, 9, 1)[1:]], (0.2, 0.9))
+
+
+def test_a_word_of_unknown_letters_is_one_subtitle_of_seven_seconds():
+    word = Word("x" * 50, 1.0, 30.0, 1.0)
+    ((start, end, shown),) = parse_subtitles(render("srt", Path("a"), transcript([word])), "srt")
+    assert (start, end, shown) == (1, 8, [word.text])
 
 
 def test_markup_in_webvtt_is_escaped():

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from minids.cli import announce_compilation, note, options, report_skipped
+from minids.transcript_formats import FORMATS, groups, output_paths, pieces, render, text_of, write
 
 PART_SECONDS = (1.0, 15.0)  # of the lines of a manifest; longer ones need more memory in training
 
@@ -15,16 +16,9 @@ PART_SECONDS = (1.0, 15.0)  # of the lines of a manifest; longer ones need more 
 @click.argument("manifest", type=options.PATH)
 @options.MODELS
 @options.BACKEND
-@click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["manifest", "json", "srt", "vtt", "ctm", "textgrid"]),
-    default="manifest",
-    show_default=True,
-    help="What to write.",
-)
+@click.option("--format", "kind", type=click.Choice(FORMATS[1:]), help="[default: a manifest]")
 @click.option("--out", type=options.PATH, required=True, help="File of the manifest, or a folder.")
-def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str, out: Path) -> None:
+def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | None, out: Path) -> None:
     """Find when the words of the texts of MANIFEST were spoken, in recordings of any length.
 
     Writes a manifest of parts of at most 15 s, cut at pauses, with which a model can be trained; or, as
@@ -43,18 +37,18 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str, o
     from minids._utils.terminal import printable
     from minids.audio import audio_info
     from minids.data.manifest import read_manifest, write_manifest
+    from minids.decode.path import Word
     from minids.recognizer import Recognizer, Transcript
     from minids.text import TextReport
-    from minids.transcript_formats import groups, output_paths, pieces, render, text_of, write
 
     utterances = read_manifest(manifest)
-    outputs = {} if kind == "manifest" else output_paths([u.path for u in utterances], out, kind)
-    if not outputs:
+    outputs = output_paths([u.path for u in utterances], out, kind) if kind else {}
+    if kind is None:
         check_writable(out)
     announce_compilation()
     recognizer = Recognizer.load(models or None, lm="none", backend=backend)
     texts, parts, skipped = TextReport(recognizer.alphabet), [], []
-    words_of = {utterance.path: [] for utterance in utterances}
+    words_of: dict[Path, list[Word]] = {utterance.path: [] for utterance in utterances}
     for utterance in tqdm(utterances, unit="utt", leave=False, disable=None):
         texts.normalize(utterance.text)
         try:
@@ -66,8 +60,9 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str, o
             continue
         begin, end = utterance.start, utterance.start + len(samples) / rate
         for start, stop, lost in unmatched:
+            words_lost = " ".join(lost[:8] + ["…"] * (len(lost) > 8)) or "speech without text"
             place = f"{utterance.path}, {begin + start:.1f} to {begin + stop:.1f} s"
-            note(f"{place}: text and speech differ; left out with {len(lost)} words: {' '.join(lost[:8])}")
+            note(f"{place}: speech and text differ; left out: {words_lost}")
         words_of[utterance.path] += (words := [word.moved(begin, end) for word in words])
         for part in groups(pieces(words, math.inf, PART_SECONDS[1]), *PART_SECONDS):
             start, stop = round(part[0].start, 3), round(part[-1].end, 3)
@@ -75,9 +70,10 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str, o
     if texts:
         note(f"{manifest}: {texts}")
     report_skipped(manifest, skipped, len(utterances))
-    if not outputs:
+    if kind is None:
         write_manifest(out, parts)
         click.echo(printable(f"{out}: {len(parts)} parts"))
+        return
     for path, output in outputs.items():
         if words := sorted(words_of[path], key=lambda word: word.start):
             text, duration = " ".join(word.text for word in words), audio_info(path).duration

@@ -90,8 +90,9 @@ def command(
     rows, by_name = evaluation.rows(), {utterance.name: utterance for utterance in utterances}
     for row in rows:
         u = by_name[row["name"]]
-        place = {"path": str(u.path), "start": u.start, "end": u.end, "channel": u.channel}
-        row |= place | {"speaker": u.speaker}
+        place = {name: getattr(u, name) for name in ("line", "start", "end", "channel", "speaker")}
+        row |= {"path": str(u.path)} | place
+    rows.sort(key=lambda row: row["line"])
     if out:
         with atomic_write(out) as file:
             file.write("".join(f"{to_json(row)}\n" for row in rows).encode())

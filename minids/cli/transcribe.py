@@ -10,6 +10,7 @@ from minids._utils.errors import InputError
 from minids._utils.strict_json import to_json
 from minids._utils.terminal import printable
 from minids.cli import announce_compilation, note, options, print_error
+from minids.transcript_formats import FORMATS, ONE_RECORDING, output_paths, render, write
 
 if TYPE_CHECKING:
     from minids.recognizer import Segment
@@ -25,16 +26,11 @@ if TYPE_CHECKING:
     "--channel",
     type=click.IntRange(0),
     metavar="N",
-    help="Channel to transcribe, counted from 0.  [default: the mean of all]",
+    help="Channel, from 0.  [default: the mean of all]",
 )
 @click.option("--n-best", type=click.IntRange(1), metavar="N", help="The N best texts with their scores.")
 @click.option(
-    "--format",
-    "kind",
-    type=click.Choice(["text", "json", "srt", "vtt", "ctm", "textgrid"]),
-    default="text",
-    show_default=True,
-    help="What to write for a recording.",
+    "--format", "kind", type=click.Choice(["text", *FORMATS]), default="text", help="[default: text]"
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--out", type=options.PATH, help="Folder for one file per recording.")
@@ -70,7 +66,6 @@ def command(
     """
     from minids.data.noise import sound_files
     from minids.recognizer import Recognizer
-    from minids.transcript_formats import ONE_RECORDING, output_paths, render, write
 
     kind = "json" if as_json else kind
     recordings = [path for file in files for path in sound_files(file)]

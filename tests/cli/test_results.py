@@ -30,8 +30,8 @@ def place(tmp_path, monkeypatch):
     for i, name in enumerate(("1.wav", "2.flac", "deep/1.wav", "deep/er/my talk.wav")):
         path = tmp_path / "speech" / name
         path.parent.mkdir(exist_ok=True, parents=True)
-        save_audio(path, np.random.default_rng(i).normal(0, 0.1, 8000 + 800 * i), 8000)
-        utterances.append(Utterance(path, "Abc ab – a, b!", 1 + 0.1 * i, "ann", channel=0 if i else None))
+        save_audio(path, np.random.default_rng(i).normal(0, 0.1, 10400 - 800 * i), 8000)
+        utterances.append(Utterance(path, "Abc ab – a, b!", 1.3 - 0.1 * i, "ann", channel=0 if i else None))
     write_manifest(tmp_path / "m.jsonl", utterances)
     (tmp_path / "speech" / "._1.wav").write_bytes(b"of macOS")
     (tmp_path / "speech" / "notes.txt").write_text("not sound")
@@ -72,7 +72,7 @@ def test_a_folder_is_transcribed_to_a_folder_in_every_format(place, minids):
         c for word in json.loads((place / "json" / "2.json").read_text())["words"] for c in word["characters"]
     ]
     assert "".join(c["text"] for c in letters) == transcript.text.replace(" ", "")
-    assert all(0 <= c["start"] < c["end"] <= 1.1 for c in letters)
+    assert all(0 <= c["start"] < c["end"] <= 1.2 for c in letters)
     code, out, _ = minids("transcribe speech --model m3.safetensors --out text")
     assert (place / "text" / "1.txt").read_text() == recognizer.transcribe("speech/1.wav").text + "\n"
     code, out, _ = minids("transcribe speech --model m3.safetensors")
@@ -118,7 +118,7 @@ def test_evaluate_writes_every_result(place, minids):
     _, out, _ = minids("evaluate m.jsonl --model m3.safetensors --json --out r.jsonl")
     rows = [json.loads(line) for line in (place / "r.jsonl").read_text().splitlines()]
     assert json.loads(out)["results"] == rows
-    assert sorted(row["path"] for row in rows) == sorted(str(u.path) for u in read_manifest("m.jsonl"))
+    assert [row["path"] for row in rows] == [str(u.path) for u in read_manifest("m.jsonl")]
     for row in rows:
         score = wer(row["reference"], row["hypothesis"])
         assert row["reference"] == "abc ab a b"

@@ -163,13 +163,17 @@ def check_starts(aligned, words, starts):
     np.testing.assert_allclose([word.start for word in aligned], np.array(starts) * 0.1, atol=1e-9)
 
 
-def test_a_long_text_is_aligned_as_a_whole_is():
+def test_a_long_text_is_aligned_as_a_whole_is(monkeypatch):
     words = random_words(300)
     log_probs, starts = said(words)
     times = 0.1 * np.arange(len(log_probs) + 1)
+    sizes = []
+    spy = lambda y, *more: sizes.append(len(y)) or forced_align(y, *more)  # noqa: E731
+    monkeypatch.setattr("minids.decode.align.forced_align", spy)
     aligned, unmatched = align_text(log_probs, times, " ".join(words), ENGLISH)
     check_starts(aligned, words, starts)
     assert unmatched == []
+    assert (max(sizes) < 0.1 * len(log_probs), sum(sizes)) == (True, len(log_probs)), "part by part"
     path = forced_align(log_probs, ENGLISH.encode(" ".join(words)), extra_space=1)
     whole = word_times(path, ENGLISH, 0.1)
     np.testing.assert_allclose([w[1:4] for w in aligned], [w[1:4] for w in whole])
@@ -189,6 +193,18 @@ def test_what_was_not_said_and_what_is_not_in_the_text_is_left_out(seed):
     check_starts(aligned, words[:150] + words[190:], starts[:150] + starts[190:])
     assert (extra.words, untold.words) == (missing, [])
     np.testing.assert_allclose(untold[:2], (0.1 * starts[150], 0.1 * starts[190]), atol=1)
+
+
+def test_words_that_agree_by_chance_in_speech_without_text_are_left_out():
+    words = random_words(200)
+    words[60:63], words[100], words[140] = words[40:43], words[41], words[42]
+    log_probs, starts = said(words)
+    text = [*words[:40], "ab", "cd", *words[190:]]
+    text[40:42] = words[100], words[140]
+    aligned, (unmatched,) = align_text(log_probs, np.arange(len(log_probs) + 1.0), " ".join(text), ENGLISH)
+    assert [word.text for word in aligned] == [*words[:40], *words[190:]]
+    assert unmatched.words == text[40:42]
+    np.testing.assert_allclose(unmatched[:2], (starts[40], starts[190]), atol=12)
 
 
 def test_words_keep_their_spelling_and_what_the_alphabet_lacks():
