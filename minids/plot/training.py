@@ -48,10 +48,8 @@ def training(rows: Sequence[Mapping], best_epoch: int = 0) -> "Figure":
     return figure
 
 
-def rate_search(
-    rates: Sequence[float], losses: Sequence[float], size: int, safe: float, momentum: float
-) -> "Figure":
-    """The loss of each step over its rate, the median of the last `size` steps, and a `safe` rate."""
+def rate_search(rates: Sequence[float], losses: Sequence[float], size: int, momentum: float) -> "Figure":
+    """The loss of each step over its rate, and the median of the last `size` steps."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -59,15 +57,8 @@ def rate_search(
     medians = [np.median(losses[max(0, n - size) : n]) for n in range(1, len(losses) + 1)]
     axes.semilogx(rates, losses, ".", color=GRAY)
     axes.semilogx(rates, medians, color=SIGNAL)
-    axes.axvline(safe, color=ACCENT, linestyle=":")
-    axes.set_title(
-        f"{safe:.2g} is 1/{rates[-1] / safe:.0f} of the rate where the loss diverges", color=ACCENT
-    )
-    axes.set(
-        xlabel=f"learning rate, with momentum {momentum:g}",
-        ylabel="CTC loss (nats per frame)",
-        ylim=(0, 2 * max(medians[:size])),
-    )
+    axes.set(xlabel=f"learning rate, with momentum {momentum:g}", ylabel="CTC loss (nats per frame)")
+    axes.set(ylim=(0, 2 * max(medians[:size])), title=f"Training diverges at {rates[-1]:.1g}")
     despine(axes)
     return figure
 

@@ -25,13 +25,11 @@ LEARNING_RATE = 0.0001  # the default; three times as much makes trained weights
 
 
 def with_initial(settings: Settings, checkpoint: Path) -> Settings:
-    """The settings, where what the file leaves open is that of the model `init`; unchanged without `init`.
+    """The settings with the features, alphabet and sizes of the model `init`, and LEARNING_RATE, where the
+    file leaves them open; unchanged without `init`. A run with a `checkpoint` finds all of these there.
 
-    That is the features with their mean and deviation, the alphabet, and the size of the network; the
-    learning rate is LEARNING_RATE. A run with a `checkpoint` finds all of these there. Other features than
-    the model's have no mean and deviation yet.
-
-    Raises InputError for a size that is not the model's, and for a model that cannot be read.
+    The features have the model's mean and deviation, unless the file changes them. Raises InputError for a
+    size that is not the model's, and for a model that cannot be read.
     """
     if not settings.train.init:
         return settings

@@ -3,10 +3,8 @@
 The rate of each step is 10^0.1 times that of the step before, at the momentum μ₀ of the first epoch. Training
 has diverged where the median loss of five steps is worse than guessing, log K nats per frame, and twice that
 of the first five. 1/50 of that rate is suggested, times (1 - μ) / (1 - μ₀), since a velocity adds up about
-1 / (1 - μ) steps.
-
-Suggested and tuned by training: AN4 0.0006, 0.0003; FSDD 0.005, 0.004; fine-tuning 0.00013, 0.0001;
-libri5 0.00006, 0.0003.
+1 / (1 - μ) steps. Suggested, and tuned by training: AN4 0.0006, 0.0003; FSDD 0.005, 0.004; fine-tuning
+0.00013, 0.0001; libri5 0.00006, 0.0003.
 """
 
 import math
@@ -51,7 +49,7 @@ def find_rate(trainer: Trainer) -> RateSearch:
             from minids.plot.training import rate_search
 
             with atomic_write(picture) as file:
-                figure = rate_search(rates, losses, MEDIAN, rates[-1] / SAFETY, momentum)
+                figure = rate_search(rates, losses, MEDIAN, momentum)
                 figure.savefig(file, format="png", dpi=150)
     rate, seconds = rates[-1] / SAFETY * (1 - t.momentum) / (1 - momentum), time.monotonic() - start
     trainer.log(
@@ -64,10 +62,8 @@ def find_rate(trainer: Trainer) -> RateSearch:
 
 def _sweep(trainer: Trainer, momentum: float) -> tuple[list[float], list[float]]:
     """The rates and losses of all steps until the loss diverges; the epoch repeats until then."""
-    rates: list[float] = []
-    losses: list[float] = []
-    network = trainer.model.settings
-    guessing = math.log(network.characters) / network.stride
+    rates, losses = list[float](), list[float]()
+    guessing = math.log(trainer.model.settings.characters) / trainer.model.settings.stride
     while True:
         before = len(rates)
         with closing(trainer.batches.epoch(trainer.state.epoch)) as batches:
