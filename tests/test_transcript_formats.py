@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from minids._utils.errors import InputError
@@ -80,6 +80,7 @@ def check_cues(cues, text):
     st.floats(0, 3),
     st.sampled_from([0.02, 0.06, 0.3]),
 )
+@example(["abcdefghij"] * 40, 0, 0.0, 0.02)  # faster than anyone reads
 def test_subtitles_keep_their_limits_and_every_word(texts, seed, pause, letter):
     words = words_of(" ".join(texts), seed, pause, letter)
     for kind in ("srt", "vtt"):
