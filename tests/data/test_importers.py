@@ -16,6 +16,7 @@ from minids.data.importers import folders
 from minids.data.importers.common import Recordings
 from minids.data.importers.tables import table_rows
 from minids.data.manifest import read_manifest
+from tests.fuzzing import damage, damage_lines
 
 
 def sound(path, samples=1600, rate=16_000):
@@ -670,7 +671,7 @@ def test_kaldi_folders_with_segments_and_mixed_rates(tmp_path):
     assert importers.read("kaldi", root / "data" / "train", {"audio": str(root)}) == replace(
         corpus, source="Kaldi: train"
     )
-    for line in ("u1 r1 one 2", "u1 r1 2 1", "u1 r1 -1 2"):
+    for line in ("u1 r1 one 2", "u1 r1 2 1", "u1 r1 -1 2", "u1 r1 1"):
         (root / "data" / "train" / "segments").write_text(line)
         with pytest.raises(InputError, match=r"segments: u1: the part of audio/r1\.wav"):
             importers.read("kaldi", root)
@@ -945,3 +946,38 @@ def test_the_command_has_the_columns_as_options(tmp_path, capsys):
     assert json.loads(output.out)["source"] == "x.csv (path 'a', text 'b', speaker 'c')"
     assert "x.csv (path 'a', text 'b', speaker 'c')" in output.err
     assert read_manifest(tmp_path / "out" / "x.jsonl")[0].speaker == "ann"
+
+
+DAMAGED = {
+    "table": (
+        "x.csv",
+        b'file,text,speaker,start,end\n0.wav,a b,s1,,\n1.wav,"b, c",s2,0.01,0.05\n2,c,,0,0.02\n',
+    ),
+    "json": (
+        "x.jsonl",
+        b'{"file": "0.wav", "parts": [{"text": "a", "start": 0}]}\n{"file": "1", "parts": []}\n',
+    ),
+    "kaldi": ("wav.scp", b"u0 0.wav\nu1 cat 1.wav |\nu2 sph2pipe -f wav -p -c 1 2.wav |\n"),
+    "textgrid": ("0.TextGrid", textgrid([("IntervalTier", "t", [(0.0, 0.01, "a b")])], True).encode()),
+    "folder": ("x.txt", b"0 a b\n1.wav|c|a\n<s> b </s> (2)\n"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_damaged_lists_are_read_or_refused_in_one_line(tmp_path, kind):
+    name, content = DAMAGED[kind]
+    for i in range(3):
+        sound(tmp_path / f"{i}.wav")
+    (tmp_path / "text").write_text("u0 a b\nu1 c\nu2 d\n")
+    rng = np.random.default_rng(0)
+    read, refused = 0, []
+    for i in range(60):
+        (tmp_path / name).write_bytes(damage_lines(content, rng, b" ") if i % 2 else damage(content, rng))
+        try:
+            corpus = importers.read(kind, tmp_path)
+            assert all(u.duration > 0 and "\0" not in split for split, u in corpus)
+            read += 1
+        except InputError as error:
+            refused.append(str(error))
+    assert 0 < read < 60
+    assert all(str(tmp_path) in message and "\n" not in message for message in refused)

@@ -1,5 +1,6 @@
 """Importers: published corpora and the data of other programs become manifests of their recordings."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
         except InputError as error:
             problems[kind] = str(error)
             continue
-        if any(utterance.path.is_file() for _, utterance in corpus):
+        if any(os.path.isfile(utterance.path) for _, utterance in corpus):
             return kind, {}, corpus.source
         problems[kind] = f"{root}: {corpus.source}, but none of its recordings is there"
     if Path(root).is_dir():

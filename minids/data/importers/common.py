@@ -111,6 +111,7 @@ class Recordings:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).absolute()
+        self._bases = [str(path) for path in (self.folder, *self.folder.parents[:3])]
 
     def find(self, name: str, near: Path | None = None) -> Path | None:
         """The recording called `name`. None if there is none, or several.
@@ -122,9 +123,9 @@ class Recordings:
         """
         if not name or "\0" in name:
             return None
-        for base in (self.folder, *self.folder.parents[:3]):
-            if is_sound(path := base / name) and path.is_file():
-                return path
+        for base in self._bases if is_sound(name) else ():
+            if os.path.isfile(direct := os.path.join(base, name)):
+                return Path(direct)
         *folders, last = ["", *normalize("NFC", name.replace("\\", "/")).split("/")]
         ends = [part for part in reversed(folders) if part not in ("", ".", "..")]
         found = []
@@ -152,15 +153,15 @@ class Recordings:
         return index
 
 
-def is_sound(path: Path) -> bool:
+def is_sound(path: str | Path) -> bool:
     """Whether a file has the suffix of a recording."""
-    return path.suffix.lower() in SOUND_SUFFIXES
+    return os.path.splitext(path)[1].lower() in SOUND_SUFFIXES
 
 
 def _stem(name: str) -> str:
     """A file name without the suffix of a recording, in NFC: macOS decomposes file names."""
     name = normalize("NFC", name)
-    return os.path.splitext(name)[0] if is_sound(Path(name)) else name
+    return os.path.splitext(name)[0] if is_sound(name) else name
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -183,8 +184,8 @@ def list_files(root: Path, *suffixes: str, below: bool = False) -> list[Path]:
     """The file `root`, or those of a folder (or also `below` it) with these suffixes. InputError if none."""
     if root.is_file():
         return [root]
-    files = [path for path in files_below(root) if path.suffix.lower() in suffixes]
-    if files := [path for path in files if below or path.parent == root]:
+    files = [path for path in files_below(root) if below or path.parent == root]
+    if files := [path for path in files if path.suffix.lower() in suffixes]:
         return files
     problem = f"it contains no *{suffixes[0]}" if root.is_dir() else "no such file or folder"
     raise InputError(f"{root}: {problem}; give a file, or a folder of files")

@@ -88,10 +88,10 @@ def _add(corpus: Corpus, root: Path, utterances: list[Utterance]) -> None:
     folders = {u.path: u.path.parent.parts[len(root.parts) :] for u in utterances}
     splits = {path: [SPLITS[n.lower()] for n in of if n.lower() in SPLITS] for path, of in folders.items()}
     speakers = {path: of[-1] for path, of in folders.items() if of and of[-1].lower() not in SPLITS}
+    has_splits, has_speakers = ["train"] in splits.values(), len({*speakers.values()}) > 1
     for u in utterances:
-        split = splits[u.path][0] if ["train"] in splits.values() and splits[u.path] else root.name
-        speaker = speakers.get(u.path) if len({*speakers.values()}) > 1 else None
-        corpus.add(split, replace(u, speaker=speaker))
+        split = splits[u.path][0] if has_splits and splits[u.path] else root.name
+        corpus.add(split, replace(u, speaker=speakers.get(u.path) if has_speakers else None))
 
 
 def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
@@ -156,7 +156,8 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
     for folder in folders:
         sounds, speakers, parts = (_pairs(folder / name) for name in ("wav.scp", "utt2spk", "segments"))
         for utterance, text in _pairs(folder / "text").items():
-            key, start, end, *_ = [*parts.get(utterance, utterance).split(), None, None]
+            fields = [*parts[utterance].split(), "?", "?", "?"] if utterance in parts else [utterance, "", ""]
+            key, start, end, *_ = fields
             sound, channel = sounds.get(key, ""), None
             if match := UNPACKER.fullmatch(sound):
                 sound, channel = match["file"], {"1": "0", "2": "1"}.get(match["channel"])
@@ -164,7 +165,7 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
                 made = f"{sound[:80]} is not run; write the path of its result there" if sound else "no line"
                 corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
                 continue
-            end = None if end == "-1" else end  # that of the recording
+            end = "" if end == "-1" else end  # that of the recording
             row = {
                 "path": sound,
                 "text": text,

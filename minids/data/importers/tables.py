@@ -146,7 +146,7 @@ def find_columns(
         simple = {_simple(name): name for name in reversed(free)}
         found = [simple[name] for name in ROLES[role].split() if name in simple]
         if role == "path":
-            free.sort(key=lambda name: not any(is_sound(Path(value)) for value in values[name]))
+            free.sort(key=lambda name: not any(is_sound(value) for value in values[name]))
             found = [name for name in [*found, *free] if any(map(recordings.find, values[name]))] or found
         elif role == "split":
             found = [name for name in found if all(value.lower() in SPLITS for value in values[name])]
