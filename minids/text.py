@@ -90,18 +90,10 @@ class Alphabet:
 
     @property
     def definition(self) -> str | list[str]:
-        """The argument that recreates this Alphabet: a string if that is unambiguous, else a list.
-
-        A string of jamo is not: an editor may compose a consonant and the vowel after it.
-        """
+        """The argument that recreates this Alphabet: a string if that is unambiguous, else a list."""
         string = "".join(self.symbols)
-        unambiguous = characters(string) == list(self.symbols) and not self.jamo
+        unambiguous = characters(string) == list(self.symbols) and unicodedata.is_normalized("NFC", string)
         return string if unambiguous else list(self.symbols)
-
-    @property
-    def jamo(self) -> bool:
-        """Whether Hangul syllables are written as several symbols, their letters."""
-        return any("\u1100" <= symbol <= "\u11ff" for symbol in self.symbols)
 
     def __contains__(self, symbol: str) -> bool:
         return _decompose(symbol) in self._index

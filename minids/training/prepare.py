@@ -29,6 +29,7 @@ HELD_OUT, MAX_SECONDS = 0.1, 7200.0  # of the speech, at most, for each of dev a
 MAX_UNIT = 2.05  # times that share: a speaker or a recording with more is for training
 RARE, MAX_LISTED = 5, 40  # a symbol in fewer texts is hardly learned; so many are listed
 FEW_MINUTES, FEW_EPOCHS = 30, 60  # with fewer minutes, training starts from the included model
+FEW_INIT = 'init = "shipped"  # start from the included English model, with its features and sizes\n'
 STEPS, EPOCHS = 10_000, (20, 200)  # of a training, as in examples/*.toml, within these limits
 LAST_RATE = 1 / 8  # the learning rate of the last epoch, relative to the first
 SIZES = (50, 1024, 7), (10, 512, 7), (1.5, 384, 7), (0, 256, 5)  # from these hours on: hidden, context
@@ -178,7 +179,6 @@ def _settings(report: ValidationReport, alphabet: Alphabet, symbols: str, path: 
         needed = frames * flops_per_frame(model) / speed
         if seconds >= 3600 * least and (needed <= 3600 * MAX_HOURS or not least):
             break
-    init = 'init = "shipped"  # start from the included English model, with its features and sizes\n'
     sizes = f"""
 [features]
 rate = {rate}  # Hz: the lowest of the recordings, from 8000 to 16000
@@ -199,7 +199,7 @@ alphabet = {to_json(alphabet.definition)}
 # {symbols}
 {"" if few else sizes}
 [train]
-{init if few else ""}epochs = {epochs}
+{FEW_INIT if few else ""}epochs = {epochs}
 batch_size = {batch_size}
 lr_decay = {LAST_RATE ** (-1 / epochs):.3f}
 # minutes = 60.0  # then training stops; the same command continues it
