@@ -146,7 +146,8 @@ def _clock(ms: int, kind: str) -> str:
 def output_paths(recordings: Sequence[Path], out: Path, kind: str) -> dict[Path, Path]:
     """The file for each recording: the same name below `out` as below the folder that all recordings share.
 
-    Raises InputError if two recordings would have the same file.
+    Raises InputError if two recordings would have the same file, and for a file that lies beside its
+    recording already: it may be its text, or intervals that somebody drew.
     """
     common = os.path.commonpath([os.path.abspath(recording.parent) for recording in recordings])
     owners: dict[Path, Path] = {}
@@ -155,6 +156,8 @@ def output_paths(recordings: Sequence[Path], out: Path, kind: str) -> dict[Path,
         path = (out / name).with_suffix(f".{SUFFIXES.get(kind, kind)}")
         if owners.setdefault(path, recording) != recording:
             raise InputError(f"{owners[path]} and {recording} would both become {path}; rename one of them")
+        if path.exists() and os.path.samefile(path.parent, recording.parent):
+            raise InputError(f"{path} lies beside its recording already; give another folder, or remove it")
     return {recording: path for path, recording in owners.items()}
 
 

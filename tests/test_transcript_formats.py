@@ -203,6 +203,13 @@ def test_outputs_keep_the_folders_below_the_common_one(tmp_path):
         output_paths([tmp_path / "1.wav", tmp_path / "1.mp3"], out, "srt")
 
 
+def test_a_file_beside_its_recording_is_not_replaced(tmp_path):
+    (tmp_path / "a.TextGrid").write_text("drawn by hand")
+    assert output_paths([tmp_path / "a.wav"], tmp_path, "srt")
+    with pytest.raises(InputError, match=r"a\.TextGrid lies beside its recording already"):
+        output_paths([tmp_path / "b.wav", tmp_path / "a.wav"], tmp_path, "textgrid")
+
+
 def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(InputError, match="cannot create"):
