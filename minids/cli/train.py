@@ -73,11 +73,7 @@ def command(
 
                 found = rate_search.find_rate(trainer)
                 if ranks.is_main:
-                    values = {
-                        "learning_rate": found.rate,
-                        "picture": str(found.picture),
-                        "seconds": found.seconds,
-                    }
+                    values = found._asdict() | {"picture": str(found.picture)}
                     print_optional(to_json(values) if as_json else f"{found.rate:.2g}")
                 return
             trainer.run()

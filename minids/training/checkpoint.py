@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -38,17 +38,6 @@ class TrainingState:
     run_seconds: float = 0.0  # since the start of the run, without times after a checkpoint that was lost
     rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of each completed epoch
     skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any], source: Path) -> "TrainingState":
-        """From the checkpoint `source`; an older one may lack entries. InputError for unknown ones."""
-        unknown = values.keys() - {f.name for f in fields(cls)}
-        if unknown:
-            raise InputError(
-                f"{source} has an unknown entry {min(unknown)!r}: another version of minids wrote it;"
-                " resume with that version, or choose another --run"
-            )
-        return cls(**values)
 
     def next_epoch(self, row: dict[str, Any], plateau: int) -> None:
         """Begin the next epoch; `row` has the metrics of this one. See [train] plateau."""

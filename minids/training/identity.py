@@ -3,14 +3,13 @@
 import os
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.strict_json import to_json
 from minids.data.manifest import Utterance
-from minids.training.settings import SECTIONS, Settings
+from minids.training.settings import Settings
 
 # A resumed run may change these.
 CHANGEABLE_SETTINGS = "epochs", "minutes", "patience", "checkpoint_minutes", "cache", "gemm", "tensorboard"
@@ -39,11 +38,12 @@ def check_identity(
 
     Raises InputError for settings and data that have changed.
     """
-    notes = []
-    for section, values in (identity["settings"] | identity["data"]).items():
+    notes, sections = [], identity["settings"] | identity["data"]
+    # [train] first: with another init, other sections differ too.
+    for section, values in sorted(sections.items(), key=lambda item: item[0] != "train"):
         old_values = (start.get("settings", {}) | start.get("data", {})).get(section, {})
         for key, value in values.items():
-            old = old_values.get(key, _default(section, key, value))
+            old = old_values.get(key)
             if old == value or key in CHANGEABLE_SETTINGS:
                 continue
             if section == TIMES:
@@ -81,14 +81,6 @@ def _part(utterance: Utterance) -> tuple:
     except (OSError, ValueError):
         file = utterance.path
     return file, utterance.start, utterance.end, utterance.channel
-
-
-def _default(section: str, key: str, value: Any) -> Any:
-    """The value of a setting that an older version did not have; a new checksum is not compared."""
-    for field in fields(SECTIONS[section]) if section in SECTIONS else ():
-        if field.name == key:
-            return field.default if field.default_factory is MISSING else field.default_factory()
-    return value
 
 
 def _status(path: Path) -> tuple[int, int]:

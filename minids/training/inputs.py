@@ -25,36 +25,24 @@ def training_batches(
     batch_ranks: ProcessGroup,
 ) -> Batches:
     """Each of the `batch_ranks` makes its shard of every batch."""
-    t, n = settings.train, settings.noise
-    augment = asdict(settings.augment)
+    n, augment = settings.noise, asdict(settings.augment)
     if augment["band_prob"] and augment["min_band_hz"] >= features.rate / 2:
         raise InputError(
             f"{settings.source}: [augment] min_band_hz = {augment['min_band_hz']} cuts nothing at"
             f" {features.rate} Hz; choose one below {features.rate / 2:.0f}, or band_prob = 0"
         )
     augmentation = Augmentation(
-        **augment,
-        noise=noise,
-        noise_prob=n.noise_prob,
-        snr_db=(n.min_snr_db, n.max_snr_db),
+        **augment, noise=noise, noise_prob=n.noise_prob, snr_db=(n.min_snr_db, n.max_snr_db)
     )
-    return Batches(
-        utterances,
-        features,
-        settings.alphabet,
-        t.batch_size,
-        settings.model.stride,
-        t.seed,
-        augmentation,
-        cache=feature_cache(settings, features),
-        shard=batch_ranks.shard,
-        max_seconds=settings.data.max_seconds,
-        batch_seconds=t.batch_seconds,
-    )
+    return dev_batches(settings, utterances, features, batch_ranks, augmentation)
 
 
 def dev_batches(
-    settings: Settings, utterances: list[Utterance], features: Features, ranks: ProcessGroup
+    settings: Settings,
+    utterances: list[Utterance],
+    features: Features,
+    ranks: ProcessGroup,
+    augmentation: Augmentation | None = None,
 ) -> Batches:
     """Each of the `ranks` evaluates its shard."""
     return Batches(
@@ -63,6 +51,8 @@ def dev_batches(
         settings.alphabet,
         settings.train.batch_size,
         settings.model.stride,
+        settings.train.seed,
+        augmentation,
         cache=feature_cache(settings, features),
         shard=ranks.shard,
         max_seconds=settings.data.max_seconds,

@@ -43,14 +43,12 @@ def check_resources(
     needed, free = processes * memory(model, T0, batch_size, *arguments), available_memory(backend)
     if free is not None and needed > free:
         fitting = batch_ranks.size * max_batch_size(model, T0, free // processes, *arguments)
-        limit = f"batch_seconds{f' (to {fitting * longest.duration:.0f})' if fitting else ''}"
-        if not t.batch_seconds:
-            limit = f"batch_size{f' (to {fitting})' if fitting else ''}"
+        size = f"batch_size{f' (to {fitting})' if fitting else ''}"
         raise InputError(
             f"{longest.path} ({longest.location}, {longest.duration:.0f} s) in a batch of"
             f" {batch_size * batch_ranks.size}"
             f" needs {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free;"
-            f" split the recording, or lower {limit} or hidden"
+            f" split the recording, or lower {'batch_seconds' if t.batch_seconds else size} or hidden"
         )
     weights = sum(math.prod(shape) for shape in model.shapes().values())
     return (

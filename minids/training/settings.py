@@ -11,6 +11,7 @@ from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
+from minids.data.augment import CODECS
 from minids.features import Features
 from minids.model import ModelSettings
 from minids.text import ENGLISH, Alphabet
@@ -18,7 +19,6 @@ from minids.weights import SHIPPED_MODEL
 
 MAX_FILE_BYTES = 100_000
 GEMMS = "fp32", "tf32", "3xtf32"  # implementations of the matrix product on a GPU
-CODECS = "mp3", "vorbis", "opus"
 VALUE_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "int": ((int,), "a whole number"),
     "float": ((float,), "a number"),
@@ -86,17 +86,13 @@ class AugmentSettings:
     band_prob: float = setting(0.0, minimum=0, maximum=1)
     min_band_hz: float = setting(3400.0, above=0, maximum=96_000)
     codec_prob: float = setting(0.0, minimum=0, maximum=1)
-    codecs: list[str] = field(default_factory=lambda: list(CODECS), metadata={"choices": CODECS})
+    codecs: list[str] = field(default_factory=lambda: list(CODECS), metadata={"choices": tuple(CODECS)})
     reverb_prob: float = setting(0.0, minimum=0, maximum=1)
     max_reverb_ms: float = setting(300.0, above=0, maximum=2000)
     time_masks: int = setting(0, minimum=0, maximum=100)
     max_time_mask_ms: float = setting(100.0, minimum=0, maximum=1000)
     frequency_masks: int = setting(0, minimum=0, maximum=100)
     max_frequency_mask: float = setting(0.15, minimum=0, maximum=1)
-
-    def __post_init__(self) -> None:
-        if self.codec_prob and not self.codecs:
-            raise InputError("codec_prob without codecs; name some, or set codec_prob = 0")
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-
-SIGNALS = signal.SIGINT, signal.SIGTERM
+from typing import Any
 
 
 class Stopped(Exception):
-    """Training has been ended by the signal `number`, and was saved."""
+    """The signal of this number has come."""
 
     def __init__(self, number: int):
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -18,12 +17,13 @@ class Stopped(Exception):
 
 
 @contextmanager
-def stop_signals(notify: bool) -> Iterator[Callable[[], int]]:
+def stop_signals() -> Iterator[Callable[[], int]]:
     """Yield a function that returns the number of a signal that has come, or 0.
 
     Only the main thread receives signals. One that the process ignores stays ignored.
     """
-    received, previous = 0, {}
+    received = 0
+    previous: dict[int, Any] = {}
 
     def restore() -> None:
         for number, handler in previous.items():
@@ -33,15 +33,13 @@ def stop_signals(notify: bool) -> Iterator[Callable[[], int]]:
         nonlocal received
         received = number
         restore()
-        if notify:
-            with suppress(OSError):  # not through sys.stderr, which this may interrupt
-                os.write(2, b"\nsaving after this step; repeat to stop at once\n")
+        with suppress(OSError):  # not through sys.stderr, which this may interrupt
+            os.write(2, b"\nsaving after this step; repeat to stop at once\n")
 
     if threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
-            if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None):
-                previous[number] = handler
-                signal.signal(number, receive)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, receive)
     try:
         yield lambda: received
     finally:

@@ -43,7 +43,7 @@ from minids.training.step import GradientSum, step
 from minids.training.step_log import StepLog
 from minids.weights import SavedModel, save_model
 
-PLOT_SHARE = 0.05  # of the time may go into drawing training.png
+PLOT_SECONDS = 10  # between two drawings of training.png, one per epoch at most
 
 
 class Trainer:
@@ -70,7 +70,7 @@ class Trainer:
         self.train = read_manifest(settings.path("train"))
         self.dev = read_manifest(settings.path("dev"))
         self.started = self.plotted = time.monotonic()
-        self.plot_seconds, self.evaluation_seconds = 0.5, 0.0  # until they are measured
+        self.evaluation_seconds = 0.0
         self.received_signal = lambda: 0
         self.reported: set[str] = set()  # why utterances were skipped
 
@@ -83,9 +83,12 @@ class Trainer:
         with self.folder.locked() if self.ranks.is_main else nullcontext():
             self.ranks.allgather("the folder is locked")
             self.prepare()
-            with stop_signals(self.ranks.is_main) as self.received_signal, closing(self.step_log):
+            with stop_signals() as self.received_signal, closing(self.step_log):
                 try:
-                    while self.state.epoch < self.settings.train.epochs and not self._end():
+                    while self.state.epoch < self.settings.train.epochs:
+                        if (reason := self._decide(self._why_to_end())) and self.state.best_row:
+                            self.log(reason)
+                            break
                         self.train_epoch()
                         self.finish_epoch(*self.evaluate())
                 except Stopped:
@@ -114,7 +117,7 @@ class Trainer:
         self.saved.notes |= identity | {"manifests": {n: str(s.path(n).resolve()) for n in ("train", "dev")}}
         self.model = self.saved.model
         self.step_model = TimeSplit(self.model, self.ranks) if self.time_split else self.model
-        self.state = TrainingState.from_dict(self.saved.notes["progress"], self.folder.last)
+        self.state = TrainingState(**self.saved.notes["progress"])
         self.batches.skipped.update(self.state.skipped)
         self._synchronize_ranks()
         self._restore_best()
@@ -170,8 +173,9 @@ class Trainer:
         decoder_notes: dict[str, Any] = {}
         if self.ranks.is_main:
             decoder_notes = restore_best(self.folder, self.saved, self.settings, self.state, self.log)
-        best = decoder_notes, self.state.best_key, self.state.best_epoch
-        self.decoder_notes, self.state.best_key, self.state.best_epoch = self.ranks.broadcast(best)
+        state = self.state
+        best = self.ranks.broadcast((decoder_notes, state.best_key, state.best_epoch, state.best_row))
+        self.decoder_notes, state.best_key, state.best_epoch, state.best_row = best
 
     def _prepare_gpu(self) -> None:
         """Compare the GPU with the CPU, and allocate all buffers for the largest batch.
@@ -205,6 +209,7 @@ class Trainer:
         frames, indices = 0, []  # of the current step
         with bar, closing(batches):
             for batch in batches:
+                previous_frames = state.frames
                 indices += batch.indices if batch else []
                 frames += int(batch.lengths.sum()) if batch else 0
                 state.batch += 1
@@ -229,18 +234,18 @@ class Trainer:
                 now = time.monotonic()
                 seconds, last_batch_time = now - last_batch_time, now
                 state.epoch_seconds += seconds
-                if line := self.time_estimate.update(int(batch.lengths.sum()) if batch else 0, seconds):
+                if line := self.time_estimate.update(state.frames - previous_frames, seconds):
                     self.log(line)
                 if not ends_step:
                     continue
                 frames, indices = 0, []
                 minutes_passed = now - last_save > 60 * t.checkpoint_minutes
-                due, time_is_over = self._agree_to_stop(minutes_passed, self._time_is_over())
-                if due:
+                is_due, reason = self._decide((minutes_passed, self._why_to_end()))
+                if is_due:
                     self._synchronize_ranks()
                     self._save_checkpoint()
                     last_save = now
-                if time_is_over:
+                if reason:
                     break
         if not state.utterances:
             raise self.nothing_usable("train", self.batches)
@@ -248,45 +253,30 @@ class Trainer:
 
     def step(self, batch: Batch | None, rate: float, momentum: float) -> tuple[np.ndarray, float]:
         """A step on `batch` and those of `gradient_sum`; see minids.training.step."""
-        return step(
-            self.step_model,
-            self.velocity,
-            batch,
-            self._dropout_keys(batch),
-            rate,
-            momentum,
-            self.settings.train.grad_clip_norm,
-            self.batch_ranks,
-            self.frozen,
-            self.gradient_sum,
-        )
+        clip_norm, keys = self.settings.train.grad_clip_norm, self._dropout_keys(batch)
+        arguments = batch, keys, rate, momentum, clip_norm, self.batch_ranks, self.frozen, self.gradient_sum
+        return step(self.step_model, self.velocity, *arguments)
 
     def _dropout_keys(self, batch: Batch | None) -> np.ndarray:
         indices = np.array(batch.indices if batch else [], np.int64)
         return hash_key(self.settings.train.seed, self.state.epoch, indices)
 
-    def _agree_to_stop(self, *decisions: bool) -> tuple[bool, ...]:
-        """Rank 0's decisions. Raises Stopped on all ranks when one has received a signal."""
-        signals, decided = zip(*self.ranks.allgather((self.received_signal(), decisions)), strict=True)
+    def _decide(self, decision: Any) -> Any:
+        """Rank 0's decision. Raises Stopped on all ranks when a signal has come to one."""
+        signals, decisions = zip(*self.ranks.allgather((self.received_signal(), decision)), strict=True)
         if number := max(signals):
             raise Stopped(number)
-        return decided[0]
+        return decisions[0]
 
-    def _time_is_over(self) -> bool:
-        """Whether an evaluation that begins now would end after `minutes`."""
-        budget = 60 * self.settings.train.minutes
-        return bool(budget) and time.monotonic() - self.started + self.evaluation_seconds >= budget
-
-    def _end(self) -> bool:
-        """Whether time or patience is over; says so."""
+    def _why_to_end(self) -> str:
+        """Why training ends before the last epoch, or nothing. `minutes` include the evaluation."""
         t, state = self.settings.train, self.state
-        waited = state.epoch - state.best_epoch
-        over, no_patience = self.ranks.broadcast((self._time_is_over(), t.patience and waited >= t.patience))
-        if over and state.best_row:
-            self.log(f"the {t.minutes:g} minutes are over; raise minutes to continue")
-        elif no_patience and state.best_row:
-            self.log(f"no epoch was better than epoch {state.best_epoch}; raise patience to continue")
-        return bool(state.best_row and (over or no_patience))
+        seconds = time.monotonic() - self.started + self.evaluation_seconds
+        if t.minutes and seconds >= 60 * t.minutes:
+            return f"the {t.minutes:g} minutes are over; raise minutes to continue"
+        if t.patience and state.best_row and state.epoch - state.best_epoch >= t.patience:
+            return f"no epoch was better than epoch {state.best_epoch}; raise patience to continue"
+        return ""
 
     def _update_average(self) -> None:
         """Average ← d · average + (1 - d) · weights, with a smaller decay d in the first steps, whose weights
@@ -366,7 +356,7 @@ class Trainer:
         loss_sum, count, results = evaluate_batches(
             self.model, self.dev_batches, self.dev, self.settings.alphabet, self.received_signal
         )
-        self._agree_to_stop()
+        self._decide(None)
         loss_sum, count = self.ranks.allreduce_sum(np.array([loss_sum, count], np.float64))
         results = [result for shard in self.ranks.allgather(results) for result in shard]
         if not results:
@@ -403,7 +393,7 @@ class Trainer:
                     save_model(self.folder.best, best)
             self.folder.write_metrics(rows)
             self.step_log.show("epoch", row, state.steps)
-            if time.monotonic() - self.plotted > self.plot_seconds / PLOT_SHARE:
+            if time.monotonic() - self.plotted > PLOT_SECONDS:
                 self.draw()
         self._save_checkpoint()
         for line in reporting.epoch_lines(rows, self.settings.train, state, is_best):
@@ -413,13 +403,11 @@ class Trainer:
 
     def draw(self) -> None:
         """Write training.png. Training does not depend on it."""
-        start = time.monotonic()
         try:
             self.folder.write_plot(self.state)
         except InputError as error:
             self.log(f"note: {error}")
         self.plotted = time.monotonic()
-        self.plot_seconds = self.plotted - start
 
     def _save_checkpoint(self) -> None:
         self.state.skipped = list(self.batches.skipped.items())

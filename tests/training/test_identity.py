@@ -103,16 +103,6 @@ def test_replaced_recordings_are_noticed(place, path, name):
             resume(place, start)
 
 
-def test_a_setting_that_an_older_version_lacked_has_its_default(place):
-    _, start = identity(place)
-    del start["settings"]["train"]["select"], start["settings"]["noise"]["reference_recordings"]
-    del start["data"]["recordings"]
-    assert resume(place, start) == []
-    edit(place / "tones.toml", "epochs = 1", 'epochs = 1\nselect = "cer"')
-    with pytest.raises(InputError, match=r"\[train\] select = 'wer'"):
-        resume(place, start)
-
-
 def test_a_setting_of_another_version_is_named(place):
     _, start = identity(place)
     start["settings"]["train"]["warmup"] = 3

@@ -301,24 +301,29 @@ def test_a_run_resumes_with_another_number_of_ranks(place):
 
 @mpi
 @pytest.mark.slow
-def test_a_killed_rank_ends_the_job_and_leaves_the_checkpoint_intact(place):
+def test_a_signal_to_one_rank_saves_and_a_kill_leaves_the_checkpoint_intact(place):
     folder, settings = place
     run, long = folder / "dying", settings.with_name("long.toml")
     long.write_text(settings.read_text().replace("epochs = 2", "epochs = 5000"))
-    job = mpiexec(train(long, run), wait=False)
-    metrics = run / "metrics.jsonl"
-    end = time.monotonic() + 200
-    while not (metrics.exists() and metrics.read_text().count("\n") > 2):
-        assert job.poll() is None, job.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    ranks = descendants(job.pid)
-    assert len(ranks) == 2
-    os.kill(ranks[-1], signal.SIGKILL)
-    _, err = job.communicate(timeout=100)
-    assert job.returncode != 0
+    steps, metrics = run / "steps.jsonl", run / "metrics.jsonl"
+    for number, epochs in ((signal.SIGTERM, 1), (signal.SIGKILL, 3)):  # the second job resumes
+        job = mpiexec(train(long, run), wait=False)
+        end = time.monotonic() + 200
+        while not (metrics.exists() and metrics.read_text().count("\n") >= epochs):
+            assert job.poll() is None, job.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        ranks = descendants(job.pid)
+        assert len(ranks) == 2
+        os.kill(ranks[-1], number)
+        _, err = job.communicate(timeout=100)
+        assert job.returncode != 0
+        progress = load_model(run / "last.safetensors").notes["progress"]
+        if number == signal.SIGTERM:
+            assert f"the same command resumes from {run / 'last.safetensors'}" in err
+            assert progress["steps"] == len(steps.read_text().splitlines())
     assert "signal 9" in err or "Killed" in err
-    assert load_model(run / "last.safetensors").notes["progress"]["epoch"] >= 2
+    assert progress["epoch"] >= 2
 
 
 @mpi

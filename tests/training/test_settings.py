@@ -126,7 +126,6 @@ def test_paths_are_relative_to_the_settings_or_use_environment_variables(setting
         ("[train]\nepochs = true\n", ["[train] epochs = True must be a whole number"]),
         ("[augment]\nmax_speed_change = '1'\n", ["[augment] max_speed_change = '1' must be a number"]),
         ("[augment]\ncodecs = ['mp3', 'flac']\n", ["codecs = ['mp3', 'flac'] must be one of mp3, vorbis"]),
-        ("[augment]\ncodec_prob = 1\ncodecs = []\n", ["[augment] codec_prob without codecs"]),
         ("[train]\ntensorboard = 1\n", ["[train] tensorboard = 1 must be true or false"]),
         ("[train]\nfreeze = 2\n", ["[train] freeze", "add init"]),
         ("[noise]\nrecordings = 'a.wav'\n", ["[noise] recordings = 'a.wav' must be a list of texts"]),

@@ -650,14 +650,14 @@ def test_a_dev_set_of_empty_texts_can_be_evaluated_and_resumed(place, monkeypatc
 
 
 def test_the_plot_appears_during_training(place, monkeypatch):
-    monkeypatch.setattr(trainer_module, "PLOT_SHARE", np.inf)
+    monkeypatch.setattr(trainer_module, "PLOT_SECONDS", 0)
     run = trainer(place, epochs=2)
     run.run()
     assert run.folder.plot.read_bytes().startswith(b"\x89PNG")
 
 
 def test_a_plot_that_cannot_be_written_does_not_stop_training(place, monkeypatch, capsys):
-    monkeypatch.setattr(trainer_module, "PLOT_SHARE", np.inf)
+    monkeypatch.setattr(trainer_module, "PLOT_SECONDS", 0)
     run = trainer(place, epochs=2)
     run.folder.plot.mkdir(parents=True)
     run.run()

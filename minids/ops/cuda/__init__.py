@@ -15,20 +15,12 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
 
     The backend computes on the GPU that is selected now, in whichever thread it is called; see guard.py.
     """
-    from minids.ops.cuda import (
-        affine,
-        arrays,
-        axpby,
-        birnn,
-        context,
-        ctc,
-        log_softmax,
-        matmul,
-        nesterov,
-        norm,
-    )
+    from minids.ops.cuda import affine, arrays, birnn, context, ctc, log_softmax, matmul
+    from minids.ops.cuda.axpby import axpby
     from minids.ops.cuda.device import current_device
     from minids.ops.cuda.guard import guarded, operation
+    from minids.ops.cuda.nesterov import nesterov
+    from minids.ops.cuda.norm import norm
 
     matmul.check_gemm(gemm)
     birnn.check_recurrence(recurrence)
@@ -42,9 +34,9 @@ def load(gemm: str = "fp32", recurrence: str = "auto") -> dict[str, Any]:
         "birnn_backward": partial(birnn.birnn_backward, recurrence=recurrence, gemm=gemm),
         "log_softmax_forward": log_softmax.log_softmax_forward,
         "ctc": ctc.ctc,
-        "axpby": axpby.axpby,
-        "norm": norm.norm,
-        "nesterov": nesterov.nesterov,
+        "axpby": axpby,
+        "norm": norm,
+        "nesterov": nesterov,
     }
     copies = {
         name: guarded(getattr(arrays, name), device, exclusive=False)
