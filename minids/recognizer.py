@@ -4,7 +4,7 @@ recording ─ load_audio ─▶ samples ─ split_at_pauses ─▶ segments ─ 
           ─ BeamSearch, or greedy ─▶ labels ─ forced_align ─▶ words with their times ─▶ Transcript
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -24,6 +24,7 @@ from minids.data.manifest import Utterance
 from minids.decode.align import Unmatched, align_text, forced_align
 from minids.decode.beam_search import BeamSearch, Hypothesis
 from minids.decode.greedy import greedy
+from minids.decode.lexicon import HotWords
 from minids.decode.path import CTCPath, Word, lengthened, word_times
 from minids.decode.tuned import make_search
 from minids.lm.ngram import NGram
@@ -159,6 +160,8 @@ class Recognizer:
         pruning: bool = True,
         jitter: bool = False,
         backend: str = "cpu",
+        lexicon: str | Path | Iterable[str] | None = None,
+        hot_words: HotWords | None = None,
     ) -> "Recognizer":
         """A model (None: the one that ships; a list: an ensemble) and its beam search.
 
@@ -166,7 +169,8 @@ class Recognizer:
         language model.
         alpha, beta and beam_width default to the values tuned with this language model, or else to those of
         `minids.decode.tuned.DecoderWeights`.
-        Without a language model, beta and beam_width, decoding is greedy. With `pruning`, the search skips
+        lexicon and hot_words are those of `minids.BeamSearch`.
+        Without a language model and any of these, decoding is greedy. With `pruning`, the search skips
         unlikely symbols and prefixes.
 
         Raises InputError when a file is missing, damaged or not a model, when the models of an ensemble have
@@ -180,7 +184,16 @@ class Recognizer:
         for p, saved in zip(paths, models, strict=True):
             _check_compatible(paths[0], models[0], p, saved)
         search, calibration = make_search(
-            models[0].alphabet, models[0].notes, paths[0], lm, alpha, beta, beam_width, pruning
+            models[0].alphabet,
+            models[0].notes,
+            paths[0],
+            lm,
+            alpha,
+            beta,
+            beam_width,
+            pruning,
+            lexicon,
+            hot_words,
         )
         confidence = Confidence()
         if len(models) == 1 and not jitter:  # averaged probabilities are others
@@ -197,28 +210,31 @@ class Recognizer:
         recording: Source | np.ndarray | Sequence[float],
         rate: int | None = None,
         channel: int | None = None,
+        hot_words: HotWords | None = None,
     ) -> Transcript:
         """A sound file (path, bytes or binary stream), or samples (N,) -> Transcript.
 
         `rate` is that of the samples in Hz (default: the model's); `channel` one channel of the file, from 0
-        (default: the mean of all).
+        (default: the mean of all). `hot_words` take the place of those of the search, see
+        `minids.BeamSearch`; the scores of words are not calibrated for them.
         Raises InputError when the file cannot be read, or the samples are not mono sound.
         """
+        confidence = self.confidence if hot_words is None else self.confidence._replace(weights=None)
         words: list[Word] = []
         doubts = []
         total = 0.0
         for start, end, log_probs in self.segments(self._samples(recording, rate, channel)):
-            log_prob, found, hypotheses = self.words(log_probs)
+            log_prob, found, hypotheses = self.words(log_probs, hot_words)
             total += log_prob
-            calibrated = self.confidence.calibrate(found, hypotheses, log_probs)
+            calibrated = confidence.calibrate(found, hypotheses, log_probs)
             words += [word.moved(start, end) for word in calibrated]
             doubts.append(letter_doubts(log_probs))
         return Transcript(
             " ".join(word.text for word in words),
             lengthened(words, end),
             total,
-            self.confidence.weights is not None,
-            self.confidence.is_unlike(doubts),
+            confidence.weights is not None,
+            confidence.is_unlike(doubts),
             end,
         )
 
@@ -285,17 +301,19 @@ class Recognizer:
         for first, end in split_at_pauses(samples, rate):
             yield first / rate, end / rate, self.log_probs(samples[first:end])
 
-    def words(self, log_probs: np.ndarray) -> tuple[float, list[Word], list[Hypothesis]]:
+    def words(
+        self, log_probs: np.ndarray, hot_words: HotWords | None = None
+    ) -> tuple[float, list[Word], list[Hypothesis]]:
         """log_probs (T, K) of a segment -> the log-probability of its text, its words, and the best texts.
 
         The words' scores are not calibrated, their times relative to the segment. With greedy decoding there
         are no other texts: the last list is empty.
         """
-        if self.search is None:
+        if self.search is None and hot_words is None:
             path, hypotheses = greedy(log_probs), []
             log_prob = path.log_prob
         else:
-            hypotheses = self.search.decode(log_probs, N_BEST)
+            hypotheses = (self.search or BeamSearch(self.alphabet)).decode(log_probs, N_BEST, hot_words)
             log_prob, path = hypotheses[0].log_prob, self._best_path(log_probs, hypotheses[0])
         return log_prob, word_times(path, self.alphabet, self.frame_seconds), hypotheses
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,14 +89,39 @@ _SEARCH = (
         default=True,
         help="Keep improbable characters and prefixes too: slower, slightly more accurate.",
     ),
+    click.option("--lexicon", type=PATH, help="The only words that a text may have: a file, one on a line."),
+    click.option(
+        "--hot-words",
+        metavar="FILE|WORDS",
+        help="Words to expect: a file, one on a line, or separated by commas.",
+    ),
+    click.option(
+        "--hot-word-weight",
+        type=FiniteFloat(),
+        default=10.0,
+        show_default=True,
+        help="What each hot word in a text adds to the text's log-probability.",
+    ),
 )
 
 
 def search(command: Callable) -> Callable:
-    """Add --lm, --alpha, --beta, --beam-width and --no-pruning."""
+    """Add the options of a beam search, which are arguments of `Recognizer.load`."""
+
+    @wraps(command)
+    def with_hot_words(*args: Any, hot_words: str | None, hot_word_weight: float, **kwargs: Any) -> Any:
+        if hot_words is not None:
+            from minids.lm.text_source import read_lines
+
+            is_file = Path(hot_words).is_file() or hot_words.endswith(".txt")
+            lines = read_lines(Path(hot_words)) if is_file else hot_words.split(",")
+            kwargs["hot_words"] = {line.strip(): hot_word_weight for line in lines if line.strip()}
+        return command(*args, **kwargs)
+
+    decorated: Callable = with_hot_words
     for option in reversed(_SEARCH):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    return decorated
 
 
 def load_backend(backend: str, gemm: str) -> "Backend":

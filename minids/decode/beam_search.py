@@ -13,7 +13,7 @@ import numpy as np
 from minids._utils.arguments import integers
 from minids._utils.errors import InputError
 from minids._utils.threads import available_cores
-from minids.decode.lexicon import Labels, Language, build_trie
+from minids.decode.lexicon import WORD_START, HotWords, Labels, Language, Words, hot_trie, make_words
 from minids.decode.prefix import SearchConfig
 from minids.decode.search import search
 from minids.lm.ngram import NGram
@@ -29,7 +29,7 @@ MAX_SUM_ERROR = 1e-3  # of the probabilities of a frame
 
 
 class Hypothesis(NamedTuple):
-    """A text and its score = log_prob + α lm_log_prob + β words, in natural logarithms.
+    """A text and its score = log_prob + α lm_log_prob + β words + hot words, in natural logarithms.
 
     log_prob is log P(text|x), summed over the alignments that the beam has followed: at most the true value,
     and equal to it with an unbounded beam. lm_log_prob includes the end of the sentence; without a language
@@ -52,17 +52,24 @@ class Hypothesis(NamedTuple):
 class BeamSearch:
     """Prefix beam search with an n-gram language model; `minids.decode.reference` is the readable version.
 
-    alphabet          the K - 1 symbols after the blank: an Alphabet, a string or a list
+    alphabet          the K - 1 symbols beside the blank: an Alphabet, a string or a list
     lm, alpha, beta   an NGram or its file, its weight (at least 0; start with 0.5), the word insertion bonus
     beam_width        the number of prefixes that the search follows; the paper uses 1000 to 8000
     lexicon           the only words that a text may contain: a list, or a file with a word on each line.
                       None: any word; those that the language model lacks are spelled, at 1/(K-1) per letter
     token_min_logp    symbols this far below the most probable symbol of a frame are skipped; -math.inf: none
     beam_prune_logp   prefixes this far below the best prefix are dropped; -math.inf: none
+    hot_words         words to expect, a list or {word: weight}: a text's score grows by the weight of each
+                      (10 unless given, in nats) wherever it occurs. They are known words: not spelled, and
+                      allowed by a lexicon
+    blank             the column of the blank in log_probs; K - 1 for networks of NeMo
+    space             the symbol of the alphabet that separates words; "|" for wav2vec 2.0
 
     With a language model of words, or a lexicon, the space of the alphabet ends a word, and texts have single
     spaces and none at their ends. A language model of characters (`minids lm train --characters`) scores
     every symbol and does not constrain the text.
+    The alphabet may consist of word pieces, as `▁the` or of the kind of `##ing`; they spell the words of the
+    language model, and texts have spaces instead of ▁.
     Raises InputError for values outside their range, and if the words cannot be written in the alphabet.
     """
 
@@ -76,20 +83,29 @@ class BeamSearch:
         lexicon: str | Path | Iterable[str] | None = None,
         token_min_logp: float = DEFAULT_TOKEN_MIN_LOGP,
         beam_prune_logp: float = DEFAULT_BEAM_PRUNE_LOGP,
+        hot_words: HotWords | None = None,
+        blank: int = BLANK,
+        space: str = " ",
     ):
-        self.alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
+        alphabet = alphabet if isinstance(alphabet, Alphabet) else Alphabet(alphabet)
+        self.alphabet = _usual_symbols(alphabet, space)
+        self.blank = int(integers("blank", [blank], 0, len(self.alphabet) - 1)[0])
         self.beam_width = _whole_number("beam_width", beam_width, MAX_BEAM_WIDTH)
         for name, value in (("token_min_logp", token_min_logp), ("beam_prune_logp", beam_prune_logp)):
             if not _is_real(value) or not value <= 0:
                 raise InputError(f"{name} is {value}; give a negative number, or -math.inf to switch it off")
         self.lm = NGram.load(lm) if isinstance(lm, str | Path) else lm
-        self.language = language = Language(self.alphabet, self.lm, lexicon)
+        language = Language(self.alphabet, self.lm, lexicon)
         self._lm = self.lm or _uniform_lm()
         _ = self._lm.tables  # prepared here, not by the first calls of several threads
-        self._trie = build_trie(language.words, len(self.alphabet))
+        self.language, self._words = language, make_words(language)
         self._config = SearchConfig(
             int(language.mode),
+            language.pieces,
             language.space,
+            BLANK if language.pieces else language.space,
+            -1,
+            0.0,
             0.0,
             0.0,
             language.oov_symbol_cost,
@@ -97,6 +113,7 @@ class BeamSearch:
             float(beam_prune_logp),
         )
         self.set_weights(alpha, beta)
+        self.language, self._words, self._config = self._with_hot_words(hot_words)
 
     @property
     def alpha(self) -> float:
@@ -111,23 +128,30 @@ class BeamSearch:
         check_weights(alpha, beta)
         self._config = self._config._replace(alpha=float(alpha), beta=float(beta))
 
-    def decode(self, log_probs: np.ndarray, n_best: int = 10) -> list[Hypothesis]:
-        """log_probs (T, K), natural logarithms, blank first -> at most `n_best` hypotheses, best first.
+    def decode(
+        self, log_probs: np.ndarray, n_best: int = 10, hot_words: HotWords | None = None
+    ) -> list[Hypothesis]:
+        """log_probs (T, K), natural logarithms -> at most `n_best` hypotheses, best first.
 
-        If a lexicon leaves no text possible, the result is the empty text with score -inf.
+        `hot_words` take the place of those of the search. If a lexicon leaves no text possible, the result is
+        the empty text with score -inf.
         Raises InputError for another K, NaN, and frames whose probabilities do not sum to 1.
         """
-        return self._decode(log_probs, n_best, self._config)
+        return self._decode(log_probs, n_best, *self._with_hot_words(hot_words))
 
     def decode_batch(
-        self, log_probs: Sequence[np.ndarray], n_best: int = 10, workers: int | None = None
+        self,
+        log_probs: Sequence[np.ndarray],
+        n_best: int = 10,
+        workers: int | None = None,
+        hot_words: HotWords | None = None,
     ) -> list[list[Hypothesis]]:
         """Decode many utterances, the longest first, in `workers` threads (default: one per core)."""
-        config = self._config
+        settings = self._with_hot_words(hot_words)
         workers = available_cores() if workers is None else _whole_number("workers", workers, MAX_WORKERS)
         order = sorted(range(len(log_probs)), key=lambda i: -len(log_probs[i]))
         with ThreadPoolExecutor(workers) as pool:
-            results = pool.map(lambda i: self._decode(log_probs[i], n_best, config), order)
+            results = pool.map(lambda i: self._decode(log_probs[i], n_best, *settings), order)
             decoded = dict(zip(order, results, strict=True))
         return [decoded[i] for i in range(len(log_probs))]
 
@@ -139,45 +163,68 @@ class BeamSearch:
         """
         log_probs, _ = self._check(log_probs)
         try:
+            if isinstance(text, str) and self.language.pieces:
+                text = WORD_START + text.strip().replace(" ", WORD_START)
             labels = self.alphabet.encode(text) if isinstance(text, str) else text
             labels = integers("labels", labels, 1, len(self.alphabet) - 1).tolist()
         except ValueError as error:
             raise InputError(f"{text!r} cannot be scored: {error}") from None
-        return self._score(log_probs, tuple(labels), self._config)
+        return self._score(log_probs, tuple(labels), self.language, self._config)
 
-    def _decode(self, log_probs: np.ndarray, n_best: int, config: SearchConfig) -> list[Hypothesis]:
+    def _with_hot_words(self, hot_words: HotWords | None) -> tuple[Language, Words, SearchConfig]:
+        """What the search needs, with these hot words in place of its own."""
+        if hot_words is None:
+            return self.language, self._words, self._config
+        language = self.language.with_hot_words(hot_words)
+        words = self._words._replace(hot=hot_trie(language))
+        max_hot = max(language.hot_words.values(), default=0.0)
+        config = self._config._replace(hot_root=0 if language.hot_words else -1, max_hot=float(max_hot))
+        return language, words, config
+
+    def _decode(
+        self, log_probs: np.ndarray, n_best: int, language: Language, words: Words, config: SearchConfig
+    ) -> list[Hypothesis]:
         log_probs, y = self._check(log_probs)
         width = _count_texts(len(y), len(self.alphabet), self.beam_width)
-        n = min(_whole_number("n_best", n_best, math.inf), width)
+        n_best = min(_whole_number("n_best", n_best, math.inf), width)
+        n = width if language.pieces else n_best
         scores, labels, lengths = np.empty((n, 3)), np.empty((n, len(y)), np.int32), np.empty(n, np.int32)
         try:
-            arrays = (self._lm.tables, self._trie, width, scores, labels, lengths)
+            arrays = (self._lm.tables, words, width, scores, labels, lengths)
             count = search(y, config, *arrays)
-            if count == 0 and self.language.word_level and self.language.space != BLANK:
+            if count == 0 and language.word_level and config.space_symbol != BLANK:
                 count = search(y, config._replace(extra_spaces=True), *arrays)
         except MemoryError:
             raise InputError(f"out of memory with beam_width {width}; give a smaller one") from None
         texts = [tuple(labels[i, : lengths[i]].tolist()) for i in range(abs(count))]
         if count < 0:
-            return [self._score(log_probs, texts[0], config)]
+            return [self._score(log_probs, language.without_part(texts[0]), language, config)]
         if count == 0:
             return [Hypothesis("", -math.inf, -math.inf, 0.0, ())]
-        return [
-            Hypothesis(self.alphabet.decode(c), score, log_prob, lm_log_prob, c)
-            for c, (score, log_prob, lm_log_prob) in zip(texts, scores.tolist(), strict=False)
-        ]
+        found: dict[object, Hypothesis] = {}
+        for c, (score, log_prob, lm_log_prob) in zip(texts, scores.tolist(), strict=False):
+            text = language.text(c)
+            key = text if language.pieces else c
+            if key in found:  # other pieces spell the same text
+                total = float(np.logaddexp(log_prob, found[key].log_prob))
+                score, log_prob, c = score + total - log_prob, total, found[key].labels
+            found[key] = Hypothesis(text, score, log_prob, lm_log_prob, c)
+        return sorted(found.values(), key=lambda h: -h.score)[:n_best]
 
-    def _score(self, log_probs: np.ndarray, labels: Labels, config: SearchConfig) -> Hypothesis:
-        labels = self.language.normalize(labels)
-        log_prob = text_log_prob(log_probs, labels, self.language)
+    def _score(
+        self, log_probs: np.ndarray, labels: Labels, language: Language, config: SearchConfig
+    ) -> Hypothesis:
+        letters = language.normalize(language.spell(labels))
+        log_prob = text_log_prob(log_probs, letters, language)
         if log_prob == -math.inf:
-            log_prob = text_log_prob(log_probs, labels, self.language, extra_spaces=True)
-        lm, words = self.language.lm_score(labels, finished=True)
-        total = log_prob + config.alpha * lm + config.beta * words
-        return Hypothesis(self.alphabet.decode(labels), total, log_prob, lm, labels)
+            log_prob = text_log_prob(log_probs, letters, language, extra_spaces=True)
+        lm, words, hot = language.lm_score(letters, finished=True)
+        total = log_prob + config.alpha * lm + config.beta * words + hot
+        labels = labels if language.pieces else letters
+        return Hypothesis(language.letters.decode(letters), total, log_prob, lm, labels)
 
     def _check(self, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """log_probs (T, K) in float64, and the probabilities."""
+        """log_probs (T, K) in float64, the blank first, and the probabilities."""
         K = len(self.alphabet)
         log_probs = np.asarray(log_probs)
         if log_probs.dtype.kind not in "fiu":
@@ -188,6 +235,9 @@ class BeamSearch:
                 f"log_probs of shape {log_probs.shape} do not fit an alphabet of {K - 1} symbols;"
                 f" give (T, {K}), the blank first"
             )
+        if self.blank != BLANK:
+            blank = log_probs[:, [self.blank]]
+            log_probs = np.concatenate([blank, np.delete(log_probs, self.blank, axis=1)], axis=1)
         with np.errstate(over="ignore"):  # inf fails the test below
             y = np.ascontiguousarray(np.exp(log_probs))
         wrong = np.flatnonzero(~(np.abs(y.sum(axis=1) - 1) <= MAX_SUM_ERROR))
@@ -201,25 +251,49 @@ class BeamSearch:
 
 
 def text_log_prob(
-    log_probs: np.ndarray, labels: Labels, language: Language, extra_spaces: bool = False
+    log_probs: np.ndarray, text: Labels, language: Language, extra_spaces: bool = False
 ) -> float:
-    """log P(text|x) over all alignments: p_b and p_nb of all prefixes of the text, as in reference.py."""
-    end_space = (language.space,) if language.word_level and labels and language.space != BLANK else ()
-    last = np.array([BLANK, *labels, *end_space])  # the last symbol of each prefix; the empty one has none
-    repeats = last[1:] == last[:-1]
-    boundary = np.array(
-        [extra_spaces and language.at_word_boundary((*labels, *end_space)[:u]) for u in range(len(last))]
-    )
-    blank, nonblank = np.full(len(last), -np.inf), np.full(len(last), -np.inf)
+    """log P(text|x) over all alignments, and over all pieces that spell a text.
+
+    As in reference.py: p_b of each beginning of the text, and p_nb of each step that appends a symbol to one.
+    """
+    end = len(text)
+    if text and language.space != BLANK and (language.word_level or language.pieces):
+        text = (*text, language.space)  # a space at the end does not change the text
+    steps = language.steps(text, extra_spaces)
+    n = len(steps)
+    symbols = np.array([symbol for symbol, *_ in steps], np.int64)
+    starts = np.array([start for _, start, _ in steps], np.int64)
+    into = _padded([[i for i in range(n) if steps[i][2] == u] for u in range(len(text) + 1)], n)
+    before = _padded([[j for j in into[start] if j < n and steps[j][0] != c] for c, start, _ in steps], n)
+    blank, nonblank = np.full(len(text) + 1, -np.inf), np.full(n + 1, -np.inf)  # the last of n + 1: padding
     blank[0] = 0
     for y in log_probs:
-        total = np.logaddexp(blank, nonblank)
-        extended = y[last[1:]] + np.where(repeats, blank[:-1], total[:-1])
-        blank = total + np.where(boundary, np.logaddexp(y[BLANK], y[language.space]), y[BLANK])
-        nonblank = np.where(boundary, -np.inf, nonblank + y[last])
-        nonblank[1:] = np.logaddexp(nonblank[1:], extended)
-    total = np.logaddexp(blank, nonblank)
-    return float(np.logaddexp.reduce(total[len(labels) :]))  # with and without a space at the end
+        appended = np.logaddexp(blank[starts], np.logaddexp.reduce(nonblank[before], axis=1))
+        blank = y[BLANK] + np.logaddexp(blank, np.logaddexp.reduce(nonblank[into], axis=1))
+        nonblank[:n] = y[symbols] + np.logaddexp(nonblank[:n], appended)
+    total = np.logaddexp(blank, np.logaddexp.reduce(nonblank[into], axis=1))
+    return float(np.logaddexp.reduce(total[end:]))
+
+
+def _padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
+    """Rows of different lengths as an array."""
+    array = np.full((len(rows), max([1, *map(len, rows)])), fill, np.int64)
+    for filled, row in zip(array, rows, strict=True):
+        filled[: len(row)] = row
+    return array
+
+
+def _usual_symbols(alphabet: Alphabet, space: str) -> Alphabet:
+    """The alphabet with " " as the space, and ▁ before the word pieces that begin a word."""
+    symbols = list(alphabet.symbols)
+    if space not in symbols and space != " ":
+        raise InputError(f"the alphabet has no {space!r}, which was given as its space")
+    if any(symbol.startswith("##") for symbol in symbols):
+        symbols = [s[2:] if s.startswith("##") else WORD_START + s for s in symbols]
+    elif space != " ":
+        symbols[symbols.index(space)] = " "
+    return alphabet if symbols == list(alphabet.symbols) else Alphabet(symbols)
 
 
 def _is_real(value: object) -> bool:

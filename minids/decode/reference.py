@@ -13,10 +13,10 @@ Frame t turns every prefix ℓ in the beam into
 
 Contributions to the same text are added. The search maximizes
 
-    Q(c) = log P(c|x) + α log P_lm(c) + β words(c)
+    Q(c) = log P(c|x) + α log P_lm(c) + β words(c) + Σ weights of the hot words in c
 
-so the beam keeps the prefixes with the largest log (p_b + p_nb) + α log P_lm + β words, where the last two
-count complete words.
+so the beam keeps the prefixes with the largest log (p_b + p_nb) + α log P_lm + β words + hot, where these
+count complete words; of a hot word that is not complete, as much of its weight counts as of its letters.
 
 With a language model of words, or a lexicon, no text begins with a space or has two in a row. Frames that are
 certain of such spaces would leave no text at all; only then, they count as blanks (`extra_spaces`).
@@ -76,12 +76,17 @@ def prefix_beam_search(
     """log_probs (T, K) -> {labels: (score, log P(labels|x) over the alignments followed, log P_lm)}."""
 
     def score(prefix: Labels, log_prob: float, finished: bool = False) -> TextScore:
-        lm, words = language.lm_score(prefix, finished)
-        return TextScore(log_prob + alpha * lm + beta * words, log_prob, lm)
+        lm, words, hot = language.lm_score(language.spell(prefix), finished)
+        return TextScore(log_prob + alpha * lm + beta * words + hot, log_prob, lm)
 
     def boundary(prefix: Labels) -> int | None:
         """The space, if another one after the prefix counts as a blank."""
         return language.space if extra_spaces and language.at_word_boundary(prefix) else None
+
+    def can_append(prefix: Labels, c: int) -> bool:
+        """Whether all letters of the symbol may follow."""
+        before, after = language.spell(prefix), language.spell((*prefix, c))
+        return all(language.can_append(after[:n], after[n]) for n in range(len(before), len(after)))
 
     beam: dict[Labels, PrefixProb] = {(): PrefixProb(0.0, LOG_ZERO)}
     discarded: dict[Labels, PrefixProb] = {}  # computed for the previous frame, but not kept
@@ -92,7 +97,7 @@ def prefix_beam_search(
         for prefix, prob in beam.items():
             add(candidates, prefix, unextended(prob, prefix, y, boundary(prefix)))
             for c in symbols:
-                if not language.can_append(prefix, c):
+                if not can_append(prefix, c):
                     continue
                 longer = (*prefix, c)
                 repeats = prefix[-1:] == (c,)
@@ -109,9 +114,9 @@ def prefix_beam_search(
 
     texts: dict[Labels, float] = {}
     for prefix, prob in beam.items():
-        if language.word_level and prefix and prefix[-1] == language.space:
+        if language.word_level and not language.pieces and prefix and prefix[-1] == language.space:
             prefix = prefix[:-1]  # a space at the end does not change the text
-        if language.is_complete(prefix):
+        if language.is_complete(language.spell(prefix)):
             texts[prefix] = log_add(texts.get(prefix, LOG_ZERO), prob.total)
     return {prefix: score(prefix, log_prob, finished=True) for prefix, log_prob in texts.items()}
 

@@ -27,6 +27,7 @@ from minids.decode.prefix import (
     end_score,
     gain,
     space_gain,
+    symbol_gain,
     unk_log_prob,
 )
 from minids.text import BLANK
@@ -50,7 +51,7 @@ class Children(NamedTuple):
 
 
 @njit(nogil=True)
-def search(y, config, tables, trie, width, scores, labels, lengths):
+def search(y, config, tables, words, width, scores, labels, lengths):
     """Probabilities y (T, K) -> the number of texts found; see `finalize` for the output arrays."""
     T, K = y.shape
     if width * K > MAX_INT32:
@@ -64,7 +65,7 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
     symbols = np.empty(K, np.int32)
     nodes, node_count = _grow_tree(np.full((1, 5), -1, np.int32), width), 1
     nodes[0, POSITION] = 0
-    _begin(beam[0], tables)
+    _begin(beam[0], tables, config.hot_root)
     n = 1
     for t in range(T):
         if n == 0:  # the lexicon allows none of the symbols that are possible here
@@ -85,7 +86,7 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
             max_child_prob,
             config,
             tables,
-            trie,
+            words,
             width,
             keys,
             child,
@@ -113,7 +114,7 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
                     row, k = child[i] // m, child[i] % m
                     next_beam[size] = beam[row]
                     _set_probs(prefix, current.blank[row, k], current.nonblank[row, k], -1)
-                    append_symbol(prefix, symbols[k], config, tables, trie)
+                    append_symbol(prefix, symbols[k], config, tables, words)
                     node_count = _move_to_child(nodes, node_count, prefix)
                 nodes[prefix.node, POSITION] = size
                 size += 1
@@ -123,36 +124,39 @@ def search(y, config, tables, trie, width, scores, labels, lengths):
                 dropped_count += 1
         beam, next_beam, n = next_beam, beam, size
         current, previous = previous, current
-    return finalize(beam[:n], nodes, config, tables, trie, scores, labels, lengths)
+    return finalize(beam[:n], nodes, config, tables, words, scores, labels, lengths)
 
 
 @njit()
-def finalize(beam, nodes, config, tables, trie, scores, labels, lengths):
+def finalize(beam, nodes, config, tables, words, scores, labels, lengths):
     """The texts of the last beam, best first; the return value is their number, at most len(lengths).
 
     scores (n, 3) receives score, log_prob and lm_log_prob of each text, labels (n, T) and lengths (n,) its
     symbols. By words, a text with a space at its end equals the one without, and their probabilities are
-    added. With a lexicon, the last word must be complete. If no text ends in a complete word, the best one is
-    cut after its last complete word and -1 is returned: its scores must be recomputed.
+    added. With a lexicon, the last word must be complete. If no text ends in a complete word, -1 is returned
+    with the best one, whose last word must be removed and whose scores be recomputed.
 
     Nothing is returned as a new array: to make one, Numba calls Python, which a Ctrl-C would interrupt.
     """
     n = len(beam)
     lm, score, cut = np.empty(n), np.empty(n), np.zeros(n, np.int32)
     for i in range(n):
-        if config.mode >= LanguageMode.WORDS and config.space != BLANK and beam[i].last == config.space:
+        if (
+            config.mode >= LanguageMode.WORDS
+            and config.space_symbol != BLANK
+            and beam[i].last == config.space_symbol
+        ):
             cut[i] = 1
             parent = _parent_position(beam[i], nodes)
             if parent >= 0:
                 beam[parent].log_prob = np.logaddexp(beam[parent].log_prob, beam[i].log_prob)
                 beam[i].log_prob = -math.inf
     for i in range(n):
-        lm[i], score[i] = end_score(beam[i], beam[i].letters > 0, config, tables, trie)
+        lm[i], score[i] = end_score(beam[i], beam[i].letters > 0, config, tables, words)
     complete = n == 0 or score.max() > -math.inf
     if not complete:
         for i in range(n):
-            cut[i] = beam[i].letters + (beam[i].words > 0)
-            lm[i], score[i] = end_score(beam[i], False, config, tables, trie)
+            lm[i], score[i] = end_score(beam[i], False, config, tables, words)
     order = np.argsort(-score)[: len(lengths) if complete else 1]
     order = order[score[order] > -math.inf]
     for rank in range(len(order)):
@@ -166,12 +170,12 @@ def finalize(beam, nodes, config, tables, trie, scores, labels, lengths):
 
 
 @njit()
-def _begin(prefix, tables):
+def _begin(prefix, tables, hot_root):
     """The empty prefix has probability 1, all of it in p_b."""
     prefix.log_prob, prefix.blank, prefix.nonblank, prefix.scale = 0, 1, 0, 1
-    prefix.lm_score, prefix.lm_log_prob, prefix.words = 0, 0, 0
+    prefix.lm_score, prefix.lm_log_prob, prefix.hot_score, prefix.words = 0, 0, 0, 0
     prefix.node, prefix.last, prefix.row = 0, BLANK, -1
-    begin_word(prefix, tables.begin)
+    begin_word(prefix, tables.begin, hot_root)
 
 
 @njit()
@@ -231,7 +235,7 @@ def _stay_probs(y_t, beam, nodes, column, config, stay_probs):
 def _repeat_probs(y_t, prefix, config):
     """p_b and p_nb after a frame that does not extend the prefix, see reference.unextended."""
     if config.extra_spaces and prefix.letters == 0:
-        return y_t[BLANK] + y_t[config.space], 0.0
+        return y_t[BLANK] + y_t[config.space_symbol], 0.0
     return y_t[BLANK], y_t[prefix.last] * prefix.nonblank
 
 
@@ -267,7 +271,7 @@ def _extend_probs(y_t, beam, symbols, previous, current, config, child_probs, ma
             nonblank[k] = y_c[k] * (
                 previous.nonblank[prefix.row, column_before[k]] * prefix.scale + prefix.blank
             )
-        k = current.column[config.space]
+        k = current.column[config.space_symbol]
         if config.extra_spaces and k < K:  # for a child that ends in a space, others count as blanks
             j = column_before[k]
             old = previous.blank[prefix.row, j] + previous.nonblank[prefix.row, j]
@@ -319,7 +323,7 @@ def _clear_members(beam, nodes, current, child_probs):
 
 @njit()
 def _candidates(
-    beam, stay_probs, symbols, column, child_probs, max_child_prob, config, tables, trie, width, keys, child
+    beam, stay_probs, symbols, column, child_probs, max_child_prob, config, tables, words, width, keys, child
 ):
     """The candidates for the next beam: all prefixes of the beam, and the children that could enter it.
 
@@ -342,16 +346,25 @@ def _candidates(
 
     bonus, letter_gain = math.exp(max(config.beta, 0.0)), gain(-config.alpha * config.oov_symbol_cost)
     count = n
-    space = column[config.space]
+    space = column[config.space_symbol]
+    copy = np.empty(1, PREFIX)
+    max_gain = math.exp(min(max(config.beta, 0.0) * max(config.pieces, 1) + config.max_hot, MAX_NATS))
     for i in range(n):
         prefix, unit, row = beam[i], units[i], child_probs[i]
+        if config.pieces > 0 or prefix.hot_node >= 0:
+            for k in range(m):
+                key = unit * row[k]
+                if key * max_gain > cut:
+                    key *= symbol_gain(prefix, symbols[k], config, tables, words, copy)
+                    count = _append(keys, child, count, key, cut, i * m + k)
+            continue
         if unit * max_child_prob[i] * bonus <= cut:
             continue
         if config.mode == LanguageMode.CHARACTERS:
             for k in range(m):
                 key = unit * row[k]
                 if key * bonus > cut:
-                    key *= character_gain(prefix, symbols[k], config, tables, trie)
+                    key *= character_gain(prefix, symbols[k], config, tables, words)
                     count = _append(keys, child, count, key, cut, i * m + k)
             continue
         if space < K:
@@ -360,11 +373,11 @@ def _candidates(
             if (
                 config.mode == LanguageMode.WORDS
                 and prefix.trie_node >= 0
-                and trie.word[prefix.trie_node] < 0
+                and words.trie[prefix.trie_node].word < 0
             ):
                 bound *= max(letter_gain**prefix.letters, MIN_GAIN)  # it would end as an unknown word
             if key * bound > cut:
-                key *= space_gain(prefix, config, tables, trie)
+                key *= space_gain(prefix, config, tables, words)
                 count = _append(keys, child, count, key, cut, i * m + space)
             row[space] = 0
         if config.mode == LanguageMode.OPEN or prefix.trie_node < 0:
@@ -373,8 +386,8 @@ def _candidates(
             for k in range(m):
                 count = _append(keys, child, count, unit * row[k], cut, i * m + k)
             continue
-        for node in range(trie.first[prefix.trie_node], trie.first[prefix.trie_node + 1]):
-            k = column[trie.symbol[node]]
+        for node in range(words.trie[prefix.trie_node].first, words.trie[prefix.trie_node + 1].first):
+            k = column[words.trie[node].letter]
             if k < K:
                 count = _append(keys, child, count, unit * row[k], cut, i * m + k)
         if config.mode == LanguageMode.WORDS and unit * max_child_prob[i] * letter_gain > cut:
@@ -382,7 +395,7 @@ def _candidates(
             unit *= prefix.unk_gain * max(letter_gain ** (prefix.letters + 1), MIN_GAIN)
             if unit * max_child_prob[i] > cut:
                 for k in range(m):
-                    if unit * row[k] > cut and find_child(trie, prefix.trie_node, symbols[k]) < 0:
+                    if unit * row[k] > cut and find_child(words.trie, prefix.trie_node, symbols[k]) < 0:
                         count = _append(keys, child, count, unit * row[k], cut, i * m + k)
     return count
 

@@ -6,6 +6,7 @@ moved, and its checksum: weights tuned for another language model are wrong, and
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from minids.decode.beam_search import (
     BeamSearch,
     check_weights,
 )
+from minids.decode.lexicon import HotWords
 from minids.lm.ngram import NGram
 from minids.text import Alphabet
 
@@ -80,6 +82,8 @@ def make_search(
     beta: float | None = None,
     beam_width: int | None = None,
     pruning: bool = True,
+    lexicon: str | Path | Iterable[str] | None = None,
+    hot_words: HotWords | None = None,
 ) -> Decoder:
     """The beam search for the model file `model` with these notes.
 
@@ -99,12 +103,13 @@ def make_search(
             raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")
         if same:
             weights = DecoderWeights(tuned.alpha, tuned.beta, tuned.beam_width)
-            calibration = "tuned" if (alpha, beta, beam_width, pruning) == (None, None, None, True) else None
+            others = alpha, beta, beam_width, lexicon, hot_words
+            calibration = "tuned" if pruning and others == (None,) * 5 else None
         lm = path if lm is None else lm
     if lm is None or lm == "none":
         if alpha is not None:
             raise InputError("alpha is the weight of a language model, and there is none; give --lm FILE too")
-        if beta is None and beam_width is None and pruning:
+        if pruning and (beta, beam_width, lexicon, hot_words) == (None,) * 4:
             return Decoder(None, "greedy")
         lm, weights = None, weights._replace(alpha=0.0, beta=0.0)
     search = BeamSearch(
@@ -113,8 +118,10 @@ def make_search(
         weights.alpha if alpha is None else alpha,
         weights.beta if beta is None else beta,
         weights.beam_width if beam_width is None else beam_width,
+        lexicon,
         token_min_logp=DEFAULT_TOKEN_MIN_LOGP if pruning else -math.inf,
         beam_prune_logp=DEFAULT_BEAM_PRUNE_LOGP if pruning else -math.inf,
+        hot_words=hot_words,
     )
     return Decoder(search, calibration)
 

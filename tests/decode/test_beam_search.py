@@ -22,6 +22,7 @@ from tests.tolerances import BEAM_SCORE, PROBABILITY
 INF = math.inf
 OFF = -math.inf
 LETTERS = Alphabet("ab ")
+PIECES = Alphabet(["▁a", "b", "▁", "ab", "▁bb"])
 ALL = {"token_min_logp": OFF, "beam_prune_logp": OFF}
 UNBOUNDED = {"beam_width": 10**6, **ALL}
 
@@ -188,20 +189,110 @@ def test_the_reference_search_agrees(seed):
     alpha, beta = float(rng.choice([0, 0.5, 1.7, 10])), float(rng.choice([0, 1.5, -1]))
     width = int(rng.integers(1, 30))
     symbols, beam = float(rng.choice([OFF, -2])), float(rng.choice([OFF, -3]))
-    language = Language(LETTERS, lm, lexicon)
+    hot_words = [None, {"ab": 2.5, "aab": 0.7}, {"bb": 4.0, "b": 1.0, "a": 30.0}][rng.integers(3)]
+    alphabet = [LETTERS, PIECES, LETTERS][rng.integers(3)]
+    if alphabet is PIECES:
+        log_probs = random_log_probs(rng, len(log_probs), 6)
+        lm = None if lm and "|" in lm.words else lm
+    language = Language(alphabet, lm, lexicon).with_hot_words(hot_words)
     arguments = (log_probs, language, alpha, beta, width, symbols, beam)
     expected = prefix_beam_search(*arguments)
-    if not expected and language.mode == LanguageMode.WORDS:
+    if not expected and language.mode == LanguageMode.WORDS and alphabet is LETTERS:
         expected = prefix_beam_search(*arguments, extra_spaces=True)
-    search = BeamSearch(LETTERS, lm, alpha, beta, width, lexicon, symbols, beam)
-    found = search.decode(log_probs, n_best=10**6)
+    search = BeamSearch(alphabet, lm, alpha, beta, width, lexicon, symbols, beam)
+    found = search.decode(log_probs, n_best=10**6, hot_words=hot_words)
     assert [h.score for h in found] == sorted([h.score for h in found], reverse=True)
-    if expected:
-        assert {h.text for h in found} == {LETTERS.decode(labels) for labels in expected}
+    texts = {}
     for labels, numbers in expected.items():
-        [hypothesis] = [h for h in found if h.text == LETTERS.decode(labels)]
-        assert hypothesis[1:4] == pytest.approx(numbers, abs=BEAM_SCORE)
-        assert hypothesis.labels == labels
+        texts.setdefault(language.text(labels), []).append(numbers)
+    if expected:
+        assert {h.text for h in found} == texts.keys()
+    for text, numbers in texts.items():  # several numbers: the pieces that spell a text, whose sum counts
+        [hypothesis] = [h for h in found if h.text == text]
+        log_prob = np.logaddexp.reduce([n.log_prob for n in numbers])
+        best = max(numbers)
+        score = best.score - best.log_prob + log_prob
+        assert hypothesis[1:4] == pytest.approx((score, log_prob, best.lm_log_prob), abs=BEAM_SCORE)
+        assert hypothesis.labels in expected
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_pieces_of_a_text_are_summed(seed):
+    """decode and score against all paths of the network; the probabilities of all texts add up to 1."""
+    rng = np.random.default_rng(seed)
+    log_probs = random_log_probs(rng, int(rng.integers(1, 6)), 6)
+    lm, hot_words = [None, random_lm(rng)][seed % 2], {"ab": 1.5}
+    search = BeamSearch(PIECES, lm, 0.8, 0.3, hot_words=hot_words, **UNBOUNDED)
+    paths = {}
+    for path in product(range(6), repeat=len(log_probs)):
+        text = " ".join("".join(PIECES.symbols[k - 1] for k in collapse(path)).replace("▁", " ").split())
+        paths[text] = paths.get(text, 0) + math.exp(sum(log_probs[range(len(path)), path]))
+    found = search.decode(log_probs, n_best=10**6)
+    assert sum(math.exp(h.log_prob) for h in found) == pytest.approx(1, abs=PROBABILITY)
+    for h in found:
+        assert math.exp(h.log_prob) == pytest.approx(paths[h.text], abs=PROBABILITY)
+        words = h.text.split()
+        expected = h.log_prob + 0.8 * h.lm_log_prob + 0.3 * len(words) + 1.5 * words.count("ab")
+        assert h.score == pytest.approx(expected, abs=BEAM_SCORE)
+        assert search.score(log_probs, h.labels)[:4] == pytest.approx(h[:4], abs=BEAM_SCORE)
+        if lm:
+            spelled = sum(len(word) * math.log(3) for word in words if word not in [*lm.words, "ab"])
+            assert h.lm_log_prob == pytest.approx(lm.log_prob(words) - spelled, abs=BEAM_SCORE)
+
+
+def test_hot_words_win_against_similar_words():
+    """An unknown word is not spelled if it is hot, nor excluded by a lexicon."""
+    alphabet = Alphabet(ENGLISH)
+    log_probs = peaked(alphabet.encode("i vote now"), len(alphabet), 0.8)
+    log_probs[4:6] = np.log((np.exp(log_probs[4:6]) + 1 / len(alphabet)) / 2)  # t and e, or anything
+    lm = unigrams({"i": 0.2, "vote": 0.2, "now": 0.2})
+    search = BeamSearch(alphabet, lm, alpha=1.0, beta=1.0, token_min_logp=OFF)
+    assert search.decode(log_probs)[0].text == "i vote now"
+    assert search.decode(log_probs, hot_words=["Vols"])[0].text == "i vols now"
+    assert search.decode(log_probs, hot_words={"vols": 1.0})[0].text == "i vote now"
+    assert search.decode_batch([log_probs], hot_words=["Vols!"])[0][0].text == "i vols now"
+    assert search.decode(log_probs)[0].text == "i vote now"
+    always = BeamSearch(alphabet, lm, 1.0, 1.0, token_min_logp=OFF, hot_words=["Mr Vols"])
+    best = always.decode(log_probs)[0]
+    assert best.text == "i vols now"
+    assert best == always.decode(log_probs, hot_words={"mr": 10, "vols": 10})[0]
+    assert always.score(log_probs, best.text).score == pytest.approx(best.score, abs=0.1)
+    assert always.decode(log_probs, hot_words={})[0].text == "i vote now"
+    words = BeamSearch(alphabet, lexicon=["i", "vote", "now"], token_min_logp=OFF)
+    assert words.decode(log_probs)[0].text == "i vote now"
+    assert words.decode(log_probs, hot_words=["vols"])[0].text == "i vols now"
+
+
+def test_hot_words_outside_the_alphabet_are_reported():
+    search = BeamSearch(LETTERS)
+    with pytest.warns(LanguageWarning, match=r"1 of 2 words of the hot words \(such as 'cab'\) cannot"):
+        search.decode(np.log([[0.25] * 4]), hot_words=["ab", "cab"])
+    for hot_words, message in [
+        (["cab"], "1 of 1 words of the hot words .such as 'cab'. cannot"),
+        ("ab", "hot words are a list of strings"),
+        ([3], "hot words are a list of strings"),
+        ({"ab": 101}, "weight of the hot word 'ab' is 101; give a number from 0 to 100"),
+        ({"ab": math.nan}, "weight of the hot word 'ab' is nan"),
+        ({"ab": "5"}, "weight of the hot word 'ab' is 5"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            search.decode(np.log([[0.25] * 4]), hot_words=hot_words)
+
+
+@pytest.mark.parametrize("blank", [0, 1, 3])
+def test_the_blank_may_have_any_column_and_the_space_any_name(blank):
+    rng = np.random.default_rng(blank)
+    log_probs = random_log_probs(rng, 12, 4)
+    usual = BeamSearch(LETTERS, unigrams({"a": 0.4, "ab": 0.3}), alpha=1.0)
+    other = BeamSearch(["a", "b", "|"], unigrams({"a": 0.4, "ab": 0.3}), alpha=1.0, blank=blank, space="|")
+    columns = [1, 2, 3]
+    columns.insert(blank, 0)
+    assert other.decode(log_probs[:, columns]) == usual.decode(log_probs)
+    assert other.score(log_probs[:, columns], "ab a") == usual.score(log_probs, "ab a")
+    with pytest.raises(InputError, match="the alphabet has no '_'"):
+        BeamSearch(["a", "b", "|"], space="_")
+    with pytest.raises(ValueError, match="blank"):
+        BeamSearch(["a", "b", "|"], blank=4)
 
 
 def test_a_score_is_the_sum_of_its_parts():
@@ -399,7 +490,7 @@ def test_a_trie_contains_exactly_its_words():
     spellings = {tuple(rng.integers(1, 5, rng.integers(1, 6)).tolist()): i for i in range(100)}
     trie = build_trie(spellings, 5)
     beginnings = {word[:n] for word in spellings for n in range(len(word) + 1)}
-    assert len(trie.word) == len(beginnings)
+    assert len(trie) == len(beginnings) + 1
 
     def walk(labels):
         node = 0
@@ -412,7 +503,7 @@ def test_a_trie_contains_exactly_its_words():
             node = walk(labels[:n])
             assert (node >= 0) == (labels[:n] in beginnings)
             if node >= 0:
-                assert trie.word[node] == spellings.get(labels[:n], -1)
+                assert trie[node]["word"] == spellings.get(labels[:n], -1)
 
 
 @pytest.mark.parametrize(
