@@ -129,7 +129,7 @@ def content(u) -> tuple:
 
 
 CORPORA = {
-    "mozilla": (
+    "table": (
         "bad.csv",
         b"wav_filename,wav_filesize,transcript,speaker,start,end\n"
         b'clips/0.wav,1,"a, ""b"" c",s1,,\nclips/1.wav,1,ab,s2,0.01,0.09\nclips/2.wav,1,c,,,\n',
@@ -375,9 +375,9 @@ evaluate dev.jsonl --model tuned.safetensors --lm words.arpa --beam-width 8
 evaluate dev.jsonl --model model.safetensors --lm none
 tune dev.jsonl --model run/best.safetensors --lm words.arpa --beam-width 4 --out out.safetensors --json
 report run --manifest dev.jsonl --out page.html
-data import mozilla table.csv --out imported --json
+data import table table.csv --out imported --json
 data import commonvoice voices --out imported
-data import nemo nemo.json --out imported
+data import json nemo.json --out imported
 data doctor dev.jsonl train.jsonl --model model.safetensors
 data doctor dev.jsonl --rate 8000 --stride 2 --json --alphabet ' abc'
 data noise dev/0.wav dev/1.wav --noise hiss.wav --reference hiss.wav --snr 5 --tracks 2 --seed 3 --out noisy
@@ -627,7 +627,7 @@ def test_one_line_of_100_megabytes(tmp_path):
     refused(path, read_settings)
     path = tmp_path / "long.csv"
     path.write_text(f"wav_filename,transcript\na.wav,{text}\n")
-    refused(path, lambda path: importers.read("mozilla", path))
+    refused(path, lambda path: importers.read("table", path))
 
 
 def test_headers_that_state_too_much(tmp_path):

@@ -54,9 +54,9 @@ def _import_options(function: Callable) -> Callable:
 def import_(kind: str, root: Path, out: Path, as_json: bool, **columns: str | None) -> None:
     """Write manifests for a corpus in ROOT, or for recordings with their texts in another layout.
 
-    KIND is a corpus as published, or: table (CSV, TSV), json (also JSON Lines), folder (text files or a
-    list), kaldi, textgrid, mozilla (CSV for Mozilla DeepSpeech), nemo (manifests for NVIDIA NeMo). Columns
-    and fields with usual names are found. No audio is copied.
+    KIND is a corpus as published, or: table (CSV, TSV; also those of Mozilla DeepSpeech), json (also JSON
+    Lines, as those of NVIDIA NeMo), folder (texts beside recordings, or a list), kaldi, textgrid. Columns and
+    fields with usual names are found. No audio is copied.
 
     Recordings that are missing or damaged are listed and left out.
 

@@ -292,7 +292,7 @@ def test_mozilla_csv_files_may_have_quoted_fields(tmp_path):
         'wav_filename,wav_filesize,transcript,room\nclips/1.wav,3244,"turn, on",b\nclips/2.wav,3244,off,c\n'
     )
     (tmp_path / "dev.csv").write_text("wav_filename,wav_filesize,transcript\nclips/3.wav,1,gone\n")
-    result = import_("mozilla", tmp_path, tmp_path / "out")
+    result = import_("table", tmp_path, tmp_path / "out")
     assert len(result.missing) == 1
     assert "3.wav" in result.missing[0]
     train = read_manifest(tmp_path / "out" / "train.jsonl")
@@ -301,7 +301,7 @@ def test_mozilla_csv_files_may_have_quoted_fields(tmp_path):
         ("off", 0.1, {"wav_filesize": "3244", "room": "c"}),
     ]
     with pytest.raises(InputError, match=r"it contains no \*\.csv"):
-        import_("mozilla", tmp_path / "clips", tmp_path / "out")
+        import_("table", tmp_path / "clips", tmp_path / "out")
 
 
 def test_columns_named_like_manifest_fields_do_not_overwrite_them(tmp_path):
@@ -309,7 +309,7 @@ def test_columns_named_like_manifest_fields_do_not_overwrite_them(tmp_path):
     (tmp_path / "train.csv").write_text(
         "wav_filename,transcript,path,text,duration,speaker\n1.wav,turn on,/etc/passwd,TURN ON,long,ann\n"
     )
-    import_("mozilla", tmp_path, tmp_path / "out")
+    import_("table", tmp_path, tmp_path / "out", path="wav_filename", text="transcript")
     (one,) = read_manifest(tmp_path / "out" / "train.jsonl")
     assert (one.path.name, one.text, one.duration, one.speaker) == ("1.wav", "turn on", 0.1, "ann")
 
@@ -328,7 +328,7 @@ def test_a_table_is_not_held_in_memory(tmp_path):
 def test_a_table_that_is_not_utf8_is_an_error_with_its_line(tmp_path):
     (tmp_path / "train.csv").write_bytes(b"wav_filename,transcript\n1.wav,caf\xe9\n")
     with pytest.raises(InputError, match=r"train\.csv: line 2 is not UTF-8 text"):
-        import_("mozilla", tmp_path, tmp_path / "out")
+        import_("table", tmp_path, tmp_path / "out")
 
 
 def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
@@ -341,7 +341,7 @@ def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
     )
     sound(tmp_path / "whole.wav", 48_000)
     sound(tmp_path / "long.wav", 48_000)
-    result = import_("nemo", tmp_path / "train.json", tmp_path / "out")
+    result = import_("json", tmp_path / "train.json", tmp_path / "out")
     assert ["whole.wav: lasts 3.0 s, its line states 0.5 s" in line for line in result.missing] == [True]
     utterance, part, start = read_manifest(tmp_path / "out" / "train.jsonl")
     assert (utterance.duration, utterance.extra, utterance.is_part) == (0.1, {"lang": "en"}, False)
@@ -349,14 +349,14 @@ def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
     assert (start.start, start.end, start.duration) == (0, 0.5, 0.5)
     assert utterance.text == "one\u2028more", "a line ends where JSON lines end"
     for line, problem in {
-        '{"text": "no path"}': "no column 'audio_filepath' \\(it has 'text'\\)",
+        '{"text": "no path"}': r"no column has recordings that are there \(it has 'text'\)",
         "[]": "it has no objects",
         "not json": "line 3 is not JSON \\(Expecting value\\)",
         '{"audio_filepath": "1.wav", "text": "x", "offset": "soon"}': "the part of 1.wav: .*'soon'",
     }.items():
         (tmp_path / "bad.json").write_text("\n\n" + line + "\n")
         with pytest.raises(InputError, match=rf"bad\.json: {problem}"):
-            import_("nemo", tmp_path / "bad.json", tmp_path / "out")
+            import_("json", tmp_path / "bad.json", tmp_path / "out")
 
 
 def test_common_voice_names_without_a_suffix_are_mp3_files(tmp_path):
@@ -384,7 +384,7 @@ HEADER_CSV = "wav_filename,wav_filesize,transcript\n"
 def test_csv_rows_over_several_lines_and_unbalanced_quotes_are_errors(tmp_path, rows, problem):
     (tmp_path / "train.csv").write_text(HEADER_CSV + rows)
     with pytest.raises(InputError, match=r"train\.csv: .*" + problem):
-        import_("mozilla", tmp_path, tmp_path / "out")
+        import_("table", tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -392,28 +392,22 @@ def test_hidden_files_of_macos_are_no_tables(tmp_path):
     sound(tmp_path / "1.wav")
     (tmp_path / "train.csv").write_text(HEADER_CSV + "1.wav,1,go\n")
     (tmp_path / "._train.csv").write_bytes(b"\0\5\x16\7\xff")
-    corpus = import_("mozilla", tmp_path, tmp_path / "out")
+    corpus = import_("table", tmp_path, tmp_path / "out")
     assert (list(corpus.splits), corpus.missing) == (["train"], [])
-
-
-def test_another_csv_is_refused_with_its_columns(tmp_path):
-    (tmp_path / "train.csv").write_text("file,text\na.wav,go\n")
-    with pytest.raises(InputError, match=r"no column 'wav_filename' .*it has 'file', 'text'.*the right file"):
-        import_("mozilla", tmp_path / "train.csv", tmp_path / "out")
 
 
 def test_parts_of_recordings_in_csv_files_are_imported(tmp_path):
     sound(tmp_path / "long.wav", 48_000)
     table = tmp_path / "train.csv"
     table.write_text("wav_filename,transcript,start,end,room\nlong.wav,go,0.5,1.25,a\nlong.wav,all,,,b\n")
-    import_("mozilla", table, tmp_path / "out")
+    import_("table", table, tmp_path / "out")
     part, whole = read_manifest(tmp_path / "out" / "train.jsonl")
     assert (part.start, part.end, part.duration, part.extra) == (0.5, 1.25, 0.75, {"room": "a"})
     assert (whole.is_part, whole.duration, whole.extra) == (False, 3.0, {"room": "b"})
     for start in ("soon", "2", "nan", "-1"):
         table.write_text(f"wav_filename,transcript,start,end\nlong.wav,go,{start},1.25\n")
         with pytest.raises(InputError, match=r"train\.csv: line 2: the part of long\.wav: .*; correct it"):
-            import_("mozilla", table, tmp_path / "out")
+            import_("table", table, tmp_path / "out")
 
 
 # Tables with any columns ----------------------------------------------------------------------------------

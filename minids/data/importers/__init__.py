@@ -24,9 +24,8 @@ ROLES = {  # of columns -> usual names without case, spaces and marks, the most 
 }
 KINDS = {  # -> module; the order is that of `guess`
     **dict.fromkeys(("an4", "fsdd", "librispeech", "speechcommands"), "corpora"),
-    **dict.fromkeys(("commonvoice", "ljspeech"), "tables"),
-    **dict.fromkeys(("kaldi", "textgrid"), "folders"),
-    **{"mozilla": "tables", "nemo": "nested", "table": "tables", "json": "nested", "folder": "folders"},
+    **{"commonvoice": "tables", "ljspeech": "tables", "kaldi": "folders", "textgrid": "folders"},
+    **{"table": "tables", "json": "nested", "folder": "folders"},
 }
 
 

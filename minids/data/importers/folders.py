@@ -16,16 +16,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import (
-    SPLITS,
-    Corpus,
-    Recordings,
-    files_below,
-    list_files,
-    numbered_lines,
-    read_lines,
-    text_lines,
-)
+from minids.data.importers.common import SPLITS, Corpus, Recordings, list_files, numbered_lines, text_lines
 from minids.data.importers.tables import SAMPLE, add_utterance
 from minids.data.manifest import Utterance
 from minids.text import MARKUP
@@ -49,7 +40,7 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
     for path in list_files(root, *TEXT_SUFFIXES, below=True):
         try:
             if own := recordings.beside(path):
-                texts.setdefault(own, " ".join(read_lines(path)))
+                texts.setdefault(own, " ".join("".join(text_lines(path)).split()))
                 sources["beside recordings"] = None
                 continue
             entries = ((number, *_entry(line, path, recordings)) for number, line in numbered_lines(path))
@@ -146,11 +137,9 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
     runs: recordings that wav.scp makes by more than unpacking are left out and listed.
     """
     folders: list[Path] = []
-    for path in files_below(root):
+    for path in list_files(root, ".scp", below=True):
         if path.name == "wav.scp" and not any(map(path.is_relative_to, folders)):  # not train/split4/1
             folders.append(path.parent)
-    if not folders:
-        raise InputError(f"{root}: it contains no wav.scp; give Kaldi's data folder")
     corpus = Corpus(source=f"Kaldi: {', '.join(str(folder.relative_to(root.parent)) for folder in folders)}")
     recordings = Recordings(options.get("audio") or root)
     for folder in folders:
@@ -166,14 +155,8 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
                 corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
                 continue
             end = "" if end == "-1" else end  # that of the recording
-            row = {
-                "path": sound,
-                "text": text,
-                "speaker": speakers.get(utterance),
-                "start": start,
-                "end": end,
-            }
-            row["channel"] = channel
+            values = (sound, text, speakers.get(utterance), start, end, channel)
+            row = dict(zip(("path", "text", "speaker", "start", "end", "channel"), values, strict=True))
             location = f"{folder / 'segments'}: {utterance}"
             add_utterance(corpus, row, {name: name for name in row}, recordings, location, folder.name)
     return corpus
@@ -181,5 +164,5 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
 
 def _pairs(path: Path) -> dict[str, str]:
     """The lines of a file, if there is one, split after the first word."""
-    lines = (line.split(maxsplit=1) for line in read_lines(path)) if path.is_file() else ()
+    lines = (line.split(maxsplit=1) for _, line in numbered_lines(path)) if path.is_file() else ()
     return {key: "".join(rest) for key, *rest in lines}

@@ -25,19 +25,9 @@ def read_json(root: Path, options: Mapping[str, str]) -> Corpus:
     """One file, or all of a folder and those below it. The name of the file is the split.
 
     The fields with usual names are used, also those of the objects around a text. An object without a path
-    belongs to the recording that is named as its file. Files of a folder in which no path or text is found
-    are left out and listed.
+    belongs to the recording that is named as its file. Without options, files in which no path or text is
+    found are left out and listed.
     """
-    files = list_files(root, ".json", ".jsonl", below=True)
-    return _files(files, root, options, strict=bool(options) or root.is_file())
-
-
-def read_nemo(root: Path, options: Mapping[str, str]) -> Corpus:
-    """train.json and others, with {"audio_filepath": "1.wav", "duration": 1.5, "text": "hello"} per line."""
-    return _files(list_files(root, ".json", ".jsonl"), root, {"path": "audio_filepath", "text": "text"})
-
-
-def _files(files: list[Path], root: Path, options: Mapping[str, str], strict: bool = True) -> Corpus:
     recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
 
     def open_json(path: Path) -> Rows:
@@ -52,7 +42,7 @@ def _files(files: list[Path], root: Path, options: Mapping[str, str], strict: bo
         )
         return columns, recordings, root.name if own else path.stem, rows
 
-    return read_files(files, strict, open_json)
+    return read_files(list_files(root, ".json", ".jsonl", below=True), open_json, strict=bool(options))
 
 
 def _documents(path: Path) -> list[tuple[str, Any]]:

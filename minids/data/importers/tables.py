@@ -31,14 +31,9 @@ def read_table(root: Path, options: Mapping[str, str]) -> Corpus:
 
     Paths are relative to the table's folder or one above it, or the end of a path below it. The columns start
     and end, or offset and duration (seconds), select a part of a recording; columns without a role become
-    fields. Tables of a folder in which no path or text is found are left out and listed.
+    fields. Without options, tables in which no path or text is found are left out and listed.
     """
-    return _tables(list_files(root, ".csv", ".tsv"), options, strict=bool(options) or root.is_file())
-
-
-def read_mozilla(root: Path, options: Mapping[str, str]) -> Corpus:
-    """train.csv and others, of Mozilla DeepSpeech and Coqui STT: wav_filename,wav_filesize,transcript."""
-    return _tables(list_files(root, ".csv"), {"path": "wav_filename", "text": "transcript"})
+    return _tables(list_files(root, ".csv", ".tsv"), options)
 
 
 def read_commonvoice(root: Path, options: Mapping[str, str]) -> Corpus:
@@ -73,13 +68,13 @@ def read_ljspeech(root: Path, options: Mapping[str, str]) -> Corpus:
     return corpus
 
 
-def _tables(files: list[Path], options: Mapping[str, str], strict: bool = True) -> Corpus:
+def _tables(files: list[Path], options: Mapping[str, str]) -> Corpus:
     def open_table(path: Path) -> Rows:
         recordings = Recordings(options.get("audio") or path.parent)
         rows = table_rows(path)
         first = next(rows, (1, []))
         names, sample = first[1], [*islice(rows, SAMPLE)]
-        if any(map(recordings.find, names)) or any(map(str.isdecimal, options.values())):  # no header
+        if any(map(recordings.find, names)) or options.get("text", "").isdecimal():  # no header
             names, sample = [str(i + 1) for i in range(len(names))], [first, *sample]
         fields = [dict(zip(names, row, strict=True)) for _, row in sample] or [dict.fromkeys(names, "")]
         columns = find_columns(fields, recordings, options)
@@ -87,7 +82,7 @@ def _tables(files: list[Path], options: Mapping[str, str], strict: bool = True) 
         located = ((f"{path}: line {line}", dict(zip(names, row, strict=True))) for line, row in every)
         return columns, recordings, path.stem, located
 
-    return read_files(files, strict, open_table)
+    return read_files(files, open_table, strict=bool(options))
 
 
 def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -106,10 +101,8 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         for row in reader:
             line, previous = previous + 1, reader.line_num
             if line < previous:
-                raise InputError(
-                    f"{path}: the row of line {line} ends in line {previous}: a quote is not closed, or a"
-                    " text has line breaks; correct it"
-                )
+                problem = f"ends in line {previous}: a quote is not closed, or a text has line breaks"
+                raise InputError(f"{path}: the row of line {line} {problem}; correct it")
             width = width or len(row)
             if len(row) not in (0, width):
                 raise InputError(f"{path}: line {line} has {len(row)} columns, not {width}; correct it")
@@ -146,8 +139,9 @@ def find_columns(
         simple = {_simple(name): name for name in reversed(free)}
         found = [simple[name] for name in ROLES[role].split() if name in simple]
         if role == "path":
-            free.sort(key=lambda name: not any(is_sound(value) for value in values[name]))
-            found = [name for name in [*found, *free] if any(map(recordings.find, values[name]))] or found
+            files = [name for name in free if any(map(is_sound, values[name]))]
+            files = [*found, *(files or ([] if found else free))]  # numbers may be names by chance
+            found = [name for name in files if any(map(recordings.find, values[name]))] or found
         elif role == "split":
             found = [name for name in found if all(value.lower() in SPLITS for value in values[name])]
         elif role == "text" and not found:
@@ -168,7 +162,7 @@ def is_usual(name: str, role: str) -> bool:
     return _simple(name) in ROLES[role].split()
 
 
-def read_files(files: list[Path], strict: bool, open_file: Callable[[Path], Rows]) -> Corpus:
+def read_files(files: list[Path], open_file: Callable[[Path], Rows], strict: bool) -> Corpus:
     """The utterances in tables or JSON files. Files without a path or text are left out, or errors."""
     corpus, used = Corpus(), dict[str, str]()
     for path in files:
