@@ -1,10 +1,14 @@
 """The search for a learning rate: what it suggests, and what it leaves behind."""
 
+import json
+
 import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from minids import cli
 from minids._utils.errors import InputError
+from minids.training import rate_search
 from minids.training.rate_search import FIRST, MAX_STEPS, MEDIAN, SAFETY, find_rate
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
@@ -54,6 +58,18 @@ def test_nothing_but_the_picture_remains(found):
     picture = found[0].picture
     assert [path.name for path in picture.parent.iterdir()] == ["learning_rate.png"]
     assert imread(picture).shape == (600, 1050, 4)
+
+
+@pytest.mark.parametrize("json_output", [False, True])
+def test_the_command_prints_the_rate(place, found, monkeypatch, capsys, json_output):
+    monkeypatch.setattr(rate_search, "find_rate", lambda trainer: found[0])
+    settings, run = tones.settings(place), place / "command"
+    with pytest.raises(SystemExit) as end:
+        cli.main(["train", str(settings), "--run", str(run), "--find-rate", *["--json"] * json_output])
+    assert not end.value.code
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["rate"] if json_output else printed) == pytest.approx(found[0].rate, rel=0.05)
+    assert not run.exists(), "nothing was trained"
 
 
 def test_training_at_the_suggested_rate_learns(place, found):
