@@ -43,17 +43,11 @@ def command(a: Path, b: Path, manifest: Path | None, as_json: bool, **search: An
         if len({side[name].reference for side in sides}) > 1:
             raise InputError(f"{name}: {a} and {b} have different texts; evaluate both on the same manifest")
     first, second = (Evaluation(side[name] for name in names) for side in sides)
-    differences = {
-        "wer": paired_difference(first.wer, second.wer),
-        "cer": paired_difference(first.cer, second.cer),
-    }
+    differences = {n: paired_difference(getattr(first, n), getattr(second, n)) for n in ("wer", "cer")}
     change = (second.wer.counts - first.wer.counts)[:, :3].sum(axis=1)
     better = {"a": int((change > 0).sum()), "b": int((change < 0).sum())}
-    examples = [
-        (first.results[i], second.results[i])
-        for i in (-abs(change)).argsort(kind="stable")[:EXAMPLES]
-        if change[i]
-    ]
+    order = (-abs(change)).argsort(kind="stable")[:EXAMPLES]
+    examples = [(first.results[i], second.results[i]) for i in order if change[i]]
     if as_json:
         content: dict[str, Any] = {"a": first.wer.to_dict(), "b": second.wer.to_dict(), "better": better}
         pairs = [[result._asdict() for result in pair] for pair in examples]
