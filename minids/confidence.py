@@ -22,12 +22,15 @@ from minids.metrics import CORRECT, align
 
 N_BEST = 50  # texts for the posterior of a word
 SCALE = 0.25  # of their scores: neighboring frames are not independent, so that scores differ too much
-MIN_PROB = 1e-4  # logits of smaller and larger probabilities are equal
+MIN_PROB = 1e-6  # logits are clipped: float32 does not resolve 1 - p below about 1e-7
 RIDGE = 1.0  # of the standardized weights: they stay finite
 MIN_WORDS = 10  # right ones, and wrong ones: fewer calibrate nothing
 MIN_UTTERANCES = 20
 QUANTILE = 0.99  # of the doubts of the development set
 MAX_WEIGHT = 1e6  # in a model file
+
+
+Texts = Sequence[Hypothesis]  # best first; none of greedy decoding
 
 
 class Confidence(NamedTuple):
@@ -49,13 +52,12 @@ class Confidence(NamedTuple):
             raise InputError(f"{model}: its calibration cannot be read; run `minids tune` again") from None
         return cls(None if weights is None else tuple(w), None if doubt is None else limit)
 
-    def calibrate(
-        self, words: list[Word], hypotheses: Sequence[Hypothesis], log_probs: np.ndarray
-    ) -> list[Word]:
+    def calibrate(self, words: list[Word], hypotheses: Texts, log_probs: np.ndarray) -> list[Word]:
         """The words with the probability that they are right as score; unchanged if there are no weights."""
         if self.weights is None:
             return words
-        probs = _sigmoid(self.weights[0] + evidence(words, hypotheses, log_probs) @ self.weights[1:])  # (W,)
+        v = self.weights[0] + evidence(words, hypotheses, log_probs) @ self.weights[1:]  # (W,)
+        probs = np.exp(-np.logaddexp(0, -v))  # σ(v) without overflow
         return [word._replace(score=float(p)) for word, p in zip(words, probs, strict=True)]
 
     def is_unlike(self, doubts: Sequence[np.ndarray]) -> bool | None:
@@ -69,21 +71,19 @@ def letter_doubts(log_probs: np.ndarray) -> np.ndarray:
     return np.sqrt(-np.log(np.clip(greedy(log_probs).peaks, 1e-30, 1)))
 
 
-def evidence(words: Sequence[Word], hypotheses: Sequence[Hypothesis], log_probs: np.ndarray) -> np.ndarray:
-    """e (W, 3) of the words of the first hypothesis; greedy decoding has none, its posteriors are 1."""
+def evidence(words: list[Word], hypotheses: Texts, log_probs: np.ndarray) -> np.ndarray:
+    """e (W, 3) of the words of the first hypothesis; the posteriors of greedy decoding are 1."""
     posteriors = np.full(len(words), 0.0 if hypotheses else 1.0)  # (W,)
     scores = SCALE * np.array([hypothesis.score for hypothesis in hypotheses])
     for hypothesis, share in zip(hypotheses, np.exp(scores - np.logaddexp.reduce(scores)), strict=True):
         edits = align([word.text for word in words], hypothesis.text.split())
         posteriors += [share * (edit.op == CORRECT) for edit in edits if edit.reference]
     doubt = np.sqrt(np.maximum(0, -log_probs.max(axis=1))).mean()
-    letters = np.array([word.score for word in words])
-    return np.column_stack([_logit(letters), _logit(posteriors), np.full(len(words), doubt)])
+    p = np.clip([[word.score for word in words], posteriors], MIN_PROB, 1 - MIN_PROB)  # (2, W)
+    return np.column_stack([*np.log(p / (1 - p)), np.full(len(words), doubt)])
 
 
-def fit_weights(
-    results: Iterable[tuple[list[Word], Sequence[Hypothesis], np.ndarray, str]],
-) -> tuple[float, ...] | None:
+def fit_weights(results: Iterable[tuple[list[Word], Texts, np.ndarray, str]]) -> tuple[float, ...] | None:
     """Words, hypotheses, log_probs and reference of each utterance -> weights, None with too few words."""
     rows, right = [np.empty((0, 3))], []
     for words, hypotheses, log_probs, reference in results:
@@ -112,17 +112,10 @@ def logistic_regression(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
         v = z @ w
-        return np.logaddexp(0, v).sum() - y @ v + ridge @ w**2 / 2, z.T @ (_sigmoid(v) - y) + ridge * w
+        softplus = np.logaddexp(0, v)
+        gradient = z.T @ (np.exp(v - softplus) - y) + ridge * w
+        return softplus.sum() - y @ v + ridge @ w**2 / 2, gradient
 
     w = minimize(objective, np.zeros(z.shape[1]), jac=True).x
     slopes = w[1:] / std
     return np.array([w[0] - slopes @ mean, *slopes])
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    return np.exp(-np.logaddexp(0, -x))
-
-
-def _logit(p: np.ndarray) -> np.ndarray:
-    p = np.clip(p, MIN_PROB, 1 - MIN_PROB)
-    return np.log(p / (1 - p))
