@@ -903,6 +903,21 @@ def test_corpora_are_recognized(tmp_path):
     assert importers.guess(tmp_path / "f")[0] == "fsdd"
 
 
+def test_the_layout_with_most_recordings_is_meant(tmp_path):
+    """Alignments of words beside sentences, a note beside one of several TextGrids."""
+    for i in "12":
+        sound(tmp_path / f"{i}.wav")
+        grid = [("IntervalTier", "words", [(0.0, 0.05, "good"), (0.05, 0.1, "morning")])]
+        (tmp_path / f"{i}.TextGrid").write_text(textgrid(grid, False))
+    assert importers.guess(tmp_path)[0] == "textgrid"
+    (tmp_path / "1.txt").write_text("good morning")
+    assert importers.guess(tmp_path)[0] == "textgrid"
+    (tmp_path / "2.txt").write_text("good morning")
+    assert importers.guess(tmp_path)[0] == "folder"
+    (tmp_path / "x.csv").write_text("file,text\n1.wav,good morning\n2.wav,good morning\n")
+    assert importers.guess(tmp_path)[0] == "table"
+
+
 def test_what_is_not_recognized_is_told_with_what_is_there(tmp_path):
     sound(tmp_path / "a.wav")
     (tmp_path / "notes.PDF").touch()

@@ -22,10 +22,11 @@ ROLES = {  # of columns -> usual names without case, spaces and marks, the most 
     "channel": "channel channelid",
     "split": "split set subset partition",
 }
+GENERAL = {"table": "tables", "json": "nested", "folder": "folders", "textgrid": "folders"}
 KINDS = {  # -> module; the order is that of `guess`
     **dict.fromkeys(("an4", "fsdd", "librispeech", "speechcommands"), "corpora"),
-    **{"commonvoice": "tables", "ljspeech": "tables", "kaldi": "folders", "textgrid": "folders"},
-    **{"table": "tables", "json": "nested", "folder": "folders"},
+    **{"commonvoice": "tables", "ljspeech": "tables", "kaldi": "folders"},
+    **GENERAL,
 }
 
 
@@ -43,19 +44,28 @@ def read(
 
 
 def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
-    """Kind, options and description of the first layout that finds recordings with texts, or InputError."""
+    """Kind, options and description of the layout of a folder or file. Raises InputError if none is known.
+
+    That is the first published one that is there, or the general one with texts for the most recordings.
+    """
     from minids.data.importers.common import files_below
 
-    problems = {}
+    problems: dict[str, str] = {}
+    found: dict[str, tuple[int, str]] = {}
     for kind in KINDS:
         try:
             corpus = _read(kind, root, {})
         except InputError as error:
             problems[kind] = str(error)
             continue
-        if any(os.path.isfile(utterance.path) for _, utterance in corpus):
+        count = sum(map(os.path.isfile, {utterance.path for _, utterance in corpus}))
+        if count and kind not in GENERAL:
             return kind, {}, corpus.source
+        found[kind] = count, corpus.source
         problems[kind] = f"{root}: {corpus.source}, but none of its recordings is there"
+    best = max(found, key=lambda kind: found[kind][0], default="")
+    if best and found[best][0]:
+        return best, {}, found[best][1]
     if Path(root).is_dir():
         seen = " ".join(sorted({path.suffix.lower() or path.name for path in files_below(Path(root))}))[:200]
         raise InputError(
