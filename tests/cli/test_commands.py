@@ -312,7 +312,7 @@ def test_data_augment_writes_what_training_hears(place, minids):
 
 def test_tune_saves_its_result_in_the_model(place, minids):
     tones.language(place / "lm.arpa")
-    code, out, _ = minids(
+    code, out, err = minids(
         "tune", "m.jsonl", "--model", "m.safetensors", "--lm", "lm.arpa", "--beam-width", "9"
     )
     assert code == 0
@@ -332,6 +332,24 @@ def test_tune_saves_its_result_in_the_model(place, minids):
     output = json.loads(minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--json")[1])
     assert f"WER {100 * output['wer']['rate']:.1f} %" in rates["tuned"]
     assert output["search"]["alpha"] == tuned.alpha
+    for name in ("greedy", "tuned"):  # six recordings
+        assert f"m.jsonl has too few right or wrong words to calibrate the scores of {name} decoding" in err
+    notes = load_model("m.safetensors").notes
+    assert notes["confidence"] == {"weights": {"greedy": None, "tuned": None}, "max_doubt": None}
+    transcript = json.loads(minids("transcribe", "0.wav", "--model", "m.safetensors", "--json")[1])
+    assert (transcript["calibrated"], transcript["unlike"]) == (False, None)
+
+
+def test_speech_that_is_unlike_is_told(place, minids):
+    """With a limit of doubt that all speech exceeds, or none; the scores are those of the weights."""
+    saved = load_model("m.safetensors")
+    for limit, told in ((0.0, True), (9.0, False)):
+        saved.notes["confidence"] = {"weights": {"greedy": [0, 0, 0, 0]}, "max_doubt": limit}
+        save_model("m.safetensors", saved)
+        code, out, err = minids("transcribe", "0.wav", "--model", "m.safetensors", "--json")
+        assert (code, json.loads(out)["calibrated"], json.loads(out)["unlike"]) == (0, True, told)
+        assert {word["score"] for word in json.loads(out)["words"]} == {0.5}
+        assert ("0.wav: unlike what the model learned" in err) == told
 
 
 def test_a_model_whose_output_is_all_blanks_is_not_tuned(place, minids):
