@@ -1,12 +1,13 @@
 """Files of results: transcripts in every format, results of utterances, their comparison, and alignments."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from minids import cli
-from minids.audio import save_audio
+from minids.audio import load_audio, save_audio
 from minids.data import importers
 from minids.data.manifest import Utterance, read_manifest, write_manifest
 from minids.features import Features
@@ -128,6 +129,38 @@ def test_evaluate_writes_every_result(place, minids):
         assert (row["speaker"], row["start"], row["end"]) == ("ann", 0, None)
         assert row["log_prob"] < 0
         assert row["characters"] == 10 <= row["character_errors"] + 10
+
+
+@pytest.mark.parametrize("options", ["", "--beam-width 5"])
+def test_parts_of_one_recording_evaluate_as_files_do(place, minids, options):
+    """40 parts of 20 minutes, to the last digit."""
+    rng, whole, files, parts = np.random.default_rng(1), np.zeros(20 * 60 * 8000, np.float32), [], []
+    for i, start in enumerate(np.sort(rng.choice(390, 40, replace=False)) * 3.0 + 0.125):
+        samples = rng.normal(0, 0.1, int(rng.integers(3000, 20000)))
+        save_audio(place / f"{i}.flac", samples, 8000)
+        samples = load_audio(place / f"{i}.flac")[0]
+        whole[int(start * 8000) :][: len(samples)] = samples
+        files.append(Utterance(place / f"{i}.flac", "abc ab", len(samples) / 8000, "ann"))
+        part = replace(files[-1], path=place / "whole.flac", start=start, end=start + len(samples) / 8000)
+        parts.append(part)
+    save_audio(place / "whole.flac", whole, 8000)
+    outputs = []
+    for name, utterances in (("files", files), ("parts", parts)):
+        write_manifest(place / f"{name}.jsonl", utterances)
+        code, out, _ = minids(f"evaluate {name}.jsonl --model m3.safetensors --by speaker --json {options}")
+        assert code == 0
+        outputs.append(json.loads(out))
+    results, from_parts = (output["results"] for output in outputs)
+    assert len({row["log_prob"] for row in results}) == len({row["name"] for row in from_parts}) == 40
+    assert [row["start"] for row in from_parts] == [part.start for part in parts]
+    assert nameless(outputs[0]) == nameless(outputs[1])
+
+
+def nameless(value):
+    """The output without what names a recording or a part of it."""
+    if isinstance(value, dict):
+        return {k: nameless(v) for k, v in value.items() if k not in ("name", "path", "start", "end")}
+    return [nameless(item) for item in value] if isinstance(value, list) else value
 
 
 def test_two_models_are_compared_as_their_results_are(place, minids):
