@@ -64,15 +64,6 @@ class TunedDecoder(NamedTuple):
         return cls(os.path.relpath(lm.resolve(), model.resolve().parent), checksum, *weights)
 
 
-class Decoder(NamedTuple):
-    """A beam search, None for greedy decoding, and which of the model's calibrations it has: "greedy" for
-    greedy decoding, "tuned" for the tuned search with its weights, None for another search.
-    """
-
-    search: BeamSearch | None
-    calibration: str | None
-
-
 def make_search(
     alphabet: Alphabet,
     notes: dict[str, Any],
@@ -84,8 +75,9 @@ def make_search(
     pruning: bool = True,
     lexicon: str | Path | Iterable[str] | None = None,
     hot_words: HotWords | None = None,
-) -> Decoder:
-    """The beam search for the model file `model` with these notes.
+) -> tuple[BeamSearch | None, str | None]:
+    """The beam search for the model file `model` with these notes; None for greedy decoding. And which of the
+    model's calibrations it has: "greedy", "tuned" for the tuned search with its weights, None for others.
 
     See `minids.Recognizer.load` for the other arguments.
     """
@@ -110,7 +102,7 @@ def make_search(
         if alpha is not None:
             raise InputError("alpha is the weight of a language model, and there is none; give --lm FILE too")
         if pruning and (beta, beam_width, lexicon, hot_words) == (None,) * 4:
-            return Decoder(None, "greedy")
+            return None, "greedy"
         lm, weights = None, weights._replace(alpha=0.0, beta=0.0)
     search = BeamSearch(
         alphabet,
@@ -123,7 +115,7 @@ def make_search(
         beam_prune_logp=DEFAULT_BEAM_PRUNE_LOGP if pruning else -math.inf,
         hot_words=hot_words,
     )
-    return Decoder(search, calibration)
+    return search, calibration
 
 
 def checksum(path: str | Path) -> int:

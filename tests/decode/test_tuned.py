@@ -36,7 +36,7 @@ def tune(model, out=None, lm="lm/words.arpa"):
 
 def search(model="runs/model.safetensors", lm=None, **options):
     saved = load_model(model)
-    return make_search(saved.alphabet, saved.notes, Path(model), lm, **options).search
+    return make_search(saved.alphabet, saved.notes, Path(model), lm, **options)[0]
 
 
 def values(search):
