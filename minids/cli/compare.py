@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from minids._utils.errors import InputError, reason
+from minids._utils.errors import LOAD_ERRORS, InputError, reason
 from minids._utils.files import open_file
 from minids._utils.terminal import printable
 from minids.cli import announce_compilation, note, options, print_json, report_skipped
@@ -88,5 +88,5 @@ def _results(path: Path, manifest: Path | None, search: dict[str, Any]) -> dict[
         return {result.name: result for result in results}
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}; give a model or a file of results") from error
-    except (ValueError, KeyError, TypeError):
+    except LOAD_ERRORS:
         raise InputError(f"{path}: neither a model nor results of `minids evaluate --out`") from None

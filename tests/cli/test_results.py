@@ -101,11 +101,13 @@ def test_our_importer_reads_our_textgrids(place, minids):
         ("compare m3.safetensors m4.safetensors", "m3.safetensors is a model; give a manifest"),
         ("compare m.jsonl m.jsonl", "m.jsonl: neither a model nor results of `minids evaluate --out`"),
         ("compare gone.jsonl m.jsonl", "gone.jsonl: No such file"),
+        ("compare deep.jsonl m.jsonl", "deep.jsonl: neither a model nor results"),
         ("align m.jsonl --out gone/parts.jsonl", "cannot write gone/parts.jsonl"),
     ],
 )
 def test_what_cannot_be_written_is_said_in_one_line(place, minids, line, message):
     (place / "empty").mkdir()
+    (place / "deep.jsonl").write_text("[" * 100_000)
     before = sorted(place.rglob("*"))
     code, out, err = minids(line)
     assert code in (1, 2)
