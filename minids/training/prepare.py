@@ -85,7 +85,7 @@ def prepare(
             return True
         return False
 
-    names = sorted(corpus.splits, key=lambda name: name.startswith("train"))  # for second texts
+    names = sorted(corpus.splits, key=lambda name: name.startswith("train"))  # the first text counts
     corpus.splits = split({n: [*filter(is_usable, corpus.splits[n])] for n in names}, folder, notes)
     corpus.write(out)
     rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
@@ -168,7 +168,7 @@ def _settings(report: ValidationReport, alphabet: Alphabet, symbols: str, path: 
     train, seconds = report.summaries[0], report.summaries[0].seconds
     rate = max(8000, min(16000, *(rate for summary in report.summaries for rate in summary.rates)))
     few = seconds < 60 * FEW_MINUTES
-    features = Features(16000 if few else rate, bands=40)  # 16000: of the included model
+    features = Features(bands=40)  # as many frames at any rate
     longest = features.length(int(1.1 * features.rate * min(120.0, max(s.longest for s in report.summaries))))
     for least, hidden, context in SIZES:
         model = ModelSettings(features.size, len(alphabet), hidden, context, stride=2)

@@ -1,4 +1,4 @@
-"""Parts of one long recording are what files with the same samples are (evaluated: tests/cli/test_results.py)."""
+"""Parts of a long recording are what files with the same samples are (evaluated: tests/cli/test_results.py)."""
 
 import numpy as np
 import pytest
