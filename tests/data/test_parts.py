@@ -1,4 +1,4 @@
-"""Parts of a long recording are what files with the same samples are (evaluated: tests/cli/test_results.py)."""
+"""Parts of a recording are what files with the same samples are; tests/cli/test_results.py evaluates them."""
 
 import numpy as np
 import pytest
