@@ -67,7 +67,7 @@ def test_transcribe_prints_words_and_times(run):
     assert words == ("three", "one", "four")
     samples, rate = load_audio(recording)
     times = np.array([start, end], float).T.ravel()
-    assert (np.diff([0, *times, len(samples) / rate]) >= 0).all()
+    assert (np.diff([0, *times, len(samples) / rate]) >= -0.005).all(), "printed with two digits"
 
 
 @pytest.mark.parametrize("name", ["transcribe", "own_recordings", "language_model", "microphone"])
