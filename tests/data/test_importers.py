@@ -633,6 +633,9 @@ def test_a_list_in_each_folder_means_the_recordings_there(tmp_path):
         "train": ["i am ann"],
         "dev": ["i am bob"],
     }
+    (tmp_path / "train").rename(tmp_path / "tt")  # a language, or a person
+    (tmp_path / "valid").rename(tmp_path / "cv")
+    assert len(importers.read("folder", tmp_path).splits[tmp_path.name]) == 2
 
 
 # Kaldi ----------------------------------------------------------------------------------------------------
@@ -810,7 +813,7 @@ PARTS = [
     {"text": "네", "start": 1},
 ]
 JSON = {
-    "nested": {"version": 2, "data": [{"file": "a.wav", "who": {"speaker_id": 7}, "parts": PARTS}]},
+    "nested": {"data": [{"file": "a.wav", "title": "The call", "who": {"speaker_id": 7}, "parts": PARTS}]},
     "list": [{"audio": {"path": "x/a.wav"}, "speaker": 7, "parts": PARTS}],
     "keys": {"a": {"speaker": "7", "parts": PARTS}, "lost": {"speaker": "8", "parts": PARTS[:1]}},
     "lines": [{"wav": "a.wav", "speaker": 7, **part} for part in PARTS],
