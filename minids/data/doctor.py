@@ -7,6 +7,7 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from minids.audio.reading import Note
 from minids.data.findings import Finding, ManifestSummary, ValidationReport, describe_character
 from minids.data.manifest import InvalidLine, Utterance, scan
 from minids.features import Features
-from minids.text import Alphabet, TextReport
+from minids.text import MARKUP, Alphabet, TextReport
 
 SILENCE_DB = -60.0  # root mean square relative to full scale; the quietest of 5467 good recordings has -53
 MAX_CLIPPED = 0.002  # fraction of samples in flat tops; the worst of the good recordings has 0.0014
@@ -135,6 +136,8 @@ class _Validator:
         self.features = features
         self.stride = stride
         self.uses: dict[object, dict[Use, Location]] = {}  # file -> part -> the first line that uses it
+        self.words: set[str] = set()  # of all texts, for their alphabet
+        self.has_spaces = False
         self.log_paces = array("d")  # log(seconds per character) of each utterance
         self.pace_lines: list[tuple[str, int, str]] = []  # and its manifest, line, recording
 
@@ -194,6 +197,9 @@ class _Validator:
 
     def _check_text(self, text: str, report: Callable[[str, str], None]) -> list[int]:
         """The labels of the text; empty if there is a finding."""
+        words = MARKUP.sub(" ", text).split()
+        self.words.update(words)
+        self.has_spaces |= len(words) > 1
         changes = TextReport(self.alphabet)
         text = changes.normalize(text)
         self.report.outside.update(changes.missing)
@@ -236,6 +242,11 @@ class _Validator:
             if not summary.utterances:
                 self.report.findings.append(Finding("no utterances", summary.manifest, 0, "", ""))
         self._check_overlaps()
+        if self.report.outside:
+            words = list(self.words)
+            texts = [*words, " ".join(words[:2])] if self.has_spaces else words
+            with suppress(ValueError):  # no letters at all
+                self.report.alphabet = Alphabet.from_texts(texts).definition
         log_paces = np.frombuffer(self.log_paces)
         if len(log_paces) >= MIN_PACE_UTTERANCES:
             median = np.median(log_paces)

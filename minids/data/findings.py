@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from unicodedata import name
 
+from minids._utils.strict_json import to_json
+
 
 @dataclass(frozen=True)
 class FindingKind:
@@ -22,7 +24,7 @@ KINDS = {
     "missing": FindingKind(True, "correct the path (relative to the manifest's folder), or delete the line"),
     "unreadable": FindingKind(True, "copy or record it again, or delete the line"),
     "silent": FindingKind(True, "record it again, or delete the line"),
-    "characters": FindingKind(True, "spell the words without them; `minids init` makes alphabets"),
+    "characters": FindingKind(True, "add the characters to the alphabet, or spell the words without them"),
     "empty text": FindingKind(True, "write what is spoken, or delete the line"),
     "ignored field": FindingKind(
         True, "name the part of a recording by start and end, or offset and duration"
@@ -104,6 +106,7 @@ class ValidationReport:
     findings: list[Finding] = field(default_factory=list)
     outside: Counter[str] = field(default_factory=Counter)  # character outside the alphabet -> texts with it
     removed: Counter[str] = field(default_factory=Counter)  # likewise, of those that normalization removes
+    alphabet: str | list[str] = ""  # of all texts, where some have characters outside the given alphabet
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,6 +136,7 @@ class ValidationReport:
             "counts": self.counts,
             "characters_outside_alphabet": dict(self.outside.most_common()),
             "characters_removed": dict(self.removed.most_common()),
+            "alphabet_of_texts": self.alphabet,
             "manifests": [summary.to_dict() for summary in self.summaries],
             "findings": [asdict(finding) | {"remedy": finding.remedy} for finding in self.findings],
         }
@@ -171,6 +175,8 @@ class ValidationReport:
                 yield f"{n:5}  {describe_character(character)}"
             if len(self.outside) > MAX_LISTED_CHARACTERS:
                 yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
+        if self.alphabet:
+            yield f"\nAn alphabet that can write all texts:\nalphabet = {to_json(self.alphabet)}"
         errors = f"{self.errors or 'No'} error{'s' * (self.errors != 1)}"
         yield f"\n{errors} that would abort training or degrade the model."
 

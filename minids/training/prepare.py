@@ -91,10 +91,15 @@ def prepare(
     rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
     listed = f": {', '.join(rare[:MAX_LISTED])}{', …' * (len(rare) > MAX_LISTED)}" if rare else ""
     symbols = f"{len(alphabet.symbols)} symbols, {len(rare)} of them in fewer than {RARE} texts{listed}"
-    report = validate_dataset(manifests, alphabet, Features(8000), progress=progress)
-    text, time = _settings(report, alphabet, symbols, settings)
-    with atomic_write(settings) as file:
-        file.write(text.encode())
+    try:
+        report = validate_dataset(manifests, alphabet, Features(8000), progress=progress)
+        text, time = _settings(report, alphabet, symbols, settings)
+        with atomic_write(settings) as file:
+            file.write(text.encode())
+    except BaseException:  # also Ctrl-C: the same command starts again
+        for path in manifests:
+            path.unlink(missing_ok=True)
+        raise
     return Prepared(str(settings), layout, symbols, time, report, notes, left_out)
 
 

@@ -14,6 +14,7 @@ from minids import cli
 from minids._utils.errors import InputError
 from minids.data.manifest import Utterance, read_manifest
 from minids.text import Alphabet
+from minids.training import prepare as prepare_module
 from minids.training.prepare import MAX_UNIT, split
 from minids.training.settings import read_settings
 
@@ -232,3 +233,14 @@ def test_splits_of_a_corpus_are_kept():
 def test_too_few_texts_are_an_error(count):
     with pytest.raises(InputError, match="too few"):
         split({"all": utterances(count)}, Path("/data"), [])
+
+
+def test_an_interrupted_init_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    folder_of_texts(tmp_path / "data")
+    monkeypatch.setattr(prepare_module, "validate_dataset", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_module.prepare(tmp_path / "data", tmp_path / "out")
+    assert not [*(tmp_path / "out").iterdir()]

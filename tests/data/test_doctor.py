@@ -146,6 +146,16 @@ def test_characters_outside_the_alphabet_are_listed_with_their_code_points(corpu
     assert validate_dataset(corpus(*texts), Alphabet([*"acfgbytpo", "é", "а", "x\u0302", "\ufeff"])).valid
 
 
+def test_an_alphabet_for_all_texts_is_proposed(corpus):
+    report = validate_dataset(corpus("Déjà vu", "l'été", "go!", "<noise> oui"))
+    assert report.alphabet == " 'dgijlotuvàé"
+    assert f'\nalphabet = "{report.alphabet}"' in report.table()
+    assert report.to_dict()["alphabet_of_texts"] == report.alphabet
+    assert not validate_dataset(corpus("Déjà vu", "go"), Alphabet(report.alphabet)).outside
+    assert validate_dataset(corpus("왜")).alphabet == "왜"
+    assert validate_dataset(corpus("5")).alphabet == validate_dataset(corpus("go")).alphabet == ""
+
+
 def test_composed_and_decomposed_hangul_fit_the_alphabet(corpus):
     texts = ["왜 그래", unicodedata.normalize("NFD", "왜 그래")]
     assert texts[0] != texts[1]
