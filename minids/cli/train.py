@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from minids.cli import announce_compilation, note, options, print_optional
+from minids.cli import announce_compilation, options, print_optional
 
 
 @click.command()
@@ -79,11 +79,6 @@ def command(
             trainer.run()
         except Stopped as stopped:  # on all ranks, after rank 0 has saved
             raise SystemExit(128 + stopped.number) from None
-        except KeyboardInterrupt:
-            if ranks.is_main:
-                start = f"resumes from {folder.last}" if folder.last.exists() else "starts again"
-                note(f"stopped; the same command {start}")
-            ranks.stop(130)
         if not ranks.is_main:
             return
         trainer.draw()

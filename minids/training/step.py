@@ -15,7 +15,8 @@ class GradientSum:
     """The sum of the gradients of the batches that precede the last one of a step, and their losses."""
 
     def __init__(self, network: DeepSpeech | TimeSplit):
-        self.network, self.sum, self.losses = network, None, []  # type: ignore[var-annotated]
+        gradients, self.losses = network.flat_grads, list[np.ndarray]()
+        self.network, self.sum = network, network.ops.arrays.empty(gradients.shape, gradients.dtype)
 
     def add(self, batch: Batch | None, dropout_keys: np.ndarray) -> None:
         """Add the gradients of a batch, of which this rank may have no utterance."""
@@ -23,8 +24,6 @@ class GradientSum:
             return
         network = self.network
         losses = _loss_and_grad(network, batch, dropout_keys)
-        if self.sum is None:
-            self.sum = network.ops.arrays.empty(network.flat_grads.shape, network.flat_grads.dtype)
         network.ops.axpby(1.0, network.flat_grads, 1.0 if self.losses else 0.0, self.sum)
         self.losses.append(network.ops.arrays.to_host(losses).copy())
 

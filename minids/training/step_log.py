@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from minids._utils.errors import InputError, reason
 from minids._utils.strict_json import to_json
@@ -20,20 +20,19 @@ class StepLog:
     def __init__(self, path: Path, steps: int, tensorboard: bool):
         if tensorboard and not find_spec("tensorboardX"):
             raise InputError("tensorboard = true needs: pip install 'minids[tensorboard]'")
-        self.path, self.steps, self.tensorboard = path, steps, tensorboard
-        self.file: IO[bytes] | None = None
+        self.path, self.steps, self.tensorboard, self.is_new = path, steps, tensorboard, True
         self.events: Any = None
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write the line of a step; its "step" counts from 1."""
         try:
-            if self.file is None:
-                self.file = self.path.open("a+b")
-                self.file.seek(0)
-                self.file.truncate(sum(map(len, islice(self.file, self.steps))))
-                self.events = self.tensorboard and self._event_writer()
-            self.file.write(to_json(dict(row)).encode() + b"\n")
-            self.file.flush()
+            with self.path.open("a+b") as file:
+                if self.is_new:
+                    file.seek(0)
+                    file.truncate(sum(map(len, islice(file, self.steps))))
+                    self.events = self._event_writer() if self.tensorboard else None
+                    self.is_new = False
+                file.write(to_json(dict(row)).encode() + b"\n")
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {reason(error)}; make room, and resume") from error
         self.show("step", row, row["step"])
@@ -51,5 +50,5 @@ class StepLog:
         return SummaryWriter(str(self.path.with_name("tensorboard")), **options)
 
     def close(self) -> None:
-        for file in filter(None, (self.file, self.events)):
-            file.close()
+        if self.events:
+            self.events.close()

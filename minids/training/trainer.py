@@ -129,7 +129,7 @@ class Trainer:
         if s.train.ema:
             weights = np.array(arrays.to_host(self.model.flat_params))
             self.average = arrays.from_host(self.saved.extra_tensors.get("average", weights))
-        self.gradient_sum = GradientSum(self.step_model)
+        self.gradient_sum = GradientSum(self.step_model) if s.train.accumulate > 1 else None
         self.frozen = initial.frozen_parameters(self.model.settings, s.train.freeze)
         tensorboard = s.train.tensorboard and self.ranks.is_main
         self.step_log = StepLog(self.folder.steps, self.state.steps, tensorboard)
@@ -215,7 +215,7 @@ class Trainer:
                 state.batch += 1
                 is_last = state.batch == len(self.batches)
                 ends_step = is_last or state.batch % t.accumulate == 0
-                if not ends_step:
+                if not ends_step and self.gradient_sum:
                     self.gradient_sum.add(batch, self._dropout_keys(batch))
                 elif self.batch_ranks.allreduce_sum(np.array([len(indices)]))[0]:  # else all skip the step
                     rate, momentum = schedule.current(t, state)

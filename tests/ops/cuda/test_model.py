@@ -234,7 +234,7 @@ def test_a_run_on_the_gpu_equals_one_on_the_cpu_even_after_a_stop(monkeypatch, t
     rows = {}
     for backend, stops in (("cpu", [2]), ("cuda", [1, 2])):
         for epochs in stops:
-            settings = tones.settings(tmp_path, epochs=epochs)
+            settings = tones.settings(tmp_path, epochs=epochs, batch_size=1, accumulate=2, ema=0.5)
             text = settings.read_text().replace("bands = 12", "bands = 3")
             settings.write_text(text.replace("hidden = 16\ncontext = 2", "hidden = 4\ncontext = 0"))
             run = Trainer(read_settings(settings), tmp_path / backend, backend)
@@ -242,7 +242,7 @@ def test_a_run_on_the_gpu_equals_one_on_the_cpu_even_after_a_stop(monkeypatch, t
         rows[backend] = run.state.rows
         weights.load_model(run.folder.best)
     for gpu, cpu in zip(rows["cuda"], rows["cpu"], strict=True):
-        for name in ("loss", "dev_loss", "gradient_norm", "wer", "utterances"):
+        for name in ("loss", "dev_loss", "ema_dev_loss", "gradient_norm", "wer", "utterances"):
             assert gpu[name] == pytest.approx(cpu[name], rel=FLOAT32_TEN_STEPS)
 
 
