@@ -309,16 +309,18 @@ class Recognizer:
         The words' scores are not calibrated, their times relative to the segment. With greedy decoding there
         are no other texts: the last list is empty.
         """
-        if self.search is None and hot_words is None:
-            path, hypotheses = greedy(log_probs), []
-            log_prob = path.log_prob
-        else:
+        hypotheses = []
+        if self.search is not None or hot_words is not None:
             hypotheses = (self.search or BeamSearch(self.alphabet)).decode(log_probs, N_BEST, hot_words)
-            log_prob, path = hypotheses[0].log_prob, self._best_path(log_probs, hypotheses[0])
+        path = self._best_path(log_probs, hypotheses)
+        log_prob = hypotheses[0].log_prob if hypotheses else path.log_prob
         return log_prob, word_times(path, self.alphabet, self.frame_seconds), hypotheses
 
-    def _best_path(self, log_probs: np.ndarray, best: Hypothesis) -> CTCPath:
-        """The best path of a text of the search."""
+    def _best_path(self, log_probs: np.ndarray, hypotheses: Sequence[Hypothesis]) -> CTCPath:
+        """The best path of the first hypothesis; without any, that of greedy decoding."""
+        if not hypotheses:
+            return greedy(log_probs)
+        best = hypotheses[0]
         if best.log_prob == -np.inf:
             return CTCPath([], [], [], -np.inf)
         try:
@@ -341,7 +343,7 @@ class Recognizer:
         """
         results: list[UtteranceResult] = []
         skipped: list[str] = []
-        n_best = analysis.n_best if analysis else 1
+        n_best = analysis.n_best if analysis else N_BEST
         decoded = ordered_map(
             lambda batch: self._decode(batch, n_best), self.log_prob_batches(utterances, skipped), ahead=1
         )
@@ -352,12 +354,24 @@ class Recognizer:
                     reference = normalize(utterance.text, self.alphabet)
                     log_prob = sum(best.log_prob for best, *_ in segments)
                     group = _group(utterance, by)
-                    results.append(UtteranceResult(utterance.name, reference, text, group, log_prob))
+                    score = self._mean_score(log_probs, segments)
+                    results.append(UtteranceResult(utterance.name, reference, text, group, log_prob, score))
                     if analysis:
                         analysis.add(results[-1], log_probs, segments)
                 if progress:
                     progress(len(batch))
         return results, skipped
+
+    def _mean_score(
+        self, log_probs: Sequence[np.ndarray], segments: Sequence[list[Hypothesis]]
+    ) -> float | None:
+        """The mean probability of an utterance's words to be right; None: not calibrated, or no words."""
+        words: list[Word] = []
+        for y, texts in zip(log_probs, segments, strict=True) if self.confidence.weights else ():
+            texts = texts[:N_BEST] if self.search else []
+            found = word_times(self._best_path(y, texts), self.alphabet, self.frame_seconds)
+            words += self.confidence.calibrate(found, texts, y)
+        return float(np.mean([word.score for word in words])) if words else None
 
     def log_prob_batches(
         self, utterances: Sequence[Utterance], skipped: list[str]

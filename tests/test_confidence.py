@@ -270,3 +270,15 @@ def test_read_books_are_unlike_and_an4_is_not():
 def test_the_weights_in_the_included_model_are_few_and_readable():
     notes = load_model(SHIPPED_MODEL).notes["confidence"]
     assert len(json.dumps(notes)) < 400
+
+
+@real
+@pytest.mark.parametrize("lm", ["none", None])
+def test_results_have_the_mean_score_of_their_transcript(lm):
+    recognizer, utterances = shipped(lm), read_manifest(DATA / "an4" / "test.jsonl")[:8]
+    results = {result.name: result for result in recognizer.recognize(utterances)[0]}
+    for utterance in utterances:
+        result = results[utterance.name]
+        words = recognizer.transcribe(utterance.path).words
+        assert result.hypothesis == " ".join(word.text for word in words)
+        assert result.confidence == pytest.approx(np.mean([word.score for word in words]), rel=1e-4)
