@@ -682,6 +682,8 @@ def test_kaldi_folders_with_segments_and_mixed_rates(tmp_path):
         ("flac -c -d -s {} |", None),
         ("sox {} -t wav - |", None),
         ("ffmpeg -i {} -f wav - |", None),
+        ("ffmpeg -threads 1 -i {} -ar 16000 -map_channel 0.0.1  -f wav -threads 1 pipe:1 |", 1),  # Lhotse
+        ("ffmpeg -threads 1 -i {} -ar 8000 -map_channel 0.0.1  -f wav -threads 1 pipe:1 |", "refused"),
         ("cat {}|", None),
         ("sox {} -r 8000 -t wav - |", "refused"),
         ("sox {} -t wav - remix 1 |", "refused"),

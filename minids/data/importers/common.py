@@ -50,7 +50,7 @@ class Corpus:
         paths = dict.fromkeys(utterance.path for _, utterance in self)
         infos: dict[Path, AudioInfo | str] = {}
         bar = tqdm(total=len(paths), desc="headers", unit=" files", disable=None if progress else True)
-        with bar, closing(ordered_map(_info, paths, ahead=64)) as results:
+        with bar, closing(ordered_map(header, paths, ahead=64)) as results:
             for path, info in results:
                 infos[path] = info
                 bar.update()
@@ -84,7 +84,8 @@ class Corpus:
         return manifests
 
 
-def _info(path: Path) -> AudioInfo | str:
+def header(path: Path) -> AudioInfo | str:
+    """Rate, channels and duration of a recording, or why it cannot be read."""
     try:
         return audio_info(path)
     except InputError as error:

@@ -16,16 +16,25 @@ from itertools import chain, islice
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import SPLITS, Corpus, Recordings, list_files, numbered_lines, text_lines
+from minids.data.importers.common import (
+    SPLITS,
+    Corpus,
+    Recordings,
+    header,
+    list_files,
+    numbered_lines,
+    text_lines,
+)
 from minids.data.importers.tables import SAMPLE, add_utterance
 from minids.data.manifest import Utterance
 from minids.text import MARKUP
 
 TEXT_SUFFIXES = (".txt", ".lab", ".trn", ".text", ".transcription", ".transcript", ".prompts", "")
-# Programs in wav.scp that change only the container, or also choose a channel.
+# Programs in wav.scp that change only the container, or also choose a channel; Lhotse writes the last.
 UNPACKER = re.compile(
-    r"(?:\S*/)?(?:cat|flac( +-[cds]+)+|sph2pipe( +-f +wav| +-p| +-c +(?P<channel>[12]))+|sox|ffmpeg +-i)"
-    r" +(?P<file>[^\s-]\S*)( +-[tf] +wav +-)? *\|"
+    r"(\S*/)?(cat|flac( -[cds]+)+|sph2pipe( -f wav| -p| -c (?P<number>[12]))+|sox|ffmpeg( -threads 1)? -i)"
+    r" (?P<file>[^\s-]\S*)( -ar (?P<rate>\d+) -map_channel 0\.0\.(?P<index>\d))?"
+    r"( -[tf] wav( -threads 1)? (-|pipe:1))? ?\|"
 )
 # All that counts in a TextGrid: strings, and numbers between spaces. The rest, such as `xmin =`, is comment.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>-?\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
@@ -148,8 +157,13 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
             fields = [*parts[utterance].split(), "?", "?", "?"] if utterance in parts else [utterance, "", ""]
             key, start, end, *_ = fields
             sound, channel = sounds.get(key, ""), None
-            if match := UNPACKER.fullmatch(sound):
-                sound, channel = match["file"], {"1": "0", "2": "1"}.get(match["channel"])
+            if match := UNPACKER.fullmatch(" ".join(sound.split())):
+                file = recordings.find(match["file"])
+                if not match["rate"] or (file and getattr(header(file), "rate", 0) == int(match["rate"])):
+                    sound, channel = (
+                        match["file"],
+                        match["index"] or {"1": "0", "2": "1"}.get(match["number"]),
+                    )
             if not sound or sound.endswith("|"):
                 made = f"{sound[:80]} is not run; write the path of its result there" if sound else "no line"
                 corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
