@@ -1,13 +1,10 @@
 """The best model of a run: which epoch is selected, and what best.safetensors holds."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from minids._utils.errors import InputError
-from minids.training.checkpoint import RunFolder, TrainingState
 from minids.training.settings import Settings
-from minids.weights import SavedModel, load_model, save_model
+from minids.weights import SavedModel
 
 MAX_RELIABLE_WER = 0.9
 
@@ -41,35 +38,3 @@ def best_model(
     dev = {name: row[name] for name in ("epoch", "wer", "cer", "averaged", "partial") if name in row}
     notes = {"settings": settings.to_dict(), "dev": dev, **decoder_notes}
     return replace(saved, extra_tensors={}, notes=notes)
-
-
-def restore_best(
-    folder: RunFolder,
-    saved: SavedModel,
-    settings: Settings,
-    state: TrainingState,
-    log: Callable[[str], None],
-) -> dict[str, Any]:
-    """Return what `minids tune` stored in best.safetensors, and replace the file if it is missing or damaged.
-
-    The weights of the last epoch replace it; within an epoch, whose weights were never evaluated, those of
-    the next one.
-    """
-    if not state.best_epoch:
-        return {}
-    try:
-        notes = load_model(folder.best).notes
-        return {name: notes[name] for name in ("decoder", "decoder_is_stale") if name in notes}
-    except InputError as error:
-        log(f"note: {error}")
-    if state.batch:
-        log("the next epoch will be the best so far")
-        state.best_key, state.best_row, state.best_epoch = None, None, 0
-        return {}
-    row = state.rows[-1]
-    if state.best_epoch != state.epoch:
-        log(f"the weights of epoch {state.best_epoch} are lost; those of epoch {state.epoch} replace them")
-    state.best_key, state.best_row = selection_key(row, settings.train.select), row
-    state.best_epoch = state.epoch
-    save_model(folder.best, best_model(saved, settings, row, {}))
-    return {}

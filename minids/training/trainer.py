@@ -35,13 +35,13 @@ from minids.training.identity import TIMES, check_identity, run_identity
 from minids.training.inputs import data_notes, dev_batches, load_noise, recording_files, training_batches
 from minids.training.parallel import ProcessGroup, TimeSplit, check_time_split
 from minids.training.resources import reserve_memory
-from minids.training.selection import best_model, restore_best, selected, selection_key
+from minids.training.selection import best_model, selected, selection_key
 from minids.training.selfcheck import self_check
 from minids.training.settings import Settings
 from minids.training.signals import Stopped, stop_signals
 from minids.training.step import GradientSum, step
 from minids.training.step_log import StepLog
-from minids.weights import SavedModel, save_model
+from minids.weights import SavedModel, load_model, save_model
 
 PLOT_SECONDS = 10  # between two drawings of training.png, one per epoch at most
 
@@ -96,6 +96,9 @@ class Trainer:
                     self.log(f"stopped; the same command resumes from {self.folder.last}")
                     self.ranks.allgather("the checkpoint is saved")
                     raise
+            if not self.state.best_row:  # it was lost after the last epoch
+                self._save_best(self.state.rows[-1])
+                self._save_checkpoint()
             self._log_summary()
 
     def prepare(self) -> None:
@@ -120,7 +123,7 @@ class Trainer:
         self.state = TrainingState(**self.saved.notes["progress"])
         self.batches.skipped.update(self.state.skipped)
         self._synchronize_ranks()
-        self._restore_best()
+        self._read_best()
         if self.backend == "cuda":
             self._prepare_gpu()
         arrays = self.model.ops.arrays
@@ -168,14 +171,20 @@ class Trainer:
         velocity = np.zeros(model.flat_params.shape, np.float32)
         return SavedModel(model, features, self.settings.alphabet, {"velocity": velocity}, {"progress": {}})
 
-    def _restore_best(self) -> None:
-        """Read what `minids tune` stored with the best model; rank 0 replaces a model that is missing."""
-        decoder_notes: dict[str, Any] = {}
-        if self.ranks.is_main:
-            decoder_notes = restore_best(self.folder, self.saved, self.settings, self.state, self.log)
+    def _read_best(self) -> None:
+        """Read what `minids tune` stored with the best model. If that is lost, the next epoch is the best."""
         state = self.state
-        best = self.ranks.broadcast((decoder_notes, state.best_key, state.best_epoch, state.best_row))
-        self.decoder_notes, state.best_key, state.best_epoch, state.best_row = best
+        self.decoder_notes: dict[str, Any] = {}
+        try:
+            if self.ranks.is_main and state.best_row:
+                notes = load_model(self.folder.best).notes
+                kept = ("decoder", "decoder_is_stale")
+                self.decoder_notes = {name: notes[name] for name in kept if name in notes}
+        except InputError as error:
+            self.log(f"note: {error}; the next epoch will be the best so far")
+            state.best_key, state.best_epoch, state.best_row = None, 0, None
+        best = self.ranks.broadcast((state.best_key, state.best_epoch, state.best_row))
+        state.best_key, state.best_epoch, state.best_row = best
 
     def _prepare_gpu(self) -> None:
         """Compare the GPU with the CPU, and allocate all buffers for the largest batch.
@@ -378,19 +387,14 @@ class Trainer:
                 average_loss, averaged = self.evaluate()
             row |= reporting.dev_metrics(average_loss, averaged, "ema_")
         best_row = selected(row, t.select)
-        key = selection_key(best_row, t.select)
-        if is_best := state.best_key is None or key < state.best_key:
-            state.best_key, state.best_epoch, state.best_row = key, state.epoch + 1, best_row
+        is_best = state.best_key is None or selection_key(best_row, t.select) < state.best_key
+        if is_best:
+            self.decoder_notes |= {"decoder_is_stale": True} if self.decoder_notes else {}
+            self._save_best(best_row)
         rows = [*state.rows, row]
         if not is_partial:
             state.next_epoch(row, t.plateau)
         if self.ranks.is_main:
-            if is_best:
-                if self.decoder_notes:
-                    self.decoder_notes["decoder_is_stale"] = True
-                with self._averaged() if best_row.get("averaged") else nullcontext():
-                    best = best_model(self.saved, self.settings, best_row, self.decoder_notes)
-                    save_model(self.folder.best, best)
             self.folder.write_metrics(rows)
             self.step_log.show("epoch", row, state.steps)
             if time.monotonic() - self.plotted > PLOT_SECONDS:
@@ -400,6 +404,14 @@ class Trainer:
             self.log(line)
         for line in reporting.skipped_lines(self._skipped(), self.reported):
             self.log(line)
+
+    def _save_best(self, row: dict[str, Any]) -> None:
+        """Write best.safetensors; `row` has the metrics of these weights, or of their average."""
+        state, key = self.state, selection_key(row, self.settings.train.select)
+        state.best_key, state.best_epoch, state.best_row = key, row["epoch"], row
+        if self.ranks.is_main:
+            with self._averaged() if row.get("averaged") else nullcontext():
+                save_model(self.folder.best, best_model(self.saved, self.settings, row, self.decoder_notes))
 
     def draw(self) -> None:
         """Write training.png. Training does not depend on it."""
