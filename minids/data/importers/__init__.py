@@ -51,7 +51,7 @@ def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
     from minids.data.importers.common import files_below
 
     problems: dict[str, str] = {}
-    found: dict[str, tuple[int, str]] = {}
+    found = [(0, "", "")]
     for kind in KINDS:
         try:
             corpus = _read(kind, root, {})
@@ -61,11 +61,11 @@ def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
         count = sum(map(os.path.isfile, {utterance.path for _, utterance in corpus}))
         if count and kind not in GENERAL:
             return kind, {}, corpus.source
-        found[kind] = count, corpus.source
+        found.append((count, kind, corpus.source))
         problems[kind] = f"{root}: {corpus.source}, but none of its recordings is there"
-    best = max(found, key=lambda kind: found[kind][0], default="")
-    if best and found[best][0]:
-        return best, {}, found[best][1]
+    count, kind, source = max(found, key=lambda one: one[0])
+    if count:
+        return kind, {}, source
     if Path(root).is_dir():
         seen = " ".join(sorted({path.suffix.lower() or path.name for path in files_below(Path(root))}))[:200]
         raise InputError(

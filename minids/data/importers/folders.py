@@ -16,15 +16,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from minids._utils.errors import InputError
-from minids.data.importers.common import (
-    SPLITS,
-    Corpus,
-    Recordings,
-    header,
-    list_files,
-    numbered_lines,
-    text_lines,
-)
+from minids.data.importers import common
+from minids.data.importers.common import SPLITS, Corpus, Recordings
 from minids.data.importers.tables import SAMPLE, add_utterance
 from minids.data.manifest import Utterance
 from minids.text import MARKUP
@@ -36,6 +29,7 @@ UNPACKER = re.compile(
     r" (?P<file>[^\s-]\S*)( -ar (?P<rate>\d+) -map_channel 0\.0\.(?P<index>\d))?"
     r"( -[tf] wav( -threads 1)? (-|pipe:1))? ?\|"
 )
+SIDES = {"1": "0", "2": "1"}  # channels of sph2pipe -> ours
 # All that counts in a TextGrid: strings, and numbers between spaces. The rest, such as `xmin =`, is comment.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>-?\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
 OPTIONS = {"folder": ("audio",), "kaldi": ("audio",), "textgrid": ("audio", "tier")}
@@ -46,13 +40,14 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
     """All recordings in a folder and those below it that have a text; others are listed."""
     recordings = Recordings(options.get("audio") or root)
     texts, missing, sources = dict[Path, str](), list[str](), dict[str, None]()
-    for path in list_files(root, *TEXT_SUFFIXES, below=True):
+    for path in common.list_files(root, *TEXT_SUFFIXES, below=True):
         try:
             if own := recordings.beside(path):
-                texts.setdefault(own, " ".join("".join(text_lines(path)).split()))
+                texts.setdefault(own, " ".join("".join(common.text_lines(path)).split()))
                 sources["beside recordings"] = None
                 continue
-            entries = ((number, *_entry(line, path, recordings)) for number, line in numbered_lines(path))
+            lines = common.numbered_lines(path)
+            entries = ((number, *_entry(line, path, recordings)) for number, line in lines)
             sample = [*islice(entries, SAMPLE)]
             if not any(recording for _, recording, _ in sample):
                 continue  # not a list
@@ -99,7 +94,7 @@ def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
 
     They are those of the tier `tier`, by default of the one with the longest texts. Silences are skipped.
     """
-    files = list_files(root, ".textgrid", below=True)
+    files = common.list_files(root, ".textgrid", below=True)
     recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
     corpus, used, utterances = Corpus(), dict[str, None](), []
     for path in files:
@@ -119,7 +114,7 @@ def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
 
 def _tiers(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     """The start and end in seconds and the text of each interval of each tier of intervals."""
-    matches = TOKEN.finditer("".join(text_lines(path)))
+    matches = TOKEN.finditer("".join(common.text_lines(path)))
     tokens = (m["number"] or m["text"].replace('""', '"') for m in matches if not m[0].startswith("!"))
     tiers: dict[str, list[tuple[float, float, str]]] = {}
     try:
@@ -146,7 +141,7 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
     runs: recordings that wav.scp makes by more than unpacking are left out and listed.
     """
     folders: list[Path] = []
-    for path in list_files(root, ".scp", below=True):
+    for path in common.list_files(root, ".scp", below=True):
         if path.name == "wav.scp" and not any(map(path.is_relative_to, folders)):  # not train/split4/1
             folders.append(path.parent)
     corpus = Corpus(source=f"Kaldi: {', '.join(str(folder.relative_to(root.parent)) for folder in folders)}")
@@ -158,12 +153,9 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
             key, start, end, *_ = fields
             sound, channel = sounds.get(key, ""), None
             if match := UNPACKER.fullmatch(" ".join(sound.split())):
-                file = recordings.find(match["file"])
-                if not match["rate"] or (file and getattr(header(file), "rate", 0) == int(match["rate"])):
-                    sound, channel = (
-                        match["file"],
-                        match["index"] or {"1": "0", "2": "1"}.get(match["number"]),
-                    )
+                file, rate = recordings.find(match["file"]), match["rate"]
+                if not rate or (file and getattr(common.header(file), "rate", 0) == int(rate)):
+                    sound, channel = match["file"], match["index"] or SIDES.get(match["number"])
             if not sound or sound.endswith("|"):
                 made = f"{sound[:80]} is not run; write the path of its result there" if sound else "no line"
                 corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
@@ -178,5 +170,5 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
 
 def _pairs(path: Path) -> dict[str, str]:
     """The lines of a file, if there is one, split after the first word."""
-    lines = (line.split(maxsplit=1) for _, line in numbered_lines(path)) if path.is_file() else ()
+    lines = (line.split(maxsplit=1) for _, line in common.numbered_lines(path)) if path.is_file() else ()
     return {key: "".join(rest) for key, *rest in lines}
