@@ -404,6 +404,9 @@ def test_parts_of_recordings_in_csv_files_are_imported(tmp_path):
     part, whole = read_manifest(tmp_path / "out" / "train.jsonl")
     assert (part.start, part.end, part.duration, part.extra) == (0.5, 1.25, 0.75, {"room": "a"})
     assert (whole.is_part, whole.duration, whole.extra) == (False, 3.0, {"room": "b"})
+    table.write_text("wav_filename,transcript,Start_ms,duration [ms]\nlong.wav,go,500,750\n")
+    (part,) = importers.read("table", table).splits["train"]
+    assert (part.start, part.end) == (0.5, 1.25)
     for start in ("soon", "2", "nan", "-1"):
         table.write_text(f"wav_filename,transcript,start,end\nlong.wav,go,{start},1.25\n")
         with pytest.raises(InputError, match=r"train\.csv: line 2: the part of long\.wav: .*; correct it"):

@@ -16,9 +16,9 @@ ROLES = {  # of columns -> usual names without case, spaces and marks, the most 
     "text": "text transcript transcription sentence normalizedtext normalizedtranscript transcripttext words "
     "wrd utterance texttn orgtext translabeltext stt txt form prompt rawtext label",
     "speaker": "speaker speakerid spk spkid clientid speakername userid user readerid reader",
-    "start": "start starttime begin begintime startsec startseconds offset onset xmin tmin",
-    "end": "end endtime endsec endseconds stop xmax tmax",
-    "duration": "duration durationseconds dur",
+    "start": "start starttime begin begintime startsec startseconds startms beginms offset onset xmin",
+    "end": "end endtime endsec endseconds endms stop xmax",
+    "duration": "duration durationseconds durationms dur",
     "channel": "channel channelid",
     "split": "split set subset partition",
 }

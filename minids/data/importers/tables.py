@@ -30,8 +30,9 @@ def read_table(root: Path, options: Mapping[str, str]) -> Corpus:
     """One table, or all of a folder. A column `split`, or else the name of the file, is the split.
 
     Paths are relative to the table's folder or one above it, or the end of a path below it. The columns start
-    and end, or offset and duration (seconds), select a part of a recording; columns without a role become
-    fields. Without options, tables in which no path or text is found are left out and listed.
+    and end, or offset and duration, select a part of a recording, in seconds, or milliseconds if the name
+    ends with ms; columns without a role become fields. Without options, tables in which no path or text is
+    found are left out and listed.
     """
     return _tables(list_files(root, ".csv", ".tsv"), options)
 
@@ -201,7 +202,11 @@ def add_utterance(
         raise InputError(f'{location}: channel {channel!r} is not a number from 0; or give --channel ""')
     start, end, duration = 0.0, None, None
     try:
-        times = {role: float(v) for role, v in values.items() if role in ("start", "end", "duration")}
+        times: dict[str, Any] = {
+            role: float(values[role]) / (1000 if _simple(columns[role]).endswith("ms") else 1)
+            for role in ("start", "end", "duration")
+            if role in values
+        }
         start, end, duration = parse_part(times)
     except (ValueError, TypeError) as error:
         if "start" in values or "end" in values:  # the duration of a whole recording only serves as a check
