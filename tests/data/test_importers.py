@@ -560,7 +560,7 @@ def test_recordings_are_found_by_the_end_of_their_path_and_never_mistaken(tmp_pa
     assert found("1.wav") is found("a/1.wav") is found("dev/a/1.wav") is found("3") is found("") is None
     assert found("1", tmp_path / "test" / "list.txt") == "test/a/1.wav"
     assert unicodedata.normalize("NFC", found("한글")) == "한글.wav"
-    assert found("both/x.wav") == "both/x.wav"
+    assert found("both/x.wav") == found("/old/both/x.wav") == "both/x.wav"
     assert found("x\0") is found("/") is found("..") is None
 
 

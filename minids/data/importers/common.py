@@ -138,7 +138,8 @@ class Recordings:
             if inside := [path for path in found if path.is_relative_to(folder)]:
                 found = inside
                 break
-        return found[0] if len({path.parent for path in found}) == 1 else None
+        one = len({path.parent for path in found}) == 1
+        return min(found, key=lambda path: path.name != last) if one else None
 
     def beside(self, path: Path) -> Path | None:
         """The recording that a file with its text is named after, in the same folder or the nearest."""
