@@ -242,7 +242,7 @@ show([dropped(h) for h in steps[:2]], ["One step", "The next"], "Dropout, p = 0.
 print(f"mean over 5000 steps: {np.mean(steps):.3f}")
 
 # %% [markdown]
-# **In the package** `minids/data/batches.py`, `minids/training/`: parallel.py, GradientSum.
+# **In the package** `minids/data/batches.py`, `training/parallel.py` and `GradientSum`.
 #
 # **What we have now** A step over any number of recordings, on one processor or many.
 #
