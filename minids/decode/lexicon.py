@@ -20,7 +20,7 @@ from enum import IntEnum
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -78,9 +78,9 @@ class Language:
         self.pieces = max(symbol.count(WORD_START) for symbol in alphabet.symbols)  # words begun by a symbol
         self.letters, self.spellings = alphabet, [(k,) for k in range(len(alphabet))]
         if self.pieces:
-            spelled = [unicodedata.normalize("NFD", s.replace(WORD_START, " ")) for s in alphabet.symbols]
-            self.letters = alphabet = Alphabet(sorted({" ", *"".join(spelled)}))
-            self.spellings = [(BLANK,), *(tuple(alphabet.encode(s).tolist()) for s in spelled)]
+            texts = [unicodedata.normalize("NFD", s.replace(WORD_START, " ")) for s in alphabet.symbols]
+            self.letters = alphabet = Alphabet(sorted({" ", *"".join(texts)}))
+            self.spellings = [(BLANK,), *(tuple(alphabet.encode(text).tolist()) for text in texts)]
         self.hot_words: dict[Labels, float] = {}
         self.lm = lm
         self.mode = LanguageMode.OPEN if lm is None else LanguageMode.WORDS
@@ -144,7 +144,7 @@ class Language:
             raise InputError("hot words are a list of strings, or a mapping from strings to weights")
         weights = hot_words if isinstance(hot_words, Mapping) else dict.fromkeys(hot_words, HOT_WORD_WEIGHT)
         for word, weight in weights.items():
-            if not isinstance(weight, Real) or not 0 <= weight <= MAX_HOT_WORD_WEIGHT:
+            if not isinstance(weight, Real) or not 0 <= float(weight) <= MAX_HOT_WORD_WEIGHT:
                 limit = f"from 0 to {MAX_HOT_WORD_WEIGHT:g}"
                 raise InputError(f"the weight of the hot word {word!r} is {weight}; give a number {limit}")
         words = [(part, w) for word, w in weights.items() for part in normalize(word, self.letters).split()]
@@ -289,7 +289,7 @@ class Language:
         return log_prob - self.oov_symbol_cost * len(word) * spelled, state
 
 
-def _some_of(unwritable: list[str], words: Sequence[str], name: str) -> str:
+def _some_of(unwritable: list[str], words: Sequence[Any], name: str) -> str:
     return (
         f"{len(unwritable)} of {len(words)} words of {name} (such as {unwritable[-1]!r}) cannot be written in"
         " the recognizer's alphabet and will never be recognized"
@@ -309,7 +309,7 @@ def _entries(lexicon: str | Path | Iterable[str]) -> list[str]:
     return [entry.strip() for _, entry in entries]
 
 
-def encode_words(words: Iterable[tuple[str, int]], alphabet: Alphabet) -> tuple[dict[Labels, int], list[str]]:
+def encode_words(words: Iterable[tuple[str, Any]], alphabet: Alphabet) -> tuple[dict[Labels, Any], list[str]]:
     """(word, number) -> {labels: number} of the words that the alphabet can write, and a list of the others.
 
     Words are normalized as the texts are. If several then have the same spelling ("The", "the"), the last one

@@ -11,6 +11,9 @@ state give the same probabilities to all that follows, so a decoder may merge th
 from typing import NamedTuple
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from minids.lm import njit
 from minids.lm._hash_table import FACTOR, PREFETCH_DISTANCE, hash64, prefetch
@@ -35,12 +38,33 @@ class Tables(NamedTuple):
     unigrams: np.ndarray  # UNIGRAM (V,)
     states: np.ndarray  # STATE (starts[N],)
     begin: int  # the state after <s>
+    callback: int = 0  # the address of a function that answers instead, see `_ask`
+
+
+@intrinsic
+def _ask(typing, address, state, word):
+    """log p(word | state) and the next state from a C function, whose int64 has the float32 in its lower half
+    and the int32 in its upper half.
+    """
+
+    def generate(context, builder, signature, arguments):
+        long, half = ir.IntType(64), ir.IntType(32)
+        kind = ir.FunctionType(long, [long, long]).as_pointer()
+        both = builder.call(builder.inttoptr(arguments[0], kind), arguments[1:])
+        log_prob = builder.bitcast(builder.trunc(both, half), ir.FloatType())
+        after = builder.trunc(builder.lshr(both, long(32)), half)
+        return context.make_tuple(builder, signature.return_type, (log_prob, after))
+
+    return types.Tuple((types.float32, types.int32))(types.int64, types.int64, types.int64), generate
 
 
 @njit(nogil=True)
 def score(tables, state, word):
     """log p(word | state) and the next state. Unknown words are word 0, <unk>."""
-    slots, unigrams, states, _ = tables
+    slots, unigrams, states, _, callback = tables
+    if callback != 0:
+        log_prob, after = _ask(callback, np.int64(state), np.int64(word))  # type: ignore[call-arg]
+        return np.float64(log_prob), after
     bit = _bit(word)
     total = 0.0
     while state != 0:
@@ -110,7 +134,7 @@ def _fill(tables, first, context, word, log_probs, backoff):
     """N-grams are inserted in order of length. When hw is inserted, its suffix is already in the tables, as
     the state after suffix(h) and w.
     """
-    slots, unigrams, states, _ = tables
+    slots, unigrams, states, _, _ = tables
     below = len(states)  # the n-grams of the highest order are never states
     matters = np.zeros(below, np.bool_)
     for i in range(1, below):

@@ -149,8 +149,6 @@ def _read(lines: LineReader) -> NGramArrays:
 def _header(lines: LineReader) -> tuple[list[int], str]:
     """The number of n-grams of each order, and the first line after the header."""
     while (line := lines.next()) != "\\data\\":
-        if line.startswith("mmap lm"):
-            raise InputError(f"{lines.path} is in KenLM's binary format; give the ARPA file it was made from")
         if not line or lines.number > MAX_PREAMBLE:
             raise InputError(f"{lines.path}: no line \\data\\, so this is not a language model; {_REMEDY}")
     counts: list[int] = []

@@ -21,12 +21,19 @@ DTYPES = {
 
 def is_binary(path: str | Path) -> bool:
     """Whether a file begins as safetensors do: the size of its header, then the header."""
+    return _first_bytes(path, 9)[6:] == b"\0\0{"
+
+
+def is_kenlm_binary(path: str | Path) -> bool:
+    return _first_bytes(path, 6) == b"mmap l"
+
+
+def _first_bytes(path: str | Path, count: int) -> bytes:
     try:
         with open_file(path) as file:
-            start = file.read(9)
+            return file.read(count)
     except OSError:
-        return False  # the reader reports the error
-    return start[6:] == b"\0\0{"
+        return b""  # the reader reports the error
 
 
 def write_binary(path: str | Path, arrays: NGramArrays) -> None:

@@ -16,7 +16,7 @@ from minids.lm._scorer import Tables, make_tables, score
 from minids.lm.arpa_reader import read_arpa
 from minids.lm.arpa_writer import write_arpa
 from minids.lm.arrays import NGramArrays, validated
-from minids.lm.binary import is_binary, read_binary, write_binary
+from minids.lm.binary import is_binary, is_kenlm_binary, read_binary, write_binary
 from minids.lm.text_filter import SPACE
 from minids.lm.text_source import Block, ProgressCallback, TextSource, read_blocks
 from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
@@ -87,12 +87,16 @@ class NGram:
 
     @classmethod
     def load(cls, path: str | Path) -> "NGram":
-        """Read a model: an ARPA file (see `minids.lm.arpa_reader.read_arpa`) or the binary format.
+        """Read a model: an ARPA file (see `minids.lm.arpa_reader.read_arpa`), the binary format, or KenLM's.
 
         The content of the file tells which. Raises InputError that names the file, and the line of an ARPA
         file.
         """
         _check_path(path)
+        if is_kenlm_binary(path):
+            from minids.lm.kenlm_binary import KenLM
+
+            return KenLM(path)
         model = cls(*(read_binary(path) if is_binary(path) else read_arpa(path)))
         model.name = str(path)
         return model
@@ -153,7 +157,9 @@ class NGram:
 
     def __getstate__(self) -> dict:
         """The state for pickle, without the tables, which are built from the arrays."""
-        return {name: value for name, value in self.__dict__.items() if name not in ("index", "tables")}
+        return {
+            name: value for name, value in self.__dict__.items() if name not in ("index", "tables", "_query")
+        }
 
     def __repr__(self) -> str:
         return f"NGram(order {self.order}, {self.size_summary})"

@@ -180,7 +180,6 @@ FAULTS = {
     ),
     "no end": (lambda text: text.replace("\\end\\", ""), r"should be \\end\\, not the end of the file"),
     "more after the end": (lambda text: text + "more\n", "line 22 .*after"),
-    "KenLM's binary form": (lambda text: "mmap lm http://kheafield.com/code format version 5\n\0", "binary"),
 }
 
 
