@@ -41,9 +41,9 @@ def test_threads_share_a_network(options):
         pytest.skip("this GPU does not support TF32")
     model = DeepSpeech(ModelSettings(3, 4, hidden=5, context=1), backend=ops.load("cuda", **options))
     rng = np.random.default_rng(0)
-    batches = [(rng.normal(size=(T, 2, 3)), np.array([T, 1])) for T in (1, 6, 3, 6, 2, 5, 4, 6)]
+    batches = [(rng.normal(size=(T, 2, 3)), np.array([T, 1])) for T in (1, 6, 3, 6)]
     expected = [model.forward(*batch)[0] for batch in batches]
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda batch: model.forward(*batch)[0], batches * 2))
     for result, log_probs in zip(results, expected * 2, strict=True):
         np.testing.assert_array_equal(result, log_probs)
