@@ -34,7 +34,6 @@ class TrainingState:
     frames: int = 0
     gradient_norms: list[float] = field(default_factory=list)
     epoch_seconds: float = 0.0  # without the time between a kill and the resume
-    total_seconds: float = 0.0  # of the completed epochs
     run_seconds: float = 0.0  # since the start of the run, without times after a checkpoint that was lost
     rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of each completed epoch
     skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
@@ -46,7 +45,6 @@ class TrainingState:
         self.stale_epochs = 0 if self.best_epoch == self.epoch else self.stale_epochs + 1
         if plateau and self.stale_epochs >= plateau:
             self.stale_epochs, self.halvings = 0, self.halvings + 1
-        self.total_seconds += self.epoch_seconds
         self.loss_sum, self.utterances, self.frames, self.epoch_seconds = 0.0, 0, 0, 0.0
 
 

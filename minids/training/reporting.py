@@ -195,7 +195,7 @@ def summary_lines(state: TrainingState, is_stale: bool, best: Path) -> Iterator[
         yield "alpha and beta were tuned for earlier weights; run `minids tune` again"
     yield (
         f"done: WER {row['wer']:.1%}, CER {row['cer']:.1%} on the dev set after epoch {row['epoch']};"
-        f" {format_duration(state.total_seconds)} of training; the model is {best}"
+        f" {format_duration(state.run_seconds)} of training; the model is {best}"
     )
 
 
