@@ -120,7 +120,12 @@ class Trainer:
         self.saved.notes |= identity | {"manifests": {n: str(s.path(n).resolve()) for n in ("train", "dev")}}
         self.model = self.saved.model
         self.step_model = TimeSplit(self.model, self.ranks) if self.time_split else self.model
-        self.state = TrainingState(**self.saved.notes["progress"])
+        try:
+            self.state = TrainingState(**self.saved.notes["progress"])
+        except TypeError as error:
+            raise InputError(
+                f"another version of minids wrote {self.folder.last}; resume with it, or choose another --run"
+            ) from error
         self.batches.skipped.update(self.state.skipped)
         self._synchronize_ranks()
         self._read_best()

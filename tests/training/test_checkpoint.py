@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from minids._utils.errors import InputError
 from minids.training.checkpoint import RunFolder, default_run_folder
 from minids.training.settings import read_settings
 from minids.training.trainer import Trainer
+from minids.weights import save_model
 from tests import tones
 
 
@@ -35,6 +37,16 @@ def test_a_checkpoint_is_read_back(begun):
     assert saved.extra_tensors["velocity"].any()
     assert saved.features.mean is not None
     assert saved.notes["settings"] == read_settings(begun / "tones.toml").to_dict()
+
+
+def test_a_checkpoint_of_another_version_is_refused(begun, tmp_path):
+    copy = tmp_path / "begun"
+    shutil.copytree(begun, copy)
+    saved = RunFolder(copy / "run").load_checkpoint("cpu")
+    saved.notes["progress"]["mood"] = "good"
+    save_model(copy / "run" / "last.safetensors", saved)
+    with pytest.raises(InputError, match=r"another version of minids wrote .*last.safetensors; resume with"):
+        Trainer(read_settings(copy / "tones.toml"), copy / "run").run()
 
 
 def test_a_new_folder_has_no_checkpoint(tmp_path):

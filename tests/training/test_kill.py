@@ -165,8 +165,14 @@ def test_ten_kills_at_random_moments(data, uninterrupted):
     assert_same(run, uninterrupted)
 
 
-@pytest.mark.parametrize("moment", ["before fsync", "before replace", "after replace"])
-@pytest.mark.parametrize("file", ["the first checkpoint", "best", "metrics", "last"])
+@pytest.mark.parametrize(
+    ("file", "moment"),
+    [
+        *[(file, moment) for file in ("best", "last") for moment in ("before fsync", "before replace")],
+        *[(file, "after replace") for file in ("the first checkpoint", "best", "metrics", "last")],
+        ("the first checkpoint", "before fsync"),
+    ],
+)
 def test_kills_while_a_file_is_written(data, uninterrupted, moment, file):
     """After the checkpoints of the steps of the first epoch come best, metrics and last."""
     per_epoch = steps(uninterrupted) // EPOCHS
