@@ -14,53 +14,17 @@ from minids.audio.mpeg import id3_end, inspect_mpeg, mpeg_frame, starts_within_a
 from minids.audio.spans import MAX_CANDIDATES, SCAN_BYTES, Contents, Span, concatenated, patched, read_range
 from minids.audio.streams import inspect_flac, inspect_ogg
 
-KNOWN_CHUNKS = {  # after the data, whatever their sizes
-    *(
-        b"LIST",
-        b"id3 ",
-        b"ID3 ",
-        b"bext",
-        b"cue ",
-        b"smpl",
-        b"iXML",
-        b"fact",
-        b"JUNK",
-        b"junk",
-        b"PAD ",
-        b"_PMX",
-    ),
-    *(
-        b"cart",
-        b"afsp",
-        b"inst",
-        b"plst",
-        b"labl",
-        b"adtl",
-        b"acid",
-        b"strc",
-        b"PEAK",
-        b"MARK",
-        b"ANNO",
-        b"APPL",
-    ),
-    *(
-        b"COMT",
-        b"NAME",
-        b"AUTH",
-        b"(c) ",
-        b"CHAN",
-        b"info",
-        b"strg",
-        b"mark",
-        b"uuid",
-        b"free",
-        b"axml",
-        b"chna",
-    ),
-}
+# fmt: off
+KNOWN_CHUNKS = frozenset((  # after the data, whatever their sizes
+    b"LIST", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"iXML", b"fact", b"JUNK",
+    b"junk", b"PAD ", b"_PMX", b"cart", b"afsp", b"inst", b"plst", b"labl", b"adtl",
+    b"acid", b"strc", b"PEAK", b"MARK", b"ANNO", b"APPL", b"COMT", b"NAME", b"AUTH",
+    b"(c) ", b"CHAN", b"info", b"strg", b"mark", b"uuid", b"free", b"axml", b"chna",
+))
+# fmt: on
 MAX_PADDING = 256  # bytes after the data that are not samples, whatever they are
-MAX_SDS_BYTES = 1 << 27  # the format is limited to 2 million samples
 MIN_PLACEHOLDER = 10**9  # bytes; programs that write to a pipe state a huge size: 0x7FFFF000, 2000000000, ...
+MAX_SDS_BYTES = 1 << 27  # the format is limited to 2 million samples
 
 
 class Chunk(NamedTuple):
@@ -186,12 +150,10 @@ def _inspect_chunks(file: BinaryIO, size: int, layout: Layout) -> Contents:
     available = size - chunk.data_at
     whole = struct.pack(size_format, available + layout.size_includes)
     corrected = Span(patched(file, chunk.data_at, size_at, whole), chunk.data_at, size)
-    if stated >= MIN_PLACEHOLDER and stated > available:
-        return Contents([corrected])
+    if stated > available:
+        return Contents.compared([corrected], 0 if stated >= MIN_PLACEHOLDER else stated, available)
     if stated <= 0 < available and not _are_chunks(file, chunk.data_at, size, layout):
         return Contents([corrected])
-    if stated > available:
-        return Contents([corrected], missing=(stated - available) / stated)
     end = chunk.data_at + stated
     following = read_range(file, end + stated % layout.align, end + stated % layout.align + 64)
     form = following[layout.form_at :][: len(layout.forms[0])]
@@ -201,7 +163,7 @@ def _inspect_chunks(file: BinaryIO, size: int, layout: Layout) -> Contents:
         start = end + stated % layout.align
         return Contents([Span(b"", 0, start), *concatenated(file, start, size)])
     if end < size and not _are_chunks(file, end + -end % layout.align, size, layout):
-        return Contents([corrected], stated=stated / available)
+        return Contents.compared([corrected], stated, available)
     if layout.magic == b"riff" and end < size:  # libsndfile reads the chunks after the data as samples
         return Contents([Span(b"", 0, end)])
     return Contents()
@@ -214,13 +176,9 @@ def _inspect_au(head: bytes, size: int) -> Contents:
     if not 24 <= start <= size or start > len(head):
         return Contents()
     corrected = Span(head[:8] + struct.pack(order + "I", available) + head[12:start], start, size)
-    if stated >= MIN_PLACEHOLDER and stated > available:
-        return Contents([corrected])
-    if stated > available:
-        return Contents([corrected], missing=(stated - available) / stated)
-    if stated < available:
-        return Contents([corrected], stated=stated / available if stated else 1.0)
-    return Contents()
+    if stated > available and stated >= MIN_PLACEHOLDER:
+        stated = 0
+    return Contents() if stated == available else Contents.compared([corrected], stated, available)
 
 
 def _inspect_sphere(file: BinaryIO, size: int) -> Contents:
@@ -237,9 +195,9 @@ def _inspect_sphere(file: BinaryIO, size: int) -> Contents:
     except (ValueError, IndexError):
         return Contents()
     stated, available = count * width * channels, size - start
-    if available < stated < MIN_PLACEHOLDER:
-        return Contents(missing=(stated - available) / stated)
-    return Contents(stated=stated / available if 0 < stated < available - MAX_PADDING else 1.0)
+    if stated >= MIN_PLACEHOLDER or 0 <= available - stated <= MAX_PADDING:
+        return Contents()
+    return Contents.compared([], stated, available)
 
 
 def _inspect_sds(file: BinaryIO, size: int) -> Contents:

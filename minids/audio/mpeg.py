@@ -101,13 +101,9 @@ def inspect_mpeg(file: BinaryIO, size: int) -> Contents:
         return whole  # of the other layers, the number of frames cannot be stated
     if len(streams) > 1:
         return Contents([stream.span for stream in streams])
-    if not stream.stated:
-        return Contents([stream.span])
-    if stream.stated > stream.frames + 1:
-        return Contents([stream.span], missing=(stream.stated - stream.frames) / stream.stated)
-    if stream.stated < stream.frames - 1:
-        return Contents([stream.span], stated=stream.stated / stream.frames)
-    return whole
+    if stream.stated and abs(stream.stated - stream.frames) <= 1:
+        return whole
+    return Contents.compared([stream.span], stream.stated or 0, stream.frames)
 
 
 def _scan(file: BinaryIO, position: int, size: int) -> Stream:

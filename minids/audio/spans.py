@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from typing import BinaryIO, NamedTuple
 
 SCAN_BYTES = 1 << 20  # read at a time in a search
@@ -31,6 +31,13 @@ class Contents:
     missing: float = 0.0
     stated: float = 1.0
     damage: str = ""
+
+    @classmethod
+    def compared(cls, spans: list[Span], stated: int, available: int) -> "Contents":
+        """Of a file with other than the stated bytes or samples; 0 states nothing."""
+        if stated > available:
+            return cls(spans, missing=(stated - available) / stated)
+        return cls(spans, stated=stated / available if 0 < stated < available else 1.0)
 
 
 def read_range(file: BinaryIO, start: int, end: int) -> bytes:
@@ -71,4 +78,4 @@ def concatenated(file: BinaryIO, start: int, end: int) -> list[Span]:
     for position in islice(find_all(file, magic, start + 4, end), MAX_CANDIDATES):
         if read_range(file, position, position + 12)[same] == expected:
             starts.append(position)
-    return [Span(b"", a, b) for a, b in zip(starts, [*starts[1:], end], strict=True)]
+    return [Span(b"", a, b) for a, b in pairwise([*starts, end])]

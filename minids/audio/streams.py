@@ -1,6 +1,7 @@
 """FLAC and Ogg: the number of samples of a stream, and streams that follow each other in a file."""
 
 import struct
+from itertools import pairwise
 from typing import BinaryIO
 
 from minids.audio.spans import MAX_CANDIDATES, Contents, Span, concatenated, find_bytes, patched, read_range
@@ -18,10 +19,7 @@ def inspect_flac(file: BinaryIO, size: int) -> Contents:
     if not total or total == stated:
         return Contents()
     total_bytes = bytes([info[13] & 0xF0 | total >> 32 & 0x0F]) + (total & 0xFFFFFFFF).to_bytes(4, "big")
-    spans = [Span(patched(file, 42, 21, total_bytes), 42, size)]
-    if total < stated:
-        return Contents(spans, missing=(stated - total) / stated)
-    return Contents(spans, stated=stated / total if stated else 1.0)
+    return Contents.compared([Span(patched(file, 42, 21, total_bytes), 42, size)], stated, total)
 
 
 def _flac_total(file: BinaryIO, size: int, info: bytes) -> int:
@@ -108,5 +106,4 @@ def inspect_ogg(file: BinaryIO, size: int) -> Contents:
         position = end
     if len(starts) == 1:
         return Contents()
-    spans = [Span(b"", a, b) for a, b in zip(starts, [*starts[1:], size], strict=True)]
-    return Contents(spans)
+    return Contents([Span(b"", a, b) for a, b in pairwise([*starts, size])])
