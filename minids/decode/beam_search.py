@@ -158,7 +158,8 @@ class BeamSearch:
     def score(self, log_probs: np.ndarray, text: str | Sequence[int]) -> Hypothesis:
         """The exact score of a text, or of its labels, over all alignments, in float64.
 
-        If spaces only separate words (see the class), so do those of the text.
+        If spaces only separate words (see the class), so do those of the text. Of all word pieces that spell
+        a text, those that are the longest, from left to right, count.
         Raises InputError as `decode` does, and for a text that the alphabet cannot write.
         """
         log_probs, _ = self._check(log_probs)
@@ -214,14 +215,13 @@ class BeamSearch:
     def _score(
         self, log_probs: np.ndarray, labels: Labels, language: Language, config: SearchConfig
     ) -> Hypothesis:
-        letters = language.normalize(language.spell(labels))
-        log_prob = text_log_prob(log_probs, letters, language)
+        labels = labels if language.pieces else language.normalize(labels)
+        log_prob = text_log_prob(log_probs, labels, language)
         if log_prob == -math.inf:
-            log_prob = text_log_prob(log_probs, letters, language, extra_spaces=True)
-        lm, words, hot = language.lm_score(letters, finished=True)
+            log_prob = text_log_prob(log_probs, labels, language, extra_spaces=True)
+        lm, words, hot = language.lm_score(language.spell(labels), finished=True)
         total = log_prob + config.alpha * lm + config.beta * words + hot
-        labels = labels if language.pieces else letters
-        return Hypothesis(language.letters.decode(letters), total, log_prob, lm, labels)
+        return Hypothesis(language.text(labels), total, log_prob, lm, labels)
 
     def _check(self, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """log_probs (T, K) in float64, the blank first, and the probabilities."""
@@ -251,37 +251,26 @@ class BeamSearch:
 
 
 def text_log_prob(
-    log_probs: np.ndarray, text: Labels, language: Language, extra_spaces: bool = False
+    log_probs: np.ndarray, labels: Labels, language: Language, extra_spaces: bool = False
 ) -> float:
-    """log P(text|x) over all alignments, and over all pieces that spell a text.
-
-    As in reference.py: p_b of each beginning of the text, and p_nb of each step that appends a symbol to one.
-    """
-    end = len(text)
-    if text and language.space != BLANK and (language.word_level or language.pieces):
-        text = (*text, language.space)  # a space at the end does not change the text
-    steps = language.steps(text, extra_spaces)
-    n = len(steps)
-    symbols = np.array([symbol for symbol, *_ in steps], np.int64)
-    starts = np.array([start for _, start, _ in steps], np.int64)
-    into = _padded([[i for i in range(n) if steps[i][2] == u] for u in range(len(text) + 1)], n)
-    before = _padded([[j for j in into[start] if j < n and steps[j][0] != c] for c, start, _ in steps], n)
-    blank, nonblank = np.full(len(text) + 1, -np.inf), np.full(n + 1, -np.inf)  # the last of n + 1: padding
+    """log P(text|x) over all alignments: p_b and p_nb of all prefixes of the text, as in reference.py."""
+    spaced = language.word_level and not language.pieces and labels and language.space != BLANK
+    end_space = (language.space,) if spaced else ()
+    last = np.array([BLANK, *labels, *end_space])  # the last symbol of each prefix; the empty one has none
+    repeats = last[1:] == last[:-1]
+    boundary = np.array(
+        [extra_spaces and language.at_word_boundary((*labels, *end_space)[:u]) for u in range(len(last))]
+    )
+    blank, nonblank = np.full(len(last), -np.inf), np.full(len(last), -np.inf)
     blank[0] = 0
     for y in log_probs:
-        appended = np.logaddexp(blank[starts], np.logaddexp.reduce(nonblank[before], axis=1))
-        blank = y[BLANK] + np.logaddexp(blank, np.logaddexp.reduce(nonblank[into], axis=1))
-        nonblank[:n] = y[symbols] + np.logaddexp(nonblank[:n], appended)
-    total = np.logaddexp(blank, np.logaddexp.reduce(nonblank[into], axis=1))
-    return float(np.logaddexp.reduce(total[end:]))
-
-
-def _padded(rows: Sequence[Sequence[int]], fill: int) -> np.ndarray:
-    """Rows of different lengths as an array."""
-    array = np.full((len(rows), max([1, *map(len, rows)])), fill, np.int64)
-    for filled, row in zip(array, rows, strict=True):
-        filled[: len(row)] = row
-    return array
+        total = np.logaddexp(blank, nonblank)
+        extended = y[last[1:]] + np.where(repeats, blank[:-1], total[:-1])
+        blank = total + np.where(boundary, np.logaddexp(y[BLANK], y[language.space]), y[BLANK])
+        nonblank = np.where(boundary, -np.inf, nonblank + y[last])
+        nonblank[1:] = np.logaddexp(nonblank[1:], extended)
+    total = np.logaddexp(blank, nonblank)
+    return float(np.logaddexp.reduce(total[len(labels) :]))  # with and without a space at the end
 
 
 def _usual_symbols(alphabet: Alphabet, space: str) -> Alphabet:

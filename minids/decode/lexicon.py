@@ -222,8 +222,8 @@ class Language:
 
     def at_word_boundary(self, letters: Labels) -> bool:
         """Whether a further space would not change a text."""
-        spaced = self.word_level or self.pieces
-        return bool(spaced and self.space != BLANK and letters[-1:] in ((), (self.space,)))
+        spaced = self.word_level and not self.pieces and self.space != BLANK
+        return spaced and letters[-1:] in ((), (self.space,))
 
     def is_complete(self, letters: Sequence[int]) -> bool:
         """Whether a text may end here: with a lexicon, only after a complete word."""
@@ -255,30 +255,6 @@ class Language:
         if finished:
             log_prob += score(self.lm.tables, state, END)[0]
         return log_prob, len(words), hot
-
-    def steps(self, text: Labels, extra_spaces: bool = False) -> list[tuple[int, int, int]]:
-        """(symbol, start, end): the symbols that spell text[start:end], for all segmentations of a text.
-
-        If the symbols are pieces, and with `extra_spaces`, a space where it has no effect spells nothing.
-        """
-        beginning: dict[int, list[int]] = {}
-        for symbol, letters in enumerate(self.spellings[1:], start=1):
-            beginning.setdefault(letters[0], []).append(symbol)
-        found = []
-        for start in range(len(text) + 1):
-            extra = (extra_spaces or self.pieces) and self.at_word_boundary(text[:start])
-            first = {*text[start : start + 1], *([self.space] if extra else [])}
-            for symbol in (symbol for letter in first for symbol in beginning.get(letter, ())):
-                end = start
-                for letter in self.spellings[symbol]:
-                    if letter == self.space and extra and self.at_word_boundary(text[:end]):
-                        continue
-                    if text[end : end + 1] != (letter,):
-                        break
-                    end += 1
-                else:
-                    found.append((symbol, start, end))
-        return found
 
     def _score_word(self, state: int, word: Labels) -> tuple[float, int]:
         """log p(word | state), and the state after the word."""

@@ -16,6 +16,7 @@ underscore trust their arguments; all others check theirs.
     arpa_reader.py, _arpa_parser.py, arpa_writer.py   the format that all programs know
     binary.py        the format that loads quickly
     ngram.py         NGram, the model in memory: train, load, save, log_prob, perplexity
+    kenlm_binary.py  KenLM's binary files, through its package
     prune.py         entropy pruning
 """
 
