@@ -47,7 +47,7 @@ KINDS = {
         False, "keep each speaker in one split; else the error rate does not hold for new speakers"
     ),
     "removed characters": FindingKind(
-        False, "none needed: they separate words; add them to the alphabet to keep"
+        False, "write in words what is spoken, such as % or &; other marks separate words or are not heard"
     ),
 }
 

@@ -71,21 +71,26 @@ def prepare(
     corpus = importers.read(kind, source, options, progress)
     notes: list[str] = []
     alphabet = _alphabet([u.text for us in corpus.splits.values() for u in us], jamo, notes)
-    left_out, counts, used = list(corpus.missing), Counter[str](), set[tuple]()
+    left_out, counts, used = list(corpus.missing), Counter[str](), dict[tuple, str]()
 
     def is_usable(utterance: Utterance) -> bool:
         text, part = normalize(utterance.text, alphabet), (utterance.path, utterance.start, utterance.channel)
         if missing := alphabet.missing(text):
             left_out.append(f"{utterance.name}: the alphabet has no {missing[0]!r}; write words")
-        elif not text or part in used:
-            left_out.append(f"{utterance.name}: {'it has another text' if text else 'the text is empty'}")
+        elif not text:
+            left_out.append(f"{utterance.name}: the text is empty")
+        elif part in used:
+            left_out.append(
+                f"{utterance.name}: {'it is listed twice' if used[part] == text else 'it has another text'}"
+            )
         else:
             counts.update(set(alphabet.split(text)))
-            used.add(part)
+            used[part] = text
             return True
         return False
 
-    names = sorted(corpus.splits, key=lambda name: name.startswith("train"))  # the first text counts
+    # The first text of a recording counts: a list of all recordings may lie beside those of the splits.
+    names = sorted(corpus.splits, key=lambda name: (split_name(name) == "train", "train" not in name))
     corpus.splits = split({n: [*filter(is_usable, corpus.splits[n])] for n in names}, folder, notes)
     corpus.write(out)
     rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
@@ -117,26 +122,47 @@ def _alphabet(texts: list[str], jamo: bool, notes: list[str]) -> Alphabet:
     return Alphabet() if set(alphabet.symbols) <= set(ENGLISH) else alphabet
 
 
+def split_name(name: str) -> str:
+    """train, dev or test, for the name of a split, such as train_nodev, train_dev, valid, eval2000, all."""
+    if re.search(r"(?<![a-z])(dev|valid|validation|development)(?![a-z])", name):
+        return "dev"
+    return "test" if re.search(r"(?<![a-z])(test|eval|testing|evaluation)(?![a-z])", name) else "train"
+
+
 def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> dict[str, list[Utterance]]:
     """train, dev and test: those of the corpus, and a tenth of train for each that it lacks.
 
-    Held out are whole speakers where these are known and enough, otherwise whole recordings, or parts where
-    there are too few of these; hashes of names relative to `root` decide, so that a copy of the data has the
-    same splits.
+    Held out are whole speakers, with all who speak in the same recordings, where these are known and enough;
+    otherwise whole recordings, or parts where there are too few of these. Hashes of names relative to `root`
+    decide, so that a copy of the data has the same splits.
     """
-    named = {
-        name: [u for key, us in splits.items() if re.match(rf"{name}\b", key) for u in us] for name in SPLITS
-    }
-    if not named["train"] or not (named["dev"] or named["test"]):
+    named: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
+    for key, us in splits.items():
+        named[split_name(key)] += us
+        if us and len(splits) > 1 and not re.search("train|dev|valid|test|eval", key):
+            notes.append(f"the {len(us)} texts of {key!r} are for training")
+    if not named["train"]:
+        notes += [f"no texts are for training, so those of {', '.join(splits)} are divided anew"] * any(
+            splits
+        )
         named = {"train": [u for us in splits.values() for u in us], "dev": [], "test": []}
     train, lacking = named["train"], [name for name in SPLITS if not named[name]]
+    linked: dict[tuple[str, str], tuple[str, str]] = {}  # speakers and recordings, each to a smaller one
 
     def path(u: Utterance) -> str:
         return str(u.path).removeprefix(str(root))
 
+    def smallest(key: tuple[str, str]) -> tuple[str, str]:
+        while linked.setdefault(key, key) != key:
+            key = linked[key]
+        return key
+
+    for u in train:
+        low, high = sorted((smallest(("recording", path(u))), smallest(("speaker", u.speaker or path(u)))))
+        linked[high] = low
     units: dict[str, Callable[[Utterance], Any]] = {"recordings": path}
     if any(u.speaker for u in train):
-        units = {"speakers": lambda u: u.speaker or path(u)} | units
+        units = {"speakers": lambda u: smallest(("recording", path(u)))} | units
     if any(u.is_part for u in train):
         units["parts"] = lambda u: (path(u), u.start)
     for unit, key in units.items():

@@ -15,7 +15,7 @@ from minids._utils.errors import InputError
 from minids.data.manifest import Utterance, read_manifest
 from minids.text import Alphabet
 from minids.training import prepare as prepare_module
-from minids.training.prepare import MAX_UNIT, split
+from minids.training.prepare import MAX_UNIT, split, split_name
 from minids.training.settings import read_settings
 
 TEXTS = ("turn the light on", "open the window", "what time is it", "louder, please", "stop", "call ann back")
@@ -151,7 +151,7 @@ def test_the_printed_json_has_everything(tmp_path, monkeypatch, capsys):
     result = json.loads(out)
     assert result["settings"] == "a/b/settings.toml"
     assert result["report"]["valid"]
-    problems = ("has no '1'", "text is empty", "gone.wav", "has another text")
+    problems = ("has no '1'", "text is empty", "gone.wav", "is listed twice")
     assert [sum(problem in line for line in result["left_out"]) for problem in problems] == [1, 1, 1, 1]
     assert "4 left out, such as " in err
     settings = read_settings("a/b/settings.toml")
@@ -222,11 +222,47 @@ def test_a_long_recording_or_speaker_is_for_training():
 
 def test_splits_of_a_corpus_are_kept():
     data = utterances(100, speakers=10)
-    parts = split({"train-a": data[:40], "train-b": data[40:80], "test": data[80:], "x": data}, Path("/"), [])
+    parts = split({"train-a": data[:40], "train-b": data[40:80], "test": data[80:]}, Path("/"), [])
     assert parts["test"] == data[80:]
     assert [len(parts[name]) for name in ("train", "dev", "test")] == [72, 8, 20]  # a speaker
     kept = split({"train": data[:80], "dev": data[80:90], "test": data[90:]}, Path("/"), [])
     assert [len(us) for us in kept.values()] == [80, 10, 10]
+
+
+def test_names_of_splits():
+    names = (
+        "train train_nodev train_clean speaker_train all devices dev2 dev_clean train_dev validation eval2000"
+    )
+    expected = "train train train train train train dev dev dev dev test"
+    assert [*map(split_name, names.split())] == expected.split()
+    notes = []
+    parts = split({"train_nodev": utterances(50), "extra": utterances(60)[50:]}, Path("/"), notes)
+    assert (sum(map(len, parts.values())), notes) == (60, ["the 10 texts of 'extra' are for training"])
+    assert split({"test": utterances(50)}, Path("/"), notes)["train"]
+    assert notes[1:] == ["no texts are for training, so those of test are divided anew"]
+
+
+def test_all_who_speak_in_a_recording_are_in_one_split():
+    data = utterances(240, recordings=24)
+    data = [replace(u, speaker=f"{u.path.stem}{i // 24 % 2}") for i, u in enumerate(data)]
+    data += [replace(u, speaker="host") for u in utterances(4)]  # who is in four of them
+    parts = split({"all": data}, Path("/data"), [])
+    recordings = [{u.path for u in us} for us in parts.values()]
+    assert all(recordings)
+    assert len(set.union(*recordings)) == sum(map(len, recordings)) == 24
+    assert sum("host" in {u.speaker for u in us} for us in parts.values()) == 1
+
+
+def test_rows_of_the_splits_come_before_those_of_a_list_of_all(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = (table(tmp_path / "src")).read_text(encoding="utf-8-sig").splitlines()
+    (tmp_path / "src" / "list.csv").unlink()
+    files = {"all": rows[1:], "train": rows[1:7], "dev": rows[7:9], "test": rows[9:]}
+    for name, chosen in files.items():
+        (tmp_path / "src" / f"{name}.csv").write_text("\n".join([rows[0], *chosen]))
+    done = prepare_module.prepare("src", "out")
+    assert [len(read_manifest(f"out/{name}.jsonl")) for name in ("train", "dev", "test")] == [6, 2, 4]
+    assert sum("is listed twice" in line for line in done.left_out) == COUNT
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
