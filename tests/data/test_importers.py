@@ -334,7 +334,7 @@ def test_a_table_that_is_not_utf8_is_an_error_with_its_line(tmp_path):
 def test_nemo_manifests_keep_their_fields_and_parts_of_recordings(tmp_path):
     sound(tmp_path / "1.wav")
     (tmp_path / "train.json").write_text(
-        '{"audio_filepath": "1.wav", "duration": 9, "text": "one\u2028more", "lang": "en"}\n'
+        '{"audio_filepath": "1.wav", "duration": 1, "text": "one\u2028more", "lang": "en"}\n'
         '{"audio_filepath": "1.wav", "duration": 0.05, "offset": 0.02, "text": "part"}\n'
         '{"audio_filepath": "long.wav", "duration": 0.5, "offset": 0, "text": "part"}\n'
         '{"audio_filepath": "whole.wav", "duration": 0.5, "text": "not a part"}\n'
@@ -469,7 +469,7 @@ def test_tables_of_all_formats_are_one_corpus(tmp_path, name):
     ],
 )
 def test_columns_are_found_by_name_or_content(tmp_path, header, columns):
-    sound(tmp_path / "1.wav")
+    sound(tmp_path / "1.wav", 32_000)
     sound(tmp_path / "2.wav", 32_000)
     content = {"BEGIN": "0.02", "Duration": "0.05", "duration": "2", "ID": "7", "번호": "1", "Ort": "Rom"}
     paths = {"wav_filename", "path", "file_name", "wav", "Audio Filepath", "Datei", "파일명"}
@@ -782,7 +782,9 @@ def test_the_tier_with_the_longest_texts_is_imported_or_the_one_that_is_named(tm
         words = ("IntervalTier", "words", [(0.5, 1.0, "good"), (1.0, 1.5, "morning")])
         grid = [words, ("IntervalTier", "sentences", [(0.5, 1.5, f"good morning {name[:3]}")])]
         (tmp_path / f"{name}.TextGrid").write_text(textgrid(grid[:: 1 if name < "b" else -1], True))
-    assert importers.guess(tmp_path)[2] == "TextGrids, tier 'sentences'"
+    assert importers.guess(tmp_path)[2] == (
+        "TextGrids, tier 'sentences' (2), not 'words' (4): --tier NAME or '*' reads these"
+    )
     corpus = import_("textgrid", tmp_path, tmp_path / "out")
     (utterances,) = corpus.splits.values()
     assert [(u.text, u.speaker, u.start, u.end) for u in utterances] == [
@@ -897,6 +899,166 @@ def test_json_that_is_no_corpus_is_an_error_in_one_line(tmp_path):
         with pytest.raises(InputError, match=rf"x\.json: {problem}|no such file") as error:
             importers.read("json", path)
         assert "\n" not in str(error.value)
+
+
+# What would be lost or mistaken -----------------------------------------------------------------------------
+
+
+def missing(corpus):
+    return [line.rpartition("/")[2] for line in corpus.missing]
+
+
+def test_a_recording_with_several_texts_is_left_out(tmp_path):
+    """Parts in columns with unusual names; names in folders, of which only one file is left."""
+    for name in "01":
+        sound(tmp_path / f"{name}.wav", 32_000)
+    (tmp_path / "x.csv").write_text("path,text,t0,t1\n0.wav,go,0,1\n0.wav,come,1,2\n1.wav,a,,\n1.wav,a,,\n")
+    corpus = importers.read("table", tmp_path)
+    assert [u.text for u in corpus.splits["x"]] == ["a", "a"]
+    assert missing(corpus) == ["0.wav: has several texts; keep one, or name the columns of start and end"]
+    (tmp_path / "x.csv").write_text("path,text\nday1/0.wav,go\nday2/0.wav,come\n1.wav,a\n")
+    assert first(importers.read("table", tmp_path)) == {"1": ("a", None, 0, None, None)}
+
+
+@pytest.mark.parametrize("line", ["{0}.wav,go on {1}", "{0}|go on {1}", "{0}.wav,{1}", "{0}.wav\t{1}"])
+def test_a_list_whose_first_recording_is_missing_has_no_header(tmp_path, line):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "x.csv").write_text("\n".join(line.format(i, ("now", "then")[i]) for i in range(2)))
+    corpus = importers.read("table", tmp_path)
+    assert list(first(corpus)) == ["1"]
+    assert [line.split(":")[0].removesuffix(".wav") for line in missing(corpus)] == ["0"]
+
+
+def test_a_header_in_words_of_another_language_is_one_if_an_option_names_a_column(tmp_path):
+    sound(tmp_path / "1.wav")
+    (tmp_path / "x.csv").write_text("Name der Datei,Satz\n1.wav,ja\n")
+    corpus = importers.read("table", tmp_path, {"text": "Satz"})
+    assert (first(corpus)["1"][0], missing(corpus)) == ("ja", [])
+
+
+def test_splits_in_a_column_may_have_any_names_beside_known_ones(tmp_path):
+    names = ["train-clean", "train-other", "dev2", "excluded", "eval"]
+    for i in range(5):
+        sound(tmp_path / f"{i}.wav")
+    rows = [f"{i}.wav,a,{name}\n" for i, name in enumerate(names)]
+    (tmp_path / "x.csv").write_text("path,text,set\n" + "".join(rows))
+    assert list(importers.read("table", tmp_path).splits) == [*names[:4], "test"]
+    (tmp_path / "x.csv").write_text("path,text,set\n0.wav,a,trainer\n1.wav,a,developer\n")
+    assert list(importers.read("table", tmp_path).splits) == ["x"]
+
+
+def test_spaces_around_values_do_not_count(tmp_path):
+    for i in "01":
+        sound(tmp_path / f"{i}.wav")
+    (tmp_path / "x.csv").write_text("path, text, speaker\n 0.wav , a,ann\n1.wav,b , ann\n")
+    (tmp_path / "x.json").write_text('[{"path": "0.wav", "text": "a", "speaker": " ann"}]')
+    assert first(importers.read("table", tmp_path)) == {
+        "0": ("a", "ann", 0, None, None),
+        "1": ("b", "ann", 0, None, None),
+    }
+    assert first(importers.read("json", tmp_path))["0"][1] == "ann"
+
+
+def test_values_of_json_that_are_no_texts(tmp_path):
+    sound(tmp_path / "1.wav")
+    rows = [{"path": "1.wav", "text": text} for text in ("a", float("nan"), True, None, [])]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    corpus = importers.read("json", tmp_path)
+    assert [u.text for u in corpus.splits["x"]] == ["a"]
+    assert missing(corpus) == [f"x.json: [] {i} has no '[].text'" for i in range(2, 6)]
+
+
+@pytest.mark.parametrize("stated", [0.2, 9])
+def test_a_recording_of_another_length_is_left_out(tmp_path, stated):
+    sound(tmp_path / "1.wav", 32_000)
+    sound(tmp_path / "2.wav", 32_000)
+    (tmp_path / "x.csv").write_text(f"path,text,duration\n1.wav,a,{stated}\n2.wav,b,2.5\n")
+    corpus = importers.read("table", tmp_path)
+    assert list(first(corpus)) == ["2"]
+    assert missing(corpus) == [f"1.wav: lasts 2.0 s, its line states {stated:.1f} s; correct one of them"]
+
+
+def test_a_column_of_file_names_is_no_text(tmp_path):
+    for i in "01":
+        sound(tmp_path / f"{i}.wav")
+    (tmp_path / "x.csv").write_text("audio,text\n0.wav,0.txt\n1.wav,1.txt\n")
+    with pytest.raises(InputError, match=r"no column has texts \(it has 'audio', 'text'\)"):
+        importers.read("table", tmp_path)
+
+
+def test_utf16_without_a_mark_is_an_error(tmp_path):
+    (tmp_path / "x.csv").write_bytes("path,text\n1.wav,a\n".encode("utf-16-le"))
+    with pytest.raises(InputError, match=r"x\.csv: line 1 is not UTF-8 text; save it as UTF-8"):
+        importers.read("table", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("folders", "speakers"),
+    [
+        (("ann/1", "ann/2", "bob/1"), ("ann", "ann", "bob")),  # sessions
+        (("wav/ann/1", "wav/bob/1"), ("ann", "bob")),
+        (("train/ann/wav", "valid/bob/wav"), ("ann", "bob")),
+        (("ann", ".", "bob/x"), ("ann", None, "bob")),
+        (("a/b", "a/b"), (None, None)),
+    ],
+)
+def test_speakers_are_the_first_folders_that_differ(tmp_path, folders, speakers):
+    for i, folder in enumerate(folders):
+        sound(tmp_path / folder / f"{i}.wav")
+        (tmp_path / folder / f"{i}.txt").write_text("a")
+    corpus = importers.read("folder", tmp_path)
+    assert tuple(u.speaker for _, u in sorted(corpus, key=lambda x: x[1].path.name)) == speakers
+
+
+def test_texts_have_precedence_over_labels_of_phones_and_no_numbers_of_samples(tmp_path):
+    for i in "01":
+        sound(tmp_path / f"{i}.wav")
+        (tmp_path / f"{i}.txt").write_text(f"0 46797 She had {i}\n")  # TIMIT
+        (tmp_path / f"{i}.lab").write_text("0 100000 sil\n100000 200000 ah\n")
+    assert [u[0] for u in first(importers.read("folder", tmp_path)).values()] == ["She had 0", "She had 1"]
+    (tmp_path / "0.txt").write_text("0 1 2")
+    assert [u[0] for u in first(importers.read("folder", tmp_path)).values()] == [
+        "0 1 2",
+        "0 46797 She had 1",
+    ]
+
+
+def test_kaldi_lists_that_do_not_agree(tmp_path):
+    root = kaldi(tmp_path, "r1 audio/r1.wav\nu2 audio/r2.wav\n", "u1 r1 0.5 1.25 1\nu3 r1 0 1\nu4 r9 0 1\n")
+    soundfile.write(root / "audio" / "r1.wav", np.zeros((32_000, 2)), 16_000)
+    (root / "data" / "train" / "text").write_text("u1 a\nu2 whole\nu4 b\n")
+    corpus = importers.read("kaldi", root)
+    assert first(corpus) == {"r1": ("a", "ann", 0.5, 1.25, 1)}
+    assert missing(corpus) == [
+        "segments: no line for u2",
+        "wav.scp: no line for r9",
+        "text: no line for u3",
+    ]
+    for name in ("text", "wav.scp", "segments", "utt2spk"):
+        path = root / "data" / "train" / name
+        whole = path.read_text()
+        path.write_text(whole + whole)
+        with pytest.raises(InputError, match=rf"{name}: line \d: [ru]1 has two lines; keep one"):
+            importers.read("kaldi", root)
+        path.write_text(whole)
+
+
+def test_tiers_of_several_speakers(tmp_path):
+    sound(tmp_path / "1.wav", 48_000)
+    tiers = {"ann - words": [(0, 1, "hello there"), (2, 3, "how")], "ann - phones": [(0, 1, "h")]}
+    tiers["bob - words"] = [(1, 2, "hi ann")]
+    grid = [("IntervalTier", name, [(float(a), float(b), t) for a, b, t in of]) for name, of in tiers.items()]
+    (tmp_path / "1.TextGrid").write_text(textgrid(grid, True))
+    corpus = importers.read("textgrid", tmp_path)
+    assert [u.text for _, u in corpus] == ["hello there", "how"]
+    assert "not 'ann - phones' (1), 'bob - words' (1)" in corpus.source
+    corpus = importers.read("textgrid", tmp_path, {"tier": "*words"})
+    assert [(u.speaker, u.text, u.start) for _, u in corpus] == [
+        ("ann - words", "hello there", 0),
+        ("ann - words", "how", 2),
+        ("bob - words", "hi ann", 1),
+    ]
+    assert corpus.source.endswith("not 'ann - phones' (1): --tier NAME or '*' reads these")
 
 
 # All layouts ----------------------------------------------------------------------------------------------

@@ -22,10 +22,13 @@ ROLES = {  # of columns -> usual names without case, spaces and marks, the most 
     "channel": "channel channelid",
     "split": "split set subset partition",
 }
-GENERAL = {"table": "tables", "json": "nested", "folder": "folders", "textgrid": "folders"}
-KINDS = {  # -> module; the order is that of `guess`
-    **dict.fromkeys(("an4", "fsdd", "librispeech", "speechcommands"), "corpora"),
-    **{"commonvoice": "tables", "ljspeech": "tables", "kaldi": "folders"},
+GENERAL = {
+    **{"table": ("tables", *ROLES, "audio"), "json": ("nested", *ROLES, "audio")},
+    **{"folder": ("folders", "audio"), "textgrid": ("folders", "audio", "tier")},
+}
+KINDS: dict[str, tuple[str, ...]] = {  # -> module, options; the order is that of `guess`
+    **dict.fromkeys(("an4", "fsdd", "librispeech", "speechcommands"), ("corpora",)),
+    **{"commonvoice": ("tables",), "ljspeech": ("tables",), "kaldi": ("folders", "audio")},
     **GENERAL,
 }
 
@@ -37,7 +40,7 @@ def read(
 
     `options` of tables and JSON: the column of each of ROLES, or the path of a field such as data[].file;
     "audio", the folder of the recordings, by default that of their list. Of TextGrids: "tier".
-    Recordings that cannot be read, or do not have the length that the corpus states, are left out and listed
+    Recordings that cannot be read, have another length than stated or several texts are left out and listed
     in `missing`. Raises InputError for another layout or a broken list, and if nothing remains.
     """
     return _read(kind, root, options or {}).measured(root, progress)
@@ -77,8 +80,8 @@ def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
 
 def _read(kind: str, root: str | Path, options: dict[str, str]) -> "Corpus":
     """As `read`, without opening the recordings."""
-    module = import_module(f"minids.data.importers.{KINDS[kind]}")
-    names = getattr(module, "OPTIONS", {}).get(kind, ())
+    module, *names = KINDS[kind]
     if unknown := sorted(options.keys() - {*names}):
         raise InputError(f"{root}: the kind {kind} has no --{unknown[0]}; leave it out")
-    return getattr(module, f"read_{kind}")(Path(root).absolute(), options)
+    reader = getattr(import_module(f"minids.data.importers.{module}"), f"read_{kind}")
+    return reader(Path(root).absolute(), options)

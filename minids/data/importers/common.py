@@ -17,7 +17,7 @@ from minids._utils.threads import ordered_map
 from minids.audio import SOUND_SUFFIXES, AudioInfo, audio_info
 from minids.data.manifest import Utterance, write_manifest
 
-MAX_EXTRA_SECONDS = 1.0  # a recording may last this much longer than the corpus states
+TOLERANCE = 1.0  # seconds by which a recording may be shorter or longer than the corpus states
 SPLITS = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("dev", "development", "valid", "validation", "val", "cv"), "dev"),
@@ -54,9 +54,14 @@ class Corpus:
             for path, info in results:
                 infos[path] = info
                 bar.update()
+        texts = defaultdict(set)
+        for split, u in self:
+            texts[split, u.path, u.start, u.end, u.channel].add(u.text)
         corpus = Corpus({}, self.missing, self.source)
-        for split, utterance in self:
-            checked = _with_duration(utterance, infos[utterance.path])
+        for split, u in self:
+            checked = _with_duration(u, infos[u.path])
+            if len(texts[split, u.path, u.start, u.end, u.channel]) > 1:
+                checked = f"{u.name}: has several texts; keep one, or name the columns of start and end"
             if isinstance(checked, str):
                 corpus.missing.append(checked)
             else:
@@ -99,19 +104,19 @@ def _with_duration(utterance: Utterance, info: AudioInfo | str) -> Utterance | s
     seconds, start, end = info.duration, utterance.start, utterance.end
     if utterance.channel is not None and utterance.channel >= info.channels:
         return f"{utterance.name}: it has {info.channels} channels, counted from 0; correct the channel"
-    if start >= seconds or (end or 0.0) > seconds + MAX_EXTRA_SECONDS:
+    if start >= seconds or (end or 0.0) > seconds + TOLERANCE:
         return f"{utterance.name}: the recording lasts {seconds:.1f} s; correct the part"
-    if not utterance.is_part and 0 < utterance.duration < seconds - MAX_EXTRA_SECONDS:
-        stated = f"its line states {utterance.duration:.1f} s; cut that part into a file"
-        return f"{utterance.path}: lasts {seconds:.1f} s, {stated}"
+    stated = utterance.duration
+    if stated and not utterance.is_part and abs(stated - seconds) > TOLERANCE:
+        return f"{utterance.name}: lasts {seconds:.1f} s, its line states {stated:.1f} s; correct one of them"
     return replace(utterance, duration=min(seconds if end is None else end, seconds) - start)
 
 
 class Recordings:
-    """The recordings of a folder, found by the names that lists and tables give them."""
+    """The recordings of a folder, or beside a list, found by the names that lists and tables give them."""
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder).absolute()
+    def __init__(self, root: Path, folder: str | None = None):
+        self.folder = Path(folder or (root.parent if root.is_file() else root)).absolute()
         self._bases = [str(path) for path in (self.folder, *self.folder.parents[:3])]
 
     def find(self, name: str, near: Path | None = None) -> Path | None:
@@ -183,12 +188,15 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 
 def list_files(root: Path, *suffixes: str, below: bool = False) -> list[Path]:
-    """The file `root`, or those of a folder (or also `below` it) with these suffixes. InputError if none."""
+    """The file `root`, or those of a folder (or also `below` it) with these suffixes, in the suffixes' order.
+
+    Raises InputError if there are none.
+    """
     if root.is_file():
         return [root]
     files = [path for path in files_below(root) if below or path.parent == root]
     if files := [path for path in files if path.suffix.lower() in suffixes]:
-        return files
+        return sorted(files, key=lambda path: suffixes.index(path.suffix.lower()))
     problem = f"it contains no *{suffixes[0]}" if root.is_dir() else "no such file or folder"
     raise InputError(f"{root}: {problem}; give a file, or a folder of files")
 
@@ -215,6 +223,8 @@ def text_lines(path: Path) -> Iterator[str]:
                     yield from text
                 return
             for number, line in enumerate(file, start=1):
+                if b"\0" in line:
+                    raise UnicodeError("UTF-16 without a byte-order mark")
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeError as error:
         raise InputError(

@@ -9,10 +9,12 @@ data/train/segments                     ann-1 1 2.50 4.75       (optional) utter
 data/train/utt2spk                      ann-1 ann               (optional)
 """
 
+import fnmatch
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from minids._utils.errors import InputError
@@ -32,13 +34,12 @@ UNPACKER = re.compile(
 SIDES = {"1": "0", "2": "1"}  # channels of sph2pipe -> ours
 # All that counts in a TextGrid: strings, and numbers between spaces. The rest, such as `xmin =`, is comment.
 TOKEN = re.compile(r'"(?P<text>(?:[^"]|"")*)"|(?<!\S)(?P<number>-?\d[\d.]*(?:[eE][-+]?\d+)?)(?!\S)|!.*')
-OPTIONS = {"folder": ("audio",), "kaldi": ("audio",), "textgrid": ("audio", "tier")}
 SILENCES = ("", "sil", "sp", "spn", "#")
 
 
 def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
     """All recordings in a folder and those below it that have a text; others are listed."""
-    recordings = Recordings(options.get("audio") or root)
+    recordings = Recordings(root, options.get("audio"))
     texts, missing, sources = dict[Path, str](), list[str](), dict[str, None]()
     for path in common.list_files(root, *TEXT_SUFFIXES, below=True):
         try:
@@ -60,8 +61,10 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
         except InputError as error:  # not UTF-8
             missing.append(str(error))
     missing += [f"{path}: no text" for path in chain(*recordings.by_stem.values()) if path not in texts]
+    if all(re.match(r"\d+ \d+ \D", text) for text in texts.values()):  # TIMIT: first and last sample
+        texts = {path: text.split(" ", 2)[2] for path, text in texts.items()}
     corpus = Corpus({}, missing, f"folder with texts {', '.join(sources)}")
-    _add(corpus, recordings.folder, [Utterance(path, text, 0.0) for path, text in texts.items()])
+    _add(corpus, recordings.folder, [Utterance(path, texts[path], 0.0) for path in sorted(texts)])
     return corpus
 
 
@@ -79,36 +82,43 @@ def _entry(line: str, path: Path, recordings: Recordings) -> tuple[Path | None, 
 
 
 def _add(corpus: Corpus, root: Path, utterances: list[Utterance]) -> None:
-    """Add utterances; folders named train, dev, test are splits, others speakers if there are several."""
+    """Add utterances; folders named train, dev, test are splits, the first others that differ speakers."""
     folders = {u.path: u.path.parent.parts[len(root.parts) :] for u in utterances}
     splits = {path: [SPLITS[n.lower()] for n in of if n.lower() in SPLITS] for path, of in folders.items()}
-    speakers = {path: of[-1] for path, of in folders.items() if of and of[-1].lower() not in SPLITS}
-    has_splits, has_speakers = ["train"] in splits.values(), len({*speakers.values()}) > 1
+    others = {path: [n for n in of if n.lower() not in SPLITS] for path, of in folders.items()}
+    levels = zip_longest(*others.values())
+    level = next((i for i, names in enumerate(levels) if len({*names} - {None}) > 1), -1)
     for u in utterances:
-        split = splits[u.path][0] if has_splits and splits[u.path] else root.name
-        corpus.add(split, replace(u, speaker=speakers.get(u.path) if has_speakers else None))
+        split = splits[u.path][0] if ["train"] in splits.values() and splits[u.path] else root.name
+        speaker = others[u.path][level] if 0 <= level < len(others[u.path]) else None
+        corpus.add(split, replace(u, speaker=u.speaker or speaker))
 
 
 def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
     """The intervals with texts of one TextGrid, or of all in a folder and those below it.
 
-    They are those of the tier `tier`, by default of the one with the longest texts. Silences are skipped.
+    They are those of the tier `tier`, by default of the one with the longest texts. Several tiers, as of "*"
+    or "*words", belong to speakers of their names. Silences are skipped.
     """
     files = common.list_files(root, ".textgrid", below=True)
-    recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
-    corpus, used, utterances = Corpus(), dict[str, None](), []
+    recordings = Recordings(root, options.get("audio"))
+    corpus, used, unused, utterances = Corpus(), Counter[str](), Counter[str](), []
     for path in files:
         grid = _tiers(path)
         lengths = {name: sum(len(text) for *_, text in of) / len(of) for name, of in grid.items()}
         tier = options.get("tier") or max(lengths, key=lambda name: lengths[name], default="")
-        if tier not in grid:
+        tiers = [tier] if tier in grid else fnmatch.filter(grid, tier)
+        if not tiers:
             corpus.missing.append(f"{path}: no tier {tier!r} of texts (it has {', '.join(grid) or 'none'})")
-            continue
-        used[repr(tier)] = None
         sound = recordings.beside(path) or path.with_suffix(".wav")
-        utterances += [Utterance(sound, text, 0.0, start=start, end=end) for start, end, text in grid[tier]]
+        for name, parts in grid.items():
+            (used if name in tiers else unused)[name] += len(parts)
+            speaker = name if len(tiers) > 1 else None
+            for start, end, text in parts if name in tiers else ():
+                utterances.append(Utterance(sound, text, 0.0, speaker, start=start, end=end))
     _add(corpus, recordings.folder, utterances)
-    corpus.source = f"TextGrids, tier {', '.join(used)}"
+    read, left = (", ".join(f"{name!r} ({n})" for name, n in of.most_common(5)) for of in (used, unused))
+    corpus.source = f"TextGrids, tier {read}" + f", not {left}: --tier NAME or '*' reads these" * bool(left)
     return corpus
 
 
@@ -145,30 +155,40 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
         if path.name == "wav.scp" and not any(map(path.is_relative_to, folders)):  # not train/split4/1
             folders.append(path.parent)
     corpus = Corpus(source=f"Kaldi: {', '.join(str(folder.relative_to(root.parent)) for folder in folders)}")
-    recordings = Recordings(options.get("audio") or root)
+    recordings = Recordings(root, options.get("audio"))
     for folder in folders:
-        sounds, speakers, parts = (_pairs(folder / name) for name in ("wav.scp", "utt2spk", "segments"))
-        for utterance, text in _pairs(folder / "text").items():
-            fields = [*parts[utterance].split(), "?", "?", "?"] if utterance in parts else [utterance, "", ""]
-            key, start, end, *_ = fields
-            sound, channel = sounds.get(key, ""), None
+        lists = ("text", "wav.scp", "utt2spk", "segments")
+        texts, sounds, speakers, parts = (_pairs(folder / name) for name in lists)
+        parts = parts or {name: f"{name} 0 -1" for name in (*sounds, *texts)}
+        for utterance in dict.fromkeys((*texts, *parts)):
+            fields = zip(("key", "start", "end", "channel"), parts.get(utterance, "").split(), strict=False)
+            row: dict[str, str | None] = {"start": "?", "end": "?", **dict(fields)}
+            sound = sounds.get(key := row.pop("key", "") or "", "")
             if match := UNPACKER.fullmatch(" ".join(sound.split())):
                 file, rate = recordings.find(match["file"]), match["rate"]
                 if not rate or (file and getattr(common.header(file), "rate", 0) == int(rate)):
-                    sound, channel = match["file"], match["index"] or SIDES.get(match["number"])
-            if not sound or sound.endswith("|"):
-                made = f"{sound[:80]} is not run; write the path of its result there" if sound else "no line"
+                    sound = match["file"]
+                    row["channel"] = match["index"] or SIDES.get(match["number"], row.get("channel"))
+            needed = ("text", utterance, texts), ("segments", utterance, parts), ("wav.scp", key, sounds)
+            if problems := [f"{name}: no line for {word}" for name, word, of in needed if word not in of]:
+                corpus.missing.append(f"{folder / problems[0]}")
+            elif not sound or sound.endswith("|"):
+                made = f"{sound[:80]} is not run; write the path of its result there"
                 corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
-                continue
-            end = "" if end == "-1" else end  # that of the recording
-            values = (sound, text, speakers.get(utterance), start, end, channel)
-            row = dict(zip(("path", "text", "speaker", "start", "end", "channel"), values, strict=True))
-            location = f"{folder / 'segments'}: {utterance}"
-            add_utterance(corpus, row, {name: name for name in row}, recordings, location, folder.name)
+            else:
+                row |= {"path": sound, "text": texts[utterance], "speaker": speakers.get(utterance)}
+                row["end"] = None if row["end"] == "-1" else row["end"]  # that of the recording
+                location = f"{folder / 'segments'}: {utterance}"
+                add_utterance(corpus, row, {name: name for name in row}, recordings, location, folder.name)
     return corpus
 
 
 def _pairs(path: Path) -> dict[str, str]:
-    """The lines of a file, if there is one, split after the first word."""
-    lines = (line.split(maxsplit=1) for _, line in common.numbered_lines(path)) if path.is_file() else ()
-    return {key: "".join(rest) for key, *rest in lines}
+    """The lines of a file, if there is one, split after the first word. InputError if two begin equally."""
+    pairs: dict[str, str] = {}
+    for number, line in common.numbered_lines(path) if path.is_file() else ():
+        key, *rest = line.split(maxsplit=1)
+        if key in pairs:
+            raise InputError(f"{path}: line {number}: {key} has two lines; keep one")
+        pairs[key] = "".join(rest)
+    return pairs

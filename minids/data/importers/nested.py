@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from minids._utils.errors import InputError
-from minids.data.importers import ROLES
 from minids.data.importers.common import Corpus, Recordings, list_files, numbered_lines, text_lines
 from minids.data.importers.tables import SAMPLE, NoColumn, Rows, find_columns, is_usual, read_files
 
-OPTIONS = {"json": (*ROLES, "audio")}
 Fields = dict[str, Any]
 
 
@@ -28,7 +26,7 @@ def read_json(root: Path, options: Mapping[str, str]) -> Corpus:
     belongs to the recording that is named as its file. Without options, files in which no path or text is
     found are left out and listed.
     """
-    recordings = Recordings(options.get("audio") or (root.parent if root.is_file() else root))
+    recordings = Recordings(root, options.get("audio"))
 
     def open_json(path: Path) -> Rows:
         own = recordings.beside(path)

@@ -19,7 +19,6 @@ from minids.data.importers.common import SPLITS, Corpus, Recordings, is_sound, l
 from minids.data.importers.corpora import find_corpus
 from minids.data.manifest import MAX_CHANNELS, Utterance, parse_part
 
-OPTIONS = {"table": (*ROLES, "audio")}
 COMMON_VOICE_FIELDS = ("gender", "age", "accents", "locale")
 SAMPLE = 50  # rows, for finding columns
 # Columns by their roles, recordings, the split of rows that name none, and the rows with their locations.
@@ -71,11 +70,11 @@ def read_ljspeech(root: Path, options: Mapping[str, str]) -> Corpus:
 
 def _tables(files: list[Path], options: Mapping[str, str]) -> Corpus:
     def open_table(path: Path) -> Rows:
-        recordings = Recordings(options.get("audio") or path.parent)
+        recordings = Recordings(path, options.get("audio"))
         rows = table_rows(path)
         first = next(rows, (1, []))
         names, sample = first[1], [*islice(rows, SAMPLE)]
-        if any(map(recordings.find, names)) or options.get("text", "").isdecimal():  # no header
+        if not _is_header(names, recordings, options):
             names, sample = [str(i + 1) for i in range(len(names))], [first, *sample]
         fields = [dict(zip(names, row, strict=True)) for _, row in sample] or [dict.fromkeys(names, "")]
         columns = find_columns(fields, recordings, options)
@@ -84,6 +83,14 @@ def _tables(files: list[Path], options: Mapping[str, str]) -> Corpus:
         return columns, recordings, path.stem, located
 
     return read_files(files, open_table, strict=bool(options))
+
+
+def _is_header(row: list[str], recordings: Recordings, options: Mapping[str, str]) -> bool:
+    """Whether a first row names columns: one as usual, or all in one word; and none is a recording."""
+    if options.get("text", "").isdecimal() or any(is_sound(x) or recordings.find(x) for x in row):
+        return False
+    usual = any(x in options.values() or any(is_usual(x, role) for role in ROLES) for x in row)
+    return usual or " " not in "".join(row)
 
 
 def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -108,7 +115,7 @@ def table_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             if len(row) not in (0, width):
                 raise InputError(f"{path}: line {line} has {len(row)} columns, not {width}; correct it")
             if row:
-                yield line, row
+                yield line, [value.strip() for value in row]
     except csv.Error as error:
         raise InputError(f"{path}: line {reader.line_num}: {error}; correct it") from error
 
@@ -144,8 +151,12 @@ def find_columns(
             files = [*found, *(files or ([] if found else free))]  # numbers may be names by chance
             found = [name for name in files if any(map(recordings.find, values[name]))] or found
         elif role == "split":
-            found = [name for name in found if all(value.lower() in SPLITS for value in values[name])]
-        elif role == "text" and not found:
+            known = re.compile(rf"({'|'.join(SPLITS)})([\W\d_]|$)", re.IGNORECASE)  # train-clean-100
+            found = [name for name in found if any(map(known.match, values[name]))]
+        elif role == "text":
+            free = [n for n in free if not (values[n] and all(v.endswith(".txt") for v in values[n]))]
+            found = [name for name in found if name in free]
+        if role == "text" and not found:
             differ = {n: "".join(values[n]) for n in free if 2 * len({*values[n]}) > len(values[n])}
             found = [n for n in differ if n.isdecimal() or " " in differ[n]]
             found = [name for name in found if re.search(r"[^\W\d_]", differ[name])]
@@ -194,7 +205,7 @@ def add_utterance(
     """
     values = {role: row[name] for role, name in columns.items() if row.get(name) not in (None, "")}
     path, text, channel = values.get("path"), row.get(columns["text"]), values.get("channel")
-    if not isinstance(path, str | int) or not isinstance(text, str | int | float):
+    if not isinstance(path, str | int) or type(text) not in (str, int, float) or text != text:  # NaN
         wanted = "text" if isinstance(path, str | int) else "path"
         corpus.missing.append(f"{location} has no {columns[wanted]!r}")
         return
@@ -218,7 +229,7 @@ def add_utterance(
         recordings.find(str(path)) or recordings.folder / str(path),
         str(text).strip(),
         duration or 0.0,
-        str(values["speaker"]) if "speaker" in values else None,
+        str(values["speaker"]).strip() if "speaker" in values else None,
         extra={_last(name): v for name, v in row.items() if name not in used and v not in (None, "")},
         start=start,
         end=end,
