@@ -98,7 +98,7 @@ _SEARCH = (
     click.option(
         "--hot-word-weight",
         type=FiniteFloat(),
-        default=10.0,
+        default=5.0,
         show_default=True,
         help="What each hot word in a text adds to the text's log-probability.",
     ),

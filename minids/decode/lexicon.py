@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 Labels = tuple[int, ...]
 HotWords = Mapping[str, float] | Iterable[str]
 
-HOT_WORD_WEIGHT = 10.0  # nats
+HOT_WORD_WEIGHT = 5.0  # nats; with 10, rare words begin to take the place of frequent ones
 MAX_HOT_WORD_WEIGHT = 100.0
 WORD_START = "▁"  # in a word piece
 

@@ -248,7 +248,7 @@ def test_hot_words_win_against_similar_words():
     """An unknown word is not spelled if it is hot, nor excluded by a lexicon."""
     alphabet = Alphabet(ENGLISH)
     log_probs = peaked(alphabet.encode("i vote now"), len(alphabet), 0.8)
-    log_probs[4:6] = np.log((np.exp(log_probs[4:6]) + 1 / len(alphabet)) / 2)  # t and e, or anything
+    log_probs[4:6] = np.log((np.exp(log_probs[4:6]) + 3 / len(alphabet)) / 4)  # t and e, or anything
     lm = unigrams({"i": 0.2, "vote": 0.2, "now": 0.2})
     search = BeamSearch(alphabet, lm, alpha=1.0, beta=1.0, token_min_logp=OFF)
     assert search.decode(log_probs)[0].text == "i vote now"
@@ -259,7 +259,7 @@ def test_hot_words_win_against_similar_words():
     always = BeamSearch(alphabet, lm, 1.0, 1.0, token_min_logp=OFF, hot_words=["Mr Vols"])
     best = always.decode(log_probs)[0]
     assert best.text == "i vols now"
-    assert best == always.decode(log_probs, hot_words={"mr": 10, "vols": 10})[0]
+    assert best == always.decode(log_probs, hot_words={"mr": 5, "vols": 5})[0]
     assert always.score(log_probs, best.text).score == pytest.approx(best.score, abs=0.1)
     assert always.decode(log_probs, hot_words={})[0].text == "i vote now"
     words = BeamSearch(alphabet, lexicon=["i", "vote", "now"], token_min_logp=OFF)
