@@ -5,6 +5,8 @@ import os
 import signal
 import struct
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -323,16 +325,46 @@ def events(folder):
     return found
 
 
-def test_tensorboard_shows_steps_and_epochs(place):  # noqa: F811
+def test_tensorboard_shows_steps_and_epochs(place, monkeypatch):  # noqa: F811
     pytest.importorskip("tensorboardX", reason="needs the extra `tensorboard`")
-    for epochs in (1, 2):  # the second run resumes
-        run = trainer(place, epochs=epochs, tensorboard=True)
-        run.run()
+    evaluate, run = Trainer.evaluate, None
+
+    def stopped(self):
+        if self.state.epoch == 1 and "stopped" not in seen:
+            seen.append("stopped")
+            raise Stopped(signal.SIGTERM)
+        return evaluate(self)
+
+    seen: list[str] = []
+    monkeypatch.setattr(Trainer, "evaluate", stopped)
+    for _ in range(2):  # the second run resumes with an evaluation
+        run = trainer(place, epochs=2, tensorboard=True)
+        with suppress(Stopped):
+            run.run()
     found = events(run.folder.path / "tensorboard")
     losses = {step: value for step, tag, value in found if tag == "step/loss"}
     assert losses == pytest.approx({row["step"]: row["loss"] for row in step_rows(run)})
     wers = {step: value for step, tag, value in found if tag == "epoch/wer"}
     assert wers == pytest.approx({3 * row["epoch"]: row["wer"] for row in run.state.rows})
+
+
+@pytest.mark.parametrize("tensorboard", [False, True])
+def test_a_full_disk_is_named(tmp_path, monkeypatch, tensorboard):
+    pytest.importorskip("tensorboardX", reason="needs the extra `tensorboard`")
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, which is Linux's")
+    log = StepLog(tmp_path / "steps.jsonl", 0, tensorboard)
+    log.write({"step": 1, "loss": 2.0})
+    if tensorboard:
+        monkeypatch.setattr(log.events, "flush", lambda: Path("/dev/full").write_text("x"))
+    else:
+        log.path.unlink()
+        log.path.symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"cannot write .*: No space left on device; make room, and resume"):
+        log.write({"step": 2, "loss": 1.0})
+    if tensorboard:
+        monkeypatch.undo()
+        log.close()
 
 
 def test_tensorboard_without_its_package_is_explained(place, monkeypatch):  # noqa: F811
