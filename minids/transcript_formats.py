@@ -9,11 +9,10 @@ import html
 import math
 import os
 from collections.abc import Sequence
-from datetime import timedelta
 from itertools import accumulate, pairwise, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write
@@ -35,7 +34,7 @@ TOO_SHORT = 100.0  # the cost of a group below the minimum
 
 
 class Piece(NamedTuple):
-    """What is never divided: a word, or a symbol of a word that is too long for a line."""
+    """What is never divided: a word, or a letter with its marks of a word that is too long for a line."""
 
     text: str  # with the space before it
     width: int  # columns
@@ -45,15 +44,20 @@ class Piece(NamedTuple):
 
 
 def pieces(words: Sequence[Word], max_width: float, max_seconds: float) -> list[Piece]:
-    """The words, those that are wider or longer than the limits symbol by symbol."""
+    """The words, those that are wider or longer than the limits letter by letter."""
     result, last = [], -math.inf
     for word in words:
         letters = word.characters or (word[:3],)
         divided = display_width(word.text) > max_width or word.end - word.start > max_seconds
         for i, (text, start, end) in enumerate(letters if divided else [word[:3]]):
+            pause, last = letters[i][1] - last, letters[i if divided else -1][2]
+            if i and (
+                category(text[0])[0] == "M" or "\u1160" <= text[0] <= "\u11ff"
+            ):  # or the rest of a syllable
+                _, _, start, _, pause = before = result.pop()
+                text = before.text + text
             text = text if i else f" {text}"
-            result.append(Piece(text, display_width(text), start, end, letters[i][1] - last))
-            last = letters[i if divided else -1][2]
+            result.append(Piece(text, display_width(normalize("NFC", text)), start, end, pause))
     return result
 
 
@@ -118,7 +122,7 @@ def render(kind: str, path: Path, transcript: "Transcript", channel: int | None 
     elif kind == "json":
         blocks = [to_json({"path": str(path)} | transcript.to_dict())]
     elif kind == "ctm":
-        place = f"{'_'.join(path.stem.split())} {(channel or 0) + 1}"
+        place = f"{ctm_name(path)} {(channel or 0) + 1}"
         for text, start, end, score, _ in words:
             blocks.append(f"{place} {start:.3f} {end - start:.3f} {'_'.join(text.split())} {score:.4f}")
     elif kind == "textgrid":  # Praat's short text format; the intervals between the words are empty
@@ -138,9 +142,15 @@ def render(kind: str, path: Path, transcript: "Transcript", channel: int | None 
     return "".join(f"{block}\n" for block in blocks)
 
 
+def ctm_name(path: Path) -> str:
+    """The name of a recording in a CTM, where spaces separate fields."""
+    return "stdin" if str(path) == "-" else "_".join(path.stem.split())
+
+
 def _clock(ms: int, kind: str) -> str:
     """3723004 -> 01:02:03,004, with a point in WebVTT."""
-    return f"{timedelta(seconds=ms // 1000)!s:0>8}{'.' if kind == 'vtt' else ','}{ms % 1000:03d}"
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{'.' if kind == 'vtt' else ','}{ms % 1000:03}"
 
 
 def output_paths(recordings: Sequence[Path], out: Path, kind: str) -> dict[Path, Path]:

@@ -214,3 +214,19 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(InputError, match="cannot create"):
         write(tmp_path / "out" / "a.srt", "")
+
+
+@pytest.mark.parametrize("letters", [["e\u0301"], ["ก", "\u0e34"], ["\u1112", "\u1161", "\u11ab"]])
+def test_a_long_word_is_not_divided_before_a_mark_or_in_a_syllable(letters):
+    symbols = tuple((c, 0.1 * i, 0.1 * i + 0.05) for i, c in enumerate("".join(letters) * 60))
+    word = Word("".join(letters) * 60, 0, symbols[-1][2], 1.0, symbols)
+    parts = pieces([word], 42, 7)
+    assert {piece.text.strip() for piece in parts} == {"".join(letters)}
+    assert [(piece.start, piece.end) for piece in parts] == [
+        (pair[0][1], pair[-1][2]) for pair in zip(*[iter(symbols)] * len("".join(letters)), strict=True)
+    ]
+
+
+def test_times_beyond_a_day():
+    content = render("srt", Path("a.wav"), transcript([Word("go", 90_000.5, 90_001, 1.0)]))
+    assert content.startswith("1\n25:00:00,500 --> 25:00:01,000\n")

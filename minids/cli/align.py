@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import click
@@ -42,6 +43,13 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | 
     from minids.text import TextReport
 
     utterances = read_manifest(manifest)
+    for a, b in pairwise(sorted(utterances, key=lambda u: (u.path, u.start))) if kind else ():
+        if a.path == b.path and (a.channel != b.channel or a.end is None or b.start < a.end):
+            raise InputError(
+                f"{b.location}: has words at the same time as {a.location}, or in another channel;"
+                f" give a manifest for each, or write a manifest, without --format"
+            )
+    channels = {u.path: u.channel for u in utterances}
     outputs = output_paths([u.path for u in utterances], out, kind) if kind else {}
     if kind is None:
         check_writable(out)
@@ -77,5 +85,8 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | 
     for path, output in outputs.items():
         if words := sorted(words_of[path], key=lambda word: word.start):
             text, duration = " ".join(word.text for word in words), audio_info(path).duration
-            write(output, render(kind, path, Transcript(text, words, math.nan, duration=duration)))
+            write(
+                output,
+                render(kind, path, Transcript(text, words, math.nan, duration=duration), channels[path]),
+            )
             click.echo(printable(output))

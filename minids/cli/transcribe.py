@@ -10,7 +10,7 @@ from minids._utils.errors import InputError
 from minids._utils.strict_json import to_json
 from minids._utils.terminal import printable
 from minids.cli import announce_compilation, note, options, print_error
-from minids.transcript_formats import FORMATS, ONE_RECORDING, output_paths, render, write
+from minids.transcript_formats import FORMATS, ONE_RECORDING, ctm_name, output_paths, render, write
 
 if TYPE_CHECKING:
     from minids.recognizer import Segment
@@ -23,15 +23,10 @@ if TYPE_CHECKING:
 @options.search
 @options.BACKEND
 @click.option(
-    "--channel",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Channel, from 0.  [default: the mean of all]",
+    "--channel", type=click.IntRange(0), metavar="N", help="Channel, from 0.  [default: all, mixed]"
 )
 @click.option("--n-best", type=click.IntRange(1), metavar="N", help="The N best texts with their scores.")
-@click.option(
-    "--format", "kind", type=click.Choice(["text", *FORMATS]), default="text", help="[default: text]"
-)
+@click.option("--format", "kind", type=click.Choice(FORMATS), default="text", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--out", type=options.PATH, help="Folder for one file per recording.")
 @click.pass_context
@@ -73,6 +68,10 @@ def command(
         raise click.UsageError(f"--n-best has no --format {kind}; use text or json")
     if out is None and kind in ONE_RECORDING and len(recordings) > 1:
         raise click.UsageError(f"{len(recordings)} recordings need a file each; give --out FOLDER as well")
+    if out is None and kind == "ctm" and len(set(map(ctm_name, recordings))) < len(recordings):
+        raise click.UsageError(
+            "recordings of the same name would be one in a table; give --out FOLDER as well"
+        )
     outputs = output_paths(recordings, out, kind) if out else {}
     announce_compilation()
     recognizer = Recognizer.load(models or None, **search)

@@ -102,11 +102,15 @@ def test_our_importer_reads_our_textgrids(place, minids):
         ("compare m.jsonl m.jsonl", "m.jsonl: neither a model nor results of `minids evaluate --out`"),
         ("compare gone.jsonl m.jsonl", "gone.jsonl: No such file"),
         ("compare deep.jsonl m.jsonl", "deep.jsonl: neither a model nor results"),
+        ("transcribe speech --format ctm", "recordings of the same name would be one in a table"),
         ("align m.jsonl --out gone/parts.jsonl", "cannot write gone/parts.jsonl"),
+        ("align stereo.jsonl --format ctm --out o", "stereo.jsonl:2: has words at the same time as stereo"),
     ],
 )
 def test_what_cannot_be_written_is_said_in_one_line(place, minids, line, message):
     (place / "empty").mkdir()
+    both = read_manifest("m.jsonl")[:1] * 2
+    write_manifest("stereo.jsonl", [replace(u, channel=channel) for channel, u in enumerate(both)])
     (place / "deep.jsonl").write_text("[" * 100_000)
     before = sorted(place.rglob("*"))
     code, out, err = minids(line)
@@ -214,7 +218,8 @@ def test_align_writes_parts_that_keep_the_spelling(place, minids):
         assert len(part.load_audio(8000)[0]) == pytest.approx(8000 * part.duration, abs=1)
 
 
-def test_align_writes_the_words_of_each_recording(place, minids):
+def test_align_writes_the_words_of_each_recording(place, minids, monkeypatch):
+    monkeypatch.setattr("minids.decode.align.MAX_LOSS", 99.0)  # random weights
     both = [
         Utterance(place / "speech" / "1.wav", t, 0.4, start=s, end=s + 0.4) for s, t in ((0.5, "b"), (0, "a"))
     ]

@@ -207,6 +207,15 @@ def test_words_that_agree_by_chance_in_speech_without_text_are_left_out():
     np.testing.assert_allclose(unmatched[:2], (starts[40], starts[190]), atol=12)
 
 
+def test_the_text_of_another_recording_and_speech_without_text_are_left_out():
+    words = random_words(12)
+    log_probs, _ = said(words[:6])
+    times = np.arange(len(log_probs) + 1.0)
+    assert len(align_text(4 * log_probs, times, " ".join(words[:6]), ENGLISH)[0]) == 6
+    for text, lost in ((" ".join(words[6:]), words[6:]), ("123 456", [])):
+        assert align_text(4 * log_probs, times, text, ENGLISH) == ([], [(0, len(log_probs), lost)])
+
+
 def test_words_keep_their_spelling_and_what_the_alphabet_lacks():
     log_probs, _ = said(["well", "known", "it", "is", "not"])
     times = np.arange(len(log_probs) + 1.0)
