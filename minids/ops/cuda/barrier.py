@@ -13,33 +13,21 @@ if driver.simulated():
     from minids.cuda_simulator.intrinsics import arrive, global_from, narrow, thread_index, wait
 else:
     from llvmlite import ir
-    from numba.cuda import cgutils, types
+    from numba.cuda import types
     from numba.cuda.extending import intrinsic
-    from numba.cuda.np import arrayobj
     from numba.cuda.typing import signature
 
+    from minids.ops.cuda.vector_io import assembly, element
+
     _INT, _LONG = ir.IntType(32), ir.IntType(64)
-
-    def _assembly(builder, code, constraints, result, operands, side_effect=False):
-        function = ir.FunctionType(result, [operand.type for operand in operands])
-        return builder.call(ir.InlineAsm(function, code, constraints, side_effect), operands)
-
-    def _element(context, builder, sig, args):
-        """An array, and the address of its element with the index that is the second argument."""
-        array = arrayobj.make_array(sig.args[0])(context, builder, args[0])
-        at = [context.cast(builder, args[1], sig.args[1], types.intp)]
-        return array, cgutils.get_item_pointer(context, builder, sig.args[0], array, at, wraparound=False)
 
     @intrinsic
     def _count(typing_context, arrivals, i):
         """arrivals[i] += 1. A block that sees it sees all that this block wrote before its last barrier."""
 
         def generate(context, builder, sig, args):
-            code, (_, address) = (
-                "red.release.gpu.global.add.u32 [$0], 1;",
-                _element(context, builder, sig, args),
-            )
-            _assembly(builder, code, "l,~{memory}", ir.VoidType(), [address], side_effect=True)
+            _, address = element(context, builder, sig, args)
+            assembly(builder, "red.release.gpu.global.add.u32 [$0], 1;", "l,~{memory}", [address])
             return context.get_dummy_value()
 
         return signature(types.void, arrivals, i), generate
@@ -49,8 +37,8 @@ else:
         """arrivals[i] now. Loads that follow, also of other threads after a barrier, are not older."""
 
         def generate(context, builder, sig, args):
-            code, (_, address) = "ld.acquire.gpu.global.u32 $0, [$1];", _element(context, builder, sig, args)
-            return _assembly(builder, code, "=r,l,~{memory}", _INT, [address], side_effect=True)
+            _, address = element(context, builder, sig, args)
+            return assembly(builder, "ld.acquire.gpu.global.u32 $0, [$1];", "=r,l,~{memory}", [address], _INT)
 
         return signature(types.int32, arrivals, i), generate
 
@@ -75,7 +63,7 @@ else:
 
         def generate(context, builder, sig, args):
             number = context.cast(builder, args[0], sig.args[0], types.uint32)
-            return _assembly(builder, "mov.b32 $0, $1;", "=r,r", _INT, [number])
+            return assembly(builder, "mov.b32 $0, $1;", "=r,r", [number], _INT, side_effect=False)
 
         return signature(types.uint32, x), generate
 
@@ -84,7 +72,7 @@ else:
         """threadIdx.x, read again: what follows from it is computed here, and takes no registers before."""
 
         def generate(context, builder, sig, args):
-            return _assembly(builder, "mov.u32 $0, %tid.x;", "=r", _INT, [], side_effect=True)
+            return assembly(builder, "mov.u32 $0, %tid.x;", "=r", [], _INT)
 
         return signature(types.uint32), generate
 
@@ -97,8 +85,9 @@ else:
         """
 
         def generate(context, builder, sig, args):
-            view, address = _element(context, builder, sig, args)
-            number = _assembly(builder, "cvta.to.global.u64 $0, $1;", "=l,l", _LONG, [address])
+            view, address = element(context, builder, sig, args)
+            to_global = "cvta.to.global.u64 $0, $1;"
+            number = assembly(builder, to_global, "=l,l", [address], _LONG, side_effect=False)
             in_global = builder.inttoptr(number, ir.PointerType(address.type.pointee, addrspace=1))
             view.data = builder.addrspacecast(in_global, address.type)
             return view._getvalue()

@@ -14,16 +14,15 @@ else:
     from numba.cuda.extending import intrinsic
     from numba.cuda.typing import signature
 
-    from minids.ops.cuda.vector_io import SHARED, address_of
+    from minids.ops.cuda.vector_io import SHARED, address_of, assembly
 
     _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 
     @intrinsic
     def tf32(typing_context, x):
         def generate(context, builder, sig, args):
-            function = ir.FunctionType(_INT, [_FLOAT])
-            asm = ir.InlineAsm(function, "cvt.rna.tf32.f32 $0, $1;", "=r,f", side_effect=False)
-            return builder.bitcast(builder.call(asm, [args[0]]), _FLOAT)
+            code = "cvt.rna.tf32.f32 $0, $1;"
+            return builder.bitcast(assembly(builder, code, "=r,f", args, _INT, side_effect=False), _FLOAT)
 
         return signature(types.float32, types.float32), generate
 
@@ -33,15 +32,13 @@ else:
             numbers = [builder.bitcast(builder.extract_value(args[0], i), _INT) for i in range(4)]
             numbers += [builder.bitcast(builder.extract_value(args[1], i), _INT) for i in range(2)]
             numbers += [builder.extract_value(args[2], i) for i in range(4)]
-            four = ir.LiteralStructType([_FLOAT] * 4)
-            asm = ir.InlineAsm(
-                ir.FunctionType(four, [_INT] * 6 + [_FLOAT] * 4),
+            code = (
                 "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
-                "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};",
-                "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
-                side_effect=True,  # all lanes must execute it: the compiler must not move it into a branch
+                "{$0,$1,$2,$3}, {$4,$5,$6,$7}, {$8,$9}, {$10,$11,$12,$13};"
             )
-            result = builder.call(asm, numbers)
+            constraints = "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f"
+            # With side effects, because all lanes must execute it.
+            result = assembly(builder, code, constraints, numbers, ir.LiteralStructType([_FLOAT] * 4))
             return cgutils.pack_array(builder, [builder.extract_value(result, i) for i in range(4)])
 
         return signature(types.UniTuple(types.float32, 4), a, b, c), generate
@@ -49,13 +46,10 @@ else:
     @intrinsic
     def load_matrices(typing_context, shared, i):
         def generate(context, builder, sig, args):
-            asm = ir.InlineAsm(
-                ir.FunctionType(ir.LiteralStructType([_INT] * 4), [_INT]),
-                "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$0,$1,$2,$3}, [$4];",
-                "=r,=r,=r,=r,r,~{memory}",
-                side_effect=True,  # as above; also stays between the barriers
-            )
-            four = builder.call(asm, [address_of(context, builder, sig, args, 0, SHARED)])
+            code = "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {$0,$1,$2,$3}, [$4];"
+            matrices = [address_of(context, builder, sig, args, 0, SHARED)]
+            result = ir.LiteralStructType([_INT] * 4)
+            four = assembly(builder, code, "=r,=r,=r,=r,r,~{memory}", matrices, result)
             numbers = [builder.bitcast(builder.extract_value(four, j), _FLOAT) for j in range(4)]
             return cgutils.pack_array(builder, numbers)
 

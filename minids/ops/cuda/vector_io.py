@@ -40,19 +40,33 @@ else:
     GLOBAL, SHARED = 1, 3  # address spaces
     _FOUR = ir.VectorType(ir.FloatType(), 4)
 
-    def _pointer(context, builder, array_type, array, index, index_type):
-        """The address of array[index] as a pointer to four floats."""
-        struct = arrayobj.make_array(array_type)(context, builder, array)
-        at = [context.cast(builder, index, index_type, types.intp)]
-        pointer = cgutils.get_item_pointer(context, builder, array_type, struct, at, wraparound=False)
+    def assembly(builder, text, constraints="", operands=(), result=None, side_effect=True):
+        """What inline assembly returns. Without side_effect it may be moved into a branch, or left out."""
+        function = ir.FunctionType(result or ir.VoidType(), [operand.type for operand in operands])
+        return builder.call(ir.InlineAsm(function, text, constraints, side_effect), operands)
+
+    def element(context, builder, sig, args, which=0):
+        """The array args[which], and the address of its element with the index args[which + 1]."""
+        array_type, index_type = sig.args[which : which + 2]
+        array = arrayobj.make_array(array_type)(context, builder, args[which])
+        at = [context.cast(builder, args[which + 1], index_type, types.intp)]
+        return array, cgutils.get_item_pointer(context, builder, array_type, array, at, wraparound=False)
+
+    def address_of(context, builder, sig, args, which, space):
+        """The address of args[which][args[which + 1]] in an address space, as inline assembly takes it."""
+        _, pointer = element(context, builder, sig, args, which)
+        pointer = builder.addrspacecast(pointer, pointer.type.pointee.as_pointer(space))
+        return builder.ptrtoint(pointer, _INT if space == SHARED else _LONG)
+
+    def _pointer(context, builder, sig, args):
+        """The address of args[0][args[1]] as a pointer to four floats."""
+        _, pointer = element(context, builder, sig, args)
         return builder.bitcast(pointer, _FOUR.as_pointer(pointer.type.addrspace))
 
     @intrinsic
     def load4(typing_context, a, i):
         def generate(context, builder, sig, args):
-            four = builder.load(
-                _pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1]), align=16
-            )
+            four = builder.load(_pointer(context, builder, sig, args), align=16)
             return cgutils.pack_array(builder, [builder.extract_element(four, _INT(j)) for j in range(4)])
 
         return signature(types.UniTuple(types.float32, 4), a, i), generate
@@ -65,19 +79,10 @@ else:
                 value = builder.extract_value(args[2], j)
                 value = context.cast(builder, value, sig.args[2][j], types.float32)
                 four = builder.insert_element(four, value, _INT(j))
-            at = _pointer(context, builder, sig.args[0], args[0], args[1], sig.args[1])
-            builder.store(four, at, align=16)
+            builder.store(four, _pointer(context, builder, sig, args), align=16)
             return context.get_dummy_value()
 
         return signature(types.void, a, i, values), generate
-
-    def address_of(context, builder, sig, args, which, space):
-        """The address of args[which][args[which + 1]] in an address space, as inline assembly takes it."""
-        pointer = _pointer(
-            context, builder, sig.args[which], args[which], args[which + 1], sig.args[which + 1]
-        )
-        pointer = builder.addrspacecast(pointer, pointer.type.pointee.as_pointer(space))
-        return builder.ptrtoint(pointer, _INT if space == SHARED else _LONG)
 
     @intrinsic
     def copy_async(typing_context, shared, i, source, j, valid, count):
@@ -91,19 +96,14 @@ else:
             origin = address_of(context, builder, sig, args, 2, GLOBAL)
             is_valid = builder.icmp_signed(">", args[4], args[4].type(0))
             bytes_read = builder.select(is_valid, _INT(size), _INT(0))  # the others are set to zero
-            _assembly(builder, text, "r,l,r,", [target, origin, bytes_read])
+            assembly(builder, text, "r,l,r,~{memory}", [target, origin, bytes_read])
             return context.get_dummy_value()
 
         return signature(types.void, shared, i, source, j, valid, count), generate
 
-    def _assembly(builder, text, constraints="", arguments=()):
-        function = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-        asm = ir.InlineAsm(function, text, constraints + "~{memory}", side_effect=True)
-        builder.call(asm, arguments)
-
     def _statement(text):
         def generate(context, builder, sig, args):
-            _assembly(builder, text)
+            assembly(builder, text, "~{memory}")
             return context.get_dummy_value()
 
         return generate
