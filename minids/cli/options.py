@@ -98,9 +98,7 @@ _SEARCH = (
     click.option(
         "--hot-word-weight",
         type=FiniteFloat(),
-        default=5.0,
-        show_default=True,
-        help="What each hot word in a text adds to the text's log-probability.",
+        help="What each hot word in a text adds to its log-probability; less for short words.  [default: 5]",
     ),
 )
 
@@ -109,13 +107,23 @@ def search(command: Callable) -> Callable:
     """Add the options of a beam search, which are arguments of `Recognizer.load`."""
 
     @wraps(command)
-    def with_hot_words(*args: Any, hot_words: str | None, hot_word_weight: float, **kwargs: Any) -> Any:
+    def with_hot_words(
+        *args: Any, hot_words: str | None, hot_word_weight: float | None, **kwargs: Any
+    ) -> Any:
+        if hot_words is None and hot_word_weight is not None:
+            raise click.UsageError("--hot-word-weight is for --hot-words; give these too")
         if hot_words is not None:
+            from minids.decode.lexicon import HOT_WORD_WEIGHT
             from minids.lm.text_source import read_lines
 
-            is_file = Path(hot_words).is_file() or hot_words.endswith(".txt")
-            lines = read_lines(Path(hot_words)) if is_file else hot_words.split(",")
-            kwargs["hot_words"] = {line.strip(): hot_word_weight for line in lines if line.strip()}
+            path = Path(hot_words)
+            named = len(path.parts) > 1 or (path.suffix and not {" ", ","}.intersection(hot_words))
+            lines = read_lines(path) if path.is_file() or named else hot_words.split(",")
+            words = [line.strip() for line in lines if line.strip()]
+            if not words:
+                raise InputError(f"--hot-words {hot_words!r} has no words; give some, or leave it out")
+            weight = HOT_WORD_WEIGHT if hot_word_weight is None else hot_word_weight
+            kwargs["hot_words"] = dict.fromkeys(words, weight)
         return command(*args, **kwargs)
 
     decorated: Callable = with_hot_words

@@ -60,8 +60,8 @@ class BeamSearch:
     token_min_logp    symbols this far below the most probable symbol of a frame are skipped; -math.inf: none
     beam_prune_logp   prefixes this far below the best prefix are dropped; -math.inf: none
     hot_words         words to expect, a list or {word: weight}: a text's score grows by the weight of each
-                      (5 unless given, in nats) wherever it occurs. They are known words: not spelled, and
-                      allowed by a lexicon
+                      (in nats; 5 unless given; less is better for short words), and of each word of a
+                      phrase, wherever it occurs. They are known words: not spelled, and allowed by a lexicon
     blank             the column of the blank in log_probs; K - 1 for networks of NeMo
     space             the symbol of the alphabet that separates words; "|" for wav2vec 2.0
 

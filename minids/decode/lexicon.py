@@ -135,7 +135,8 @@ class Language:
     def with_hot_words(self, hot_words: HotWords | None) -> "Language":
         """This language with these hot words instead, which a mapping gives with their weights.
 
-        A phrase counts as its words. Hot words are known: none is spelled, and a lexicon allows them.
+        A phrase counts as its words, each wherever it occurs. Hot words are known: none is spelled, and a
+        lexicon allows them.
         Raises InputError for a weight out of range, and if no hot word can be written.
         """
         if hot_words is None:
@@ -148,6 +149,9 @@ class Language:
                 limit = f"from 0 to {MAX_HOT_WORD_WEIGHT:g}"
                 raise InputError(f"the weight of the hot word {word!r} is {weight}; give a number {limit}")
         words = [(part, w) for word, w in weights.items() for part in normalize(word, self.letters).split()]
+        if weights and not words:
+            raise InputError(f"{next(iter(weights))!r} is not a word; give hot words, or none")
+        words.sort(key=lambda pair: pair[1])  # the largest weight of a word counts
         language = copy.copy(self)
         language.hot_words, unwritable = encode_words(words, self.letters)
         if unwritable:

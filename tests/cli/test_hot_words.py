@@ -33,9 +33,16 @@ def test_hot_words_from_a_file_or_the_command_line(place, capsys):
             code, out = transcribe("--hot-words", words, "--hot-word-weight", str(weight))
             assert (code, out.out.strip()) == (0, expected)
     assert {*expected.split()} & {"cab", "ba"}
-    code, out = transcribe("--hot-words", "none.txt")
-    assert code != 0
-    assert "none.txt" in out.err
+    for options, message in [
+        (["--hot-words", "none.lst"], "cannot read none.lst"),
+        (["--hot-words", "no/names"], "cannot read no/names"),
+        (["--hot-words", ""], "--hot-words '' has no words"),
+        (["--hot-words", "!!"], "'!!' is not a word"),
+        (["--hot-word-weight", "3"], "--hot-word-weight is for --hot-words"),
+    ]:
+        code, out = transcribe(*options)
+        assert code != 0
+        assert message in out.err
     code, out = transcribe("--lexicon", "words.txt")
     assert code != 0
     assert "words.txt:3: 'Ba cab" in out.err

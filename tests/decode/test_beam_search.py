@@ -260,6 +260,7 @@ def test_hot_words_win_against_similar_words():
     best = always.decode(log_probs)[0]
     assert best.text == "i vols now"
     assert best == always.decode(log_probs, hot_words={"mr": 5, "vols": 5})[0]
+    assert best == always.decode(log_probs, hot_words={"the vols": 5, "Vols": 1, "mr": 0})[0]
     assert always.score(log_probs, best.text).score == pytest.approx(best.score, abs=0.1)
     assert always.decode(log_probs, hot_words={})[0].text == "i vote now"
     words = BeamSearch(alphabet, lexicon=["i", "vote", "now"], token_min_logp=OFF)
