@@ -26,7 +26,7 @@ from minids.text import BLANK, Alphabet, normalize
 
 MIN_ANCHOR = 10  # letters on either side of a cut
 MIN_UNMATCHED = 8  # words in a row
-MAX_LOSS = 6.0  # nats per letter; AN4: at most 3.7 for true texts, at least 7.4 for wrong ones
+MAX_LOSS = 4.0  # mean of -log P(letter); AN4: at most 2.3 for true texts, at least 4.4 for others
 
 
 def forced_align(
@@ -116,8 +116,8 @@ def align_text(
     The text is compared with the greedy decoding. Where whole words of MIN_ANCHOR letters agree on either
     side of a space, text and recording are cut; `forced_align` aligns what is between. Where the text has
     MIN_UNMATCHED words and the decoding less than a third of them, they were not said; in the opposite case,
-    what was said is not in the text. Neither is aligned, nor a text that is less probable than the greedy
-    decoding by more than MAX_LOSS.
+    what was said is not in the text. Neither is aligned, nor a text whose letters are less probable than
+    MAX_LOSS allows: that of another recording.
     """
     space = " " if " " in alphabet else ""
     units: list[tuple[str, str]] = []  # a word as in the text, and as the alphabet writes it
@@ -139,7 +139,7 @@ def align_text(
                 raise InputError("")
             labels = alphabet.encode(space.join(words[first:end]))
             path = forced_align(log_probs[a:b], labels, int(alphabet.encode(space)[0]) if space else BLANK)
-            if log_probs[a:b].max(axis=1).sum() - path.log_prob > MAX_LOSS * len(labels):
+            if np.log(np.maximum(path.peaks, 1e-30)).sum() < -MAX_LOSS * len(labels):
                 raise InputError("")
             for word, (_, u) in zip(word_times(path, alphabet, 1), owners[first:end], strict=True):
                 found[u].append(word.moved(a, math.inf))
