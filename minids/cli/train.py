@@ -9,11 +9,17 @@ from minids.cli import announce_compilation, options, print_optional
 
 @click.command()
 @click.argument("settings", type=options.PATH, metavar="SETTINGS.toml")
-@click.option("--run", type=options.PATH, help="Folder of the run.  [default: runs/SETTINGS]")
+@click.option(
+    "--run",
+    type=options.PATH,
+    help="Folder of the run.  [default: runs/NAME for NAME.toml or NAME/settings.toml]",
+)
 @options.BACKEND
 @click.option("--init", metavar="MODEL", help="Fine-tune this model; `shipped` is the one in minids.")
 @click.option("--minutes", type=float, help="End training after this time.")
-@click.option("--select", type=click.Choice(["wer", "cer", "loss"]), help="What the best epoch is best in.")
+@click.option(
+    "--select", type=click.Choice(["wer", "cer", "loss"]), help="Metric that selects the best epoch."
+)
 @click.option("--find-rate", is_flag=True, help="Only suggest a learning rate, after some steps of training.")
 @click.option(
     "--split-time",
