@@ -488,7 +488,10 @@ def test_columns_by_option_and_columns_that_are_none(tmp_path):
     table = tmp_path / "lists" / "x.csv"
     table.parent.mkdir()
     table.write_text("id,file,text,norm,channel\n1,1.wav,A 1,a one,BBC\n2,2.wav,B 2,b two,ARD\n")
-    with pytest.raises(InputError, match=r'x\.csv: line 2: channel \'BBC\' is not a number.*--channel ""'):
+    with pytest.raises(
+        InputError,
+        match=r"x\.csv: line 2: channel \'BBC\' is not a number from 0; correct it, or leave it out",
+    ):
         importers.read("table", table, {"audio": str(tmp_path / "wavs")})
     options = {"audio": str(tmp_path / "wavs"), "text": "norm", "speaker": "id", "channel": ""}
     corpus = import_("table", table, tmp_path / "out", **options)
@@ -564,18 +567,17 @@ def test_recordings_are_found_by_the_end_of_their_path_and_never_mistaken(tmp_pa
     assert found("x\0") is found("/") is found("..") is None
 
 
-def test_parts_and_channels_that_a_recording_lacks_are_left_out(tmp_path):
+def test_parts_that_a_recording_lacks_are_left_out(tmp_path):
     soundfile.write(tmp_path / "x.wav", np.zeros((16_000, 2)), 16_000)
     (tmp_path / "x.csv").write_text(
-        "path,text,start,end,channel\nx.wav,a,0.5,1.5,1\nx.wav,b,1,,0\nx.wav,c,0,2.5,0\nx.wav,d,0,1,2\nx.wav,e,,,\n"
+        "path,text,start,end,channel\nx.wav,a,0.5,1.5,1\nx.wav,b,1,1.5,0\nx.wav,c,0,2.5,0\nx.wav,e,,,\n"
     )
     corpus = importers.read("table", tmp_path)
     assert [(u.text, u.duration, u.end, u.channel) for u in corpus.splits["x"]] == [
         ("a", 0.5, 1.5, 1),
         ("e", 1.0, None, None),
     ]
-    assert ["lasts 1.0 s; correct the part" in line for line in corpus.missing] == [True, True, False]
-    assert "it has 2 channels, counted from 0" in corpus.missing[2]
+    assert ["lasts 1.0 s; correct the part" in line for line in corpus.missing] == [True, True]
 
 
 # Folders with texts ---------------------------------------------------------------------------------------
@@ -600,6 +602,7 @@ def test_texts_beside_recordings(tmp_path):
         ("three", "bob"),
     ]
     assert [line.rpartition("/")[2] for line in corpus.missing] == [
+        "README.txt: names no recording",
         "old.txt: line 1 is not UTF-8 text; save it as UTF-8, or unpack it again",
         "4.wav: no text",
     ]
@@ -817,7 +820,7 @@ def test_damaged_textgrids_are_errors(tmp_path):
 
 PARTS = [
     {"text": "안녕", "start": 0.0, "end": 0.5, "words": [{"word": "x", "start": 0}]},
-    {"text": "네", "start": 1},
+    {"text": "네", "start": 1, "end": 1.5},
 ]
 JSON = {
     "nested": {"data": [{"file": "a.wav", "title": "The call", "who": {"speaker_id": 7}, "parts": PARTS}]},
@@ -843,7 +846,7 @@ def test_json_of_any_depth(tmp_path, name):
     texts = ("안녕 하세요", "네 네") if name == "by content" else ("안녕", "네")
     assert [(u.text, u.speaker, u.start, u.end) for u in corpus.splits["labels"]] == [
         (texts[0], "7", 0.0, 0.5),
-        (texts[1], "7", 1.0, None),
+        (texts[1], "7", 1.0, 1.5),
     ]
     assert len(corpus.missing) == (name == "keys")
 
@@ -915,7 +918,7 @@ def test_a_recording_with_several_texts_is_left_out(tmp_path):
     (tmp_path / "x.csv").write_text("path,text,t0,t1\n0.wav,go,0,1\n0.wav,come,1,2\n1.wav,a,,\n1.wav,a,,\n")
     corpus = importers.read("table", tmp_path)
     assert [u.text for u in corpus.splits["x"]] == ["a", "a"]
-    assert missing(corpus) == ["0.wav: has several texts; keep one, or name the columns of start and end"]
+    assert missing(corpus) == ["0.wav: has several texts; keep one, or tell its parts apart"]
     (tmp_path / "x.csv").write_text("path,text\nday1/0.wav,go\nday2/0.wav,come\n1.wav,a\n")
     assert first(importers.read("table", tmp_path)) == {"1": ("a", None, 0, None, None)}
 
@@ -1059,6 +1062,95 @@ def test_tiers_of_several_speakers(tmp_path):
         ("bob - words", "hi ann", 1),
     ]
     assert corpus.source.endswith("not 'ann - phones' (1): --tier NAME or '*' reads these")
+
+
+def test_a_text_belongs_to_a_recording_of_its_own_folder(tmp_path):
+    """Or of a parallel tree; never to one whose text is nearer."""
+    for name in ("ann/0", "ann/1", "bob/0", "bob/1"):
+        for folder in ("one", "two/txt"):
+            (tmp_path / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / folder / f"{name}.txt").write_text(name)
+        for folder in ("one", "two/wav") if name != "ann/1" else ():
+            sound(tmp_path / folder / f"{name}.wav")
+    for folder in ("one", "two"):
+        corpus = importers.read("folder", tmp_path / folder)
+        assert [(u.text, u.speaker) for _, u in corpus] == [
+            ("ann/0", "ann"),
+            ("bob/0", "bob"),
+            ("bob/1", "bob"),
+        ]
+        assert missing(corpus) == ["1.txt: names no recording"]
+    (tmp_path / "one" / "ann" / "0.txt").unlink()
+    (tmp_path / "one" / "bob" / "0.txt").unlink()
+    (tmp_path / "one" / "0.txt").write_text("whose?")
+    assert [u.text for _, u in importers.read("folder", tmp_path / "one")] == ["bob/1"]
+
+
+def test_a_second_text_of_a_recording_is_listed(tmp_path):
+    for name in ("a", "b"):
+        sound(tmp_path / f"{name}.wav")
+    (tmp_path / "list.txt").write_text("a one\nb two\na three\nb two\n")
+    corpus = importers.read("folder", tmp_path)
+    assert [u.text for _, u in corpus] == ["one", "two"]
+    assert missing(corpus) == ["list.txt: line 3: a.wav has another text already: one"]
+
+
+def test_the_same_tier_is_read_of_all_files_that_have_it(tmp_path):
+    for i in "123":
+        sound(tmp_path / f"{i}.wav", 32_000)
+        tiers = {"words": "good" if i != "3" else None, "note": "a long note" if i != "2" else None}
+        grid = [("IntervalTier", name, [(0.0, 1.0, text)]) for name, text in tiers.items() if text]
+        extra = [("IntervalTier", "phones", [(0.0, 1.0, "g")])] * (i != "3")
+        (tmp_path / f"{i}.TextGrid").write_text(textgrid([*grid, *extra], True))
+    (tmp_path / "4.TextGrid").write_text(textgrid([("IntervalTier", "words", [(0.0, 1.0, "bye")])], True))
+    sound(tmp_path / "4.wav", 32_000)
+    corpus = importers.read("textgrid", tmp_path)
+    assert [u.text for _, u in corpus] == ["good", "good", "a long note", "bye"]
+    assert "tier 'words' (3), 'note' (1), not " in corpus.source
+
+
+def test_numbers_are_no_names_of_recordings_by_chance(tmp_path):
+    for i in range(1, 5):
+        sound(tmp_path / f"{i}.wav")
+    rows = [f"{age},{i},ja nein {i}\n" for i, age in zip(range(1, 5), (2, 1, 1, 44), strict=True)]
+    (tmp_path / "x.csv").write_text("age,nr,antwort\n" + "".join(rows))
+    corpus = importers.read("table", tmp_path)
+    assert first(corpus)["3"][0] == "ja nein 3"
+    (tmp_path / "x.csv").write_text(
+        "age,nr,antwort\n" + "".join(rows).replace("44", "4").replace("1,3", "3,3")
+    )
+    with pytest.raises(InputError, match=r"no column has recordings that are there .*; name it by --path"):
+        importers.read("table", tmp_path)
+    (tmp_path / "x.json").write_text('[{"age": 1, "satz": "ja nein"}, {"age": 2, "satz": "ja"}]')
+    with pytest.raises(InputError, match="no column has recordings that are there"):
+        importers.read("json", tmp_path)
+
+
+def test_objects_of_a_json_file_by_name_need_not_have_all_fields(tmp_path):
+    for i in "012":
+        sound(tmp_path / f"{i}.wav")
+    fields = {"text": "go", "speaker": "x"}
+    content = {"0.wav": fields, "1.wav": fields | {"extra": 1}, "2.wav": fields}
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    assert list(first(importers.read("json", tmp_path))) == ["0", "1", "2"]
+
+
+def test_channels_from_one_are_an_error(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros((16_000, 2)), 16_000)
+    (tmp_path / "x.csv").write_text("path,text,channel\nx.wav,a,1\nx.wav,b,2\n")
+    problem = r"x\.wav \[channel 2\]: it has 2 channels, counted from 0; correct all, if they count from 1"
+    with pytest.raises(InputError, match=problem):
+        importers.read("table", tmp_path)
+
+
+def test_a_part_without_an_end_is_left_out_if_others_have_one(tmp_path):
+    sound(tmp_path / "x.wav", 64_000)
+    (tmp_path / "x.csv").write_text("path,text,start,duration\nx.wav,a,1,2\nx.wav,b,3,\n")
+    corpus = importers.read("table", tmp_path)
+    assert [u.text for u in corpus.splits["x"]] == ["a"]
+    assert missing(corpus) == ["x.csv: line 3 has no 'duration'"]
+    (tmp_path / "x.csv").write_text("path,text,start\nx.wav,b,3\n")
+    assert first(importers.read("table", tmp_path))["x"][2] == 3
 
 
 # All layouts ----------------------------------------------------------------------------------------------

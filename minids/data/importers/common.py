@@ -61,7 +61,7 @@ class Corpus:
         for split, u in self:
             checked = _with_duration(u, infos[u.path])
             if len(texts[split, u.path, u.start, u.end, u.channel]) > 1:
-                checked = f"{u.name}: has several texts; keep one, or name the columns of start and end"
+                checked = f"{u.name}: has several texts; keep one, or tell its parts apart"
             if isinstance(checked, str):
                 corpus.missing.append(checked)
             else:
@@ -69,7 +69,7 @@ class Corpus:
         corpus.missing = list(dict.fromkeys(corpus.missing))  # a recording may be in several splits
         if not corpus.splits:
             first = next(iter(corpus.missing), "the corpus lists none")
-            raise InputError(f"{root}: no recording can be read (first: {first}); unpack the audio there")
+            raise InputError(f"{root}: no recording can be used; the first problem is: {first}")
         return corpus
 
     def write(self, out: str | Path) -> dict[str, list[Utterance]]:
@@ -98,12 +98,13 @@ def header(path: Path) -> AudioInfo | str:
 
 
 def _with_duration(utterance: Utterance, info: AudioInfo | str) -> Utterance | str:
-    """The utterance with the duration of its part, or why it cannot be used."""
+    """The utterance with the duration of its part, or why it cannot be used. InputError: nor can others."""
     if isinstance(info, str):
         return info
     seconds, start, end = info.duration, utterance.start, utterance.end
     if utterance.channel is not None and utterance.channel >= info.channels:
-        return f"{utterance.name}: it has {info.channels} channels, counted from 0; correct the channel"
+        problem = f"has {info.channels} channels, counted from 0; correct all, if they count from 1"
+        raise InputError(f"{utterance.name}: it {problem}")
     if start >= seconds or (end or 0.0) > seconds + TOLERANCE:
         return f"{utterance.name}: the recording lasts {seconds:.1f} s; correct the part"
     stated = utterance.duration
@@ -139,16 +140,23 @@ class Recordings:
             parts = reversed(path.parent.parts[len(self.folder.parts) :])
             if all(a == b for a, b in zip(ends, parts, strict=False)):
                 found.append(path)
-        for folder in near.parents if near and found else ():
-            if inside := [path for path in found if path.is_relative_to(folder)]:
-                found = inside
-                break
-        one = len({path.parent for path in found}) == 1
-        return min(found, key=lambda path: path.name != last) if one else None
+        return _nearest(near or self.folder, found, last)
 
-    def beside(self, path: Path) -> Path | None:
-        """The recording that a file with its text is named after, in the same folder or the nearest."""
-        return self.find(path.stem, path) or self.find(path.name.partition(".")[0], path)
+    def beside(self, files: list[Path]) -> dict[Path, Path]:
+        """The recordings that files with their texts are named after, in the same folder or the nearest.
+
+        No other file of that name is nearer to the recording.
+        """
+        here = {(path.parent, stem): path for stem, paths in self.by_stem.items() for path in paths}
+        rivals, found = defaultdict(list), dict[Path, Path]()
+        for path in files:
+            rivals[path.name].append(path)
+        for path in files:
+            for name in map(_stem, (path.stem, path.name.partition(".")[0])):
+                own = here.get((path.parent, name)) or _nearest(path, self.by_stem.get(name, []), name)
+                if own and (own.parent == path.parent or _nearest(own, rivals[path.name], path.name) == path):
+                    found.setdefault(path, own)
+        return found
 
     @cached_property
     def by_stem(self) -> dict[str, list[Path]]:
@@ -158,6 +166,21 @@ class Recordings:
             if is_sound(path):
                 index[_stem(path.name)].append(path)
         return index
+
+
+def _nearest(place: Path, paths: list[Path], name: str) -> Path | None:
+    """Of some paths that with the most folders in common with another, if possible of this name.
+
+    None if there is none, or if that are paths in several folders.
+    """
+
+    def near(path: Path) -> tuple[int, bool]:
+        return len({*path.parent.parts} & {*place.parts}), path.parent == place.parent
+
+    best = max(map(near, paths), default=None)
+    found = [path for path in paths if near(path) == best]
+    one = len({path.parent for path in found}) == 1
+    return min(found, key=lambda path: path.name != name) if one else None
 
 
 def is_sound(path: str | Path) -> bool:

@@ -25,9 +25,7 @@ from minids.data.manifest import Utterance
 
 HELD_OUT = slice(3, None, 8)  # every eighth person of AN4's sorted list (women, then men)
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-DIGIT_SPLITS = {
-    index: "test" if index < 5 else "dev" for index in range(10)
-}  # official test set; others: train
+DIGIT_SPLITS = {index: "test" if index < 5 else "dev" for index in range(10)}  # the test set is official
 SPEAKER_SPLITS = {"george": "speaker_dev", "theo": "speaker_test"}  # the others: speaker_train
 
 

@@ -11,7 +11,7 @@ data/train/utt2spk                      ann-1 ann               (optional)
 
 import fnmatch
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import chain, islice, zip_longest
@@ -41,21 +41,29 @@ def read_folder(root: Path, options: Mapping[str, str]) -> Corpus:
     """All recordings in a folder and those below it that have a text; others are listed."""
     recordings = Recordings(root, options.get("audio"))
     texts, missing, sources = dict[Path, str](), list[str](), dict[str, None]()
-    for path in common.list_files(root, *TEXT_SUFFIXES, below=True):
+    files = common.list_files(root, *TEXT_SUFFIXES, below=True)
+    beside = recordings.beside(files)
+
+    def add(recording: Path, text: str, location: str) -> None:
+        if texts.setdefault(recording, text) != text:
+            missing.append(f"{location}: {recording.name} has another text already: {texts[recording][:40]}")
+
+    for path in files:
         try:
-            if own := recordings.beside(path):
-                texts.setdefault(own, " ".join("".join(common.text_lines(path)).split()))
+            if own := beside.get(path):
+                add(own, " ".join("".join(common.text_lines(path)).split()), str(path))
                 sources["beside recordings"] = None
                 continue
             lines = common.numbered_lines(path)
             entries = ((number, *_entry(line, path, recordings)) for number, line in lines)
             sample = [*islice(entries, SAMPLE)]
             if not any(recording for _, recording, _ in sample):
-                continue  # not a list
+                missing.append(f"{path}: names no recording")
+                continue
             sources[f"in {path.name}"] = None
             for number, recording, text in chain(sample, entries):
                 if recording:
-                    texts.setdefault(recording, text)
+                    add(recording, text, f"{path}: line {number}")
                 else:
                     missing.append(f"{path}: line {number} names no recording: {text[:40]}")
         except InputError as error:  # not UTF-8
@@ -97,20 +105,23 @@ def _add(corpus: Corpus, root: Path, utterances: list[Utterance]) -> None:
 def read_textgrid(root: Path, options: Mapping[str, str]) -> Corpus:
     """The intervals with texts of one TextGrid, or of all in a folder and those below it.
 
-    They are those of the tier `tier`, by default of the one with the longest texts. Several tiers, as of "*"
-    or "*words", belong to speakers of their names. Silences are skipped.
+    They are those of the tier `tier`, by default of the one in most files, or with the longest texts. Several
+    tiers, as of "*" or "*words", belong to speakers of their names. Silences are skipped.
     """
     files = common.list_files(root, ".textgrid", below=True)
     recordings = Recordings(root, options.get("audio"))
     corpus, used, unused, utterances = Corpus(), Counter[str](), Counter[str](), []
-    for path in files:
-        grid = _tiers(path)
-        lengths = {name: sum(len(text) for *_, text in of) / len(of) for name, of in grid.items()}
-        tier = options.get("tier") or max(lengths, key=lambda name: lengths[name], default="")
+    grids, beside = {path: _tiers(path) for path in files}, recordings.beside(files)
+    lengths = defaultdict(list)
+    for name, parts in chain.from_iterable(grid.items() for grid in grids.values()):
+        lengths[name].append(sum(len(text) for *_, text in parts) / len(parts))
+    for path, grid in grids.items():
+        usual = max(grid, key=lambda name: (len(lengths[name]), sum(lengths[name])), default="")
+        tier = options.get("tier") or usual
         tiers = [tier] if tier in grid else fnmatch.filter(grid, tier)
         if not tiers:
             corpus.missing.append(f"{path}: no tier {tier!r} of texts (it has {', '.join(grid) or 'none'})")
-        sound = recordings.beside(path) or path.with_suffix(".wav")
+        sound = beside.get(path) or path.with_suffix(".wav")
         for name, parts in grid.items():
             (used if name in tiers else unused)[name] += len(parts)
             speaker = name if len(tiers) > 1 else None
@@ -177,7 +188,8 @@ def read_kaldi(root: Path, options: Mapping[str, str]) -> Corpus:
                 corpus.missing.append(f"{folder / 'wav.scp'}: {key}: {made}")
             else:
                 row |= {"path": sound, "text": texts[utterance], "speaker": speakers.get(utterance)}
-                row["end"] = None if row["end"] == "-1" else row["end"]  # that of the recording
+                if row["end"] == "-1":  # that of the recording
+                    del row["end"]
                 location = f"{folder / 'segments'}: {utterance}"
                 add_utterance(corpus, row, {name: name for name in row}, recordings, location, folder.name)
     return corpus

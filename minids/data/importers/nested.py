@@ -27,9 +27,11 @@ def read_json(root: Path, options: Mapping[str, str]) -> Corpus:
     found are left out and listed.
     """
     recordings = Recordings(root, options.get("audio"))
+    files = list_files(root, ".json", ".jsonl", below=True)
+    beside = recordings.beside(files)
 
     def open_json(path: Path) -> Rows:
-        own = recordings.beside(path)
+        own = beside.get(path)
         fields: Fields = {"path": str(own)} if own else {}
         documents = _documents(path)
         at, columns = _columns([node for _, node in documents], fields, recordings, options)
@@ -40,7 +42,7 @@ def read_json(root: Path, options: Mapping[str, str]) -> Corpus:
         )
         return columns, recordings, root.name if own else path.stem, rows
 
-    return read_files(list_files(root, ".json", ".jsonl", below=True), open_json, strict=bool(options))
+    return read_files(files, open_json, strict=bool(options))
 
 
 def _documents(path: Path) -> list[tuple[str, Any]]:
@@ -104,9 +106,10 @@ def _rows(node: Any, at: str, outer: Fields, target: str) -> Iterator[Fields]:
 def _contents(node: Any, at: str) -> Iterator[tuple[str, Any]]:
     """The fields of an object by their paths: values, and lists of objects."""
     values = [*node.values()] if isinstance(node, dict) else []
+    keys = [{*value} if isinstance(value, dict) else set() for value in values] or [set()]
     if isinstance(node, list):
         yield f"{at}[]", [element for element in node if isinstance(element, dict)]
-    elif len(values) > 1 and all(isinstance(v, dict) and v.keys() == values[0].keys() for v in values):
+    elif len(values) > 1 and 2 * len(set.intersection(*keys)) > len(set.union(*keys)):  # about the same
         yield f"{at}[]", [{"key": key} | value for key, value in node.items()]
     elif isinstance(node, dict):
         for key, value in node.items():

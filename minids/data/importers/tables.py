@@ -129,9 +129,7 @@ def find_columns(
 ) -> dict[str, str]:
     """The column or field of each of ROLES that there is; `options` fix some of them, "" means none.
 
-    The path is the first column, those with usual names before others, with recordings in the rows. Texts
-    are in a column with a usual name, or in the one with the most words of those whose values differ and,
-    unless the table has no header, have several words. Raises NoColumn.
+    Raises NoColumn if none has paths or texts.
     """
     names = [*dict.fromkeys(chain.from_iterable(rows))]
     columns = {role: name for role, name in options.items() if role in ROLES}
@@ -140,33 +138,51 @@ def find_columns(
         if name and name not in names:
             raise NoColumn(f"no column {name!r} ({has}); is it the right file?")
     values = {name: [str(row[name]) for row in rows if row.get(name) not in (None, "")] for name in names}
+    words = {name for name in names if any(isinstance(row.get(name), str) for row in rows)}
     for role in ROLES:
         if role in columns:
             continue
-        free = [name for name in names if name not in columns.values()]
+        free = {name: values[name] for name in names if name not in columns.values()}
         simple = {_simple(name): name for name in reversed(free)}
         found = [simple[name] for name in ROLES[role].split() if name in simple]
         if role == "path":
-            files = [name for name in free if any(map(is_sound, values[name]))]
-            files = [*found, *(files or ([] if found else free))]  # numbers may be names by chance
-            found = [name for name in files if any(map(recordings.find, values[name]))] or found
+            found = _paths(found, {n: free[n] for n in free if n in words or n in found}, recordings)
+        elif role == "text":
+            found = _texts(found, free)
         elif role == "split":
             known = re.compile(rf"({'|'.join(SPLITS)})([\W\d_]|$)", re.IGNORECASE)  # train-clean-100
-            found = [name for name in found if any(map(known.match, values[name]))]
-        elif role == "text":
-            free = [n for n in free if not (values[n] and all(v.endswith(".txt") for v in values[n]))]
-            found = [name for name in found if name in free]
-        if role == "text" and not found:
-            differ = {n: "".join(values[n]) for n in free if 2 * len({*values[n]}) > len(values[n])}
-            found = [n for n in differ if n.isdecimal() or " " in differ[n]]
-            found = [name for name in found if re.search(r"[^\W\d_]", differ[name])]
-            found.sort(key=lambda name: differ[name].count(" "), reverse=True)
+            found = [name for name in found if any(map(known.match, free[name]))]
         if found:
             columns[role] = found[0]
         elif role in ("path", "text"):
             what = "recordings that are there" if role == "path" else "texts"
             raise NoColumn(f"no column has {what} ({has}); name it by --{role}")
     return {role: name for role, name in columns.items() if name}
+
+
+def _paths(usual: list[str], values: dict[str, list[str]], recordings: Recordings) -> list[str]:
+    """The columns with recordings: with usual names, or else names of files, or the only one with most."""
+    sounds = [name for name in values if any(map(is_sound, values[name]))]
+    found = [name for name in (*usual, *sounds) if any(map(recordings.find, values[name]))]
+    if found or usual or sounds:
+        return found or usual
+    counts = {name: len({*map(recordings.find, values[name])} - {None}) for name in values}
+    most = [name for name, count in counts.items() if 0 < count == max(counts.values())]
+    return most if len(most) == 1 else []  # numbers may be names by chance
+
+
+def _texts(usual: list[str], values: dict[str, list[str]]) -> list[str]:
+    """The columns of texts, not names of files: those with usual names, or else with the most words.
+
+    Their values differ and, unless the table has no header, some have several words.
+    """
+    texts = {n: of for n, of in values.items() if not of or not all(v.endswith(".txt") for v in of)}
+    if found := [name for name in usual if name in texts]:
+        return found
+    differ = {name: "".join(of) for name, of in texts.items() if 2 * len({*of}) > len(of)}
+    found = [name for name in differ if name.isdecimal() or " " in differ[name]]
+    found = [name for name in found if re.search(r"[^\W\d_]", differ[name])]
+    return sorted(found, key=lambda name: differ[name].count(" "), reverse=True)
 
 
 def is_usual(name: str, role: str) -> bool:
@@ -205,12 +221,16 @@ def add_utterance(
     """
     values = {role: row[name] for role, name in columns.items() if row.get(name) not in (None, "")}
     path, text, channel = values.get("path"), row.get(columns["text"]), values.get("channel")
-    if not isinstance(path, str | int) or type(text) not in (str, int, float) or text != text:  # NaN
-        wanted = "text" if isinstance(path, str | int) else "path"
-        corpus.missing.append(f"{location} has no {columns[wanted]!r}")
+    there = {"path": isinstance(path, str | int), "text": type(text) in (str, int, float) and text == text}
+    ends = [role for role in ("end", "duration") if role in columns and "start" in values]
+    there |= dict.fromkeys(ends[:1], any(role in values for role in ends))
+    if lacking := [columns[role] for role in there if not there[role]]:
+        corpus.missing.append(f"{location} has no {lacking[0]!r}")
         return
     if channel is not None and not (str(channel).isdecimal() and int(channel) < MAX_CHANNELS):
-        raise InputError(f'{location}: channel {channel!r} is not a number from 0; or give --channel ""')
+        raise InputError(
+            f"{location}: channel {channel!r} is not a number from 0; correct it, or leave it out"
+        )
     start, end, duration = 0.0, None, None
     try:
         times: dict[str, Any] = {
@@ -221,7 +241,8 @@ def add_utterance(
         start, end, duration = parse_part(times)
     except (ValueError, TypeError) as error:
         if "start" in values or "end" in values:  # the duration of a whole recording only serves as a check
-            raise InputError(f"{location}: the part of {path}: {error}; correct it") from None
+            problem = str(error).partition(";")[0]
+            raise InputError(f"{location}: the part of {path}: {problem}; correct it") from None
     name = str(values.get("split", split))
     name = SPLITS.get(name.lower(), re.sub(r"[^\w.-]+", "_", name).strip(".") or "all")
     used = {*columns.values()}
