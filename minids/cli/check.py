@@ -41,20 +41,13 @@ def command(ctx: click.Context, backend: str, as_json: bool) -> None:
     for check in all_checks(backend):
         failed += not check.passed
         if as_json:
-            row = {
-                "name": check.name,
-                "error": check.error,
-                "tolerance": check.tolerance,
-                "passed": check.passed,
-            }
-            print_json(row)
+            print_json(vars(check) | {"passed": check.passed})
         else:
             verdict = "ok" if check.passed else "FAILED"
             click.echo(f"{check.name:<52} {check.error:9.1e}  of {check.tolerance:.0e}  {verdict}")
-    if not as_json and failed:
-        click.echo(f"{failed} failed; please report this with your machine and versions")
-    elif not as_json:
-        click.echo("all checks passed")
+    if not as_json:
+        problem = f"{failed} failed; please report this with your machine and versions"
+        click.echo(problem if failed else "all checks passed")
     ctx.exit(int(failed > 0))
 
 

@@ -38,25 +38,30 @@ def command() -> None:
 def _import_options(function: Callable) -> Callable:
     """--path, --text, ...: the columns of tables and the fields of JSON; then --audio and --tier."""
     for role in reversed(importers.ROLES):
-        function = click.option(f"--{role}", metavar="COLUMN", help=f"Column or field: {role}.")(function)
+        function = click.option(
+            f"--{role}", metavar="COLUMN", help=f"Column of a table, or field of JSON: {role}."
+        )(function)
     audio = click.option("--audio", metavar="FOLDER", help="Folder of the recordings.  [default: the list's]")
     return audio(
-        click.option("--tier", help="Tier of TextGrids.  [default: with the longest texts]")(function)
+        click.option("--tier", help="Tier of TextGrids, or *words for several.  [default: that of most]")(
+            function
+        )
     )
 
 
 @command.command("import")
-@click.argument("kind", type=click.Choice(sorted(importers.KINDS)))
+@click.argument("kind", type=click.Choice(sorted(importers.KINDS)), metavar="KIND")
 @click.argument("root", type=options.PATH)
 @click.option("--out", required=True, type=options.PATH, help="Folder for the manifests.")
 @_import_options
 @click.option("--json", "as_json", is_flag=True, help="Print counts and all missing recordings as JSON.")
 def import_(kind: str, root: Path, out: Path, as_json: bool, **columns: str | None) -> None:
-    """Write manifests for a corpus in ROOT, or for recordings with their texts in another layout.
+    """Write manifests for the recordings and texts in ROOT.
 
-    KIND is a corpus as published, or: table (CSV, TSV; also those of Mozilla DeepSpeech), json (also JSON
-    Lines, as those of NVIDIA NeMo), folder (texts beside recordings, or a list), kaldi, textgrid. Columns and
-    fields with usual names are found. No audio is copied.
+    KIND is a corpus as published: an4, commonvoice, fsdd, librispeech, ljspeech, speechcommands; or table
+    (CSV, TSV; also those of Mozilla DeepSpeech), json (also JSON Lines, as those of NVIDIA NeMo), folder
+    (texts beside recordings, or a list), kaldi, textgrid. Columns and fields, of table and json, are found if
+    they have usual names. No audio is copied.
 
     Recordings that are missing or damaged are listed and left out.
 
@@ -127,7 +132,7 @@ def noise(
     seed: int,
     out: Path,
 ) -> None:
-    """Add noise to recordings of SPEECH, to hear what [noise] in the training settings does.
+    """Add noise to SPEECH as [noise] in the settings does.
 
     Rejected parts of the noise are listed with the reason.
 
@@ -161,9 +166,10 @@ def noise(
 @click.option("--count", default=8, type=click.IntRange(1), help="Number of recordings.")
 @click.option("--out", required=True, type=options.PATH, help="Folder for the WAV files.")
 def augment(settings: Path, count: int, out: Path) -> None:
-    """Write recordings as the first epoch of training hears them: to listen to [augment] and [noise].
+    """Write recordings as the first epoch hears them.
 
-    They come from the whole training set, at equal distances. Masks change features, and are not heard.
+    So [augment] and [noise] can be heard. They come from the whole training set, at equal distances. Masks
+    change features, and are not heard.
 
     \b
     Example:
@@ -216,7 +222,7 @@ def doctor(
     stride: int | None,
     as_json: bool,
 ) -> None:
-    """Validate a dataset: find what would abort training or degrade the model in MANIFESTS.
+    """Find what would abort training or degrade the model.
 
     Give all splits of a dataset together, so that recordings and speakers in two splits are found. The exit
     code is 1 if there is an error; notes, such as recordings below the rate of the features, leave it 0.
@@ -236,12 +242,6 @@ def doctor(
         print_json(report.to_dict())
     else:
         click.echo(report.table())
-        examples = report.examples(MAX_LISTED)
-        if examples:
-            left = len(report.findings) - len(examples)
-            click.echo(f"\nfindings{f' ({left} more: --json lists all)' if left else ''}")
-        for finding in examples:
-            click.echo(str(finding))
     ctx.exit(0 if report.valid else 1)
 
 

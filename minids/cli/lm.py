@@ -93,7 +93,9 @@ def train(
     characters: bool,
     as_json: bool,
 ) -> None:
-    """Train a model on TEXT, with interpolated modified Kneser-Ney smoothing.
+    """Train a model on TEXT.
+
+    It is smoothed by the interpolated modified method of Kneser and Ney.
 
     \b
     Example:
@@ -177,7 +179,7 @@ def perplexity(
 )
 @_JSON
 def prune(lm: Path, out: Path, threshold: float, as_json: bool) -> None:
-    """Prune the model LM: remove the n-grams that change it least (Stolcke 1998).
+    """Remove the n-grams that change LM least (Stolcke 1998).
 
     \b
     Example:
