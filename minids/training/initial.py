@@ -54,7 +54,7 @@ def with_initial(settings: Settings, checkpoint: Path) -> Settings:
         if name not in ("characters", "dropout") and size != getattr(network, name):
             section, unit = ("features", "inputs per frame") if name == "inputs" else ("model", name)
             raise InputError(
-                f"{settings.source}: [{section}] has {size} {unit}, but {path} {getattr(network, name)};"
+                f"{settings.source}: [{section}] {unit} = {size}, but {path} has {getattr(network, name)};"
                 " remove that setting, or train without init"
             )
     return completed
@@ -74,6 +74,8 @@ def copy_weights(model: DeepSpeech, settings: Settings, log: Callable[[str], Non
         params[name] = new
     model.load_params(params)
     log(f"starting from {path}")
+    if settings.features.to_dict() != saved.features.to_dict():
+        log("[features] differ from the model's: its first layer has to learn them anew")
     if drawn := [symbol for symbol in symbols if symbol not in old_rows]:
         log(
             f"{len(kept) - 1} of {len(symbols) - 1} symbols keep their output weights;"

@@ -69,10 +69,12 @@ def test_a_run_starts_from_the_model_with_its_features_alphabet_and_size(place, 
     assert run.saved.alphabet == base.alphabet
     assert not run.velocity.any()
     assert run.settings.train.learning_rate == initial.LEARNING_RATE
-    assert f"starting from {place / 'base.safetensors'}\n" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"starting from {place / 'base.safetensors'}\n" in err
+    assert "differ" not in err
 
 
-def test_the_settings_file_decides_where_it_says_something(place):
+def test_the_settings_file_decides_where_it_says_something(place, capsys):
     text = 'alphabet = " abcd"\n[features]\nrate = 6000\nbands = 12\n[model]\ndropout = 0.3\nhidden = 16\n'
     run = prepared(place, text, learning_rate=0.5)
     base = load_model(place / "base.safetensors")
@@ -81,6 +83,7 @@ def test_the_settings_file_decides_where_it_says_something(place):
     assert run.model.settings.dropout == 0.3
     assert run.saved.features.to_dict() == base.features.to_dict() | {"rate": 6000}
     assert abs(run.saved.features.mean - base.features.mean).max() > 0.5, "computed from the recordings"
+    assert "[features] differ from the model's" in capsys.readouterr().err
 
 
 def test_another_alphabet_keeps_the_rows_of_common_symbols(place, capsys):
@@ -99,10 +102,10 @@ def test_another_alphabet_keeps_the_rows_of_common_symbols(place, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[model]\nhidden = 17", r"\[model\] has 17 hidden, but .*base\.safetensors 16; remove"),
-        ("[model]\ncontext = 3", r"\[model\] has 3 context, but .* 2;"),
-        ("[model]\nstride = 1", r"\[model\] has 1 stride, but .* 2;"),
-        ("[features]\nbands = 20", r"\[features\] has 21 inputs per frame, but .* 13;"),
+        ("[model]\nhidden = 17", r"\[model\] hidden = 17, but .*base\.safetensors has 16; remove"),
+        ("[model]\ncontext = 3", r"\[model\] context = 3, but .* has 2;"),
+        ("[model]\nstride = 1", r"\[model\] stride = 1, but .* has 2;"),
+        ("[features]\nbands = 20", r"\[features\] inputs per frame = 21, but .* has 13;"),
     ],
 )
 def test_another_size_is_refused(place, text, message):
