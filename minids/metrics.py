@@ -64,14 +64,8 @@ class Score:
     def to_dict(self) -> dict:
         """The score for JSON, with None for a rate that is infinite (JSON has no infinity)."""
         rate, low, high = (r if math.isfinite(r) else None for r in (self.rate, *self.interval()))
-        return {
-            "rate": rate,
-            "interval": [low, high],
-            "substitutions": self.substitutions,
-            "deletions": self.deletions,
-            "insertions": self.insertions,
-            "reference_length": self.reference_length,
-        }
+        names = ("substitutions", "deletions", "insertions", "reference_length")
+        return {"rate": rate, "interval": [low, high]} | {name: getattr(self, name) for name in names}
 
     def __str__(self) -> str:
         low, high = self.interval()
@@ -274,23 +268,19 @@ def _characters(text: str) -> str:
     return " ".join(_words(text))
 
 
-def _texts(name: str, texts: str | Sequence[str]) -> list[str]:
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"{name} {i} is not a string but {type(text).__name__}")
-    return texts
-
-
 def _counts(
     references: str | Sequence[str], hypotheses: str | Sequence[str], split: Callable[[str], Sequence[str]]
 ) -> np.ndarray:
     """The counts (n, 4) int64 of n pairs: substitutions, deletions, insertions, reference length."""
     from minids.edit_distance import count_edits
 
-    references, hypotheses = _texts("reference", references), _texts("hypothesis", hypotheses)
+    references, hypotheses = (
+        [texts] if isinstance(texts, str) else list(texts) for texts in (references, hypotheses)
+    )
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
+    if wrong := [text for text in (*references, *hypotheses) if not isinstance(text, str)]:
+        raise ValueError(f"a text is not a string but {type(wrong[0]).__name__}")
     reference, hypothesis = word_ids(map(split, references), map(split, hypotheses))
     return count_edits(*reference, *hypothesis)
 

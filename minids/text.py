@@ -13,9 +13,8 @@ APOSTROPHES = str.maketrans("\u2019\u02bc\uff07", "'''")  # typographic apostrop
 INNER_MARKS = re.compile(r"(?<=[^\W\d_])[·‧׳״](?=[^\W\d_])")  # parts of words: Catalan l·l, Hebrew acronyms
 MARKUP = re.compile(r"<[^<>]*>|\[[^][]*\]|\{[^{}]*\}")  # <unk>, [noise], {breath}
 MAX_CHARACTERS_NAMED = 5  # in a message
-_DIACRITICS = (
-    "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"  # marks of no particular script
-)
+# Marks of no particular script.
+_DIACRITICS = "\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
 _CHARACTER = re.compile(rf"\w[{_DIACRITICS}]+|.", re.DOTALL)
 
 
@@ -38,15 +37,14 @@ class Alphabet:
             raise ValueError("the alphabet has no symbols, or an empty one")
         for symbol in counts:
             if symbol.isspace() and symbol != " ":
-                raise ValueError(
-                    f"the alphabet has {_describe(symbol)}; in normalized texts, ' ' separates words"
-                )
+                raise ValueError(f"the alphabet has {_describe(symbol)}; in texts, ' ' separates words")
         [(repeated, count)] = counts.most_common(1)
         if count > 1:
             raise ValueError(f"the alphabet names {repeated!r} twice")
         self._index = {_decompose(symbol): k for k, symbol in enumerate(self.symbols, start=1)}
-        single = all(len(symbol) == 1 for symbol in self.symbols)
-        self._code_points = {symbol: k for k, symbol in enumerate(self.symbols, start=1)} if single else {}
+        self._code_points = {symbol: k for k, symbol in enumerate(self.symbols, start=1)}
+        if max(map(len, self.symbols)) > 1:
+            self._code_points = {}
         self._sizes = sorted(set(map(len, self._index)), reverse=True)
         self._characters = frozenset("".join(self.symbols) + "".join(self._index))
 
@@ -74,11 +72,8 @@ class Alphabet:
         dotless = any("ı" in text or "İ" in text for text in texts)
         symbols = {" "} if any(len(text.split()) > 1 for text in texts) else set()
         for text in texts:
-            symbols.update(
-                c
-                for c in characters("".join(_lower(text, dotless)))
-                if c[0].isalpha() or _is_mark(c) or (digits and c.isdecimal())
-            )
+            found = characters("".join(_lower(text, dotless)))
+            symbols.update(c for c in found if c[0].isalpha() or _is_mark(c) or (digits and c.isdecimal()))
             symbols.update(INNER_MARKS.findall(text))
             if re.search(r"\w'\w", text):
                 symbols.add("'")
@@ -170,11 +165,13 @@ class TextReport:
     characters.
     """
 
-    def __init__(self, alphabet: Alphabet):
+    def __init__(self, alphabet: Alphabet, texts: Iterable[str] = ()):
         self.alphabet = alphabet
         self.texts = self.incomplete = 0
         self.removed: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
+        for text in texts:
+            self.normalize(text)
 
     def normalize(self, text: str) -> str:
         """`normalize(text, alphabet)`, counted."""
@@ -205,10 +202,8 @@ class TextReport:
     def __str__(self) -> str:
         parts = []
         if self.missing:
-            parts.append(
-                f"{self.incomplete:,} of {self.texts:,} texts have characters that the alphabet lacks: "
-                + _list(self.missing)
-            )
+            count = f"{self.incomplete:,} of {self.texts:,} texts"
+            parts.append(f"{count} have characters that the alphabet lacks: {_list(self.missing)}")
         if self.removed:
             parts.append(f"removed from the texts: {_list(self.removed)}")
         return "; ".join(parts)

@@ -96,10 +96,7 @@ def load_model(
             if header.get("format") != FORMAT:
                 raise ValueError("it was not written by `minids train`")
             if header["version"] > VERSION:
-                raise _NewerFormat(
-                    f"{path} was written by a newer minids (format {header['version']}, this one reads up to"
-                    f" {VERSION}); upgrade minids"
-                )
+                raise _NewerFormat(f"{path} was written by a newer minids; upgrade minids")
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         checksum = header.pop("checksum", None)
         if checksum is None and require_checksum:
@@ -123,9 +120,8 @@ def load_model(
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; give a model from `minids train`") from None
     except (SafetensorError, *LOAD_ERRORS) as error:
-        raise InputError(
-            f"{path} cannot be read as a model: {reason(error)}; copy it again, or train again"
-        ) from error
+        problem = f"{path} cannot be read as a model: {reason(error)}"
+        raise InputError(f"{problem}; copy it again, or train again") from error
     model = DeepSpeech(settings, None, backend)  # outside of `try`, as above
     model.load_params(params)
     return SavedModel(model, features, alphabet, tensors, notes)

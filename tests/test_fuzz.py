@@ -66,7 +66,7 @@ def test_recordings_in_every_format(folder):
     features = Features(rate=tones.RATE, bands=12)
     samples = tones.speak("ab c", np.random.default_rng(0))
     originals = []
-    for container in soundfile.available_formats():
+    for container in sorted(soundfile.available_formats().keys() - {"SDS"}):
         path = folder / f"sound.{container.lower()}"
         for coding in soundfile.available_subtypes(container):
             with suppress(soundfile.LibsndfileError):  # libsndfile does not write all pairs

@@ -206,7 +206,7 @@ def test_invalid_arguments_of_the_bootstrap_are_named(errors, lengths, options, 
 
 
 def test_a_text_that_is_not_a_string_is_named():
-    with pytest.raises(ValueError, match="hypothesis 1 is not a string but NoneType"):
+    with pytest.raises(ValueError, match="a text is not a string but NoneType"):
         wer(["a", "b"], ["a", None])
 
 

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from minids.audio.ffmpeg import media_type, other_type
+from minids.audio.ffmpeg import media_type
 from minids.audio.mpeg import id3_end, inspect_mpeg, mpeg_frame, starts_within_a_frame
 from minids.audio.spans import MAX_CANDIDATES, SCAN_BYTES, Contents, Span, concatenated, patched, read_range
 from minids.audio.streams import inspect_flac, inspect_ogg
@@ -24,7 +24,6 @@ KNOWN_CHUNKS = frozenset((  # after the data, whatever their sizes
 # fmt: on
 MAX_PADDING = 256  # bytes after the data that are not samples, whatever they are
 MIN_PLACEHOLDER = 10**9  # bytes; programs that write to a pipe state a huge size: 0x7FFFF000, 2000000000, ...
-MAX_SDS_BYTES = 1 << 27  # the format is limited to 2 million samples
 
 
 class Chunk(NamedTuple):
@@ -80,8 +79,6 @@ def inspect(file: BinaryIO, size: int) -> Contents:
             return inspect_ogg(file, size)
         if head[:4] == b"fLaC":
             return inspect_flac(file, size)
-        if head[:2] == b"\xf0\x7e" and head[3] == 1:
-            return _inspect_sds(file, size)
         if head[:7] == b"NIST_1A":
             return _inspect_sphere(file, size)
         if head[:4] in (b".snd", b"dns."):
@@ -92,7 +89,7 @@ def inspect(file: BinaryIO, size: int) -> Contents:
             form = head[layout.form_at : layout.form_at + len(layout.forms[0])]
             if head.startswith(layout.magic) and form in layout.forms:
                 return _inspect_chunks(file, size, layout)
-        if not media_type(head) and not other_type(head) and starts_within_a_frame(file, size):
+        if not media_type(head) and starts_within_a_frame(file, size):
             return inspect_mpeg(file, size)
     except (struct.error, IndexError, OverflowError, ZeroDivisionError):
         pass  # a broken header, which libsndfile reports
@@ -198,11 +195,3 @@ def _inspect_sphere(file: BinaryIO, size: int) -> Contents:
     if stated >= MIN_PLACEHOLDER or 0 <= available - stated <= MAX_PADDING:
         return Contents()
     return Contents.compared([], stated, available)
-
-
-def _inspect_sds(file: BinaryIO, size: int) -> Contents:
-    """libsndfile prints errors of a MIDI sample dump to stdout, so they are found before it reads it."""
-    data = read_range(file, 21, min(size, 21 + MAX_SDS_BYTES))
-    if data[::127].strip(b"\xf0") or data[1::127].strip(b"\x7e"):
-        return Contents(damage="a block of the MIDI sample dump has no start")
-    return Contents()

@@ -43,7 +43,7 @@ SIGNATURES = (
     (rb"FORM", "AIFF"),
 )
 NOT_SOUND = (
-    (rb"MThd", "a MIDI file: notes without sound"),
+    (rb"MThd|\xf0\x7e", "MIDI"),  # of a sample dump, libsndfile prints errors to stdout
     (rb"PK\x03\x04", "a ZIP archive; unpack it"),
     (rb"\x1f\x8b", "a gzip file; unpack it"),
     (rb"%PDF", "a PDF document"),
@@ -76,12 +76,8 @@ def decode(name: str, source: Path | BinaryIO) -> Iterator[tuple[int, int, Itera
             source.seek(0)
             shutil.copyfileobj(source, copy)  # ffmpeg seeks in it
             copy.seek(0)
-        process = subprocess.Popen(
-            [program, *options, "-f", "au", "-c:a", "pcm_f32be", "-"],
-            stdin=copy,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
+        command = [program, *options, "-f", "au", "-c:a", "pcm_f32be", "-"]
+        process = subprocess.Popen(command, stdin=copy, stdout=subprocess.PIPE, stderr=errors)
         assert process.stdout is not None
         try:
             header = process.stdout.read(24)
@@ -105,11 +101,8 @@ def decode(name: str, source: Path | BinaryIO) -> Iterator[tuple[int, int, Itera
 def _blocks(stream: IO[bytes], channels: int) -> Iterator[np.ndarray]:
     size = 4 * channels * max(1, (1 << 18) // channels)
     while block := stream.read(size):
-        yield (
-            np.frombuffer(block[: len(block) // (4 * channels) * 4 * channels], ">f4")
-            .astype(np.float32)
-            .reshape(-1, channels)
-        )
+        whole = block[: len(block) // (4 * channels) * 4 * channels]
+        yield np.frombuffer(whole, ">f4").astype(np.float32).reshape(-1, channels)
 
 
 def _last_line(errors: IO[bytes]) -> str:

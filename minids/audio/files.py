@@ -21,7 +21,7 @@ from minids.audio.reading import AudioInfo, Note, Source, decode, opened, source
 SOUND_SUFFIXES = frozenset((  # of recordings in a folder; ffmpeg reads those of the last line
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2", ".aif", ".aiff", ".aifc", ".au",
     ".snd", ".caf", ".w64", ".rf64", ".sph", ".nist", ".voc", ".avr", ".htk", ".iff", ".8svx", ".svx",
-    ".mat", ".paf", ".pvf", ".sds", ".wve", ".xi", ".ircam", ".sf",
+    ".mat", ".paf", ".pvf", ".wve", ".xi", ".ircam", ".sf",
     ".m4a", ".m4b", ".aac", ".adts", ".webm", ".mka", ".wma", ".amr", ".ac3", ".ape", ".wv", ".tta",
 ))
 # fmt: on
@@ -97,27 +97,21 @@ def read_sound(
 ) -> Sound:
     """As `load_audio`, with the notes in the result instead of warnings."""
     rate = None if rate is None else check_rate("rate", rate)
-    if not check_number("start", start) >= 0 or not start < (
-        math.inf if end is None else check_number("end", end)
-    ):
-        raise InputError(
-            f"{source_name(source)}: the part from {start} to {end} s is empty; start must be before end"
-        )
+    stop = math.inf if end is None else check_number("end", end)
+    if not 0 <= check_number("start", start) < stop:
+        part = f"the part from {start} to {end} s is empty"
+        raise InputError(f"{source_name(source)}: {part}; start must be before end")
     with opened(source) as recording:
         info, name = recording.info, recording.name
         if channel is not None and (isinstance(channel, bool) or channel not in range(info.channels)):
-            raise InputError(
-                f"{name}: no channel {channel}; it has {info.channels}, counted from 0: choose another"
-            )
-        available = info.duration - start
-        wanted = math.inf if end is None else end - start
+            raise InputError(f"{name}: no channel {channel}; choose from 0 to {info.channels - 1}")
+        available, wanted = info.duration - start, stop - start
         if not info.duration > 0:
             raise InputError(f"{name}: the file has no samples; remove it")
         if available <= 0 or (end is not None and wanted > available + max(0.1, 0.01 * wanted)):
-            raise InputError(
-                f"{name}: has {info.duration:.2f} s, the part is {start:.2f} to"
-                f" {'the end' if end is None else f'{end:.2f} s'}; correct the manifest"
-            )
+            until = "the end" if end is None else f"{end:.2f} s"
+            part = f"the part is {start:.2f} to {until}"
+            raise InputError(f"{name}: has {info.duration:.2f} s, {part}; correct the manifest")
         seconds = min(available, wanted)
         if seconds > max_seconds:
             raise TooLongError(
@@ -125,9 +119,7 @@ def read_sound(
             )
         target = rate or info.rate
         if seconds * target > MAX_SAMPLES:
-            raise InputError(
-                f"{name}: {seconds:.0f} s at {target} Hz need too much memory; cut it into parts"
-            )
+            raise InputError(f"{name}: {seconds:.0f} s need too much memory; cut it into parts")
         notes = list(recording.notes)
         samples, cancels = decode(recording, target, start, end, channel)
         if cancels is not None:

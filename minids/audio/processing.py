@@ -32,9 +32,8 @@ def check_samples(samples: np.ndarray) -> np.ndarray:
     except ValueError:  # a list of lists of different lengths
         raise InputError("samples are not an array; give one channel (N,) of real numbers") from None
     if array.ndim != 1 or array.dtype.kind not in "fiu":
-        raise InputError(
-            f"samples have shape {array.shape} and type {array.dtype}; give one channel (N,) of real numbers"
-        )
+        shape = f"shape {array.shape} and type {array.dtype}"
+        raise InputError(f"samples have {shape}; give one channel (N,) of real numbers")
     with np.errstate(over="ignore"):
         array = np.asarray(array, np.float32)
     if not np.isfinite(array).all():

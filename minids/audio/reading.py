@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -17,7 +17,7 @@ from minids._utils.errors import InputError, reason
 from minids.audio import ffmpeg
 from minids.audio.containers import content_start, inspect
 from minids.audio.processing import MAX_RATE, resample_blocks
-from minids.audio.spans import MAX_SPANS, Contents, Span
+from minids.audio.spans import MAX_SPANS, Contents, Span, read_range
 
 Source = str | Path | bytes | bytearray | memoryview | BinaryIO
 
@@ -68,8 +68,6 @@ class _Part:
         self.name, self.source, self.stack = name, file, stack
         self.file, self.position = self._open(), 0
         self.rate, self.channels, self.frames = self.file.samplerate, self.file.channels, self.file.frames
-        if not MIN_RATE <= self.rate <= MAX_RATE:
-            raise InputError(f"{name}: damaged, its header states {self.rate} Hz; copy it again")
 
     def _open(self):  # type: ignore[no-untyped-def]
         import soundfile
@@ -102,9 +100,8 @@ class _Part:
             if not len(block):
                 lost = (min(last, self.frames) - first) / self.rate
                 if lost > MAX_MISSING_SECONDS:
-                    raise InputError(
-                        f"{self.name}: truncated at {first / self.rate:.2f} s; copy or record it again"
-                    )
+                    seconds = first / self.rate
+                    raise InputError(f"{self.name}: truncated at {seconds:.2f} s; copy or record it again")
                 return
             yield block
             first += len(block)
@@ -124,8 +121,6 @@ class _FfmpegPart:
         self.name, self.source = name, source
         with ffmpeg.decode(name, source) as (self.rate, self.channels, blocks):
             self.frames = sum(map(len, blocks))
-        if not MIN_RATE <= self.rate <= MAX_RATE:
-            raise InputError(f"{name}: damaged, its header states {self.rate} Hz; copy it again")
 
     def blocks(self, first: int, last: int) -> Iterator[np.ndarray]:
         with ffmpeg.decode(self.name, self.source) as (_, _, blocks):
@@ -143,27 +138,16 @@ def decode(
     recording: Recording, rate: int, start: float, end: float | None, channel: int | None
 ) -> tuple[np.ndarray, int | None]:
     """Samples (N,) at `rate`, and the channel to use instead where the mean of the channels cancels."""
-    samples, count = np.empty(0, np.float32), 0
-    powers = _ChannelPowers()
+    blocks, powers = [np.zeros(0, np.float32)], _ChannelPowers()
     offset = 0.0  # seconds before this part of the recording
     for part in recording.parts:
-        duration = part.frames / part.rate
         first = max(0, round((start - offset) * part.rate))
         last = part.frames if end is None else min(part.frames, round((end - offset) * part.rate))
-        offset += duration
-        if first >= last:
-            continue
-        expected = math.ceil((last - first) * rate / part.rate)
-        mono = _mono(recording.name, part.blocks(first, last), channel, powers)
-        with closing(mono):
-            for block in resample_blocks(mono, part.rate, rate):
-                if count + len(block) > len(samples):  # memory is used as it is written
-                    more = np.empty(count + max(expected, len(block)), np.float32)
-                    more[:count] = samples[:count]
-                    samples = more
-                samples[count : count + len(block)] = block
-                count += len(block)
-    return samples[:count], powers.cancelling() if channel is None else None
+        offset += part.frames / part.rate
+        if first < last:
+            with closing(_mono(recording.name, part.blocks(first, last), channel, powers)) as mono:
+                blocks += resample_blocks(mono, part.rate, rate)
+    return np.concatenate(blocks), powers.cancelling() if channel is None else None
 
 
 def _mono(
@@ -176,9 +160,7 @@ def _mono(
             column = 0 if block.shape[1] == 1 else channel
             mono = block.mean(axis=1) if column is None else block[:, column]
         if not (mono.max() < MAX_AMPLITUDE and mono.min() > -MAX_AMPLITUDE):  # false for NaN
-            raise InputError(
-                f"{name}: samples are NaN, infinite or extremely loud; write it again as 16-bit WAV"
-            )
+            raise InputError(f"{name}: samples are NaN, infinite or very loud; write it again as 16-bit WAV")
         if channel is None and block.shape[1] > 1:
             powers.add(block, mono)
         yield mono
@@ -222,8 +204,8 @@ def opened(source: Source) -> Iterator[Recording]:
             yield _open(source, name, stack)
     except InputError:
         raise
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file has no header
-        raise InputError(f"{name}: {_diagnosis(source, error)}") from error
+    except soundfile.SoundFileError as error:
+        raise InputError(f"{name}: {_diagnosis(b'', error)}") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
         if isinstance(error, OSError) and error.errno is None:
             raise  # not of the system: a timeout by a signal, or an error of the caller's stream
@@ -247,11 +229,11 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
     if start := content_start(raw):
         raw, path = _SpanFile(raw, Span(b"", start, size)), None  # type: ignore[assignment]
         size -= start
+    if other := ffmpeg.other_type(read_range(raw, 0, 64)):
+        raise InputError(f"{name}: not a sound file but {other}")
     contents = inspect(raw, size)
     if len(contents.spans) > MAX_SPANS:
         raise InputError(f"{name}: more than {MAX_SPANS} recordings in one file; split it")
-    if contents.damage:
-        raise InputError(f"{name}: damaged ({contents.damage}); copy it again or convert it to WAV")
     raw.seek(0)
     parts: list = []
     try:
@@ -259,12 +241,16 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
         parts = [_Part(name, _SpanFile(raw, span), stack) for span in spans]
         if not parts:
             parts = [_Part(name, os.fsencode(str(path)), stack)]
-    except soundfile.SoundFileError:
+    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: a .raw file has no header
         raw.seek(0)
-        if ffmpeg.media_type(raw.read(64)) is None or not shutil.which("ffmpeg"):
-            raise
+        head = raw.read(64)
+        if ffmpeg.media_type(head) is None or not shutil.which("ffmpeg"):
+            raise InputError(f"{name}: {_diagnosis(head, error)}") from error
         parts = [_FfmpegPart(name, path or raw)]
         contents = Contents()
+    for part in parts:
+        if not MIN_RATE <= part.rate <= MAX_RATE:
+            raise InputError(f"{name}: damaged, its header states {part.rate} Hz; copy it again")
     first, frames = parts[0], sum(part.frames for part in parts)
     duration = sum(part.frames / part.rate for part in parts)
     lost = duration * contents.missing / (1 - contents.missing) if contents.missing < 1 else math.inf
@@ -276,16 +262,12 @@ def _open(source: Source, name: str, stack: ExitStack) -> Recording:
         raise InputError(f"{name}: truncated at {duration:.2f} s; copy or record it again")
     if not 0 <= frames <= MAX_SAMPLES_PER_BYTE * size and isinstance(first, _Part):
         raise InputError(f"{name}: damaged, its header states {frames} samples; convert it to WAV")
-    notes = []
+    message, stated = "", duration * contents.stated
     if len(parts) > 1:
-        notes.append(
-            Note("header", f"{len(parts)} recordings in one file, {duration:.2f} s in all; all are read")
-        )
-    elif contents.stated < 1 and duration * (1 - contents.stated) > MAX_MISSING_SECONDS:
-        stated = duration * contents.stated
-        notes.append(
-            Note("header", f"the header states {stated:.2f} s, the file has {duration:.2f}; all is read")
-        )
+        message = f"{len(parts)} recordings in one file, {duration:.2f} s in all; all are read"
+    elif duration - stated > MAX_MISSING_SECONDS:
+        message = f"the header states {stated:.2f} s, the file has {duration:.2f}; all is read"
+    notes = [Note("header", message)] if message else []
     return Recording(name, AudioInfo(duration, first.rate, first.channels), parts, notes)
 
 
@@ -297,27 +279,16 @@ def _is_stream(path: Path) -> bool:
 def _in_memory(source: Source, name: str) -> io.BytesIO:
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
-    with open(source, "rb") if isinstance(source, str | Path) else closing(_Unclosed(source)) as stream:
+    if not isinstance(source, str | Path) and not hasattr(source, "read"):
+        kind = type(source).__name__
+        raise InputError(f"{kind} is not a sound file; give a path, bytes or a binary stream")
+    with open(source, "rb") if isinstance(source, str | Path) else nullcontext(source) as stream:
         content = stream.read(MAX_BYTES + 1)
     if not isinstance(content, bytes):
         raise InputError(f"{name}: not a binary stream; open it with mode 'rb'")
     if len(content) > MAX_BYTES:
         raise InputError(f"{name}: more than {MAX_BYTES >> 30} GB; give a file")
     return io.BytesIO(content)
-
-
-class _Unclosed:
-    """A stream of the caller, which we do not close."""
-
-    def __init__(self, stream: BinaryIO):
-        if not hasattr(stream, "read"):
-            raise InputError(
-                f"{type(stream).__name__} is not a sound file; give a path, bytes or a binary stream"
-            )
-        self.read = stream.read
-
-    def close(self) -> None:
-        pass
 
 
 def source_name(source: Source) -> str:
@@ -330,20 +301,8 @@ def source_name(source: Source) -> str:
     return name if isinstance(name, str) else "<stream>"
 
 
-def _diagnosis(source: Source, error: Exception) -> str:
-    """What is wrong with a file that cannot be decoded, and what to do."""
-    head = b""
-    try:
-        if isinstance(source, str | Path):
-            with open(source, "rb") as file:
-                head = file.read(64)
-        elif isinstance(source, bytes | bytearray | memoryview):
-            head = bytes(source[:64])
-    except OSError:
-        pass
-    known = ffmpeg.other_type(head)
-    if known:
-        return f"not a sound file but {known}"
+def _diagnosis(head: bytes, error: Exception) -> str:
+    """What is wrong with a file that cannot be decoded and starts like `head`, and what to do."""
     kind = ffmpeg.media_type(head)
     if kind and kind not in ("Ogg", "MPEG audio", "WAV", "AIFF"):
         return f"{kind}; install ffmpeg, or convert it: ffmpeg -i FILE FILE.wav"

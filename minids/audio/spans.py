@@ -24,13 +24,12 @@ class Contents:
     """`spans` to decode one after the other (empty: the file as it is).
 
     `missing` is the fraction of the data that the header states and the file lacks; `stated` is the fraction
-    of the data in the file that the header states. `damage` is why libsndfile must not read it.
+    of the data in the file that the header states.
     """
 
     spans: list[Span] = field(default_factory=list)
     missing: float = 0.0
     stated: float = 1.0
-    damage: str = ""
 
     @classmethod
     def compared(cls, spans: list[Span], stated: int, available: int) -> "Contents":

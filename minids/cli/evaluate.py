@@ -20,15 +20,9 @@ MAX_REASONS = 20  # printed for utterances that were left out
 @options.JITTER
 @options.search
 @options.BACKEND
+@click.option("--by", metavar="FIELD", help="Also print error rates by speaker, or by another field.")
 @click.option(
-    "--by", metavar="FIELD", help="Also print error rates by speaker, or by another field of the manifest."
-)
-@click.option(
-    "--worst",
-    default=5,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Number of utterances with the most errors to print, aligned.",
+    "--worst", default=5, type=click.IntRange(0), help="Utterances with most errors to print.  [default: 5]"
 )
 @click.option("--out", type=options.PATH, help="File for the result of every utterance, as lines of JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -70,14 +64,10 @@ def command(
     utterances = read_manifest(manifest)
     fields = {"speaker", *(name for u in utterances for name in u.extra)}
     if by is not None and by not in fields:
-        raise InputError(
-            f"{manifest}: no utterance has the field {by!r}; available fields: {', '.join(sorted(fields))}"
-        )
+        raise InputError(f"{manifest}: no utterance has the field {by!r}; use {', '.join(sorted(fields))}")
     announce_compilation()
     recognizer = Recognizer.load(models or None, **search)
-    texts = TextReport(recognizer.alphabet)
-    for utterance in utterances:
-        texts.normalize(utterance.text)
+    texts = TextReport(recognizer.alphabet, (utterance.text for utterance in utterances))
     if texts:
         note(f"{manifest}: {texts}")
     analysis = ErrorAnalysis(recognizer.search) if recognizer.search else None
@@ -115,17 +105,16 @@ def _print(evaluation: "Evaluation", analysis: "ErrorAnalysis | None", by: str |
         click.echo("\n" + "\n".join(map(printable, str(analysis).splitlines())))
     if by is not None:
         click.echo(f"\n{printable(by):<20} {'words':>7} {'WER':>8} {'CER':>8}")
-        for name, (words, characters) in evaluation.groups().items():
-            click.echo(
-                f"{printable(name):<20} {words.reference_length:7d} {words.rate:8.1%} {characters.rate:8.1%}"
-            )
-    for result in evaluation.worst(worst):
+        for name, (wer, cer) in evaluation.groups().items():
+            rates = f"{100 * wer.rate:6.1f} % {100 * cer.rate:6.1f} %"
+            click.echo(f"{printable(name):<20} {wer.reference_length:7d} {rates}")
+    if examples := evaluation.worst(worst):
+        click.echo("\nmost errors")
+    for result in examples:
         click.echo(f"\n{printable(result.name)}")
         click.echo(format_alignment(align(printable(result.reference), printable(result.hypothesis))))
     if worst and (confusions := evaluation.confusions()):
         click.echo("\nmost frequent errors")
         for edit, count in confusions:
-            reference, hypothesis = (
-                printable(word or "(nothing)") for word in (edit.reference, edit.hypothesis)
-            )
+            reference, hypothesis = (printable(word or "(nothing)") for word in edit[1:])
             click.echo(f"{count:5d}  {reference} -> {hypothesis}")

@@ -105,9 +105,8 @@ class ExampleLoader:
         """Samples (N,), augmented where at least `required` frames remain. InputError as in `load`."""
         features, augmentation = self.features, self.augmentation
         try:
-            samples, rate = utterance.load_audio(
-                features.rate, min(self.max_seconds, _max_seconds(utterance))
-            )
+            limit = min(self.max_seconds, _max_seconds(utterance))
+            samples, rate = utterance.load_audio(features.rate, limit)
         except TooLongError as error:
             self._check_duration(utterance, error.seconds)
             raise
@@ -145,17 +144,13 @@ class ExampleLoader:
 
     def _check_duration(self, utterance: Utterance, seconds: float) -> None:
         if seconds > _max_seconds(utterance):
-            raise InputError(
-                f"{utterance.name}: lasts {seconds:.1f} s, not {utterance.duration:.1f}"
-                f" ({utterance.location}); correct the duration or remove the line"
-            )
+            problem = f"{utterance.name}: lasts {seconds:.1f} s, not {utterance.duration:.1f}"
+            raise InputError(f"{problem} ({utterance.location}); correct the duration or remove the line")
 
     def _check_frames(self, utterance: Utterance, frames: int, required: int) -> None:
         if frames < required:
-            raise InputError(
-                f"{utterance.name}: its text needs {required} frames, it has {frames}"
-                f" ({utterance.location}); correct the text or use a smaller stride"
-            )
+            problem = f"{utterance.name}: its text needs {required} frames, it has {frames}"
+            raise InputError(f"{problem} ({utterance.location}); correct the text or use a smaller stride")
 
     def _output_frames(self, samples: np.ndarray) -> int:
         """T, the frames after the stride."""
@@ -191,25 +186,18 @@ class Batches:
         self.utterances, self.seed = utterances, seed
         self.loader = ExampleLoader(features, alphabet, stride, augmentation, shift_ms, cache, max_seconds)
         self.skipped: dict[int, str] = {}
-        for utterance in utterances:
-            missing = alphabet.missing(normalize(utterance.text, alphabet))
-            if missing:
-                raise InputError(
-                    f"{utterance.location}: the alphabet has no {missing[0]!r} (U+{ord(missing[0][0]):04X});"
-                    " add it to the alphabet or correct the text;"
-                    " `minids data doctor --json` lists all such lines"
-                )
         for i, utterance in enumerate(utterances):
+            try:
+                self.loader.label(utterance)
+            except ValueError as error:
+                problem = f"{utterance.location}: {error}; add it to the alphabet or correct the text"
+                raise InputError(f"{problem}; `minids data doctor --json` lists all such lines") from None
             if utterance.duration > max_seconds:
-                self.skipped[i] = (
-                    f"{utterance.name}: lasts {utterance.duration:.1f} s, the limit is {max_seconds:.1f} s"
-                    f" ({utterance.location}); cut it into parts"
-                )
+                problem = f"lasts {utterance.duration:.1f} s, the limit is {max_seconds:.1f} s"
+                self.skipped[i] = f"{utterance.name}: {problem} ({utterance.location}); cut it into parts"
         usable = [i for i in range(len(utterances)) if i not in self.skipped]
-        durations = [utterances[i].duration for i in usable]
-        self._groups = [
-            shard([usable[k] for k in group]) for group in groups(durations, batch_size, batch_seconds)
-        ]
+        parts = groups([utterances[i].duration for i in usable], batch_size, batch_seconds)
+        self._groups = [shard([usable[k] for k in part]) for part in parts]
 
     def __len__(self) -> int:
         return len(self._groups)

@@ -21,7 +21,7 @@ from minids.audio.reading import Note
 from minids.data.findings import Finding, ManifestSummary, ValidationReport, describe_character
 from minids.data.manifest import InvalidLine, Utterance, scan
 from minids.features import Features
-from minids.text import MARKUP, Alphabet, TextReport
+from minids.text import Alphabet, TextReport
 
 SILENCE_DB = -60.0  # root mean square relative to full scale; the quietest of 5467 good recordings has -53
 MAX_CLIPPED = 0.002  # fraction of samples in flat tops; the worst of the good recordings has 0.0014
@@ -46,14 +46,6 @@ class Recording(NamedTuple):
     rate: int = 0  # 0: unreadable
     notes: Sequence[Note] = ()
     file: object = None  # identifies the file, whatever its path
-
-
-class Use(NamedTuple):
-    """The part of a recording that a line uses."""
-
-    start: float
-    end: float
-    channel: int | None
 
 
 class Location(NamedTuple):
@@ -135,9 +127,8 @@ class _Validator:
         self.alphabet = alphabet
         self.features = features
         self.stride = stride
-        self.uses: dict[object, dict[Use, Location]] = {}  # file -> part -> the first line that uses it
-        self.words: set[str] = set()  # of all texts, for their alphabet
-        self.has_spaces = False
+        # file -> part (start, end, channel) -> the first line that uses it
+        self.uses: dict[object, dict[tuple[float, float, int | None], Location]] = {}
         self.log_paces = array("d")  # log(seconds per character) of each utterance
         self.pace_lines: list[tuple[str, int, str]] = []  # and its manifest, line, recording
 
@@ -163,15 +154,14 @@ class _Validator:
         labels = self._check_text(line.text, report)
         if recording.rate:
             summary.add(recording.duration, recording.rate)
-            self._check_recording(line.duration, recording, report)
+            self._check_recording(line.duration, labels, recording, report)
         if recording.rate and labels:
-            self._check_length(labels, recording, report)
             self.log_paces.append(math.log(recording.duration / len(labels)))
             self.pace_lines.append((summary.manifest, line.line, path))
 
     def _check_use(self, line: Utterance, file: object, report: Callable[[str, str], None]) -> None:
         """Report a recording, or the same part of one, that another line uses."""
-        use = Use(line.start, math.inf if line.end is None else line.end, line.channel)
+        use = line.start, math.inf if line.end is None else line.end, line.channel
         location = Location(len(self.report.summaries) - 1, line.line, str(line.path))
         first = self.uses.setdefault(file, {}).setdefault(use, location)
         if first is not location:
@@ -180,11 +170,11 @@ class _Validator:
     def _check_overlaps(self) -> None:
         """Report parts of a recording that overlap with a part in another manifest."""
         for uses in self.uses.values():
-            latest: dict[int, tuple[Use, Location]] = {}  # of each manifest, the part that ends last
-            for use, location in sorted(uses.items(), key=lambda item: item[0][:2]):
-                for number, (other, place) in latest.items():
-                    common = min(use.end, other.end) - use.start
-                    alike = use.channel == other.channel or None in (use.channel, other.channel)
+            latest: dict[int, tuple[float, int | None, Location]] = {}  # of each manifest, what ends last
+            for (start, end, channel), location in sorted(uses.items(), key=lambda item: item[0][:2]):
+                for number, (other_end, other, place) in latest.items():
+                    common = min(end, other_end) - start
+                    alike = channel == other or None in (channel, other)
                     if number != location.manifest and common > MAX_OVERLAP and alike:
                         summaries = self.report.summaries
                         message = f"overlaps by {common:.2f} s with {summaries[number].manifest}:{place.line}"
@@ -192,14 +182,11 @@ class _Validator:
                         finding = Finding("duplicate", manifest, location.line, location.path, message)
                         self.report.findings.append(finding)
                         break
-                if location.manifest not in latest or latest[location.manifest][0].end < use.end:
-                    latest[location.manifest] = use, location
+                if location.manifest not in latest or latest[location.manifest][0] < end:
+                    latest[location.manifest] = end, channel, location
 
     def _check_text(self, text: str, report: Callable[[str, str], None]) -> list[int]:
         """The labels of the text; empty if there is a finding."""
-        words = MARKUP.sub(" ", text).split()
-        self.words.update(words)
-        self.has_spaces |= len(words) > 1
         changes = TextReport(self.alphabet)
         text = changes.normalize(text)
         self.report.outside.update(changes.missing)
@@ -215,7 +202,7 @@ class _Validator:
         return self.alphabet.encode(text).tolist()
 
     def _check_recording(
-        self, stated: float, recording: Recording, report: Callable[[str, str], None]
+        self, stated: float, labels: list[int], recording: Recording, report: Callable[[str, str], None]
     ) -> None:
         duration = recording.duration
         if recording.rate < self.features.rate:
@@ -224,17 +211,13 @@ class _Validator:
             report("duration", f"{duration:.2f} s, the manifest says {stated:.2f}")
         if duration > MAX_RECOMMENDED_SECONDS:
             report("very long", f"{duration:.0f} s")
-
-    def _check_length(
-        self, labels: list[int], recording: Recording, report: Callable[[str, str], None]
-    ) -> None:
-        frames = self.features.length(math.ceil(round(recording.duration * self.features.rate, 3)))
+        frames = self.features.length(math.ceil(round(duration * self.features.rate, 3)))
         steps = math.ceil(frames / self.stride)
         repeats = sum(a == b for a, b in pairwise(labels))
         required = len(labels) + repeats
         if steps < required:
             need = f"{len(labels)} characters, {repeats} of them repeated, need {required}"
-            report("too short", f"{recording.duration:.2f} s are {steps} frames, {need}")
+            report("too short", f"{duration:.2f} s are {steps} frames, {need}")
 
     def finish(self) -> None:
         """Check what depends on all lines: empty manifests, unusual speaking rates, overlapping splits."""
@@ -242,19 +225,16 @@ class _Validator:
             if not summary.utterances:
                 self.report.findings.append(Finding("no utterances", summary.manifest, 0, "", ""))
         self._check_overlaps()
-        if self.report.outside:
-            words = list(self.words)
-            texts = [*words, " ".join(words[:2])] if self.has_spaces else words
-            with suppress(ValueError):  # no letters at all
-                self.report.alphabet = Alphabet.from_texts(texts).definition
+        with suppress(ValueError):  # no letters
+            missing = Alphabet.from_texts(self.report.outside).symbols
+            self.report.alphabet = Alphabet(sorted({*self.alphabet.symbols, *missing})).definition
         log_paces = np.frombuffer(self.log_paces)
         if len(log_paces) >= MIN_PACE_UTTERANCES:
             median = np.median(log_paces)
             spread = max(1.4826 * float(np.median(np.abs(log_paces - median))), MIN_PACE_SPREAD)
             for i in np.flatnonzero(np.abs(log_paces - median) > MAX_PACE_DEVIATION * spread):
-                message = (
-                    f"{math.exp(log_paces[i]):.3g} s per character, the median is {math.exp(median):.3g}"
-                )
+                pace, usual = math.exp(log_paces[i]), math.exp(median)
+                message = f"{pace:.3g} s per character, the median is {usual:.3g}"
                 self.report.findings.append(Finding("unusual pace", *self.pace_lines[i], message))
         for first, second in combinations(self.report.summaries, 2):
             common = sorted(first.speakers & second.speakers)

@@ -26,33 +26,22 @@ KINDS = {
     "silent": FindingKind(True, "record it again, or delete the line"),
     "characters": FindingKind(True, "add the characters to the alphabet, or spell the words without them"),
     "empty text": FindingKind(True, "write what is spoken, or delete the line"),
-    "ignored field": FindingKind(
-        True, "name the part of a recording by start and end, or offset and duration"
-    ),
+    "ignored field": FindingKind(True, "name the part by start and end, or by offset and duration"),
     "too short": FindingKind(True, "correct the text, delete the line, or use a smaller stride or hop"),
     "duration": FindingKind(True, "write the duration of the file, or remove the field"),
     "duplicate": FindingKind(True, "delete one of the lines: a recording belongs in one split, once"),
     "channels": FindingKind(False, 'none needed; choose another with "channel" in the manifest'),
     "header": FindingKind(False, "none needed: all of it is read; other programs may read less"),
-    "low rate": FindingKind(
-        False,
-        "set `rate` in [features] (doctor: --rate) to the lowest rate; else their high bands are empty",
-    ),
+    "low rate": FindingKind(False, "lower `rate` in [features] (doctor: --rate): the high bands are empty"),
     "clipped": FindingKind(False, "record with less gain; a few such recordings are harmless"),
-    "very long": FindingKind(
-        False, "split at pauses: the longest recording determines the memory of a batch"
-    ),
+    "very long": FindingKind(False, "split at pauses: the longest recording determines the memory"),
     "unusual pace": FindingKind(False, "listen: the text may belong to another recording, or be incomplete"),
-    "speaker overlap": FindingKind(
-        False, "keep each speaker in one split; else the error rate does not hold for new speakers"
-    ),
-    "removed characters": FindingKind(
-        False, "write in words what is spoken, such as % or &; other marks separate words or are not heard"
-    ),
+    "speaker overlap": FindingKind(False, "keep a speaker in one split, to know the errors of new speakers"),
+    "removed characters": FindingKind(False, "write in words what is spoken, such as % or &"),
 }
 
 MAX_LISTED_CHARACTERS = 20  # outside the alphabet, in the table
-MAX_EXAMPLES = 3  # of one kind of finding
+MAX_EXAMPLES, MAX_FINDINGS = 3, 20  # of one kind of finding, and in all
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +95,7 @@ class ValidationReport:
     findings: list[Finding] = field(default_factory=list)
     outside: Counter[str] = field(default_factory=Counter)  # character outside the alphabet -> texts with it
     removed: Counter[str] = field(default_factory=Counter)  # likewise, of those that normalization removes
-    alphabet: str | list[str] = ""  # of all texts, where some have characters outside the given alphabet
+    alphabet: str | list[str] = ""  # the given one with the missing letters
 
     @property
     def counts(self) -> dict[str, int]:
@@ -176,7 +165,11 @@ class ValidationReport:
             if len(self.outside) > MAX_LISTED_CHARACTERS:
                 yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
         if self.alphabet:
-            yield f"\nAn alphabet that can write all texts:\nalphabet = {to_json(self.alphabet)}"
+            yield f"\nThe alphabet with the missing letters:\nalphabet = {to_json(self.alphabet)}"
+        if examples := self.examples(MAX_FINDINGS):
+            left = len(self.findings) - len(examples)
+            yield f"\nfindings{f' ({left} more: --json lists all)' if left else ''}"
+            yield from map(str, examples)
         errors = f"{self.errors or 'No'} error{'s' * (self.errors != 1)}"
         yield f"\n{errors} that would abort training or degrade the model."
 

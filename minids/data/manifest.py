@@ -13,6 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -97,9 +98,7 @@ def read_manifest(path: str | Path) -> list[Utterance]:
             raise utterance
         utterances.append(utterance)
     if not utterances:
-        raise InputError(
-            f"{path}: the manifest has no utterances; write a line such as {EXAMPLE_LINE} for each"
-        )
+        raise InputError(f"{path}: the manifest has no utterances; write lines such as {EXAMPLE_LINE}")
     return utterances
 
 
@@ -132,12 +131,12 @@ class _Problem(InputError):
 
 
 def _utterance(raw: bytes, number: int, source: Path, folder: Path, measure: bool) -> Utterance:
+    from minids.audio import audio_info
+
     if len(raw) == MAX_LINE_BYTES:
         raise _Problem(f"longer than {MAX_LINE_BYTES:,} bytes; write one line for each utterance")
     try:
-        fields = json.loads(
-            raw.decode("utf-8").rstrip()
-        )  # else errors at its end name a column of the next line
+        fields = json.loads(raw.decode("utf-8").rstrip())  # an error at its end is in this line
     except UnicodeDecodeError as error:
         raise _Problem(f"byte {error.start + 1} is not UTF-8; save the manifest as UTF-8") from None
     except json.JSONDecodeError as error:
@@ -166,7 +165,10 @@ def _utterance(raw: bytes, number: int, source: Path, folder: Path, measure: boo
     if channel is not None and (isinstance(channel, bool) or channel not in range(MAX_CHANNELS)):
         raise _Problem('"channel" is not a number of a channel; count from 0, or remove the field')
     if duration is None:
-        duration = max(0.0, _header_duration(recording) - start) if measure else 0.0
+        duration = 0.0
+        with suppress(InputError):
+            if measure:
+                duration = max(0.0, audio_info(recording).duration - start)
     extra = {sys.intern(key): value for key, value in fields.items()}
     channel = None if channel is None else int(channel)
     return Utterance(recording, text, duration, speaker, number, extra, source, start, end, channel)
@@ -216,15 +218,6 @@ def _seconds(fields: dict[str, Any], key: str) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_SECONDS:
         return float(value)
     raise _Problem(f'"{key}" is not a number of seconds; correct it or remove the field')
-
-
-def _header_duration(recording: Path) -> float:
-    from minids.audio import audio_info
-
-    try:
-        return audio_info(recording).duration
-    except InputError:
-        return 0.0
 
 
 def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:

@@ -6,7 +6,6 @@ summed. Clips whose spectrum differs from that of real noise are rejected.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -25,19 +24,6 @@ MIN_SPREAD_DB = 4.0  # clips may differ by this much even where the reference cl
 MAX_DISTANCE = 3.0  # spreads; clips farther than this from real noise are rejected
 MAX_TRACK_GAIN_DB = 6.0  # the gain of each track is random, up to this much either way
 MAX_NOISE_SECONDS = 4 * 3600  # in memory, at two bytes a sample; of more noise, clips are left out evenly
-
-
-@dataclass(frozen=True)
-class RejectedClip:
-    """A clip that differs from real noise, and how."""
-
-    path: Path
-    start: float  # seconds
-    end: float
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}, {self.start:.1f} to {self.end:.1f} s: {self.reason}"
 
 
 class Noise:
@@ -76,7 +62,7 @@ class Noise:
             references = np.array([band_profile(clip, rate) for path in real for clip in self._cut(path)])
         reasons = rejection_reasons(profiles, references, rate)
         self.rejected = [
-            RejectedClip(path, i * CLIP_SECONDS, (i + 1) * CLIP_SECONDS, reason)
+            f"{path}, {i * CLIP_SECONDS:.1f} to {(i + 1) * CLIP_SECONDS:.1f} s: {reason}"
             for (path, i, *_), reason in zip(selected, reasons, strict=True)
             if reason
         ]

@@ -29,7 +29,7 @@ def encode(samples: np.ndarray, kind: str, subtype: str = "PCM_16", rate: int = 
 def every_format(samples: np.ndarray, rate: int) -> dict[tuple[str, str], bytes]:
     """(format, subtype) -> file, for all that libsndfile can write to a stream."""
     files = {}
-    for kind in sorted(set(soundfile.available_formats()) - {"RAW", "SD2"}):
+    for kind in sorted(set(soundfile.available_formats()) - {"RAW", "SD2", "SDS"}):
         for subtype in soundfile.available_subtypes(kind):
             try:
                 files[kind, subtype] = encode(samples, kind, subtype, rate)

@@ -80,7 +80,7 @@ def test_without_ffmpeg_the_message_names_the_format(tmp_path, monkeypatch, head
         (b"PK\x03\x04" + bytes(99), "a ZIP archive"),
         (b"<!DOCTYPE html><html>404</html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "a Git LFS pointer"),
-        (b"MThd" + bytes(99), "a MIDI file"),
+        (b"MThd" + bytes(99), "MIDI"),
     ],
 )
 def test_files_that_are_not_sound_are_named(program, tmp_path, content, words):

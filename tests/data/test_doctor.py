@@ -148,11 +148,11 @@ def test_characters_outside_the_alphabet_are_listed_with_their_code_points(corpu
 
 def test_an_alphabet_for_all_texts_is_proposed(corpus):
     report = validate_dataset(corpus("Déjà vu", "l'été", "go!", "<noise> oui"))
-    assert report.alphabet == " 'dgijlotuvàé"
+    assert report.alphabet == " 'abcdefghijklmnopqrstuvwxyzàé"
     assert f'\nalphabet = "{report.alphabet}"' in report.table()
     assert report.to_dict()["alphabet_of_texts"] == report.alphabet
     assert not validate_dataset(corpus("Déjà vu", "go"), Alphabet(report.alphabet)).outside
-    assert validate_dataset(corpus("왜")).alphabet == "왜"
+    assert validate_dataset(corpus("왜"), Alphabet("그")).alphabet == "그왜"
     assert validate_dataset(corpus("5")).alphabet == validate_dataset(corpus("go")).alphabet == ""
 
 
