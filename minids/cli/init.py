@@ -7,10 +7,12 @@ import click
 
 from minids.cli import note, options, print_json
 
+MAX_LISTED = 20  # left out
+
 
 @click.command()
 @click.argument("source", type=options.PATH, metavar="FOLDER|TABLE")
-@click.option("--out", type=options.PATH, help="Folder for the files.  [default: the name of the source]")
+@click.option("--out", type=options.PATH, help="Folder for the files.  [default: ./NAME of the source]")
 @click.option("--jamo", is_flag=True, help="Write Hangul syllables as letters, of which there are only 67.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything, and the doctor's report, as JSON.")
 def command(source: Path, out: Path | None, jamo: bool, as_json: bool) -> None:
@@ -29,10 +31,13 @@ def command(source: Path, out: Path | None, jamo: bool, as_json: bool) -> None:
     done = prepare(source, out, jamo, progress=True)
     for line in done.notes:
         note(line)
-    if done.left_out:
-        note(f"{len(done.left_out)} left out, such as {done.left_out[0]}; --json lists all")
+    for line in done.left_out[:MAX_LISTED]:
+        note(f"left out: {line}")
+    if len(done.left_out) > MAX_LISTED:
+        note(f"{len(done.left_out)} left out in all")
     if as_json:
         print_json(vars(done) | {"report": done.report.to_dict()})
         return
     click.echo(f"{source}: {done.layout}\n{done.symbols}\n\n{done.report.table()}\n")
-    click.echo(f"Next, for about {done.time}, or until you stop it:\nminids train {quote(done.settings)}")
+    click.echo(f"Next; takes about {done.time}; after Ctrl-C, the same command continues:")
+    click.echo(f"minids train {quote(done.settings)}")

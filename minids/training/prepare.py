@@ -1,6 +1,7 @@
 """From recordings in any layout to manifests, an alphabet and settings for training (`minids init`)."""
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -21,15 +22,13 @@ from minids.data.manifest import Utterance
 from minids.features import Features
 from minids.model import ModelSettings
 from minids.text import ENGLISH, Alphabet, normalize
-from minids.training.reporting import format_duration
 from minids.training.resources import available_memory, flops_per_frame, matmul_rate, max_batch_size
 
 SPLITS = "train", "dev", "test"
 HELD_OUT, MAX_SECONDS = 0.1, 7200.0  # of the speech, at most, for each of dev and test
 MAX_UNIT = 2.05  # times that share: a speaker or a recording with more is for training
-RARE, MAX_LISTED = 5, 40  # a symbol in fewer texts is hardly learned; so many are listed
+RARE, MAX_LISTED = 5, 40  # a symbol in fewer texts is hardly learned; so many are listed, if not English
 FEW_MINUTES, FEW_EPOCHS = 30, 60  # with fewer minutes, training starts from the included model
-FEW_INIT = 'init = "shipped"  # start from the included English model, with its features and sizes\n'
 STEPS, EPOCHS = 10_000, (20, 200)  # of a training, as in examples/*.toml, within these limits
 LAST_RATE = 1 / 8  # the learning rate of the last epoch, relative to the first
 SIZES = (50, 1024, 7), (10, 512, 7), (1.5, 384, 7), (0, 256, 5)  # from these hours on: hidden, context
@@ -64,9 +63,8 @@ def prepare(
     folder, name = (source, source.name) if source.is_dir() else (source.parent, source.stem)
     out = Path(out or (name if source != Path.cwd() else "."))
     manifests, settings = [out / f"{name}.jsonl" for name in SPLITS], out / "settings.toml"
-    for path in (*manifests, settings):
-        if path.exists():
-            raise InputError(f"{path} exists; delete it, or give another folder with --out")
+    if present := [str(path) for path in (*manifests, settings) if path.exists()]:
+        raise InputError(f"delete {', '.join(present)}, or give another folder with --out")
     kind, options, layout = importers.guess(source)
     corpus = importers.read(kind, source, options, progress)
     notes: list[str] = []
@@ -74,15 +72,15 @@ def prepare(
     left_out, counts, used = list(corpus.missing), Counter[str](), dict[tuple, str]()
 
     def is_usable(utterance: Utterance) -> bool:
-        text, part = normalize(utterance.text, alphabet), (utterance.path, utterance.start, utterance.channel)
+        text = normalize(utterance.text, alphabet)
+        part = os.path.realpath(utterance.path), utterance.start, utterance.channel
         if missing := alphabet.missing(text):
             left_out.append(f"{utterance.name}: the alphabet has no {missing[0]!r}; write words")
         elif not text:
             left_out.append(f"{utterance.name}: the text is empty")
         elif part in used:
-            left_out.append(
-                f"{utterance.name}: {'it is listed twice' if used[part] == text else 'it has another text'}"
-            )
+            problem = "it is listed twice" if used[part] == text else "it has another text"
+            left_out.append(f"{utterance.name}: {problem}")
         else:
             counts.update(set(alphabet.split(text)))
             used[part] = text
@@ -93,12 +91,12 @@ def prepare(
     names = sorted(corpus.splits, key=lambda name: (split_name(name) == "train", "train" not in name))
     corpus.splits = split({n: [*filter(is_usable, corpus.splits[n])] for n in names}, folder, notes)
     corpus.write(out)
-    rare = [f"{symbol!r} {counts[symbol]}" for symbol in alphabet.symbols if counts[symbol] < RARE]
-    listed = f": {', '.join(rare[:MAX_LISTED])}{', …' * (len(rare) > MAX_LISTED)}" if rare else ""
-    symbols = f"{len(alphabet.symbols)} symbols, {len(rare)} of them in fewer than {RARE} texts{listed}"
+    rare = [f"{c!r} in {counts[c]}" for c in alphabet.symbols if c not in ENGLISH and counts[c] < RARE]
+    symbols = f"{len(alphabet.symbols)} symbols" + ", some in too few texts to be learned: " * bool(rare)
+    symbols += f"{', '.join(rare[:MAX_LISTED])}{', …' * (len(rare) > MAX_LISTED)}"
     try:
         report = validate_dataset(manifests, alphabet, Features(8000), progress=progress)
-        text, time = _settings(report, alphabet, symbols, settings)
+        text, time = _settings(report, alphabet, symbols, settings, notes)
         with atomic_write(settings) as file:
             file.write(text.encode())
     except BaseException:  # also Ctrl-C: the same command starts again
@@ -109,7 +107,7 @@ def prepare(
 
 
 def _alphabet(texts: list[str], jamo: bool, notes: list[str]) -> Alphabet:
-    """The paper's alphabet for English, else that of the texts; with digits if most texts have some."""
+    """That of the texts, with all of English if it is similar; with digits if most texts have some."""
     digits = sum(any(map(str.isdecimal, text)) for text in texts) > len(texts) / 2
     try:
         alphabet = Alphabet.from_texts(texts, jamo, digits)
@@ -119,14 +117,17 @@ def _alphabet(texts: list[str], jamo: bool, notes: list[str]) -> Alphabet:
         notes.append("digits are symbols, because most texts have some; numbers in words are easier to learn")
     if syllables := sum("가" <= symbol <= "힣" for symbol in alphabet.symbols):
         notes.append(f"{syllables} symbols are Hangul syllables; --jamo writes them with at most 67 letters")
-    return Alphabet() if set(alphabet.symbols) <= set(ENGLISH) else alphabet
+    others = {*alphabet.symbols} - {*ENGLISH}
+    return Alphabet(sorted(others | {*ENGLISH})) if len(others) < len(alphabet.symbols) / 2 else alphabet
 
 
 def split_name(name: str) -> str:
     """train, dev or test, for the name of a split, such as train_nodev, train_dev, valid, eval2000, all."""
-    if re.search(r"(?<![a-z])(dev|valid|validation|development)(?![a-z])", name):
-        return "dev"
-    return "test" if re.search(r"(?<![a-z])(test|eval|testing|evaluation)(?![a-z])", name) else "train"
+    words = {"dev": "dev|devel|development|val|valid|validation", "test": "test|tst|testing|eval|evaluation"}
+    for split in words:
+        if re.search(rf"(?<![a-z])({words[split]})(set|[a-z])?(?![a-z])", name.lower()):
+            return split
+    return "train"
 
 
 def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> dict[str, list[Utterance]]:
@@ -139,12 +140,10 @@ def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> d
     named: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
     for key, us in splits.items():
         named[split_name(key)] += us
-        if us and len(splits) > 1 and not re.search("train|dev|valid|test|eval", key):
+        if us and len(splits) > 1 and split_name(key) == "train" and "train" not in key.lower():
             notes.append(f"the {len(us)} texts of {key!r} are for training")
-    if not named["train"]:
-        notes += [f"no texts are for training, so those of {', '.join(splits)} are divided anew"] * any(
-            splits
-        )
+    if splits and not named["train"]:
+        notes.append(f"no texts are for training, so those of {', '.join(splits)} are divided anew")
         named = {"train": [u for us in splits.values() for u in us], "dev": [], "test": []}
     train, lacking = named["train"], [name for name in SPLITS if not named[name]]
     linked: dict[tuple[str, str], tuple[str, str]] = {}  # speakers and recordings, each to a smaller one
@@ -160,17 +159,23 @@ def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> d
     for u in train:
         low, high = sorted((smallest(("recording", path(u))), smallest(("speaker", u.speaker or path(u)))))
         linked[high] = low
-    units: dict[str, Callable[[Utterance], Any]] = {"recordings": path}
+    units: list[Callable[[Utterance], Any]] = [path]
     if any(u.speaker for u in train):
-        units = {"speakers": lambda u: smallest(("recording", path(u)))} | units
+        units = [lambda u: smallest(("recording", path(u))), path, lambda u: u.speaker or path(u)]
     if any(u.is_part for u in train):
-        units["parts"] = lambda u: (path(u), u.start)
-    for unit, key in units.items():
-        groups = _hold_out(train, lacking, key, math.inf if unit == [*units][-1] else MAX_UNIT)
+        units.append(lambda u: (path(u), u.start))
+    for key in units:
+        groups = _hold_out(train, lacking, key, math.inf if key is units[-1] else MAX_UNIT)
         if all(groups.values()):
+            for name, value in ("speakers", lambda u: u.speaker), ("recordings", path):
+                values = [{value(u) for u in us if value(u)} for us in groups.values()]
+                if len(set.union(*values)) < sum(map(len, values)):
+                    notes.append(f"the {name} are too few to hold some out: the splits have {name} in common")
             return named | groups
-        notes.append(f"the {unit} are too few to hold some out, so the splits have {unit} in common")
-    raise InputError(f"{root}: {len(train)} texts are too few to train and to evaluate; add some")
+    raise InputError(
+        f"{root}: {len(train)} texts are too few to train and to evaluate; add some,"
+        " or cut a long recording with its text into parts by `minids align`"
+    )
 
 
 def _hold_out(
@@ -192,13 +197,17 @@ def _hold_out(
     return {n: [u for u in utterances if owners.get(key(u), "train") == n] for n in ("train", *names)}
 
 
-def _settings(report: ValidationReport, alphabet: Alphabet, symbols: str, path: Path) -> tuple[str, str]:
+def _settings(
+    report: ValidationReport, alphabet: Alphabet, symbols: str, path: Path, notes: list[str]
+) -> tuple[str, str]:
     """The settings file, with sizes for these hours and this machine, and the time that training takes."""
     backend = ops.load("cpu")
     speed, free = EFFICIENCY * matmul_rate(backend), available_memory(backend) or 10**10
     train, seconds = report.summaries[0], report.summaries[0].seconds
     rate = max(8000, min(16000, *(rate for summary in report.summaries for rate in summary.rates)))
     few = seconds < 60 * FEW_MINUTES
+    if few and rate < 16000:
+        notes.append(f"{rate} Hz: the included model expects 16000; without `init`, set `rate` in [features]")
     features = Features(bands=40)  # as many frames at any rate
     longest = features.length(int(1.1 * features.rate * min(120.0, max(s.longest for s in report.summaries))))
     for least, hidden, context in SIZES:
@@ -219,6 +228,7 @@ bands = 40
 hidden = {hidden}  # units in a layer; more for more hours, or on a GPU
 context = {context}
 """
+    few_init = 'init = "shipped"  # start from the included English model, with its features and sizes\n'
     text = f"""\
 # Written by `minids init` for {seconds / 3600:.2f} hours; examples/an4.toml documents all settings.
 #   minids train {quote(str(path))}
@@ -230,9 +240,9 @@ alphabet = {to_json(alphabet.definition)}
 # {symbols}
 {"" if few else sizes}
 [train]
-{FEW_INIT if few else ""}epochs = {epochs}
+{few_init if few else ""}epochs = {epochs}
 batch_size = {batch_size}
 lr_decay = {LAST_RATE ** (-1 / epochs):.3f}
 # minutes = 60.0  # then training stops; the same command continues it
 """
-    return text, format_duration(60 * math.ceil(needed / 60))
+    return text, f"{needed / 3600:.1f} hours" if needed > 5400 else f"{math.ceil(needed / 60)} min"
