@@ -51,9 +51,8 @@ def pieces(words: Sequence[Word], max_width: float, max_seconds: float) -> list[
         divided = display_width(word.text) > max_width or word.end - word.start > max_seconds
         for i, (text, start, end) in enumerate(letters if divided else [word[:3]]):
             pause, last = letters[i][1] - last, letters[i if divided else -1][2]
-            if i and (
-                category(text[0])[0] == "M" or "\u1160" <= text[0] <= "\u11ff"
-            ):  # or the rest of a syllable
+            within = category(text[0])[0] == "M" or "\u1160" <= text[0] <= "\u11ff"  # a letter or syllable
+            if i and within:
                 _, _, start, _, pause = before = result.pop()
                 text = before.text + text
             text = text if i else f" {text}"

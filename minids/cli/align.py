@@ -18,7 +18,9 @@ PART_SECONDS = (1.0, 15.0)  # of the lines of a manifest; longer ones need more 
 @options.MODELS
 @options.BACKEND
 @click.option("--format", "kind", type=click.Choice(FORMATS[1:]), help="[default: a manifest]")
-@click.option("--out", type=options.PATH, required=True, help="File of the manifest, or a folder.")
+@click.option(
+    "--out", type=options.PATH, required=True, help="File of the manifest, or with --format a folder."
+)
 def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | None, out: Path) -> None:
     """Find when the words of the texts of MANIFEST were spoken, in recordings of any length.
 
@@ -45,20 +47,20 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | 
     utterances = read_manifest(manifest)
     for a, b in pairwise(sorted(utterances, key=lambda u: (u.path, u.start))) if kind else ():
         if a.path == b.path and (a.channel != b.channel or a.end is None or b.start < a.end):
-            raise InputError(
-                f"{b.location}: has words at the same time as {a.location}, or in another channel;"
-                f" give a manifest for each, or write a manifest, without --format"
-            )
+            problem = f"has words at the same time as {a.location}, or in another channel"
+            raise InputError(f"{b.location}: {problem}; give a manifest for each, or no --format")
     channels = {u.path: u.channel for u in utterances}
     outputs = output_paths([u.path for u in utterances], out, kind) if kind else {}
     if kind is None:
         check_writable(out)
     announce_compilation()
     recognizer = Recognizer.load(models or None, lm="none", backend=backend)
-    texts, parts, skipped = TextReport(recognizer.alphabet), [], []
+    texts = TextReport(recognizer.alphabet, (utterance.text for utterance in utterances))
+    if texts:
+        note(f"{manifest}: {texts}")
+    parts, skipped = [], []
     words_of: dict[Path, list[Word]] = {utterance.path: [] for utterance in utterances}
     for utterance in tqdm(utterances, unit="utt", leave=False, disable=None):
-        texts.normalize(utterance.text)
         try:
             samples, rate = utterance.load_audio(recognizer.features.rate)
             words, unmatched = recognizer.align(samples, utterance.text)
@@ -75,8 +77,6 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | 
         for part in groups(pieces(words, math.inf, PART_SECONDS[1]), *PART_SECONDS):
             start, stop = round(part[0].start, 3), round(part[-1].end, 3)
             parts.append(replace(utterance, text=text_of(part), start=start, end=stop, duration=stop - start))
-    if texts:
-        note(f"{manifest}: {texts}")
     report_skipped(manifest, skipped, len(utterances))
     if kind is None:
         write_manifest(out, parts)

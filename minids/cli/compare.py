@@ -26,13 +26,15 @@ def command(a: Path, b: Path, manifest: Path | None, as_json: bool, **search: An
     """Compare A and B, each a model (.safetensors, or `shipped`) or a file from `minids evaluate --out`.
 
     Models recognize the utterances of MANIFEST, with the same decoder options. The 95 % interval of the
-    difference of the error rates is that of a paired bootstrap: an interval without 0 is more than chance.
+    difference of the error rates is that of a paired bootstrap: chance hardly explains one without 0.
 
     \b
     Example:
       minids compare shipped runs/mine/best.safetensors test.jsonl
       minids compare greedy.jsonl beam.jsonl
     """
+    if manifest and not (_is_model(a) or _is_model(b)):
+        raise click.UsageError("two files of results need no manifest; give models, or leave it out")
     sides = [_results(path, manifest, search) for path in (a, b)]
     names = [name for name in sides[0] if name in sides[1]]
     if alone := sum(len(side) - len(names) for side in sides):
@@ -66,12 +68,16 @@ def command(a: Path, b: Path, manifest: Path | None, as_json: bool, **search: An
             click.echo(f"{side}\n{format_alignment(edits)}")
 
 
+def _is_model(path: Path) -> bool:
+    return path.suffix == ".safetensors" or str(path) == "shipped"
+
+
 def _results(path: Path, manifest: Path | None, search: dict[str, Any]) -> dict[str, UtteranceResult]:
     """The results of a model or of a file, by name."""
     from minids.data.manifest import read_manifest
     from minids.recognizer import Recognizer
 
-    if path.suffix == ".safetensors" or str(path) == "shipped":
+    if _is_model(path):
         if manifest is None:
             raise click.UsageError(f"{path} is a model; give a manifest to recognize as well")
         announce_compilation()

@@ -23,11 +23,7 @@ MIN_WORDS = 300  # for a choice that is more than chance
 @click.option("--lm", required=True, type=options.PATH, help="Language model from `minids lm train`.")
 @click.option("--out", type=options.PATH, help="File for the tuned model.  [default: replaces --model]")
 @click.option(
-    "--beam-width",
-    default=500,
-    show_default=True,
-    type=click.IntRange(1, 10**6),
-    help="Prefixes kept at each frame.",
+    "--beam-width", default=500, show_default=True, type=click.IntRange(1), help="Prefixes kept in a frame."
 )
 @options.BACKEND
 @click.option("--plot", type=options.PATH, help="Plot the error rates over alpha and beta.")
@@ -74,13 +70,11 @@ def command(
 
     if model is None and out is None:
         raise InputError("the included model is not overwritten; give --out FILE, or your own --model")
-    model = model or SHIPPED_MODEL
-    out = out or model
+    model, out = model or SHIPPED_MODEL, out or model or SHIPPED_MODEL
     if plot and plot.suffix[1:] not in PLOT_FORMATS:
         raise InputError(f"{plot}: give a name ending in {', '.join(f'.{f}' for f in PLOT_FORMATS)}")
-    for path in (out, plot):
-        if path:
-            check_writable(path)
+    for path in filter(None, (out, plot)):
+        check_writable(path)
     folder = RunFolder(out.resolve().parent)
     with folder.idle():  # known before the work, not only after it
         pass
@@ -129,14 +123,9 @@ def command(
         with atomic_write(plot) as file:
             plot_tuning(tuning).savefig(file, format=plot.suffix[1:], dpi=150)
     if as_json:
+        data = {"utterances": len(references), "skipped": skipped, "texts": texts.to_dict()}
         content = {"model": str(out), "beam_width": beam_width, "greedy": greedy.to_dict()}
-        content |= tuning.to_dict() | {
-            "confidence": confidence,
-            "utterances": len(references),
-            "skipped": skipped,
-            "texts": texts.to_dict(),
-        }
-        print_json(content)
+        print_json(content | tuning.to_dict() | {"confidence": confidence} | data)
     else:
         values = f"alpha {tuning.alpha:g}, beta {tuning.beta:g}, beam {beam_width}"
         click.echo(printable(f"saved in {out}: {lm}, {values}"))

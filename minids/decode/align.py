@@ -36,7 +36,7 @@ def forced_align(
 
     `extra_space`: a label that counts as a blank at the ends of the text and next to itself.
 
-    Time grows with T times U, memory with sqrt(T) times U. Raises ValueError for an invalid label,
+    Time and memory grow with T times U. Raises ValueError for an invalid label,
     and InputError for a text without a path: too few frames, or a character of probability 0.
     """
     log_probs = real_array("log_probs", log_probs, np.float64, "(T, K)")
@@ -51,42 +51,28 @@ def forced_align(
             " correct the text, or use the whole recording"
         )
     states = lattice(labels)  # (S,)
-    skip = skips(states)  # (S,)
-    no_skip = np.where(skip, 0, -np.inf)  # (S,)
+    no_skip = np.where(skips(states), 0, -np.inf)  # (S,)
     spaces = np.array([extra_space, *labels, extra_space]) == extra_space
     boundary = 2 * np.flatnonzero(spaces[:-1] | spaces[1:])  # the blanks next to a space
 
-    def block(best: np.ndarray, t: int, end: int) -> np.ndarray:
-        """Rows t to `end` of best, where best[2 + s] is v_t(s), from row t: (end - t + 1, 2 + S)."""
-        emissions = log_probs[t:end, states]  # (end - t, S)
-        emissions[:, boundary] = np.maximum(emissions[:, boundary], log_probs[t:end, [extra_space]])
-        rows, skipped = np.full((end - t + 1, 2 + len(states)), -np.inf), np.empty(len(states))
-        rows[0] = best
-        for previous, row, emission in zip(rows, rows[1:, 2:], emissions, strict=False):
-            np.add(previous[:-2], no_skip, out=skipped)
-            np.maximum(previous[2:], previous[1:-1], out=row)
-            np.maximum(row, skipped, out=row)
-            row += emission
-        return rows
-
-    # The two columns before the states are impossible, except that the path begins in the second of them.
+    # best[2 + s] is v_t(s). The two places before are impossible, except that the path begins in the second.
     best = np.full(2 + len(states), -np.inf)
     best[1] = 0
-    size, starts = math.isqrt(T) + 1, []  # one row of each block is kept; the others are computed again below
-    for t in range(0, T, size):
-        starts.append((t, best))
-        best = block(best, t, min(T, t + size))[-1].copy()
+    steps = np.empty((T, len(states)), np.int8)  # how many states the path advances to state s in frame t
+    for t in range(T):
+        emission = log_probs[t, states]  # (S,)
+        emission[boundary] = np.maximum(emission[boundary], log_probs[t, extra_space])
+        arrivals = np.stack([best[:-2] + no_skip, best[1:-1], best[2:]])  # (3, S), from s - 2, s - 1 and s
+        steps[t] = 2 - arrivals.argmax(axis=0)
+        best[:2], best[2:] = -np.inf, arrivals.max(axis=0) + emission
     s = len(states) - 2 + int(best[-2:].argmax())  # the last letter, or the blank after it
     log_prob = float(best[2 + s])
     if log_prob == -np.inf:
         raise InputError("every path of the text contains a character of probability 0; correct the text")
     path = np.empty(T, np.int64)
-    for first, best in reversed(starts):
-        rows = block(best, first, min(T, first + size))
-        for t in range(first + len(rows) - 2, first - 1, -1):
-            path[t] = s
-            predecessors = rows[t - first, s + (not skip[s]) : s + 3]  # s-2, s-1, s
-            s += int(predecessors.argmax()) - len(predecessors) + 1
+    for t in reversed(range(T)):
+        path[t] = s
+        s -= int(steps[t, s])
     letters = np.arange(1, len(states), 2)
     first, end = np.searchsorted(path, letters), np.searchsorted(path, letters, "right")
     return CTCPath(

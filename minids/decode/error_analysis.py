@@ -44,10 +44,7 @@ class ErrorAnalysis:
     _oracle_counts: list[np.ndarray] = field(default_factory=list)
 
     def add(
-        self,
-        result: UtteranceResult,
-        log_probs: Sequence[np.ndarray],
-        hypotheses: Sequence[list[Hypothesis]],
+        self, result: UtteranceResult, log_probs: Sequence[np.ndarray], hypotheses: Sequence[list[Hypothesis]]
     ) -> None:
         """Add a result with the log_probs and hypotheses of its segments."""
         correct = result.reference.split() == result.hypothesis.split()
@@ -90,13 +87,8 @@ class ErrorAnalysis:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "alpha": self.search.alpha,
-            "beta": self.search.beta,
-            "beam_width": self.search.beam_width,
-            "search_errors": self.search_errors,
-            "model_errors": self.model_errors,
-            "segmented": self.segmented,
-            "n_best": self.n_best,
+            **{name: getattr(self.search, name) for name in ("alpha", "beta", "beam_width")},
+            **{n: getattr(self, n) for n in ("search_errors", "model_errors", "segmented", "n_best")},
             "oracle": self.oracle.to_dict(),
             "errors": [
                 {

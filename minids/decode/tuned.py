@@ -54,9 +54,7 @@ class TunedDecoder(NamedTuple):
                 raise ValueError
             return tuned
         except (TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"{model}: its tuned decoder cannot be read; tune again, or give --lm none"
-            ) from None
+            raise InputError(f"{model}: its decoder cannot be read; tune again, or give --lm none") from None
 
     @classmethod
     def relative_to(cls, lm: Path, checksum: int, weights: DecoderWeights, model: Path) -> "TunedDecoder":
@@ -86,10 +84,8 @@ def make_search(
         path = Path(os.path.normpath(model.resolve().parent / tuned.lm))
         remedy = "give --lm FILE, or --lm none"
         if lm is None and not os.path.isfile(path):
-            raise InputError(
-                f"{model} was tuned with {path.name}, which is not at {path}: the model was moved or copied"
-                f" without its language model, or that was deleted; put it there, {remedy}"
-            )
+            problem = f"{model} was tuned with {path.name}, which is not at {path}"
+            raise InputError(f"{problem}; copy the language model together with the model, {remedy}")
         same = checksum(path if lm is None else lm) == tuned.checksum
         if lm is None and not same:
             raise InputError(f"{model} was tuned with {path}, which has changed; tune again, {remedy}")

@@ -47,14 +47,9 @@ def fragment(
     for i, figure in enumerate(figures):
         caption = captions[i] if captions else ""
         label = caption or title or _titles(figure)
-        narrow = getattr(figure, "narrow", None)
-        steps.append(
-            {
-                "caption": caption,
-                "wide": Markup(svg(figure, label, f"{salt}-{i}")),
-                "narrow": Markup(svg(narrow, label, f"{salt}-{i}n")) if narrow else "",
-            }
-        )
+        wide, narrow = Markup(svg(figure, label, f"{salt}-{i}")), getattr(figure, "narrow", None)
+        narrow = Markup(svg(narrow, label, f"{salt}-{i}n")) if narrow else ""
+        steps.append({"caption": caption, "wide": wide, "narrow": narrow})
     return render("figures.html", steps=steps, title=title, opens_at=opens_at)
 
 
@@ -104,12 +99,9 @@ def _environment(folder: Path) -> "Environment":
     from markupsafe import Markup
 
     environment = Environment(
-        loader=FileSystemLoader([folder, HERE]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.loader = FileSystemLoader([folder, HERE])
     environment.globals.update(
         asset=lambda name: Markup(asset(name)), dark_colors=lambda selector: Markup(dark_colors(selector))
     )

@@ -82,16 +82,9 @@ def _waveform(axes: "Axes", samples: np.ndarray, rate: int, columns: int) -> Non
 def _features(axes: "Axes", frames: np.ndarray, rate: int, frame_seconds: float) -> None:
     low, high = np.percentile(frames, (2, 99.5))
     extent = (0, len(frames) * frame_seconds, 0, rate / 2000)
-    axes.imshow(
-        frames.T,
-        origin="lower",
-        aspect="auto",
-        extent=extent,
-        cmap="magma",
-        vmin=low,
-        vmax=high,
-        interpolation="none",  # one pixel for each value: a viewer enlarges them
-    )
+    colors = {"cmap": "magma", "vmin": low, "vmax": high}
+    # No interpolation: one pixel for each value, which a viewer enlarges.
+    axes.imshow(frames.T, origin="lower", aspect="auto", extent=extent, interpolation="none", **colors)
     axes.set_ylabel(f"{frames.shape[1]} features\nfrequency (kHz)")
 
 
@@ -101,24 +94,14 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, fram
 
     probability_curves(axes, log_probs, frame_seconds)
     path = greedy(log_probs)
-    families = font_families("".join(map(visible, alphabet.symbols)))
+    style = {"ha": "center", "fontsize": 11, "weight": "bold"}
+    style["family"] = font_families("".join(map(visible, alphabet.symbols)))
+    style["path_effects"] = [withStroke(linewidth=3, foreground="white")]
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         t = first + int(log_probs[first : last + 1, k].argmax())
-        axes.annotate(
-            visible(alphabet.decode([k])),
-            ((t + 0.5) * frame_seconds, peak),
-            (0, 3),
-            textcoords="offset points",
-            ha="center",
-            color=character_color(k),
-            fontsize=11,
-            weight="bold",
-            family=families,
-            path_effects=[withStroke(linewidth=3, foreground="white")],
-        )
-    axes.text(
-        1, 1, "gray: blank", transform=axes.transAxes, color="dimgray", fontsize=8, ha="right", va="top"
-    )
+        place = {"xy": ((t + 0.5) * frame_seconds, peak), "xytext": (0, 3), "textcoords": "offset points"}
+        axes.annotate(visible(alphabet.decode([k])), **place, **style, color=character_color(k))
+    axes.text(1, 1, "gray: blank", transform=axes.transAxes, color="dimgray", size=8, ha="right", va="top")
     axes.set(ylabel="probability of\neach character", ylim=(0, 1.16), yticks=[0, 0.5, 1])
 
 

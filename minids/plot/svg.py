@@ -18,14 +18,9 @@ DARK_COLORS = {  # the colors of data on a dark background, with the contrast th
     SIGNAL: "#7db3e6",
     ACCENT: "#ff8b6e",
     GRAY: "#8e9196",
-    **dict(
-        zip(
-            PALETTE,
-            ("#5caeea", "#ff7b7b", "#62c562", "#bd9be0", "#f29a38", "#46c0cb", "#c49488", "#ef86cf"),
-            strict=True,
-        )
-    ),
 }
+_BRIGHT = ("#5caeea", "#ff7b7b", "#62c562", "#bd9be0", "#f29a38", "#46c0cb", "#c49488", "#ef86cf")
+DARK_COLORS |= zip(PALETTE, _BRIGHT, strict=True)
 _VARIABLES = (  # of each <svg>: the background of its page or notebook, and secondary text
     "--bg:var(--paper,var(--jp-layout-color0,var(--vscode-notebook-editorBackground,"
     "var(--vscode-editor-background,Canvas))));"

@@ -45,11 +45,8 @@ def tuning(tuned: "Tuning") -> "Figure":
         cell(i, size[i], shades[i], "white", 0.6)
     spacing = np.abs(cells[:, None] - cells).max(axis=2) + np.eye(len(cells))  # (n, n)
     for i, (alpha, beta) in enumerate(points.tolist()):
-        style = {
-            "fontsize": 2.5 + 7 * spacing[i].min(),
-            "color": "white" if shades[i, :3].sum() < 1.5 else "black",
-        }
-        axes.text(alpha, beta, f"{rates[i]:.1f}", ha="center", va="center", **style)
+        size_pt, color = 2.5 + 7 * spacing[i].min(), "white" if shades[i, :3].sum() < 1.5 else "black"
+        axes.text(alpha, beta, f"{rates[i]:.1f}", ha="center", va="center", fontsize=size_pt, color=color)
     best = list(tuned.table).index((tuned.alpha, tuned.beta))
     cell(best, spacing[best].min(), "none", ACCENT, 1.8)
     axes.set(xlim=(low[0], high[0]), xlabel="alpha: language model weight")

@@ -17,7 +17,7 @@ from minids._utils.errors import InputError, reason
 from minids._utils.files import open_file
 from minids.data.manifest import Utterance, read_manifest
 from minids.html.page import fragment, render
-from minids.metrics import CORRECT, Evaluation, UtteranceResult, align
+from minids.metrics import Evaluation, UtteranceResult, align
 from minids.plot.confusions import confusions
 from minids.plot.recognition import recognition
 from minids.plot.training import training
@@ -25,6 +25,9 @@ from minids.recognizer import MAX_SEGMENT_SECONDS, Recognizer
 from minids.text import TextReport, characters
 from minids.weights import SavedModel, load_model
 
+CURVES = "Loss, error rates on the dev set, learning rate, norm of the gradient, and speed."
+CONFUSIONS = "Rows are the characters of the references, columns the recognized ones. ␣ is the space;"
+CONFUSIONS += " ∅ marks insertions (row) and deletions (column)."
 UTTERANCES = 4  # with the most errors, and as many around the median
 METRICS = {"epoch", "loss", "dev_loss", "wer", "cer", "learning_rate", "gradient_norm", "frames_per_second"}
 
@@ -46,9 +49,7 @@ def training_report(
     recognizer = Recognizer.load(run / "best.safetensors", **search)
     manifest = manifest or _dev_manifest(run, last)
     utterances = read_manifest(manifest)
-    texts = TextReport(recognizer.alphabet)
-    for utterance in utterances:
-        texts.normalize(utterance.text)
+    texts = TextReport(recognizer.alphabet, (utterance.text for utterance in utterances))
     results, skipped = recognizer.recognize(utterances, "speaker", progress)
     if not results:
         raise InputError(f"{manifest}: no recording could be recognized ({skipped[0]})")
@@ -72,23 +73,10 @@ def training_report(
         evaluation=evaluation,
         texts=texts,
         speakers=sorted(evaluation.groups().items(), key=lambda item: -item[1][0].rate),
-        training=fragment(
-            [training(metrics, best_epoch)],
-            ["Loss, error rates on the dev set, learning rate, norm of the gradient, and speed."],
-            title="",
-            salt="t",
-        ),
-        confusions=fragment(
-            [confusions(_character_confusions(results))],
-            [
-                "Rows are the characters of the references, columns the recognized ones."
-                " ␣ is the space; ∅ marks insertions (row) and deletions (column)."
-            ],
-            title="",
-            salt="c",
-        ),
+        training=fragment([training(metrics, best_epoch)], [CURVES], title="", salt="t"),
+        confusions=fragment([confusions(_character_confusions(results))], [CONFUSIONS], title="", salt="c"),
         worst=shown(evaluation.worst(UTTERANCES), "w"),
-        median=shown(_median(results), "m"),
+        median=shown(_median(evaluation), "m"),
         settings=last.notes["settings"],
         skipped=[why for _, why in last.notes["progress"]["skipped"]] + skipped,
     )
@@ -127,14 +115,12 @@ def _character_confusions(results: Sequence[UtteranceResult]) -> Counter[tuple[s
     return counts
 
 
-def _median(results: Sequence[UtteranceResult]) -> list[UtteranceResult]:
+def _median(evaluation: Evaluation) -> list[UtteranceResult]:
     """The UTTERANCES results around the median of the word error rate."""
-    rates = []
-    for result in results:
-        edits = align(result.reference, result.hypothesis)
-        rates.append(sum(edit.op != CORRECT for edit in edits) / max(1, len(result.reference.split())))
-    start = max(0, (len(results) - UTTERANCES) // 2)
-    return [results[i] for i in np.argsort(rates, kind="stable")[start : start + UTTERANCES]]
+    counts = evaluation.wer.counts  # (n, 4)
+    order = np.argsort(counts[:, :3].sum(axis=1) / np.maximum(1, counts[:, 3]), kind="stable")
+    start = max(0, (len(order) - UTTERANCES) // 2)
+    return [evaluation.results[i] for i in order[start : start + UTTERANCES]]
 
 
 def _utterance(
@@ -143,15 +129,9 @@ def _utterance(
     """An utterance for the template: its edits, its sound, and a figure from the sound to the text."""
     samples, rate = utterance.load_audio(recognizer.features.rate)
     samples = samples[: int(MAX_SEGMENT_SECONDS * rate)]
-    figure = recognition(
-        samples,
-        rate,
-        recognizer.features(samples),
-        recognizer.log_probs(samples),
-        recognizer.alphabet,
-        recognizer.frame_seconds,
-        result.reference,
-    )
+    frames, log_probs = recognizer.features(samples), recognizer.log_probs(samples)
+    spacing = recognizer.frame_seconds
+    figure = recognition(samples, rate, frames, log_probs, recognizer.alphabet, spacing, result.reference)
     label = f"Waveform, features, and the probability of every character of “{result.reference}”."
     return {
         "name": Path(utterance.name).name,

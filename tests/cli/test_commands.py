@@ -128,7 +128,7 @@ def test_evaluate_lists_the_available_fields(place, minids):
     code, _, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "gender")
     assert code == 1
     assert err == (
-        "minids: error: m.jsonl: no utterance has the field 'gender'; available fields: room, speaker\n"
+        "minids: error: m.jsonl: no utterance has the field 'gender'; use room, speaker\n"
     )
 
 

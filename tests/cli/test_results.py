@@ -99,6 +99,7 @@ def test_our_importer_reads_our_textgrids(place, minids):
         ("transcribe speech/1.wav --model m3.safetensors --out m.jsonl/x", "cannot create m.jsonl"),
         ("evaluate m.jsonl --model m3.safetensors --out gone/r.jsonl", "cannot write gone/r.jsonl"),
         ("compare m3.safetensors m4.safetensors", "m3.safetensors is a model; give a manifest"),
+        ("compare m.jsonl m.jsonl m.jsonl", "two files of results need no manifest"),
         ("compare m.jsonl m.jsonl", "m.jsonl: neither a model nor results of `minids evaluate --out`"),
         ("compare gone.jsonl m.jsonl", "gone.jsonl: No such file"),
         ("compare deep.jsonl m.jsonl", "deep.jsonl: neither a model nor results"),
