@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -104,24 +105,20 @@ def backoff(
 
 def _boxes(axes, row: float, longest: int, history: WordTuple, word: str) -> None:
     """The n-gram as boxes; from row to row equal words are in one column."""
-    from matplotlib.patches import Rectangle
-
     for i, name in enumerate((*history, word), start=longest - len(history)):
         last = i == longest
         face, edge = (PALETTE[2], INK) if last else (FAINT, FAINT)
-        axes.add_patch(Rectangle((i, row - 0.3), 0.94, 0.6, facecolor=face, alpha=0.35, edgecolor=edge))
+        rectangle(axes, (i, row - 0.3), 0.94, 0.6, facecolor=face, alpha=0.35, edgecolor=edge)
         axes.text(i + 0.47, row, name, ha="center", va="center", color=INK, fontsize=12)
 
 
 @two_widths
 def weights(alphas: Sequence[float], betas: Sequence[float], rates: np.ndarray, title: str) -> "Figure":
     """A map of word error rates (alphas, betas) in %, the lowest in bold."""
-    from matplotlib.patches import Rectangle
-
     figure, axes = subplots(8, 0.9 + 0.5 * len(betas))
     for (i, j), rate in np.ndenumerate(rates):
         corner = (i - 0.5, j - 0.5)
-        axes.add_patch(Rectangle(corner, 1, 1, facecolor=ACCENT, alpha=min(0.85 * rate, 0.85), linewidth=0))
+        rectangle(axes, corner, 1, 1, facecolor=ACCENT, alpha=min(0.85 * rate, 0.85))
         weight = "bold" if rate == rates.min() else "normal"
         axes.text(i, j, f"{100 * rate:.0f}", ha="center", va="center", color=INK, fontsize=12, weight=weight)
     axes.set(xlim=(-0.5, len(alphas) - 0.5), ylim=(-0.5, len(betas) - 0.5))

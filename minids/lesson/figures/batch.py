@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.plot import ACCENT, FAINT, INK, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -74,10 +75,8 @@ def _table(rows: Sequence[str], T: int) -> "tuple[Figure, Axes, float]":
 
 
 def _cell(axes: "Axes", cell: float, t: int, row: int, color: str, alpha: float, words: str) -> None:
-    from matplotlib.patches import Rectangle
-
     x, y, size = LEFT + t * cell, row * cell, 0.94 * cell
-    axes.add_patch(Rectangle((x, y), size, size, color=color, alpha=alpha, linewidth=0))
+    rectangle(axes, (x, y), size, size, color=color, alpha=alpha)
     _words(axes, x + size / 2, y + size / 2, words)
 
 

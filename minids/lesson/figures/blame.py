@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.lesson.figures.lattice import color_of
 from minids.lesson.figures.sound import stagger
 from minids.plot import ACCENT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
@@ -46,10 +47,8 @@ def gradient_tables(y: np.ndarray, desired: np.ndarray, letters: str) -> "Figure
 
 def cell(axes: "Axes", x: float, y: float, value: float, signed: bool) -> None:
     """A square with a number: blue for a probability or a negative gradient, red for a positive gradient."""
-    from matplotlib.patches import Rectangle
-
     color = ACCENT if signed and value > 0 else SIGNAL
-    axes.add_patch(Rectangle((x, y), CELL, CELL, color=color, alpha=0.55 * abs(value), linewidth=0))
+    rectangle(axes, (x, y), CELL, CELL, color=color, alpha=0.55 * abs(value))
     value = round(float(value), 2) + 0.0  # no −0.00
     words = f"{value:+.2f}" if signed else f"{value:.2f}"
     at = x + CELL / 2, y + CELL / 2

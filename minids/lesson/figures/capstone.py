@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minids.lesson.figures import Point, arrow
 from minids.lesson.figures.sound import features_and_probabilities
 from minids.plot import ACCENT, FAINT, GRAY, INK, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import Alphabet
@@ -34,8 +35,8 @@ def milestones() -> "Figure":
         frame = {"boxstyle": "round,pad=0.45", "edgecolor": color, "facecolor": "none"}
         axes.text(x, y, text, ha="center", va="center", color=INK, fontsize=size, bbox=frame)
 
-    def arrow(start: tuple[float, float], end: tuple[float, float], text: str, color: str, side: str) -> None:
-        axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": color, "linewidth": 1.4})
+    def flow(start: Point, end: Point, text: str, color: str, side: str) -> None:
+        arrow(axes, start, end, color, shrinkA=2, shrinkB=2)
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
         offset = 0.02 if side == "left" else -0.02
         weight = "bold" if text[:2] == "16" else "normal"
@@ -44,31 +45,20 @@ def milestones() -> "Figure":
     for i, (name, step) in enumerate(FORWARD):
         box(left, -i, name, SIGNAL)
         if step:
-            arrow((left, -i - 0.28), (left, -i - 0.72), step, SIGNAL if step[:2] == "16" else GRAY, "left")
+            flow((left, -i - 0.28), (left, -i - 0.72), step, SIGNAL if step[:2] == "16" else GRAY, "left")
     ys = (-3, -2, -1)
     for (name, step), y in zip(BACKWARD, ys, strict=True):
         box(right, y, name, ACCENT)
         if y == -3:
             width = 0.17 if not narrow else 0.22
-            axes.annotate(
-                "",
-                (right - width + 0.02, y),
-                (left + width, y),
-                arrowprops={"arrowstyle": "->", "color": ACCENT, "linewidth": 1.4},
-            )
-            axes.text(
-                (left + right) / 2,
-                y + (0.14 if narrow else 0.2),
-                step,
-                ha="center",
-                color=ACCENT,
-                fontsize=size - 1,
-                weight="bold",
-            )
+            ends = (left + width, y), (right - width + 0.02, y)
+            arrow(axes, *ends, ACCENT, shrinkA=2, shrinkB=2)
+            style = {"ha": "center", "color": ACCENT, "fontsize": size - 1, "weight": "bold"}
+            axes.text((left + right) / 2, y + (0.14 if narrow else 0.2), step, **style)
         else:
-            arrow((right, y - 0.72), (right, y - 0.28), step, ACCENT, "left")
+            flow((right, y - 0.72), (right, y - 0.28), step, ACCENT, "left")
     axes.text(right, -4, "the text that was said", ha="center", va="center", color=FAINT, fontsize=size)
-    arrow((right, -3.82), (right, -3.28), "", FAINT, "left")
+    flow((right, -3.82), (right, -3.28), "", FAINT, "left")
     return figure
 
 

@@ -3,6 +3,7 @@
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from minids.lesson.figures import rectangle
 from minids.plot import FAINT, GRAY, INK, PALETTE, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -48,11 +49,9 @@ def collapse(path: str, step: int) -> "Figure":
 
 
 def _box(axes: "Axes", character: str, a: float, b: float, row: int, path: str) -> None:
-    from matplotlib.patches import Rectangle
-
     color = _color(character, path)
     corner, height = -1.6 * row - 1.5, 0.75
-    axes.add_patch(Rectangle((a + 0.05, corner), b - a - 0.1, height, color=color, alpha=0.25, linewidth=0))
+    rectangle(axes, (a + 0.05, corner), b - a - 0.1, height, color=color, alpha=0.25)
     letter = character.replace(" ", "␣").replace(BLANK_SIGN, "–")
     middle = corner + height / 2
     axes.text((a + b) / 2, middle, letter, ha="center", va="center", color=color, fontsize=14, weight="bold")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.plot import ACCENT, FAINT, INK, NARROW, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ def errors(edits: Sequence["Edit"]) -> "Figure":
 
     For a phone, one row for each word.
     """
-    from matplotlib.patches import Rectangle
-
     if is_narrow():
         return _errors_in_rows(edits)
     figure, axes = subplots(8, 2.0)
@@ -35,7 +34,7 @@ def errors(edits: Sequence["Edit"]) -> "Figure":
     size = min(12.0, 12 * 78 / (left + sum(widths)))
     for edit, width in zip(edits, widths, strict=True):
         color, middle = COLORS[edit.op], left + width / 2
-        axes.add_patch(Rectangle((left, -0.6), width - 0.6, 3.2, facecolor=color, alpha=0.2, linewidth=0))
+        rectangle(axes, (left, -0.6), width - 0.6, 3.2, facecolor=color, alpha=0.2)
         for y, word in (2, edit.reference), (0, edit.hypothesis):
             axes.text(middle, y, word or "·", color=INK, fontsize=size, ha="center", va="center")
         axes.text(middle, 1, NAMES[edit.op], color=color, fontsize=min(size, 10), ha="center", va="center")
@@ -46,14 +45,12 @@ def errors(edits: Sequence["Edit"]) -> "Figure":
 
 
 def _errors_in_rows(edits: Sequence["Edit"]) -> "Figure":
-    from matplotlib.patches import Rectangle
-
     figure, axes = subplots(NARROW, 0.5 + 0.36 * len(edits))
     for x, name in (0.04, "said"), (0.7, "written"):
         axes.text(x, -1, name, color=INK, fontsize=11, va="center", weight="bold")
     for row, edit in enumerate(edits):
         color = COLORS[edit.op]
-        axes.add_patch(Rectangle((0, row - 0.44), 1, 0.88, facecolor=color, alpha=0.2, linewidth=0))
+        rectangle(axes, (0, row - 0.44), 1, 0.88, facecolor=color, alpha=0.2)
         for x, word in (0.04, edit.reference), (0.7, edit.hypothesis):
             axes.text(x, row, word or "·", color=INK, fontsize=11, va="center")
         axes.text(0.37, row, NAMES[edit.op], color=color, fontsize=9, va="center")
@@ -74,8 +71,6 @@ def distances(
 
     The cells of `path` are framed, each with a line to the next. All pictures have the same size.
     """
-    from matplotlib.patches import Rectangle
-
     height, width = table.shape
     figure, axes = subplots(min(8.0, 1.6 + 0.75 * width), 0.5 + 0.52 * (height + 1))
     size = 9 if is_narrow() else 12
@@ -85,14 +80,10 @@ def distances(
         axes.text(column, -0.8, word, color=INK, fontsize=size, ha="center", va="center")
     for (i, j), value in np.ndenumerate(table[:rows]):
         strength = 0.06 + 0.6 * value / table.max()
-        axes.add_patch(
-            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, facecolor=SIGNAL, alpha=strength, linewidth=0)
-        )
+        rectangle(axes, (j - 0.48, i - 0.48), 0.96, 0.96, facecolor=SIGNAL, alpha=strength)
         axes.text(j, i, f"{value:g}", color=INK, fontsize=size, ha="center", va="center")
     for i, j in path:
-        axes.add_patch(
-            Rectangle((j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=ACCENT, linewidth=2.5)
-        )
+        rectangle(axes, (j - 0.48, i - 0.48), 0.96, 0.96, fill=False, edgecolor=ACCENT, linewidth=2.5)
     for (i, j), (to_i, to_j) in pairwise(path):
         axes.plot([j, to_j], [i, to_i], color=ACCENT, linewidth=2.5, alpha=0.4)
     axes.set(xlim=(-2.4, width - 0.4), ylim=(height - 0.4, -1.3))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.ops.reference.ctc import skips
 from minids.plot import ACCENT, FAINT, INK, PALETTE, PAPER, SIGNAL, is_narrow, subplots, two_widths
 from minids.text import BLANK
@@ -196,8 +197,6 @@ def to_states(path: Sequence[int]) -> list[int]:
 
 def tiles(axes: "Axes", path: Sequence[int], letters: str, S: int, i: int, highlighted: bool) -> None:
     """The i-th alignment of the list beside (or below) S states, with a tile per frame."""
-    from matplotlib.patches import Rectangle
-
     T, (width, height) = len(path), sizes().tile
     column, row = divmod(i, sizes().rows)
     aside = column * (T * width + (0.15 if is_narrow() else 0.2))
@@ -208,11 +207,9 @@ def tiles(axes: "Axes", path: Sequence[int], letters: str, S: int, i: int, highl
     for t, k in enumerate(path):
         corner = x + t * width, y - height / 2 + 0.02
         shade = 0.05 if k == BLANK else 0.3
-        axes.add_patch(Rectangle(corner, width, height - 0.04, color=color_of(k), alpha=shade, linewidth=0))
+        rectangle(axes, corner, width, height - 0.04, color=color_of(k), alpha=shade)
         at = x + (t + 0.5) * width, y
         axes.text(*at, letters[k], color=INK, fontsize=10, ha="center", va="center_baseline")
     if highlighted:
         corner = x, y - height / 2 + 0.02
-        axes.add_patch(
-            Rectangle(corner, T * width, height - 0.04, fill=False, edgecolor=ACCENT, linewidth=1.5)
-        )
+        rectangle(axes, corner, T * width, height - 0.04, fill=False, edgecolor=ACCENT, linewidth=1.5)

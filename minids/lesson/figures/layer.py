@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.ops.common import CLIP
 from minids.plot import ACCENT, FAINT, INK, PAPER, SIGNAL, is_narrow, subplots, two_widths
 
@@ -35,38 +36,30 @@ def layer(x: np.ndarray, W: np.ndarray, b: np.ndarray, target: np.ndarray, upto:
     axes.set_axis_off()
     x_columns = 8 * (np.arange(len(x)) + 0.5) / len(x)
     z_columns = 8 * (np.arange(len(z)) + 0.5) / len(z)
+
+    def known(number: Any, step: str) -> Any:
+        return number if step in shown else None
+
     for i, right in enumerate(z_columns):
         for j, left in enumerate(x_columns):
             start, end = np.array([left, X_ROW - HALF]), np.array([right, Z_ROW + HALF])
             _edge(axes, start, end)
             at = start + 0.32 * (end - start)  # before the edges cross
-            _number(axes, at, W[i, j], dW[i, j] if "dW" in shown else None)
+            _number(axes, at, W[i, j], known(dW[i, j], "dW"))
         _edge(axes, (right, Z_ROW - HALF), (right, H_ROW + HALF))
         _edge(axes, (right, H_ROW - HALF), (4, L_ROW + HALF))
         flat = "z" in shown and not 0 < z[i] < CLIP
         label = "g is flat here" if flat else "g"
         color = ACCENT if flat else INK
         axes.text(right + 0.1, (Z_ROW + H_ROW) / 2, label, color=color, va="center", fontsize=_font_size())
-        _number(axes, (right + 1.35, Z_ROW), b[i], dz[i] if "dW" in shown else None, f"b{i + 1} = ")
+        _number(axes, (right + 1.35, Z_ROW), b[i], known(dz[i], "dW"), f"b{i + 1} = ")
         words = f"target: {target[i]:g}"
         axes.text(right + 0.75, H_ROW, words, color=INK, va="center", fontsize=_font_size())
-        _node(
-            axes,
-            (right, Z_ROW),
-            f"z{i + 1}",
-            z[i] if "z" in shown else None,
-            dz[i] if "dz" in shown else None,
-        )
-        _node(
-            axes,
-            (right, H_ROW),
-            f"h{i + 1}",
-            h[i] if "h" in shown else None,
-            dh[i] if "dh" in shown else None,
-        )
+        _node(axes, (right, Z_ROW), f"z{i + 1}", known(z[i], "z"), known(dz[i], "dz"))
+        _node(axes, (right, H_ROW), f"h{i + 1}", known(h[i], "h"), known(dh[i], "dh"))
     for j, left in enumerate(x_columns):
-        _node(axes, (left, X_ROW), f"x{j + 1}", x[j], dx[j] if "dx" in shown else None)
-    _node(axes, (4, L_ROW), "L", dh @ dh / 2 if "L" in shown else None, 1 if "dh" in shown else None)
+        _node(axes, (left, X_ROW), f"x{j + 1}", x[j], known(dx[j], "dx"))
+    _node(axes, (4, L_ROW), "L", known(dh @ dh / 2, "L"), known(1, "dh"))
     axes.text(0.05, L_ROW, "above: the number\n", color=INK, va="center", fontsize=_font_size())
     axes.text(0.05, L_ROW, "\nbelow: its gradient", color=ACCENT, va="center", fontsize=_font_size())
     return figure
@@ -152,16 +145,11 @@ def _number(axes: "Axes", at, value: float, gradient: float | None, name: str = 
 
 def _node(axes: "Axes", at, name: str, value: float | None, gradient: float | None) -> None:
     """A box with a number and, below it, its gradient; faint without a number."""
-    from matplotlib.patches import FancyBboxPatch
-
     x, y = at
     edge = FAINT if value is None else SIGNAL
-    style, half = "round,pad=0,rounding_size=0.12", 0.65 if is_narrow() else 0.55
-    axes.add_patch(
-        FancyBboxPatch(
-            (x - half, y - HALF), 2 * half, 2 * HALF, style, facecolor=PAPER, edgecolor=edge, lw=1.5
-        )
-    )
+    half = 0.65 if is_narrow() else 0.55
+    style = {"facecolor": PAPER, "edgecolor": edge, "linewidth": 1.5}
+    rectangle(axes, (x - half, y - HALF), 2 * half, 2 * HALF, 0.12, **style)
     size = _font_size()
     axes.text(
         x - half + 0.08, y + 0.14, name, va="center", color=FAINT if value is None else INK, fontsize=size

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minids.lesson.figures import rectangle
 from minids.lesson.figures.sound import stagger
 from minids.ops.common import CLIP
 from minids.plot import ACCENT, FAINT, GRAY, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
@@ -54,8 +55,6 @@ def network(T: int, shapes: Mapping[str, tuple[int, ...]]) -> "tuple[list[Figure
 @two_widths
 def _network(T: int, shapes: Mapping[str, tuple[int, ...]], step: int) -> "Figure":
     """Layers from bottom to top. Steps 0 … 7 add them, steps 8 … 14 the gradients from top to bottom."""
-    from matplotlib.patches import Rectangle
-
     figure, axes = subplots(7, 5.2)
     width, half = (3.6, 0.75) if is_narrow() else (7, 1.45)  # of the figure, and of a box from its middle
     axes.set_position((0, 0, 1, 1))
@@ -69,8 +68,8 @@ def _network(T: int, shapes: Mapping[str, tuple[int, ...]], step: int) -> "Figur
         shape = "a number" if name == "L" else f"({T}, {columns.get(name, shapes['W6'][1])})"
         color = ACCENT if n == now and not backward else INK
         corner = (-half, n - 0.28)
-        axes.add_patch(Rectangle(corner, 2 * half, 0.56, facecolor=SIGNAL, alpha=0.12, linewidth=0))
-        axes.add_patch(Rectangle(corner, 2 * half, 0.56, fill=False, edgecolor=color, linewidth=1.2))
+        rectangle(axes, corner, 2 * half, 0.56, facecolor=SIGNAL, alpha=0.12)
+        rectangle(axes, corner, 2 * half, 0.56, fill=False, edgecolor=color, linewidth=1.2)
         places = {"left": (-half + 0.1, name), "right": (half - 0.1, shape)}
         places |= {} if is_narrow() else {"center": (0, formula)}
         for align, (x, word) in places.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minids.lesson.figures import arrow, rectangle
 from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -92,7 +93,8 @@ def exchange(
         right = left > px
         cell = left + column + (not right), above + row + 0.5
         thread = px + (0.5 if right else -0.5), py
-        _arrow(axes, *((cell, thread) if access.kind == "read" else (thread, cell)), _color(access, threads))
+        ends = (cell, thread) if access.kind == "read" else (thread, cell)
+        arrow(axes, *ends, _color(access, threads), 1.5)
     active = {_who(access): _color(access, threads) for access in steps[upto]}
     for (block, i), (px, py) in places.items():
         axes.plot(px, py, "o", markersize=17, color=active.get((block, i), FAINT), alpha=0.4)
@@ -111,8 +113,6 @@ def memory(accesses: "Sequence[Access]", array: str, shape: tuple[int, ...], tit
     shape (…, F) of float32, F a multiple of 8. An element that is read shows the number of its thread, except
     on a phone; frames mark the sectors of 32 bytes.
     """
-    from matplotlib.patches import Rectangle
-
     reads = [access for access in accesses if access.array == array and access.kind == "read"]
     moment = [access for access in moments(reads)[0] if access.block == reads[0].block]
     rows, F = int(np.prod(shape[:-1])), shape[-1]
@@ -127,8 +127,7 @@ def memory(accesses: "Sequence[Access]", array: str, shape: tuple[int, ...], tit
     transferred = sectors(moment, shape)
     for sector in transferred:
         row, column = divmod(sector * SECTOR // FLOAT, F)
-        frame = Rectangle((column, row), SECTOR // FLOAT, 1, fill=False, edgecolor=ACCENT, linewidth=2)
-        axes.add_patch(frame)
+        rectangle(axes, (column, row), SECTOR // FLOAT, 1, fill=False, edgecolor=ACCENT, linewidth=2)
     separator = "\n" if is_narrow() else ": "
     title += f"{separator}{FLOAT * len(moment)} bytes used, {SECTOR * len(transferred)} bytes transferred"
     axes.set(xlim=(-0.2, F + 0.2), ylim=(rows + 0.2, -0.2), title=title)
@@ -148,19 +147,12 @@ def _texts(table: np.ndarray, accesses: "Sequence[Access]") -> np.ndarray:
 
 def _cells(axes: "Axes", texts: np.ndarray, left: float, above: float, ground: Mapping) -> None:
     """Draw a table with its upper left corner at (left, above); `ground` is {cell: (color, alpha)}."""
-    from matplotlib.patches import Rectangle
-
     for (row, column), text in np.ndenumerate(texts):
         x, y = left + column, above + row
         shade = ground.get((row, column), "none")
-        axes.add_patch(Rectangle((x, y), 1, 1, facecolor=shade, edgecolor=FAINT, linewidth=0.8))
+        rectangle(axes, (x, y), 1, 1, facecolor=shade, edgecolor=FAINT, linewidth=0.8)
         shown = text if isinstance(text, str) else f"{text:g}"
         axes.text(x + 0.5, y + 0.5, shown, ha="center", va="center", fontsize=9, color=INK)
-
-
-def _arrow(axes: "Axes", start: tuple[float, float], end: tuple[float, float], color: str) -> None:
-    arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.5, "shrinkA": 0, "shrinkB": 0}
-    axes.annotate("", end, start, arrowprops=arrow)
 
 
 def _who(access: "Access") -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from minids.lesson.figures import rectangle
 from minids.plot import ACCENT, FAINT, INK, PALETTE, SIGNAL, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -47,15 +48,13 @@ def climb(scores: Mapping[str, "Score"], readers: Sequence[str] = ()) -> "Figure
 @two_widths
 def banks(words: Sequence[int], title: str) -> "Figure":
     """Which words of shared memory a warp accesses together: 32 banks side by side, 32 words in each row."""
-    from matplotlib.patches import Rectangle
-
     rows = max(words) // _BANKS + 1
     figure, axes = subplots(8, 0.9 + 0.22 * rows, narrow_height=1.0 + 0.14 * rows)
     chosen = set(words)
     for word in range(rows * _BANKS):
         row, bank = divmod(word, _BANKS)
         ground = (ACCENT, 0.7) if word in chosen else "none"
-        axes.add_patch(Rectangle((bank, row), 1, 1, facecolor=ground, edgecolor=FAINT, linewidth=0.6))
+        rectangle(axes, (bank, row), 1, 1, facecolor=ground, edgecolor=FAINT, linewidth=0.6)
     ticks = [0, 8, 16, 24, 31] if is_narrow() else range(_BANKS)
     axes.set_xticks([tick + 0.5 for tick in ticks], ticks)
     axes.set(xlim=(0, _BANKS), ylim=(rows, 0), yticks=[], xlabel="bank", title=title)
@@ -70,18 +69,16 @@ def owners(panels: Mapping[str, "Sequence[Access]"], side: int, threads: int = 4
 
     panels {title: accesses of y}; only the first `side` rows and columns are shown.
     """
-    from matplotlib.patches import Rectangle
-
     layout = {"nrows": (len(panels) + 1) // 2, "ncols": 2} if is_narrow() else {"ncols": len(panels)}
     figure, grid = subplots(9, 2.9, narrow_height=2.1 * layout.get("nrows", 1), squeeze=False, **layout)
     places = grid.ravel()
     for axes, (title, accesses) in zip(places, panels.items(), strict=False):
-        axes.add_patch(Rectangle((0, 0), side, side, facecolor="none", edgecolor=FAINT))
+        rectangle(axes, (0, 0), side, side, facecolor="none", edgecolor=FAINT)
         for access in accesses:
             if access.kind == "write" and not any(access.block) and access.number < threads:
                 row, column = access.element
                 color = PALETTE[access.number % len(PALETTE)]
-                axes.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor="none"))
+                rectangle(axes, (column, row), 1, 1, facecolor=color, edgecolor="none")
         axes.set(xlim=(-1, side + 1), ylim=(side + 1, -1), aspect="equal")
         axes.set_title(title, fontsize=9)
     for axes in places:

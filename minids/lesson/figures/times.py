@@ -23,13 +23,7 @@ def bars(names: Sequence[str], series: Mapping[str, Sequence[float]], unit: str)
         for height, number in zip(y, numbers, strict=True):
             text = f"{number:.3g}" if number < 1000 else f"{number:,.0f}"
             axes.annotate(
-                text,
-                (number, height),
-                (3, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=9,
-                color=INK,
+                text, (number, height), (3, 0), textcoords="offset points", va="center", fontsize=9, color=INK
             )
     all_numbers = [number for numbers in series.values() for number in numbers]
     axes.set(xscale="log", xlabel=unit, yticks=range(len(names)), yticklabels=names)

@@ -1,10 +1,11 @@
 """The recurrence unrolled over time, forward and backward, and the norm of its gradient over distance."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from minids.lesson.figures import arrow, rectangle
 from minids.lesson.figures.layer import short
 from minids.ops.common import CLIP
 from minids.ops.reference.birnn import birnn_backward, birnn_forward, rnn_backward
@@ -105,8 +106,7 @@ def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None
     edge = np.array(
         [0 if up else _half_width() * across, HALF_HEIGHT * up]
     )  # from the middle of a box to its edge
-    style = {"arrowstyle": "->", "color": color, "shrinkA": 0, "shrinkB": 0, "lw": 1.5}
-    axes.annotate("", head - edge, tail + edge, arrowprops=style)
+    arrow(axes, tail + edge, head - edge, color, 1.5)
     if weight:
         x, y = (tail + head) / 2
         right, size = (0, 8) if is_narrow() else (0.05, 9)
@@ -115,34 +115,15 @@ def _arrow(axes: "Axes", start, end, done, back: bool, weight: str = "") -> None
 
 def _node(axes: "Axes", box, value: float | None, gradient: float | None, new: bool) -> None:
     """A number and, below it, its gradient; faint without a number, a thick edge if it is `new`."""
-    from matplotlib.patches import FancyBboxPatch
-
     x, y = _center(box)
     edge = FAINT if value is None else ACCENT if gradient is not None else SIGNAL
-    style = "round,pad=0,rounding_size=0.06"
-    corner = (x - _half_width(), y - HALF_HEIGHT)
-    axes.add_patch(
-        FancyBboxPatch(
-            corner,
-            2 * _half_width(),
-            2 * HALF_HEIGHT,
-            style,
-            facecolor=PAPER,
-            edgecolor=edge,
-            lw=3 if new else 1.2,
-        )
-    )
+    corner, width = (x - _half_width(), y - HALF_HEIGHT), 3 if new else 1.2
+    size = 2 * _half_width(), 2 * HALF_HEIGHT
+    rectangle(axes, corner, *size, 0.06, facecolor=PAPER, edgecolor=edge, linewidth=width)
+    font: Any = {"ha": "center", "va": "center", "fontsize": 8 if is_narrow() else 10}
     if value is not None:
         flat = box[0] in ("hf", "hb") and not 0 < value < CLIP
         words = short(value) + ("  flat" if flat else "")
-        axes.text(x, y + 0.12, words, ha="center", va="center", color=INK, fontsize=8 if is_narrow() else 10)
+        axes.text(x, y + 0.12, words, color=INK, **font)
     if gradient is not None:
-        axes.text(
-            x,
-            y - 0.13,
-            short(gradient),
-            ha="center",
-            va="center",
-            color=ACCENT,
-            fontsize=8 if is_narrow() else 10,
-        )
+        axes.text(x, y - 0.13, short(gradient), color=ACCENT, **font)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minids.lesson.figures import arrow
 from minids.plot import ACCENT, FAINT, INK, PALETTE, is_narrow, subplots, two_widths
 
 if TYPE_CHECKING:
@@ -34,9 +35,7 @@ def wavefront(accesses: "Sequence[Access]", alpha: np.ndarray, names: Sequence[s
             text = f"{alpha[t, s]:.1f}".replace("-", "−") if alpha[t, s] > -1e9 else "−∞"
             axes.text(_FRAME * t, s, text, ha="center", va="center", fontsize=9, color=INK)
         elif access.kind == "read" and t == upto - 1:
-            arrow = {"arrowstyle": "->", "color": color, "linewidth": 1.4, "shrinkA": 0, "shrinkB": 0}
-            start, end = (_FRAME * t + 0.52, s), (_FRAME * upto - 0.52, thread)
-            axes.annotate("", end, start, arrowprops=arrow)
+            arrow(axes, (_FRAME * t + 0.52, s), (_FRAME * upto - 0.52, thread), color)
     for t in range(first, last):
         passed = t < upto
         axes.axvline(_FRAME * (t + 0.5), color=ACCENT if passed else FAINT, linestyle="--", linewidth=1)
