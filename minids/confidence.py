@@ -78,9 +78,9 @@ def evidence(words: list[Word], hypotheses: Texts, log_probs: np.ndarray) -> np.
     for hypothesis, share in zip(hypotheses, np.exp(scores - np.logaddexp.reduce(scores)), strict=True):
         edits = align([word.text for word in words], hypothesis.text.split())
         posteriors += [share * (edit.op == CORRECT) for edit in edits if edit.reference]
-    doubt = np.sqrt(np.maximum(0, -log_probs.max(axis=1))).mean()
+    uncertainty = np.sqrt(np.maximum(0, -log_probs.max(axis=1))).mean()
     p = np.clip([[word.score for word in words], posteriors], MIN_PROB, 1 - MIN_PROB)  # (2, W)
-    return np.column_stack([*np.log(p / (1 - p)), np.full(len(words), doubt)])
+    return np.column_stack([*np.log(p / (1 - p)), np.full(len(words), uncertainty)])
 
 
 def fit_weights(results: Iterable[tuple[list[Word], Texts, np.ndarray, str]]) -> tuple[float, ...] | None:

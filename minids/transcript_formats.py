@@ -45,7 +45,8 @@ class Piece(NamedTuple):
 
 def pieces(words: Sequence[Word], max_width: float, max_seconds: float) -> list[Piece]:
     """The words, those that are wider or longer than the limits letter by letter."""
-    result, last = [], -math.inf
+    result: list[Piece] = []
+    last = -math.inf
     for word in words:
         letters = word.characters or (word[:3],)
         divided = display_width(word.text) > max_width or word.end - word.start > max_seconds

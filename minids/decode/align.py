@@ -62,9 +62,10 @@ def forced_align(
     for t in range(T):
         emission = log_probs[t, states]  # (S,)
         emission[boundary] = np.maximum(emission[boundary], log_probs[t, extra_space])
-        arrivals = np.stack([best[:-2] + no_skip, best[1:-1], best[2:]])  # (3, S), from s - 2, s - 1 and s
-        steps[t] = 2 - arrivals.argmax(axis=0)
-        best[:2], best[2:] = -np.inf, arrivals.max(axis=0) + emission
+        skipped, moved, stayed = best[:-2] + no_skip, best[1:-1], best[2:]  # (S,), from s - 2, s - 1 and s
+        nearer = np.maximum(moved, stayed)
+        steps[t] = np.where(skipped >= nearer, 2, moved >= stayed)
+        best[:2], best[2:] = -np.inf, np.maximum(skipped, nearer) + emission
     s = len(states) - 2 + int(best[-2:].argmax())  # the last letter, or the blank after it
     log_prob = float(best[2 + s])
     if log_prob == -np.inf:
@@ -120,17 +121,12 @@ def align_text(
     unmatched = []
     heard = word_times(greedy(log_probs), alphabet, 1)
     for (first, a, matched), (end, b, _) in pairwise(_cuts(words, heard, len(log_probs))):
-        try:
-            if not matched or (first == end and a < b):
-                raise InputError("")
-            labels = alphabet.encode(space.join(words[first:end]))
-            path = forced_align(log_probs[a:b], labels, int(alphabet.encode(space)[0]) if space else BLANK)
-            if np.log(np.maximum(path.peaks, 1e-30)).sum() < -MAX_LOSS * len(labels):
-                raise InputError("")
-            for word, (_, u) in zip(word_times(path, alphabet, 1), owners[first:end], strict=True):
-                found[u].append(word.moved(a, math.inf))
-        except InputError:  # or it has no path
+        path = _path_if_said(log_probs[a:b], space.join(words[first:end]), alphabet) if matched else None
+        if path is None:
             unmatched.append(Unmatched(float(times[a]), float(times[b]), words[first:end]))
+            continue
+        for word, (_, u) in zip(word_times(path, alphabet, 1), owners[first:end], strict=True):
+            found[u].append(word.moved(a, math.inf))
     result = []
     for (token, written), parts in zip(units, found, strict=True):
         if written and len(parts) == len(written.split()):
@@ -139,6 +135,17 @@ def align_text(
             score = min(part.score for part in parts)
             result.append(Word(token, letters[0][1], letters[-1][2], score, tuple(letters)))
     return result, unmatched
+
+
+def _path_if_said(log_probs: np.ndarray, text: str, alphabet: Alphabet) -> CTCPath | None:
+    """The best path of a text; None if it has none, or only improbable letters, or if there is no text."""
+    space = int(alphabet.encode(" ")[0]) if " " in alphabet else BLANK
+    try:
+        path = forced_align(log_probs, alphabet.encode(text), space)
+    except InputError:
+        return None
+    improbable = np.log(np.maximum(path.peaks, 1e-30)).sum() < -MAX_LOSS * len(path.labels)
+    return None if improbable or (len(log_probs) and not text) else path
 
 
 def _cuts(words: list[str], heard: list[Word], T: int) -> list[tuple[int, int, bool]]:

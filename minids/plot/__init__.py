@@ -68,7 +68,6 @@ def _characters_of(font: str) -> frozenset[int]:
         return frozenset()
 
 
-_CJK = ("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "BOPOMOFO", "FULLWIDTH", "IDEOGRAPHIC")
 _warned: set[str] = set()
 
 
@@ -76,14 +75,11 @@ def _warn_of_missing_font(script: str, character: str) -> None:
     """Warn once for each script; `script` is the first word of the name of a character."""
     from matplotlib import get_cachedir
 
-    name, package = "Noto Sans", "fonts-noto-core"
-    if script in _CJK:
-        script, name, package = "CJK", "Noto Sans CJK", "fonts-noto-cjk"
     if script not in _warned:
         _warned.add(script)
         warnings.warn(
             f"no installed font has {character!r} (U+{ord(character):04X}), so figures show a box instead;"
-            f" install {name} (on Debian and Ubuntu: apt install {package}), then delete {get_cachedir()}",
+            f" install Noto Sans (apt install fonts-noto-core fonts-noto-cjk), then delete {get_cachedir()}",
             stacklevel=2,
         )
 

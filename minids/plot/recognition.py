@@ -1,7 +1,7 @@
 """An utterance from sound to text: four plots with one time axis."""
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -94,12 +94,16 @@ def _probabilities(axes: "Axes", log_probs: np.ndarray, alphabet: Alphabet, fram
 
     probability_curves(axes, log_probs, frame_seconds)
     path = greedy(log_probs)
-    style = {"ha": "center", "fontsize": 11, "weight": "bold"}
+    style: dict[str, Any] = {"ha": "center", "fontsize": 11, "weight": "bold"}
     style["family"] = font_families("".join(map(visible, alphabet.symbols)))
     style["path_effects"] = [withStroke(linewidth=3, foreground="white")]
     for k, (first, last), peak in zip(path.labels, path.frames, path.peaks, strict=True):
         t = first + int(log_probs[first : last + 1, k].argmax())
-        place = {"xy": ((t + 0.5) * frame_seconds, peak), "xytext": (0, 3), "textcoords": "offset points"}
+        place: dict[str, Any] = {
+            "xy": ((t + 0.5) * frame_seconds, peak),
+            "xytext": (0, 3),
+            "textcoords": "offset points",
+        }
         axes.annotate(visible(alphabet.decode([k])), **place, **style, color=character_color(k))
     axes.text(1, 1, "gray: blank", transform=axes.transAxes, color="dimgray", size=8, ha="right", va="top")
     axes.set(ylabel="probability of\neach character", ylim=(0, 1.16), yticks=[0, 0.5, 1])

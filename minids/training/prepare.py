@@ -138,10 +138,10 @@ def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> d
     decide, so that a copy of the data has the same splits.
     """
     named: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
-    for key, us in splits.items():
-        named[split_name(key)] += us
-        if us and len(splits) > 1 and split_name(key) == "train" and "train" not in key.lower():
-            notes.append(f"the {len(us)} texts of {key!r} are for training")
+    for label, us in splits.items():
+        named[split_name(label)] += us
+        if us and len(splits) > 1 and split_name(label) == "train" and "train" not in label.lower():
+            notes.append(f"the {len(us)} texts of {label!r} are for training")
     if splits and not named["train"]:
         notes.append(f"no texts are for training, so those of {', '.join(splits)} are divided anew")
         named = {"train": [u for us in splits.values() for u in us], "dev": [], "test": []}
