@@ -24,7 +24,8 @@ class TrainingState:
     epoch: int = 0  # completed epochs
     batch: int = 0  # completed batches of the current epoch
     steps: int = 0  # of all epochs
-    stale_epochs: int = 0  # since the best one, or since the learning rate was halved
+    stale_epochs: int = 0  # since the best completed one
+    plateau_epochs: int = 0  # likewise, or since the learning rate was halved
     halvings: int = 0  # of the learning rate
     best_key: list[float] | None = None  # of the best epoch, see selection_key
     best_epoch: int = 0
@@ -38,13 +39,14 @@ class TrainingState:
     rows: list[dict[str, Any]] = field(default_factory=list)  # the metrics of each completed epoch
     skipped: list[tuple[int, str]] = field(default_factory=list)  # training utterances and the reasons
 
-    def next_epoch(self, row: dict[str, Any], plateau: int) -> None:
+    def next_epoch(self, row: dict[str, Any], improved: bool, plateau: int) -> None:
         """Begin the next epoch; `row` has the metrics of this one. See [train] plateau."""
         self.rows.append(row)
         self.epoch, self.batch, self.gradient_norms = self.epoch + 1, 0, []
-        self.stale_epochs = 0 if self.best_epoch == self.epoch else self.stale_epochs + 1
-        if plateau and self.stale_epochs >= plateau:
-            self.stale_epochs, self.halvings = 0, self.halvings + 1
+        self.stale_epochs = 0 if improved else self.stale_epochs + 1
+        self.plateau_epochs = 0 if improved else self.plateau_epochs + 1
+        if plateau and self.plateau_epochs >= plateau:
+            self.plateau_epochs, self.halvings = 0, self.halvings + 1
         self.loss_sum, self.utterances, self.frames, self.epoch_seconds = 0.0, 0, 0, 0.0
 
 

@@ -156,7 +156,7 @@ def epoch_lines(
         f"  {format_duration(remaining)} left{best if is_best else ''}"
         f"{'  (only {:.0%} of the epoch)'.format(row['partial']) if 'partial' in row else ''}"
     )
-    if state.halvings and not state.stale_epochs and not is_best:
+    if state.halvings and not state.plateau_epochs and state.stale_epochs:
         yield f"no better epoch in {settings.plateau}: the learning rate is halved"
     if row["all_blank"] and not any(earlier["all_blank"] for earlier in rows[:-1]):
         yield (

@@ -113,7 +113,7 @@ class TrainSettings:
     momentum: float = setting(0.99, minimum=0, maximum=0.9999)
     momentum_ramp: int = setting(5, minimum=0, maximum=10**6)
     grad_clip_norm: float = setting(50.0, above=0, maximum=1e30)
-    ema: float = setting(0.0, minimum=0, maximum=0.999999)
+    ema: float = setting(0.0, minimum=0, maximum=0.9999)
     checkpoint_minutes: float = setting(5.0, minimum=0)
     seed: int = setting(0, minimum=0, maximum=2**32 - 1)
     select: str = setting("wer", choices=("wer", "cer", "loss"))

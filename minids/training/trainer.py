@@ -92,6 +92,7 @@ class Trainer:
                         self.train_epoch()
                         self.finish_epoch(*self.evaluate())
                 except Stopped:
+                    self._synchronize_ranks()
                     self._save_checkpoint()
                     self.log(f"stopped; the same command resumes from {self.folder.last}")
                     self.ranks.allgather("the checkpoint is saved")
@@ -283,13 +284,14 @@ class Trainer:
         return decisions[0]
 
     def _why_to_end(self) -> str:
-        """Why training ends before the last epoch, or nothing. `minutes` include the evaluation."""
+        """Why training ends before the last epoch, or nothing. `minutes` include the last evaluation."""
         t, state = self.settings.train, self.state
-        seconds = time.monotonic() - self.started + self.evaluation_seconds
+        evaluations = 1 if self.average is None else 2
+        seconds = time.monotonic() - self.started + evaluations * self.evaluation_seconds
         if t.minutes and seconds >= 60 * t.minutes:
             return f"the {t.minutes:g} minutes are over; raise minutes to continue"
-        if t.patience and state.best_row and state.epoch - state.best_epoch >= t.patience:
-            return f"no epoch was better than epoch {state.best_epoch}; raise patience to continue"
+        if t.patience and state.stale_epochs >= t.patience:
+            return f"no better epoch in {state.stale_epochs}; raise patience to continue"
         return ""
 
     def _update_average(self) -> None:
@@ -297,7 +299,8 @@ class Trainer:
         are soon outdated."""
         if self.average is not None:
             steps = self.state.steps
-            decay = min(self.settings.train.ema, (1 + steps) / (10 + steps))
+            # In float32, so that 1 - d is exact: else constant weights would drift.
+            decay = float(np.float32(min(self.settings.train.ema, (1 + steps) / (10 + steps))))
             self.model.ops.axpby(1 - decay, self.model.flat_params, decay, self.average)
 
     @contextmanager
@@ -392,13 +395,16 @@ class Trainer:
                 average_loss, averaged = self.evaluate()
             row |= reporting.dev_metrics(average_loss, averaged, "ema_")
         best_row = selected(row, t.select)
-        is_best = state.best_key is None or selection_key(best_row, t.select) < state.best_key
+        key = selection_key(best_row, t.select)
+        is_best = state.best_key is None or key < state.best_key
         if is_best:
             self.decoder_notes |= {"decoder_is_stale": True} if self.decoder_notes else {}
             self._save_best(best_row)
         rows = [*state.rows, row]
         if not is_partial:
-            state.next_epoch(row, t.plateau)
+            # Among completed epochs, so that an end by `minutes` changes nothing in a resumed run.
+            improved = all(key < selection_key(selected(r, t.select), t.select) for r in state.rows)
+            state.next_epoch(row, improved, t.plateau)
         if self.ranks.is_main:
             self.folder.write_metrics(rows)
             self.step_log.show("epoch", row, state.steps)

@@ -176,10 +176,38 @@ def test_training_ends_when_the_patience_does(place, no_progress, capsys):  # no
         run = trainer(place, epochs=9, patience=2)
         run.run()
         assert run.state.epoch == 3
-        assert "no epoch was better than epoch 1; raise patience to continue" in capsys.readouterr().err
+        assert "no better epoch in 2; raise patience to continue" in capsys.readouterr().err
     run = trainer(place, epochs=9, patience=3)
     run.run()
     assert run.state.epoch == 4
+
+
+def test_the_evaluation_of_a_partial_epoch_does_not_count_as_one(place, monkeypatch):  # noqa: F811
+    """Although it is the best, training ends after as many epochs as without it."""
+    monkeypatch.setattr(
+        trainer_module, "selection_key", lambda row, select: [0.0 if "partial" in row else 1.0]
+    )
+    trainer(place, "whole", epochs=9, patience=2, plateau=1).run()
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer_module.Trainer, "_why_to_end", lambda run: "now" * (run.state.steps == 4))
+        run = trainer(place, epochs=9, patience=2, plateau=1)
+        run.run()
+        assert run.state.best_row["partial"] == 1 / 3
+    run = trainer(place, epochs=9, patience=2, plateau=1)
+    run.run()
+    whole = trainer(place, "whole", epochs=9, patience=2, plateau=1)
+    whole.prepare()
+    assert (run.state.epoch, run.state.halvings) == (whole.state.epoch, whole.state.halvings) == (3, 2)
+    np.testing.assert_array_equal(run.model.flat_params, whole.model.flat_params)
+
+
+def test_the_average_of_constant_weights_does_not_drift(place):  # noqa: F811
+    run = trainer(place, ema=0.9999)
+    run.prepare()
+    run.state.steps = 10**6
+    for _ in range(2000):
+        run._update_average()
+    np.testing.assert_array_equal(run.average, run.model.flat_params)
 
 
 def test_the_rate_is_halved_on_a_plateau(place, no_progress, capsys):  # noqa: F811
