@@ -189,12 +189,8 @@ class TextReport:
 
     def to_dict(self) -> dict:
         """The report for JSON."""
-        return {
-            "texts": self.texts,
-            "incomplete": self.incomplete,
-            "missing": dict(self.missing.most_common()),
-            "removed": dict(self.removed.most_common()),
-        }
+        counts = {"missing": dict(self.missing.most_common()), "removed": dict(self.removed.most_common())}
+        return {"texts": self.texts, "incomplete": self.incomplete} | counts
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.missing)

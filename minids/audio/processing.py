@@ -18,10 +18,9 @@ ZERO_CROSSINGS, KAISER_BETA, CUTOFF = 24, 8.0, 0.95
 
 def check_rate(name: str, rate: int) -> int:
     """The rate as int. Raises InputError naming it unless it is a whole number of Hz from 1 to MAX_RATE."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float | np.number) or not 0 < rate <= MAX_RATE:
-        raise InputError(f"{name} = {rate!r} is not a sampling rate; give Hz, at most {MAX_RATE}")
-    if rate != int(rate):
-        raise InputError(f"{name} = {rate!r} is not a whole number; give Hz")
+    is_number = isinstance(rate, int | float | np.number) and not isinstance(rate, bool)
+    if not is_number or not 0 < rate <= MAX_RATE or rate != int(rate):
+        raise InputError(f"{name} = {rate!r} is not a rate; give a whole number of Hz, at most {MAX_RATE}")
     return int(rate)
 
 

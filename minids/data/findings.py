@@ -41,7 +41,7 @@ KINDS = {
 }
 
 MAX_LISTED_CHARACTERS = 20  # outside the alphabet, in the table
-MAX_EXAMPLES, MAX_FINDINGS = 3, 20  # of one kind of finding, and in all
+MAX_EXAMPLES = 3  # of one kind of finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +104,6 @@ class ValidationReport:
         return {kind: count[kind] for kind in KINDS if count[kind]}
 
     @property
-    def hours(self) -> float:
-        return sum(summary.seconds for summary in self.summaries) / 3600
-
-    @property
     def errors(self) -> int:
         """Findings that would abort training or degrade the model."""
         return sum(count for kind, count in self.counts.items() if KINDS[kind].is_error)
@@ -121,7 +117,7 @@ class ValidationReport:
         """The report as JSON values."""
         return {
             "valid": self.valid,
-            "hours": self.hours,
+            "hours": sum(summary.seconds for summary in self.summaries) / 3600,
             "counts": self.counts,
             "characters_outside_alphabet": dict(self.outside.most_common()),
             "characters_removed": dict(self.removed.most_common()),
@@ -129,16 +125,6 @@ class ValidationReport:
             "manifests": [summary.to_dict() for summary in self.summaries],
             "findings": [asdict(finding) | {"remedy": finding.remedy} for finding in self.findings],
         }
-
-    def examples(self, count: int) -> list[Finding]:
-        """At most `count` findings, a few of each kind, with every kind represented where possible."""
-        kinds = {kind: [f for f in self.findings if f.kind == kind] for kind in self.counts}
-        order = sorted(kinds, key=lambda kind: not KINDS[kind].is_error)
-        chosen: list[Finding] = []
-        for position in range(MAX_EXAMPLES):
-            chosen += [kinds[kind][position] for kind in order if position < len(kinds[kind])]
-        numbers = {id(finding): number for number, finding in enumerate(self.findings)}
-        return sorted(chosen[:count], key=lambda finding: numbers[id(finding)])
 
     def table(self) -> str:
         """Counts as text: a row for each manifest, a row for each kind of finding with its remedy."""
@@ -166,10 +152,12 @@ class ValidationReport:
                 yield f"       and {len(self.outside) - MAX_LISTED_CHARACTERS} more; --json lists all"
         if self.alphabet:
             yield f"\nThe alphabet with the missing letters:\nalphabet = {to_json(self.alphabet)}"
-        if examples := self.examples(MAX_FINDINGS):
-            left = len(self.findings) - len(examples)
-            yield f"\nfindings{f' ({left} more: --json lists all)' if left else ''}"
-            yield from map(str, examples)
+        examples = [[f for f in self.findings if f.kind == kind][:MAX_EXAMPLES] for kind in self.counts]
+        if left := len(self.findings) - sum(map(len, examples)):
+            yield f"\nfindings ({left} more: --json lists all)"
+        elif examples:
+            yield "\nfindings"
+        yield from (str(finding) for kind in examples for finding in kind)
         errors = f"{self.errors or 'No'} error{'s' * (self.errors != 1)}"
         yield f"\n{errors} that would abort training or degrade the model."
 

@@ -140,10 +140,7 @@ def rejection_reasons(profiles: np.ndarray, references: np.ndarray, rate: int) -
         worst = int(abs(deviation).argmax())
         low, high = worst * rate / 2000 / BANDS, (worst + 1) * rate / 2000 / BANDS
         level_db, sign = abs(deviation[worst]) * spread[worst], "loud" if deviation[worst] > 0 else "quiet"
-        reasons.append(
-            f"{distance:.1f} deviations from real noise (at most {MAX_DISTANCE});"
-            f" {level_db:.0f} dB too {sign} at {low:.1f} to {high:.1f} kHz"
-            if distance > MAX_DISTANCE
-            else ""
-        )
+        band = f"{level_db:.0f} dB too {sign} at {low:.1f} to {high:.1f} kHz"
+        reason = f"{distance:.1f} deviations from real noise (at most {MAX_DISTANCE}); {band}"
+        reasons.append(reason if distance > MAX_DISTANCE else "")
     return reasons

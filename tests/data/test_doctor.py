@@ -59,7 +59,7 @@ def test_good_data_has_no_findings(corpus):
     (summary,) = report.summaries
     assert (summary.utterances, summary.shortest, summary.longest) == (3, 1, 1)
     assert (summary.speakers, summary.rates) == ({"m.jsonl"}, {RATE: 3})
-    assert report.hours == pytest.approx(3 / 3600)
+    assert report.to_dict()["hours"] == pytest.approx(3 / 3600)
 
 
 def test_each_problem_is_found_once_with_its_line(corpus, tmp_path):
