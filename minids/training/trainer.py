@@ -265,6 +265,7 @@ class Trainer:
         if not state.utterances:
             raise self.nothing_usable("train", self.batches)
         self._synchronize_ranks()
+        self.time_estimate.epochs = 0  # from now on the line of each epoch has it
 
     def step(self, batch: Batch | None, rate: float, momentum: float) -> tuple[np.ndarray, float]:
         """A step on `batch` and those of `gradient_sum`; see minids.training.step."""
