@@ -158,14 +158,14 @@ class BeamSearch:
     def score(self, log_probs: np.ndarray, text: str | Sequence[int]) -> Hypothesis:
         """The exact score of a text, or of its labels, over all alignments, in float64.
 
-        If spaces only separate words (see the class), so do those of the text. Of all word pieces that spell
-        a text, those that are the longest, from left to right, count.
-        Raises InputError as `decode` does, and for a text that the alphabet cannot write.
+        If spaces only separate words (see the class), so do those of the text.
+        Raises InputError as `decode` does, for a text that the alphabet cannot write, and for one that word
+        pieces may spell in several ways: give the labels of one.
         """
         log_probs, _ = self._check(log_probs)
         try:
             if isinstance(text, str) and self.language.pieces:
-                text = WORD_START + text.strip().replace(" ", WORD_START)
+                raise ValueError("word pieces spell it in several ways; give the labels of one")
             labels = self.alphabet.encode(text) if isinstance(text, str) else text
             labels = integers("labels", labels, 1, len(self.alphabet) - 1).tolist()
         except ValueError as error:

@@ -348,7 +348,8 @@ def _candidates(
     count = n
     space = column[config.space_symbol]
     copy = np.empty(1, PREFIX)
-    max_gain = math.exp(min(max(config.beta, 0.0) * max(config.pieces, 1) + config.max_hot, MAX_NATS))
+    per_word = max(config.beta, 0.0) + config.max_hot
+    max_gain = math.exp(min(per_word * max(config.pieces, 1), MAX_NATS))
     for i in range(n):
         prefix, unit, row = beam[i], units[i], child_probs[i]
         if config.pieces > 0 or prefix.hot_node >= 0:

@@ -14,9 +14,8 @@ underscore trust their arguments; all others check theirs.
     kneser_ney.py    interpolated modified Kneser-Ney smoothing
     _scorer.py       tables for millions of queries from compiled code
     arpa_reader.py, _arpa_parser.py, arpa_writer.py   the format that all programs know
-    binary.py        the format that loads quickly
+    binary.py        the format that loads quickly;  kenlm_binary.py: KenLM's, through its package
     ngram.py         NGram, the model in memory: train, load, save, log_prob, perplexity
-    kenlm_binary.py  KenLM's binary files, through its package
     prune.py         entropy pruning
 """
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 from unicodedata import normalize
 
 import numpy as np
@@ -17,6 +17,7 @@ from minids.lm.arpa_reader import read_arpa
 from minids.lm.arpa_writer import write_arpa
 from minids.lm.arrays import NGramArrays, validated
 from minids.lm.binary import is_binary, is_kenlm_binary, read_binary, write_binary
+from minids.lm.kenlm_binary import REMEDY, callback_tables, read_words
 from minids.lm.text_filter import SPACE
 from minids.lm.text_source import Block, ProgressCallback, TextSource, read_blocks
 from minids.lm.vocabulary import BEGIN, END, UNKNOWN, Vocabulary
@@ -94,8 +95,6 @@ class NGram:
         """
         _check_path(path)
         if is_kenlm_binary(path):
-            from minids.lm.kenlm_binary import KenLM
-
             return KenLM(path)
         model = cls(*(read_binary(path) if is_binary(path) else read_arpa(path)))
         model.name = str(path)
@@ -184,6 +183,26 @@ class NGram:
     def tables(self) -> Tables:
         """What `minids.lm._scorer.score` reads."""
         return make_tables(self.arrays)
+
+
+class KenLM(NGram):
+    """A binary file of KenLM, for beam search, `log_prob` and `perplexity`; see `minids.lm.kenlm_binary`."""
+
+    def __init__(self, path: str | Path):
+        self.name, self.words = str(path), read_words(path)
+        self.log_probs = np.zeros(len(self.words) + 1, np.float32)  # decide between words spelled alike
+        _ = self.tables
+
+    @cached_property
+    def tables(self) -> Tables:
+        tables, self._query = callback_tables(self.name, self.words)
+        return tables
+
+    @property
+    def arrays(self) -> NoReturn:  # type: ignore[override]
+        raise InputError(f"{self.name} is in KenLM's binary format, which cannot be converted; {REMEDY}")
+
+    starts = arrays  # type: ignore[assignment]
 
 
 def check_output(path: str | Path) -> None:

@@ -22,7 +22,7 @@ from tests.tolerances import BEAM_SCORE, PROBABILITY
 INF = math.inf
 OFF = -math.inf
 LETTERS = Alphabet("ab ")
-PIECES = Alphabet(["▁a", "b", "▁", "ab", "▁bb"])
+PIECES = Alphabet(["▁a", "b", "▁", "ab", "▁b▁b"])
 ALL = {"token_min_logp": OFF, "beam_prune_logp": OFF}
 UNBOUNDED = {"beam_width": 10**6, **ALL}
 
@@ -234,6 +234,8 @@ def test_the_pieces_of_a_text_are_summed(seed):
         words = h.text.split()
         expected = h.log_prob + 0.8 * h.lm_log_prob + 0.3 * len(words) + 1.5 * words.count("ab")
         assert h.score == pytest.approx(expected, abs=BEAM_SCORE)
+        with pytest.raises(InputError, match="cannot be scored: word pieces spell it in several ways"):
+            search.score(log_probs, h.text)
         of_these_pieces = search.score(log_probs, h.labels)
         assert of_these_pieces.log_prob <= h.log_prob + BEAM_SCORE
         assert of_these_pieces.score - of_these_pieces.log_prob == pytest.approx(
