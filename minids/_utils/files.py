@@ -26,8 +26,11 @@ def open_file(path: str | Path) -> BinaryIO:
         raise OSError(errno.EINVAL, str(error), str(path)) from error
 
 
-def check_writable(path: str | Path) -> None:
-    """Raises InputError where `atomic_write` could not write. For a check before long work."""
+def check_writable(path: str | Path, *inputs: str | Path) -> None:
+    """Raises InputError where `atomic_write` could not write, or would replace one of the inputs."""
+    for other in inputs:
+        if os.path.realpath(path) == os.path.realpath(other):
+            raise InputError(f"{path} is an input of this command; give another file for the output")
     try:
         _target(Path(path))
     except OSError as error:

@@ -52,7 +52,7 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | 
     channels = {u.path: u.channel for u in utterances}
     outputs = output_paths([u.path for u in utterances], out, kind) if kind else {}
     if kind is None:
-        check_writable(out)
+        check_writable(out, manifest, *models)
     announce_compilation()
     recognizer = Recognizer.load(models or None, lm="none", backend=backend)
     texts = TextReport(recognizer.alphabet, (utterance.text for utterance in utterances))
@@ -72,12 +72,14 @@ def command(manifest: Path, models: tuple[Path, ...], backend: str, kind: str | 
         for start, stop, lost in unmatched:
             words_lost = " ".join(lost[:8] + ["…"] * (len(lost) > 8)) or "speech without text"
             place = f"{utterance.path}, {begin + start:.1f} to {begin + stop:.1f} s"
-            note(f"{place}: speech and text differ; left out: {words_lost}")
+            note(f"{place}: speech and text differ, or are not understood; left out: {words_lost}")
         words_of[utterance.path] += (words := [word.moved(begin, end) for word in words])
         for part in groups(pieces(words, math.inf, PART_SECONDS[1]), *PART_SECONDS):
             start, stop = round(part[0].start, 3), round(part[-1].end, 3)
             parts.append(replace(utterance, text=text_of(part), start=start, end=stop, duration=stop - start))
     report_skipped(manifest, skipped, len(utterances))
+    if not parts:
+        raise InputError(f"{manifest}: no words could be aligned; check the texts, or give another --model")
     if kind is None:
         write_manifest(out, parts)
         click.echo(printable(f"{out}: {len(parts)} parts"))

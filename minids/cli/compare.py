@@ -1,6 +1,7 @@
 """`minids compare`: the difference of two models, or of two files of results."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def command(a: Path, b: Path, manifest: Path | None, as_json: bool, **search: An
         raise InputError(f"{a} and {b} have no utterance in common; evaluate both on the same manifest")
     for name in names:
         if len({side[name].reference for side in sides}) > 1:
-            raise InputError(f"{name}: {a} and {b} have different texts; evaluate both on the same manifest")
+            problem = f"{name[0]}: {a} and {b} have different texts"
+            raise InputError(f"{problem}; give models of one alphabet, or results of the same manifest")
     first, second = (Evaluation(side[name] for name in names) for side in sides)
     differences = {n: paired_difference(getattr(first, n), getattr(second, n)) for n in ("wer", "cer")}
     change = (second.wer.counts - first.wer.counts)[:, :3].sum(axis=1)
@@ -72,8 +74,19 @@ def _is_model(path: Path) -> bool:
     return path.suffix == ".safetensors" or str(path) == "shipped"
 
 
-def _results(path: Path, manifest: Path | None, search: dict[str, Any]) -> dict[str, UtteranceResult]:
-    """The results of a model or of a file, by name."""
+def _numbered(results: list[UtteranceResult]) -> dict[tuple[str, int], UtteranceResult]:
+    counts: Counter[str] = Counter()
+    numbered = {}
+    for result in results:
+        numbered[result.name, counts[result.name]] = result
+        counts[result.name] += 1
+    return numbered
+
+
+def _results(
+    path: Path, manifest: Path | None, search: dict[str, Any]
+) -> dict[tuple[str, int], UtteranceResult]:
+    """The results of a model or of a file, by name and the number of earlier lines of that name."""
     from minids.data.manifest import read_manifest
     from minids.recognizer import Recognizer
 
@@ -85,13 +98,13 @@ def _results(path: Path, manifest: Path | None, search: dict[str, Any]) -> dict[
         utterances = read_manifest(manifest)
         results, skipped = recognizer.recognize(utterances)
         report_skipped(manifest, skipped, len(utterances))
-        return {result.name: result for result in results}
+        return _numbered(results)
     try:
         with open_file(path) as file:
             rows = [json.loads(line) for line in file]
         results = [UtteranceResult(*(row[k] for k in ("name", "reference", "hypothesis"))) for row in rows]
         Evaluation(results)  # raises ValueError for texts that are not strings
-        return {result.name: result for result in results}
+        return _numbered(results)
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}; give a model or a file of results") from error
     except LOAD_ERRORS:

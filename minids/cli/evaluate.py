@@ -1,5 +1,6 @@
 """`minids evaluate`: word and character error rates of a model."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def command(
     from minids.text import TextReport
 
     if out:
-        check_writable(out)
+        check_writable(out, manifest, *models)
     utterances = read_manifest(manifest)
     fields = {"speaker", *(name for u in utterances for name in u.extra)}
     if by is not None and by not in fields:
@@ -77,9 +78,11 @@ def command(
         note(f"skipped: {reason}")
     report_skipped(manifest, skipped, len(utterances))
     evaluation = Evaluation(results)
-    rows, by_name = evaluation.rows(), {utterance.name: utterance for utterance in utterances}
+    rows, by_name = evaluation.rows(), defaultdict(list)
+    for utterance in utterances:
+        by_name[utterance.name].append(utterance)
     for row in rows:
-        u = by_name[row["name"]]
+        u = by_name[row["name"]].pop(0)  # lines of one recording come in their order
         place = {name: getattr(u, name) for name in ("line", "start", "end", "channel", "speaker")}
         row |= {"path": str(u.path)} | place
     rows.sort(key=lambda row: row["line"])

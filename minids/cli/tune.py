@@ -74,7 +74,7 @@ def command(
     if plot and plot.suffix[1:] not in PLOT_FORMATS:
         raise InputError(f"{plot}: give a name ending in {', '.join(f'.{f}' for f in PLOT_FORMATS)}")
     for path in filter(None, (out, plot)):
-        check_writable(path)
+        check_writable(path, manifest, lm)
     folder = RunFolder(out.resolve().parent)
     with folder.idle():  # known before the work, not only after it
         pass

@@ -25,7 +25,7 @@ from minids.ops.reference.ctc import lattice, skips
 from minids.text import BLANK, Alphabet, normalize
 
 MIN_ANCHOR = 10  # letters on either side of a cut
-MIN_UNMATCHED = 8  # words in a row
+MIN_UNMATCHED = 5  # words in a row
 MAX_LOSS = 4.0  # mean of -log P(letter); AN4: at most 2.3 for true texts, at least 4.4 for others
 
 
@@ -103,8 +103,8 @@ def align_text(
     The text is compared with the greedy decoding. Where whole words of MIN_ANCHOR letters agree on either
     side of a space, text and recording are cut; `forced_align` aligns what is between. Where the text has
     MIN_UNMATCHED words and the decoding less than a third of them, they were not said; in the opposite case,
-    what was said is not in the text. Neither is aligned, nor a text whose letters are less probable than
-    MAX_LOSS allows: that of another recording.
+    what was said is not in the text. Neither is aligned, nor the text of another recording: less than a
+    quarter of its words, of MIN_UNMATCHED or more, agree, or its letters are less probable than MAX_LOSS.
     """
     space = " " if " " in alphabet else ""
     units: list[tuple[str, str]] = []  # a word as in the text, and as the alphabet writes it
@@ -176,4 +176,9 @@ def _cuts(words: list[str], heard: list[Word], T: int) -> list[tuple[int, int, b
                 cuts.append((i, frame(j), False))
             cuts.append((i + n, frame(j + m), True))
         i, j = i + n, j + m
-    return [*cuts, (len(words), T, True)]
+    cuts.append((len(words), T, True))
+    agree = [edit.op == CORRECT for edit in edits if edit.reference]  # for each word of the text
+    return [
+        (i, t, matched and (j - i < MIN_UNMATCHED or 4 * sum(agree[i:j]) >= j - i))
+        for (i, t, matched), (j, *_) in pairwise([*cuts, cuts[-1]])
+    ]

@@ -105,6 +105,8 @@ def test_our_importer_reads_our_textgrids(place, minids):
         ("compare deep.jsonl m.jsonl", "deep.jsonl: neither a model nor results"),
         ("transcribe speech --format ctm", "recordings of the same name would be one in a table"),
         ("align m.jsonl --out gone/parts.jsonl", "cannot write gone/parts.jsonl"),
+        ("align m.jsonl --out ./m.jsonl", "m.jsonl is an input of this command"),
+        ("evaluate m.jsonl --out m.jsonl", "m.jsonl is an input of this command"),
         ("align stereo.jsonl --format ctm --out o", "stereo.jsonl:2: has words at the same time as stereo"),
     ],
 )
@@ -232,3 +234,14 @@ def test_align_writes_the_words_of_each_recording(place, minids, monkeypatch):
     assert [(row[0], row[1], row[4]) for row in rows] == [("1", "1", "a"), ("1", "1", "b")]
     starts, durations = (np.array([float(row[k]) for row in rows]) for k in (2, 3))
     assert 0 <= starts[0] < starts[0] + durations[0] <= 0.4 < starts[1] < starts[1] + durations[1] <= 0.9001
+
+
+def test_a_recording_with_two_lines_has_two_results(place, minids):
+    first, second, *_ = read_manifest("m.jsonl")
+    write_manifest("twice.jsonl", [first, second, replace(first, text="c")])
+    minids("evaluate twice.jsonl --model m3.safetensors --out a.jsonl")
+    rows = [json.loads(line) for line in (place / "a.jsonl").read_text().splitlines()]
+    assert [row["line"] for row in rows] == [1, 2, 3]
+    assert [row["reference"] for row in rows][2] == "c"
+    code, out, _ = minids("compare a.jsonl a.jsonl")
+    assert (code, "of 3 utterances A is better in 0" in out) == (0, True)
