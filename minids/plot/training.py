@@ -48,7 +48,9 @@ def training(rows: Sequence[Mapping], best_epoch: int = 0) -> "Figure":
     return figure
 
 
-def rate_search(rates: Sequence[float], losses: Sequence[float], size: int, momentum: float) -> "Figure":
+def rate_search(
+    rates: Sequence[float], losses: Sequence[float], size: int, momentum: float, title: str
+) -> "Figure":
     """The loss of each step over its rate, and the median of the last `size` steps."""
     from matplotlib.figure import Figure
 
@@ -58,7 +60,7 @@ def rate_search(rates: Sequence[float], losses: Sequence[float], size: int, mome
     axes.semilogx(rates, losses, ".", color=GRAY)
     axes.semilogx(rates, medians, color=SIGNAL)
     axes.set(xlabel=f"learning rate, with momentum {momentum:g}", ylabel="CTC loss (nats per frame)")
-    axes.set(ylim=(0, 2 * max(medians[:size])), title=f"Training diverges at {rates[-1]:.1g}")
+    axes.set(ylim=(0, 2 * max(medians[:size])), title=title)
     despine(axes)
     return figure
 

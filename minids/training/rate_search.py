@@ -11,12 +11,15 @@ import math
 import time
 from contextlib import closing, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
 
+from minids._utils.errors import InputError
 from minids._utils.files import atomic_write
 from minids.training import schedule
+from minids.training.checkpoint import RunFolder
 from minids.training.trainer import Trainer
 
 FIRST, FACTOR, MAX_STEPS = 1e-6, 10**0.1, 80
@@ -35,27 +38,34 @@ class RateSearch(NamedTuple):
 
 
 def find_rate(trainer: Trainer) -> RateSearch:
-    """Suggest a learning rate for a Trainer, and draw learning_rate.png in its folder.
+    """Suggest a learning rate for a new run, and draw learning_rate.png in the folder of a Trainer.
 
-    No checkpoint is written. The trainer's weights are worn out afterwards: make another one to train.
+    No checkpoint is read or written. Each step has one batch, also where `accumulate` is above 1. The
+    trainer is worn out afterwards: make another one to train. Raises InputError when no rate makes the loss
+    diverge.
     """
-    start, t, picture = time.monotonic(), trainer.settings.train, trainer.folder.path / "learning_rate.png"
+    start, t, folder = time.monotonic(), trainer.settings.train, trainer.folder
     momentum = schedule.momentum(t.momentum, t.momentum_ramp, 0)
-    with trainer.folder.locked() if trainer.ranks.is_main else nullcontext():
+    with folder.locked() if trainer.ranks.is_main else nullcontext(), TemporaryDirectory() as empty:
         trainer.ranks.allgather("the folder is locked")
+        trainer.folder = RunFolder(Path(empty))
         trainer.prepare()
         rates, losses = _sweep(trainer, momentum)
+        rate, picture = (
+            rates[-1] / SAFETY * (1 - t.momentum) / (1 - momentum),
+            folder.path / "learning_rate.png",
+        )
+        title = f"suggested: {rate:.2g} with momentum {t.momentum:g}"
         if trainer.ranks.is_main:
             from minids.plot.training import rate_search
 
             with atomic_write(picture) as file:
-                figure = rate_search(rates, losses, MEDIAN, momentum)
+                figure = rate_search(rates, losses, MEDIAN, momentum, title)
                 figure.savefig(file, format="png", dpi=150)
-    rate, seconds = rates[-1] / SAFETY * (1 - t.momentum) / (1 - momentum), time.monotonic() - start
+    seconds = time.monotonic() - start
     trainer.log(
         f"with momentum {momentum:g}, the loss diverges at a learning rate of {rates[-1]:.1g}:"
-        f" {len(rates)} steps, {seconds:.0f} s, drawn in {picture}\n"
-        f"suggested for momentum {t.momentum:g}: learning_rate = {rate:.2g}"
+        f" {len(rates)} steps, {seconds:.0f} s, drawn in {picture}\n{title}"
     )
     return RateSearch(rate, rates, losses, seconds, picture)
 
@@ -66,10 +76,12 @@ def _sweep(trainer: Trainer, momentum: float) -> tuple[list[float], list[float]]
     guessing = math.log(trainer.model.settings.characters) / trainer.model.settings.stride
     while True:
         before = len(rates)
-        with closing(trainer.batches.epoch(trainer.state.epoch)) as batches:
+        with closing(trainer.batches.epoch(0)) as batches:
             for batch in batches:
                 rate = FIRST * FACTOR ** len(rates)
                 step_losses, norm = trainer.step(batch, rate, momentum)
+                if len(rates) < 2 * MEDIAN:
+                    trainer._check_finite(batch.indices if batch else [], step_losses, norm)
                 possible = np.isfinite(step_losses)
                 sums = [step_losses[possible].sum(), batch.lengths[possible].sum() if batch else 0]
                 loss, frames = trainer.batch_ranks.allreduce_sum(np.array(sums, np.float64))
@@ -78,7 +90,9 @@ def _sweep(trainer: Trainer, momentum: float) -> tuple[list[float], list[float]]
                     losses.append(float(loss / frames))
                 worst = max(guessing, 2 * np.median(losses[:MEDIAN] or 0))
                 diverged = len(rates) >= 2 * MEDIAN and np.median(losses[-MEDIAN:]) > worst
-                if diverged or not np.isfinite(norm) or len(rates) == MAX_STEPS:
+                if diverged or not np.isfinite(norm):
                     return rates, losses
+                if len(rates) == MAX_STEPS:
+                    raise InputError(f"the loss does not diverge up to {rate:.0f}; raise grad_clip_norm")
         if len(rates) == before:
             raise trainer.nothing_usable("train", trainer.batches)

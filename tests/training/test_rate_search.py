@@ -51,7 +51,7 @@ def test_the_sweep_ends_where_the_loss_diverges(found):
     assert max(medians[MEDIAN:-1]) <= max(guessing, 2 * medians[0])
     assert found.rate == pytest.approx(found.rates[-1] / SAFETY * 0.1), "μ rises from 0.9 to 0.99"
     assert f"{steps} steps" in line
-    assert line.endswith(f"suggested for momentum 0.99: learning_rate = {found.rate:.2g}")
+    assert line.endswith(f"suggested: {found.rate:.2g} with momentum 0.99")
 
 
 def test_nothing_but_the_picture_remains(found):
@@ -79,6 +79,31 @@ def test_training_at_the_suggested_rate_learns(place, found):
         run.run()
         losses.append(run.state.rows[-1]["loss"])
     assert losses[1] < 0.8 * losses[0]
+
+
+def test_the_search_starts_as_a_new_run_does(place, found):
+    run = trainer(place, "trained", learning_rate=0.05)
+    run.run()
+    before = {path.name: path.read_bytes() for path in run.folder.path.iterdir()}
+    again = find_rate(trainer(place, "trained", learning_rate=0.05))
+    assert (again.rate, again.losses) == (found[0].rate, found[0].losses)
+    after = {path.name: path.read_bytes() for path in run.folder.path.iterdir()}
+    assert after.pop("learning_rate.png")
+    assert after == before
+
+
+def test_a_search_without_divergence_suggests_nothing(place, monkeypatch):
+    run = trainer(place, "flat")
+    monkeypatch.setattr(run, "step", lambda batch, rate, momentum: (np.ones(len(batch.indices)), 1.0))
+    with pytest.raises(InputError, match="does not diverge up to 79; raise grad_clip_norm"):
+        find_rate(run)
+
+
+def test_a_loss_that_is_not_a_number_names_the_recording(place, monkeypatch):
+    run = trainer(place, "broken")
+    monkeypatch.setattr(run, "step", lambda batch, rate, momentum: (np.full(1, np.nan), np.nan))
+    with pytest.raises(InputError, match=r"the loss is not a number any more, first for .*\.wav"):
+        find_rate(run)
 
 
 def test_a_corpus_without_a_usable_recording_ends_the_search(tmp_path):
