@@ -1086,6 +1086,27 @@ def test_a_text_belongs_to_a_recording_of_its_own_folder(tmp_path):
     assert [u.text for _, u in importers.read("folder", tmp_path / "one")] == ["bob/1"]
 
 
+def test_a_text_whose_folder_has_recordings_goes_nowhere_else(tmp_path):
+    """Three kinds of layouts in which one recording of s1 is missing, and the text of that of s2."""
+    for kind, wav, txt in (("own", "", ""), ("parallel", "wav/", "txt/"), ("lists", "", "")):
+        for speaker in ("s1", "s2"):
+            for i in range(3):
+                if (speaker, i) != ("s1", 0):
+                    sound(tmp_path / kind / wav / "train" / speaker / f"{i}.wav")
+            lines = [f"{i} {speaker} says {i}" for i in range(3) if (speaker, i) != ("s2", 0)]
+            folder = tmp_path / kind / txt / "train" / speaker
+            folder.mkdir(parents=True, exist_ok=True)
+            if kind == "lists":
+                (folder / "list.txt").write_text("\n".join(lines))
+            else:
+                for line in lines:
+                    (folder / f"{line[0]}.txt").write_text(line[2:])
+        corpus = importers.read("folder", tmp_path / kind)
+        texts = {(u.speaker, u.path.stem): u.text for _, u in corpus}
+        assert texts == {(s, i): f"{s} says {i}" for s in ("s1", "s2") for i in "12"}
+        assert len(corpus.missing) == 2
+
+
 def test_a_second_text_of_a_recording_is_listed(tmp_path):
     for name in ("a", "b"):
         sound(tmp_path / f"{name}.wav")

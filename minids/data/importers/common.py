@@ -118,6 +118,7 @@ class Recordings:
 
     def __init__(self, root: Path, folder: str | None = None):
         self.folder = Path(folder or (root.parent if root.is_file() else root)).absolute()
+        self._homes: dict[Path, set[Path]] = {}
         self._bases = [str(path) for path in (self.folder, *self.folder.parents[:3])]
 
     def find(self, name: str, near: Path | None = None) -> Path | None:
@@ -140,12 +141,14 @@ class Recordings:
             parts = reversed(path.parent.parts[len(self.folder.parts) :])
             if all(a == b for a, b in zip(ends, parts, strict=False)):
                 found.append(path)
+        if near:
+            found = [path for path in found if path.parent in self._home(near.parent)]
         return _nearest(near or self.folder, found, last)
 
     def beside(self, files: list[Path]) -> dict[Path, Path]:
         """The recordings that files with their texts are named after, in the same folder or the nearest.
 
-        No other file of that name is nearer to the recording.
+        That is one of the nearest with recordings of any name. No other file of that name is nearer to it.
         """
         here = {(path.parent, stem): path for stem, paths in self.by_stem.items() for path in paths}
         rivals, found = defaultdict(list), dict[Path, Path]()
@@ -153,10 +156,25 @@ class Recordings:
             rivals[path.name].append(path)
         for path in files:
             for name in map(_stem, (path.stem, path.name.partition(".")[0])):
-                own = here.get((path.parent, name)) or _nearest(path, self.by_stem.get(name, []), name)
+                paths = [p for p in self.by_stem.get(name, ()) if p.parent in self._home(path.parent)]
+                own = here.get((path.parent, name)) or _nearest(path, paths, name)
                 if own and (own.parent == path.parent or _nearest(own, rivals[path.name], path.name) == path):
                     found.setdefault(path, own)
         return found
+
+    def _home(self, folder: Path) -> set[Path]:
+        """The folders with recordings that have the most folders in common with another."""
+        if folder not in self._homes:
+            shared = {path: len(parts.intersection(folder.parts)) for path, parts in self._folders.items()}
+            most = max(shared.values(), default=0)
+            self._homes[folder] = {path for path in shared if shared[path] == most}
+        return self._homes[folder]
+
+    @cached_property
+    def _folders(self) -> dict[Path, set[str]]:
+        """The folders with recordings, and their parts."""
+        folders = {path.parent for paths in self.by_stem.values() for path in paths}
+        return {folder: {*folder.parts} for folder in folders}
 
     @cached_property
     def by_stem(self) -> dict[str, list[Path]]:
