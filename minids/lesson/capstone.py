@@ -1,14 +1,13 @@
 """The capstone: the reader's own file, a clip of their network learning, and their code next to ours."""
 
 import ast
-import importlib.util
 import io
 import os
 import sys
 import token as tokens
 import tokenize
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,14 +24,7 @@ if TYPE_CHECKING:
 
 FILE, LESSON = "recognizer.py", "16_recognizer.py"
 _SECONDS = 60  # for running it
-_NO_CODE = (
-    tokens.COMMENT,
-    tokens.NL,
-    tokens.NEWLINE,
-    tokens.INDENT,
-    tokens.DEDENT,
-    tokens.ENDMARKER,
-)
+_NO_CODE = (tokens.COMMENT, tokens.NL, tokens.NEWLINE, tokens.INDENT, tokens.DEDENT, tokens.ENDMARKER)
 EMPTY_PAGE = '''"""My recognizer: all of Deep Speech, in one file."""
 
 import numpy as np
@@ -68,24 +60,10 @@ def our_file() -> ModuleType:
 
 def _load(path: Path) -> ModuleType:
     """A file as a module that can import the modules next to it, which are read again."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
     sys.modules.pop("mine", None)
-    with _first_in_path(path.parent):
-        spec.loader.exec_module(module)
-    sys.modules[path.stem] = module
+    with source.first_in_path(path.parent):
+        module = sys.modules[path.stem] = folder.run_file(path, path.stem)
     return module
-
-
-@contextmanager
-def _first_in_path(where: Path) -> Iterator[None]:
-    sys.path.insert(0, str(where))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(where))
 
 
 def _missing(name: str) -> Any:

@@ -37,14 +37,7 @@ Checker = Callable[[str, Callable], tuple[str | None, bool]]
 class Collector:
     """Puts a function and everything that it needs into the sections of mine.py in the folder `where`."""
 
-    def __init__(
-        self,
-        where: Path,
-        sections: list[Section],
-        number: str,
-        name: str,
-        check: Checker,
-    ):
+    def __init__(self, where: Path, sections: list[Section], number: str, name: str, check: Checker):
         self.where = where
         self.sections = sections
         self.number = number

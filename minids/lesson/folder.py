@@ -75,13 +75,18 @@ def load(kind: str, number: int) -> ModuleType:
     """The "answers" or the "checks" of a lesson, as a module. Raises InputError if there are none."""
     for path in lessons(root() / kind):
         if int(path.name[:2]) == number:
-            spec = importlib.util.spec_from_file_location(f"minids_{kind}_{number}", path)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            return module
+            return run_file(path, f"minids_{kind}_{number}")
     raise InputError(f"{root() / kind}: no {kind} of lesson {number}")
+
+
+def run_file(path: Path, name: str) -> ModuleType:
+    """A Python file as a new module. Raises whatever its code raises."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def answers(number: int) -> ModuleType:

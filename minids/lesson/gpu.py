@@ -30,7 +30,7 @@ try:
 except InputError as error:
     raise SystemExit(f"The GPU lessons cannot run here: {error}") from None
 
-from numba import float32, int32
+from numba import float32, int32  # noqa: F401  # for the kernels of the lessons
 
 from minids import cuda_simulator
 from minids.cuda_simulator import (
@@ -39,34 +39,12 @@ from minids.cuda_simulator import (
     KernelError,
     barriers,
     cuda,
-    launches,
+    launches,  # noqa: F401  # for the lessons
     remove_barrier,
     thread_order,
     trace,
 )
 from minids.ops.cuda.launch import launch
-
-__all__ = [
-    "KernelError",
-    "backend",
-    "barriers",
-    "cost",
-    "cuda",
-    "empty",
-    "few_far_reads",
-    "float32",
-    "in_every_order",
-    "int32",
-    "launches",
-    "many_threads",
-    "remove_barrier",
-    "report",
-    "run",
-    "source",
-    "trace",
-    "whose",
-    "without_each_barrier",
-]
 
 ORDERS = {"forward": "threads in order", "reverse": "threads in reverse", "random": "threads at random"}
 

@@ -122,12 +122,21 @@ def _modules_of(where: Path) -> Iterator[None]:
                 del sys.modules[name]
 
     forget()
+    try:
+        with first_in_path(where):
+            yield
+    finally:
+        forget()
+
+
+@contextmanager
+def first_in_path(where: Path) -> Iterator[None]:
+    """Import modules from a folder before those of the same names in others."""
     sys.path.insert(0, str(where))
     try:
         yield
     finally:
         sys.path.remove(str(where))
-        forget()
 
 
 def checks(tree: ast.Module) -> Iterator[tuple[str, ast.Call, int]]:
