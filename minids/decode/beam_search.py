@@ -156,7 +156,8 @@ class BeamSearch:
         return [decoded[i] for i in range(len(log_probs))]
 
     def score(self, log_probs: np.ndarray, text: str | Sequence[int]) -> Hypothesis:
-        """The exact score of a text, or of its labels, over all alignments, in float64.
+        """The exact score of a text, or of its labels, over all alignments, in float64; -inf for a text with
+        words that are not in the lexicon.
 
         If spaces only separate words (see the class), so do those of the text.
         Raises InputError as `decode` does, for a text that the alphabet cannot write, and for one that word
@@ -221,6 +222,7 @@ class BeamSearch:
             log_prob = text_log_prob(log_probs, labels, language, extra_spaces=True)
         lm, words, hot = language.lm_score(language.spell(labels), finished=True)
         total = log_prob + config.alpha * lm + config.beta * words + hot
+        total = total if language.is_complete(language.spell(labels)) else -math.inf
         return Hypothesis(language.text(labels), total, log_prob, lm, labels)
 
     def _check(self, log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

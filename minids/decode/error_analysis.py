@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minids.decode.beam_search import BeamSearch, Hypothesis
+from minids.decode.lexicon import LanguageMode
 from minids.metrics import Score, UtteranceResult, wer
 
 
@@ -76,6 +77,11 @@ class ErrorAnalysis:
     def __str__(self) -> str:
         search, searches, models = self.search, self.search_errors, self.model_errors
         name = search.lm.name if search.lm else "no language model"
+        language = search.language
+        if language.mode == LanguageMode.LEXICON:
+            name += f", lexicon of {len(language.words):,} words"
+        if language.hot_words:
+            name += f", {len(language.hot_words):,} hot words"
         segments = f"; {self.segmented} in several segments were not analyzed" if self.segmented else ""
         return (
             f"beam {search.beam_width}, {name}, alpha {search.alpha:g}, beta {search.beta:g}\n"

@@ -40,7 +40,7 @@ Labels = tuple[int, ...]
 HotWords = Mapping[str, float] | Iterable[str]
 
 HOT_WORD_WEIGHT = 5.0  # nats; with 10, rare words begin to take the place of frequent ones
-MAX_HOT_WORD_WEIGHT = 100.0
+MAX_HOT_WORD_WEIGHT = 20.0  # more moves a word to where it is not, and its letters out of the pruned beam
 WORD_START = "▁"  # in a word piece
 
 
@@ -230,9 +230,9 @@ class Language:
         return spaced and letters[-1:] in ((), (self.space,))
 
     def is_complete(self, letters: Sequence[int]) -> bool:
-        """Whether a text may end here: with a lexicon, only after a complete word."""
-        _, part = self.split(letters)
-        return self.mode != LanguageMode.LEXICON or not part or self.is_word(part)
+        """Whether this may be a text: with a lexicon, only if all words are known."""
+        words, part = self.split(letters)
+        return self.mode != LanguageMode.LEXICON or all(self.is_word(w) for w in (*words, part) if w)
 
     def lm_score(self, letters: Sequence[int], finished: bool = False) -> tuple[float, int, float]:
         """log P_lm of a text's complete words, or of its characters (0 without a model), the number of its
