@@ -1,7 +1,8 @@
 """`minids compare`: the difference of two models, or of two files of results."""
 
 import json
-from collections import Counter
+from collections import defaultdict
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,8 @@ def _is_model(path: Path) -> bool:
 
 
 def _numbered(results: list[UtteranceResult]) -> dict[tuple[str, int], UtteranceResult]:
-    counts: Counter[str] = Counter()
-    numbered = {}
-    for result in results:
-        numbered[result.name, counts[result.name]] = result
-        counts[result.name] += 1
-    return numbered
+    number: defaultdict[str, count[int]] = defaultdict(count)
+    return {(result.name, next(number[result.name])): result for result in results}
 
 
 def _results(
