@@ -69,9 +69,7 @@ def command(
     if out is None and kind in ONE_RECORDING and len(recordings) > 1:
         raise click.UsageError(f"{len(recordings)} recordings need a file each; give --out FOLDER as well")
     if out is None and kind == "ctm" and len(set(map(ctm_name, recordings))) < len(recordings):
-        raise click.UsageError(
-            "recordings of the same name would be one in a table; give --out FOLDER as well"
-        )
+        raise click.UsageError("recordings of the same name would be one in a table; give --out as well")
     outputs = output_paths(recordings, out, kind) if out else {}
     announce_compilation()
     recognizer = Recognizer.load(models or None, **search)

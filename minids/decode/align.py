@@ -106,6 +106,8 @@ def align_text(
     what was said is not in the text. Neither is aligned, nor the text of another recording: less than a
     quarter of its words, of MIN_UNMATCHED or more, agree, or its letters are less probable than MAX_LOSS.
     """
+    if not isinstance(text, str):
+        raise InputError(f"the text is of type {type(text).__name__}; give a string")
     space = " " if " " in alphabet else ""
     units: list[tuple[str, str]] = []  # a word as in the text, and as the alphabet writes it
     for token in text.split() if space else ["".join(text.split())]:

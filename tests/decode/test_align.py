@@ -240,3 +240,5 @@ def test_a_text_for_which_there_are_no_frames_is_unmatched():
     aligned, (unmatched,) = align_text(random_log_probs(3, 29), np.arange(4.0), "far too long", ENGLISH)
     assert (aligned, unmatched) == ([], (0.0, 3.0, ["far", "too", "long"]))
     assert align_text(random_log_probs(3, 29), np.arange(4.0), " – ", ENGLISH)[0] == []
+    with pytest.raises(InputError, match="the text is of type list; give a string"):
+        align_text(random_log_probs(3, 29), np.arange(4.0), ["far"], ENGLISH)
