@@ -81,7 +81,7 @@ def _sweep(trainer: Trainer, momentum: float) -> tuple[list[float], list[float]]
                 rate = FIRST * FACTOR ** len(rates)
                 step_losses, norm = trainer.step(batch, rate, momentum)
                 if len(rates) < 2 * MEDIAN:
-                    trainer._check_finite(batch.indices if batch else [], step_losses, norm)
+                    trainer.check_finite(batch.indices if batch else [], step_losses, norm)
                 possible = np.isfinite(step_losses)
                 sums = [step_losses[possible].sum(), batch.lengths[possible].sum() if batch else 0]
                 loss, frames = trainer.batch_ranks.allreduce_sum(np.array(sums, np.float64))

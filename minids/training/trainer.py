@@ -83,6 +83,10 @@ class Trainer:
         with self.folder.locked() if self.ranks.is_main else nullcontext():
             self.ranks.allgather("the folder is locked")
             self.prepare()
+            if self.settings.train.init and not self.state.epoch and not self.state.batch:
+                dev_loss, start = self.evaluate()
+                errors = f"WER {start.wer.rate:.1%}  CER {start.cer.rate:.1%}"
+                self.log(f"before training: dev loss {dev_loss:.2f}  {errors}")
             with stop_signals() as self.received_signal, closing(self.step_log):
                 try:
                     while self.state.epoch < self.settings.train.epochs:
@@ -235,7 +239,7 @@ class Trainer:
                 elif self.batch_ranks.allreduce_sum(np.array([len(indices)]))[0]:  # else all skip the step
                     rate, momentum = schedule.current(t, state)
                     losses, norm = self.step(batch, rate, momentum)
-                    self._check_finite(indices, losses, norm)
+                    self.check_finite(indices, losses, norm)
                     state.steps += 1
                     row = self._add_to_sums(indices, frames, losses, norm)
                     self._update_average()
@@ -315,7 +319,7 @@ class Trainer:
         finally:
             axpby(1.0, gradients, 0.0, weights)
 
-    def _check_finite(self, indices: list[int], losses: np.ndarray, norm: float) -> None:
+    def check_finite(self, indices: list[int], losses: np.ndarray, norm: float) -> None:
         """Raises InputError when a loss or the gradient is not a number; names the first bad recording."""
         if np.isfinite(norm):
             return

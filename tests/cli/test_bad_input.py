@@ -458,10 +458,10 @@ def test_no_space_for_a_manifest(here, refused, size):
         refused("data import fsdd fsdd --out out", "out/", "File too large")
 
 
-@pytest.mark.parametrize("size", [0, 5000])
-def test_no_space_for_the_first_checkpoint(here, refused, size):
+@pytest.mark.parametrize(("size", "file"), [(0, "steps.jsonl"), (5000, "best.safetensors")])
+def test_no_space_for_the_first_checkpoint(here, refused, size, file):
     with file_size_limit(size):
-        refused("train tones.toml --run new", "new/best.safetensors", "File too large")
+        refused("train tones.toml --run new", f"new/{file}", "File too large")
 
 
 def test_no_space_for_the_next_checkpoint(here, minids):
