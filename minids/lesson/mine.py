@@ -72,12 +72,7 @@ def is_edited(where: Path, number: str, name: str) -> bool:
 
 
 def keep(
-    where: Path,
-    number: str,
-    name: str,
-    function: Callable,
-    check: Checker,
-    returns_lists: bool = False,
+    where: Path, number: str, name: str, function: Callable, check: Checker, returns_lists: bool = False
 ) -> str | None:
     """Write an accepted function, and what it needs, to mine.py. Returns why not, or None.
 
@@ -109,11 +104,7 @@ def keep(
 
 
 def _check_users(
-    changed: list[Section],
-    sections: list[Section],
-    number: str,
-    namespace: dict[str, Any],
-    check: Checker,
+    changed: list[Section], sections: list[Section], number: str, namespace: dict[str, Any], check: Checker
 ) -> None:
     """Check the functions that use what has changed, but not those that the reader has edited."""
     for section in sections:

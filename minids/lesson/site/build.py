@@ -18,7 +18,7 @@ from typing import Any
 from minids._utils.errors import InputError
 from minids._utils.files import atomic_write
 from minids.html.page import render
-from minids.lesson import folder, source
+from minids.lesson import folder, notebooks, source
 from minids.lesson.site import cells, markdown, preview
 from minids.lesson.site.drawings import thumbnail
 
@@ -116,20 +116,16 @@ def _write(path: Path, text: str) -> Path:
 
 def _lesson(lesson: Lesson, neighbors: dict[str, Lesson | None], out: Path) -> str:
     """The page of a lesson. Its notebook is written to `out`, as it ships and without outputs."""
-    import jupytext
     import nbformat
     from markupsafe import Markup
 
     import minids
 
     path = lesson.path
-    notebook = jupytext.read(path)
-    for i, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{i}"  # not random: the same lesson gives the same file
+    notebook = nbformat.reads(notebooks.from_percent(path.read_text(encoding="utf-8")).decode(), 4)
     shipped = nbformat.from_dict(notebook)
     install = nbformat.v4.new_code_cell(_INSTALL.format(version=minids.__version__), id="install")
     shipped.cells = [install, *notebook.cells]
-    shipped.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(shipped, out / f"{path.stem}.ipynb")
     _run(notebook, path)
     page = cells.body(notebook.cells, path)
