@@ -231,16 +231,11 @@ def write_manifest(path: str | Path, utterances: Iterable[Utterance]) -> None:
                 "duration": round(utterance.duration, DURATION_DIGITS),
                 "text": utterance.text,
             }
-            if utterance.is_part:
-                fields["start"] = utterance.start
-                if utterance.end is not None:
-                    fields["end"] = utterance.end
-                else:
-                    del fields["duration"]  # "start" and "duration" would fix the end
-            if utterance.channel is not None:
-                fields["channel"] = utterance.channel
-            if utterance.speaker is not None:
-                fields["speaker"] = utterance.speaker
+            if utterance.is_part and utterance.end is None:
+                del fields["duration"]  # "start" and "duration" would fix the end
+            part = {"start": utterance.start if utterance.is_part else None, "end": utterance.end}
+            optional = part | {"channel": utterance.channel, "speaker": utterance.speaker}
+            fields |= {name: value for name, value in optional.items() if value is not None}
             extra = {name: value for name, value in utterance.extra.items() if name not in FIELDS}
             line = json.dumps(fields | extra, ensure_ascii=False)
             try:
