@@ -24,7 +24,7 @@ from minids.data.importers.tables import SAMPLE, add_utterance
 from minids.data.manifest import Utterance
 from minids.text import MARKUP
 
-TEXT_SUFFIXES = (".txt", ".lab", ".trn", ".text", ".transcription", ".transcript", ".prompts", "")
+TEXT_SUFFIXES = (".txt", ".lst", ".lab", ".trn", ".text", ".transcription", ".transcript", ".prompts", "")
 # Programs in wav.scp that change only the container, or also choose a channel; Lhotse writes the last.
 UNPACKER = re.compile(
     r"(\S*/)?(cat|flac( -[cds]+)+|sph2pipe( -f wav| -p| -c (?P<number>[12]))+|sox|ffmpeg( -threads 1)? -i)"

@@ -192,21 +192,22 @@ def is_usual(name: str, role: str) -> bool:
 
 def read_files(files: list[Path], open_file: Callable[[Path], Rows], strict: bool) -> Corpus:
     """The utterances in tables or JSON files. Files without a path or text are left out, or errors."""
-    corpus, used = Corpus(), dict[str, str]()
+    corpus, used = Corpus(), dict[str, list[str]]()
     for path in files:
         try:
             columns, recordings, split, rows = open_file(path)
             for location, row in rows:
                 add_utterance(corpus, row, columns, recordings, location, split)
             description = ", ".join(f"{role} {columns[role]!r}" for role in ROLES if role in columns)
-            used.setdefault(description, path.name)
+            used.setdefault(description, []).append(path.name)
         except RecursionError:
             raise InputError(f"{path}: nested too deeply; give a list of recordings and texts") from None
         except NoColumn as error:
             corpus.missing.append(f"{path}: {error}")
             if strict or (path == files[-1] and not used):
                 raise InputError(corpus.missing[0]) from error
-    corpus.source = ", ".join(f"{name} ({description})" for description, name in used.items())
+    found = ((names[0] + f" and {len(names) - 1} more" * (len(names) > 1), of) for of, names in used.items())
+    corpus.source = ", ".join(f"{names} ({description})" for names, description in found)
     return corpus
 
 
@@ -253,7 +254,7 @@ def add_utterance(
         str(values["speaker"]).strip() if "speaker" in values else None,
         extra={_last(name): v for name, v in row.items() if name not in used and v not in (None, "")},
         start=start,
-        end=end,
+        end=None if end is None else round(end, 6),  # without the noise of a sum
         channel=None if channel is None else int(channel),
     )
     corpus.add(name, utterance)
