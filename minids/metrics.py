@@ -274,9 +274,8 @@ def _counts(
     """The counts (n, 4) int64 of n pairs: substitutions, deletions, insertions, reference length."""
     from minids.edit_distance import count_edits
 
-    references, hypotheses = (
-        [texts] if isinstance(texts, str) else list(texts) for texts in (references, hypotheses)
-    )
+    sides = references, hypotheses
+    references, hypotheses = ([side] if isinstance(side, str) else list(side) for side in sides)
     if len(references) != len(hypotheses):
         raise ValueError(f"{len(references)} references but {len(hypotheses)} hypotheses")
     if wrong := [text for text in (*references, *hypotheses) if not isinstance(text, str)]:

@@ -136,8 +136,7 @@ def render(kind: str, path: Path, transcript: "Transcript", channel: int | None 
     else:
         blocks = ["WEBVTT\n"] if kind == "vtt" else []
         for number, (start_ms, end_ms, shown) in enumerate(cues(words), start=1):
-            text = "\n".join(shown)
-            text = html.escape(text, quote=False) if kind == "vtt" else text
+            text = html.escape("\n".join(shown), quote=False) if kind == "vtt" else "\n".join(shown)
             blocks.append(f"{number}\n{_clock(start_ms, kind)} --> {_clock(end_ms, kind)}\n{text}\n")
     return "".join(f"{block}\n" for block in blocks)
 
