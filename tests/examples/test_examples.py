@@ -319,9 +319,14 @@ def test_an4_documents_every_setting_with_its_default():
         settings = {f.name: f for f in fields(section) if f.name not in ("mean", "std")}
         assert set(re.findall(r"^(\w+) = ", part, re.MULTILINE)) == set(settings)
         for key, default in documented.items():
-            if key not in ("alphabet", "codecs", "reference_recordings"):  # their defaults are described in words
+            if key not in (
+                "alphabet",
+                "codecs",
+                "reference_recordings",
+            ):  # their defaults are described in words
                 value = settings[key].default
-                assert default == ("none" if value in ("", MISSING) else str(value)), key
+                number = re.split("[:;]", default)[0]  # words may follow
+                assert number == ("none" if value in ("", MISSING) else str(value).lower()), key
 
 
 @pytest.mark.slow
