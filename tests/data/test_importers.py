@@ -1093,6 +1093,16 @@ def test_a_text_belongs_to_a_recording_of_its_own_folder(tmp_path):
     assert [u.text for _, u in importers.read("folder", tmp_path / "one")] == ["bob/1"]
 
 
+def test_texts_of_a_folder_without_recordings_do_not_replace_others(tmp_path):
+    sound(tmp_path / "bob" / "0.wav")
+    for name in ("ann", "bob"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "0.txt").write_text(name)
+    corpus = importers.read("folder", tmp_path)
+    assert [u.text for _, u in corpus] == ["bob"]
+    assert missing(corpus) == ["0.txt: names no recording"]
+
+
 def test_a_text_whose_folder_has_recordings_goes_nowhere_else(tmp_path):
     """Three kinds of layouts in which one recording of s1 is missing, and the text of that of s2."""
     for kind, wav, txt in (("own", "", ""), ("parallel", "wav/", "txt/"), ("lists", "", "")):
