@@ -21,7 +21,7 @@ The names below are imported when they are first used, so that `import minids` i
 import importlib
 from typing import Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _MODULES = {  # in the order of the pipeline
     "load_audio": "audio",
