@@ -1,5 +1,7 @@
 """Lessons read without being run: question, exercises, and a reader's function with what it needs."""
 
+import sys
+
 import pytest
 
 from minids.lesson import folder, notebooks, source
@@ -116,7 +118,8 @@ def test_functions_of_earlier_lessons_are_at_hand(write, run, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_module_of_the_reader_is_read_anew_each_time(write, reader):
+def test_a_module_of_the_reader_is_read_again_each_time(write, reader, monkeypatch):
+    monkeypatch.delitem(sys.modules, "recognizer", raising=False)  # the capstone of another test
     path = write()
     path.write_text("import recognizer\nfrom minids.lesson import check\ncheck('7.1', recognizer.double)\n")
     with pytest.raises(ModuleNotFoundError, match="recognizer"):
