@@ -18,6 +18,7 @@ from minids._utils.strict_json import to_json
 from minids.data import importers
 from minids.data.doctor import validate_dataset
 from minids.data.findings import ValidationReport
+from minids.data.importers.common import SPLITS as FOLDERS
 from minids.data.manifest import Utterance
 from minids.features import Features
 from minids.model import ModelSettings
@@ -138,6 +139,12 @@ def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> d
     decide, so that a copy of the data has the same splits.
     """
     named: dict[str, list[Utterance]] = {name: [] for name in SPLITS}
+    if len(splits) == 1:  # perhaps a table of recordings in folders with names of splits
+        [us] = splits.values()
+        parts = [[p for p in u.path.parent.parts[len(root.parts) :] if p.lower() in FOLDERS] for u in us]
+        if all(parts) and len(labels := {p[0] for p in parts}) > 1:
+            splits = {label: [u for u, p in zip(us, parts, strict=True) if p[0] == label] for label in labels}
+            notes.append(f"the splits are those of the recordings' folders {', '.join(sorted(labels))}")
     for label, us in splits.items():
         named[split_name(label)] += us
         if us and len(splits) > 1 and split_name(label) == "train" and "train" not in label.lower():

@@ -271,6 +271,18 @@ def test_rows_of_the_splits_come_before_those_of_a_list_of_all(tmp_path, monkeyp
     assert sum("is listed twice" in line for line in done.left_out) == COUNT
 
 
+def test_folders_named_like_splits_are_splits():
+    us = utterances(12)
+    moved = [
+        replace(u, path=Path("/data", "test" if i % 3 else "train", u.path.name)) for i, u in enumerate(us)
+    ]
+    notes = []
+    named = split({"clips": moved}, Path("/data"), notes)
+    assert {u.path.parent.name for u in [*named["train"], *named["dev"]]} == {"train"}
+    assert {u.path.parent.name for u in named["test"]} == {"test"}
+    assert "the recordings' folders test, train" in notes[0]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_texts_are_an_error(count):
     with pytest.raises(InputError, match="too few"):
