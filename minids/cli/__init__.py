@@ -149,7 +149,7 @@ def announce_compilation() -> None:
         def on_start(self, event) -> None:
             if not self.announced:
                 self.announced = True
-                note("compiling for this machine takes up to half a minute; later runs reuse the result")
+                note("compiling for this machine may take a minute; later runs reuse the result")
 
         def on_end(self, event) -> None:
             pass

@@ -73,9 +73,10 @@ def _curve(
     if points:
         axes.plot(*zip(*points, strict=True), color=color, linewidth=1.6, marker="o", markersize=2.5)
         last = points[-1]
-        axes.annotate(
+        text = axes.annotate(
             label.format(last[1]), last, (7, 0), textcoords="offset points", va=side, color=color, fontsize=9
         )
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0})  # hides the axis behind it
 
 
 def _best(axes: "Axes", rows: Sequence[Mapping], best_epoch: int) -> None:

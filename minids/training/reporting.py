@@ -189,7 +189,7 @@ def skipped_lines(
 def summary_lines(state: TrainingState, is_stale: bool, best: Path) -> Iterator[str]:
     """The best epoch and its file. `is_stale`: whether the decoder was tuned for earlier weights."""
     row = state.best_row or {}
-    if (state.rows or [row])[-1]["all_blank"]:
+    if (state.rows or [row])[-1].get("all_blank"):
         yield "The output is still all blanks: raise epochs and repeat the command to continue training."
     if is_stale:
         yield "alpha and beta were tuned for earlier weights; run `minids tune` again"

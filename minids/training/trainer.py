@@ -83,10 +83,10 @@ class Trainer:
         with self.folder.locked() if self.ranks.is_main else nullcontext():
             self.ranks.allgather("the folder is locked")
             self.prepare()
-            if self.settings.train.init and not self.state.epoch and not self.state.batch:
-                dev_loss, start = self.evaluate()
-                errors = f"WER {start.wer.rate:.1%}  CER {start.cer.rate:.1%}"
-                self.log(f"before training: dev loss {dev_loss:.2f}  {errors}")
+            if self.settings.train.init and not self.state.steps:  # no later epoch may be better
+                row = {"epoch": 0} | reporting.dev_metrics(*self.evaluate())
+                self.log(f"before training: WER {row['wer']:.1%}, CER {row['cer']:.1%} on the dev set")
+                self._save_best(row)
             with stop_signals() as self.received_signal, closing(self.step_log):
                 try:
                     while self.state.epoch < self.settings.train.epochs:
