@@ -75,7 +75,7 @@ def copy_weights(model: DeepSpeech, settings: Settings, log: Callable[[str], Non
     model.load_params(params)
     log(f"starting from {path}")
     if settings.features.to_dict() != saved.features.to_dict():
-        log("[features] differ from the model's: its first layer has to learn them anew")
+        log("[features] differ from the model's: its first layer has to learn them again")
     if drawn := [symbol for symbol in symbols if symbol not in old_rows]:
         log(
             f"{len(kept) - 1} of {len(symbols) - 1} symbols keep their output weights;"

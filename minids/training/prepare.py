@@ -150,7 +150,7 @@ def split(splits: dict[str, list[Utterance]], root: Path, notes: list[str]) -> d
         if us and len(splits) > 1 and split_name(label) == "train" and "train" not in label.lower():
             notes.append(f"the {len(us)} texts of {label!r} are for training")
     if splits and not named["train"]:
-        notes.append(f"no texts are for training, so those of {', '.join(splits)} are divided anew")
+        notes.append(f"no texts are for training, so those of {', '.join(splits)} are divided again")
         named = {"train": [u for us in splits.values() for u in us], "dev": [], "test": []}
     train, lacking = named["train"], [name for name in SPLITS if not named[name]]
     linked: dict[tuple[str, str], tuple[str, str]] = {}  # speakers and recordings, each to a smaller one

@@ -127,9 +127,7 @@ def test_evaluate_json_omits_unreadable_recordings(place, minids):
 def test_evaluate_lists_the_available_fields(place, minids):
     code, _, err = minids("evaluate", "m.jsonl", "--model", "m.safetensors", "--by", "gender")
     assert code == 1
-    assert err == (
-        "minids: error: m.jsonl: no utterance has the field 'gender'; use room, speaker\n"
-    )
+    assert err == ("minids: error: m.jsonl: no utterance has the field 'gender'; use room, speaker\n")
 
 
 def test_train_prints_the_model_and_leaves_its_curves(place, minids):

@@ -245,7 +245,7 @@ def test_names_of_splits():
     parts = split({"train_nodev": utterances(50), "extra": utterances(60)[50:]}, Path("/"), notes)
     assert (sum(map(len, parts.values())), notes) == (60, ["the 10 texts of 'extra' are for training"])
     assert split({"test": utterances(50)}, Path("/"), notes)["train"]
-    assert notes[1:] == ["no texts are for training, so those of test are divided anew"]
+    assert notes[1:] == ["no texts are for training, so those of test are divided again"]
 
 
 def test_all_who_speak_in_a_recording_are_in_one_split():
