@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder  # in the order of tests/conftest.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lessons thumbnails test test-all lint format
@@ -23,10 +24,10 @@ thumbnails: lessons  ## redraw README's thumbnails of the lessons
 	$(RUN) minids.lesson.site.thumbnails
 
 test: $(VENV)/dev.stamp  ## run the quick tests (at most 5 minutes on two cores)
-	$(RUN) pytest -n auto --dist loadfile -m "not slow"
+	$(RUN) pytest $(PARALLEL) -m "not slow"
 
 test-all: $(VENV)/dev.stamp $(VENV)/demo.stamp $(VENV)/cuda.stamp $(VENV)/mpi.stamp  ## run the slow tests too: kills, fuzzing, recipes, kernels compiled
-	$(RUN) pytest -n auto --dist loadfile
+	$(RUN) pytest $(PARALLEL)
 
 lint: $(VENV)/dev.stamp  ## check style and types
 	$(RUN) ruff check

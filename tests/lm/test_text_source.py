@@ -121,7 +121,7 @@ def test_the_texts_of_a_manifest_are_read_without_its_recordings(tmp_path, monke
     def refuse(path):
         raise AssertionError(f"{path} is opened")
 
-    monkeypatch.setattr("minids.data.manifest._header_duration", refuse)
+    monkeypatch.setattr("minids.audio.audio_info", refuse)
     (tmp_path / "m.jsonl").write_text('{"path": "a.wav", "text": "go on"}\n' * 3)
     assert adjusted(tmp_path / "m.jsonl", 2)["<s>", "go"] == 3
 

@@ -367,7 +367,7 @@ def test_bench_times_the_gpu(monkeypatch, capsys):
     row = json.loads(out)
     assert code in (None, 0)
     assert row["backend"] == "cuda"
-    assert set(row["parts"]) == set(ops.OPERATIONS)
+    assert set(row["parts"]) == set(ops.OPERATIONS) - {"axpby"}  # only steps on several batches have it
 
 
 def test_cpu_and_gpu_give_the_same_transcript(capsys, tmp_path):
