@@ -36,7 +36,7 @@ def training(rows: Sequence[Mapping], best_epoch: int = 0) -> "Figure":
     errors.set_ylabel("errors, dev set (%)")
     rate.set_ylabel("learning\nrate")
     gradient.set_ylabel("gradient\nnorm")
-    speed.set(ylabel="frames/s", xlabel="epoch")
+    speed.set(ylabel="1000\nframes/s", xlabel="epoch")
     speed.xaxis.set_major_locator(MaxNLocator(integer=True))
     for axes in figure.axes:
         axes.set_ylim(bottom=0)
