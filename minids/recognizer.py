@@ -7,6 +7,7 @@ recording ─ load_audio ─▶ samples ─ split_at_pauses ─▶ segments ─ 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -311,7 +312,7 @@ class Recognizer:
         """
         hypotheses = []
         if self.search is not None or hot_words is not None:
-            hypotheses = (self.search or BeamSearch(self.alphabet)).decode(log_probs, N_BEST, hot_words)
+            hypotheses = self._any_search.decode(log_probs, N_BEST, hot_words)
         path = self._best_path(log_probs, hypotheses)
         log_prob = hypotheses[0].log_prob if hypotheses else path.log_prob
         return log_prob, word_times(path, self.alphabet, self.frame_seconds), hypotheses
@@ -326,7 +327,12 @@ class Recognizer:
         try:
             return forced_align(log_probs, best.labels)
         except InputError:  # the frames are certain of spaces that the text does not have
-            return forced_align(log_probs, best.labels, self.search.language.space)  # type: ignore[union-attr]
+            return forced_align(log_probs, best.labels, self._any_search.language.space)
+
+    @cached_property
+    def _any_search(self) -> BeamSearch:
+        """The beam search; with greedy decoding, one for the calls that have hot words."""
+        return self.search or BeamSearch(self.alphabet)
 
     def recognize(
         self,
