@@ -66,8 +66,7 @@ def prepare(
     manifests, settings = [out / f"{name}.jsonl" for name in SPLITS], out / "settings.toml"
     if present := [str(path) for path in (*manifests, settings) if path.exists()]:
         raise InputError(f"delete {', '.join(present)}, or give another folder with --out")
-    kind, options, layout = importers.guess(source)
-    corpus = importers.read(kind, source, options, progress)
+    corpus = importers.guess(source)[1].measured(source, progress)
     notes: list[str] = []
     alphabet = _alphabet([u.text for us in corpus.splits.values() for u in us], jamo, notes)
     left_out, counts, used = list(corpus.missing), Counter[str](), dict[tuple, str]()
@@ -104,7 +103,7 @@ def prepare(
         for path in manifests:
             path.unlink(missing_ok=True)
         raise
-    return Prepared(str(settings), layout, symbols, time, report, notes, left_out)
+    return Prepared(str(settings), corpus.source, symbols, time, report, notes, left_out)
 
 
 def _alphabet(texts: list[str], jamo: bool, notes: list[str]) -> Alphabet:

@@ -478,7 +478,7 @@ def test_columns_are_found_by_name_or_content(tmp_path, header, columns):
         ",".join(f"{i}.wav" if n in paths else content.get(n, f"{n} of {i}") for n in names) for i in (1, 2)
     ]
     (tmp_path / "x.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
-    assert importers.guess(tmp_path)[2] == f"x.csv ({columns})"
+    assert importers.guess(tmp_path)[1].source == f"x.csv ({columns})"
     assert len(importers.read("table", tmp_path).splits["x"]) == 2
 
 
@@ -664,7 +664,8 @@ def test_kaldi_folders_with_segments_and_mixed_rates(tmp_path):
     root = kaldi(tmp_path / "x", "r1 audio/r1.wav\nr2 /gone/audio/r2.wav\n", "u1 r1 0.5 1.25\nu2 r2 1 -1\n")
     (root / "data" / "train" / "split2" / "1").mkdir(parents=True)
     (root / "data" / "train" / "split2" / "1" / "wav.scp").write_text("r1 audio/r1.wav\n")
-    assert importers.guess(root) == ("kaldi", {}, "Kaldi: x/data/train")
+    kind, corpus = importers.guess(root)
+    assert (kind, corpus.source) == ("kaldi", "Kaldi: x/data/train")
     corpus = import_("kaldi", root, tmp_path / "out")
     assert first(corpus) == {
         "r1": ("hello there", "ann", 0.5, 1.25, None),
@@ -785,7 +786,7 @@ def test_the_tier_with_the_longest_texts_is_imported_or_the_one_that_is_named(tm
         words = ("IntervalTier", "words", [(0.5, 1.0, "good"), (1.0, 1.5, "morning")])
         grid = [words, ("IntervalTier", "sentences", [(0.5, 1.5, f"good morning {name[:3]}")])]
         (tmp_path / f"{name}.TextGrid").write_text(textgrid(grid[:: 1 if name < "b" else -1], True))
-    assert importers.guess(tmp_path)[2] == (
+    assert importers.guess(tmp_path)[1].source == (
         "TextGrids, tier 'sentences' (2), not 'words' (4): --tier NAME or '*' reads these"
     )
     corpus = import_("textgrid", tmp_path, tmp_path / "out")
@@ -842,7 +843,8 @@ def test_json_of_any_depth(tmp_path, name):
         )
     (tmp_path / "x" / "labels.json").write_text("\ufeff" + content, encoding="utf-8")
     corpus = import_("json", tmp_path / "x" / "labels.json", tmp_path / "out")
-    assert importers.guess(tmp_path / "x") == ("json", {}, corpus.source)
+    kind, guessed = importers.guess(tmp_path / "x")
+    assert (kind, guessed.source) == ("json", corpus.source)
     texts = ("안녕 하세요", "네 네") if name == "by content" else ("안녕", "네")
     assert [(u.text, u.speaker, u.start, u.end) for u in corpus.splits["labels"]] == [
         (texts[0], "7", 0.0, 0.5),

@@ -46,15 +46,15 @@ def read(
     return _read(kind, root, options or {}).measured(root, progress)
 
 
-def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
-    """Kind, options and description of the layout of a folder or file. Raises InputError if none is known.
+def guess(root: str | Path) -> tuple[str, "Corpus"]:
+    """The kind of a folder or file, and its corpus without durations. Raises InputError if none is known.
 
     That is the first published one that is there, or the general one with texts for the most recordings.
     """
     from minids.data.importers.common import files_below
 
     problems: dict[str, str] = {}
-    found = [(0, "", "")]
+    found: list[tuple[int, str, Corpus]] = []
     for kind in KINDS:
         try:
             corpus = _read(kind, root, {})
@@ -63,12 +63,13 @@ def guess(root: str | Path) -> tuple[str, dict[str, str], str]:
             continue
         count = sum(map(os.path.isfile, {utterance.path for _, utterance in corpus}))
         if count and kind not in GENERAL:
-            return kind, {}, corpus.source
-        found.append((count, kind, corpus.source))
+            return kind, corpus
+        if count:
+            found.append((count, kind, corpus))
         problems[kind] = f"{root}: {corpus.source}, but none of its recordings is there"
-    count, kind, source = max(found, key=lambda one: one[0])
-    if count:
-        return kind, {}, source
+    if found:
+        _, kind, corpus = max(found, key=lambda one: one[0])
+        return kind, corpus
     if Path(root).is_dir():
         seen = " ".join(sorted({path.suffix.lower() or path.name for path in files_below(Path(root))}))[:200]
         raise InputError(
