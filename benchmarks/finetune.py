@@ -1,4 +1,4 @@
-"""Three minutes of a speaker that no model has heard: fine-tuning beside training from random weights.
+"""Three minutes of a speaker that no model has heard: fine-tuning compared with training from random weights.
 
     python -m benchmarks.finetune
     python -m benchmarks.finetune --seconds 20 --minutes 1
