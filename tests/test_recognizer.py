@@ -291,14 +291,6 @@ def test_transcripts_as_json_have_no_more_digits_than_they_need(searching):
     assert (segment["start"], segment["end"], len(segment["hypotheses"])) == (0, 2, 3)
 
 
-def test_hot_words_of_a_call_suit_frames_that_are_certain_of_more_spaces():
-    recognizer = Recognizer.load(lm="none")
-    log_probs = np.full((4, len(recognizer.alphabet)), -np.inf, np.float32)  # (T, K)
-    log_probs[range(4), recognizer.alphabet.encode(" a  ")] = 0
-    _, (word,), _ = recognizer.words(log_probs, ["a"])
-    assert (word.text, word.score) == ("a", 1.0)
-
-
 def test_greedy_decoding_has_no_alternatives():
     with pytest.raises(InputError, match="greedy"):
         untrained().n_best(noise(1), 5)
