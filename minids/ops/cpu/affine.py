@@ -3,14 +3,15 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.common import CLIP, check_shapes, hash32
+from minids.ops.common import check_shapes
+from minids.ops.cpu import convolution
+from minids.ops.cpu.activation import activate, drop, gate
 from minids.ops.cpu.blas import product, weight_gradient
+from minids.ops.cpu.context import Windows
 from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
 
 _MAX_BLOCK = 512  # rows: BLAS is at full speed from there on
-_CLIP = np.float32(CLIP)
-_NO_KEYS = np.zeros(0, np.uint32)
-_hash32 = njit()(hash32)
+_NO_DROPOUT = np.zeros(0, np.uint32), np.uint32(0), np.float32(1)
 
 
 @on_all_cores
@@ -20,11 +21,16 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
     H = len(W)
     check_shapes(W=(W, (H, D)), b=(b, (H,)), out=(out, (T, B, H)))
     y = np.empty((T, B, H), np.float32) if out is None else out
-    keys, threshold, scale = _NO_KEYS, np.uint32(0), np.float32(1)
+    mask = _NO_DROPOUT
     if dropout:
         _check_dropout(dropout, clip, B)
-        keys, threshold, scale = dropout.keys, dropout.threshold, np.float32(dropout.scale)
-    _forward(x.reshape(T * B, D), W, b, clip, keys, threshold, scale, y.reshape(T * B, H), _block_size(T * B))
+        mask = dropout.keys, dropout.threshold, np.float32(dropout.scale)
+    if isinstance(x, Windows):
+        if N := x.transform_length(H):
+            convolution.forward(x.transformed(N), N, x.lengths, W, b, clip, mask, y, x.workspace)
+            return y
+        x = x.stacked
+    _forward(x.reshape(T * B, D), W, b, clip, *mask, y.reshape(T * B, H), _block_size(T * B))
     return y
 
 
@@ -43,8 +49,13 @@ def affine_backward(dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=Non
     dz = np.empty_like(dy) if dz is None else dz
     dW = np.empty_like(W) if dW is None else dW
     db = np.empty_like(W[:, 0]) if db is None else db
-    rows = dz.reshape(T * B, H)
     scale = np.float32(dropout.scale if dropout else 1)
+    if isinstance(x, Windows):
+        if not needs_dx and (N := x.transform_length(H)):
+            convolution.backward(x.transformed(N), N, x.lengths, dy, y, clip, scale, dW, db, x.workspace)
+            return None, dW, db
+        x = x.stacked
+    rows = dz.reshape(T * B, H)
     _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, scale, rows, db, get_num_threads())
     weight_gradient(rows, x.reshape(T * B, D), dW)
     if not needs_dx:
@@ -76,29 +87,10 @@ def _forward(x, W, b, clip, keys, threshold, scale, y, size):
         block = y[i * size : (i + 1) * size]
         product(x[i * size : (i + 1) * size], False, W, True, block, 0)
         for r in range(len(block)):
-            _activate(block[r], b, clip)
+            activate(block[r], b, clip)
             if len(keys):
                 t, utterance = divmod(i * size + r, len(keys))
-                _drop(block[r], np.uint32(keys[utterance] + np.uint32(t * H)), threshold, scale)
-
-
-@njit()
-def _activate(y, b, clip):
-    """A row of y ← g(y + b), or y + b."""
-    if clip:
-        for u in range(len(y)):
-            y[u] = min(max(y[u] + b[u], np.float32(0)), _CLIP)
-    else:
-        for u in range(len(y)):
-            y[u] += b[u]
-
-
-@njit()
-def _drop(y, first, threshold, scale):
-    """A row of y ← y ⊙ m / (1 - p); `first` is the number of its first unit in dropout's hash."""
-    for u in range(len(y)):
-        survives = _hash32(np.uint32(first + np.uint32(u))) >= threshold
-        y[u] *= scale if survives else np.float32(0)
+                drop(block[r], np.uint32(keys[utterance] + np.uint32(t * H)), threshold, scale)
 
 
 @njit(parallel=True, nogil=True)
@@ -113,24 +105,7 @@ def _gate(dy, y, clip, scale, dz, db, threads):
         columns = slice(min(i * width, H), min((i + 1) * width, H))
         db[columns] = 0
         for r in range(rows):
-            _gate_row(dy[r, columns], y[r, columns], clip, scale, dz[r, columns], db[columns])
-
-
-@njit()
-def _gate_row(dy, y, clip, scale, dz, db):
-    if clip:
-        top = _CLIP * scale
-        for u in range(len(y)):
-            d = dy[u] * scale  # first read, then select: a branch around it would prevent vector instructions
-            d = d if y[u] > np.float32(0) else np.float32(0)
-            d = d if y[u] < top else np.float32(0)
-            dz[u] = d
-            db[u] += d
-    else:
-        for u in range(len(y)):
-            d = dy[u]
-            dz[u] = d
-            db[u] += d
+            gate(dy[r, columns], y[r, columns], clip, scale, dz[r, columns], db[columns])
 
 
 @njit(parallel=True, nogil=True)

@@ -1,33 +1,94 @@
 """Context: each output frame sees C input frames on either side (§2), every stride-th one is kept (§3.3)."""
 
+from functools import cached_property
+
 import numpy as np
 from numba import prange
 
-from minids.ops.common import check_shapes, output_length
+from minids.ops.common import Workspace, check_shapes, output_length
+from minids.ops.cpu import convolution
 from minids.ops.cpu.pool import check_lengths, njit, on_all_cores
+from minids.ops.reference import arrays
+
+
+class Windows:
+    """x (T, B, D) of the first layer without its copies: x_t is the frames s t to s t + size - 1.
+
+    `frames` (T0 + 2C, B, F) are 0 before and after each utterance. x is 0 from its `lengths` (B,) on.
+    """
+
+    def __init__(self, frames, lengths, T: int, size: int, stride: int, workspace: Workspace):
+        self.frames, self.lengths, self.T = frames, lengths, T
+        self.size, self.stride, self.workspace = size, stride, workspace
+        self._transformed: dict[int, np.ndarray] = {}
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        _, B, F = self.frames.shape
+        return self.T, B, self.size * F
+
+    def __getitem__(self, span: slice) -> "Windows":
+        """Those of the frames of x in a span."""
+        T = len(range(self.T)[span])
+        frames, lengths = self.frames[span.start * self.stride :], np.clip(self.lengths - span.start, 0, T)
+        return Windows(frames, lengths, T, self.size, self.stride, self.workspace)
+
+    @cached_property
+    def stacked(self) -> np.ndarray:
+        """x as an array."""
+        x = self.workspace("x", *self.shape)
+        _stack(self.frames, self.lengths, self.stride, x)
+        return x
+
+    def transform_length(self, H: int) -> int:
+        """The N of convolution.py for a layer of H units, or 0 if it should compute the plain sum."""
+        _, B, F = self.frames.shape
+        return convolution.transform_length(self.T, B, F, H, self.size, self.stride)
+
+    def transformed(self, N: int) -> np.ndarray:
+        """A x of convolution.py: (s, P, blocks, B, F)."""
+        if N not in self._transformed:
+            self._transformed[N] = convolution.transform_frames(
+                self.frames, N, self.T, self.size, self.stride, self.workspace
+            )
+        return self._transformed[N]
 
 
 @on_all_cores
 def context_forward(frames, lengths, C, stride, workspace=None):
-    """As the reference: x_t = [frames_{st-C} … frames_{st+C}], zero past the ends."""
+    """x_t = [frames_{st-C} … frames_{st+C}], zero beyond the ends: the Windows that a layer takes as x."""
     T0, B, F = frames.shape
-    T, D = output_length(T0, stride), (2 * C + 1) * F
     check_shapes(lengths=(lengths, (B,)))
     check_lengths("lengths", lengths, T0)
-    x = workspace("x", T, B, D) if workspace else np.empty((T, B, D), np.float32)
-    _gather(frames, lengths, C, stride, x)
-    return x
+    workspace = workspace or Workspace(arrays, np.float32)
+    padded = workspace("padded frames", T0 + 2 * C, B, F)
+    _pad(frames, lengths, C, padded)
+    return Windows(
+        padded, output_length(lengths, stride), output_length(T0, stride), 2 * C + 1, stride, workspace
+    )
 
 
 @njit(parallel=True, nogil=True)
-def _gather(frames, lengths, C, stride, x):
-    T, B, _ = x.shape
+def _pad(frames, lengths, C, padded):
+    rows, B, F = padded.shape
+    for i in prange(rows):
+        for b in range(B):
+            if 0 <= i - C < lengths[b]:
+                for f in range(F):
+                    padded[i, b, f] = frames[i - C, b, f]
+            else:
+                padded[i, b] = 0
+
+
+@njit(parallel=True, nogil=True)
+def _stack(frames, lengths, stride, x):
+    T, B, D = x.shape
     F = frames.shape[2]
     for i in prange(T * B):
         t, b = i // B, i % B
-        center = t * stride
-        for c in range(2 * C + 1):
-            source = center - C + c
-            inside = center < lengths[b] and 0 <= source < lengths[b]
-            for f in range(F):
-                x[t, b, c * F + f] = frames[source, b, f] if inside else np.float32(0)
+        if t < lengths[b]:
+            for c in range(D // F):
+                for f in range(F):
+                    x[t, b, c * F + f] = frames[t * stride + c, b, f]
+        else:
+            x[t, b] = 0

@@ -1,0 +1,198 @@
+"""Layer 1 as a fast convolution in time: the same sums with a fraction of the multiplications.
+
+Stacked frames hold each input frame 2C+1 times, so the first layer is a convolution with J = 2C+1 taps:
+
+    y_t = Σ_j W_j x_{t+j}      x_t (F,), W_j (H, F)
+
+A discrete Fourier transform of N frames makes one product per frequency of it, for the M = N-J+1 outputs that
+see no frame past these N. Its cosines and sines are numbers like any others, so for each input and each unit
+this is
+
+    y = S (A x ⊙ G w)          A (P, N), G (P, J), S (M, P)
+
+with three fixed matrices, and P ordinary products (H, F) in the middle instead of M J. The frequencies 0 and
+N/2 are real. Each other one takes three products, because (a + ib)(c + id) = ac - bd + i(ad + bc), and from
+
+    p = (a + b) c      q = a (d - c)      r = b (c + d)
+
+the real part is p - r, the imaginary part p + q. So P = 3 N/2 - 1: with N = 64 and J = 19, 95 products make
+M = 46 outputs, which otherwise take 874. The gradient is the same algorithm transposed:
+
+    dw = Gᵀ (Sᵀ δ ⊙ A x)
+
+With a stride s, every s-th tap meets every s-th frame: s convolutions, whose products are added before S.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numba import prange
+
+from minids.ops.common import output_length
+from minids.ops.cpu.activation import activate, drop, gate
+from minids.ops.cpu.blas import product
+from minids.ops.cpu.pool import get_num_threads, njit
+
+_LENGTHS = range(8, 130, 2)  # N
+_OVERHEAD = 1.5  # of small products, relative to a large one
+_MAX_WIDTH = 48  # units of a slab: its transformed weights and products stay in the cache
+
+
+class Transforms(NamedTuple):
+    """y = S (A x ⊙ G w), float32."""
+
+    A: np.ndarray  # (P, N)
+    G: np.ndarray  # (P, J)
+    S: np.ndarray  # (M, P)
+
+
+@lru_cache
+def transforms(N: int, J: int) -> Transforms:
+    """Those of N frames, an even number, and J taps.
+
+    A sum of products with x_{t+j}, not x_{t-j}, takes the conjugate of the transform of w: d = Σ_j w_j sin.
+    """
+    angle = 2 * np.pi / N * np.outer(np.arange(1, N // 2), np.arange(N))
+    cos, sin = np.cos(angle), np.sin(angle)  # (N/2 - 1, N)
+    real = np.stack([np.ones(N), (-1.0) ** np.arange(N)])  # frequencies 0 and N/2
+    A = np.concatenate([real, cos - sin, cos, -sin])  # a + b, a, b
+    G = np.concatenate([real, cos, sin - cos, cos + sin])  # c, d - c, c + d
+    S = np.concatenate([real, 2 * (cos - sin), -2 * sin, -2 * cos]) / N  # of p, q, r
+    return Transforms(*(np.ascontiguousarray(m, np.float32) for m in (A, G[:, :J], S.T[: N - J + 1])))
+
+
+@lru_cache
+def transform_length(T: int, B: int, F: int, H: int, size: int, stride: int) -> int:
+    """The N that takes the fewest multiplications, or 0 if the plain sum is expected to be as fast."""
+    J = output_length(size, stride)
+
+    def multiplications(N: int) -> float:
+        M, P = N - J + 1, 3 * N // 2 - 1
+        blocks = output_length(T, M)
+        weights, frames = stride * P * J * F * H, stride * blocks * P * N * B * F
+        return _OVERHEAD * (weights + frames + blocks * P * B * H * (stride * F + M))
+
+    costs = {N: multiplications(N) for N in _LENGTHS if N > J}
+    costs[0] = T * B * size * F * H
+    return min(costs, key=lambda N: costs[N])
+
+
+def transform_frames(frames, N, T, size, stride, workspace):
+    """A x of every block of M outputs and phase φ.  frames (R, B, F) -> (s, P, blocks, B, F)."""
+    R, B, F = frames.shape
+    A, _, S = transforms(N, output_length(size, stride))
+    x = workspace("transformed frames", stride, len(A), output_length(T, len(S)), B, F)
+    _transform(frames.reshape(R, B * F), A, len(S), x.reshape(*x.shape[:3], B * F))
+    return x
+
+
+@njit(parallel=True, nogil=True)
+def _transform(frames, A, M, x):
+    """x[φ, :, k] ← A frames[s (k M + …) + φ].  frames (R, B F), x (s, P, blocks, B F)."""
+    stride, _, blocks, columns = x.shape
+    span, half = A.shape[1] * stride, (columns + 1) // 2
+    for i in prange(stride * blocks * 2):
+        phase, k = i // 2 // blocks, i // 2 % blocks
+        part = slice(half, columns) if i % 2 else slice(0, half)  # three blocks for two threads
+        first = k * M * stride + phase
+        block = frames[first : first + span : stride, part]  # shorter at the end, where zeros would follow
+        product(A[:, : len(block)], False, block, False, x[phase, :, k, part], 0)
+
+
+def forward(x, N, lengths, W, b, clip, dropout, y, workspace):
+    """y ← g(S (A x ⊙ G w) + b), with dropout: `affine_forward` of Windows with the transformed frames x."""
+    _, G, S = transforms(N, output_length(W.shape[1] // x.shape[-1], len(x)))
+    scratch = _scratch(x, G.shape[1], len(S), len(W), workspace)
+    _forward(x, G, S, lengths, W.reshape(len(W), -1, x.shape[-1]), b, clip, *dropout, y, *scratch)
+
+
+def backward(x, N, lengths, dy, y, clip, scale, dW, db, workspace):
+    """dW ← Gᵀ (Sᵀ δ ⊙ A x);  db ← Σ δ."""
+    _, G, S = transforms(N, output_length(dW.shape[1] // x.shape[-1], len(x)))
+    scratch = _scratch(x, G.shape[1], len(S), len(dW), workspace)
+    _backward(x, G, S, lengths, dy, y, clip, scale, dW.reshape(len(dW), -1, x.shape[-1]), db, *scratch)
+
+
+def _scratch(x, J, M, H, workspace):
+    """For each thread and n units: w (J, F, n), G w (P, F, n), products (P, blocks B, n), y (M, B, n)."""
+    _, P, blocks, B, F = x.shape
+    threads = get_num_threads()
+    slabs = threads * -(-H // (threads * _MAX_WIDTH))
+    n = -(-H // slabs)
+    sizes = {"taps": J * F, "weights": P * F, "products": P * blocks * B, "outputs": M * B}
+    return [workspace(f"convolution {name}", threads, n, size) for name, size in sizes.items()]
+
+
+@njit()
+def _array(scratch, *shape):
+    """The beginning of a thread's scratch as an array of this shape."""
+    return scratch.reshape(-1)[: shape[0] * shape[1] * shape[2]].reshape(shape)
+
+
+@njit(parallel=True, nogil=True)
+def _forward(x, G, S, lengths, W, b, clip, keys, threshold, scale, y, taps, weights, products, outputs):
+    phases, P, blocks, B, F = x.shape
+    T, _, H = y.shape
+    M, (threads, width, _) = len(S), weights.shape
+    for thread in prange(threads):
+        for first in range(thread * width, H, threads * width):
+            n = min(width, H - first)
+            units = slice(first, first + n)
+            w = _array(weights[thread], P, F, n)
+            z = _array(products[thread], P, blocks * B, n)
+            out = _array(outputs[thread], M, B, n)
+            for phase in range(phases):
+                own = W[units, phase::phases]  # (n, J, F)
+                J = own.shape[1]
+                g = _array(taps[thread], J, F, n)
+                for u in range(n):
+                    g[:, :, u] = own[u]
+                product(G[:, :J], False, g.reshape(J, F * n), False, w.reshape(P, F * n), 0)
+                for p in range(P):
+                    product(x[phase, p].reshape(blocks * B, F), False, w[p], False, z[p], min(phase, 1))
+            for k in range(blocks):
+                product(S, False, z.reshape(P, blocks, B * n)[:, k], False, out.reshape(M, B * n), 0)
+                for t in range(k * M, min((k + 1) * M, T)):
+                    for i in range(B):
+                        row = y[t, i, units]
+                        if t < lengths[i]:
+                            row[:] = out[t - k * M, i]
+                        else:
+                            row[:] = 0
+                        activate(row, b[units], clip)
+                        if len(keys):
+                            drop(row, np.uint32(keys[i] + np.uint32(t * H + first)), threshold, scale)
+
+
+@njit(parallel=True, nogil=True)
+def _backward(x, G, S, lengths, dy, y, clip, scale, dW, db, taps, weights, products, outputs):
+    phases, P, blocks, B, F = x.shape
+    T, _, H = y.shape
+    M, (threads, width, _) = len(S), weights.shape
+    for thread in prange(threads):
+        for first in range(thread * width, H, threads * width):
+            n = min(width, H - first)
+            units = slice(first, first + n)
+            dw = _array(weights[thread], P, F, n)
+            dz = _array(products[thread], P, blocks * B, n)
+            delta = _array(outputs[thread], M, B, n)
+            db[units] = 0
+            for k in range(blocks):
+                for t in range(k * M, (k + 1) * M):
+                    for i in range(B):
+                        row = delta[t - k * M, i]
+                        if t < T:
+                            gate(dy[t, i, units], y[t, i, units], clip, scale, row, db[units])
+                        if t >= min(T, lengths[i]):
+                            row[:] = 0  # as x is there
+                product(S, True, delta.reshape(M, B * n), False, dz.reshape(P, blocks, B * n)[:, k], 0)
+            for phase in range(phases):
+                for p in range(P):
+                    product(x[phase, p].reshape(blocks * B, F), True, dz[p], False, dw[p], 0)
+                own = dW[units, phase::phases]  # (n, J, F)
+                J = own.shape[1]
+                g = _array(taps[thread], J, F, n)
+                product(G[:, :J], True, dw.reshape(P, F * n), False, g.reshape(J, F * n), 0)
+                for u in range(n):
+                    own[u] = g[:, :, u]
