@@ -80,7 +80,7 @@ def test_a_span_of_the_windows_is_a_layer_of_its_own():
     span = windows[10:50]
     assert (span.shape, windows[50:99].shape[0]) == ((40, 2, 9 * 41), 10)
     assert relative_error(CPU.affine_forward(span, W, b, True), whole[10:50]) <= FLOAT32_SUM
-    expected = windows.stacked[10:50].copy()  # the next ones are made in the same memory
+    expected = CPU.context_forward(frames, lengths, 4, 2).stacked[10:50]
     np.testing.assert_array_equal(windows[10:50].stacked, expected)
 
 

@@ -1,16 +1,16 @@
 """The bidirectional recurrence: plain, clipped, both directions fed by the same z and summed (§2).
 
 The frames of a direction follow one another, so the threads share what is left: the two directions, and
-with more than two threads also slices of the batch. A step is a product of a large matrix and a narrow one,
-B columns wide. BLAS does that up to twice as fast as with the same numbers transposed, so the state is kept
-as (H, B), and backward works with a transposed copy of Wr.
+with more than two threads also slices of the batch. A step multiplies few rows, a state (B, H), by a large
+matrix, which is the same in all steps and is therefore packed once (packed.py).
 """
 
 import numpy as np
 from numba import prange
 
 from minids.ops.common import CLIP, Workspace, check_shapes
-from minids.ops.cpu.blas import product, weight_gradient
+from minids.ops.cpu.blas import weight_gradient
+from minids.ops.cpu.packed import multiply, pack, packed_shape
 from minids.ops.cpu.pool import check_lengths, get_num_threads, njit, on_all_cores
 from minids.ops.reference import arrays
 
@@ -26,7 +26,7 @@ def birnn_forward(z, Wr_f, Wr_b, lengths, h=None, hf=None, hb=None, workspace=No
     hf = np.empty_like(z) if hf is None else hf
     hb = np.empty_like(z) if hb is None else hb
     h = np.empty_like(z) if h is None else h
-    _forward(z, Wr_f, Wr_b, lengths, hf, hb, workspace("birnn states", 2, H, 2 * B), _slices(B))
+    _forward(z, Wr_f, Wr_b, lengths, hf, hb, *_scratch(B, H, workspace), _slices(B))
     _add(hf.reshape(-1), hb.reshape(-1), h.reshape(-1))
     return h, hf, hb
 
@@ -58,9 +58,7 @@ def birnn_backward(
     dz = np.empty_like(dh) if dz is None else dz
     dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
     dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
-    states, transposed = workspace("birnn states", 2, H, 2 * B), workspace("birnn transposed", 2, H, H)
-    transposed[0], transposed[1] = Wr_f.T, Wr_b.T
-    _backward(dh, hf, hb, delta_f, delta_b, transposed, states, _slices(B))
+    _backward(dh, hf, hb, Wr_f, Wr_b, delta_f, delta_b, *_scratch(B, H, workspace), _slices(B))
     weight_gradient(delta_f[1:].reshape(-1, H), hf[:-1].reshape(-1, H), dWr_f)
     weight_gradient(delta_b[:-1].reshape(-1, H), hb[1:].reshape(-1, H), dWr_b)
     _add(delta_f.reshape(-1), delta_b.reshape(-1), dz.reshape(-1))
@@ -72,8 +70,8 @@ def rnn_forward(z, Wr, lengths, state, reverse=False):
     """One direction, from the `state` (B, H) before its first frame, as in the reference."""
     _check(z, (Wr,), lengths)
     check_shapes(state=(state, z.shape[1:]))
-    h, states = np.empty_like(z), _states(state)
-    _forward_one_way(z, Wr, lengths, h, states, get_num_threads(), reverse)
+    h, (_, packed, sums) = np.empty_like(z), _scratch(*state.shape, Workspace(arrays, np.float32))
+    _forward_one_way(z, Wr, lengths, h, state, packed[0], sums[0], get_num_threads(), reverse)
     return h
 
 
@@ -82,8 +80,8 @@ def rnn_backward(dh, h, Wr, delta, reverse=False):
     """One direction, from the δ (B, H) after its last frame, as in the reference."""
     _check(dh, (Wr,), h=h)
     check_shapes(delta=(delta, dh.shape[1:]))
-    deltas, states = np.empty_like(dh), _states(delta)
-    _backward_one_way(dh, h, np.ascontiguousarray(Wr.T), deltas, states, get_num_threads(), reverse)
+    deltas, (_, packed, sums) = np.empty_like(dh), _scratch(*delta.shape, Workspace(arrays, np.float32))
+    _backward_one_way(dh, h, Wr, deltas, delta, packed[0], sums[0], get_num_threads(), reverse)
     return deltas
 
 
@@ -102,30 +100,31 @@ def _slices(B):
     return max(1, min(B, get_num_threads() // 2))
 
 
-def _states(state):
-    """The state (B, H) transposed, and as much space for the next one: (H, 2B)."""
-    B, H = state.shape
-    states = np.empty((H, 2 * B), np.float32)
-    states[:, :B] = state.T
-    return states
+def _scratch(B, H, workspace):
+    """State 0, for each direction the packed weights, and the products with a state, (B, H) with padding."""
+    panels, _, width = shape = packed_shape(H, H)
+    state = workspace("birnn state", B, H)
+    state[...] = 0
+    return state, workspace("birnn weights", 2, *shape), workspace("birnn sums", 2, B, panels * width)
 
 
 @njit(parallel=True, nogil=True)
-def _forward(z, Wr_f, Wr_b, lengths, hf, hb, states, slices):
-    B = z.shape[1]
-    states[:, :, :B] = 0
+def _forward(z, Wr_f, Wr_b, lengths, hf, hb, state, packed, sums, slices):
+    for i in prange(2):
+        pack(Wr_b if i else Wr_f, True, packed[i])
     for i in prange(2 * slices):
-        utterances = _slice(i // 2, slices, B)
+        utterances = _slice(i // 2, slices, z.shape[1])
         if i % 2 == 0:
-            _frames(z, Wr_f, lengths, hf, states[0], utterances, False)
+            _frames(z, packed[0], lengths, hf, state, sums[0], utterances, False)
         else:
-            _frames(z, Wr_b, lengths, hb, states[1], utterances, True)
+            _frames(z, packed[1], lengths, hb, state, sums[1], utterances, True)
 
 
 @njit(parallel=True, nogil=True)
-def _forward_one_way(z, Wr, lengths, h, states, slices, reverse):
+def _forward_one_way(z, Wr, lengths, h, state, packed, sums, slices, reverse):
+    pack(Wr, True, packed)
     for i in prange(slices):
-        _frames(z, Wr, lengths, h, states, _slice(i, slices, z.shape[1]), reverse)
+        _frames(z, packed, lengths, h, state, sums, _slice(i, slices, z.shape[1]), reverse)
 
 
 @njit()
@@ -136,74 +135,67 @@ def _slice(i, slices, B):
 
 
 @njit()
-def _frames(z, Wr, lengths, h, states, utterances, reverse):
-    """Some utterances through all frames; their state (H, B) is in the first half of `states`."""
-    T, B, _ = z.shape
-    state, Wr_state = states[:, :B][:, utterances], states[:, B:][:, utterances]
+def _frames(z, packed, lengths, h, state, sums, utterances, reverse):
+    """Some utterances through all frames, from their state (B, H)."""
+    T, before = len(z), state[utterances]
     for i in range(T):
         t = T - 1 - i if reverse else i
-        product(Wr, False, state, False, Wr_state, 0)
-        _step(z[t, utterances], Wr_state, t, lengths[utterances], h[t, utterances], state)
+        multiply(before, packed, sums[utterances])
+        before = h[t, utterances]
+        _step(z[t, utterances], sums[utterances], t, lengths[utterances], before)
 
 
 @njit()
-def _step(z, Wr_state, t, lengths, h, state):
-    """h_t ← g(z_t + Wr h_{t∓1}), (B, H), and the same as the state for the next step, (H, B)."""
+def _step(z, Wr_state, t, lengths, h):
+    """h_t ← g(z_t + Wr h_{t∓1})."""
     B, H = z.shape
     for b in range(B):
-        for u in range(H):
-            h[b, u] = Wr_state[u, b]
         if t < lengths[b]:
             for u in range(H):
-                h[b, u] = min(max(h[b, u] + z[b, u], np.float32(0)), _CLIP)
+                h[b, u] = min(max(Wr_state[b, u] + z[b, u], np.float32(0)), _CLIP)
         else:
             h[b] = 0
-        for u in range(H):
-            state[u, b] = h[b, u]
 
 
 @njit(parallel=True, nogil=True)
-def _backward(dh, hf, hb, delta_f, delta_b, transposed, states, slices):
-    B = dh.shape[1]
-    states[:, :, :B] = 0
+def _backward(dh, hf, hb, Wr_f, Wr_b, delta_f, delta_b, state, packed, sums, slices):
+    for i in prange(2):
+        pack(Wr_b if i else Wr_f, False, packed[i])
     for i in prange(2 * slices):
-        utterances = _slice(i // 2, slices, B)
+        utterances = _slice(i // 2, slices, dh.shape[1])
         if i % 2 == 0:
-            _frames_backward(dh, hf, transposed[0], delta_f, states[0], utterances, True)
+            _frames_backward(dh, hf, packed[0], delta_f, state, sums[0], utterances, True)
         else:
-            _frames_backward(dh, hb, transposed[1], delta_b, states[1], utterances, False)
+            _frames_backward(dh, hb, packed[1], delta_b, state, sums[1], utterances, False)
 
 
 @njit(parallel=True, nogil=True)
-def _backward_one_way(dh, h, transposed, deltas, states, slices, reverse):
+def _backward_one_way(dh, h, Wr, deltas, state, packed, sums, slices, reverse):
+    pack(Wr, False, packed)
     for i in prange(slices):
-        _frames_backward(dh, h, transposed, deltas, states, _slice(i, slices, dh.shape[1]), reverse)
+        _frames_backward(dh, h, packed, deltas, state, sums, _slice(i, slices, dh.shape[1]), reverse)
 
 
 @njit()
-def _frames_backward(dh, h, transposed, deltas, states, utterances, reverse):
-    """As _frames; the state is δ (H, B)."""
-    T, B, _ = dh.shape
-    state, Wr_state = states[:, :B][:, utterances], states[:, B:][:, utterances]
+def _frames_backward(dh, h, packed, deltas, state, sums, utterances, reverse):
+    """As _frames; the state is δ (B, H)."""
+    T, before = len(dh), state[utterances]
     for i in range(T):
         t = T - 1 - i if reverse else i
-        product(transposed, False, state, False, Wr_state, 0)
-        _step_backward(dh[t, utterances], Wr_state, h[t, utterances], deltas[t, utterances], state)
+        multiply(before, packed, sums[utterances])
+        before = deltas[t, utterances]
+        _step_backward(dh[t, utterances], sums[utterances], h[t, utterances], before)
 
 
 @njit()
-def _step_backward(dh, Wr_state, h, delta, state):
-    """δ_t ← (dh_t + Wrᵀ δ_{t±1}) ⊙ g'(z_t), (B, H), and the same as the state for the next step, (H, B)."""
+def _step_backward(dh, Wr_delta, h, delta):
+    """δ_t ← (dh_t + Wrᵀ δ_{t±1}) ⊙ g'(z_t)."""
     B, H = dh.shape
     for b in range(B):
         for u in range(H):
-            delta[b, u] = Wr_state[u, b]
-        for u in range(H):
-            d = delta[b, u] + dh[b, u]
+            d = Wr_delta[b, u] + dh[b, u]
             d = d if h[b, u] > np.float32(0) else np.float32(0)
             delta[b, u] = d if h[b, u] < _CLIP else np.float32(0)
-        for u in range(H):
-            state[u, b] = delta[b, u]
 
 
 @njit(parallel=True, nogil=True)
