@@ -89,11 +89,11 @@ class BuiltIn(torch.nn.RNN):
         return super().forward(h3)[0].unflatten(2, (2, self.hidden_size)).sum(2)
 
 
-def tensors(frames, lengths, labels, label_lengths) -> tuple:
+def tensors(frames, lengths, labels, label_lengths, stride=1) -> tuple:
     """A batch for `TorchStep`; lengths are tuples, which ctc_loss does not convert."""
     return (
         torch.from_numpy(frames),
-        tuple(lengths.tolist()),
+        tuple((-(-lengths // stride)).tolist()),
         torch.from_numpy(labels),
         tuple(label_lengths.tolist()),
     )
@@ -102,7 +102,7 @@ def tensors(frames, lengths, labels, label_lengths) -> tuple:
 class TorchStep:
     """Forward, CTC, backward, gradient-norm limit and Nesterov update, for batches of one shape."""
 
-    def __init__(self, form, weights: dict[str, np.ndarray], shape, context: int, rate, momentum, limit):
+    def __init__(self, form, weights: dict[str, np.ndarray], shape, context, rate, momentum, limit, stride=1):
         """`shape` is (T, B, F) of the frames, `limit` the maximum norm of the gradient."""
         w = self.weights = {name: torch.tensor(value).requires_grad_() for name, value in weights.items()}
         if form == "rnn":
@@ -116,6 +116,7 @@ class TorchStep:
         padded = torch.zeros(T + 2 * context, B, F)
         self.inside = padded[context : context + T]
         windows = padded.as_strided((T, B, 2 * context + 1, F), (B * F, F, B * F, 1))  # no copy: rows overlap
+        windows = windows[::stride]
         self.context, self.x = windows, torch.empty(windows.shape)
         self.optimizer = torch.optim.SGD(w.values(), lr=rate, momentum=momentum, nesterov=True, fused=True)
         self.limit = limit

@@ -44,15 +44,21 @@ class Problem:
     batch: int
     frames: int
     labels: int
+    stride: int = 1
 
     @property
     def features(self) -> int:
         return self.inputs // (2 * CONTEXT + 1)
 
+    @property
+    def outputs(self) -> int:
+        """Frames after the stride."""
+        return -(-self.frames // self.stride)
+
     def settings(self):
         from minids.model import ModelSettings
 
-        return ModelSettings(self.features, CHARACTERS, self.hidden, CONTEXT, dropout=0.0)
+        return ModelSettings(self.features, CHARACTERS, self.hidden, CONTEXT, self.stride, dropout=0.0)
 
     def weights(self) -> dict[str, np.ndarray]:
         from minids.model import initialize
@@ -72,7 +78,7 @@ class Problem:
     def operations(self) -> float:
         """Floating-point operations of the products: forward, dW, and dx except for layer 1."""
         D, H, K = self.inputs, self.hidden, CHARACTERS
-        return 2.0 * self.frames * self.batch * (2 * D * H + 3 * (6 * H * H + K * H))
+        return 2.0 * self.outputs * self.batch * (2 * D * H + 3 * (6 * H * H + K * H))
 
 
 class OurStep:
@@ -101,7 +107,7 @@ def their_step(problem: Problem, form: str):
     from benchmarks.torch_forms import TorchStep
 
     shape = (problem.frames, problem.batch, problem.features)
-    return TorchStep(form, problem.weights(), shape, CONTEXT, *UPDATE)
+    return TorchStep(form, problem.weights(), shape, CONTEXT, *UPDATE, problem.stride)
 
 
 def ours(problem: Problem):
@@ -112,7 +118,7 @@ def ours(problem: Problem):
 def theirs(problem: Problem, form: str):
     from benchmarks.torch_forms import tensors
 
-    step, batch = their_step(problem, form), tensors(*problem.draw())
+    step, batch = their_step(problem, form), tensors(*problem.draw(), problem.stride)
     return lambda: step(*batch)
 
 
@@ -137,7 +143,7 @@ def check(problem: Problem) -> str:
     for form in FORMS:
         batch = (frames if form == "rnn" else LOUD * frames, *rest)
         loss, peer = step.loss_and_grad(*batch), their_step(problem, form)
-        loss_error = abs(peer.loss_and_grad(*tensors(*batch)) - loss) / loss
+        loss_error = abs(peer.loss_and_grad(*tensors(*batch, problem.stride)) - loss) / loss
         a, b = peer.gradients(), step.model.grads
         worst = max(float(norm(a[name] - b[name]) / norm(b[name])) for name in a.keys() & b.keys())
         if not (loss_error < LOSS and worst < GRADIENT):
@@ -150,7 +156,7 @@ def measure(problem: Problem, n: int) -> dict:
     """Milliseconds (medians), GFLOP/s of the products, and peak memory of each form."""
     products = {
         "sgemm, square": (SQUARE,) * 3,
-        "sgemm, layer 1": (problem.frames * problem.batch, problem.inputs, problem.hidden),
+        "sgemm, layer 1": (problem.outputs * problem.batch, problem.inputs, problem.hidden),
     }
     makers = {"ours": (ours, (problem,)), **{form: (theirs, (problem, form)) for form in FORMS}}
     makers |= {name: (sgemm, shape) for name, shape in products.items()}
@@ -164,7 +170,7 @@ def measure(problem: Problem, n: int) -> dict:
 def show(result: dict) -> None:
     """Print a problem, one line per competitor."""
     ms, rate = result["ms"], result["gflops"]
-    print(f"\n{result['inputs']} inputs, H {result['hidden']}")
+    print(f"\n{result['inputs']} inputs, H {result['hidden']}, stride {result['stride']}")
     print(f"differences from ours, loss and gradients: {result['differences']}")
     print(f"{'':15}{'ms':>9}{'best':>9}{'/ ours':>9}{'GFLOP/s':>9}{'of sgemm':>9}{'peak MB':>9}")
     for name, value in ms.items():
@@ -176,14 +182,16 @@ def show(result: dict) -> None:
 
 
 def table(results: list[dict]) -> str:
-    """All problems as a Markdown table."""
-    head = "| inputs | H | ours ms | loop | fn | rnn | loop / ours | fn / ours | rnn / ours | ours of sgemm |"
+    """All problems as a Markdown table: milliseconds and their ratios."""
+    ratios = " | ".join(f"{form} / ours" for form in FORMS)
+    head = f"| inputs | H | stride | ours | {' | '.join(FORMS)} | {ratios} | ours of sgemm |"
     lines = [head, "|---" * head.count(" | ") + "|---|"]
     for result in results:
         ms, rate = result["ms"], result["gflops"]
         cells = [
             str(result["inputs"]),
             str(result["hidden"]),
+            str(result["stride"]),
             *(f"{ms[name]:.0f}" for name in ("ours", *FORMS)),
         ]
         cells += [f"{ms[form] / ms['ours']:.2f}" for form in FORMS]
@@ -192,18 +200,35 @@ def table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_problem_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sizes of `problems`."""
     parser.add_argument("--inputs", type=int, nargs="+", default=[3059, 494], help="19 x 161 and 19 x 26")
     parser.add_argument("--hidden", type=int, nargs="+", default=[128, 256, 512, 1024, 2048])
+    parser.add_argument("--stride", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument(
         "--labels", type=int, default=30, help="letters of an utterance (speech: 15 a second)"
     )
     parser.add_argument("--threads", type=int, default=2)
+
+
+def problems(options: argparse.Namespace) -> list[Problem]:
+    """Every combination of strides, inputs and widths."""
+    batch = options.batch, options.frames, options.labels
+    return [
+        Problem(inputs, hidden, *batch, stride)
+        for stride in options.stride
+        for inputs in options.inputs
+        for hidden in options.hidden
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_problem_arguments(parser)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
@@ -211,12 +236,10 @@ def main() -> None:
     size = f"{options.threads} threads, B {options.batch}, T {options.frames}, U {options.labels}"
     print(f"{headline(machine())}; {size}", flush=True)
     results = []
-    for inputs in options.inputs:
-        for hidden in options.hidden:
-            problem = Problem(inputs, hidden, options.batch, options.frames, options.labels)
-            results.append({"differences": in_subprocess(check, problem), **measure(problem, options.rounds)})
-            show(results[-1])
-            save(options.json, {"threads": options.threads, "training_step": results})
+    for problem in problems(options):
+        results.append({"differences": in_subprocess(check, problem), **measure(problem, options.rounds)})
+        show(results[-1])
+        save(options.json, {"threads": options.threads, "training_step": results})
     print(f"\n{table(results)}")
 
 

@@ -1,0 +1,91 @@
+"""Where a training step's milliseconds go, by operation.
+
+    python -m benchmarks.profile --inputs 3059 494 --hidden 128 256 512 1024 2048 --stride 1 2
+
+Every operation of the backend is wrapped in a timer. A layer's operations bear the number of its weights:
+"affine_forward 1" is layer 1. "other" is Python between the operations. The figures are those of the step
+with the median of all rounds.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from benchmarks.machine import PAUSE, headline, machine, save, set_threads
+from benchmarks.training_step import OurStep, Problem, add_problem_arguments, problems
+
+
+def timed_operations(step: OurStep) -> dict[str, float]:
+    """Wrap the operations of the step's network; the dictionary returned collects the seconds of each."""
+    from minids.ops import OPERATIONS
+
+    model, seconds = step.model, defaultdict[str, float](float)
+    layers = {id(W): name.strip("W") for name, W in model.params.items() if name.startswith("W")}
+
+    def timed(name):
+        operation = getattr(model.ops, name)
+
+        def run(*args, **kwargs):
+            layer = [layers[id(a)] for a in (*args, *kwargs.values()) if id(a) in layers]
+            start = time.perf_counter()
+            result = operation(*args, **kwargs)
+            label = f"{name} {layer[0]}" if len(layer) == 1 else name  # the recurrence has two
+            seconds[label] += time.perf_counter() - start
+            return result
+
+        return run
+
+    model.ops = replace(model.ops, **{name: timed(name) for name in OPERATIONS})
+    return seconds
+
+
+def measure(problem: Problem, rounds: int) -> dict:
+    """Milliseconds of each operation in the step whose total is the median."""
+    step, batch = OurStep(problem), problem.draw()
+    step(*batch)
+    seconds, steps = timed_operations(step), []
+    for _ in range(rounds):
+        seconds.clear()
+        time.sleep(PAUSE)
+        start = time.perf_counter()
+        step(*batch)
+        total = time.perf_counter() - start
+        steps.append({"step": total} | dict(seconds) | {"other": total - sum(seconds.values())})
+    median = sorted(steps, key=lambda step: step["step"])[len(steps) // 2]
+    return {**asdict(problem), "ms": {name: round(1e3 * value, 3) for name, value in median.items()}}
+
+
+def show(results: list[dict]) -> str:
+    """A Markdown table: an operation per line, a problem per column."""
+    names = list(dict.fromkeys(name for result in results for name in result["ms"]))
+    titles = [f"{r['inputs']}, H {r['hidden']}, stride {r['stride']}" for r in results]
+    lines = [f"| ms | {' | '.join(titles)} |", "|---" * (len(results) + 1) + "|"]
+    for name in names:
+        cells = [f"{r['ms'][name]:.2f}" if name in r["ms"] else "" for r in results]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_problem_arguments(parser)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
+    parser.add_argument("--name", default="now", help="of these results in the file; others in it stay")
+    options = parser.parse_args()
+    set_threads(options.threads)
+    print(f"{headline(machine())}; {options.threads} threads\n", flush=True)
+    results = [measure(problem, options.rounds) for problem in problems(options)]
+    print(show(results))
+    if options.json:
+        kept = json.loads(Path(options.json).read_text()) if Path(options.json).exists() else {}
+        save(options.json, kept | {options.name: {"threads": options.threads, "profile": results}})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Products with a packed matrix, against NumPy in float64."""
+
+import numpy as np
+import pytest
+
+from minids.ops.cpu.packed import multiply, pack, packed_shape
+from tests.tolerances import FLOAT32_SUM
+
+
+def product(x, W, transposed=False):
+    rows, columns = W.shape[::-1] if transposed else W.shape
+    packed = np.full(packed_shape(rows, columns), np.float32(np.nan))
+    pack(W, transposed, packed)
+    y = np.empty((len(x), packed.shape[0] * packed.shape[2]), np.float32)
+    multiply(x, packed, y)
+    assert not y[:, columns:].any(), "what fills the last panel up"
+    return y[:, :columns]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(("B", "rows", "columns"), [(1, 1, 1), (4, 64, 64), (7, 65, 130), (11, 40, 63)])
+def test_products_of_every_shape(B, rows, columns, transposed):
+    rng = np.random.default_rng(0)
+    x, W = rng.normal(size=(B, rows)).astype(np.float32), rng.normal(size=(rows, columns)).astype(np.float32)
+    y = product(x, np.ascontiguousarray(W.T) if transposed else W, transposed)
+    np.testing.assert_allclose(y, x.astype(float) @ W, rtol=FLOAT32_SUM, atol=rows * FLOAT32_SUM)
+
+
+def test_a_row_does_not_depend_on_the_others():
+    """To the last bit, whether a kernel for several rows or for one computes it."""
+    rng = np.random.default_rng(1)
+    x, W = rng.normal(size=(7, 300)).astype(np.float32), rng.normal(size=(300, 70)).astype(np.float32)
+    y = product(x, W)
+    for b in range(7):
+        np.testing.assert_array_equal(product(x[b : b + 1], W), y[b : b + 1])
