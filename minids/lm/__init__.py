@@ -9,6 +9,7 @@ underscore trust their arguments; all others check theirs.
     reference.py     readable counting and smoothing
     text_source.py   a text of any size in blocks;  text_filter.py: in the alphabet of a recognizer
     vocabulary.py    words and their ids
+    column.py        numbers on disk
     count.py         the n-grams and their counts;  _hash_table.py: the tables for them
     arrays.py        a model as arrays
     kneser_ney.py    interpolated modified Kneser-Ney smoothing

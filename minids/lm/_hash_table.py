@@ -70,15 +70,18 @@ def grow(array: np.ndarray, capacity: int) -> np.ndarray:
 
 
 def rehash(slots: np.ndarray, keys: np.ndarray, capacity: int) -> np.ndarray:
-    """The hash table of these keys, enlarged if it is too small for `capacity` keys."""
+    """The hash table of these keys, enlarged if it is too small for `capacity` keys.
+
+    It is enlarged in place, so that the old and the new one are never in memory at once.
+    """
     size = len(slots)
     while size * 5 < capacity * 8:
         size *= 2
-    if size == len(slots):
-        return slots
-    larger = np.zeros(size, np.int64)
-    _insert(larger, keys)
-    return larger
+    if size > len(slots):
+        slots.resize(size, refcheck=False)
+        slots.fill(0)
+        _insert(slots, keys)
+    return slots
 
 
 @njit(nogil=True)

@@ -10,6 +10,7 @@ from minids._utils.files import atomic_write
 from minids.lm import njit
 from minids.lm.arrays import LN10, NGramArrays, validated
 
+NGRAMS_AT_ONCE = 1 << 16
 BLOCK_SIZE = 1 << 22  # bytes written at once
 GZIP_LEVEL = 6
 MAX_NUMBERS_SIZE = 64  # bytes of a line without its words, rounded up
@@ -39,18 +40,20 @@ def _write(file: BinaryIO | gzip.GzipFile, arrays: NGramArrays) -> None:
     counts = "".join(f"ngram {n}={starts[n + 1] - starts[n]}\n" for n in range(1, order + 1))
     file.write(f"\\data\\\n{counts}".encode())
     buffer = np.empty(BLOCK_SIZE + MAX_NUMBERS_SIZE + order * longest, np.uint8)
-    words = np.zeros((1, 0), np.int32)
     for n in range(1, order + 1):
-        ids = slice(starts[n], starts[n + 1])
-        words = np.hstack([words[arrays.context[ids] - starts[n - 1]], arrays.word[ids, None]])
-        log_probs, backoff = arrays.log_probs[ids], arrays.backoff[ids]
         file.write(f"\n\\{n}-grams:\n".encode())
-        done = 0
-        while done < len(words):
-            size, done = _format_lines(
-                buffer, BLOCK_SIZE, done, words, log_probs, backoff, n < order, letters, ends
-            )
-            file.write(buffer[:size].data)
+        for start in range(starts[n], starts[n + 1], NGRAMS_AT_ONCE):
+            ids = slice(start, min(start + NGRAMS_AT_ONCE, starts[n + 1]))
+            words = np.empty((ids.stop - start, n), np.int32)
+            context = np.arange(start, ids.stop)
+            for i in reversed(range(n)):
+                words[:, i], context = arrays.word[context], arrays.context[context]
+            log_probs, backoff, done = arrays.log_probs[ids], arrays.backoff[ids], 0
+            while done < len(words):
+                size, done = _format_lines(
+                    buffer, BLOCK_SIZE, done, words, log_probs, backoff, n < order, letters, ends
+                )
+                file.write(buffer[:size].data)
     file.write(b"\n\\end\\\n")
 
 

@@ -101,7 +101,8 @@ def _logarithms(array: np.ndarray, name: str) -> np.ndarray:
     array = np.asarray(array)
     if array.dtype.kind != "f" or array.ndim != 1:
         raise InputError(f"{name} is {array.dtype} {array.shape}, not a float array of one dimension")
-    if not (np.abs(array) < MAX_LOG10 * LN10).all():
+    limit = MAX_LOG10 * LN10
+    if len(array) and not -limit < array.min() <= array.max() < limit:  # also NaN; without another array
         raise InputError(f"{name}: an entry is not a finite logarithm of a probability or weight")
     return array
 

@@ -1,9 +1,9 @@
-"""The distinct n-grams of a text and their counts, in one pass.
+"""The distinct n-grams of a text and their counts, order by order.
 
-A sentence is <s> w1 … wm </s>. For each of its words the n-gram that ends there is found, order by order,
-from the n-gram one word shorter that ends at the previous word: (its id, this word) is a key of a hash table.
-Only one block of the text is in memory; what grows with the text are the tables of distinct n-grams, 30 to 50
-bytes for each.
+A sentence is <s> w1 … wm </s>. For each of its words the n-gram that ends there is found from the n-gram one
+word shorter that ends at the previous word: (its id, this word) is a key of a hash table. The text is read
+once. Its word ids, the id of the n-gram at each word and the n-grams of other orders are columns on disk; in
+memory is the table of one order, of up to 40 bytes for each of its n-grams.
 
 Kneser-Ney smoothing needs the *adjusted* count of an n-gram g:
 
@@ -21,17 +21,18 @@ import numpy as np
 from minids._utils.errors import InputError
 from minids.lm import njit
 from minids.lm._hash_table import PREFETCH_DISTANCE, first_probe, grow, prefetch, rehash
+from minids.lm.column import Column, blocks
 from minids.lm.text_source import ProgressCallback, TextSource, read_blocks
-from minids.lm.vocabulary import BEGIN, END, SPECIAL, Vocabulary
+from minids.lm.vocabulary import BEGIN, END, Vocabulary
 
 
 class OrderCounts(NamedTuple):
     """The distinct n-grams of one order, in order of appearance; an n-gram's id is its index."""
 
-    context: np.ndarray  # int32: the id, one order lower, of its first n-1 words
-    word: np.ndarray  # int32: its last word
-    suffix: np.ndarray  # int32: the id, one order lower, of its last n-1 words
-    adjusted: np.ndarray  # int32: the adjusted count
+    context: Column  # int32: the id, one order lower, of its first n-1 words
+    word: Column  # int32: its last word
+    suffix: Column  # int32: the id, one order lower, of its last n-1 words
+    adjusted: Column  # int32: the adjusted count
 
 
 class Counts(NamedTuple):
@@ -54,30 +55,26 @@ def count_ngrams(
     called as the text is read. Raises InputError for a text that cannot be read or has no words.
     """
     words = Vocabulary() if vocabulary is None else _closed_vocabulary(source, vocabulary, progress)
-    unigrams = np.zeros(len(SPECIAL), np.int32)
-    counters = [_OrderCounter(n == order) for n in range(2, order + 1)]
-    last = np.full(
-        order, -1, np.int32
-    )  # for each order, the n-gram that ends at the last word of the block before
+    word_ids = Column(np.int32)
     for block in read_blocks(source):
-        word_ids = words.ids(block)
-        unigrams = grow(unigrams, words.size)
-        if order == 1:
-            unigrams[: words.size] += np.bincount(word_ids, minlength=words.size).astype(np.int32)
-        ids, lower_counts = np.append(last[:1], word_ids), unigrams
-        for n, counter in enumerate(counters, start=1):
-            last[n - 1] = ids[-1]
-            ids = counter.add(ids, word_ids, last[n], lower_counts)
-            lower_counts = counter.counts
-        last[order - 1] = ids[-1]
+        word_ids.append(words.ids(block))
         if progress:
             progress(block.size)
-    if not unigrams[END]:
+    if not len(word_ids):
         raise InputError("the text has no words; give one with a sentence on each line")
-    unigrams[BEGIN] = 0  # no word precedes it, and it is never predicted
-    zeros = np.zeros(words.size, np.int32)
-    first = OrderCounts(zeros, np.arange(words.size, dtype=np.int32), zeros, unigrams[: words.size])
-    return Counts(words.words(), [first, *(counter.result() for counter in counters)])
+    counts = np.zeros(words.size, np.int32)
+    if order == 1:
+        for (block_ids,) in blocks(word_ids):
+            counts += np.bincount(block_ids, minlength=words.size).astype(np.int32)
+        counts[BEGIN] = 0  # it is never predicted
+    zeros = Column(np.int32, np.zeros(words.size))
+    grams, orders, ids = (zeros, Column(np.int32, np.arange(words.size)), zeros), [], word_ids
+    for n in range(2, order + 1):
+        longer, longer_counts, ids = _count_order(word_ids, ids, counts, n == order)
+        orders.append(OrderCounts(*grams, Column(np.int32, counts)))
+        grams, counts = longer, longer_counts
+    orders.append(OrderCounts(*grams, Column(np.int32, counts)))
+    return Counts(words.words(), orders)
 
 
 def _closed_vocabulary(
@@ -110,55 +107,37 @@ def _is_rereadable(source: object) -> bool:
     return not isinstance(source, Iterator) and _is_rereadable(getattr(source, "source", ()))
 
 
-class _OrderCounter:
-    """The n-grams of one order while they are counted."""
+def _count_order(
+    word_ids: Column, lower_ids: Column, lower_counts: np.ndarray, highest: bool
+) -> tuple[tuple[Column, Column, Column], np.ndarray, Column]:
+    """The n-grams of an order: their contexts, words and suffixes, their counts, and the id of the one that
+    ends at each word, or -1 for none.
 
-    def __init__(self, highest: bool):
-        self.size = 0
-        self.keys = np.zeros(0, np.int64)  # context << 32 | word
-        self.suffix = np.zeros(0, np.int32)
-        self.counts = np.zeros(0, np.int32)
-        self.slots = np.zeros(2, np.int64)
-        self.highest = highest
-
-    def add(
-        self, lower_ids: np.ndarray, word_ids: np.ndarray, last: int, lower_counts: np.ndarray
-    ) -> np.ndarray:
-        """The ids of the n-grams that end at each word (words + 1,) int32, or -1 for none; `last` comes
-        first.
-
-        lower_ids are those of the n-grams one word shorter, in the same form; lower_counts their counts.
-        """
-        capacity = self.size + len(word_ids)
-        self.slots = rehash(self.slots, self.keys[: self.size], capacity)
-        self.keys = grow(self.keys, capacity)
-        self.suffix = grow(self.suffix, capacity)
-        self.counts = grow(self.counts, capacity)
-        ids = np.empty_like(lower_ids)
-        ids[0] = last
-        self.size = _add(
-            ids,
-            lower_ids,
-            word_ids,
-            self.keys,
-            self.suffix,
-            self.counts,
-            self.slots,
-            self.size,
-            self.highest,
-            lower_counts,
-        )
-        return ids
-
-    def result(self) -> OrderCounts:
-        keys = self.keys[: self.size]
-        context, word = (keys >> 32).astype(np.int32), keys.astype(np.int32)
-        return OrderCounts(context, word, self.suffix[: self.size], self.counts[: self.size])
+    lower_ids are those of the n-grams one word shorter, and lower_counts their counts, which are completed.
+    """
+    size = 0
+    keys, counts = np.zeros(0, np.int64), np.zeros(0, np.int32)  # key: context << 32 | word
+    slots = np.zeros(2, np.int64)
+    context, word, suffix, ids = (Column(np.int32) for _ in range(4))
+    found = lower = np.array([-1], np.int32)  # the n-gram at the word before, then at those of a block
+    for words, shorter in blocks(word_ids, lower_ids):
+        first, capacity = size, size + len(words)
+        slots = rehash(slots, keys[:size], capacity)
+        keys, counts = grow(keys, capacity), grow(counts, capacity)
+        found, lower = np.append(found[-1:], words), np.append(lower[-1:], shorter)
+        suffixes = np.empty_like(words)
+        size = _add(found, lower, words, keys, suffixes, counts, slots, size, highest, lower_counts)
+        context.append(keys[first:size] >> 32)
+        word.append(keys[first:size])
+        suffix.append(suffixes[: size - first])
+        ids.append(found[1:])
+    return (context, word, suffix), counts[:size], ids
 
 
 @njit(nogil=True)
 def _add(ids, lower_ids, word_ids, keys, suffix, counts, slots, size, highest, lower_counts):
-    """-> how many n-grams there are now."""
+    """-> how many n-grams there are now; suffix is that of the new ones."""
+    first = size
     for i in range(len(word_ids)):
         ahead = i + PREFETCH_DISTANCE
         if ahead < len(word_ids):
@@ -180,7 +159,7 @@ def _add(ids, lower_ids, word_ids, keys, suffix, counts, slots, size, highest, l
             size += 1
             slots[slot] = tag << 32 | size
             keys[ngram] = key
-            suffix[ngram] = lower_ids[i + 1]
+            suffix[ngram - first] = lower_ids[i + 1]
             counts[ngram] = 0
             lower_counts[lower_ids[i + 1]] += 1  # one more word precedes the suffix
         if highest or ids[i] < 0:  # no n-gram ends at the previous word: this one begins with <s>

@@ -25,7 +25,9 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids._utils.warning import warn
+from minids.lm import njit
 from minids.lm.arrays import NGramArrays
+from minids.lm.column import Column, blocks
 from minids.lm.count import Counts, OrderCounts, count_ngrams
 from minids.lm.text_source import ProgressCallback, TextSource
 from minids.lm.vocabulary import BEGIN
@@ -85,56 +87,72 @@ def _thresholds(prune: Sequence[int], order: int) -> list[int]:
 
 def smooth(counts: Counts, thresholds: Sequence[int]) -> NGramArrays:
     """The model of counts; thresholds[n-1] is that of order n."""
-    orders = counts.orders
-    kept = [np.ones(len(grams.adjusted), bool) for grams in orders]
-    if any(thresholds):
-        kept[1:] = [raw > limit for raw, limit in zip(_occurrences(orders)[1:], thresholds[1:], strict=True)]
+    starts, columns = _smooth(counts.orders, thresholds)
+    return NGramArrays(counts.words, starts, *(column.array() for column in columns))
+
+
+def _smooth(orders: Sequence[OrderCounts], thresholds: Sequence[int]) -> tuple[np.ndarray, list[Column]]:
+    """The arrays of the model, from `starts` on. In memory are those of two orders."""
+    kept = _kept(orders, thresholds)
     D = _all_discounts(orders)
 
     # The empty history: its γ goes to all words but <s> equally.
-    c = orders[0].adjusted  # (V,)
+    c = orders[0].adjusted.array()  # (V,)
     total = c.sum()
     gamma = D[0][np.minimum(c, 3)].sum() / total
     p = (c - D[0][np.minimum(c, 3)]) / total + gamma / (len(c) - 1)
     p[BEGIN] = 1.0  # has no meaning; other programs write it so
 
-    i, f = np.int32, np.float32
-    starts = [0, 1]
-    rank = np.arange(len(c), dtype=i)  # rank of an n-gram among the kept ones of its order
-    columns = [(np.zeros(1, i), np.full(1, -1, i), np.zeros(1, f))]
-    columns += [(np.zeros(len(c), i), rank, np.log(p).astype(f))]
-    backoff = [np.zeros(1, f)]
+    starts = [0, 1, 1 + len(p)]
+    all_contexts, all_words = Column(np.int32, np.zeros(1 + len(p))), Column(np.int32, np.arange(-1, len(p)))
+    log_probs, backoff = Column(np.float32, np.append(0, np.log(p))), Column(np.float32, np.zeros(1))
     for n, grams in enumerate(orders[1:], start=1):
-        keep, c = kept[n], grams.adjusted
-        discount = D[n][np.minimum(c, 3)]
-        total = np.bincount(grams.context, c, len(p))  # Σ_v c(hv) for every h
-        freed = np.bincount(
-            grams.context, np.where(keep, discount, c), len(p)
-        )  # pruned n-grams free all of c
-        gamma = np.divide(freed, total, out=np.ones(len(p)), where=total > 0)
-        p = (c - discount) / total[grams.context] + gamma[grams.context] * p[grams.suffix]
-        backoff.append(np.log(gamma[kept[n - 1]]).astype(f))
-        starts.append(starts[-1] + len(backoff[-1]))
-        context = i(starts[n]) + rank[grams.context[keep]]
-        columns.append((context, grams.word[keep], np.log(p[keep]).astype(f)))
-        rank = np.cumsum(keep, dtype=i) - i(1)
-    backoff.append(np.zeros(kept[-1].sum(), f))
-    starts.append(starts[-1] + len(backoff[-1]))
-    context, word, log_probs = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return NGramArrays(counts.words, np.array(starts), context, word, log_probs, np.concatenate(backoff))
+        total, gamma = np.zeros(len(p)), np.zeros(len(p))  # of every history
+        for context, c, keep in blocks(grams.context, grams.adjusted, kept[n]):
+            _add_at(total, context, c.astype(float))
+            # Pruned n-grams free all of c.
+            _add_at(gamma, context, np.where(keep, D[n][np.minimum(c, 3)], c))
+        np.divide(gamma, total, out=gamma, where=total > 0)
+        gamma[total == 0] = 1
+        keep = kept[n - 1].array()
+        backoff.append(np.log(gamma[keep]))
+        ids = np.cumsum(keep, dtype=np.int32) + np.int32(starts[n] - 1)  # of histories, in the model
+        longer = Column(float)
+        for context, word, suffix, c, keep in blocks(*grams, kept[n]):
+            discounted = c - D[n][np.minimum(c, 3)]
+            block = discounted / total[context] + gamma[context] * p[suffix]
+            longer.append(block)
+            all_contexts.append(ids[context[keep]])
+            all_words.append(word[keep])
+            log_probs.append(np.log(block[keep]))
+        p = longer.array()
+        starts.append(len(all_words))
+    backoff.append(np.zeros(starts[-1] - starts[-2]))
+    return np.array(starts), [all_contexts, all_words, log_probs, backoff]
 
 
-def _occurrences(orders: Sequence[OrderCounts]) -> list[np.ndarray]:
-    """How often each n-gram occurs: the sum over all words before it, or its count if it begins with <s>."""
-    occurrences = [orders[-1].adjusted]
-    for longer, grams in zip(orders[:0:-1], orders[-2::-1], strict=True):
-        sums = np.bincount(longer.suffix, occurrences[0], len(grams.adjusted))
-        occurrences.insert(0, np.where(sums > 0, sums, grams.adjusted))
-    return occurrences
+@njit(nogil=True)
+def _add_at(sums, index, values):
+    for i in range(len(index)):
+        sums[index[i]] += values[i]
+
+
+def _kept(orders: Sequence[OrderCounts], thresholds: Sequence[int]) -> list[Column]:
+    """Whether each n-gram is kept. It occurs as often as all that it ends do, or, at the beginning of a
+    sentence, as its count says.
+    """
+    kept = [Column(bool, np.ones(len(grams.word))) for grams in orders]
+    sums = np.zeros(1)
+    for n in range(len(orders) - 1, 0, -1) if any(thresholds) else ():
+        occurrences = np.where(sums > 0, sums, orders[n].adjusted.array())
+        kept[n] = Column(bool, occurrences > thresholds[n])
+        sums = np.zeros(len(orders[n - 1].word))
+        _add_at(sums, orders[n].suffix.array(), occurrences)
+    return kept
 
 
 def _all_discounts(orders: Sequence[OrderCounts]) -> list[np.ndarray]:
-    estimates = [discounts(grams.adjusted) for grams in orders]
+    estimates = [discounts(grams.adjusted.array()) for grams in orders]
     missing = [n for n, D in enumerate(estimates, start=1) if D is None]
     if missing:
         names = ", ".join(map(str, missing))

@@ -60,6 +60,7 @@ def test_the_size_of_the_buffer_does_not_matter(tmp_path, monkeypatch):
     arrays = read_arpa(DATA / "lmplz.arpa")
     write_arpa(tmp_path / "one.arpa", arrays)
     monkeypatch.setattr("minids.lm.arpa_writer.BLOCK_SIZE", 100)
+    monkeypatch.setattr("minids.lm.arpa_writer.NGRAMS_AT_ONCE", 7)
     write_arpa(tmp_path / "two.arpa", arrays)
     assert (tmp_path / "one.arpa").read_bytes() == (tmp_path / "two.arpa").read_bytes()
 

@@ -3,7 +3,7 @@
 import pytest
 
 from minids._utils.errors import InputError
-from minids.lm import text_source
+from minids.lm import column, text_source
 from minids.lm.count import count_ngrams
 from minids.lm.reference import adjusted_counts
 from tests.lm.dictionary_model import random_lines
@@ -14,7 +14,7 @@ def named(counts):
     by_name, suffixes, shorter = {}, {}, None
     for grams in counts.orders:
         names = []
-        for context, word, suffix, adjusted in zip(*grams, strict=True):
+        for context, word, suffix, adjusted in zip(*(numbers.array() for numbers in grams), strict=True):
             gram = (*(shorter[context] if shorter else ()), counts.words[word])
             names.append(gram)
             by_name[gram] = adjusted
@@ -31,8 +31,10 @@ def expected(lines, order):
 @pytest.mark.parametrize("order", [1, 2, 3, 6])
 @pytest.mark.parametrize("block", [32, 1 << 20])
 def test_counts_agree_with_dictionaries(order, block, monkeypatch):
-    """Also with blocks so short that sentences and n-grams cross their ends."""
+    """Also with blocks so short that sentences and n-grams cross their ends, and with columns on disk."""
     monkeypatch.setattr(text_source, "BLOCK_SIZE", block)
+    monkeypatch.setattr(column, "BLOCK_SIZE", block)
+    monkeypatch.setattr(column, "MAX_IN_MEMORY", block)
     lines = random_lines(order)
     by_name, suffixes = named(count_ngrams(lines, order))
     assert by_name.pop(("<unk>",)) == by_name.pop(("<s>",)) == 0

@@ -1,12 +1,14 @@
 """Smoothing against the reference, KenLM's lmplz and the laws of probability."""
 
 import gzip
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
 
 from minids._utils.errors import InputError
+from minids.lm import column
 from minids.lm._scorer import score
 from minids.lm.kneser_ney import DEFAULT_DISCOUNTS, DiscountWarning, discounts, train
 from minids.lm.ngram import NGram
@@ -74,6 +76,31 @@ def test_probabilities_sum_to_1(thresholds, vocabulary):
     model = train_quietly(random_lines(1), 4, thresholds, vocabulary)
     assert len(model.words) == (13 if vocabulary else len(set(" ".join(random_lines(1)).split())) + 3)
     assert_sums_to_1(model)
+
+
+@pytest.mark.parametrize("thresholds", [(), (0, 1), (0, 0, 1, 2)])
+def test_columns_on_disk_give_the_same_model(thresholds, monkeypatch):
+    expected = train_quietly(random_lines(2), 4, thresholds).arrays
+    monkeypatch.setattr(column, "MAX_IN_MEMORY", 1)
+    monkeypatch.setattr(column, "BLOCK_SIZE", 13)
+    arrays = train_quietly(random_lines(2), 4, thresholds).arrays
+    assert arrays.words == expected.words
+    for array, correct in zip(arrays[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(array, correct)
+
+
+def test_the_memory_for_each_ngram():
+    """16 bytes for each in the model, and before that the table of one order."""
+    words = np.random.default_rng(0).integers(0, 20_000, (10_000, 20)).astype(str)
+    lines = [" ".join(line) for line in words]
+    train_quietly(lines[:10], 5)
+    tracemalloc.start()
+    try:
+        model = train_quietly(lines, 5)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 36 * len(model.word)
 
 
 def test_rare_ngrams_are_pruned():

@@ -1,0 +1,75 @@
+"""Columns of numbers that may be longer than memory: on disk, written and read from front to back.
+
+The file of a column has no name, so nothing is left of it when the process ends, whatever ends it. A short
+column is in memory.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from tempfile import TemporaryFile
+
+import numpy as np
+
+from minids._utils.errors import InputError, reason
+
+BLOCK_SIZE = 1 << 16  # numbers read at once
+MAX_IN_MEMORY = 1 << 18  # bytes
+
+
+class Column:
+    """Numbers of one type. Its methods raise InputError where there is no space for them."""
+
+    def __init__(self, dtype: type, values: Sequence | np.ndarray = ()):
+        self.dtype = np.dtype(dtype)
+        self._size = 0
+        self._file: io.BytesIO | io.BufferedRandom = io.BytesIO()
+        self.append(np.asarray(values))
+
+    def __del__(self) -> None:
+        with suppress(OSError):  # of a full disk
+            self._file.close()
+
+    def __len__(self) -> int:
+        return self._size
+
+    def append(self, values: np.ndarray) -> None:
+        """Add numbers at the end, converted to the type of the column; integers wrap around."""
+        for start in range(0, len(values), BLOCK_SIZE):
+            block = values[start : start + BLOCK_SIZE].astype(self.dtype, "C", copy=False)
+            self._size += len(block)
+            try:
+                self._file.seek(0, io.SEEK_END)
+                if isinstance(self._file, io.BytesIO) and self._size * self.dtype.itemsize > MAX_IN_MEMORY:
+                    memory, self._file = self._file, TemporaryFile()  # noqa: SIM115
+                    self._file.write(memory.getbuffer())
+                self._file.write(block.data)
+            except OSError as error:
+                raise _error(error) from error
+
+    def array(self) -> np.ndarray:
+        return self.read(0, len(self))
+
+    def read(self, start: int, count: int) -> np.ndarray:
+        values = np.empty(count, self.dtype)
+        try:
+            self._file.seek(start * self.dtype.itemsize)
+            if self._file.readinto(values.data) != values.nbytes:
+                raise OSError("the temporary file is cut off")
+        except OSError as error:
+            raise _error(error) from error
+        return values
+
+
+def blocks(*columns: Column) -> Iterator[tuple[np.ndarray, ...]]:
+    """The numbers of columns of equal size, side by side: arrays of BLOCK_SIZE; the last may be shorter."""
+    for start in range(0, len(columns[0]), BLOCK_SIZE):
+        count = min(BLOCK_SIZE, len(columns[0]) - start)
+        yield tuple(column.read(start, count) for column in columns)
+
+
+def _error(error: OSError) -> InputError:
+    return InputError(
+        f"cannot store the n-grams in a temporary file: {reason(error)};"
+        " set TMPDIR to a folder with more space"
+    )
