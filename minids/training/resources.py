@@ -20,21 +20,24 @@ def memory(
     """Bytes at the peak of training.
 
     For the weights: the weights, gradients and velocity, the copies for writing a checkpoint, and `buffers`
-    more of that size. For a batch
-    of the longest recording: x, eight arrays (T, B, H) forward and three backward, three (T, B, K), the CTC
-    lattice with at most one letter per three frames, the scratch of the recurrence, and the frames of the
-    prefetched batches. With "cuda" this is the memory of the GPU, where x is the frames themselves and W1 has
-    a copy; the host holds the copies for checkpoints and most prefetched batches.
+    more of that size. For a batch of the longest recording: the frames as layer 1 takes them, eight arrays
+    (T, B, H) forward and three backward, three (T, B, K), the CTC lattice with at most one letter per three
+    frames, the scratch of the recurrence, and the frames of the prefetched batches. With "cuda" this is the
+    memory of the GPU, where layer 1 takes the frames themselves and W1 has a copy; the host holds the copies
+    for checkpoints and most prefetched batches.
     """
     from minids.data.batches import PREFETCH
 
     H, F, T = settings.hidden, settings.inputs, output_length(max_frames, settings.stride)
     window, pitch = 2 * settings.context + 1, -(-F // 4) * 4
     parameters = sum(int(np.prod(shape)) for shape in settings.shapes().values())
-    x = T * batch_size * window * F
     if backend == "cuda":
         frames = batch_size * (max_frames + settings.context)
         x = (frames + window + H * window) * pitch + 2 * T * batch_size
+    else:
+        from minids.ops.cpu.convolution import workspace_size
+
+        x = workspace_size(T, batch_size, F, H, window, settings.stride, os.cpu_count() or 1)
     activations = x + T * batch_size * (11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
     copies, batches = (3, 3) if backend == "cuda" else (5, PREFETCH + 2)

@@ -78,6 +78,18 @@ def transform_length(T: int, B: int, F: int, H: int, size: int, stride: int) -> 
     return min(costs, key=lambda N: costs[N])
 
 
+def workspace_size(T: int, B: int, F: int, H: int, size: int, stride: int, threads: int) -> int:
+    """Numbers in the workspace of a layer of Windows: padded frames, and transformed or stacked ones."""
+    padded, N = (T * stride + size) * B * F, transform_length(T, B, F, H, size, stride)
+    if not N:
+        return padded + T * B * size * F
+    J = output_length(size, stride)
+    M, P = N - J + 1, 3 * N // 2 - 1
+    blocks = output_length(T, M)
+    scratch = threads * _MAX_WIDTH * (J * F + P * F + P * blocks * B + M * B)
+    return padded + stride * P * blocks * B * F + scratch
+
+
 def transform_frames(frames, N, T, size, stride, workspace):
     """A x of every block of M outputs and phase φ.  frames (R, B, F) -> (s, P, blocks, B, F)."""
     R, B, F = frames.shape
