@@ -75,18 +75,26 @@ def _arrays(tensors: dict[str, np.ndarray]) -> NGramArrays:
 
 
 def _write(path: str | Path, arrays: NGramArrays) -> None:
-    from safetensors.numpy import save
-
-    tensors: dict[str, np.ndarray] = {
-        "words": np.frombuffer("\n".join(arrays.words).encode(), np.uint8),
+    """Write safetensors array by array; the function of the package first makes two copies of them all."""
+    tensors: dict[str, np.ndarray] = {  # of descending size of their numbers, so that all are aligned
         "starts": arrays.starts,
         "context": arrays.context,
         "word": arrays.word,
         "log_probs": arrays.log_probs,
         "backoff": arrays.backoff[: arrays.starts[-2]],  # the highest order has none
+        "words": np.frombuffer("\n".join(arrays.words).encode(), np.uint8),
     }
     header: dict[str, object] = {"format": FORMAT, "version": VERSION}
     header["checksum"] = array_checksum(header, tensors)
-    data = save(tensors, {"minids": to_json(header)})
+    entries: dict[str, object] = {"__metadata__": {"minids": to_json(header)}}
+    end = 0
+    for name, array in tensors.items():
+        start, end = end, end + array.nbytes
+        kind = f"{array.dtype.kind}{8 * array.itemsize}".upper()  # such as I32
+        entries[name] = {"dtype": kind, "shape": array.shape, "data_offsets": [start, end]}
+    text = to_json(entries).encode()
+    text += b" " * (-len(text) % 8)
     with atomic_write(path) as file:
-        file.write(data)
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in tensors.values():
+            file.write(array.data)
