@@ -13,7 +13,7 @@ underscore trust their arguments; all others check theirs.
     count.py         the n-grams and their counts;  _hash_table.py: the tables for them
     arrays.py        a model as arrays
     kneser_ney.py    interpolated modified Kneser-Ney smoothing
-    _scorer.py       tables for millions of queries from compiled code
+    _scorer.py       tables for millions of queries from compiled code;  _sentences.py: many words at a time
     arpa_reader.py, _arpa_parser.py, arpa_writer.py   the format that all programs know
     binary.py        the format that loads quickly;  kenlm_binary.py: KenLM's, through its package
     ngram.py         NGram, the model in memory: train, load, save, log_prob, perplexity

@@ -37,6 +37,7 @@ class Tables(NamedTuple):
     slots: np.ndarray  # SLOT: a hash table, three quarters full, of (context, word) -> log_prob, next state
     unigrams: np.ndarray  # UNIGRAM (V,)
     states: np.ndarray  # STATE (starts[N],)
+    starts: np.ndarray  # int64: a context of n words has an id from starts[n] to starts[n + 1]
     begin: int  # the state after <s>
     callback: int = 0  # the address of a function that answers instead, see `_ask`
 
@@ -61,11 +62,11 @@ def _ask(typing, address, state, word):
 @njit(nogil=True)
 def score(tables, state, word):
     """log p(word | state) and the next state. Unknown words are word 0, <unk>."""
-    slots, unigrams, states, _, callback = tables
+    slots, unigrams, states, _, _, callback = tables
     if callback != 0:
         log_prob, after = _ask(callback, np.int64(state), np.int64(word))  # type: ignore[call-arg]
         return np.float64(log_prob), after
-    bit = _bit(word)
+    bit = follower_bit(word)
     total = 0.0
     while state != 0:
         entry = states[state]
@@ -86,6 +87,7 @@ def make_tables(arrays: NGramArrays) -> Tables:
         empty_slots(len(context) - first),
         np.zeros(len(words), UNIGRAM),
         np.zeros(int(starts[-2]), STATE),
+        starts,
         0,
     )
     _fill(tables, first, context, word, log_probs, backoff)
@@ -122,7 +124,7 @@ def first_in_line(context, word, size):
 
 
 @njit(nogil=True)
-def _bit(word):
+def follower_bit(word):
     """The bit of `followers` that stands for a word, and for a 64th of all words. Most contexts have few
     followers, so for most other words the bit alone shows that the n-gram is not in the model.
     """
@@ -134,7 +136,7 @@ def _fill(tables, first, context, word, log_probs, backoff):
     """N-grams are inserted in order of length. When hw is inserted, its suffix is already in the tables, as
     the state after suffix(h) and w.
     """
-    slots, unigrams, states, _, _ = tables
+    slots, unigrams, states, _, _, _ = tables
     below = len(states)  # the n-grams of the highest order are never states
     matters = np.zeros(below, np.bool_)
     for i in range(1, below):
@@ -142,7 +144,7 @@ def _fill(tables, first, context, word, log_probs, backoff):
         states[i].backoff = backoff[i]
     for i in range(first, len(context)):
         matters[context[i]] = True
-        states[context[i]].followers |= _bit(word[i])
+        states[context[i]].followers |= follower_bit(word[i])
     for i in range(1, first):
         unigrams[i - 1].log_prob = log_probs[i]
         unigrams[i - 1].next = i if i < below and matters[i] else 0

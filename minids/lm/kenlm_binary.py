@@ -60,4 +60,5 @@ def callback_tables(path: str, words: Sequence[str]) -> tuple[Tables, Any]:
         return struct.unpack("<q", struct.pack("<fi", log_prob, number))[0]
 
     address = ctypes.cast(query, ctypes.c_void_p).value or 0
-    return Tables(empty_slots(0), np.zeros(0, UNIGRAM), np.zeros(0, STATE), 1, address), query
+    arrays = empty_slots(0), np.zeros(0, UNIGRAM), np.zeros(0, STATE), np.zeros(0, np.int64)
+    return Tables(*arrays, 1, address), query

@@ -1,7 +1,8 @@
 """An n-gram language model in memory."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -11,8 +12,9 @@ import numpy as np
 
 from minids._utils.errors import InputError
 from minids._utils.files import check_writable
-from minids.lm import kneser_ney, njit
-from minids.lm._scorer import Tables, make_tables, score
+from minids.lm import kneser_ney
+from minids.lm._scorer import Tables, make_tables
+from minids.lm._sentences import TextTotals, score_text, sentence_scorer
 from minids.lm.arpa_reader import read_arpa
 from minids.lm.arpa_writer import write_arpa
 from minids.lm.arrays import NGramArrays, validated
@@ -38,16 +40,6 @@ class Perplexity(NamedTuple):
     oov: int
     sentences: int
     log_prob: float
-
-
-class TextTotals(NamedTuple):
-    """The totals of a text; its tokens are words and sentence ends."""
-
-    log_prob: float = 0.0
-    oov_log_prob: float = 0.0
-    tokens: int = 0
-    oov: int = 0
-    sentences: int = 0
 
 
 class NGram:
@@ -114,7 +106,12 @@ class NGram:
         `words` is a string or a list of words; an unknown word counts as <unk>. With `bos` the sentence
         follows <s>, with `eos` it ends with </s>. Raises InputError for <s> or </s> among the words.
         """
-        words = words.split() if isinstance(words, str) else words
+        if isinstance(words, str):
+            text = words if words.isascii() else normalize("NFC", " ".join(words.split()))
+            log_prob = self._score_sentence(text.encode(errors="surrogatepass"), bool(bos), bool(eos))
+            if log_prob == log_prob:  # not NaN
+                return log_prob
+            words = words.split()
         if not isinstance(words, Iterable) or not all(isinstance(word, str) for word in words):
             raise InputError("words is a string or a list of strings")
         ids = [self.index.get(normalize("NFC", word), UNKNOWN) for word in words]
@@ -122,7 +119,7 @@ class NGram:
             raise InputError("a sentence contains no <s> or </s>; set bos and eos")
         ids += [END] * bool(eos)
         state = self.tables.begin if bos else 0
-        return _score_text(self.tables, np.array(ids, np.int32), state, TextTotals())[1].log_prob
+        return score_text(self.tables, np.array(ids, np.int32), state, TextTotals())[1].log_prob
 
     def perplexity(self, source: TextSource, progress: ProgressCallback | None = None) -> Perplexity:
         """The perplexity of the model on a text, whose lines are its sentences.
@@ -130,16 +127,11 @@ class NGram:
         `source` is what `train` takes; a line without words is not a sentence. progress(bytes) is called as
         the text is read. Raises InputError for a text that cannot be read or has no words.
         """
-        vocabulary = Vocabulary()
-        names = [name for name, word in self.index.items() if word > END]
-        # No text has a DEL; a word with one, from the model of another program, becomes one that no text can
-        # have.
-        vocabulary.ids(Block(" ".join(names).encode().replace(b"\x7f", b"\xff") + b"\n", "", 0, 0))
-        vocabulary.closed = True
-        model_ids = np.array([UNKNOWN, BEGIN, END, *(self.index[name] for name in names)], np.int32)
+        vocabulary, model_ids = self._vocabulary
+        vocabulary = copy(vocabulary)  # it remembers whether a line has ended
         state, totals = 0, TextTotals()
         for block in read_blocks(source):
-            state, totals = _score_text(self.tables, model_ids[vocabulary.ids(block)], state, totals)
+            state, totals = score_text(self.tables, model_ids[vocabulary.ids(block)], state, totals)
             if progress:
                 progress(block.size)
         if not totals.sentences:
@@ -157,7 +149,9 @@ class NGram:
     def __getstate__(self) -> dict:
         """The state for pickle, without the tables, which are built from the arrays."""
         return {
-            name: value for name, value in self.__dict__.items() if name not in ("index", "tables", "_query")
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ("index", "tables", "_query", "_vocabulary", "_score_sentence")
         }
 
     def __repr__(self) -> str:
@@ -183,6 +177,21 @@ class NGram:
     def tables(self) -> Tables:
         """What `minids.lm._scorer.score` reads."""
         return make_tables(self.arrays)
+
+    @cached_property
+    def _vocabulary(self) -> tuple[Vocabulary, np.ndarray]:
+        """The words that a text can have, and the ids that they have in the model."""
+        vocabulary = Vocabulary()
+        names = [name for name, word in self.index.items() if word > END]
+        # No text has a DEL; a word with one, from the model of another program, becomes one that no text can
+        # have.
+        vocabulary.ids(Block(" ".join(names).encode().replace(b"\x7f", b"\xff") + b"\n", "", 0, 0))
+        vocabulary.closed = True
+        return vocabulary, np.array([UNKNOWN, BEGIN, END, *(self.index[name] for name in names)], np.int32)
+
+    @cached_property
+    def _score_sentence(self) -> Callable[..., float]:
+        return sentence_scorer(self.tables, *self._vocabulary)
 
 
 class KenLM(NGram):
@@ -216,25 +225,6 @@ def check_output(path: str | Path) -> None:
 def _check_path(path: object) -> None:
     if not isinstance(path, str | Path):
         raise InputError(f"the path of a language model is a string or a Path, not {type(path).__name__}")
-
-
-@njit(nogil=True)
-def _score_text(tables, ids, state, totals):
-    """The state and the totals after the next words of a text."""
-    log_prob, oov_log_prob, tokens, oov, sentences = totals
-    for word in ids:
-        if word == BEGIN:
-            state = tables.begin
-            continue
-        word_log_prob, next_state = score(tables, state, word)
-        state = np.int64(next_state)
-        log_prob += word_log_prob
-        tokens += 1
-        if word == UNKNOWN:
-            oov_log_prob += word_log_prob
-            oov += 1
-        sentences += word == END
-    return state, TextTotals(log_prob, oov_log_prob, tokens, oov, sentences)
 
 
 def _exp(x: float) -> float:

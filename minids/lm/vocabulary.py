@@ -17,14 +17,14 @@ UNKNOWN, BEGIN, END = range(3)
 SPECIAL = ("<unk>", "<s>", "</s>")
 
 # The classes of bytes: part of a word, a space, the end of a line, or a control character, which no text has.
-_LETTER, _SPACE, _NEWLINE, _CONTROL = range(4)
-_BYTE_CLASS = np.zeros(256, np.uint8)
-_BYTE_CLASS[:32] = _BYTE_CLASS[127] = _CONTROL
-_BYTE_CLASS[[9, 11, 12, 13, 32]] = _SPACE
-_BYTE_CLASS[10] = _NEWLINE
+LETTER, _SPACE, _NEWLINE, CONTROL = range(4)
+BYTE_CLASS = np.zeros(256, np.uint8)
+BYTE_CLASS[:32] = BYTE_CLASS[127] = CONTROL
+BYTE_CLASS[[9, 11, 12, 13, 32]] = _SPACE
+BYTE_CLASS[10] = _NEWLINE
 
 
-class _WordTable(NamedTuple):
+class WordTable(NamedTuple):
     """The words as Numba finds them."""
 
     letters: np.ndarray  # uint8: each word and a space after it; word w ends before ends[w]
@@ -43,22 +43,24 @@ class Vocabulary:
         self.size = 0
         self.closed = False
         self._in_line = False  # whether the unfinished line has words
-        self._table = _WordTable(
+        self.table = WordTable(
             np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(2, np.int64)
         )
         for word in SPECIAL:
             data = np.frombuffer(word.encode(), np.uint8)
             self._reserve(len(data))
-            _, self.size = _word_id(data, 0, len(data), self._table, self.size, False)
+            end, code = read_word(data, 0)
+            _, self.size = word_id(data, 0, end, np.uint64(code), self.table, self.size, False)
 
     def ids(self, block: Block) -> np.ndarray:
         """The next block of a text as word ids (n,) int32: <s>, w1 … wm, </s> of each line that has words."""
-        if not block.data or _BYTE_CLASS[block.data[-1]] == _LETTER:
+        if not block.data or BYTE_CLASS[block.data[-1]] == LETTER:
             raise ValueError("a block ends with white space")
         ids = np.empty(len(block.data) * 3 // 2 + 3, np.int32)  # "a\n" is two bytes and three ids
-        self._reserve(len(block.data))
+        if not self.closed:
+            self._reserve(len(block.data))
         n, self.size, self._in_line, bad = _word_ids(
-            np.frombuffer(block.data, np.uint8), self._table, self.size, self.closed, self._in_line, ids
+            np.frombuffer(block.data, np.uint8), self.table, self.size, self.closed, self._in_line, ids
         )
         if bad >= 0:
             line = block.line + 1 + block.data.count(b"\n", 0, bad)
@@ -67,15 +69,15 @@ class Vocabulary:
 
     def words(self) -> list[str]:
         """All words, in the order of their ids."""
-        used = self._table.ends[self.size - 1]
-        return self._table.letters[: used - 1].tobytes().decode().split(" ")
+        used = self.table.ends[self.size - 1]
+        return self.table.letters[: used - 1].tobytes().decode().split(" ")
 
     def _reserve(self, size: int) -> None:
         """Make space for the words that `size` bytes of text can hold."""
-        letters, ends, hashes, slots = self._table
+        letters, ends, hashes, slots = self.table
         used, capacity = ends[self.size - 1] if self.size else 0, self.size + size // 2 + 1
         slots = rehash(slots, hashes[: self.size], capacity)
-        self._table = _WordTable(
+        self.table = WordTable(
             grow(letters, used + size + 1), grow(ends, capacity), grow(hashes, capacity), slots
         )
 
@@ -92,14 +94,13 @@ def _word_ids(data, table, size, closed, in_line, ids):
     """-> ids written, words known, whether the last line is unfinished, where a forbidden byte is (or -1)."""
     n = i = 0
     while i < len(data):
-        byte_class = _BYTE_CLASS[data[i]]
-        if byte_class == _CONTROL:
+        byte_class = BYTE_CLASS[data[i]]
+        if byte_class == CONTROL:
             return n, size, in_line, i
-        if byte_class == _LETTER:
+        if byte_class == LETTER:
             start = i
-            while _BYTE_CLASS[data[i]] == _LETTER:  # a block ends with white space
-                i += 1
-            word, size = _word_id(data, start, i, table, size, closed)
+            i, code = read_word(data, start)  # a block ends with white space
+            word, size = word_id(data, start, i, code, table, size, closed)
             if word in (BEGIN, END):
                 return n, size, in_line, start
             if not in_line:
@@ -112,17 +113,26 @@ def _word_ids(data, table, size, closed, in_line, ids):
             ids[n] = END
             n += 1
             in_line = False
-        i += byte_class != _LETTER
+        i += byte_class != LETTER
     return n, size, in_line, -1
 
 
 @njit(nogil=True)
-def _word_id(data, start, end, table, size, closed):
-    """-> the id of the word data[start:end], which is added if it is new; how many words are known now."""
-    letters, ends, hashes, slots = table
+def read_word(data, i):
+    """-> where the word that begins at data[i] ends, and its hash."""
     code = FNV_BASIS
-    for i in range(start, end):
+    while i < len(data) and BYTE_CLASS[data[i]] == LETTER:
         code = fnv1a(code, data[i])
+        i += 1
+    return i, code
+
+
+@njit(nogil=True)
+def word_id(data, start, end, code, table, size, closed):
+    """-> the id of the word data[start:end] with the hash `code`, which is added if it is new; how many words
+    are known now.
+    """
+    letters, ends, hashes, slots = table
     slot, tag = first_probe(code, slots)
     while slots[slot] != 0:
         if slots[slot] >> 32 == tag:
