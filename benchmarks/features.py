@@ -24,7 +24,7 @@ from benchmarks.machine import (
     set_threads,
     timed_in_processes,
 )
-from minids.features import FLOOR, Features, hann, linear_bands, normalize_power
+from minids.features import Features, hann, linear_bands, normalize_power
 
 RATE, WINDOW, HOP, BANDS = 16_000, 320, 160, 80
 CLIP, CLIPS, HOUR = 10, 36, 3600  # seconds, clips of a round, seconds
@@ -53,7 +53,7 @@ def torch_features(form: str, threads: int):
     def frames(samples):
         spectrum = torch.stft(samples, WINDOW, HOP, WINDOW, window, center=False, return_complex=True)
         power = spectrum.abs() ** 2 if form == "|X|²" else spectrum.real**2 + spectrum.imag**2  # (n/2+1, T0)
-        return torch.log((bank.T @ power if form == "bands" else power) + FLOOR).T
+        return torch.log((bank.T @ power if form == "bands" else power) + Features().floor).T
 
     return distributed(frames, [torch.from_numpy(x) for x in clips()], threads if pooled else 1)
 

@@ -15,7 +15,6 @@ import numpy as np
 from minids._utils.errors import InputError
 
 BLOCK_FRAMES = 512  # frames that go through all steps together, so that they stay in the CPU's cache
-FLOOR = 1e-7  # added to a power before its logarithm: 70 dB below the utterance's mean is silence
 MIN_STD = 0.05  # a bin that never changes is divided by this; the deviation of speech is 3 to 4
 KINDS = ("filterbank", "spectrogram")
 NORMALIZATIONS = ("corpus", "speaker", "utterance")
@@ -127,6 +126,8 @@ class Features:
     kind: "filterbank" (`bands` linear log filter banks and the log energy) or "spectrogram" (all bins).
     normalize: the source of the mean and the deviation that each bin is normalized by: the training "corpus"
     (§5.2; set by `fit`), the "speaker" (§5.1; an argument of the call) or the "utterance" itself.
+    floor_db: this power, relative to the utterance's mean, is added before the logarithm: what is far below
+    it is silence, however quiet.
     Raises InputError for invalid settings.
     """
 
@@ -136,6 +137,7 @@ class Features:
     window_ms: float = 20.0
     hop_ms: float = 10.0
     normalize: str = "corpus"
+    floor_db: float = -70.0
     mean: np.ndarray | None = field(default=None, repr=False, compare=False)  # (F,), of the corpus
     std: np.ndarray | None = field(default=None, repr=False, compare=False)
 
@@ -149,6 +151,9 @@ class Features:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, kind) or not 0 < value <= maximum:
                 raise InputError(f"{name} = {value!r} is invalid; it must be above 0 and at most {maximum}")
+        floor = self.floor_db
+        if isinstance(floor, bool) or not isinstance(floor, int | float) or not -100 <= floor <= 0:
+            raise InputError(f"floor_db = {floor!r} is invalid; it must be from -100 to 0")
         if self.window < 2 or self.hop < 1:
             raise InputError(
                 f"window_ms = {self.window_ms}, hop_ms = {self.hop_ms}: too short at {self.rate} Hz"
@@ -173,6 +178,11 @@ class Features:
     def size(self) -> int:
         """F, features of a frame."""
         return self.bands + 1 if self.kind == "filterbank" else self.window // 2 + 1
+
+    @property
+    def floor(self) -> float:
+        """`floor_db` as a power."""
+        return 10 ** (self.floor_db / 10)
 
     def length(self, samples: int) -> int:
         """T0, the number of frames of `samples` samples: whole windows, at least one."""
@@ -201,7 +211,7 @@ class Features:
                 for bins, bands, weights in self._blocks:
                     np.matmul(power[:, bins], weights, out=block[:, bands])
                 power = block
-            power += np.float32(FLOOR)
+            power += np.float32(self.floor)
             np.log(power, out=block)
         return x
 

@@ -7,7 +7,6 @@ from minids._utils.errors import InputError
 from minids.audio import load_audio
 from minids.features import (
     BLOCK_FRAMES,
-    FLOOR,
     MIN_STD,
     Features,
     Statistics,
@@ -52,7 +51,7 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
             centers = np.linspace(0, settings.rate / 2, settings.bands + 2)
             banks = [np.interp(hz, centers[j : j + 3], [0, 1, 0]) @ power for j in range(settings.bands)]
             power = np.array([*banks, np.sum(frame**2)])
-        rows.append(np.log(power + FLOOR))
+        rows.append(np.log(power + 10 ** (settings.floor_db / 10)))
     return np.array(rows)
 
 
@@ -64,7 +63,7 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
     [
         Features(),
         Features(bands=160),
-        Features(kind="spectrogram"),
+        Features(kind="spectrogram", floor_db=-30),
         Features(bands=25, rate=8000),
         Features(bands=3, window_ms=25, hop_ms=12.5, rate=11_025),
         Features(kind="spectrogram", window_ms=0.3125),  # five samples: an odd window has no Nyquist bin
@@ -84,7 +83,7 @@ def test_raw_features_equal_the_discrete_fourier_transform_by_definition(setting
 def test_processing_in_blocks_gives_the_same_frames():
     samples = normalize_power(noise(160 * (2 * BLOCK_FRAMES + 9)))
     at_once = power_spectrum(frames(samples, 320, 160) * hann(320)) @ linear_bands(80, 320)  # one block
-    np.testing.assert_allclose(Features().log_powers(samples), np.log(at_once + FLOOR), atol=FLOAT32_LOG)
+    np.testing.assert_allclose(Features().log_powers(samples), np.log(at_once + 1e-7), atol=FLOAT32_LOG)
 
 
 def test_frames_are_all_whole_windows():
@@ -247,7 +246,13 @@ def test_feature_sizes_are_those_of_the_paper():
 
 def test_settings_round_trip_through_json():
     features = Features(
-        rate=8000, kind="spectrogram", bands=40, window_ms=25.0, hop_ms=12.5, normalize="speaker"
+        rate=8000,
+        kind="spectrogram",
+        bands=40,
+        window_ms=25.0,
+        hop_ms=12.5,
+        normalize="speaker",
+        floor_db=-40.0,
     )
     features.fit([features.log_powers(noise(5000))])
     copy = Features.from_dict(json.loads(json.dumps(features.to_dict())))
@@ -267,6 +272,8 @@ def test_settings_round_trip_through_json():
         ({"window_ms": float("inf")}, "window_ms = inf"),
         ({"hop_ms": float("nan")}, "hop_ms = nan"),
         ({"window_ms": 0.01}, "too short at 16000 Hz"),
+        ({"floor_db": 1}, "floor_db = 1 is invalid"),
+        ({"floor_db": float("nan")}, "floor_db = nan"),
         ({"hop_ms": 0.01}, "too short at 16000 Hz"),
         ({"bands": 161}, "bands = 161 is too many"),
         ({"wnidow_ms": 20}, "'wnidow_ms'"),
