@@ -70,7 +70,8 @@ def rnn_forward(z, Wr, lengths, state, reverse=False):
     """One direction, from the `state` (B, H) before its first frame, as in the reference."""
     _check(z, (Wr,), lengths)
     check_shapes(state=(state, z.shape[1:]))
-    h, (_, packed, sums) = np.empty_like(z), _scratch(*state.shape, Workspace(arrays, np.float32))
+    B, H = state.shape
+    h, (_, packed, sums) = np.empty_like(z), _scratch(B, H, Workspace(arrays, np.float32))
     _forward_one_way(z, Wr, lengths, h, state, packed[0], sums[0], get_num_threads(), reverse)
     return h
 
@@ -80,7 +81,8 @@ def rnn_backward(dh, h, Wr, delta, reverse=False):
     """One direction, from the δ (B, H) after its last frame, as in the reference."""
     _check(dh, (Wr,), h=h)
     check_shapes(delta=(delta, dh.shape[1:]))
-    deltas, (_, packed, sums) = np.empty_like(dh), _scratch(*delta.shape, Workspace(arrays, np.float32))
+    B, H = delta.shape
+    deltas, (_, packed, sums) = np.empty_like(dh), _scratch(B, H, Workspace(arrays, np.float32))
     _backward_one_way(dh, h, Wr, deltas, delta, packed[0], sums[0], get_num_threads(), reverse)
     return deltas
 
