@@ -11,8 +11,9 @@
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -30,7 +31,8 @@ BLOCK_SIZE = 1 << 20  # bytes read at once
 MAX_LINE_SIZE = 1 << 20  # bytes
 MAX_PREAMBLE = 1000  # lines before \\data\\
 DEFAULT_UNK_LOG10 = -100.0  # log10 p(<unk>) of a model without <unk>, as in KenLM
-INITIAL_CAPACITY = 1 << 16  # n-grams: the counts of a header cannot be trusted
+INITIAL_CAPACITY = 1 << 16  # words: the counts of a header cannot be trusted
+NGRAMS_AT_ONCE = 1 << 16
 
 _REMEDY = "write the file again, with `minids lm train` or the program that made it"
 _ERRORS = {
@@ -45,6 +47,16 @@ _ERRORS = {
 
 class ArpaWarning(UserWarning):
     """A model that is incomplete but usable."""
+
+
+class _Piece(NamedTuple):
+    """Some n-grams of one order."""
+
+    context: np.ndarray  # int32: the id of the n-gram without its last word
+    word: np.ndarray  # int32
+    log_prob: np.ndarray  # float32, like backoff
+    backoff: np.ndarray
+    line: np.ndarray  # int64
 
 
 class LineReader:
@@ -115,10 +127,19 @@ def read_arpa(path: str | Path) -> NGramArrays:
 
 
 def _read(lines: LineReader) -> NGramArrays:
+    words, starts, columns = _read_sections(lines)
+    # Each column is freed when the next one is joined.
+    return NGramArrays(words, starts, *(np.concatenate(columns.pop(0)) for _ in range(4)))
+
+
+def _read_sections(lines: LineReader) -> tuple[list[str], np.ndarray, list[list[np.ndarray]]]:
+    """The words, `starts`, and pieces of the four other arrays of the model."""
     counts, line = _header(lines)
-    starts = np.cumsum([0, 1])
-    context, word = [np.zeros(1, np.int32)], [np.full(1, -1, np.int32)]  # lists by order, from 0
-    log_probs, backoff = [np.zeros(1, np.float32)], [np.zeros(1, np.float32)]
+    starts = [0, 1]
+    columns: list[list[np.ndarray]] = [
+        [np.array([empty], dtype)]
+        for empty, dtype in ((0, np.int32), (-1, np.int32), (0, np.float32), (0, np.float32))
+    ]
     id_tables: list[np.ndarray] = []  # by order, from 2
     for order, count in enumerate(counts, start=1):
         if line != f"\\{order}-grams:":
@@ -127,23 +148,19 @@ def _read(lines: LineReader) -> NGramArrays:
         if order == 1:
             table, section = _read_words(lines, count, highest)
             words = _decode(lines, table, section)
-            context.append(np.zeros(len(words), np.int32))
+            pieces = [_Piece(np.zeros(len(words), np.int32), section.words[:, 0], *section[1:])]
         else:
-            section = _read_grams(lines, order, count, highest, table)
-            context.append(_context_ids(lines, id_tables, section))
-            id_tables.append(_id_table(lines, int(starts[-1]), context[-1], section))
-        word.append(section.words[:, -1].copy())
-        log_probs.append(section.log_prob)
-        backoff.append(section.backoff)
-        starts = np.append(starts, starts[-1] + len(word[-1]))
+            pieces = [*_read_grams(lines, order, count, highest, table, id_tables)]
+            id_tables.append(_id_table(lines, starts[-1], pieces))
+        for column, arrays in zip(columns, zip(*pieces, strict=True), strict=False):
+            column.extend(arrays)
+        starts.append(starts[-1] + sum(len(piece.word) for piece in pieces))
         line = lines.next()
     if line != "\\end\\":
         raise lines.error(f"should be \\end\\, not {_short(line)}", lines.number)
     if lines.next():
         raise lines.error("comes after \\end\\", lines.number)
-    return NGramArrays(
-        words, starts, *(np.concatenate(column) for column in (context, word, log_probs, backoff))
-    )
+    return words, np.array(starts), columns
 
 
 def _header(lines: LineReader) -> tuple[list[int], str]:
@@ -189,22 +206,24 @@ def _read_words(lines: LineReader, declared: int, highest: bool) -> tuple[WordTa
     return table, Section(*(column[:count] for column in section))
 
 
-def _read_grams(lines: LineReader, order: int, declared: int, highest: bool, table: WordTable) -> Section:
+def _read_grams(
+    lines: LineReader, order: int, declared: int, highest: bool, table: WordTable, id_tables: list[np.ndarray]
+) -> Iterator[_Piece]:
     """The section of the n-grams of an order from 2."""
-    section = _empty_section(min(declared, INITIAL_CAPACITY), order)
-    count, status = 0, arpa_parser.MORE
-    while status in (arpa_parser.MORE, arpa_parser.FULL):
-        if status == arpa_parser.FULL:
-            if count >= declared:
-                break
-            section = _grow_section(section, min(declared, 2 * count))
-        elif lines.position == lines.end and not lines.fill():
-            break
-        status, lines.position, lines.number, count = arpa_parser.read_grams(
-            lines.buffer, lines.position, lines.end, lines.number, count, highest, table, section
-        )
-    _check(lines, status, order, declared, count)
-    return Section(*(column[:count] for column in section))
+    total, full = 0, True
+    while full:
+        section, count = _empty_section(min(declared - total, NGRAMS_AT_ONCE), order), 0
+        status = arpa_parser.MORE
+        while status == arpa_parser.MORE and (lines.position < lines.end or lines.fill()):
+            status, lines.position, lines.number, count = arpa_parser.read_grams(
+                lines.buffer, lines.position, lines.end, lines.number, count, highest, table, section
+            )
+        total += count
+        section = Section(*(column[:count] for column in section))
+        context = _context_ids(lines, id_tables, section)
+        yield _Piece(context, section.words[:, -1].copy(), *section[1:])
+        full = status == arpa_parser.FULL and total < declared
+    _check(lines, status, order, declared, total)
 
 
 def _check(lines: LineReader, status: int, order: int, declared: int, count: int) -> None:
@@ -229,12 +248,14 @@ def _context_ids(lines: LineReader, id_tables: list[np.ndarray], section: Sectio
     return context
 
 
-def _id_table(lines: LineReader, first: int, context: np.ndarray, section: Section) -> np.ndarray:
+def _id_table(lines: LineReader, first: int, pieces: list[_Piece]) -> np.ndarray:
     """(context, word) -> id, for n-grams whose ids begin at `first`."""
-    slots = empty_slots(len(context))
-    duplicate = arpa_parser.insert(slots, first, context, section.words[:, -1])
-    if duplicate >= 0:
-        raise lines.error("repeats an n-gram", int(section.line[duplicate]))
+    slots = empty_slots(sum(len(piece.word) for piece in pieces))
+    for piece in pieces:
+        duplicate = arpa_parser.insert(slots, first, piece.context, piece.word)
+        if duplicate >= 0:
+            raise lines.error("repeats an n-gram", int(piece.line[duplicate]))
+        first += len(piece.word)
     return slots
 
 

@@ -72,6 +72,7 @@ def test_blocks_and_arrays_of_any_size_give_the_same_model(write, monkeypatch, o
     path = write(text)
     assert_reads(path, text)
     monkeypatch.setattr(arpa_reader, "INITIAL_CAPACITY", 1)
+    monkeypatch.setattr(arpa_reader, "NGRAMS_AT_ONCE", 2)
     for size in (1, 7, 64):
         monkeypatch.setattr(arpa_reader, "BLOCK_SIZE", size)
         assert_reads(path, text)
