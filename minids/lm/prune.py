@@ -29,23 +29,24 @@ def prune(model: NGram, threshold: float) -> NGram:
     if not isinstance(threshold, int | float | np.number) or not threshold > 0:
         raise InputError(f"threshold {threshold}; give a small number above 0, such as 1e-8")
     arrays = model.arrays
-    log_p, suffix = arrays.log_probs.astype(np.float64), _suffixes(arrays)
-    log_lower = _log_lower(arrays, suffix, log_p)
-    log_joint = log_p.copy()  # log p of all words of an n-gram
-    log_joint[1 + BEGIN] = log_p[1 + END]  # <s> is as frequent as </s>
+    suffix = _suffixes(arrays)
+    log_joint = arrays.log_probs.astype(float)  # log p of all words of an n-gram
+    log_joint[1 + BEGIN] = log_joint[1 + END]  # <s> is as frequent as </s>
     for n in range(2, arrays.order + 1):
         i = _of_order(arrays, n)
         log_joint[i] += log_joint[arrays.context[i]]
 
-    keep = np.zeros(len(log_p), bool)
+    keep = np.zeros(len(log_joint), bool)
     keep[: arrays.starts[2]] = True
     for n in range(arrays.order, 1, -1):
         i = _of_order(arrays, n)
-        h, p, lower = arrays.context[i], np.exp(log_p[i]), np.exp(log_lower[i])
+        log_p, log_lower = arrays.log_probs[i].astype(float), _log_lower(arrays, suffix, n)
+        p, lower = np.exp(log_p), np.exp(log_lower)
+        h = arrays.context[i] - arrays.starts[n - 1]
         rest, rest_lower = _remaining_mass(arrays, n, p)[h], _remaining_mass(arrays, n, lower)[h]
         log_alpha = np.log((rest + p) / (rest_lower + lower))
-        change = p * (log_p[i] - log_lower[i] - log_alpha) + rest * (np.log(rest / rest_lower) - log_alpha)
-        keep[i] |= np.expm1(np.exp(log_joint[h]) * change) >= threshold
+        change = p * (log_p - log_lower - log_alpha) + rest * (np.log(rest / rest_lower) - log_alpha)
+        keep[i] |= np.expm1(np.exp(log_joint[arrays.context[i]]) * change) >= threshold
         kept = np.flatnonzero(keep[i]) + arrays.starts[n]
         keep[arrays.context[kept]] = keep[suffix[kept]] = True
     return NGram(*_restrict(arrays, keep))
@@ -63,11 +64,13 @@ def _restrict(arrays: NGramArrays, keep: np.ndarray) -> NGramArrays:
         arrays.log_probs[keep],
         np.zeros(keep.sum(), np.float32),
     )
-    suffix, log_p = _suffixes(small), small.log_probs.astype(np.float64)
+    suffix = _suffixes(small)
     for n in range(2, small.order + 1):
-        p, lower = np.exp(log_p), np.exp(_log_lower(small, suffix, log_p))
-        h, i = _of_order(small, n - 1), _of_order(small, n)
-        small.backoff[h] = np.log(_remaining_mass(small, n, p[i])[h] / _remaining_mass(small, n, lower[i])[h])
+        p = np.exp(small.log_probs[_of_order(small, n)].astype(float))
+        lower = np.exp(_log_lower(small, suffix, n))
+        small.backoff[_of_order(small, n - 1)] = np.log(
+            _remaining_mass(small, n, p) / _remaining_mass(small, n, lower)
+        )
     return small
 
 
@@ -76,8 +79,9 @@ def _of_order(arrays: NGramArrays, n: int) -> slice:
 
 
 def _remaining_mass(arrays: NGramArrays, n: int, p: np.ndarray) -> np.ndarray:
-    """1 - Σ p over the n-grams of order n with the same context, for every context; p has that order's."""
-    rest = 1 - np.bincount(arrays.context[_of_order(arrays, n)], p, len(arrays.context))
+    """1 - Σ p over the n-grams of order n with the same context, for every n-gram of order n-1."""
+    first, end = arrays.starts[n - 1], arrays.starts[n]
+    rest = 1 - np.bincount(arrays.context[_of_order(arrays, n)] - first, p, end - first)
     return np.maximum(rest, _MIN_REMAINING)
 
 
@@ -90,7 +94,7 @@ def _suffixes(arrays: NGramArrays) -> np.ndarray:
         arrays.context.astype(np.int64) << 32 | arrays.word
     )  # that of the empty n-gram, word -1, sorts first
     order = np.argsort(keys)
-    sorted_keys = keys[order]
+    keys = keys[order]
     suffix = np.zeros(len(keys), np.int32)
     for n in range(2, arrays.order + 1):
         i = np.arange(arrays.starts[n], arrays.starts[n + 1])
@@ -98,18 +102,19 @@ def _suffixes(arrays: NGramArrays) -> np.ndarray:
         while len(i):
             history = suffix[history]
             key = history.astype(np.int64) << 32 | arrays.word[i]
-            index = np.minimum(np.searchsorted(sorted_keys, key), len(keys) - 1)
-            known = sorted_keys[index] == key
+            index = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+            known = keys[index] == key
             suffix[i[known]] = order[index[known]]
             i, history = i[~known], history[~known]
     return suffix
 
 
-def _log_lower(arrays: NGramArrays, suffix: np.ndarray, log_p: np.ndarray) -> np.ndarray:
-    """log p(w | h') for every n-gram hw of two words or more: its suffix's, and back-off weights."""
-    history = suffix[arrays.context]
-    log_lower = log_p[suffix]
-    while (shorter := history != arrays.context[suffix]).any():
+def _log_lower(arrays: NGramArrays, suffix: np.ndarray, n: int) -> np.ndarray:
+    """log p(w | h') for every n-gram hw of order n: its suffix's, and back-off weights."""
+    i = _of_order(arrays, n)
+    history, context = suffix[arrays.context[i]], arrays.context[suffix[i]]
+    log_lower = arrays.log_probs[suffix[i]].astype(float)
+    while (shorter := history != context).any():
         log_lower += np.where(shorter, arrays.backoff[history], 0)
         history = np.where(shorter, suffix[history], history)
     return log_lower
