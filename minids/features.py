@@ -9,12 +9,15 @@ N samples, n samples in a window (20 ms), T0 whole windows, one every hop (10 ms
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from minids._utils.errors import InputError
 
-BLOCK_FRAMES = 512  # frames that go through all steps together, so that they stay in the CPU's cache
+if TYPE_CHECKING:
+    from minids.audio.spectrum import Plan
+
 MIN_STD = 0.05  # a bin that never changes is divided by this; the deviation of speech is 3 to 4
 KINDS = ("filterbank", "spectrogram")
 NORMALIZATIONS = ("corpus", "speaker", "utterance")
@@ -59,12 +62,8 @@ def hann(window: int) -> np.ndarray:
 
 def power_spectrum(windowed: np.ndarray) -> np.ndarray:
     """|X[p]|², X[p] = Σ_i x[i] exp(-2πj p i/n), the power at p·rate/n Hz: (T, n) -> (T, n/2+1)."""
-    from scipy.fft import rfft  # transforms several frames at once in float32; NumPy's does not
-
-    spectrum = rfft(windowed)  # (T, n/2+1) complex64
-    power = spectrum.real**2
-    power += spectrum.imag**2
-    return power
+    spectrum = np.fft.rfft(windowed)  # (T, n/2+1)
+    return spectrum.real**2 + spectrum.imag**2
 
 
 def linear_bands(bands: int, window: int) -> np.ndarray:
@@ -80,20 +79,6 @@ def linear_bands(bands: int, window: int) -> np.ndarray:
     triangles = np.maximum(0, 1 - abs(position - np.arange(1, bands + 1)))  # (n/2+1, bands)
     energy = np.where((bins == 0) | (2 * bins == window), 1, 2) / window  # (n/2+1,)
     return np.column_stack([triangles, energy]).astype(np.float32)
-
-
-def diagonal_blocks(matrix: np.ndarray) -> list[tuple[slice, slice, np.ndarray]]:
-    """The filter bank without most of its zeros: five diagonal blocks, and the column of the energy.
-
-    Each block is (bins, bands, weights). Their products take a third of the time of the full product.
-    """
-    bands = matrix.shape[1] - 1
-    blocks = []
-    for columns in [*np.array_split(np.arange(bands), min(5, bands)), np.array([bands])]:
-        nonzero = np.flatnonzero(matrix[:, columns].any(axis=1))
-        bins = slice(nonzero[0], nonzero[-1] + 1)
-        blocks.append((bins, slice(columns[0], columns[-1] + 1), matrix[bins, columns].copy()))
-    return blocks
 
 
 class Statistics:
@@ -193,6 +178,8 @@ class Features:
 
         Sound shorter than a window is padded with zeros.
         """
+        from minids.audio.spectrum import log_powers
+
         _keep_freed_memory()
         samples = np.asarray(samples)
         if samples.dtype.kind not in "fiu":
@@ -202,18 +189,7 @@ class Features:
         samples = normalize_power(samples)
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
-        windows = frames(samples, self.window, self.hop)  # (T0, n)
-        x = np.empty((len(windows), self.size), np.float32)  # (T0, F)
-        for t in range(0, len(windows), BLOCK_FRAMES):
-            block = x[t : t + BLOCK_FRAMES]
-            power = power_spectrum(windows[t : t + BLOCK_FRAMES] * self._hann)
-            if self.kind == "filterbank":
-                for bins, bands, weights in self._blocks:
-                    np.matmul(power[:, bins], weights, out=block[:, bands])
-                power = block
-            power += np.float32(self.floor)
-            np.log(power, out=block)
-        return x
+        return log_powers(samples, self._plan)
 
     def __call__(
         self, samples: np.ndarray, statistics: tuple[np.ndarray, np.ndarray] | None = None
@@ -264,12 +240,12 @@ class Features:
         return cls(**settings)
 
     @cached_property
-    def _hann(self) -> np.ndarray:
-        return hann(self.window)
+    def _plan(self) -> "Plan":
+        from minids.audio.spectrum import make_plan
 
-    @cached_property
-    def _blocks(self) -> list[tuple[slice, slice, np.ndarray]]:
-        return diagonal_blocks(linear_bands(self.bands, self.window))
+        filterbank = self.kind == "filterbank"
+        filters = linear_bands(self.bands, self.window) if filterbank else np.eye(self.size)
+        return make_plan(hann(self.window), self.hop, self.floor, filters)
 
 
 @cache

@@ -5,12 +5,11 @@ import pytest
 
 from minids._utils.errors import InputError
 from minids.audio import load_audio
+from minids.audio.spectrum import LANES, log_powers, make_plan
 from minids.features import (
-    BLOCK_FRAMES,
     MIN_STD,
     Features,
     Statistics,
-    diagonal_blocks,
     frames,
     hann,
     linear_bands,
@@ -67,10 +66,13 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
         Features(bands=25, rate=8000),
         Features(bands=3, window_ms=25, hop_ms=12.5, rate=11_025),
         Features(kind="spectrogram", window_ms=0.3125),  # five samples: an odd window has no Nyquist bin
+        Features(kind="spectrogram", window_ms=0.125),  # two samples
+        Features(rate=22_050),  # 441 = 3 * 3 * 7 * 7
+        Features(window_ms=26.125),  # 418 = 2 * 11 * 19
     ],
     ids=str,
 )
-@pytest.mark.parametrize("n", [37, 4321])
+@pytest.mark.parametrize("n", [37, 2345])
 def test_raw_features_equal_the_discrete_fourier_transform_by_definition(settings, n):
     samples = 0.1 * noise(n) + tone(440)[:n] + 0.3
     x = settings.log_powers(samples)
@@ -80,10 +82,32 @@ def test_raw_features_equal_the_discrete_fourier_transform_by_definition(setting
     np.testing.assert_allclose(x, truth, atol=FLOAT32_LOG)
 
 
-def test_processing_in_blocks_gives_the_same_frames():
-    samples = normalize_power(noise(160 * (2 * BLOCK_FRAMES + 9)))
-    at_once = power_spectrum(frames(samples, 320, 160) * hann(320)) @ linear_bands(80, 320)  # one block
-    np.testing.assert_allclose(Features().log_powers(samples), np.log(at_once + 1e-7), atol=FLOAT32_LOG)
+@pytest.mark.parametrize("count", [1, LANES - 1, LANES, LANES + 1, 5 * LANES + 3])
+def test_frames_of_all_groups_agree_with_the_steps_one_after_the_other(count):
+    samples = normalize_power(noise(160 * count + 160))
+    power = power_spectrum(frames(samples, 320, 160) * hann(320)) @ linear_bands(80, 320)
+    assert len(power) == count
+    np.testing.assert_allclose(Features().log_powers(samples), np.log(power + 1e-7), atol=FLOAT32_LOG)
+
+
+def test_a_frame_does_not_depend_on_the_others():
+    samples = noise(160 * 40) * np.repeat(np.float32([1, 1000, 1e-3, 1]), 1600)
+    plan = make_plan(hann(320), 160, 1e-7, linear_bands(80, 320))
+    expected = log_powers(samples, plan)
+    for t in (1, 7, LANES, 35):
+        np.testing.assert_array_equal(log_powers(samples[160 * t :], plan), expected[t:])
+
+
+def test_logarithm_from_the_floor_to_the_largest_power():
+    """The spectrogram of an impulse is its square in all bins."""
+    impulses = np.exp(np.linspace(np.log(1e-15), np.log(1e6), 1000)).astype(np.float32)
+    samples = np.zeros((1000, 6), np.float32)
+    samples[:, 0] = impulses
+    plan = make_plan(np.ones(6, np.float32), 6, 1e-10, np.eye(4))
+    x = log_powers(samples.ravel(), plan)
+    np.testing.assert_allclose(
+        x, np.log(impulses.astype(float) ** 2 + 1e-10)[:, None] + np.zeros(4), atol=3e-6
+    )
 
 
 def test_frames_are_all_whole_windows():
@@ -125,15 +149,6 @@ def test_bands_are_linear_in_frequency_and_their_weights_add_up_to_1(bands):
     # the first moment of a triangle is its center, where the bins are dense enough
     if 1 < bands <= 80:
         np.testing.assert_allclose((hz @ bank / bank.sum(axis=0)), centers, atol=10)
-
-
-@pytest.mark.parametrize("bands", [1, 4, 25, 80, 160])
-def test_diagonal_blocks_add_up_to_the_filter_bank(bands):
-    matrix = linear_bands(bands, 320)
-    rebuilt = np.zeros_like(matrix)
-    for bins, columns, weights in diagonal_blocks(matrix):
-        rebuilt[bins, columns] += weights
-    np.testing.assert_array_equal(rebuilt, matrix)
 
 
 @pytest.mark.parametrize("hz", [200, 1000, 3950, 7500])
