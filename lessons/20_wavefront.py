@@ -245,5 +245,4 @@ print("kernels:", *sorted({name for name, _ in kernels}))
 # **What we have now**: the network three times: as formulas, fast on a CPU, and for a
 # GPU.
 #
-# **Next question**: it is yours. You have every part of a recognizer, down to its
-# threads.
+# **Next question**: must a layer make all of its multiplications?

@@ -19,7 +19,7 @@ LESSONS = [
     "01_hear", "02_letters", "03_layer", "04_time", "05_align", "06_blame",
     "07_learn", "08_batch", "09_noise", "10_search", "11_language", "12_score",
     "13_compile", "14_real", "15_before", "16_recognizer", "17_you", "18_threads",
-    "19_tiles", "20_wavefront",
+    "19_tiles", "20_wavefront", "21_convolution",
 ]
 SECTIONS = ["2", "2.1", "2.2", "3", "3.1", "3.2", "3.3", "4", "4.1", "4.2", "5", "5.1", "5.2"]
 # fmt: on

@@ -20,7 +20,7 @@ from minids.lesson import checking, mine, progress, source
 from minids.lesson import folder as lesson_folder
 
 SYMBOLS = {"right": "[✓]", "wrong": "[✗]", "open": "[ ]"}
-BOOKS = {1: "Book one: from a sound to your own recognizer", 2: "Book two: on a GPU"}
+BOOKS = {1: "Book one: from a sound to your own recognizer", 2: "Book two: making it fast"}
 
 
 @click.group(invoke_without_command=True)

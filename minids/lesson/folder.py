@@ -14,7 +14,7 @@ from minids._utils.errors import InputError, reason
 from minids._utils.files import atomic_write
 from minids.lesson import notebooks, progress
 
-SECOND_BOOK = range(18, 100)  # the numbers of the lessons about the GPU
+SECOND_BOOK = range(18, 100)  # the numbers of the lessons about speed
 
 
 @cache

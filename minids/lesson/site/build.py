@@ -253,8 +253,8 @@ def _index(lessons: Sequence[Lesson], out: Path) -> str:
             "cards": first,
         },
         {
-            "title": "Book two: on a GPU",
-            "about": "The same operations as kernels, in a simulator: you need no GPU.",
+            "title": "Book two: making it fast",
+            "about": "The same operations as kernels, in a simulator (no GPU), and with fewer products.",
             "cards": second,
         },
     ]

@@ -280,11 +280,19 @@ def wavefront() -> str:
     return drawn
 
 
+def convolution() -> str:
+    places = [(86 + 56 * np.cos(a), 75 + 56 * np.sin(a)) for a in np.arange(16) * np.pi / 8]
+    ring = f'<circle cx="86" cy="75" r="56" fill="none" stroke="{FAINT}" stroke-width="1.5"/>'
+    pair = line([places[2], places[14]], RED, 2)
+    points = "".join(circle(x, y, 7, RED if i in (2, 14) else BLUE) for i, (x, y) in enumerate(places))
+    return ring + pair + points + rect(180, 40, 120, 26, FAINT, 0.6) + rect(180, 84, 24, 26, RED, 0.85)
+
+
 DRAWINGS: dict[int, Callable[[], str]] = dict(
     enumerate(
         (
             *(hear, letters, layer, time, align, blame, learn, batch, noise, search, language, score),
-            *(compiled, real, before, recognizer, you, threads, tiles, wavefront),
+            *(compiled, real, before, recognizer, you, threads, tiles, wavefront, convolution),
         ),
         start=1,
     )
