@@ -1,28 +1,34 @@
 """Connectionist temporal classification (Graves 2006): -log of a text's probability over all its alignments.
 
-The recursions of the reference, with four changes for speed. A frame's states are computed in one loop
-without branches, which the compiler turns into vector instructions: that needs `exp` and `log` written as
-polynomials, and edges and forbidden skips that are numbers (log 0 ≈ -1e30) instead of conditions. States that
-a frame cannot be in yet, or could not end from any more, are left out. Every eighth row of the lattice is
-rescaled by the largest value of the row before, so that float32 keeps its precision however long the
-recording; the scales are summed in float64. β needs no lattice: it is computed one row at a time, and with
-the stored α becomes γ at once.
+The recursions of the reference in log space, with changes for speed. Letters and blanks have rows of their
+own, letter u between blank u and blank u+1. What a frame's blank u and letter u add up from the frame before
+shares a sum:
+
+    blank u:  blank u + letter u-1       letter u:  letter u + (the same sum, or only blank u after its equal)
+
+and backward in time, with u+1 for u-1, it is the same. Each row is a loop without branches, which the
+compiler turns into vector instructions: that needs `exp` and `log` written as polynomials, and edges that are
+numbers (log 0 ≈ -1e30) instead of conditions. Letters that a frame cannot be in yet, or could not end from
+any more, are left out. Every eighth row is rescaled by the largest value of the row before, so that float32
+keeps its precision however long the recording; the scales are summed in float64. β needs no lattice: it is
+computed one row at a time, and with the stored α becomes γ at once.
 """
 
 import math
 
 import numpy as np
-from llvmlite import ir
-from numba import prange, types
-from numba.extending import intrinsic
+from numba import prange
 
 from minids.ops.common import Workspace, check_ctc, check_shapes
 from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
+from minids.ops.cpu.vector_math import exp, log1p
 from minids.ops.reference import arrays
 from minids.text import BLANK
 
 _LOG0 = np.float32(-1e30)  # finite, so that the difference of two of them is a number
-_EDGE = 2  # cells of log 0 on either side of a row, for s-2 and s+2
+_SIZE = 16  # columns of a vector, enough for any machine
+_1, _VECTOR = np.uintp(1), np.uintp(_SIZE)  # unsigned: an index that might be negative prevents vectors
+_BLANKS, _LETTERS, _EMISSIONS = range(3)  # rows of a frame: log α of its blanks and letters, log y of these
 
 
 @on_all_cores
@@ -34,7 +40,8 @@ def ctc(log_probs, lengths, labels, label_lengths, losses=None, dlogits=None, wo
     losses = np.empty(B, np.float32) if losses is None else losses
     dlogits = np.empty_like(log_probs) if dlogits is None else dlogits
     workspace = workspace or Workspace(arrays, np.float32)
-    alphas = workspace("ctc", min(B, get_num_threads()), T, 2 * labels.shape[1] + 1 + 2 * _EDGE)
+    columns = _SIZE * (labels.shape[1] // _SIZE + 3)
+    alphas = workspace("ctc", min(B, get_num_threads()), T, 3, columns)
     _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, alphas)
     return losses, dlogits
 
@@ -44,187 +51,155 @@ def _batch(log_probs, lengths, labels, label_lengths, losses, dlogits, alphas):
     threads, B = len(alphas), log_probs.shape[1]
     for i in prange(threads):
         for b in range(i, B, threads):
-            n = lengths[b]
             label = labels[b, : label_lengths[b]]
-            dlogits[n:, b] = 0
-            losses[b] = _utterance(log_probs[:n, b], label, dlogits[:n, b], alphas[i])
+            dlogits[lengths[b] :, b] = 0
+            losses[b] = _utterance(log_probs, lengths[b], b, label, dlogits, alphas[i])
             if not math.isfinite(losses[b]):
-                dlogits[:n, b] = 0
+                dlogits[:, b] = 0
 
 
 @njit()
-def _utterance(log_y, label, dlogits, alpha):
-    """The loss of one utterance; its gradient goes to dlogits (T, K), log α to alpha (T, S + 4)."""
-    T, S = len(log_y), 2 * len(label) + 1
-    width = S + 2 * _EDGE
-    states, skip, min_frames = np.zeros(S, np.int32), np.full(width, _LOG0, np.float32), len(label)
-    for u in range(len(label)):
-        states[2 * u + 1] = label[u]
-        if u > 0 and label[u] == label[u - 1]:
-            min_frames += 1
-        elif u > 0:
-            skip[2 * u + 1] = 0  # into state 2u+1 from 2u-1
+def _utterance(log_probs, T, b, label, dlogits, alpha):
+    """The loss of utterance b; its gradient goes to dlogits (T, B, K), its lattice to alpha (T, 3, columns).
+
+    Blank u and letter u are in column u + _SIZE. Letters after the last one have probability 0.
+    """
+    U, columns = len(label), alpha.shape[2]
+    characters, forbidden = np.full(columns, BLANK, np.int32), np.full(columns, _LOG0, np.float32)
+    skip, min_frames = np.zeros(columns, np.float32), U
+    for u in range(U):
+        characters[u + _SIZE], forbidden[u + _SIZE] = label[u], 0
+        if u > 0:
+            skip[u + _SIZE] = label[u] != label[u - 1]  # into letter u from letter u-1
+            min_frames += label[u] == label[u - 1]
     if min_frames > T:
         return math.inf
     if T == 0:
         return 0.0
 
-    emit, offset = np.empty(S, np.float32), np.empty(T)
-    before = np.full(width, _LOG0, np.float32)
-    before[_EDGE] = (
-        0  # before the first frame all are in the first blank; the first letter is one state further
-    )
-    total = 0.0
+    rows, offset = np.full((8, columns), _LOG0, np.float32), np.empty(T)
+    before, sums = rows[:2], rows[2:4]
+    before[_BLANKS, _SIZE] = 0  # before the first frame all are in the first blank
+    total, reached = 0.0, _reach(0, T, U)[1]
     for t in range(T):
-        if math.isnan(log_y[t, BLANK]):
+        log_y, now = log_probs[t, b], alpha[t]
+        if math.isnan(log_y[BLANK]):
             return math.nan
-        highest = _highest(before, t - 1, T, S)
+        first, last = _reach(t, T, U)
+        for u in range(reached, last):
+            before[_BLANKS, u] = before[_LETTERS, u] = _LOG0
+        reached = last
+        highest = _highest(before, first, last, t)
         total += highest
         offset[t] = total
-        low, high = _reach(t, T, S)
-        _emissions(log_y[t], states[low:high], emit)
-        now = alpha[t, :width]
-        now[:_EDGE] = _LOG0
-        now[high + _EDGE : high + 2 * _EDGE] = _LOG0  # the next frame reaches two states further
-        _forward(before[low:], emit, skip[low:], highest, now[low + _EDGE : high + _EDGE])
+        for u in range(first, last):
+            now[_EMISSIONS, u] = max(log_y[characters[u]] + forbidden[u], _LOG0)
+        _forward(before, skip, sums, first, last, log_y[BLANK], highest, now)
         before = now
-    log_p = total + _log_sum(before[S + 1], before[S], _LOG0)
+    log_p = total + _log_sum(before[_BLANKS, U + _SIZE], before[_LETTERS, U + _SIZE - 1])
     if log_p < _LOG0 / 2:
         return math.inf
 
-    gamma, rows = np.empty(S, np.float32), np.full((2, width), _LOG0, np.float32)
-    beta, onward = rows[0], rows[1]
-    beta[max(S, _EDGE) : S + _EDGE] = 0  # β_T: the last letter and the last blank are ends
+    beta, gamma, onward = rows[2:4], rows[4:6], rows[6:]
+    beta[...] = _LOG0
+    beta[_BLANKS, U + _SIZE] = 0  # the last blank and the last letter are ends
+    beta[_LETTERS, U + _SIZE - 1] = 0
     total = -log_p
     for t in range(T - 1, -1, -1):
-        low, high = _reach(t, T, S)
-        reach = slice(low + _EDGE, high + _EDGE)
-        _posterior(alpha[t, reach], beta[reach], np.float32(offset[t] + total), gamma)
-        _gradient(log_y[t], gamma, states[low:high], low % 2, dlogits[t])
-        if t > 0:
-            highest = _highest(beta, t, T, S)
-            total += highest
-            _emissions(log_y[t], states[low:high], emit)
-            _onward(beta[reach], emit, highest, onward[reach])
-            low, high = _reach(t - 1, T, S)
-            _backward(onward[low + _EDGE :], skip[low + _EDGE :], beta[low + _EDGE : high + _EDGE])
+        log_y, now = log_probs[t, b], alpha[t]
+        first, last = _reach(t, T, U)
+        if t < T - 1:
+            _backward(onward, skip, first, last, beta)
+        _posterior(now, beta, np.float32(offset[t] + total), first, last, gamma)
+        _gradient(log_y, gamma, characters, first, last, dlogits[t, b])
+        highest = _highest(beta, first, last, t)
+        total += highest
+        _onward(beta, now, first, last, log_y[BLANK], highest, onward)
     return -log_p
 
 
 @njit()
-def _reach(t, T, S):
-    """The states low … high - 1 that frame t can be in: each frame reaches two states further."""
-    return max(0, S - 2 * (T - t)), min(S, 2 * t + 2)
+def _reach(t, T, U):
+    """The columns of the letters that frame t can be in and that can still end, in whole vectors.
+
+    Each frame reaches one letter further.
+    """
+    first, last = max(0, U - (T - t)) // _SIZE, min(U, t + 1) // _SIZE
+    return np.uintp((first + 1) * _SIZE), np.uintp((last + 2) * _SIZE)
 
 
-@njit()
-def _highest(row, t, T, S):
-    """The rescaling offset of a row: its maximum in every eighth row, else 0. It need not be exact."""
-    if t < 0 or t % 8 != 7:
+@njit(fastmath={"nnan", "nsz", "reassoc"})
+def _highest(rows, first, last, t):
+    """The rescaling offset of a row: its maximum in every eighth frame, else 0. It need not be exact."""
+    highest = _LOG0
+    if t % 8:
         return np.float32(0)
-    low, high = _reach(t, T, S)
-    return row[low + _EDGE : high + _EDGE].max()
-
-
-@njit()
-def _emissions(log_y_t, states, emit):
-    for s in range(len(states)):
-        emit[s] = max(log_y_t[states[s]], _LOG0)
-
-
-# The loops below count from 0 over slices: an index that might be negative would keep the compiler from using
-# vectors, and so would a check for division by zero (error_model).
-@njit(fastmath={"contract"}, error_model="numpy")
-def _forward(before, emit, skip, highest, now):
-    """log α_t(s) = log y_t(l'_s) + log[α_{t-1}(s) + α_{t-1}(s-1) + α_{t-1}(s-2) if the skip is allowed]."""
-    for s in range(len(now)):
-        ways = _log_sum(before[s + 2], before[s + 1], before[s] + skip[s])
-        now[s] = max(emit[s] + ways - highest, _LOG0)
-
-
-@njit()
-def _onward(beta, emit, highest, onward):
-    """log [y_t(l'_s) β_t(s)]."""
-    for s in range(len(onward)):
-        onward[s] = max(beta[s] + emit[s] - highest, _LOG0)
-
-
-@njit(fastmath={"contract"}, error_model="numpy")
-def _backward(onward, skip, beta):
-    """log β_{t-1}(s) = log[onward(s) + onward(s+1) + onward(s+2) if the skip is allowed]."""
-    for s in range(len(beta)):
-        beta[s] = _log_sum(onward[s], onward[s + 1], onward[s + 2] + skip[s])
+    for u in range(first, last):
+        highest = max(highest, max(rows[_BLANKS, u], rows[_LETTERS, u]))
+    return highest
 
 
 @njit(fastmath={"contract"})
-def _posterior(alpha, beta, shift, gamma):
+def _forward(before, skip, sums, first, last, blank, highest, now):
+    """log α_t from log α_{t-1}."""
+    for u in range(first, last):
+        sums[_BLANKS, u] = _log_sum(before[_BLANKS, u], before[_LETTERS, u - _1])
+        now[_BLANKS, u] = max(sums[_BLANKS, u] + (blank - highest), _LOG0)
+    for u in range(first, last):
+        both, alone = sums[_BLANKS, u], before[_BLANKS, u]  # read both: a branch would prevent vectors
+        ways = _log_sum(before[_LETTERS, u], both if skip[u] > 0 else alone)
+        now[_LETTERS, u] = max(ways + now[_EMISSIONS, u] - highest, _LOG0)
+    now[_LETTERS, first - _1] = _LOG0  # the next frame reads it
+
+
+@njit(fastmath={"contract"})
+def _backward(onward, skip, first, last, beta):
+    """log β_t from log y_{t+1} β_{t+1}."""
+    for u in range(first, last + _VECTOR):
+        beta[_BLANKS, u] = _log_sum(onward[_BLANKS, u], onward[_LETTERS, u])
+    for u in range(first, last):
+        both, alone = beta[_BLANKS, u + _1], onward[_BLANKS, u + _1]
+        beta[_LETTERS, u] = _log_sum(onward[_LETTERS, u], both if skip[u + _1] > 0 else alone)
+
+
+@njit(fastmath={"contract"})
+def _posterior(alpha, beta, shift, first, last, gamma):
     """γ_t(s) = α_t(s) β_t(s) / p(l|x)."""
-    for s in range(len(alpha)):
-        gamma[s] = _exp(min(alpha[s] + beta[s] + shift, np.float32(0)))
+    for u in range(first, last):
+        gamma[_BLANKS, u] = exp(min(alpha[_BLANKS, u] + beta[_BLANKS, u] + shift, np.float32(0)))
+    for u in range(first, last):
+        gamma[_LETTERS, u] = exp(min(alpha[_LETTERS, u] + beta[_LETTERS, u] + shift, np.float32(0)))
+
+
+@njit()
+def _onward(beta, alpha, first, last, blank, highest, onward):
+    """log y_t β_t."""
+    for u in range(first, last):
+        onward[_BLANKS, u] = max(beta[_BLANKS, u] + (blank - highest), _LOG0)
+    for u in range(first, last):
+        onward[_LETTERS, u] = max(beta[_LETTERS, u] + alpha[_EMISSIONS, u] - highest, _LOG0)
 
 
 @njit(fastmath={"contract", "reassoc"}, error_model="numpy")
-def _gradient(log_y_t, gamma, states, blank_first, dlogits_t):
-    """dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s); blanks are every second state.
+def _gradient(log_y_t, gamma, characters, first, last, dlogits_t):
+    """dlogits_t,k = ŷ_t,k - Σ_{s: l'_s = k} γ_t(s).
 
     A frame's γ sum to 1. After thousands of frames in float32 all may miss that by the same 1 %, which is
     corrected here.
     """
-    letters, blanks = np.float32(0), np.float32(0)
-    for s in range(1 - blank_first, len(states), 2):
-        letters += gamma[s]
-    for s in range(blank_first, len(states), 2):
-        blanks += gamma[s]
-    scale = np.float32(1) / (letters + blanks)
+    blanks, letters = np.float32(0), np.float32(0)
+    for u in range(first, last):
+        blanks += gamma[_BLANKS, u]
+        letters += gamma[_LETTERS, u]
+    scale = np.float32(1) / (blanks + letters)
     for k in range(len(log_y_t)):
-        dlogits_t[k] = _exp(log_y_t[k])
-    for s in range(1 - blank_first, len(states), 2):
-        dlogits_t[states[s]] -= gamma[s] * scale
+        dlogits_t[k] = exp(log_y_t[k])
+    for u in range(first, last):
+        dlogits_t[characters[u]] -= gamma[_LETTERS, u] * scale
     dlogits_t[BLANK] -= blanks * scale
 
 
 @njit(inline="always")
-def _log_sum(a, b, c):
-    """log(exp a + exp b + exp c); relative to the largest, whose own exponential is 1."""
-    lower, upper = min(a, b), max(a, b)
-    middle, highest = min(upper, c), max(upper, c)
-    return highest + _log(np.float32(1) + _exp(lower - highest) + _exp(middle - highest))
-
-
-@intrinsic
-def _float_of_bits(typing, bits):
-    def generate(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], ir.FloatType())
-
-    return types.float32(types.int32), generate
-
-
-@njit(inline="always")
-def _exp(x):
-    """e^x for x ≤ 0, relative error 2e-7: 2^n from the exponent's bits, 2^f by Taylor's series, |f| ≤ 1/2."""
-    y = max(x, np.float32(-87)) * np.float32(1.44269504)
-    n = np.int32(y - np.float32(0.5))
-    f = (y - np.float32(n)) * np.float32(0.693147181)
-    series = np.float32(1 / 5040)
-    series = series * f + np.float32(1 / 720)
-    series = series * f + np.float32(1 / 120)
-    series = series * f + np.float32(1 / 24)
-    series = series * f + np.float32(1 / 6)
-    series = series * f + np.float32(1 / 2)
-    series = series * f + np.float32(1)
-    series = series * f + np.float32(1)
-    return series * _float_of_bits(np.int32((n + np.int32(127)) << np.int32(23)))  # type: ignore[call-arg]
-
-
-@njit(inline="always")
-def _log(x):
-    """log x for 1 ≤ x ≤ 3, absolute error 1e-7: log √3 + 2 artanh z, z = (x - √3) / (x + √3), |z| < 0.27."""
-    z = (x - np.float32(1.7320508)) / (x + np.float32(1.7320508))
-    z2 = z * z
-    series = np.float32(2 / 11)
-    series = series * z2 + np.float32(2 / 9)
-    series = series * z2 + np.float32(2 / 7)
-    series = series * z2 + np.float32(2 / 5)
-    series = series * z2 + np.float32(2 / 3)
-    series = series * z2 + np.float32(2)
-    return np.float32(0.54930614) + z * series
+def _log_sum(a, b):
+    """log(e^a + e^b) = max(a, b) + log(1 + e^-|a - b|)."""
+    return max(a, b) + log1p(exp(min(a, b) - max(a, b)))

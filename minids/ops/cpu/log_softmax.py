@@ -7,6 +7,7 @@ from numba import prange
 
 from minids.ops.common import check_shapes
 from minids.ops.cpu.pool import njit, on_all_cores
+from minids.ops.cpu.vector_math import exp
 
 
 @on_all_cores
@@ -22,10 +23,20 @@ def log_softmax_forward(z, out=None):
 @njit(parallel=True, nogil=True)
 def _rows(z, log_y):
     for r in prange(len(z)):
-        z_max = z[r].max()
-        total = 0.0
-        for k in range(z.shape[1]):
-            total += math.exp(z[r, k] - z_max)
-        log_total = z_max + math.log(total)
+        log_total = _log_sum_exp(z[r])
         for k in range(z.shape[1]):
             log_y[r, k] = z[r, k] - log_total
+
+
+@njit(fastmath={"reassoc", "contract"})
+def _log_sum_exp(z):
+    """log Σ exp(z); NaN if a number is NaN or inf."""
+    z_max, nans, total = z[0], 0, np.float32(0)
+    for k in range(len(z)):
+        z_max = max(z_max, z[k])
+        nans += z[k] != z[k]
+    if nans or z_max == math.inf:
+        return np.float32(math.nan)
+    for k in range(len(z)):
+        total += exp(z[k] - z_max)
+    return z_max + np.float32(math.log(total))
