@@ -54,6 +54,9 @@ def train(
     all higher orders, and unigrams are never pruned. Warns where discounts cannot be estimated
     (DiscountWarning). Raises InputError for an order outside 1 to 16, an empty vocabulary, thresholds that
     decrease or do not begin with 0.
+
+    Most n-grams are in temporary files meanwhile, together about as large as the ARPA file of the model, in
+    the folder that TMPDIR names or `tempfile.gettempdir` finds. Raises InputError if it has no space.
     """
     order = _integer(order, "order")
     if not 1 <= order <= MAX_ORDER:
