@@ -132,9 +132,9 @@ def spectral_tilt(samples: np.ndarray, rate: int, db_per_octave: float) -> np.nd
     if not len(samples):
         return samples
     size = next_fast_len(len(samples), real=True)
-    frequency = np.maximum(np.arange(size // 2 + 1) * rate / size, 100.0)
-    gain = 10 ** (db_per_octave * np.log2(frequency / 1000) / 20)
-    return _at_power_of(samples, irfft(rfft(samples, size) * gain.astype(np.float32), size))
+    kilohertz = np.maximum(np.arange(size // 2 + 1, dtype=np.float32) * np.float32(rate / size / 1000), 0.1)
+    gain = kilohertz ** np.float32(db_per_octave / (20 * np.log10(2)))  # 10^(dB/20), log2 of the frequency
+    return _at_power_of(samples, irfft(rfft(samples, size) * gain, size))
 
 
 def reverberate(

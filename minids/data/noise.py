@@ -87,14 +87,20 @@ class Noise:
         Sine and cosine fades keep the power constant where the two clips are uncorrelated.
         """
         step = self.length - self.fade
-        count = N // step + 2
-        total = np.zeros(count * step + self.fade, np.float32)
-        for _ in range(self.tracks):
-            gain = np.float32(10 ** (rng.uniform(-MAX_TRACK_GAIN_DB, MAX_TRACK_GAIN_DB) / 20))
-            for i, clip in enumerate(rng.integers(len(self.clips), size=count)):
-                total[i * step : i * step + self.length] += gain * self._window * self.clips[clip]
+        max_db = MAX_TRACK_GAIN_DB
+        tracks = [
+            (rng.uniform(-max_db, max_db), rng.integers(len(self.clips), size=N // step + 2))
+            for _ in range(self.tracks)
+        ]
         first = int(rng.integers(self.fade, step))  # so that utterances do not all start with a new clip
-        return total[first : first + N]
+        total = np.zeros(N, np.float32)
+        for gain_db, clips in tracks:
+            window = np.float32(10 ** (gain_db / 20)) * self._window
+            for i, clip in enumerate(clips):
+                start = i * step - first  # of the clip, in total
+                part = slice(max(0, -start), max(0, min(self.length, N - start)))
+                total[max(0, start) : max(0, start + self.length)] += window[part] * self.clips[clip, part]
+        return total
 
     def add_to(self, speech: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
         """x̂ = x + g (ξ_1 + ξ_2 + …) with the gain g that gives a signal-to-noise ratio of `snr_db`. (N,)"""
