@@ -1,6 +1,6 @@
 """Features of an hour of speech in clips of 10 s: minids compared with torch.stft and a logarithm.
 
-    python -m benchmarks.features --threads 1 2
+    python -m benchmarks.features --threads 1 2 --rates 8000 16000
 
 Each competitor runs in its own process, in turns. torch.stft runs in three forms: power as re² + im² and as
 |X|², with the threads of torch, and re² + im² with the clips distributed over Python threads of one torch
@@ -26,36 +26,38 @@ from benchmarks.machine import (
 )
 from minids.features import Features, hann, linear_bands, normalize_power
 
-RATE, WINDOW, HOP, BANDS = 16_000, 320, 160, 80
+BANDS = 80
 CLIP, CLIPS, HOUR = 10, 36, 3600  # seconds, clips of a round, seconds
 MAX_DIFFERENCE = 1e-2  # float32 transforms differ by 1e-7 of the loudest bin, 1e-3 of the quietest
 
 
-def clips() -> list[np.ndarray]:
+def clips(rate: int) -> list[np.ndarray]:
     """The samples of a round at power 1, so that all forms give the same frames."""
     rng = np.random.default_rng(0)
-    return [normalize_power(rng.standard_normal(RATE * CLIP).astype(np.float32)) for _ in range(CLIPS)]
+    return [normalize_power(rng.standard_normal(rate * CLIP).astype(np.float32)) for _ in range(CLIPS)]
 
 
-def minids_features(kind: str, threads: int):
+def minids_features(kind: str, threads: int, rate: int):
     """A clip per thread, as when batches are prefetched."""
-    return distributed(Features(RATE, kind, BANDS).log_powers, clips(), threads)
+    return distributed(Features(rate, kind, BANDS).log_powers, clips(rate), threads)
 
 
-def torch_features(form: str, threads: int):
+def torch_features(form: str, threads: int, rate: int):
     """torch.stft and a logarithm, clip by clip."""
     import torch
 
     pooled = form in ("pool", "bands")
     torch.set_num_threads(1 if pooled else threads)
-    window, bank = torch.from_numpy(hann(WINDOW)), torch.from_numpy(linear_bands(BANDS, WINDOW))
+    ours = Features(rate)
+    n, hop, floor = ours.window, ours.hop, ours.floor
+    window, bank = torch.from_numpy(hann(n)), torch.from_numpy(linear_bands(BANDS, n))
 
     def frames(samples):
-        spectrum = torch.stft(samples, WINDOW, HOP, WINDOW, window, center=False, return_complex=True)
+        spectrum = torch.stft(samples, n, hop, n, window, center=False, return_complex=True)
         power = spectrum.abs() ** 2 if form == "|X|²" else spectrum.real**2 + spectrum.imag**2  # (n/2+1, T0)
-        return torch.log((bank.T @ power if form == "bands" else power) + Features().floor).T
+        return torch.log((bank.T @ power if form == "bands" else power) + floor).T
 
-    return distributed(frames, [torch.from_numpy(x) for x in clips()], threads if pooled else 1)
+    return distributed(frames, [torch.from_numpy(x) for x in clips(rate)], threads if pooled else 1)
 
 
 def distributed(function, sounds: list, threads: int):
@@ -74,39 +76,40 @@ FORMS = {
 }
 
 
-def check() -> str:
+def check(rate: int) -> str:
     """Compare the frames of torch with ours; exit if they differ."""
     words = []
     for form in ("re²+im²", "|X|²", "bands"):
-        expected = minids_features("filterbank" if form == "bands" else "spectrogram", 1)()
-        difference = float(np.abs(torch_features(form, 1)().numpy() - expected).max())
+        expected = minids_features("filterbank" if form == "bands" else "spectrogram", 1, rate)()
+        difference = float(np.abs(torch_features(form, 1, rate)().numpy() - expected).max())
         if not difference < MAX_DIFFERENCE:
             raise SystemExit(f"the frames of torch ({form}) differ from ours by {difference:.1e}")
         words.append(f"{form} {difference:.0e}")
     return "largest difference of log powers from ours: " + "; ".join(words)
 
 
-def measure(threads: int, n: int) -> dict:
+def measure(rate: int, threads: int, n: int) -> dict:
     """Median milliseconds for an hour of sound."""
     competitors = {
-        name: (make, (form, threads))
+        name: (make, (form, threads, rate))
         for name, (make, form) in FORMS.items()
         if threads > 1 or name != "torch, pool"
     }
     seconds, memory = timed_in_processes(competitors, n)
     hour = {name: [HOUR / (CLIP * CLIPS) * s for s in values] for name, values in seconds.items()}
     ms = {name: milliseconds(values) for name, values in hour.items()}
-    return {"threads": threads, "ms": ms, "memory_mb": memory, "seconds": hour}
+    return {"rate": rate, "threads": threads, "ms": ms, "memory_mb": memory, "seconds": hour}
 
 
 def show(result: dict) -> None:
     """A line for each competitor, with the ratio to our bands or to our spectrogram."""
     ms = result["ms"]
-    print(f"\n{result['threads']} threads{'ms an hour':>15}{'best':>9}{'/ ours':>9}{'peak MB':>9}")
+    title = f"{result['rate']} Hz, {result['threads']} threads"
+    print(f"\n{title:20}{'ms an hour':>14}{'best':>9}{'/ ours':>9}{'peak MB':>9}")
     for name, value in ms.items():
         ratio = value / ms["ours, bands" if name.endswith("bands") else "ours"]
         cells = [f"{value:.0f}", f"{best_milliseconds(result['seconds'][name]):.0f}", f"{ratio:.2f}"]
-        print(f"{name:15}" + "".join(f"{cell:>9}" for cell in [*cells, f"{result['memory_mb'][name]:.0f}"]))
+        print(f"{name:25}" + "".join(f"{cell:>9}" for cell in [*cells, f"{result['memory_mb'][name]:.0f}"]))
     best = min(value for name, value in ms.items() if name.startswith("torch") and not name.endswith("bands"))
     ratios = best / ms["ours"], best / ms["ours, bands"]
     print(
@@ -119,18 +122,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--rates", type=int, nargs="+", default=[16_000], help="Hz")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", metavar="FILE", help="save the results, with machine and versions")
     options = parser.parse_args()
     print(headline(machine()), flush=True)
-    set_threads(1)
-    print(in_subprocess(check))
     results = []
-    for threads in options.threads:
-        set_threads(threads)
-        results.append(measure(threads, options.rounds))
-        show(results[-1])
+    for rate in options.rates:
+        set_threads(1)
+        print(in_subprocess(check, rate))
+        for threads in options.threads:
+            set_threads(threads)
+            results.append(measure(rate, threads, options.rounds))
+            show(results[-1])
     save(options.json, {"features": results})
 
 
