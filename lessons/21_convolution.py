@@ -1,6 +1,6 @@
 # %% [markdown]
 # # 21. Can a layer compute the same with a fifth of the multiplications?
-# Most of the work of a small network is in one place: layer 1 sees 19 frames at once.
+# Half of the work of a network with 512 units is in layer 1, which sees 19 frames.
 #
 # *You build* layer 1 as a convolution, the matrices of two fast convolutions, and the
 # gradient through them. *You need* lessons 1 to 3, and complex numbers.
@@ -46,8 +46,8 @@ sum_of_taps = check("21.1", sum_of_taps)
 # Take one feature, one unit and two taps. Two outputs are four products, or three:
 #
 # $$\begin{split}
-# z_0 &= w_0 x_0 + w_1 x_1 = p + q \qquad z_1 = w_0 x_1 + w_1 x_2 = q - r \\
-# p &= w_0 (x_0 - x_1) \qquad q = (w_0 + w_1)\, x_1 \qquad r = w_1 (x_1 - x_2)
+# z_0 &= w_0 x_0 + w_1 x_1 = p + q \\ z_1 &= w_0 x_1 + w_1 x_2 = q - r \\
+# p &= w_0 (x_0 - x_1) \\ q &= (w_0 + w_1)\, x_1 \\ r &= w_1 (x_1 - x_2)
 # \end{split}$$
 #
 # This saves a product and costs additions, a good trade in a layer: $x_0 - x_1$ is
@@ -125,8 +125,8 @@ for M in range(2, 9):
     for points, row in zip((small, circle[2 * M - 1]), errors.values(), strict=True):
         row.append(error(*toom_cook(points[: 2 * M - 1], M, M)))
 captions = (
-    "The powers of 1.15 (red) grow, of −0.8 vanish. Points on the circle stay there.",
-    "Four more small numbers cost a digit or more; points on a circle, none.",
+    "Powers of 1.15 (red) grow, those of −0.8 vanish, those on the circle stay.",
+    "Four more small numbers cost about a digit; points on a circle, none.",
 )
 lost = curves(range(3, 16, 2), errors, "number of points", "relative error")
 show([orbits([1.15, -0.8, circle[16][1]], 17), lost], captions, "Two sets of points")
@@ -146,16 +146,16 @@ show([orbits([1.15, -0.8, circle[16][1]], 17), lost], captions, "Two sets of poi
 # 2. A complex product $(a + ib)(c + id)$ takes *three* real ones:
 #
 # $$\begin{split}
-# p &= (a + b)\, c \qquad q = a\, (d - c) \qquad r = b\, (c + d) \\
-# & ac - bd = p - r \qquad ad + bc = p + q \end{split}$$
+# p &= (a + b)\, c \\ q &= a\, (d - c) \\ r &= b\, (c + d) \\
+# e &= ac - bd = p - r \\ f &= ad + bc = p + q \end{split}$$
 #
 # So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$ for the points 1 and -1,
 #
 # $$\begin{split}
-# a &= \sum_n x_n \cos \theta n \qquad b = - \sum_n x_n \sin \theta n \\
-# c &= \sum_j w_j \cos \theta j \qquad d = \sum_j w_j \sin \theta j \\
-# z_t &= \frac{1}{N} \Big( y_0 + (-1)^t y_{N/2} + 2 \sum_{k=1}^{N/2-1}
-#   \big[ (p - r) \cos \theta t - (p + q) \sin \theta t \big] \Big) \end{split}$$
+# a &= \sum_n x_n \cos \theta n \\ b &= - \sum_n x_n \sin \theta n \\
+# c &= \sum_j w_j \cos \theta j \\ d &= \sum_j w_j \sin \theta j \\
+# z_t &= \frac{1}{N} \big( y_0 + (-1)^t y_{N/2} \big) \\ & + \frac{2}{N}
+#   \sum_{k=1}^{N/2-1} \big( e \cos \theta t - f \sin \theta t \big) \end{split}$$
 #
 # Mind the sign: with a minus in $d$, $w_j$ would meet $x_{t-j}$. And for a Fourier
 # transform, frame 0 follows frame N - 1, so only $M = N - J + 1$ outputs are right.
