@@ -9,7 +9,7 @@ import numpy as np
 from numba import prange
 
 from minids.ops.common import CLIP, Workspace, check_shapes
-from minids.ops.cpu.blas import weight_gradient
+from minids.ops.cpu.blas import product
 from minids.ops.cpu.packed import multiply, pack, packed_shape
 from minids.ops.cpu.pool import check_lengths, get_num_threads, njit, on_all_cores
 from minids.ops.reference import arrays
@@ -59,8 +59,13 @@ def birnn_backward(
     dWr_f = np.empty_like(Wr_f) if dWr_f is None else dWr_f
     dWr_b = np.empty_like(Wr_b) if dWr_b is None else dWr_b
     _backward(dh, hf, hb, Wr_f, Wr_b, delta_f, delta_b, *_scratch(B, H, workspace), _slices(B))
-    weight_gradient(delta_f[1:].reshape(-1, H), hf[:-1].reshape(-1, H), dWr_f)
-    weight_gradient(delta_b[:-1].reshape(-1, H), hb[1:].reshape(-1, H), dWr_b)
+    later, earlier = slice(1, None), slice(None, -1)
+    _weight_gradients(
+        *(x.reshape(-1, H) for x in (delta_f[later], hf[earlier], delta_b[earlier], hb[later])),
+        dWr_f,
+        dWr_b,
+        _slices(H),
+    )
     _add(delta_f.reshape(-1), delta_b.reshape(-1), dz.reshape(-1))
     return dz, dWr_f, dWr_b
 
@@ -97,9 +102,9 @@ def _check(x, weights, lengths=None, **arrays):
         check_lengths("lengths", lengths, T)
 
 
-def _slices(B):
-    """How many slices of the batch each direction is cut into: one for every two threads."""
-    return max(1, min(B, get_num_threads() // 2))
+def _slices(size):
+    """How many slices each direction's batch or units are cut into: one for every two threads."""
+    return max(1, min(size, get_num_threads() // 2))
 
 
 def _scratch(B, H, workspace):
@@ -130,10 +135,10 @@ def _forward_one_way(z, Wr, lengths, h, state, packed, sums, slices, reverse):
 
 
 @njit()
-def _slice(i, slices, B):
-    """The i-th slice of a batch of B utterances."""
-    size = (B + slices - 1) // slices
-    return slice(min(i * size, B), min((i + 1) * size, B))
+def _slice(i, slices, n):
+    """The i-th slice of n utterances or units."""
+    size = (n + slices - 1) // slices
+    return slice(min(i * size, n), min((i + 1) * size, n))
 
 
 @njit()
@@ -198,6 +203,17 @@ def _step_backward(dh, Wr_delta, h, delta):
             d = Wr_delta[b, u] + dh[b, u]
             d = d if h[b, u] > np.float32(0) else np.float32(0)
             delta[b, u] = d if h[b, u] < _CLIP else np.float32(0)
+
+
+@njit(parallel=True, nogil=True)
+def _weight_gradients(delta_f, hf, delta_b, hb, dWr_f, dWr_b, slices):
+    """dWr ← Σ δ hᵀ over all rows: each thread has one direction, or some of its units."""
+    for i in prange(2 * slices):
+        units = _slice(i // 2, slices, len(dWr_f))
+        if i % 2 == 0:
+            product(delta_f[:, units], True, hf, False, dWr_f[units], 0)
+        else:
+            product(delta_b[:, units], True, hb, False, dWr_b[units], 0)
 
 
 @njit(parallel=True, nogil=True)

@@ -21,8 +21,13 @@ def _squares(x):
     sums = np.zeros(_PARTS)
     size = (len(x) + _PARTS - 1) // _PARTS
     for i in prange(_PARTS):
-        total = 0.0
-        for j in range(i * size, min((i + 1) * size, len(x))):
-            total += np.float64(x[j]) * x[j]
-        sums[i] = total
+        sums[i] = _sum(x[i * size : (i + 1) * size])
     return sums.sum()
+
+
+@njit(fastmath={"reassoc", "contract"})  # sums of a vector's width, instead of one that waits for itself
+def _sum(x):
+    total = 0.0
+    for i in range(len(x)):
+        total += np.float64(x[i]) * np.float64(x[i])
+    return total
