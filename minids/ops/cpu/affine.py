@@ -6,11 +6,12 @@ from numba import prange
 from minids.ops.common import check_shapes
 from minids.ops.cpu import convolution
 from minids.ops.cpu.activation import activate, drop, gate
-from minids.ops.cpu.blas import product, weight_gradient
+from minids.ops.cpu.blas import weight_gradient
 from minids.ops.cpu.context import Windows
+from minids.ops.cpu.packed import multiply, pack, packed_shape
 from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
 
-_MAX_BLOCK = 512  # rows: BLAS is at full speed from there on
+_MAX_BLOCK = 512  # rows, which are then activated while they are in the cache
 _NO_DROPOUT = np.zeros(0, np.uint32), np.uint32(0), np.float32(1)
 
 
@@ -83,9 +84,11 @@ def _block_size(rows):
 @njit(parallel=True, nogil=True)
 def _forward(x, W, b, clip, keys, threshold, scale, y, size):
     rows, H = y.shape
+    packed = np.empty(packed_shape(W.shape[1], H), np.float32)
+    pack(W, True, packed)
     for i in prange((rows + size - 1) // size):
         block = y[i * size : (i + 1) * size]
-        product(x[i * size : (i + 1) * size], False, W, True, block, 0)
+        multiply(x[i * size : (i + 1) * size], packed, block)
         for r in range(len(block)):
             activate(block[r], b, clip)
             if len(keys):
@@ -110,5 +113,7 @@ def _gate(dy, y, clip, scale, dz, db, threads):
 
 @njit(parallel=True, nogil=True)
 def _input_gradient(dz, W, dx, size):
+    packed = np.empty(packed_shape(*W.shape), np.float32)
+    pack(W, False, packed)
     for i in prange((len(dz) + size - 1) // size):
-        product(dz[i * size : (i + 1) * size], False, W, False, dx[i * size : (i + 1) * size], 0)
+        multiply(dz[i * size : (i + 1) * size], packed, dx[i * size : (i + 1) * size])

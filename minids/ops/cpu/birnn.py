@@ -108,17 +108,16 @@ def _slices(size):
 
 
 def _scratch(B, H, workspace):
-    """State 0, for each direction the packed weights, and the products with a state, (B, H) with padding."""
-    panels, _, width = shape = packed_shape(H, H)
+    """State 0 (B, H), and for each direction the packed weights and their products with a state (B, H)."""
     state = workspace("birnn state", B, H)
     state[...] = 0
-    return state, workspace("birnn weights", 2, *shape), workspace("birnn sums", 2, B, panels * width)
+    return state, workspace("birnn weights", 2, *packed_shape(H, H)), workspace("birnn products", 2, B, H)
 
 
 @njit(parallel=True, nogil=True)
 def _forward(z, Wr_f, Wr_b, lengths, hf, hb, state, packed, sums, slices):
-    for i in prange(2):
-        pack(Wr_b if i else Wr_f, True, packed[i])
+    pack(Wr_f, True, packed[0])
+    pack(Wr_b, True, packed[1])
     for i in prange(2 * slices):
         utterances = _slice(i // 2, slices, z.shape[1])
         if i % 2 == 0:
@@ -166,8 +165,8 @@ def _step(z, Wr_state, t, lengths, h):
 
 @njit(parallel=True, nogil=True)
 def _backward(dh, hf, hb, Wr_f, Wr_b, delta_f, delta_b, state, packed, sums, slices):
-    for i in prange(2):
-        pack(Wr_b if i else Wr_f, False, packed[i])
+    pack(Wr_f, False, packed[0])
+    pack(Wr_b, False, packed[1])
     for i in prange(2 * slices):
         utterances = _slice(i // 2, slices, dh.shape[1])
         if i % 2 == 0:

@@ -1,9 +1,9 @@
-"""Products of few rows and a matrix that stays the same from step to step, as in recurrences.
+"""Products x W with a matrix that is packed once, for all steps of a recurrence and all rows of a layer.
 
-BLAS copies the matrix into an order of its own in each call, which with 8 or 16 rows takes as long as the
-product itself. Here `pack` does it once: it cuts the matrix into panels of _PANEL columns, each of them
-contiguous memory. The innermost loop keeps the sums of _ROWS x _PANEL results in registers; in each step it
-loads one row of the panel and one number of each x:
+BLAS copies the matrix into an order of its own in each call, which for the 8 or 16 rows of a recurrence's
+step takes as long as the product itself. Here `pack` does it once: it cuts the matrix into panels of _PANEL
+columns, each of them contiguous memory. The innermost loop keeps _ROWS x _PANEL sums in registers; in each
+step it loads one row of the panel and one number of each row of x:
 
                      W[k, panel]
                   ┌─────────────────
@@ -17,28 +17,28 @@ vectors of _PANEL numbers; LLVM makes them of the machine's registers. The order
 depend on how many rows there are.
 """
 
+import numpy as np
 from llvmlite import binding, ir
-from numba import types
+from numba import prange, types
 from numba.extending import intrinsic
 
 from minids.ops.cpu.blas import njit
 
 # Sums for half of the machine's registers: AVX-512 has 32 of 16 numbers, AVX2 16 of 8, Arm's NEON 32 of 4.
 _ROWS, _PANEL = 4, 64 if binding.get_host_cpu_features().get("avx512f") else 16
-_BLOCK = (
-    16  # columns of a transposed matrix that are packed together, so that what they fill stays in the cache
-)
+_BLOCK = 16  # rows of a panel that are filled together from a transposed matrix: they stay in the cache
 
 
-def packed_shape(rows: int, columns: int) -> tuple[int, int, int]:
+@njit()
+def packed_shape(rows, columns):
     """(panels, rows, columns of a panel) of a packed matrix."""
     return -(-columns // _PANEL), rows, _PANEL
 
 
-@njit()
+@njit(parallel=True, nogil=True)
 def pack(W, transposed, packed):
     """`packed` ← W or its transpose, filled up with zeros to whole panels."""
-    for p in range(len(packed)):
+    for p in prange(len(packed)):
         panel, first = packed[p], p * _PANEL
         columns = min(_PANEL, (W.shape[0] if transposed else W.shape[1]) - first)
         panel[:, columns:] = 0
@@ -53,14 +53,24 @@ def pack(W, transposed, packed):
 
 @njit()
 def multiply(x, packed, y):
-    """y ← x W of x (B, rows of W), y (B, columns of all panels)."""
-    B, depth = x.shape
-    for p in range(len(packed)):
-        panel, columns = packed[p], y[:, p * _PANEL : (p + 1) * _PANEL]
-        for b in range(0, B - B % _ROWS, _ROWS):
-            _tile(x[b:].ctypes, depth, panel.ctypes, columns[b:].ctypes, y.shape[1])
-        for b in range(B - B % _ROWS, B):
-            _row(x[b:].ctypes, depth, panel.ctypes, columns[b:].ctypes, y.shape[1])
+    """y ← x W.  x (B, rows of W), y (B, columns of W)"""
+    full, last = np.divmod(y.shape[1], _PANEL)
+    for p in range(full):
+        _multiply_panel(x, packed[p], y[:, p * _PANEL :])
+    if last:
+        columns = np.empty((len(x), _PANEL), np.float32)
+        _multiply_panel(x, packed[full], columns)
+        y[:, full * _PANEL :] = columns[:, :last]
+
+
+@njit()
+def _multiply_panel(x, panel, y):
+    depth, width = x.shape[1], y.strides[0] // 4
+    tiles = len(x) - len(x) % _ROWS
+    for b in range(0, tiles, _ROWS):
+        _tile(x[b:].ctypes, depth, panel.ctypes, y[b:].ctypes, width)
+    for b in range(tiles, len(x)):
+        _row(x[b:].ctypes, depth, panel.ctypes, y[b:].ctypes, width)
 
 
 def _kernel(rows):
