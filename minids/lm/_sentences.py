@@ -14,7 +14,7 @@ from numba import carray, typeof, types
 from numba.extending import intrinsic
 
 from minids.lm import njit
-from minids.lm._hash_table import prefetch
+from minids.lm._hash_table import first_probe, prefetch
 from minids.lm._scorer import SLOT, STATE, UNIGRAM, Tables, find, first_in_line, follower_bit, score
 from minids.lm.vocabulary import (
     BEGIN,
@@ -24,8 +24,8 @@ from minids.lm.vocabulary import (
     UNKNOWN,
     Vocabulary,
     WordTable,
+    find_word,
     read_word,
-    word_id,
 )
 
 CHUNK = 256  # words whose n-grams are looked up together
@@ -115,12 +115,12 @@ def _fetch(slots, states, context, word):
     prefetch(slots, first_in_line(context, word, len(slots)))  # type: ignore[call-arg]
 
 
-def sentence_scorer(tables: Tables, vocabulary: Vocabulary, ids: np.ndarray) -> Callable[..., float]:
+def sentence_scorer(tables: Tables, vocabulary: Vocabulary) -> Callable[..., float]:
     """`_sentence_log_prob` as a function of (text, bos, eos); the arguments must outlive it.
 
     For each call Numba would look up the types of all arguments, which costs more than a short sentence.
     """
-    arrays = [*tables[:4], *vocabulary.table, ids]
+    arrays = [*tables[:4], *vocabulary.table]
     pairs = [(array.ctypes.data, len(array)) for array in arrays]
     model = np.array([*pairs, (tables.begin, tables.callback)], np.int64)
     compiled = _sentence_log_prob.compile((typeof(model), typeof(b""), types.boolean, types.boolean))
@@ -138,8 +138,8 @@ def _sentence_log_prob(model, text, bos, eos):
         _array(model[1], UNIGRAM),
         _array(model[2], STATE),
         _array(model[3], np.int64),
-        model[9, 0],
-        model[9, 1],
+        model[8, 0],
+        model[8, 1],
     )
     table = WordTable(
         _array(model[4], np.uint8),
@@ -147,22 +147,23 @@ def _sentence_log_prob(model, text, bos, eos):
         _array(model[6], np.uint64),
         _array(model[7], np.int64),
     )
-    ids = _array(model[8], np.int32)
-    words = np.empty(len(text) // 2 + 2, np.int32)
+    hashes = np.empty(len(text) // 2 + 1, np.uint64)
     n = i = 0
     while i < len(text):
         start = i
-        i, code = read_word(text, start)
+        i, hashes[n] = read_word(text, start)
         if i > start:
-            word = ids[word_id(text, start, i, code, table, 0, True)[0]]
-            if word in (BEGIN, END):
-                return np.nan
-            words[n] = word
+            prefetch(table.slots, first_probe(hashes[n], table.slots)[0])  # type: ignore[call-arg]
             n += 1
         elif BYTE_CLASS[text[i]] == CONTROL:
             return np.nan
         else:
             i += 1
+    words = np.empty(n + 1, np.int32)
+    for i in range(n):
+        words[i] = max(UNKNOWN, find_word(hashes[i], table))
+        if words[i] in (BEGIN, END):
+            return np.nan
     if eos:
         words[n] = END
         n += 1

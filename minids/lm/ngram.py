@@ -107,8 +107,11 @@ class NGram:
         follows <s>, with `eos` it ends with </s>. Raises InputError for <s> or </s> among the words.
         """
         if isinstance(words, str):
-            text = words if words.isascii() else normalize("NFC", " ".join(words.split()))
-            log_prob = self._score_sentence(text.encode(errors="surrogatepass"), bool(bos), bool(eos))
+            if words.isascii():
+                text = words.encode()
+            else:
+                text = normalize("NFC", " ".join(words.split())).encode(errors="surrogatepass")
+            log_prob = self._score_sentence(text, bos, eos)
             if log_prob == log_prob:  # not NaN
                 return log_prob
             words = words.split()
@@ -127,11 +130,10 @@ class NGram:
         `source` is what `train` takes; a line without words is not a sentence. progress(bytes) is called as
         the text is read. Raises InputError for a text that cannot be read or has no words.
         """
-        vocabulary, model_ids = self._vocabulary
-        vocabulary = copy(vocabulary)  # it remembers whether a line has ended
+        vocabulary = copy(self._vocabulary)  # it remembers whether a line has ended
         state, totals = 0, TextTotals()
         for block in read_blocks(source):
-            state, totals = score_text(self.tables, model_ids[vocabulary.ids(block)], state, totals)
+            state, totals = score_text(self.tables, vocabulary.ids(block), state, totals)
             if progress:
                 progress(block.size)
         if not totals.sentences:
@@ -179,19 +181,22 @@ class NGram:
         return make_tables(self.arrays)
 
     @cached_property
-    def _vocabulary(self) -> tuple[Vocabulary, np.ndarray]:
-        """The words that a text can have, and the ids that they have in the model."""
+    def _vocabulary(self) -> Vocabulary:
+        """The words of the model, closed, with the same ids.
+
+        No text has a DEL; a word with one, from the model of another program, becomes one that no text can
+        have, as does a word that is equal to an earlier one in NFC.
+        """
+        names = {i: name.encode().replace(b"\x7f", b"\xff") for name, i in self.index.items()}
+        data = b" ".join(names.get(i, b"\xfe%d" % i) for i in range(END + 1, len(self.words)))
         vocabulary = Vocabulary()
-        names = [name for name, word in self.index.items() if word > END]
-        # No text has a DEL; a word with one, from the model of another program, becomes one that no text can
-        # have.
-        vocabulary.ids(Block(" ".join(names).encode().replace(b"\x7f", b"\xff") + b"\n", "", 0, 0))
+        vocabulary.ids(Block(data + b"\n", "", 0, 0))
         vocabulary.closed = True
-        return vocabulary, np.array([UNKNOWN, BEGIN, END, *(self.index[name] for name in names)], np.int32)
+        return vocabulary
 
     @cached_property
     def _score_sentence(self) -> Callable[..., float]:
-        return sentence_scorer(self.tables, *self._vocabulary)
+        return sentence_scorer(self.tables, self._vocabulary)
 
 
 class KenLM(NGram):
