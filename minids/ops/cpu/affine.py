@@ -3,15 +3,17 @@
 import numpy as np
 from numba import prange
 
-from minids.ops.common import check_shapes
+from minids.ops.common import Workspace, check_shapes
 from minids.ops.cpu import convolution
 from minids.ops.cpu.activation import activate, drop, gate
 from minids.ops.cpu.blas import weight_gradient
 from minids.ops.cpu.context import Windows
 from minids.ops.cpu.packed import multiply, pack, packed_shape
 from minids.ops.cpu.pool import get_num_threads, njit, on_all_cores
+from minids.ops.reference import arrays
 
 _MAX_BLOCK = 512  # rows, which are then activated while they are in the cache
+_workspace = Workspace(arrays, np.float32)  # of all layers: operations run one at a time
 _NO_DROPOUT = np.zeros(0, np.uint32), np.uint32(0), np.float32(1)
 
 
@@ -31,7 +33,8 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
             convolution.forward(x.transformed(N), N, x.lengths, W, b, clip, mask, y, x.workspace)
             return y
         x = x.stacked
-    _forward(x.reshape(T * B, D), W, b, clip, *mask, y.reshape(T * B, H), _block_size(T * B))
+    packed = _workspace("weights", *packed_shape(D, H))
+    _forward(x.reshape(T * B, D), W, packed, b, clip, *mask, y.reshape(T * B, H), _block_size(T * B))
     return y
 
 
@@ -62,7 +65,8 @@ def affine_backward(dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=Non
     if not needs_dx:
         return None, dW, db
     dx = np.empty_like(x) if dx is None else dx
-    _input_gradient(rows, W, dx.reshape(T * B, D), _block_size(T * B))
+    packed = _workspace("weights", *packed_shape(H, D))
+    _input_gradient(rows, W, packed, dx.reshape(T * B, D), _block_size(T * B))
     return dx, dW, db
 
 
@@ -82,9 +86,8 @@ def _block_size(rows):
 
 
 @njit(parallel=True, nogil=True)
-def _forward(x, W, b, clip, keys, threshold, scale, y, size):
+def _forward(x, W, packed, b, clip, keys, threshold, scale, y, size):
     rows, H = y.shape
-    packed = np.empty(packed_shape(W.shape[1], H), np.float32)
     pack(W, True, packed)
     for i in prange((rows + size - 1) // size):
         block = y[i * size : (i + 1) * size]
@@ -112,8 +115,7 @@ def _gate(dy, y, clip, scale, dz, db, threads):
 
 
 @njit(parallel=True, nogil=True)
-def _input_gradient(dz, W, dx, size):
-    packed = np.empty(packed_shape(*W.shape), np.float32)
+def _input_gradient(dz, W, packed, dx, size):
     pack(W, False, packed)
     for i in prange((len(dz) + size - 1) // size):
         multiply(dz[i * size : (i + 1) * size], packed, dx[i * size : (i + 1) * size])

@@ -29,8 +29,7 @@ _ROWS, _PANEL = 4, 64 if binding.get_host_cpu_features().get("avx512f") else 16
 _BLOCK = 16  # rows of a panel that are filled together from a transposed matrix: they stay in the cache
 
 
-@njit()
-def packed_shape(rows, columns):
+def packed_shape(rows: int, columns: int) -> tuple[int, int, int]:
     """(panels, rows, columns of a panel) of a packed matrix."""
     return -(-columns // _PANEL), rows, _PANEL
 
@@ -58,9 +57,11 @@ def multiply(x, packed, y):
     for p in range(full):
         _multiply_panel(x, packed[p], y[:, p * _PANEL :])
     if last:
-        columns = np.empty((len(x), _PANEL), np.float32)
-        _multiply_panel(x, packed[full], columns)
-        y[:, full * _PANEL :] = columns[:, :last]
+        tile = np.empty((_ROWS, _PANEL), np.float32)
+        for b in range(0, len(x), _ROWS):
+            rows = x[b : b + _ROWS]
+            _multiply_panel(rows, packed[full], tile)
+            y[b : b + _ROWS, full * _PANEL :] = tile[: len(rows), :last]
 
 
 @njit()
