@@ -1,6 +1,6 @@
 """Where a training step's milliseconds go, by operation.
 
-    python -m benchmarks.profile --inputs 3059 494 --hidden 128 256 512 1024 2048 --stride 1 2
+    python -m benchmarks.profile --json benchmarks/results/profile.json --name after
 
 Every operation of the backend is wrapped in a timer. A layer's operations bear the number of its weights:
 "affine_forward 1" is layer 1. "other" is Python between the operations. The figures are those of the step
@@ -8,14 +8,12 @@ with the median of all rounds.
 """
 
 import argparse
-import json
 import time
 from collections import defaultdict
 from dataclasses import asdict, replace
-from pathlib import Path
 
 from benchmarks.machine import PAUSE, headline, machine, save, set_threads
-from benchmarks.training_step import OurStep, Problem, add_problem_arguments, problems
+from benchmarks.training_step import OurStep, Problem, add_problem_arguments, others, problems, stored
 
 
 def timed_operations(step: OurStep) -> dict[str, float]:
@@ -75,16 +73,16 @@ def main() -> None:
     )
     add_problem_arguments(parser)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
-    parser.add_argument("--name", default="now", help="of these results in the file; others in it stay")
+    parser.add_argument("--json", metavar="FILE", help="keep the results; all others in it stay")
+    parser.add_argument("--name", default="now", help="of these results in the file")
     options = parser.parse_args()
     set_threads(options.threads)
     print(f"{headline(machine())}; {options.threads} threads\n", flush=True)
     results = [measure(problem, options.rounds) for problem in problems(options)]
     print(show(results))
-    if options.json:
-        kept = json.loads(Path(options.json).read_text()) if Path(options.json).exists() else {}
-        save(options.json, kept | {options.name: {"threads": options.threads, "profile": results}})
+    kept = stored(options.json)
+    results = others(kept.get(options.name, {}).get("profile", []), problems(options)) + results
+    save(options.json, kept | {options.name: {"threads": options.threads, "profile": results}})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ machine can do. Every form starts from the frames (T, B, F) of a batch of equal 
 """
 
 import argparse
+import json
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.linalg import norm
@@ -224,18 +226,28 @@ def problems(options: argparse.Namespace) -> list[Problem]:
     ]
 
 
+def stored(path: str | None) -> dict:
+    """What a file of results holds, if there is one."""
+    return json.loads(Path(path).read_text()) if path and Path(path).exists() else {}
+
+
+def others(results: list[dict], measured: list[Problem]) -> list[dict]:
+    """The results of other problems, which stay in the file."""
+    return [r for r in results if not any(asdict(problem).items() <= r.items() for problem in measured)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_problem_arguments(parser)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
+    parser.add_argument("--json", metavar="FILE", help="keep the results; those of other problems in it stay")
     options = parser.parse_args()
     set_threads(options.threads)
     size = f"{options.threads} threads, B {options.batch}, T {options.frames}, U {options.labels}"
     print(f"{headline(machine())}; {size}", flush=True)
-    results = []
+    results = others(stored(options.json).get("training_step", []), problems(options))
     for problem in problems(options):
         results.append({"differences": in_subprocess(check, problem), **measure(problem, options.rounds)})
         show(results[-1])
