@@ -2,11 +2,13 @@
 
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from minids._utils.threads import available_cores
 from minids.model import DeepSpeech, ModelSettings
 from minids.ops import Backend
 from minids.ops.common import output_length
@@ -22,9 +24,9 @@ def memory(
     For the weights: the weights, gradients and velocity, the copies for writing a checkpoint, and `buffers`
     more of that size. For a batch of the longest recording: the frames as layer 1 takes them, eight arrays
     (T, B, H) forward and three backward, three (T, B, K), the CTC lattice with at most one letter per three
-    frames, the scratch of the recurrence, and the frames of the prefetched batches. With "cuda" this is the
-    memory of the GPU, where layer 1 takes the frames themselves and W1 has a copy; the host holds the copies
-    for checkpoints and most prefetched batches.
+    frames, the scratch of layers and recurrence, and the frames of the prefetched batches. With "cuda" this
+    is the memory of the GPU, where layer 1 takes the frames themselves and W1 has a copy; the host holds the
+    copies for checkpoints and most prefetched batches.
     """
     from minids.data.batches import PREFETCH
 
@@ -35,9 +37,13 @@ def memory(
         frames = batch_size * (max_frames + settings.context)
         x = (frames + window + H * window) * pitch + 2 * T * batch_size
     else:
-        from minids.ops.cpu.convolution import workspace_size
+        from minids.ops.cpu.convolution import plan
 
-        x = workspace_size(T, batch_size, F, H, window, settings.stride, os.cpu_count() or 1)
+        x, layer = (max_frames + window) * batch_size * F, (batch_size, F, H, settings.stride)
+        if fast := plan(T, batch_size, window * F, H, window, settings.stride):
+            x += fast.workspace_size(*layer, available_cores()) + H * H
+        else:
+            x += T * batch_size * window * F + H * max(H, window * F)
     activations = x + T * batch_size * (11 * H + 3 * settings.characters + 2 * T // 3)
     recurrence = 2 * H * (H + 2 * batch_size)
     copies, batches = (3, 3) if backend == "cuda" else (5, PREFETCH + 2)
@@ -49,8 +55,8 @@ def max_batch_size(
     settings: ModelSettings, max_frames: int, free: int, backend: str = "cpu", buffers: int = 0
 ) -> int:
     """The number of utterances of `max_frames` frames that fit into `free` bytes; 0 if not even one does."""
-    fixed, with_one = (memory(settings, max_frames, n, backend, buffers) for n in (0, 1))
-    return max(0, (free - fixed) // (with_one - fixed))
+    fits = range(1, 1 + free // (FLOAT_BYTES * max_frames * settings.inputs))  # the frames alone
+    return bisect_right(fits, free, key=lambda n: memory(settings, max_frames, n, backend, buffers))
 
 
 def flops_per_frame(settings: ModelSettings) -> int:

@@ -89,7 +89,7 @@ def test_a_backend_is_immutable_and_pickles():
 
 def stacked(x):
     """x of any backend as an array."""
-    return x if isinstance(x, np.ndarray) else x.stacked
+    return x if isinstance(x, np.ndarray) else x.stacked()
 
 
 @BACKENDS

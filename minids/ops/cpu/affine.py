@@ -29,10 +29,10 @@ def affine_forward(x, W, b, clip=False, dropout=None, out=None):
         _check_dropout(dropout, clip, B)
         mask = dropout.keys, dropout.threshold, np.float32(dropout.scale)
     if isinstance(x, Windows):
-        if N := x.transform_length(H):
-            convolution.forward(x.transformed(N), N, x.lengths, W, b, clip, mask, y, x.workspace)
+        if plan := convolution.plan(*x.shape, H, x.size, x.stride):
+            convolution.forward(x, plan, W, b, clip, mask, y)
             return y
-        x = x.stacked
+        x = x.stacked()
     packed = _workspace("weights", *packed_shape(D, H))
     _forward(x.reshape(T * B, D), W, packed, b, clip, *mask, y.reshape(T * B, H), _block_size(T * B))
     return y
@@ -55,10 +55,10 @@ def affine_backward(dy, x, W, y, clip=False, dropout=None, needs_dx=True, dz=Non
     db = np.empty_like(W[:, 0]) if db is None else db
     scale = np.float32(dropout.scale if dropout else 1)
     if isinstance(x, Windows):
-        if not needs_dx and (N := x.transform_length(H)):
-            convolution.backward(x.transformed(N), N, x.lengths, dy, y, clip, scale, dW, db, x.workspace)
+        if not needs_dx and (plan := convolution.plan(*x.shape, H, x.size, x.stride)):
+            convolution.backward(x, plan, dy, y, clip, scale, dW, db)
             return None, dW, db
-        x = x.stacked
+        x = x.stacked()
     rows = dz.reshape(T * B, H)
     _gate(dy.reshape(T * B, H), y.reshape(T * B, H), clip, scale, rows, db, get_num_threads())
     weight_gradient(rows, x.reshape(T * B, D), dW)

@@ -1,26 +1,28 @@
 """Context: each output frame sees C input frames on either side (§2), every stride-th one is kept (§3.3)."""
 
-from functools import cached_property
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import prange
 
 from minids.ops.common import Workspace, check_shapes, output_length
-from minids.ops.cpu import convolution
 from minids.ops.cpu.pool import check_lengths, njit, on_all_cores
 from minids.ops.reference import arrays
 
 
+@dataclass(frozen=True)
 class Windows:
     """x (T, B, D) of the first layer without its copies: x_t is the frames s t to s t + size - 1.
 
     `frames` (T0 + 2C, B, F) are 0 before and after each utterance. x is 0 from its `lengths` (B,) on.
     """
 
-    def __init__(self, frames, lengths, T: int, size: int, stride: int, workspace: Workspace):
-        self.frames, self.lengths, self.T = frames, lengths, T
-        self.size, self.stride, self.workspace = size, stride, workspace
-        self._transformed: dict[int, np.ndarray] = {}
+    frames: np.ndarray
+    lengths: np.ndarray
+    T: int
+    size: int
+    stride: int
+    workspace: Workspace
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -28,30 +30,16 @@ class Windows:
         return self.T, B, self.size * F
 
     def __getitem__(self, span: slice) -> "Windows":
-        """Those of the frames of x in a span."""
-        T = len(range(self.T)[span])
-        frames, lengths = self.frames[span.start * self.stride :], np.clip(self.lengths - span.start, 0, T)
-        return Windows(frames, lengths, T, self.size, self.stride, self.workspace)
+        """Those of successive frames of x."""
+        first, last, _ = span.indices(self.T)
+        frames, lengths = self.frames[first * self.stride :], np.clip(self.lengths - first, 0, last - first)
+        return replace(self, frames=frames, lengths=lengths, T=last - first)
 
-    @cached_property
     def stacked(self) -> np.ndarray:
         """x as an array."""
         x = self.workspace("x", *self.shape)
         _stack(self.frames, self.lengths, self.stride, x)
         return x
-
-    def transform_length(self, H: int) -> int:
-        """The N of convolution.py for a layer of H units, or 0 if it should compute the plain sum."""
-        _, B, F = self.frames.shape
-        return convolution.transform_length(self.T, B, F, H, self.size, self.stride)
-
-    def transformed(self, N: int) -> np.ndarray:
-        """A x of convolution.py: (s, P, blocks, B, F)."""
-        if N not in self._transformed:
-            self._transformed[N] = convolution.transform_frames(
-                self.frames, N, self.T, self.size, self.stride, self.workspace
-            )
-        return self._transformed[N]
 
 
 @on_all_cores

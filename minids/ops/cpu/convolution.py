@@ -36,7 +36,7 @@ from minids.ops.cpu.pool import get_num_threads, njit
 
 _LENGTHS = range(8, 130, 2)  # N
 _OVERHEAD = 1.5  # of small products, relative to a large one
-_MAX_WIDTH = 48  # units of a slab: its transformed weights and products stay in the cache
+_WIDTH = 32  # units that pass all steps together: their transformed weights and products stay in the cache
 
 
 class Transforms(NamedTuple):
@@ -62,41 +62,72 @@ def transforms(N: int, J: int) -> Transforms:
     return Transforms(*(np.ascontiguousarray(m, np.float32) for m in (A, G[:, :J], S.T[: N - J + 1])))
 
 
+class Plan(NamedTuple):
+    """How a layer is computed."""
+
+    N: int  # frames of a block
+    J: int  # taps; with a stride, those of a phase
+    M: int  # outputs of a block
+    P: int  # products
+    blocks: int
+
+    def multiplications(self, B: int, F: int, H: int, stride: int) -> float:
+        weights, frames = stride * self.P * self.J * F * H, stride * self.blocks * self.P * self.N * B * F
+        return weights + frames + self.blocks * self.P * B * H * (stride * F + self.M)
+
+    def workspace_size(self, B: int, F: int, H: int, stride: int, threads: int) -> int:
+        """Numbers of the transformed frames and of all threads' scratch."""
+        scratch = (self.J + self.P) * F + (self.P * self.blocks + self.M) * B
+        slabs = min(threads, output_length(H, _WIDTH))
+        return stride * self.P * self.blocks * B * F + slabs * _WIDTH * scratch
+
+
 @lru_cache
-def transform_length(T: int, B: int, F: int, H: int, size: int, stride: int) -> int:
-    """The N that takes the fewest multiplications, or 0 if the plain sum is expected to be as fast."""
-    J = output_length(size, stride)
-
-    def multiplications(N: int) -> float:
-        M, P = N - J + 1, 3 * N // 2 - 1
-        blocks = output_length(T, M)
-        weights, frames = stride * P * J * F * H, stride * blocks * P * N * B * F
-        return _OVERHEAD * (weights + frames + blocks * P * B * H * (stride * F + M))
-
-    costs = {N: multiplications(N) for N in _LENGTHS if N > J}
-    costs[0] = T * B * size * F * H
-    return min(costs, key=lambda N: costs[N])
+def plan(T: int, B: int, D: int, H: int, size: int, stride: int) -> Plan | None:
+    """The plan with the fewest multiplications for x (T, B, D); None if the plain sum is as fast."""
+    F, J = D // size, output_length(size, stride)
+    plans = [plan_of_length(N, J, T) for N in _LENGTHS if N > J]
+    cost, best = min(((p.multiplications(B, F, H, stride), p) for p in plans), default=(np.inf, None))
+    return best if _OVERHEAD * cost < T * B * D * H else None
 
 
-def workspace_size(T: int, B: int, F: int, H: int, size: int, stride: int, threads: int) -> int:
-    """Numbers in the workspace of a layer of Windows: padded frames, and transformed or stacked ones."""
-    padded, N = (T * stride + size) * B * F, transform_length(T, B, F, H, size, stride)
-    if not N:
-        return padded + T * B * size * F
-    J = output_length(size, stride)
-    M, P = N - J + 1, 3 * N // 2 - 1
-    blocks = output_length(T, M)
-    scratch = threads * _MAX_WIDTH * (J * F + P * F + P * blocks * B + M * B)
-    return padded + stride * P * blocks * B * F + scratch
+def plan_of_length(N: int, J: int, T: int) -> Plan:
+    M = N - J + 1
+    return Plan(N, J, M, 3 * N // 2 - 1, output_length(T, M))
 
 
-def transform_frames(frames, N, T, size, stride, workspace):
-    """A x of every block of M outputs and phase φ.  frames (R, B, F) -> (s, P, blocks, B, F)."""
-    R, B, F = frames.shape
-    A, _, S = transforms(N, output_length(size, stride))
-    x = workspace("transformed frames", stride, len(A), output_length(T, len(S)), B, F)
-    _transform(frames.reshape(R, B * F), A, len(S), x.reshape(*x.shape[:3], B * F))
+def forward(windows, plan, W, b, clip, dropout, y):
+    """y ← g(S (A x ⊙ G w) + b), with dropout: `affine_forward` of Windows."""
+    x, lengths = _transformed(windows, plan), windows.lengths
+    _, G, S = transforms(plan.N, plan.J)
+    taps = W.reshape(len(W), windows.size, -1)
+    _forward(x, G, S, lengths, taps, b, clip, *dropout, y, *_scratch(windows, plan, len(W)))
+
+
+def backward(windows, plan, dy, y, clip, scale, dW, db):
+    """dW ← Gᵀ (Sᵀ δ ⊙ A x);  db ← Σ δ."""
+    x, lengths = _transformed(windows, plan), windows.lengths
+    _, G, S = transforms(plan.N, plan.J)
+    taps = dW.reshape(len(dW), windows.size, -1)
+    _backward(x, G, S, lengths, dy, y, clip, scale, taps, db, *_scratch(windows, plan, len(dW)))
+
+
+def _transformed(windows, plan):
+    """A x of every phase and block: (s, P, blocks, B, F). A NaN reaches all outputs of its block."""
+    R, B, F = windows.frames.shape
+    A, _, S = transforms(plan.N, plan.J)
+    x = windows.workspace("transformed frames", windows.stride, plan.P, plan.blocks, B, F)
+    _transform(windows.frames.reshape(R, B * F), A, len(S), x.reshape(*x.shape[:3], B * F))
     return x
+
+
+def _scratch(windows, plan, H):
+    """For each thread and n units: w (J, F, n), G w (P, F, n), products (P, blocks B, n), y (M, B, n)."""
+    _, B, F = windows.frames.shape
+    _, J, M, P, blocks = plan
+    threads = min(get_num_threads(), output_length(H, _WIDTH))
+    sizes = {"taps": J * F, "weights": P * F, "products": P * blocks * B, "outputs": M * B}
+    return [windows.workspace(f"convolution {name}", threads, _WIDTH, size) for name, size in sizes.items()]
 
 
 @njit(parallel=True, nogil=True)
@@ -110,30 +141,6 @@ def _transform(frames, A, M, x):
         first = k * M * stride + phase
         block = frames[first : first + span : stride, part]  # shorter at the end, where zeros would follow
         product(A[:, : len(block)], False, block, False, x[phase, :, k, part], 0)
-
-
-def forward(x, N, lengths, W, b, clip, dropout, y, workspace):
-    """y ← g(S (A x ⊙ G w) + b), with dropout: `affine_forward` of Windows with the transformed frames x."""
-    _, G, S = transforms(N, output_length(W.shape[1] // x.shape[-1], len(x)))
-    scratch = _scratch(x, G.shape[1], len(S), len(W), workspace)
-    _forward(x, G, S, lengths, W.reshape(len(W), -1, x.shape[-1]), b, clip, *dropout, y, *scratch)
-
-
-def backward(x, N, lengths, dy, y, clip, scale, dW, db, workspace):
-    """dW ← Gᵀ (Sᵀ δ ⊙ A x);  db ← Σ δ."""
-    _, G, S = transforms(N, output_length(dW.shape[1] // x.shape[-1], len(x)))
-    scratch = _scratch(x, G.shape[1], len(S), len(dW), workspace)
-    _backward(x, G, S, lengths, dy, y, clip, scale, dW.reshape(len(dW), -1, x.shape[-1]), db, *scratch)
-
-
-def _scratch(x, J, M, H, workspace):
-    """For each thread and n units: w (J, F, n), G w (P, F, n), products (P, blocks B, n), y (M, B, n)."""
-    _, P, blocks, B, F = x.shape
-    threads = get_num_threads()
-    slabs = threads * -(-H // (threads * _MAX_WIDTH))
-    n = -(-H // slabs)
-    sizes = {"taps": J * F, "weights": P * F, "products": P * blocks * B, "outputs": M * B}
-    return [workspace(f"convolution {name}", threads, n, size) for name, size in sizes.items()]
 
 
 @njit()
