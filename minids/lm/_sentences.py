@@ -68,7 +68,7 @@ def score_words(tables, words, state, log_probs):
     """
     slots, unigrams, states, starts, begin, callback = tables
     n = len(words)
-    if callback != 0:
+    if callback != 0 or n == 0:
         for i, word in enumerate(words):
             log_probs[i], after = score(tables, state, word)
             state = begin if word == BEGIN else np.int64(after)
@@ -120,6 +120,8 @@ def sentence_scorer(tables: Tables, vocabulary: Vocabulary) -> Callable[..., flo
 
     For each call Numba would look up the types of all arguments, which costs more than a short sentence.
     """
+    if not vocabulary.closed:
+        raise ValueError("the arrays of a vocabulary that is not closed move")
     arrays = [*tables[:4], *vocabulary.table]
     pairs = [(array.ctypes.data, len(array)) for array in arrays]
     model = np.array([*pairs, (tables.begin, tables.callback)], np.int64)
@@ -147,12 +149,14 @@ def _sentence_log_prob(model, text, bos, eos):
         _array(model[6], np.uint64),
         _array(model[7], np.int64),
     )
-    hashes = np.empty(len(text) // 2 + 1, np.uint64)
+    spans = np.empty((len(text) // 2 + 1, 2), np.int64)
+    hashes = np.empty(len(spans), np.uint64)
     n = i = 0
     while i < len(text):
         start = i
         i, hashes[n] = read_word(text, start)
         if i > start:
+            spans[n, 0], spans[n, 1] = start, i
             prefetch(table.slots, first_probe(hashes[n], table.slots)[0])  # type: ignore[call-arg]
             n += 1
         elif BYTE_CLASS[text[i]] == CONTROL:
@@ -161,7 +165,7 @@ def _sentence_log_prob(model, text, bos, eos):
             i += 1
     words = np.empty(n + 1, np.int32)
     for i in range(n):
-        words[i] = max(UNKNOWN, find_word(hashes[i], table))
+        words[i] = max(UNKNOWN, find_word(text, spans[i, 0], spans[i, 1], hashes[i], table))
         if words[i] in (BEGIN, END):
             return np.nan
     if eos:

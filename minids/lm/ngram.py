@@ -192,6 +192,8 @@ class NGram:
         vocabulary = Vocabulary()
         vocabulary.ids(Block(data + b"\n", "", 0, 0))
         vocabulary.closed = True
+        if vocabulary.size != len(self.words):
+            raise ValueError("two words of the model have the same id")
         return vocabulary
 
     @cached_property

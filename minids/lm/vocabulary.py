@@ -1,8 +1,7 @@
 """Words and their ids: a text is split at white space and each word looked up, in Numba.
 
 A word is what stands between white space, in NFC, as it is written. A line is a sentence; a line without
-words is none. Words are told apart by 64 bits of their hashes, as in KenLM: of ten million words, two are
-taken for the same with a probability of 3e-6.
+words is none.
 """
 
 from typing import NamedTuple
@@ -129,23 +128,28 @@ def read_word(data, i):
 
 
 @njit(nogil=True)
-def find_word(code, table):
-    """The id of the word with a hash, or -1 - the free slot where it can be inserted."""
-    slot, tag = first_probe(code, table.slots)
-    while table.slots[slot] != 0:
-        word = (table.slots[slot] & 0xFFFFFFFF) - 1
-        if table.slots[slot] >> 32 == tag and table.hashes[word] == code:
-            return word
-        slot = (slot + 1) & (len(table.slots) - 1)
+def find_word(data, start, end, code, table):
+    """The id of the word data[start:end] with the hash `code`, or -1 - the free slot where it belongs."""
+    letters, ends, _, slots = table
+    slot, tag = first_probe(code, slots)
+    while slots[slot] != 0:
+        if slots[slot] >> 32 == tag:
+            word = (slots[slot] & 0xFFFFFFFF) - 1
+            first = ends[word - 1] if word else 0
+            if ends[word] - first == end - start + 1:
+                different = 0
+                for i in range(end - start):
+                    different |= letters[first + i] ^ data[start + i]
+                if different == 0:
+                    return word
+        slot = (slot + 1) & (len(slots) - 1)
     return -1 - slot
 
 
 @njit(nogil=True)
 def word_id(data, start, end, code, table, size, closed):
-    """-> the id of the word data[start:end] with the hash `code`, which is added if it is new; how many words
-    are known now.
-    """
-    word = find_word(code, table)
+    """-> the id of the word, which is added if it is new; how many words are known now."""
+    word = find_word(data, start, end, code, table)
     if word >= 0:
         return word, size
     if closed:

@@ -77,6 +77,26 @@ def test_a_string_scores_as_the_list_of_its_words(parts, bos, eos):
     assert MODEL.log_prob(text, bos, eos) == MODEL.log_prob(text.split(), bos, eos)
 
 
+@pytest.mark.filterwarnings("ignore::minids.lm.kneser_ney.DiscountWarning")
+def test_words_with_equal_hashes_are_different():
+    """These two have the same 64 bits in FNV-1a."""
+    pair = ["8yn0iYCKYHlIj4-BwPqk", "GReLUrM4wMqfg9yzV3KQ"]
+    model = NGram.train([f"{pair[0]} a", f"b {pair[1]} c", f"b {pair[1]}"], 2)
+    assert set(pair) < set(model.words)
+    for text in (*pair, "a", "b", "c"):
+        assert (
+            model.log_prob(text) == model.log_prob([text]) == pytest.approx(model.perplexity([text]).log_prob)
+        )
+    assert model.log_prob(pair[0]) != model.log_prob(pair[1])
+    assert NGram.train([pair[0]], 1).perplexity([pair[1]]).oov == 1
+
+
+def test_no_words_leave_the_state():
+    state = MODEL.tables.begin
+    assert score_words(MODEL.tables, np.zeros(0, np.int32), state, np.zeros(0)) == state
+    assert MODEL.log_prob("", eos=False) == MODEL.log_prob([], eos=False) == 0
+
+
 @pytest.mark.parametrize("text", ["a <s> b", "</s>", "the\u00a0</s>", "\x01 <s>"])
 def test_the_ends_of_a_sentence_are_not_words(text):
     with pytest.raises(InputError, match="contains no <s> or </s>"):
