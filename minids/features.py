@@ -244,7 +244,7 @@ class Features:
         from minids.audio.spectrum import make_plan
 
         filterbank = self.kind == "filterbank"
-        filters = linear_bands(self.bands, self.window) if filterbank else np.eye(self.size)
+        filters = linear_bands(self.bands, self.window) if filterbank else None
         return make_plan(hann(self.window), self.hop, self.floor, filters)
 
 

@@ -69,6 +69,8 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
         Features(kind="spectrogram", window_ms=0.125),  # two samples
         Features(rate=22_050),  # 441 = 3 * 3 * 7 * 7
         Features(window_ms=26.125),  # 418 = 2 * 11 * 19
+        Features(window_ms=22.0625),  # 353 is a prime, and has another algorithm
+        Features(kind="spectrogram", window_ms=22.0625),
     ],
     ids=str,
 )
@@ -98,12 +100,29 @@ def test_a_frame_does_not_depend_on_the_others():
         np.testing.assert_array_equal(log_powers(samples[160 * t :], plan), expected[t:])
 
 
+@pytest.mark.parametrize("bad", [np.zeros(319), np.full(320, np.nan), [np.inf] * 320, np.zeros((320, 2))])
+def test_log_powers_refuses_samples_that_have_none(bad):
+    with pytest.raises(ValueError, match="a window or more of finite numbers"):
+        log_powers(bad, make_plan(hann(320), 160, 1e-7))
+
+
+def test_log_powers_of_a_channel_that_is_not_contiguous():
+    samples = noise(2000).reshape(1000, 2)
+    plan = make_plan(hann(320), 160, 1e-7)
+    np.testing.assert_array_equal(log_powers(samples[:, 0], plan), log_powers(samples[:, 0].copy(), plan))
+
+
+def test_the_plan_of_a_long_window_is_small():
+    plan = Features(192_000, "spectrogram", window_ms=200)._plan
+    assert sum(part.nbytes for part in plan if isinstance(part, np.ndarray)) < 2e6
+
+
 def test_logarithm_from_the_floor_to_the_largest_power():
     """The spectrogram of an impulse is its square in all bins."""
     impulses = np.exp(np.linspace(np.log(1e-15), np.log(1e6), 1000)).astype(np.float32)
     samples = np.zeros((1000, 6), np.float32)
     samples[:, 0] = impulses
-    plan = make_plan(np.ones(6, np.float32), 6, 1e-10, np.eye(4))
+    plan = make_plan(np.ones(6), 6, 1e-10)
     x = log_powers(samples.ravel(), plan)
     np.testing.assert_allclose(
         x, np.log(impulses.astype(float) ** 2 + 1e-10)[:, None] + np.zeros(4), atol=3e-6

@@ -17,6 +17,7 @@ from minids._utils.compile_cache import cached_njit
 njit = cached_njit("audio/spectrum.py")
 
 LANES = 16  # frames that are transformed together: as many float32 as a register of AVX-512 holds
+MAX_RADIX = 31  # a transform by a radix of r costs r products for each number
 LN2 = np.float32(np.log(2))
 _SQRT_HALF = np.int32(np.float32(np.sqrt(0.5)).view(np.int32))  # its bits
 # log(1 + z) = z - z²/2 + z³ P(z), √½ ≤ 1 + z < √2, to a relative error of 6e-8; the highest power first
@@ -135,8 +136,11 @@ class Plan(NamedTuple):
     weights: np.ndarray  # float32: those of all filters
 
 
-def make_plan(window: np.ndarray, hop: int, floor: float, filters: np.ndarray) -> Plan:
-    """The plan for a window (n,) and the filters (n/2+1, F), which are zero but for a range of bins each."""
+def make_plan(window: np.ndarray, hop: int, floor: float, filters: np.ndarray | None = None) -> Plan:
+    """The plan for a window (n,) and the filters (n/2+1, F), which are zero but for a range of bins each.
+
+    Without filters, every bin is a feature.
+    """
     n = len(window)
     angle = -2 * np.pi * np.arange(n) / n
     size, radix, radices = n // 2 if n % 2 == 0 else n, 4, []
@@ -146,22 +150,35 @@ def make_plan(window: np.ndarray, hop: int, floor: float, filters: np.ndarray) -
             size //= radix
         else:
             radix = {4: 2, 2: 3}.get(radix, radix + 2)
-    ranges = [np.flatnonzero(column) for column in filters.T]
-    weights = [column[r[0] : r[-1] + 1] for column, r in zip(filters.T, ranges, strict=True)]
+    if filters is None:
+        bins, weights = np.arange(n // 2 + 1), list(np.ones((n // 2 + 1, 1)))
+    else:
+        ranges = [np.flatnonzero(column) for column in filters.T]
+        bins = np.array([r[0] for r in ranges], np.int64)
+        weights = [column[r[0] : r[-1] + 1] for column, r in zip(filters.T, ranges, strict=True)]
     return Plan(
-        window,
+        np.ascontiguousarray(window, np.float32),
         hop,
         np.float32(floor),
         np.column_stack([np.cos(angle), np.sin(angle)]).astype(np.float32),
         np.array(radices, np.int64),
-        np.array([r[0] for r in ranges], np.int64),
+        bins,
         np.cumsum([len(w) for w in weights]),
         np.concatenate(weights).astype(np.float32),
     )
 
 
 def log_powers(samples: np.ndarray, plan: Plan) -> np.ndarray:
-    """log(power + floor) of the filters in every whole frame of samples (N,) float32: (T0, F) float32."""
+    """log(power + floor) of the filters in every whole frame of samples (N,): (T0, F) float32.
+
+    Raises ValueError for samples of another shape, fewer than a window, or not finite.
+    """
+    samples = np.ascontiguousarray(samples, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if samples.ndim != 1 or len(samples) < len(plan.window) or not np.isfinite(samples @ samples):
+            raise ValueError("samples must be a window or more of finite numbers (N,)")
+    if max(plan.radices, default=1) > MAX_RADIX:
+        return _log_powers_by_numpy(samples, plan)
     frames = 1 + (len(samples) - len(plan.window)) // plan.hop
     least = (LANES - 1) * plan.hop + len(plan.window)
     if frames < LANES:
@@ -169,6 +186,21 @@ def log_powers(samples: np.ndarray, plan: Plan) -> np.ndarray:
     out = np.empty((max(frames, LANES), len(plan.bins)), np.float32)
     _log_powers(samples, plan, out)
     return out[:frames]
+
+
+def _log_powers_by_numpy(samples: np.ndarray, plan: Plan) -> np.ndarray:
+    """`log_powers` for windows whose size has a large prime factor, for which NumPy has another algorithm."""
+    windows = np.lib.stride_tricks.sliding_window_view(samples, len(plan.window))[:: plan.hop]
+    sizes = np.diff(plan.ends, prepend=0)
+    starts = plan.ends - sizes
+    bins = np.arange(len(plan.weights)) + np.repeat(plan.bins - starts, sizes)  # of each weight
+    out = np.empty((len(windows), len(plan.bins)), np.float32)
+    for t in range(0, len(out), LANES):
+        power = np.abs(np.fft.rfft(windows[t : t + LANES] * plan.window)) ** 2
+        out[t : t + LANES] = np.log(
+            np.add.reduceat(power[:, bins] * plan.weights, starts, axis=1) + plan.floor
+        )
+    return out
 
 
 @njit(nogil=True, error_model="numpy")
