@@ -1,7 +1,8 @@
 """Columns of numbers that may be longer than memory: on disk, written and read from front to back.
 
-The file of a column has no name, so nothing is left of it when the process ends, whatever ends it. A short
-column is in memory.
+The file of a column is in the folder of temporary files (TMPDIR), which should be on a disk: where it is in
+memory (tmpfs), so are the columns. The file has no name, so nothing is left of it when the process ends,
+whatever ends it. A short column is in memory.
 """
 
 import io
@@ -21,9 +22,9 @@ class Column:
     """Numbers of one type. Its methods raise InputError where there is no space for them."""
 
     def __init__(self, dtype: type, values: Sequence | np.ndarray = ()):
+        self._file: io.BytesIO | io.BufferedRandom = io.BytesIO()  # first, since __del__ closes it
         self.dtype = np.dtype(dtype)
         self._size = 0
-        self._file: io.BytesIO | io.BufferedRandom = io.BytesIO()
         self.append(np.asarray(values))
 
     def __del__(self) -> None:
@@ -34,7 +35,9 @@ class Column:
         return self._size
 
     def append(self, values: np.ndarray) -> None:
-        """Add numbers at the end, converted to the type of the column; integers wrap around."""
+        """Add numbers (n,) at the end, converted to the type of the column; integers wrap around."""
+        if values.ndim != 1:
+            raise ValueError(f"the numbers of a column have one dimension, not {values.ndim}")
         for start in range(0, len(values), BLOCK_SIZE):
             block = values[start : start + BLOCK_SIZE].astype(self.dtype, "C", copy=False)
             self._size += len(block)
@@ -45,7 +48,7 @@ class Column:
                     self._file.write(memory.getbuffer())
                 self._file.write(block.data)
             except OSError as error:
-                raise _error(error) from error
+                raise _no_space(error) from error
 
     def array(self) -> np.ndarray:
         return self.read(0, len(self))
@@ -53,11 +56,12 @@ class Column:
     def read(self, start: int, count: int) -> np.ndarray:
         values = np.empty(count, self.dtype)
         try:
-            self._file.seek(start * self.dtype.itemsize)
-            if self._file.readinto(values.data) != values.nbytes:
-                raise OSError("the temporary file is cut off")
+            self._file.seek(start * self.dtype.itemsize)  # writes what is buffered
+            complete = self._file.readinto(values.data) == values.nbytes
         except OSError as error:
-            raise _error(error) from error
+            raise _no_space(error) from error
+        if not complete:
+            raise InputError("a temporary file was cut off while the model was trained; train it again")
         return values
 
 
@@ -68,7 +72,7 @@ def blocks(*columns: Column) -> Iterator[tuple[np.ndarray, ...]]:
         yield tuple(column.read(start, count) for column in columns)
 
 
-def _error(error: OSError) -> InputError:
+def _no_space(error: OSError) -> InputError:
     return InputError(
         f"cannot store the n-grams in a temporary file: {reason(error)};"
         " set TMPDIR to a folder with more space"

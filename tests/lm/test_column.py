@@ -1,7 +1,6 @@
 """Columns against arrays, in memory and on disk."""
 
 import os
-import resource
 import tempfile
 
 import numpy as np
@@ -53,6 +52,7 @@ def test_no_file_has_a_name(on_disk):
 
 
 def test_a_full_disk_is_reported(on_disk):
+    resource = pytest.importorskip("resource", reason="Windows cannot limit the size of files")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5, hard))
@@ -60,6 +60,25 @@ def test_a_full_disk_is_reported(on_disk):
             Column(float, np.arange(100)).array()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_file_that_was_cut_off_is_reported(on_disk):
+    numbers = Column(float, np.arange(100))
+    numbers.array()
+    numbers._file.truncate(8)
+    with pytest.raises(InputError, match="cut off"):
+        numbers.array()
+
+
+def test_numbers_of_two_dimensions_are_refused():
+    with pytest.raises(ValueError, match="one dimension, not 2"):
+        Column(float, np.zeros((2, 3)))
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_type_that_no_column_can_have_is_refused():
+    with pytest.raises(TypeError):
+        Column("nothing")
 
 
 def test_a_missing_folder_is_reported(on_disk):
