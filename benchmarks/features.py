@@ -2,10 +2,11 @@
 
     python -m benchmarks.features --threads 1 2 --rates 8000 16000
 
-Each competitor runs in its own process, in turns. torch.stft runs in three forms: power as re² + im² and as
-|X|², with the threads of torch, and re² + im² with the clips distributed over Python threads of one torch
-thread each (`pool`), as minids does. `bands` includes the product with our filter bank before the logarithm.
-Ours also removes the offset and the total power of every clip. First, their frames are compared with ours.
+Each competitor runs in its own process, in turns. torch.stft runs in four forms: power as re² + im² and as
+|X|², with the threads of torch, and re² + im² with all clips in one call (`batch`) and with the clips
+distributed over Python threads of one torch thread each (`pool`), as minids does. `bands` has the product
+with our filter bank before the logarithm. Ours also removes the offset and the total power of every clip.
+First, their frames are compared with ours. A window of 22.0625 ms at 16 kHz is a prime number of samples.
 """
 
 import argparse
@@ -37,27 +38,30 @@ def clips(rate: int) -> list[np.ndarray]:
     return [normalize_power(rng.standard_normal(rate * CLIP).astype(np.float32)) for _ in range(CLIPS)]
 
 
-def minids_features(kind: str, threads: int, rate: int):
+def minids_features(kind: str, threads: int, rate: int, window_ms: float):
     """A clip per thread, as when batches are prefetched."""
-    return distributed(Features(rate, kind, BANDS).log_powers, clips(rate), threads)
+    return distributed(Features(rate, kind, BANDS, window_ms).log_powers, clips(rate), threads)
 
 
-def torch_features(form: str, threads: int, rate: int):
+def torch_features(form: str, threads: int, rate: int, window_ms: float):
     """torch.stft and a logarithm, clip by clip."""
     import torch
 
     pooled = form in ("pool", "bands")
     torch.set_num_threads(1 if pooled else threads)
-    ours = Features(rate)
+    ours = Features(rate, window_ms=window_ms)
     n, hop, floor = ours.window, ours.hop, ours.floor
     window, bank = torch.from_numpy(hann(n)), torch.from_numpy(linear_bands(BANDS, n))
 
     def frames(samples):
         spectrum = torch.stft(samples, n, hop, n, window, center=False, return_complex=True)
         power = spectrum.abs() ** 2 if form == "|X|²" else spectrum.real**2 + spectrum.imag**2  # (n/2+1, T0)
-        return torch.log((bank.T @ power if form == "bands" else power) + floor).T
+        return torch.log((bank.T @ power if form == "bands" else power) + floor).mT
 
-    return distributed(frames, [torch.from_numpy(x) for x in clips(rate)], threads if pooled else 1)
+    sounds = [torch.from_numpy(x) for x in clips(rate)]
+    if form == "batch":
+        sounds = [torch.stack(sounds)]
+    return distributed(frames, sounds, threads if pooled else 1)
 
 
 def distributed(function, sounds: list, threads: int):
@@ -70,35 +74,43 @@ FORMS = {
     "ours": (minids_features, "spectrogram"),
     "torch, re²+im²": (torch_features, "re²+im²"),
     "torch, |X|²": (torch_features, "|X|²"),
+    "torch, batch": (torch_features, "batch"),
     "torch, pool": (torch_features, "pool"),
     "ours, bands": (minids_features, "filterbank"),
     "torch, bands": (torch_features, "bands"),
 }
 
 
-def check(rate: int) -> str:
+def check(rate: int, window_ms: float) -> str:
     """Compare the frames of torch with ours; exit if they differ."""
     words = []
     for form in ("re²+im²", "|X|²", "bands"):
-        expected = minids_features("filterbank" if form == "bands" else "spectrogram", 1, rate)()
-        difference = float(np.abs(torch_features(form, 1, rate)().numpy() - expected).max())
+        expected = minids_features("filterbank" if form == "bands" else "spectrogram", 1, rate, window_ms)()
+        difference = float(np.abs(torch_features(form, 1, rate, window_ms)().numpy() - expected).max())
         if not difference < MAX_DIFFERENCE:
             raise SystemExit(f"the frames of torch ({form}) differ from ours by {difference:.1e}")
         words.append(f"{form} {difference:.0e}")
     return "largest difference of log powers from ours: " + "; ".join(words)
 
 
-def measure(rate: int, threads: int, n: int) -> dict:
+def measure(rate: int, window_ms: float, threads: int, n: int) -> dict:
     """Median milliseconds for an hour of sound."""
     competitors = {
-        name: (make, (form, threads, rate))
+        name: (make, (form, threads, rate, window_ms))
         for name, (make, form) in FORMS.items()
         if threads > 1 or name != "torch, pool"
     }
     seconds, memory = timed_in_processes(competitors, n)
     hour = {name: [HOUR / (CLIP * CLIPS) * s for s in values] for name, values in seconds.items()}
     ms = {name: milliseconds(values) for name, values in hour.items()}
-    return {"rate": rate, "threads": threads, "ms": ms, "memory_mb": memory, "seconds": hour}
+    return {
+        "rate": rate,
+        "window_ms": window_ms,
+        "threads": threads,
+        "ms": ms,
+        "memory_mb": memory,
+        "seconds": hour,
+    }
 
 
 def show(result: dict) -> None:
@@ -123,6 +135,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rates", type=int, nargs="+", default=[16_000], help="Hz")
+    parser.add_argument("--window-ms", type=float, default=20.0)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", metavar="FILE", help="save the results, with machine and versions")
@@ -131,10 +144,10 @@ def main() -> None:
     results = []
     for rate in options.rates:
         set_threads(1)
-        print(in_subprocess(check, rate))
+        print(in_subprocess(check, rate, options.window_ms))
         for threads in options.threads:
             set_threads(threads)
-            results.append(measure(rate, threads, options.rounds))
+            results.append(measure(rate, options.window_ms, threads, options.rounds))
             show(results[-1])
     save(options.json, {"features": results})
 

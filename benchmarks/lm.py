@@ -27,7 +27,7 @@ import json, sys, time, kenlm
 model, lines = kenlm.Model(sys.argv[1]), open(sys.argv[2], encoding="utf-8").read().splitlines()
 words = [line.split() + ["</s>"] for line in lines]
 def sentences():
-    return sum(model.score(line) for line in lines)
+    return sum(map(model.score, lines))
 def single():
     total, state, out = 0.0, kenlm.State(), kenlm.State()
     for sentence in words:
