@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from minids import ctc_loss
+from minids import ctc_loss, ops
 from tests.tolerances import CTC_ENUMERATION, CTC_FLOAT32_GRADIENT, CTC_FLOAT32_LONG, CTC_FLOAT32_LOSS
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])  # whose arrays are NumPy's
@@ -231,6 +231,15 @@ def test_extreme_logits(backend):
     loss, dlogits = loss_of(log_y, [2], backend)
     assert loss == math.inf
     assert not dlogits.any()
+
+
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_nan_of_any_character_is_a_loss_of_nan(k):
+    """The blank, a letter of the text, another letter: training must not go on with such a network."""
+    log_probs = np.full((4, 1, 3), np.float32(-1))
+    log_probs[2, 0, k] = np.nan
+    losses, _ = ops.load("cpu").ctc(log_probs, *(np.array(a, np.int32) for a in ([4], [[1]], [1])))
+    assert math.isnan(losses[0])
 
 
 @BACKENDS

@@ -32,3 +32,9 @@ def test_a_row_does_not_depend_on_the_others():
     y = product(x, W)
     for b in range(7):
         np.testing.assert_array_equal(product(x[b : b + 1], W), y[b : b + 1])
+
+
+def test_long_sums_of_positive_numbers_keep_their_digits():
+    rng = np.random.default_rng(2)
+    x, W = (rng.uniform(0.5, 1.5, size).astype(np.float32) for size in ((5, 3059), (3059, 3)))
+    np.testing.assert_allclose(product(x, W), x.astype(float) @ W, rtol=6e-7)

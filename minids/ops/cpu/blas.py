@@ -6,7 +6,7 @@ from numba.np.linalg import ensure_blas
 
 from minids._utils.compile_cache import cached_njit
 
-njit = cached_njit("ops/cpu", "ops/common.py", "text.py")
+njit = cached_njit("ops/cpu", "ops/common.py", "text.py", "_utils/vectors.py")
 
 ensure_blas()
 _pointer = types.CPointer(types.float32)

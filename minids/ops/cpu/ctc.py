@@ -83,7 +83,7 @@ def _utterance(log_probs, T, b, label, dlogits, alpha):
     total, reached = 0.0, _reach(0, T, U)[1]
     for t in range(T):
         log_y, now = log_probs[t, b], alpha[t]
-        if math.isnan(log_y[BLANK]):
+        if _has_nan(log_y):
             return math.nan
         first, last = _reach(t, T, U)
         for u in range(reached, last):
@@ -126,6 +126,14 @@ def _reach(t, T, U):
     """
     first, last = max(0, U - (T - t)) // _SIZE, min(U, t + 1) // _SIZE
     return np.uintp((first + 1) * _SIZE), np.uintp((last + 2) * _SIZE)
+
+
+@njit()
+def _has_nan(log_y):
+    nans = 0
+    for k in range(len(log_y)):
+        nans += log_y[k] != log_y[k]
+    return nans > 0
 
 
 @njit(fastmath={"nnan", "nsz", "reassoc"})

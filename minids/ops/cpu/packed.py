@@ -12,21 +12,25 @@ step it loads one row of the panel and one number of each row of x:
     x[2, k]       │  y[2, panel]
     x[3, k]       │  y[3, panel]
 
-A compiler of loops would keep these sums in memory, so this one is written in LLVM's own language, in
-vectors of _PANEL numbers; LLVM makes them of the machine's registers. The order of the additions does not
-depend on how many rows there are.
+A compiler would keep an array of sums in memory, so the loop is written with vectors of _PANEL numbers. The
+order of the additions does not depend on how many rows there are: sums of _DEPTH products, then the sum of
+these.
 """
 
 import numpy as np
-from llvmlite import binding, ir
-from numba import prange, types
-from numba.extending import intrinsic
+from numba import prange
+from numba.core.registry import cpu_target
 
+from minids._utils.vectors import operations
 from minids.ops.cpu.blas import njit
 
-# Sums for half of the machine's registers: AVX-512 has 32 of 16 numbers, AVX2 16 of 8, Arm's NEON 32 of 4.
-_ROWS, _PANEL = 4, 64 if binding.get_host_cpu_features().get("avx512f") else 16
+# Sums for half of the registers: AVX-512 has 32 of 16 numbers, AVX2 16 of 8, Arm's NEON 32 of 4. What counts
+# is Numba's target, which may be older than this machine; compiled code is stored by target.
+_TARGET = cpu_target.target_context.codegen().magic_tuple()
+_ROWS, _PANEL = 4, 64 if "+avx512f" in _TARGET[-1] else 16
+_DEPTH = 256  # products of one sum: in float32, long sums of positive numbers lose digits
 _BLOCK = 16  # rows of a panel that are filled together from a transposed matrix: they stay in the cache
+_splat, _load, _store = operations(_PANEL)
 
 
 def packed_shape(rows: int, columns: int) -> tuple[int, int, int]:
@@ -55,66 +59,50 @@ def multiply(x, packed, y):
     """y ← x W.  x (B, rows of W), y (B, columns of W)"""
     full, last = np.divmod(y.shape[1], _PANEL)
     for p in range(full):
-        _multiply_panel(x, packed[p], y[:, p * _PANEL :])
+        _multiply_panel(x, packed[p], y, p * _PANEL)
     if last:
         tile = np.empty((_ROWS, _PANEL), np.float32)
         for b in range(0, len(x), _ROWS):
             rows = x[b : b + _ROWS]
-            _multiply_panel(rows, packed[full], tile)
+            _multiply_panel(rows, packed[full], tile, 0)
             y[b : b + _ROWS, full * _PANEL :] = tile[: len(rows), :last]
 
 
 @njit()
-def _multiply_panel(x, panel, y):
-    depth, width = x.shape[1], y.strides[0] // 4
-    tiles = len(x) - len(x) % _ROWS
+def _multiply_panel(x, panel, y, column):
+    width, tiles = y.strides[0] // 4, len(x) - len(x) % _ROWS
     for b in range(0, tiles, _ROWS):
-        _tile(x[b:].ctypes, depth, panel.ctypes, y[b:].ctypes, width)
+        _tile(x, b, panel, y, b * width + column, width)
     for b in range(tiles, len(x)):
-        _row(x[b:].ctypes, depth, panel.ctypes, y[b:].ctypes, width)
+        _row(x, b, panel, y, b * width + column)
 
 
-def _kernel(rows):
-    """The innermost loop for so many rows: y[r] ← Σ_k x[r, k] panel[k], where x has rows of `depth` numbers
-    and y of `width`.
-    """
-    i64, vector = ir.IntType(64), ir.VectorType(ir.FloatType(), _PANEL)
-    same = ir.Constant(ir.VectorType(ir.IntType(32), _PANEL), None)  # indices 0: all take the first
-
-    def generate(context, builder, signature, arguments):
-        x, depth, panel, y, width = arguments
-
-        def at(matrix, row, row_size, column):
-            return builder.gep(matrix, [builder.add(builder.mul(row, row_size), column)])
-
-        def vector_at(*position):
-            return builder.bitcast(at(*position), vector.as_pointer())
-
-        before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        k, *sums = builder.phi(i64), *(builder.phi(vector) for _ in range(rows))
-        w, next_sums = builder.load(vector_at(panel, k, i64(_PANEL), i64(0)), align=4), []
-        for r in range(rows):
-            number = builder.load(at(x, i64(r), depth, k))
-            number = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
-            product = builder.fmul(builder.shuffle_vector(number, number, same), w, flags=("contract",))
-            next_sums.append(builder.fadd(sums[r], product, flags=("contract",)))
-        next_k = builder.add(k, i64(1))
-        for phi, value in zip((k, *sums), (next_k, *next_sums), strict=True):
-            phi.add_incoming(ir.Constant(phi.type, None), before)
-            phi.add_incoming(value, loop)
-        builder.cbranch(builder.icmp_signed("<", next_k, depth), loop, after)
-        builder.position_at_end(after)
-        for r in range(rows):
-            builder.store(next_sums[r], vector_at(y, i64(r), width, i64(0)), align=4)
-        return context.get_dummy_value()
-
-    def typed(typing, x, depth, panel, y, width):
-        pointer, integer = types.CPointer(types.float32), types.intp
-        return types.void(pointer, integer, pointer, pointer, integer), generate
-
-    return intrinsic(typed)
+@njit()
+def _tile(x, b, panel, y, first, width):
+    """_ROWS rows of a panel of y, which begins at number `first` of the array, from row b of x on."""
+    y0 = y1 = y2 = y3 = _splat(np.float32(0))
+    for start in range(0, len(panel), _DEPTH):
+        sum0 = sum1 = sum2 = sum3 = _splat(np.float32(0))
+        for k in range(start, min(start + _DEPTH, len(panel))):
+            w = _load(panel, k * _PANEL)
+            sum0 = sum0 + _splat(x[b, k]) * w
+            sum1 = sum1 + _splat(x[b + 1, k]) * w
+            sum2 = sum2 + _splat(x[b + 2, k]) * w
+            sum3 = sum3 + _splat(x[b + 3, k]) * w
+        y0, y1, y2, y3 = y0 + sum0, y1 + sum1, y2 + sum2, y3 + sum3
+    _store(y, first, y0)
+    _store(y, first + width, y1)
+    _store(y, first + 2 * width, y2)
+    _store(y, first + 3 * width, y3)
 
 
-_tile, _row = _kernel(_ROWS), _kernel(1)
+@njit()
+def _row(x, b, panel, y, first):
+    """The same of one row."""
+    y0 = _splat(np.float32(0))
+    for start in range(0, len(panel), _DEPTH):
+        sum0 = _splat(np.float32(0))
+        for k in range(start, min(start + _DEPTH, len(panel))):
+            sum0 = sum0 + _splat(x[b, k]) * _load(panel, k * _PANEL)
+        y0 = y0 + sum0
+    _store(y, first, y0)
