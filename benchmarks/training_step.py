@@ -4,8 +4,9 @@
 
 First the losses and gradients of the PyTorch forms are compared with ours on the same weights; then all take
 turns, each in a process of its own. `sgemm` is NumPy's product of large matrices in the same rounds: what the
-machine can do. "plain" is GFLOP/s counting the plain sums of all layers; ours needs fewer in layer 1, so it may
-exceed 100 % of sgemm. Every form starts from the frames (T, B, F) of a batch of equal lengths; dropout is off.
+machine can do. "plain" is GFLOP/s counting the plain sums of all layers; ours needs fewer in layer 1, so it
+may exceed 100 % of sgemm. Every form starts from the frames (T, B, F) of a batch of equal lengths; dropout is
+off.
 """
 
 import argparse
