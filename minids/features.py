@@ -40,7 +40,8 @@ def normalize_power(samples: np.ndarray) -> np.ndarray:
             f"samples have the shape {samples.shape}, not (N,); give one channel of at least one sample"
         )
     with np.errstate(over="ignore", invalid="ignore"):
-        centered = samples - samples.mean()  # (N,)
+        mean = samples.mean(dtype=np.float64)  # in float32, constant samples would not become silence
+        centered = samples - mean.astype(np.result_type(samples, np.float32))  # (N,)
         power = np.dot(centered, centered) / len(centered)
     if not np.isfinite(power):
         raise InputError("samples are not finite (NaN, infinite or too large); check the recording")
@@ -139,7 +140,7 @@ class Features:
         floor = self.floor_db
         if isinstance(floor, bool) or not isinstance(floor, int | float) or not -100 <= floor <= 0:
             raise InputError(f"floor_db = {floor!r} is invalid; it must be from -100 to 0")
-        if self.window < 2 or self.hop < 1:
+        if self.window < 3 or self.hop < 1:
             raise InputError(
                 f"window_ms = {self.window_ms}, hop_ms = {self.hop_ms}: too short at {self.rate} Hz"
             )

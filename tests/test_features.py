@@ -66,7 +66,8 @@ def by_definition(samples: np.ndarray, settings: Features) -> np.ndarray:
         Features(bands=25, rate=8000),
         Features(bands=3, window_ms=25, hop_ms=12.5, rate=11_025),
         Features(kind="spectrogram", window_ms=0.3125),  # five samples: an odd window has no Nyquist bin
-        Features(kind="spectrogram", window_ms=0.125),  # two samples
+        Features(kind="spectrogram", window_ms=0.1875),  # three samples
+        Features(window_ms=0.1875, bands=1),
         Features(rate=22_050),  # 441 = 3 * 3 * 7 * 7
         Features(window_ms=26.125),  # 418 = 2 * 11 * 19
         Features(window_ms=22.0625),  # 353 is a prime, and has another algorithm
@@ -217,8 +218,9 @@ def test_an_offset_of_an4_recordings_does_not_change_their_features():
 def test_features_of_silence_are_finite(kind, normalize):
     features = Features(kind=kind, normalize=normalize)
     features.fit([features.log_powers(np.zeros(5000))])
-    for silence in (np.zeros(1), np.zeros(5000), np.full(5000, 0.25), np.full(5000, 1e-30)):
+    for silence in (np.zeros(1), np.zeros(5000), np.full(5000, 0.7), np.full(5000, 1e-30)):
         assert np.isfinite(features(silence)).all()
+        np.testing.assert_allclose(features.log_powers(silence), np.log(1e-7), atol=FLOAT32_LOG)
 
 
 # --- normalization -------------------------------------------------------------------------------------
@@ -305,6 +307,7 @@ def test_settings_round_trip_through_json():
         ({"rate": 16_000.0}, "rate = 16000.0"),
         ({"window_ms": float("inf")}, "window_ms = inf"),
         ({"hop_ms": float("nan")}, "hop_ms = nan"),
+        ({"window_ms": 0.125, "bands": 1}, "too short at 16000 Hz"),
         ({"window_ms": 0.01}, "too short at 16000 Hz"),
         ({"floor_db": 1}, "floor_db = 1 is invalid"),
         ({"floor_db": float("nan")}, "floor_db = nan"),

@@ -4,17 +4,17 @@ A vector holds the same number of each of LANES frames. Its lanes never mix, so 
 others, and one transform in the registers of the processor is that of LANES frames.
 """
 
-import operator
 from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, lower_builtin, models, register_model, type_callable
+from numba.extending import intrinsic
 
 from minids._utils.compile_cache import cached_njit
+from minids._utils.vectors import Vector, operations
 
-njit = cached_njit("audio/spectrum.py")
+njit = cached_njit("audio/spectrum.py", "_utils/vectors.py")
 
 LANES = 16  # frames that are transformed together: as many float32 as a register of AVX-512 holds
 MAX_RADIX = 31  # a transform by a radix of r costs r products for each number
@@ -27,42 +27,8 @@ _LOG = np.array(
 )
 
 
-class _Vector(types.Type):
-    def __init__(self) -> None:
-        super().__init__(name="float32 of each frame")
-
-
-VECTOR = _Vector()
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
-
-
-@register_model(_Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, kind):
-        super().__init__(manager, kind, _FLOATS)
-
-
-for _operation, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):
-
-    @type_callable(_operation)
-    def _type(context):
-        return lambda a, b: VECTOR if a == b == VECTOR else None
-
-    @lower_builtin(_operation, _Vector, _Vector)
-    def _emit(context, builder, signature, arguments, name=_name):
-        return getattr(builder, name)(*arguments, flags=("contract",))  # products and sums may fuse
-
-
-@intrinsic
-def _splat(typing, number):
-    """A vector of equal numbers."""
-
-    def generate(context, builder, signature, arguments):
-        first = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), arguments[0], ir.IntType(32)(0))
-        zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), None)
-        return builder.shuffle_vector(first, first, zeros)
-
-    return VECTOR(types.float32), generate
+VECTOR = Vector(LANES)
+splat, load, store = operations(LANES)
 
 
 @intrinsic
@@ -71,7 +37,7 @@ def _gather(typing, array, first, step):
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        vector, index = ir.Constant(_FLOATS, ir.Undefined), arguments[1]
+        vector, index = ir.Constant(VECTOR.llvm, ir.Undefined), arguments[1]
         for lane in range(LANES):
             number = builder.load(builder.gep(data, [index]))
             vector = builder.insert_element(vector, number, ir.IntType(32)(lane))
@@ -97,30 +63,16 @@ def _scatter(typing, array, first, step, vector):
     return types.void(array, types.int64, types.int64, VECTOR), generate
 
 
-@intrinsic
-def _load(typing, array, i):
+@njit(nogil=True)
+def _load(vectors, i):
     """Vector i of an array of vectors."""
-
-    def generate(context, builder, signature, arguments):
-        return builder.load(_address(context, builder, signature, arguments), align=4)
-
-    return VECTOR(array, types.int64), generate
+    return load(vectors, LANES * i)
 
 
-@intrinsic
-def _store(typing, array, i, vector):
+@njit(nogil=True)
+def _store(vectors, i, vector):
     """Vector i of an array of vectors ← vector."""
-
-    def generate(context, builder, signature, arguments):
-        builder.store(arguments[2], _address(context, builder, signature, arguments), align=4)
-        return context.get_dummy_value()
-
-    return types.void(array, types.int64, VECTOR), generate
-
-
-def _address(context, builder, signature, arguments):
-    data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-    return builder.gep(builder.bitcast(data, _FLOATS.as_pointer()), [arguments[1]])
+    store(vectors, LANES * i, vector)
 
 
 class Plan(NamedTuple):
@@ -215,10 +167,10 @@ def _log_powers(samples, plan, out):
     for t in range(0, len(out), LANES):
         t = min(t, len(out) - LANES)
         for i in range(n):
-            sample = _gather(samples, t * hop + i, hop) * _splat(window[i])
+            sample = _gather(samples, t * hop + i, hop) * splat(window[i])
             _store(x, i if n % 2 == 0 else 2 * i, sample)
             if n % 2:
-                _store(x, 2 * i + 1, _splat(np.float32(0)))
+                _store(x, 2 * i + 1, splat(np.float32(0)))
         source, target = x, y
         done = 1
         for radix in radices:
@@ -229,9 +181,9 @@ def _log_powers(samples, plan, out):
         flat = out[t : t + LANES].reshape(-1)
         k = 0
         for f in range(len(bins)):
-            total, p = _splat(floor), bins[f]
+            total, p = splat(floor), bins[f]
             while k < ends[f]:
-                total = total + _splat(weights[k]) * _load(power, p)
+                total = total + splat(weights[k]) * _load(power, p)
                 k, p = k + 1, p + 1
             _scatter(flat, f, len(bins), total)
         _log(flat)
@@ -247,9 +199,9 @@ def _transform(x, y, radix, m, s, roots, scale):
     for p in range(m):
         if radix == 4:
             w = scale * s * p
-            ar, ai = _splat(roots[w, 0]), _splat(roots[w, 1])
-            br, bi = _splat(roots[2 * w, 0]), _splat(roots[2 * w, 1])
-            cr, ci = _splat(roots[3 * w, 0]), _splat(roots[3 * w, 1])
+            ar, ai = splat(roots[w, 0]), splat(roots[w, 1])
+            br, bi = splat(roots[2 * w, 0]), splat(roots[2 * w, 1])
+            cr, ci = splat(roots[3 * w, 0]), splat(roots[3 * w, 1])
             for q in range(s):
                 i, o = 2 * (q + s * p), 2 * (q + s * 4 * p)
                 d = 2 * s * m
@@ -267,10 +219,10 @@ def _transform(x, y, radix, m, s, roots, scale):
             continue
         for k in range(radix):
             for q in range(s):
-                real = imaginary = _splat(np.float32(0))
+                real = imaginary = splat(np.float32(0))
                 w = s * p * k
                 for i in range(radix):
-                    a, b = _splat(roots[scale * w, 0]), _splat(roots[scale * w, 1])
+                    a, b = splat(roots[scale * w, 0]), splat(roots[scale * w, 1])
                     w += k * m * s
                     w -= N if w >= N else 0
                     j = 2 * (q + s * (p + m * i))
@@ -299,12 +251,12 @@ def _powers(z, power, size, n, roots):
             r, i = _load(z, 2 * k), _load(z, 2 * k + 1)
             _store(power, k, r * r + i * i)
         return
-    half = _splat(np.float32(0.5))
+    half = splat(np.float32(0.5))
     for k in range(size // 2 + 1):
         i = 2 * ((size - k) % size)
         a, b, c, d = _load(z, 2 * k), _load(z, 2 * k + 1), _load(z, i), _load(z, i + 1)
         er, ei, dr, di = half * (a + c), half * (b - d), half * (a - c), half * (b + d)
-        wr, wi = _splat(roots[k, 0]), _splat(roots[k, 1])
+        wr, wi = splat(roots[k, 0]), splat(roots[k, 1])
         r, j = di * wr + dr * wi, di * wi - dr * wr
         _store(power, k, (er + r) * (er + r) + (ei + j) * (ei + j))
         _store(power, size - k, (er - r) * (er - r) + (ei - j) * (ei - j))
