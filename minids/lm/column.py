@@ -6,13 +6,15 @@ whatever ends it. A short column is in memory.
 """
 
 import io
+import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from tempfile import TemporaryFile
 
 import numpy as np
 
 from minids._utils.errors import InputError, reason
+from minids._utils.warning import warn
 
 BLOCK_SIZE = 1 << 16  # numbers read at once
 MAX_IN_MEMORY = 1 << 18  # bytes
@@ -44,7 +46,7 @@ class Column:
             try:
                 self._file.seek(0, io.SEEK_END)
                 if isinstance(self._file, io.BytesIO) and self._size * self.dtype.itemsize > MAX_IN_MEMORY:
-                    memory, self._file = self._file, TemporaryFile()  # noqa: SIM115
+                    memory, self._file = self._file, _temporary_file()
                     self._file.write(memory.getbuffer())
                 self._file.write(block.data)
             except OSError as error:
@@ -72,8 +74,15 @@ def blocks(*columns: Column) -> Iterator[tuple[np.ndarray, ...]]:
         yield tuple(column.read(start, count) for column in columns)
 
 
+def _temporary_file() -> io.BufferedRandom:
+    wanted, folder = os.environ.get("TMPDIR"), tempfile.gettempdir()
+    if wanted and not (os.path.isdir(wanted) and os.access(wanted, os.W_OK | os.X_OK)):
+        warn(f"cannot write to TMPDIR = {wanted}, so temporary files are in {folder}")
+    return tempfile.TemporaryFile()  # type: ignore[return-value]
+
+
 def _no_space(error: OSError) -> InputError:
     return InputError(
-        f"cannot store the n-grams in a temporary file: {reason(error)};"
-        " set TMPDIR to a folder with more space"
+        f"cannot store the n-grams in a temporary file in {tempfile.tempdir or 'any folder'}:"
+        f" {reason(error)}; set TMPDIR to a folder with more space"
     )

@@ -70,6 +70,14 @@ def test_a_file_that_was_cut_off_is_reported(on_disk):
         numbers.array()
 
 
+@pytest.mark.parametrize("unusable", ["missing", "file"])
+def test_a_tmpdir_that_cannot_be_used_is_reported(unusable, on_disk, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(on_disk / unusable))
+    (on_disk / "file").touch()
+    with pytest.warns(UserWarning, match=f"TMPDIR = .*{unusable}, so temporary files are in {on_disk}"):
+        Column(float, np.arange(100))
+
+
 def test_numbers_of_two_dimensions_are_refused():
     with pytest.raises(ValueError, match="one dimension, not 2"):
         Column(float, np.zeros((2, 3)))
