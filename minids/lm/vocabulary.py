@@ -22,6 +22,7 @@ BYTE_CLASS = np.zeros(256, np.uint8)
 BYTE_CLASS[:32] = BYTE_CLASS[127] = CONTROL
 BYTE_CLASS[[9, 11, 12, 13, 32]] = _SPACE
 BYTE_CLASS[10] = _NEWLINE
+_LONG = np.uint64(1 << 63)  # in the hashes of words of eight or more bytes
 
 
 class WordTable(NamedTuple):
@@ -119,29 +120,31 @@ def _word_ids(data, table, size, closed, in_line, ids):
 
 @njit(nogil=True)
 def read_word(data, i):
-    """-> where the word that begins at data[i] ends, and its hash."""
-    code = FNV_BASIS
+    """-> where the word that begins at data[i] ends, and its hash: a word of up to seven bytes itself."""
+    start, letters, code = i, np.uint64(0), FNV_BASIS
     while i < len(data) and BYTE_CLASS[data[i]] == LETTER:
+        letters = letters << np.uint64(8) | np.uint64(data[i])
         code = fnv1a(code, data[i])
         i += 1
-    return i, code
+    return i, letters if i - start < 8 else code | _LONG
 
 
 @njit(nogil=True)
 def find_word(data, start, end, code, table):
     """The id of the word data[start:end] with the hash `code`, or -1 - the free slot where it belongs."""
-    letters, ends, _, slots = table
+    letters, ends, hashes, slots = table
     slot, tag = first_probe(code, slots)
     while slots[slot] != 0:
-        if slots[slot] >> 32 == tag:
-            word = (slots[slot] & 0xFFFFFFFF) - 1
+        word = (slots[slot] & 0xFFFFFFFF) - 1
+        if slots[slot] >> 32 == tag and hashes[word] == code:
+            if code < _LONG:
+                return word
             first = ends[word - 1] if word else 0
-            if ends[word] - first == end - start + 1:
-                different = 0
-                for i in range(end - start):
-                    different |= letters[first + i] ^ data[start + i]
-                if different == 0:
-                    return word
+            equal = ends[word] - first == end - start + 1
+            for i in range(end - start if equal else 0):
+                equal = equal and letters[first + i] == data[start + i]
+            if equal:
+                return word
         slot = (slot + 1) & (len(slots) - 1)
     return -1 - slot
 
