@@ -21,6 +21,8 @@ M = 46 outputs, which otherwise take 874. The gradient is the same algorithm tra
     dw = Gᵀ (Sᵀ δ ⊙ A x)
 
 With a stride s, every s-th tap meets every s-th frame: s convolutions, whose products are added before S.
+
+N depends on the shape of the batch, so the last bits of an utterance's results depend on its batch.
 """
 
 from functools import lru_cache
