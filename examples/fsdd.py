@@ -1,7 +1,7 @@
 """Spoken digits (Free Spoken Digit Dataset, 3000 recordings, 6 speakers): train and score, in minutes.
 
     python examples/fsdd.py official      the official split: the test speakers also speak in the training set
-    python examples/fsdd.py speakers      test speakers who are not in the training set
+    python examples/fsdd.py speakers      the included model, fine-tuned, and tested with an unseen speaker
 
 It reads the manifests in $MINIDS_DATA/fsdd, or with --data DIR those that `minids data import fsdd ROOT --out
 DIR` wrote.
@@ -34,7 +34,7 @@ def main() -> None:
     folder = arguments.run / f"fsdd-{arguments.split}-{arguments.seed}"
     folder.mkdir(parents=True, exist_ok=True)
 
-    prefix = "speaker_" if arguments.split == "speakers" else ""
+    prefix, recipe = ("", "fsdd") if arguments.split == "official" else ("speaker_", "fsdd_speakers")
     train, dev = read_manifest(arguments.data / f"{prefix}train.jsonl"), arguments.data / f"{prefix}dev.jsonl"
     if dev.exists():
         held_out = read_manifest(dev)
@@ -44,7 +44,7 @@ def main() -> None:
     write_manifest(folder / "dev.jsonl", held_out)
     write_manifest(folder / "train.jsonl", train)
 
-    settings = read_settings(HERE / "fsdd.toml")
+    settings = read_settings(HERE / f"{recipe}.toml")
     settings = replace(
         settings,
         data=replace(

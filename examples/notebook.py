@@ -11,7 +11,7 @@ from minids.lesson import data, show
 from minids.plot.recognition import recognition
 
 recording = data("two_five.flac")  # or your own file: "hello.wav"
-recognizer = minids.Recognizer.load()  # the included model, or "runs/mine/best.safetensors"
+recognizer = minids.Recognizer.load(data("digits.safetensors"))  # or "runs/mine/best.safetensors"
 alphabet = recognizer.alphabet
 
 # %% [markdown]
@@ -37,11 +37,12 @@ show(recognition(samples, rate, frames, log_probs, alphabet, recognizer.frame_se
 
 # %% [markdown]
 # A beam search combines the network with a language model: it maximizes $\log P(c|x) + \alpha \log
-# P_{lm}(c) + \beta\,\text{words}(c)$. This language model is the included one;
+# P_{lm}(c) + \beta\,\text{words}(c)$. This language model is that of the included recognizer;
 # `minids.NGram.train("books.txt")` trains your own. `log_probs` may come from any network trained with CTC.
 
 # %%
-search = minids.BeamSearch(alphabet, recognizer.search.lm, beam_width=100)
+lm = minids.Recognizer.load().search.lm
+search = minids.BeamSearch(alphabet, lm, beam_width=100)
 for alpha, beta in (0, 0), (0.5, 1), (1.25, 3.75):
     search.set_weights(alpha, beta)
     print(f"alpha {alpha}, beta {beta}:  score, log P(c|x), log P_lm(c)")
