@@ -1,7 +1,7 @@
 """The paper's findings, one by one, on real speech: train, measure, and compare with what the paper reports.
 
     python examples/reproduce_paper.py --quick      AN4, two seeds, at most two hours on two cores
-    python examples/reproduce_paper.py --full       four seeds and a larger network: a night, or a GPU
+    python examples/reproduce_paper.py --full       four seeds, a larger network, masks: a night on a GPU
 
 It reads train, dev and test.jsonl in $MINIDS_DATA/an4 (another corpus: --data FOLDER) and noise in
 $MINIDS_DATA/noise (other noise: --noise and --test-noise). A run that was stopped continues where it was,
@@ -88,12 +88,15 @@ class Study:
     def settings(self, experiment: str, seed: int) -> Settings:
         base = read_settings(Path(__file__).parent / "an4.toml")
         paths = {name: str((self.data / f"{name}.jsonl").resolve()) for name in ("train", "dev")}
-        size = {"hidden": 512} if self.full else {}
-        epochs = {"epochs": 120, "lr_decay": 1.015} if self.full else {"epochs": 70, "lr_decay": 1.03}
+        size = {"hidden": 512} if self.full else {"hidden": 256, "context": 5}
+        epochs = {"epochs": 300, "lr_decay": 1.01} if self.full else {"epochs": 70, "lr_decay": 1.03}
+        masks = {} if self.full else {"time_masks": 0, "frequency_masks": 0}  # they need more epochs
         settings = replace(
             base,
             data=replace(base.data, **paths),
             model=replace(base.model, **size | EXPERIMENTS[experiment].get("model", {})),
+            augment=replace(base.augment, band_prob=0.0, **masks),
+            noise=NoiseSettings(),
             train=replace(base.train, seed=seed, **epochs),
         )
         if "noise" in EXPERIMENTS[experiment]:
