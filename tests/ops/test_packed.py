@@ -1,5 +1,9 @@
 """Products with a packed matrix, against NumPy in float64."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -38,3 +42,13 @@ def test_long_sums_of_positive_numbers_keep_their_digits():
     rng = np.random.default_rng(2)
     x, W = (rng.uniform(0.5, 1.5, size).astype(np.float32) for size in ((5, 3059), (3059, 3)))
     np.testing.assert_allclose(product(x, W), x.astype(float) @ W, rtol=6e-7)
+
+
+def test_the_panels_are_those_of_numbas_target():
+    """Machines that share compiled code for a target would otherwise read each other's panels."""
+    code = "from minids.ops.cpu import packed; print(packed._PANEL)"
+    target = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    output = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | target, capture_output=True, text=True, check=True
+    )
+    assert output.stdout == "16\n"
