@@ -55,7 +55,7 @@ def max_batch_size(
     settings: ModelSettings, max_frames: int, free: int, backend: str = "cpu", buffers: int = 0
 ) -> int:
     """The number of utterances of `max_frames` frames that fit into `free` bytes; 0 if not even one does."""
-    fits = range(1, 1 + free // (FLOAT_BYTES * max_frames * settings.inputs))  # the frames alone
+    fits = range(1, 1 + int(free // (FLOAT_BYTES * max_frames * settings.inputs)))  # the frames alone
     return bisect_right(fits, free, key=lambda n: memory(settings, max_frames, n, backend, buffers))
 
 

@@ -39,7 +39,7 @@ def curves(
 @two_widths
 def orbits(points: Sequence[complex], count: int) -> "Figure":
     """The first powers of each point in the complex plane, joined by a line, and the circle of radius 1."""
-    figure, axes = subplots(4.4, 4.2)
+    figure, axes = subplots(8, 3.6)  # as `curves`, the next step of the same picture
     angle = np.linspace(0, 2 * np.pi, 200)
     axes.plot(np.cos(angle), np.sin(angle), color=FAINT, linewidth=0.8)
     for point, color in zip(points, (ACCENT, *PALETTE[2:4]), strict=False):
