@@ -3,10 +3,10 @@
     MINIDS_DATA=~/data python -m benchmarks.robustness --json benchmarks/results/robustness.json
     MINIDS_DATA=~/data python -m benchmarks.robustness --model runs/an4/best.safetensors --limit 60
 
-Every condition changes the samples in memory. No training has had the noise: a running tap, and the babble of
-eight people. "ratio" is that of the word errors to those of the unchanged recordings, and the last interval
-that of the difference of both error rates, in points, by a paired bootstrap. Codecs encode the recordings'
-own 16 kHz, at which MP3 removes everything above 7 kHz.
+Every condition changes the samples in memory. The noise is not that of training: a running tap, and another
+mixture of eight voices. "ratio" divides the word errors by those of the unchanged recordings, and the last
+interval is that of the difference of both error rates, in points, by a paired bootstrap. Codecs encode the
+recordings' own 16 kHz, at which MP3 removes everything above 7 kHz.
 """
 
 import argparse

@@ -3,7 +3,9 @@
     MINIDS_DATA=~/data python examples/included_model.py --run runs/included
 
 First on AN4 and five hours of read books together (included_model/first.toml), then on AN4 alone
-(included_model/second.toml). minids/models/README.md has the commands that tune and measure it.
+(included_model/second.toml). It reads an4/, libri5/ (24 speakers of LibriSpeech's train-clean-5) and
+noise/audio/ in $MINIDS_DATA, and writes second/best.safetensors; minids/models/README.md has the commands
+that tune and measure it.
 """
 
 import argparse

@@ -6,7 +6,7 @@ On the command line these are `minids init`, `minids train` and `minids evaluate
 with a text next to each, such as ann/001.wav and ann/001.txt, or any other layout that `minids init` knows.
 
 Less than half an hour of recordings is not enough to learn from random weights: 24 short ones leave every
-word wrong. Then training starts from the model that ships with minids, which has learned from 56 people
+word wrong. Then training starts from the model that ships with minids, which has learned from 80 people
 (fine-tuning, see lesson 17). The result recognizes your words in your voice, and has forgotten others.
 
 The folder of the run receives manifests, settings.toml and the model. To change the settings, edit

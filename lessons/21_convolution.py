@@ -149,7 +149,7 @@ show([orbits([1.15, -0.8, circle[16][1]], 17), lost], captions, "Two sets of poi
 # p &= (a + b)\, c \\ q &= a\, (d - c) \\ r &= b\, (c + d) \\
 # e &= ac - bd = p - r \\ f &= ad + bc = p + q \end{split}$$
 #
-# So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$ for the points 1 and -1,
+# So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$, the $ac$ of the points ±1,
 #
 # $$\begin{split}
 # a &= \sum_n x_n \cos \theta n \\ b &= - \sum_n x_n \sin \theta n \\
@@ -173,12 +173,12 @@ fourier = check("21.3", fourier)
 print(f"19 taps, 46 outputs: relative error {error(*fourier(64, J)):.0e}")
 
 # %% [markdown]
-# Toom-Cook takes N products, this nearly 1.5 N. But its digits are right.
+# Toom-Cook takes N products, this nearly 1.5 N, but it keeps float32's digits.
 #
 # ## How many frames at once?
 # A recording is cut into **blocks** of N frames, a new one every M. Short blocks are
 # mostly overlap, long ones have large transforms. (The weights are transformed once for
-# 12 800 frames, a batch.)
+# 12,800 frames, a batch.)
 
 # %%
 N = np.arange(24, 129, 4)
@@ -241,8 +241,8 @@ exact = np.stack([plain.T @ x[j : j + len(plain)] for j in range(J)], axis=1)
 print(f"relative error {np.linalg.norm(dW - exact) / np.linalg.norm(exact):.0e}")
 
 # %% [markdown]
-# Now read the real one, `minids/ops/cpu/convolution.py`: a few units at a time pass all
-# steps, so that their products stay in the cache.
+# Now read the real one, `minids/ops/cpu/convolution.py`: a few units at a time go
+# through all steps, so that their products stay in the cache.
 #
 # **What we have now** The same layer with a sixth of the multiplications (a fifth if
 # narrower), and the reason why the points are on a circle.
