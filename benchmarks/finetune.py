@@ -5,10 +5,9 @@
 
 The speaker's digits are from FSDD, in the folder in the environment variable MINIDS_DATA; the model to start
 from is the one that ships, which has learned from AN4 and read books. Of `--seconds` of recordings, five
-sixths are for training and one sixth for dev; the speaker's others are for the test. Fine-tuning has the default
-settings,
-training from random weights those that examples/fsdd.toml has for this corpus; both end after `--minutes` on
-all cores.
+sixths are for training and one sixth for dev; the speaker's others are for the test. Fine-tuning has the
+default settings, training from random weights those that examples/fsdd.toml has for this corpus; both end
+after `--minutes` on all cores.
 """
 
 import argparse
