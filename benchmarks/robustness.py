@@ -12,6 +12,7 @@ recordings' own 16 kHz, at which MP3 removes everything above 7 kHz.
 import argparse
 import io
 import os
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.machine import headline, machine, save
-from minids import Recognizer
+from minids import InputError, Recognizer
 from minids.audio import resample
 from minids.audio.processing import change_rate
 from minids.data.manifest import read_manifest
@@ -98,6 +99,8 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="only so many recordings")
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
+    if "MINIDS_DATA" not in os.environ or options.limit is not None and options.limit < 1:
+        parser.error("set MINIDS_DATA to the folder with an4 and noise; --limit is at least 1")
     print(headline(machine()), flush=True)
     data = Path(os.environ["MINIDS_DATA"])
     recognizer = Recognizer.load(options.model, lm=options.lm)
@@ -139,4 +142,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(str(error))
