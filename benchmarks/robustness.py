@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="only so many recordings")
     parser.add_argument("--json", metavar="FILE", help="keep the results, with machine and versions")
     options = parser.parse_args()
-    if "MINIDS_DATA" not in os.environ or options.limit is not None and options.limit < 1:
+    if "MINIDS_DATA" not in os.environ or (options.limit is not None and options.limit < 1):
         parser.error("set MINIDS_DATA to the folder with an4 and noise; --limit is at least 1")
     print(headline(machine()), flush=True)
     data = Path(os.environ["MINIDS_DATA"])
