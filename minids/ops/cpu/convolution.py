@@ -151,6 +151,13 @@ def _array(scratch, *shape):
     return scratch.reshape(-1)[: shape[0] * shape[1] * shape[2]].reshape(shape)
 
 
+@njit()
+def _arrays(weights, products, outputs, x, M, n):
+    """A thread's scratch for n units: weights (P, F, n), products (P, blocks B, n), outputs (M, B, n)."""
+    _, P, blocks, B, F = x.shape
+    return _array(weights, P, F, n), _array(products, P, blocks * B, n), _array(outputs, M, B, n)
+
+
 @njit(parallel=True, nogil=True)
 def _forward(x, G, S, lengths, W, b, clip, keys, threshold, scale, y, taps, weights, products, outputs):
     phases, P, blocks, B, F = x.shape
@@ -160,9 +167,7 @@ def _forward(x, G, S, lengths, W, b, clip, keys, threshold, scale, y, taps, weig
         for first in range(thread * width, H, threads * width):
             n = min(width, H - first)
             units = slice(first, first + n)
-            w = _array(weights[thread], P, F, n)
-            z = _array(products[thread], P, blocks * B, n)
-            out = _array(outputs[thread], M, B, n)
+            w, z, out = _arrays(weights[thread], products[thread], outputs[thread], x, M, n)
             for phase in range(phases):
                 own = W[units, phase::phases]  # (n, J, F)
                 J = own.shape[1]
@@ -195,9 +200,7 @@ def _backward(x, G, S, lengths, dy, y, clip, scale, dW, db, taps, weights, produ
         for first in range(thread * width, H, threads * width):
             n = min(width, H - first)
             units = slice(first, first + n)
-            dw = _array(weights[thread], P, F, n)
-            dz = _array(products[thread], P, blocks * B, n)
-            delta = _array(outputs[thread], M, B, n)
+            dw, dz, delta = _arrays(weights[thread], products[thread], outputs[thread], x, M, n)
             db[units] = 0
             for k in range(blocks):
                 for t in range(k * M, (k + 1) * M):
