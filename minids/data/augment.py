@@ -1,6 +1,7 @@
 """Augmentation: random changes of a recording in each epoch (§4): shift, speed, spectral tilt, noise.
 
-Not in the paper: reverberation, gain, band limits, codecs, and the masks of SpecAugment (Park et al. 2019).
+Not in the paper: reverberation, synthetic noise, gain, band limits, codecs, and the masks of SpecAugment
+(Park et al. 2019).
 """
 
 import io
@@ -11,10 +12,11 @@ from fractions import Fraction
 import numpy as np
 
 from minids._utils.errors import InputError
-from minids.audio.processing import change_rate, check_number, check_samples, resample
+from minids.audio.processing import change_rate, check_number, check_samples, mix, resample
 from minids.data.noise import Noise
 
 RATIO_STEPS = 100  # the largest denominator of a ratio of rates, so that filters can be cached
+COLORS_DB = -9.0, 3.0  # slope of the spectrum per octave: from the rumble of a car to the hiss of water
 DIRECT_DB = 0.0, 12.0  # the direct sound above its reverberation: across a room, and near the microphone
 CODECS = {  # libsndfile's format, and its compression levels for speech at 16 kHz of the stated bit rates
     "mp3": ("MP3", "MPEG_LAYER_III", 0.0, 0.9),  # 66 to 25 kbit/s
@@ -34,10 +36,11 @@ class Augmentation:
     `noise_prob`, noise is added at a random SNR in the range `snr_db` (§4.1).
 
     Not in the paper: with `reverb_prob`, before the noise, a room with a reverberation time of up to
-    `max_reverb_ms` (see `reverberate`). After the noise, a gain of up to `max_gain_db` either way into 16
-    bits (features depend on what it clips or rounds, not on the volume); with `band_prob`, a lower sampling
-    rate, so that nothing remains above a random frequency from `min_band_hz` to the Nyquist frequency; and
-    with `codec_prob` one of the `codecs` at a random bit rate (see `compress`). `mask` changes the frames.
+    `max_reverb_ms` (see `reverberate`). With `colored_prob`, after it, synthetic noise at another SNR in
+    `snr_db`, with a slope in COLORS_DB. Then a gain of up to `max_gain_db` either way into 16 bits (features
+    depend on what it clips or rounds, not on the volume); with `band_prob`, a lower sampling rate, so that
+    nothing remains above a random frequency from `min_band_hz` to the Nyquist frequency; and with
+    `codec_prob` one of the `codecs` at a random bit rate (see `compress`). `mask` changes the frames.
 
     Raises InputError for a codec that the installed libsndfile cannot write.
     """
@@ -47,6 +50,7 @@ class Augmentation:
     max_tilt_db: float = 0.0
     noise: Noise | None = None
     noise_prob: float = 1.0
+    colored_prob: float = 0.0
     snr_db: tuple[float, float] = (0.0, 20.0)
     reverb_prob: float = 0.0
     max_reverb_ms: float = 300.0
@@ -70,8 +74,8 @@ class Augmentation:
     def __bool__(self) -> bool:
         """Whether it changes samples."""
         amounts = self.max_shift_ms, self.max_speed_change, self.max_tilt_db, self.max_gain_db
-        probabilities = self.noise and self.noise_prob, self.reverb_prob, self.band_prob, self.codec_prob
-        return any((*amounts, *probabilities))
+        probabilities = self.colored_prob, self.reverb_prob, self.band_prob, self.codec_prob
+        return any((*amounts, *probabilities, self.noise and self.noise_prob))
 
     def __call__(self, samples: np.ndarray, rate: int, rng: np.random.Generator) -> np.ndarray:
         """Samples (N,) at `rate` Hz -> changed samples (N',) float32."""
@@ -92,6 +96,10 @@ class Augmentation:
             samples = reverberate(samples, rate, reverb_ms, direct_db, rng)
         if self.noise and chance(self.noise_prob):
             samples = self.noise.add_to(samples, rng.uniform(*self.snr_db), rng)
+        if chance(self.colored_prob):
+            white = rng.standard_normal(len(samples), np.float32)
+            noise = spectral_tilt(white, rate, rng.uniform(*COLORS_DB))
+            samples = mix(samples, noise, rng.uniform(*self.snr_db))
         if self.max_gain_db:
             gain = 10 ** (rng.uniform(-self.max_gain_db, self.max_gain_db) / 20)
             samples = np.rint(np.clip(samples * gain, -1, 1) * 32767) / 32767

@@ -31,8 +31,9 @@ def training_batches(
             f"{settings.source}: [augment] min_band_hz = {augment['min_band_hz']} cuts nothing at"
             f" {features.rate} Hz; choose one below {features.rate / 2:.0f}, or band_prob = 0"
         )
+    snr_db = n.min_snr_db, n.max_snr_db
     augmentation = Augmentation(
-        **augment, noise=noise, noise_prob=n.noise_prob, snr_db=(n.min_snr_db, n.max_snr_db)
+        **augment, noise=noise, noise_prob=n.noise_prob, colored_prob=n.colored_prob, snr_db=snr_db
     )
     return dev_batches(settings, utterances, features, batch_ranks, augmentation)
 

@@ -63,6 +63,7 @@ class NoiseSettings:
     reference_recordings: list[str] = field(default_factory=list)
     tracks: int = setting(3, minimum=1, maximum=100)
     noise_prob: float = setting(0.8, minimum=0, maximum=1)
+    colored_prob: float = setting(0.0, minimum=0, maximum=1)
     min_snr_db: float = setting(0.0, minimum=-50, maximum=100)
     max_snr_db: float = setting(20.0, minimum=-50, maximum=100)
 

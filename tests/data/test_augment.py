@@ -9,7 +9,15 @@ import pytest
 from minids._utils.errors import InputError
 from minids.audio import save_audio
 from minids.audio.processing import change_rate
-from minids.data.augment import CODECS, DIRECT_DB, Augmentation, compress, reverberate, spectral_tilt
+from minids.data.augment import (
+    CODECS,
+    COLORS_DB,
+    DIRECT_DB,
+    Augmentation,
+    compress,
+    reverberate,
+    spectral_tilt,
+)
 from minids.data.noise import Noise, band_profile
 from minids.features import normalize_power
 
@@ -51,6 +59,24 @@ def test_noise_is_added_with_its_probability_at_an_snr_in_the_range(tmp_path):
     assert 15 < len(snrs) < 45
     assert 2.9 < min(snrs) < 4.5
     assert 7.5 < max(snrs) < 9.1
+
+
+def test_synthetic_noise_has_its_snr_and_slopes_in_the_range():
+    samples = np.random.default_rng(1).normal(0, 0.1, 4 * RATE).astype(np.float32)
+    augment = Augmentation(colored_prob=0.5, snr_db=(3, 9))
+    snrs, slopes = [], []
+    for i in range(80):
+        noise = augment(samples, RATE, np.random.default_rng(i)) - samples
+        if noise.any():
+            snrs.append(10 * np.log10(np.var(samples) / np.var(noise)))
+            power = abs(np.fft.rfft(noise)) ** 2
+            octaves = [10 * np.log10(power[4 * hz : 8 * hz].mean()) for hz in (250, 500, 1000, 2000)]
+            slopes.append(np.polyfit(range(4), octaves, 1)[0])  # dB per octave
+    assert 25 < len(snrs) < 55
+    assert 2.9 < min(snrs) < 4
+    assert 8 < max(snrs) < 9.1
+    assert COLORS_DB[0] - 0.5 < min(slopes) < COLORS_DB[0] + 2
+    assert COLORS_DB[1] - 2 < max(slopes) < COLORS_DB[1] + 0.5
 
 
 def red_noise(seconds: float, rate: int) -> np.ndarray:
@@ -96,7 +122,7 @@ def test_what_is_off_draws_no_random_numbers(tmp_path):
     samples = np.random.default_rng(1).normal(0, 0.1, RATE).astype(np.float32)
     save_audio(tmp_path / "noise.wav", samples, RATE)
     noise = Noise([tmp_path / "noise.wav"], RATE)
-    augment = Augmentation(10, 0.1, 2, noise, 0.5, (3, 9), time_masks=2)
+    augment = Augmentation(10, 0.1, 2, noise, 0.5, snr_db=(3, 9), time_masks=2)
     for seed in range(8):
         rng = np.random.default_rng(seed)
         factor = 1.1 ** rng.uniform(-1, 1)
@@ -114,7 +140,7 @@ def test_each_change_happens_as_often_as_it_should_and_all_of_them_together():
         augment = Augmentation(**changes)
         same = [np.array_equal(augment(samples, RATE, np.random.default_rng(i)), samples) for i in range(60)]
         assert 18 < sum(same) < 42
-    everything = Augmentation(10, 0.1, 3, None, 0, (0, 1), 1, 300, 12, 1, 2000, 1)
+    everything = Augmentation(10, 0.1, 3, None, 0, 1, (0, 1), 1, 300, 12, 1, 2000, 1)
     for length in (RATE, 100, 20):
         changed = everything(samples[:length], RATE, np.random.default_rng(3))
         assert changed.dtype == np.float32

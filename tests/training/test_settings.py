@@ -61,7 +61,7 @@ def test_every_key_can_be_set(settings):
     text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\nfloor_db = -40\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
     text += '[noise]\nrecordings = ["a.wav", "street"]\nreference_recordings = ["real"]\n'
-    text += "tracks = 2\nnoise_prob = 1\n"
+    text += "tracks = 2\nnoise_prob = 1\ncolored_prob = 0.5\n"
     text += "min_snr_db = -3\nmax_snr_db = 12.5\n"
     text += "[train]\nepochs = 7\nbatch_size = 3\nlearning_rate = 1\nlr_decay = 2\nmomentum = 0.5\n"
     text += "momentum_ramp = 0\ngrad_clip_norm = 1e3\nseed = 9\n"
@@ -82,9 +82,9 @@ def test_every_key_can_be_set(settings):
     assert s.init_path() == s.source.parent / "base.safetensors"
     assert s.augment == AugmentSettings(0, 0, 3, 6, 0.1, 3000, 0.2, ["opus"], 0.3, 200, 1, 50, 2, 0.1)
     assert {"train.init", "augment.codecs", "model.hidden"} <= s.given
-    assert s.noise == NoiseSettings(["a.wav", "street"], ["real"], 2, 1.0, -3.0, 12.5)
+    assert s.noise == NoiseSettings(["a.wav", "street"], ["real"], 2, 1.0, 0.5, -3.0, 12.5)
     assert s.recordings("recordings")[1] == s.source.parent / "street"
-    for section in (s.model, s.augment, s.train):
+    for section in (s.model, s.augment, s.noise, s.train):
         for field in fields(section):
             assert type(getattr(section, field.name)).__name__ in str(field.type)
             assert getattr(section, field.name) != field.default, f"{field.name} was not tried"
