@@ -27,7 +27,7 @@ show(bars(layers, work, "multiplications"), title="The work of each layer per fr
 #
 # $$ z_t = \sum_{j=0}^{J-1} W_j \, x_{t+j} $$
 #
-# where $x$ begins and ends with $C$ frames of zeros. This is a **convolution** in time
+# where $x$, $R$ frames, begins and ends with $C$ of zeros: a **convolution** in time
 # with $J$ **taps**; strictly, a *correlation*: a convolution has $x_{t-j}$.
 #
 # **Exercise 21.1** Compute this sum, without stacking any frames.
@@ -149,7 +149,7 @@ show([orbits([1.15, -0.8, circle[16][1]], 17), lost], captions, "Two sets of poi
 # p &= (a + b)\, c \\ q &= a\, (d - c) \\ r &= b\, (c + d) \\
 # e &= ac - bd = p - r \\ f &= ad + bc = p + q \end{split}$$
 #
-# So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$, the $ac$ of the points ±1,
+# So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$ the $ac$ at ±1, $n < N$, $j < J$,
 #
 # $$\begin{split}
 # a &= \sum_n x_n \cos \theta n \\ b &= - \sum_n x_n \sin \theta n \\
