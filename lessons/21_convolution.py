@@ -149,7 +149,7 @@ show([orbits([1.15, -0.8, circle[16][1]], 17), lost], captions, "Two sets of poi
 # p &= (a + b)\, c \\ q &= a\, (d - c) \\ r &= b\, (c + d) \\
 # e &= ac - bd = p - r \\ f &= ad + bc = p + q \end{split}$$
 #
-# So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$ the $ac$ at ±1, $n < N$, $j < J$,
+# So $P = 2 + 3 (N/2 - 1) = 3N/2 - 1$. With $y_0, y_{N/2}$ from ±1, $n < N$ and $j < J$,
 #
 # $$\begin{split}
 # a &= \sum_n x_n \cos \theta n \\ b &= - \sum_n x_n \sin \theta n \\
