@@ -35,19 +35,18 @@ def normalize_power(samples: np.ndarray) -> np.ndarray:
 
     Silence stays silence. Raises InputError for samples that are empty, not of shape (N,), or not finite.
     """
+    from minids.audio.spectrum import scale_to_power_1
+
     if samples.ndim != 1 or not len(samples):
         raise InputError(
             f"samples have the shape {samples.shape}, not (N,); give one channel of at least one sample"
         )
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = samples.mean(dtype=np.float64)  # in float32, constant samples would not become silence
-        centered = samples - mean.astype(np.result_type(samples, np.float32))  # (N,)
-        power = np.dot(centered, centered) / len(centered)
-    if not np.isfinite(power):
+    with np.errstate(over="ignore"):  # the power reports what is too large
+        samples = np.ascontiguousarray(samples, np.float32)
+    scaled = np.empty_like(samples)  # (N,)
+    if not np.isfinite(scale_to_power_1(samples, scaled)):
         raise InputError("samples are not finite (NaN, infinite or too large); check the recording")
-    if power > 0:
-        centered /= np.sqrt(power)
-    return centered
+    return scaled
 
 
 def frames(samples: np.ndarray, window: int, hop: int) -> np.ndarray:
@@ -185,8 +184,6 @@ class Features:
         samples = np.asarray(samples)
         if samples.dtype.kind not in "fiu":
             raise InputError(f"samples have the type {samples.dtype}; give real numbers")
-        with np.errstate(over="ignore"):  # normalize_power reports what is too large
-            samples = samples.astype(np.float32, copy=False)
         samples = normalize_power(samples)
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
