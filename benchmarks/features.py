@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--rates", type=int, nargs="+", default=[16_000], help="Hz")
     parser.add_argument("--window-ms", type=float, default=20.0)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", metavar="FILE", help="save the results, with machine and versions")
     options = parser.parse_args()
     print(headline(machine()), flush=True)
