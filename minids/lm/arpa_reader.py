@@ -49,14 +49,21 @@ class ArpaWarning(UserWarning):
     """A model that is incomplete but usable."""
 
 
-class _Piece(NamedTuple):
-    """Some n-grams of one order."""
+class _Columns(NamedTuple):
+    """The arrays of the n-grams so far, see NGramArrays."""
 
-    context: np.ndarray  # int32: the id of the n-gram without its last word
-    word: np.ndarray  # int32
-    log_prob: np.ndarray  # float32, like backoff
+    context: np.ndarray
+    word: np.ndarray
+    log_probs: np.ndarray
     backoff: np.ndarray
-    line: np.ndarray  # int64
+
+    def extend(self, context: np.ndarray, section: Section) -> None:
+        """Add the n-grams of a section. Large arrays grow without a copy: the system remaps their pages."""
+        values = context, section.words[:, -1], section.log_prob, section.backoff
+        for column, added in zip(self, values, strict=True):
+            count = len(column)
+            column.resize(count + len(added), refcheck=False)
+            column[count:] = added
 
 
 class LineReader:
@@ -127,19 +134,11 @@ def read_arpa(path: str | Path) -> NGramArrays:
 
 
 def _read(lines: LineReader) -> NGramArrays:
-    words, starts, columns = _read_sections(lines)
-    # Each column is freed when the next one is joined.
-    return NGramArrays(words, starts, *(np.concatenate(columns.pop(0)) for _ in range(4)))
-
-
-def _read_sections(lines: LineReader) -> tuple[list[str], np.ndarray, list[list[np.ndarray]]]:
-    """The words, `starts`, and pieces of the four other arrays of the model."""
     counts, line = _header(lines)
     starts = [0, 1]
-    columns: list[list[np.ndarray]] = [
-        [np.array([empty], dtype)]
-        for empty, dtype in ((0, np.int32), (-1, np.int32), (0, np.float32), (0, np.float32))
-    ]
+    columns = _Columns(
+        np.zeros(1, np.int32), np.full(1, -1, np.int32), np.zeros(1, np.float32), np.zeros(1, np.float32)
+    )
     id_tables: list[np.ndarray] = []  # by order, from 2
     for order, count in enumerate(counts, start=1):
         if line != f"\\{order}-grams:":
@@ -148,19 +147,22 @@ def _read_sections(lines: LineReader) -> tuple[list[str], np.ndarray, list[list[
         if order == 1:
             table, section = _read_words(lines, count, highest)
             words = _decode(lines, table, section)
-            pieces = [_Piece(np.zeros(len(words), np.int32), section.words[:, 0], *section[1:])]
+            columns.extend(np.zeros(len(words), np.int32), section)
         else:
-            pieces = [*_read_grams(lines, order, count, highest, table, id_tables)]
-            id_tables.append(_id_table(lines, starts[-1], pieces))
-        for column, arrays in zip(columns, zip(*pieces, strict=True), strict=False):
-            column.extend(arrays)
-        starts.append(starts[-1] + sum(len(piece.word) for piece in pieces))
+            numbers = []  # of lines
+            for context, section in _read_grams(lines, order, count, highest, table, id_tables):
+                columns.extend(context, section)
+                numbers.append(section.line)
+            if highest:
+                id_tables.clear()  # the last table only finds what is repeated
+            id_tables.append(_id_table(lines, starts[-1], columns, numbers))
+        starts.append(len(columns.word))
         line = lines.next()
     if line != "\\end\\":
         raise lines.error(f"should be \\end\\, not {_short(line)}", lines.number)
     if lines.next():
         raise lines.error("comes after \\end\\", lines.number)
-    return words, np.array(starts), columns
+    return NGramArrays(words, np.array(starts), *columns)
 
 
 def _header(lines: LineReader) -> tuple[list[int], str]:
@@ -208,8 +210,8 @@ def _read_words(lines: LineReader, declared: int, highest: bool) -> tuple[WordTa
 
 def _read_grams(
     lines: LineReader, order: int, declared: int, highest: bool, table: WordTable, id_tables: list[np.ndarray]
-) -> Iterator[_Piece]:
-    """The section of the n-grams of an order from 2."""
+) -> Iterator[tuple[np.ndarray, Section]]:
+    """The n-grams of an order from 2, in pieces, with the ids of their contexts."""
     total, full = 0, True
     while full:
         section, count = _empty_section(min(declared - total, NGRAMS_AT_ONCE), order), 0
@@ -220,8 +222,7 @@ def _read_grams(
             )
         total += count
         section = Section(*(column[:count] for column in section))
-        context = _context_ids(lines, id_tables, section)
-        yield _Piece(context, section.words[:, -1].copy(), *section[1:])
+        yield _context_ids(lines, id_tables, section), section
         full = status == arpa_parser.FULL and total < declared
     _check(lines, status, order, declared, total)
 
@@ -248,14 +249,13 @@ def _context_ids(lines: LineReader, id_tables: list[np.ndarray], section: Sectio
     return context
 
 
-def _id_table(lines: LineReader, first: int, pieces: list[_Piece]) -> np.ndarray:
-    """(context, word) -> id, for n-grams whose ids begin at `first`."""
-    slots = empty_slots(sum(len(piece.word) for piece in pieces))
-    for piece in pieces:
-        duplicate = arpa_parser.insert(slots, first, piece.context, piece.word)
-        if duplicate >= 0:
-            raise lines.error("repeats an n-gram", int(piece.line[duplicate]))
-        first += len(piece.word)
+def _id_table(lines: LineReader, first: int, columns: _Columns, numbers: list[np.ndarray]) -> np.ndarray:
+    """(context, word) -> id, for the n-grams from id `first`, which are on lines of these `numbers`."""
+    context, word = columns.context[first:], columns.word[first:]
+    slots = empty_slots(len(word))
+    duplicate = arpa_parser.insert(slots, first, context, word)
+    if duplicate >= 0:
+        raise lines.error("repeats an n-gram", int(np.concatenate(numbers)[duplicate]))
     return slots
 
 
