@@ -124,6 +124,12 @@ def best_milliseconds(seconds: list[float]) -> float:
     return 1e3 * min(seconds)
 
 
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [" | ".join(cells) for cells in (head, ["---"] * len(head), *rows)]
+    return "\n".join(f"| {line} |" for line in lines)
+
+
 def save(path: str | None, results: dict) -> None:
     """Write the results and the machine as JSON; the file is complete at any moment."""
     if path:

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from dataclasses import asdict, replace
 
-from benchmarks.machine import PAUSE, headline, machine, save, set_threads
+from benchmarks.machine import PAUSE, headline, machine, markdown, save, set_threads
 from benchmarks.training_step import OurStep, Problem, add_problem_arguments, others, problems, stored
 
 
@@ -60,11 +60,8 @@ def show(results: list[dict]) -> str:
     """A Markdown table: an operation per line, a problem per column."""
     names = list(dict.fromkeys(name for result in results for name in result["ms"]))
     titles = [f"{r['inputs']}, H {r['hidden']}, stride {r['stride']}" for r in results]
-    lines = [f"| ms | {' | '.join(titles)} |", "|---" * (len(results) + 1) + "|"]
-    for name in names:
-        cells = [f"{r['ms'][name]:.2f}" if name in r["ms"] else "" for r in results]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    rows = [[name] + [f"{r['ms'][name]:.2f}" if name in r["ms"] else "" for r in results] for name in names]
+    return markdown(["ms", *titles], rows)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from benchmarks.machine import (
     headline,
     in_subprocess,
     machine,
+    markdown,
     milliseconds,
     save,
     set_threads,
@@ -187,21 +188,15 @@ def show(result: dict) -> None:
 
 def table(results: list[dict]) -> str:
     """All problems as a Markdown table: milliseconds, their ratios, and peak memory."""
-    ratios = " | ".join(f"{form} / ours" for form in FORMS)
-    head = f"| inputs | H | stride | ours | {' | '.join(FORMS)} | {ratios} | ours MB | fn MB |"
-    lines = [head, "|---" * head.count(" | ") + "|---|"]
+    ratios = [f"{form} / ours" for form in FORMS]
+    rows = []
     for result in results:
         ms = result["ms"]
-        cells = [
-            str(result["inputs"]),
-            str(result["hidden"]),
-            str(result["stride"]),
-            *(f"{ms[name]:.0f}" for name in ("ours", *FORMS)),
-        ]
+        cells = [str(result[name]) for name in ("inputs", "hidden", "stride")]
+        cells += [f"{ms[name]:.0f}" for name in ("ours", *FORMS)]
         cells += [f"{ms[form] / ms['ours']:.2f}" for form in FORMS]
-        cells += [f"{result['memory_mb'][name]:.0f}" for name in ("ours", "fn")]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append(cells + [f"{result['memory_mb'][name]:.0f}" for name in ("ours", "fn")])
+    return markdown(["inputs", "H", "stride", "ours", *FORMS, *ratios, "ours MB", "fn MB"], rows)
 
 
 def add_problem_arguments(parser: argparse.ArgumentParser) -> None:
