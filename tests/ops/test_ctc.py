@@ -190,6 +190,21 @@ def test_the_cpu_equals_the_reference_for_any_number_of_frames_and_letters():
     assert 50 < np.isfinite(losses).sum() < 140
 
 
+@pytest.mark.parametrize("K", [2, 16, 17, 5000])
+def test_the_cpu_equals_the_reference_where_characters_have_probability_0(K):
+    """Each with a chance of 10 % in each frame, also the blank; some texts become impossible."""
+    rng = np.random.default_rng(10)
+    log_probs = log_softmax(rng.normal(size=(40, 20, K)), axis=2).astype(np.float32)
+    log_probs[rng.random(log_probs.shape) < 0.1] = -np.inf
+    lengths, label_lengths = rng.integers(20, 41, 20, np.int32), rng.integers(0, 19, 20, np.int32)
+    labels = rng.integers(1, K, (20, 18), np.int32)
+    losses, dlogits = ops.load("cpu").ctc(log_probs, lengths, labels, label_lengths)
+    expected, gradient = ops.load("reference").ctc(log_probs.astype(float), lengths, labels, label_lengths)
+    np.testing.assert_allclose(losses, expected, rtol=CTC_FLOAT32_LOSS)
+    np.testing.assert_allclose(dlogits, gradient, atol=CTC_FLOAT32_GRADIENT)
+    assert 5 < np.isfinite(losses).sum() < 20
+
+
 @BACKENDS
 def test_every_row_of_the_gradient_sums_to_0(backend):
     """ŷ sums to 1, and so do the posteriors of the states: in each frame one of them is visited."""
