@@ -33,7 +33,8 @@ MAX_VALUES: dict[str, tuple] = {  # type and maximum of each setting; all are ab
 def normalize_power(samples: np.ndarray) -> np.ndarray:
     """(x - mean) / sqrt(mean power): no offset, and power 1 at any distance of the microphone (§5.2).
 
-    Silence stays silence. Raises InputError for samples that are empty, not of shape (N,), or not finite.
+    Silence stays silence; float64 stays float64. Raises InputError for samples that are empty, not of shape
+    (N,), or not finite.
     """
     from minids.audio.spectrum import scale_to_power_1
 
@@ -41,8 +42,7 @@ def normalize_power(samples: np.ndarray) -> np.ndarray:
         raise InputError(
             f"samples have the shape {samples.shape}, not (N,); give one channel of at least one sample"
         )
-    with np.errstate(over="ignore"):  # the power reports what is too large
-        samples = np.ascontiguousarray(samples, np.float32)
+    samples = np.ascontiguousarray(samples, np.result_type(samples, np.float32))
     scaled = np.empty_like(samples)  # (N,)
     if not np.isfinite(scale_to_power_1(samples, scaled)):
         raise InputError("samples are not finite (NaN, infinite or too large); check the recording")
@@ -122,7 +122,7 @@ class Features:
     window_ms: float = 20.0
     hop_ms: float = 10.0
     normalize: str = "corpus"
-    floor_db: float = -70.0
+    floor_db: float = -40.0
     mean: np.ndarray | None = field(default=None, repr=False, compare=False)  # (F,), of the corpus
     std: np.ndarray | None = field(default=None, repr=False, compare=False)
 
@@ -184,6 +184,8 @@ class Features:
         samples = np.asarray(samples)
         if samples.dtype.kind not in "fiu":
             raise InputError(f"samples have the type {samples.dtype}; give real numbers")
+        with np.errstate(over="ignore"):  # normalize_power reports what is too large
+            samples = samples.astype(np.float32, copy=False)
         samples = normalize_power(samples)
         if len(samples) < self.window:
             samples = np.pad(samples, (0, self.window - len(samples)))
@@ -231,11 +233,14 @@ class Features:
 
     @classmethod
     def from_dict(cls, settings: dict) -> "Features":
-        """The inverse of `to_dict`. Raises InputError for an unknown setting."""
+        """The inverse of `to_dict`; without `floor_db`, of a time when it was -70.
+
+        Raises InputError for an unknown setting.
+        """
         unknown = set(settings) - set(cls().to_dict())
         if unknown:
             raise InputError(f"unknown feature setting {min(unknown)!r}; remove it")
-        return cls(**settings)
+        return cls(**{"floor_db": -70.0} | settings)
 
     @cached_property
     def _plan(self) -> "Plan":

@@ -122,14 +122,14 @@ def make_plan(window: np.ndarray, hop: int, floor: float, filters: np.ndarray | 
 
 @njit(nogil=True, fastmath={"reassoc", "contract"}, error_model="numpy")
 def scale_to_power_1(samples, out):
-    """out ← (x - mean) / sqrt(mean power) of samples (N,) float32; silence stays silence.
+    """out ← (x - mean) / sqrt(mean power) of samples (N,); silence stays silence.
 
     Returns the power: NaN or infinite for samples that are not finite or too large.
     """
     total, power = 0.0, 0.0
     for i in range(len(samples)):
         total += samples[i]
-    mean = np.float32(total / len(samples))  # in float32, constant samples become silence
+    mean = samples.dtype.type(total / len(samples))  # in their type, constant samples become silence
     for i in range(len(samples)):
         power += np.float64(samples[i] - mean) ** 2
     power /= len(samples)
