@@ -228,13 +228,13 @@ captions = [f"mean difference {abs(a - b).mean():.2f}" for a, b in pairs]
 show(pictures, captions, title="Log powers of both sounds, then the same normalized")
 
 x = normalize(before)  # (T0, F)
-package = Features(rate, bands=80, normalize="utterance")(wave)
+package = Features(rate, bands=80, normalize="utterance", floor_db=-70)(wave)
 print(f"{len(wave)} samples -> {len(x)} frames of {len(x[0])} features")
 print(f"largest difference from the package: {abs(x - package).max():.0e}")
 
 # %% [markdown]
 # These are *your* features, the input of every network in these lessons, and the same
-# as those of the package (`minids/features.py`).
+# as those of `minids/features.py` at -70 dB, 1e-7; its default suits noise: 1e-4.
 #
 # The mean over what, though? That of one short recording also contains *what* was said.
 # The paper takes all recordings of one **speaker** (§5.1): over many sentences the

@@ -207,7 +207,8 @@ for name in "train", "known voices", "dev", "test", "test, in hiss":
 # test set says nothing. Hear what was wrong:
 
 # %%
-saved = SavedModel(model, Features(bands=40, normalize="utterance"), alphabet, {}, {})
+own = Features(bands=40, normalize="utterance", floor_db=-70)
+saved = SavedModel(model, own, alphabet, {}, {})
 recognizer = Recognizer(saved)  # `Features` computes what you do
 versions = {}
 for _, text, x in test[:8]:

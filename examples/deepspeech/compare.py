@@ -39,7 +39,7 @@ def of_features(own):
     yield "window, rounded", np.float32(window), features.hann(own.WINDOW)
     yield "bands, rounded", np.float32(bands), features.linear_bands(own.BANDS, own.WINDOW)
     windows = features.frames(features.normalize_power(samples), own.WINDOW, own.HOP) * window
-    log_powers = np.log(features.power_spectrum(windows) @ bands + features.Features().floor)
+    log_powers = np.log(features.power_spectrum(windows) @ bands + features.Features(floor_db=-70).floor)
     total = features.Statistics()
     total.add(log_powers)
     mean = total.sum / total.count

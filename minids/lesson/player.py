@@ -96,7 +96,7 @@ def _load(source: Any, rate: int | None) -> tuple[np.ndarray, int]:
 def log_powers(samples: np.ndarray, rate: int) -> np.ndarray:
     """The spectrogram (columns, bins) of samples (N,), which may be silent or shorter than a window."""
     padded = np.pad(samples, (0, max(0, rate // 25 - len(samples))))
-    x = Features(rate, kind="spectrogram").log_powers(padded)
+    x = Features(rate, kind="spectrogram", floor_db=-70).log_powers(padded)
     size = -(-len(x) // MAX_COLUMNS)
     return x[: len(x) // size * size].reshape(-1, size, x.shape[1]).mean(axis=1)
 

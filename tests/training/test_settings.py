@@ -58,7 +58,7 @@ def test_every_key_can_be_set(settings):
         + 'alphabet = "가나"\ncache = "kept"\nmax_seconds = 60\n[features]\n'
         + 'rate = 8000\nkind = "spectrogram"\nbands = 40\n'
     )
-    text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\nfloor_db = -40\n'
+    text += 'window_ms = 25\nhop_ms = 12.5\nnormalize = "speaker"\nfloor_db = -50\n'
     text += "[model]\nhidden = 33\ncontext = 0\nstride = 3\ndropout = 0\n"
     text += '[noise]\nrecordings = ["a.wav", "street"]\nreference_recordings = ["real"]\n'
     text += "tracks = 2\nnoise_prob = 1\ncolored_prob = 0.5\n"
@@ -75,7 +75,7 @@ def test_every_key_can_be_set(settings):
     s = settings(text)
     assert s.data == DataSettings("train.jsonl", "dev.jsonl", "가나", "kept", 60.0)
     assert s.alphabet.symbols == ("가", "나")
-    assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker", -40.0)
+    assert s.features == Features(8000, "spectrogram", 40, 25.0, 12.5, "speaker", -50.0)
     assert s.model == ModelSection(33, 0, 3, 0.0)
     assert (s.train.epochs, s.train.batch_size, s.train.learning_rate) == (7, 3, 1.0)
     assert (s.train.select, s.train.gemm, s.train.init) == ("loss", "tf32", "base.safetensors")

@@ -43,7 +43,7 @@ def layer() -> None:
     at 5. Lesson 3 goes on with the same task and 80 bands.
     """
     samples, rate = load_audio(data("two_five.flac"))
-    features = Features(rate=rate, bands=8, normalize="utterance")
+    features = Features(rate=rate, bands=8, normalize="utterance", floor_db=-70)
     x, log_powers = features(samples)[:-1], features.log_powers(samples)
     targets = (log_powers - log_powers.min())[1:]
     rounded = {
