@@ -6,7 +6,7 @@ Probabilities instead of their logarithms. Those of a lattice are as small as e^
 much in one frame, so each is a pair (m, e) that means m 2^e: a float32 with an exponent of its own, an int32.
 A product takes a product and a sum; a sum takes max and shifts, where log space needs exp and log. It is also
 more precise: an operation errs by 6e-8 of the probability however small that is, in log space by 6e-8 of the
-logarithm. Every eighth frame m is brought back to 1 … 2, long before float32 overflows: a frame multiplies it
+logarithm. Every eighth frame m is normalized to 1 … 2, long before float32 overflows: a frame multiplies it
 by 0.7 to 4.5. Probability 0 is 2^-2^29, so that no case needs a branch.
 
 Letters and blanks have rows of their own, letter u between blank u and blank u+1. What a frame's blank u and
